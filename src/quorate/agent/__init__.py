@@ -1,0 +1,1 @@
+"""One agent process put together: configuration, server, API, signals."""

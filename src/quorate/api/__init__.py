@@ -1,0 +1,1 @@
+"""The HTTP API: routes, decoding, encoding, status codes. No cluster logic."""

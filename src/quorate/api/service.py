@@ -1,0 +1,161 @@
+"""What the API asks of the server below it. `quorate.server.Server` is the real one.
+
+The API holds no cluster logic: it decodes a request, finds out by `Service` whether this server
+may answer, and encodes the answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from quorate.state.store import StateStore
+
+
+class PeerView(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the Raft configuration as an operator sees it."""
+
+    id: str
+    node: str  # "<name>.<region>", "(unknown)" if nobody ever told
+    address: str
+    leader: bool
+    voter: bool
+    raft_protocol: str  # "3", "unknown"
+
+
+class RaftConfigurationView(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest configuration and the index of its log entry."""
+
+    index: int
+    servers: tuple[PeerView, ...]
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One member of the pool (http-api 9): `status` is alive, leaving, left or failed."""
+
+    name: str
+    addr: str
+    port: int
+    status: str
+    tags: dict[str, str]
+
+
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a leadership transfer. `noop`: the target led already."""
+
+    from_id: str
+    from_address: str
+    to_id: str
+    to_address: str
+    noop: bool
+
+
+class ForwardRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it is passed to another server. `target` is path with query, as received."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+class ForwardResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The other server's answer. Header names are lower case."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+class Service(Protocol):
+    """The server, as far as the API knows it. All methods run on the event loop."""
+
+    @property
+    def region(self) -> str:
+        """This agent's region."""
+
+    @property
+    def datacenter(self) -> str:
+        """This agent's datacenter."""
+
+    @property
+    def name(self) -> str:
+        """This agent's name, without the region."""
+
+    @property
+    def state(self) -> StateStore:
+        """The replicated state, as applied here so far."""
+
+    # -- who leads, and who may answer ---------------------------------------------------------
+
+    def leader_address(self) -> str:
+        """RPC address of the leader this server follows (its own if it leads), or empty."""
+
+    def is_leader(self) -> bool:
+        """True while this server believes to lead (no promise: see `lease_valid`)."""
+
+    def lease_valid(self) -> bool:
+        """True if this server leads, is ready, and its lease proves it: a read of applied state
+        made right now, without awaiting, is linearizable."""
+
+    async def read_barrier(self) -> None:
+        """Return when a read made now on this leader is linearizable.
+
+        Raises NotLeader, NotReady or LeadershipLost.
+        """
+
+    async def wait_for_leader(self, timeout_s: float) -> bool:
+        """Wait until a leader is known; False if none is after `timeout_s` seconds."""
+
+    def last_contact_ms(self) -> int:
+        """Whole milliseconds since the leader was heard; 0 on the leader."""
+
+    async def forward_to_leader(self, request: ForwardRequest) -> ForwardResponse:
+        """Pass a request to the leader over the RPC port.
+
+        Raises NoLeader when none is known, QuorateError with the transport's text on failure.
+        """
+
+    async def forward_to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
+        """Pass a request to a live server of that region. Raises NoPathToRegion."""
+
+    # -- reads ---------------------------------------------------------------------------------
+
+    def raft_configuration(self) -> RaftConfigurationView:
+        """The newest Raft configuration this server knows."""
+
+    def peers(self) -> list[str]:
+        """Addresses of all servers of the Raft configuration, in its order."""
+
+    def regions(self) -> list[str]:
+        """Sorted names of the regions with at least one live server."""
+
+    def members(self) -> list[Member]:
+        """All known servers, of all regions."""
+
+    def stats(self) -> dict[str, dict[str, str]]:
+        """The `stats` of agent/self: sections nomad, raft, serf, runtime (http-api 9)."""
+
+    def config_view(self) -> dict[str, Any]:
+        """The `config` of agent/self: Go field names, secrets redacted."""
+
+    def http_headers(self) -> dict[str, str]:
+        """Configured `http_api_response_headers`."""
+
+    def prometheus_enabled(self) -> bool:
+        """Configured `telemetry.prometheus_metrics`."""
+
+    # -- writes --------------------------------------------------------------------------------
+
+    async def apply(self, command: bytes) -> tuple[int, Any]:
+        """Replicate a command of `quorate.state.commands`; (log index, result of applying it).
+
+        Raises NotLeader, LeadershipLost, ApplyTimeout, StorageFull.
+        """
+
+    async def remove_peer(self, *, server_id: str | None, address: str | None) -> None:
+        """Remove a server from the Raft configuration. Raises PeerNotFound, ChangeRefused, ..."""
+
+    async def transfer_leadership(self, *, server_id: str | None, address: str | None) -> Transfer:
+        """Hand leadership over. Raises PeerNotFound, ChangeRefused, NotLeader."""

@@ -1,0 +1,1 @@
+"""The agent configuration: files, flags, defaults, merging and checking."""

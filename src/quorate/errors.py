@@ -1,0 +1,122 @@
+"""The errors that a caller of Quorate can meet, each with what to do next.
+
+    QuorateError                 `text` says what happened, `next_step` what to do (may be empty)
+    |- NoLeader                  nobody leads now: wait, or find out why
+    |- NotLeader                 another server leads: send it there
+    |- NotReady                  leads, but may not answer consistent reads yet: try again
+    |- LeadershipLost            a write was in flight when leadership ended: it may or may not stand
+    |- ApplyTimeout              a write was not confirmed in time: it may or may not stand
+    |- StorageFull               the disk has no room: writes are refused, reads go on
+    |- StorageStalled            the disk does not answer
+    |- LogDamaged                an entry, a snapshot or an identity on disk is not what was written
+    |- DataFolderInUse           another process holds the data folder
+    |- WrongDataFolder           the data folder belongs to another cluster, region or server
+    |- PeerNotFound              no such server in the Raft configuration
+    |- ChangeRefused             a membership change or a transfer that must not be made, with why
+    |- NoPathToRegion            no live server of that region is known
+    |- BadFrame                  a peer sent bytes that are no message: the connection is closed
+    `- ConfigError               the agent's configuration is wrong; names file and line or key
+
+One table in `quorate.api.status` maps them to HTTP, and `quorate.cli` to exit codes.
+"""
+
+from __future__ import annotations
+
+
+class QuorateError(Exception):
+    """Base of all; `str()` is one line for a person, `next_step` the cure or empty."""
+
+    def __init__(self, text: str, next_step: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.next_step = next_step
+
+
+class NoLeader(QuorateError):
+    """Nobody leads now."""
+
+    def __init__(self, next_step: str = "wait for an election, or ask with ?stale") -> None:
+        super().__init__("No cluster leader", next_step)
+
+
+class NotLeader(QuorateError):
+    """This server does not lead; `leader_id` and `leader_address` may be empty."""
+
+    def __init__(self, leader_id: str = "", leader_address: str = "") -> None:
+        super().__init__("node is not the leader", f"send it to {leader_address or 'the leader'}")
+        self.leader_id = leader_id
+        self.leader_address = leader_address
+
+
+class NotReady(QuorateError):
+    """It leads but cannot prove it yet, or has not applied an entry of its own term."""
+
+    def __init__(self) -> None:
+        super().__init__("Not ready to serve consistent reads", "try again")
+
+
+class LeadershipLost(QuorateError):
+    """Leadership ended before the write was confirmed. It may or may not stand."""
+
+    def __init__(self) -> None:
+        super().__init__("leadership lost while committing log", "read before you repeat it")
+
+
+class ApplyTimeout(QuorateError):
+    """The write was not confirmed in time. It may or may not stand."""
+
+    def __init__(self) -> None:
+        super().__init__("timed out waiting for the log to commit", "read before you repeat it")
+
+
+class StorageFull(QuorateError):
+    """No room on the disk; nothing was written."""
+
+
+class StorageStalled(QuorateError):
+    """The disk did not answer within the limit."""
+
+
+class LogDamaged(QuorateError):
+    """What is on disk is not what was written; `path` and, for entries, `index` name it."""
+
+    def __init__(self, text: str, *, path: str, index: int | None = None) -> None:
+        super().__init__(text, "keep the folder as it is; restore this server from its peers")
+        self.path = path
+        self.index = index
+
+
+class DataFolderInUse(QuorateError):
+    """Another process holds the data folder."""
+
+
+class WrongDataFolder(QuorateError):
+    """The data folder was made by another cluster, region or server."""
+
+
+class PeerNotFound(QuorateError):
+    """No server of the Raft configuration has this id or address (`by` is "id" or "address")."""
+
+    def __init__(self, by: str, value: str) -> None:
+        super().__init__(f'{by} "{value}" was not found in the Raft configuration')
+        self.by = by
+        self.value = value
+
+
+class ChangeRefused(QuorateError):
+    """A membership change or transfer that was not begun, or ended without effect."""
+
+
+class NoPathToRegion(QuorateError):
+    """No live server of the region is known."""
+
+    def __init__(self) -> None:
+        super().__init__("No path to region", "see /v1/regions for those that answer")
+
+
+class BadFrame(QuorateError):
+    """Bytes from a peer that are no message, or one over the limit."""
+
+
+class ConfigError(QuorateError):
+    """The agent configuration is wrong. The text names the file and the line or key."""

@@ -1,0 +1,1 @@
+"""The cluster duties of a server: bootstrap, joining, leadership, forwarding, regions."""

@@ -1,0 +1,1 @@
+"""Byte formats of the network: hashicorp/raft transport messages and their framing."""
