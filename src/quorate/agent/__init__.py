@@ -1,1 +1,1 @@
-"""One agent process put together: configuration, server, API, signals."""
+"""One agent process put together: configuration, server, API, logs, signals."""

@@ -8,64 +8,19 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import msgspec
-
+from quorate.server.exchange import ForwardRequest, ForwardResponse
+from quorate.server.views import Member, PeerView, RaftConfigurationView, Transfer
 from quorate.state.store import StateStore
 
-
-class PeerView(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the Raft configuration as an operator sees it."""
-
-    id: str
-    node: str  # "<name>.<region>", "(unknown)" if nobody ever told
-    address: str
-    leader: bool
-    voter: bool
-    raft_protocol: str  # "3", "unknown"
-
-
-class RaftConfigurationView(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest configuration and the index of its log entry."""
-
-    index: int
-    servers: tuple[PeerView, ...]
-
-
-class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One member of the pool (http-api 9): `status` is alive, leaving, left or failed."""
-
-    name: str
-    addr: str
-    port: int
-    status: str
-    tags: dict[str, str]
-
-
-class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a leadership transfer. `noop`: the target led already."""
-
-    from_id: str
-    from_address: str
-    to_id: str
-    to_address: str
-    noop: bool
-
-
-class ForwardRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it is passed to another server. `target` is path with query, as received."""
-
-    method: str
-    target: str
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: bytes
-
-
-class ForwardResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The other server's answer. Header names are lower case."""
-
-    status: int
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: bytes
+__all__ = [
+    "ForwardRequest",
+    "ForwardResponse",
+    "Member",
+    "PeerView",
+    "RaftConfigurationView",
+    "Service",
+    "Transfer",
+]
 
 
 class Service(Protocol):
@@ -96,8 +51,10 @@ class Service(Protocol):
         """True while this server believes to lead (no promise: see `lease_valid`)."""
 
     def lease_valid(self) -> bool:
-        """True if this server leads, is ready, and its lease proves it: a read of applied state
-        made right now, without awaiting, is linearizable."""
+        """True if this server leads, is ready, and its lease proves it.
+
+        Then a read of applied state made right now, without awaiting, is linearizable.
+        """
 
     async def read_barrier(self) -> None:
         """Return when a read made now on this leader is linearizable.
@@ -106,7 +63,7 @@ class Service(Protocol):
         """
 
     async def wait_for_leader(self, timeout_s: float) -> bool:
-        """Wait until a leader is known; False if none is after `timeout_s` seconds."""
+        """Wait until a leader is known (this server or another); False if none is in time."""
 
     def last_contact_ms(self) -> int:
         """Whole milliseconds since the leader was heard; 0 on the leader."""
@@ -123,7 +80,11 @@ class Service(Protocol):
     # -- reads ---------------------------------------------------------------------------------
 
     def raft_configuration(self) -> RaftConfigurationView:
-        """The newest Raft configuration this server knows."""
+        """The newest Raft configuration this server knows.
+
+        Should be the same object for as long as nothing in it changes: the API keeps the
+        encoded answer with it.
+        """
 
     def peers(self) -> list[str]:
         """Addresses of all servers of the Raft configuration, in its order."""
@@ -141,7 +102,7 @@ class Service(Protocol):
         """The `config` of agent/self: Go field names, secrets redacted."""
 
     def http_headers(self) -> dict[str, str]:
-        """Configured `http_api_response_headers`."""
+        """Configured `http_api_response_headers`. Read once, when the application is made."""
 
     def prometheus_enabled(self) -> bool:
         """Configured `telemetry.prometheus_metrics`."""

@@ -1,1 +1,60 @@
-"""A typed client of the HTTP API; works against any compatible server."""
+"""A typed, synchronous client of the HTTP API; works against any compatible server.
+
+Example:
+    with Client("http://127.0.0.1:4646") as client:
+        for server in client.raft_configuration().servers:
+            print(server.node, server.leader)
+"""
+
+from quorate.client.client import Client
+from quorate.client.environment import Settings, settings_from_environment
+from quorate.client.errors import (
+    AddressError,
+    AnswerError,
+    ClientError,
+    RequestError,
+    StatusError,
+    TlsError,
+)
+from quorate.client.models import (
+    AgentSelf,
+    AutopilotConfiguration,
+    Health,
+    Member,
+    Members,
+    Metrics,
+    PreemptionConfig,
+    RaftConfiguration,
+    RaftServer,
+    SchedulerConfiguration,
+    SchedulerUpdate,
+    Transfer,
+)
+from quorate.client.tls import TlsOptions
+from quorate.client.transport import Answer
+
+__all__ = [
+    "AddressError",
+    "AgentSelf",
+    "Answer",
+    "AnswerError",
+    "AutopilotConfiguration",
+    "Client",
+    "ClientError",
+    "Health",
+    "Member",
+    "Members",
+    "Metrics",
+    "PreemptionConfig",
+    "RaftConfiguration",
+    "RaftServer",
+    "RequestError",
+    "SchedulerConfiguration",
+    "SchedulerUpdate",
+    "Settings",
+    "StatusError",
+    "TlsError",
+    "TlsOptions",
+    "Transfer",
+    "settings_from_environment",
+]

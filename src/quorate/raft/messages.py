@@ -56,6 +56,18 @@ class Entry(msgspec.Struct, gc=False, eq=False):
         return hash((self.index, self.term))
 
 
+class HardState(msgspec.Struct, frozen=True, gc=False):
+    """Term and vote, which must survive a crash (Raft Figure 2).
+
+    `voted_for` is the candidate's address, empty if no vote was ever given; `vote_term` is the
+    term of that vote, which may be older than `term`.
+    """
+
+    term: int = 0
+    voted_for: str = ""
+    vote_term: int = 0
+
+
 class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What every request carries about its sender.
 
@@ -173,7 +185,11 @@ class InstallSnapshotResponse(msgspec.Struct, frozen=True, gc=False, kw_only=Tru
 
 
 class TimeoutNowRequest(Request, frozen=True, gc=False, kw_only=True):
-    """Tell the receiver to campaign at once (thesis 3.10). `term` does not travel and is 0."""
+    """Tell the receiver to campaign at once (thesis 3.10).
+
+    `term` is 0 from other makes, which do not send it. Where it is known, a receiver in another
+    term does not obey: a late message must not break a newer leader's lease.
+    """
 
     term: int = 0
 

@@ -1,1 +1,11 @@
-"""One Raft replica at run time: drives the pure core with sockets, disks and clocks (asyncio)."""
+"""One Raft replica at run time: drives the pure core with sockets, disks and clocks (asyncio).
+
+`serve` starts one inside a service of yours; `Replica.propose` replicates a command,
+`Replica.read_barrier` makes the next read of your state machine linearizable.
+"""
+
+from quorate.replica.machine import StateMachine
+from quorate.replica.replica import Options, Replica
+from quorate.replica.serve import serve
+
+__all__ = ["Options", "Replica", "StateMachine", "serve"]

@@ -1,0 +1,64 @@
+"""The numbers of one agent, kept current in the metrics registry (http-api 10)."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import threading
+import time
+
+from quorate.metrics import Metrics
+from quorate.server.server import Server
+
+_PAGE = resource.getpagesize()
+
+
+class Gauges:
+    """Once a second: where Raft is, how the disk and the loop do, what the process uses."""
+
+    def __init__(self, server: Server, metrics: Metrics) -> None:
+        self._server = server
+        self._metrics = metrics
+        self._writes_seen = 0
+
+    async def run(self) -> None:
+        """For ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + 1.0
+            await asyncio.sleep(1.0)
+            self._metrics.sample("quorate.loop.lag_ms", max(loop.time() - due, 0.0) * 1000)
+            self._raft()
+            self._process()
+            self._metrics.advance(time.time())
+
+    def _raft(self) -> None:
+        replica = self._server.replica
+        node, gauge = replica.node, self._metrics.gauge
+        gauge("nomad.raft.appliedIndex", node.applied_index)
+        gauge("nomad.raft.lastIndex", node.log.last_index)
+        gauge("nomad.raft.commitIndex", node.commit_index)
+        gauge("nomad.raft.term", node.term)
+        gauge("quorate.disk.full", float(replica.storage_full))
+        if replica.disk_times.count > self._writes_seen:
+            fresh = replica.disk_times.count - self._writes_seen
+            self._writes_seen = replica.disk_times.count
+            for seconds in list(replica.disk_times.recent)[-fresh:]:
+                self._metrics.sample("quorate.disk.sync_ms", seconds * 1000)
+        if node.leader is not None:
+            now = asyncio.get_running_loop().time()
+            voters = {server.id for server in node.configuration.voters()}
+            live = 1
+            for peer_id, peer in node.leader.peers.items():
+                age = now - peer.contact_at
+                self._metrics.sample("nomad.raft.leader.lastContact", age * 1000)
+                live += peer_id in voters and age < node.settings.election_timeout_s
+            tolerance = live - node.configuration.quorum()
+            gauge("nomad.nomad.autopilot.healthy", float(live == len(voters)))
+            gauge("nomad.nomad.autopilot.failure_tolerance", max(tolerance, 0))
+
+    def _process(self) -> None:
+        gauge = self._metrics.gauge
+        with open("/proc/self/statm", encoding="ascii") as file:
+            gauge("nomad.runtime.alloc_bytes", int(file.read().split()[1]) * _PAGE)
+        gauge("nomad.runtime.num_goroutines", threading.active_count())

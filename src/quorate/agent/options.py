@@ -1,0 +1,79 @@
+"""From the agent's configuration to what the server below has to be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quorate import __version__
+from quorate.config.model import AgentConfig
+from quorate.config.view import config_view
+from quorate.raft.settings import Settings
+from quorate.server.options import ServerOptions
+from quorate.state.autopilot import AutopilotConfiguration
+from quorate.state.scheduler import SchedulerConfiguration
+
+
+def server_options(config: AgentConfig, data_dir: Path) -> ServerOptions:
+    """The options of the server; `data_dir` is the folder to use (in dev mode a passing one)."""
+    server, join = config.server, config.server.join
+    return ServerOptions(
+        name=config.name,
+        region=config.region,
+        datacenter=config.datacenter,
+        data_dir=data_dir,
+        rpc_bind=(config.addresses.rpc or config.bind_addr, config.ports.rpc),
+        rpc_address=config.advertise.rpc,
+        serf_port=int(config.advertise.serf.rpartition(":")[2]),
+        version=__version__,
+        founders=server.initial_servers,
+        join=(*join.start_join, *join.retry_join),
+        bootstrap_expect=server.bootstrap_expect,
+        retry_interval_s=join.retry_interval_ns / 1e9,
+        retry_max=join.retry_max,
+        settings=raft_settings(config),
+        snapshot_threshold=server.raft_snapshot_threshold,
+        snapshot_interval_s=server.raft_snapshot_interval_ns / 1e9,
+        rpc_handshake_timeout_s=config.limits.rpc_handshake_timeout_ns / 1e9,
+        rpc_connections_max=config.limits.rpc_max_conns_per_client,
+        autopilot=_autopilot(config),
+        scheduler=_scheduler(config),
+        http_headers=dict(config.http_api_response_headers),
+        prometheus=config.telemetry.prometheus_metrics,
+        config_view=config_view(config),
+    )
+
+
+def raft_settings(config: AgentConfig) -> Settings:
+    """Timing by raft_multiplier, and how much log stays behind a snapshot."""
+    settings = Settings(trailing_logs=config.server.raft_trailing_logs)
+    return settings.scaled(config.server.raft_multiplier)
+
+
+def _autopilot(config: AgentConfig) -> AutopilotConfiguration:
+    given = config.autopilot
+    return AutopilotConfiguration(
+        cleanup_dead_servers=given.cleanup_dead_servers,
+        last_contact_threshold_ns=given.last_contact_threshold_ns,
+        max_trailing_logs=given.max_trailing_logs,
+        min_quorum=given.min_quorum,
+        server_stabilization_time_ns=given.server_stabilization_time_ns,
+        enable_redundancy_zones=given.enable_redundancy_zones,
+        disable_upgrade_migration=given.disable_upgrade_migration,
+        enable_custom_upgrades=given.enable_custom_upgrades,
+    )
+
+
+def _scheduler(config: AgentConfig) -> SchedulerConfiguration:
+    given = config.server.default_scheduler_config
+    preemption = given.preemption_config
+    return SchedulerConfiguration(
+        scheduler_algorithm=given.scheduler_algorithm,
+        memory_oversubscription_enabled=given.memory_oversubscription_enabled,
+        reject_job_registration=given.reject_job_registration,
+        pause_eval_broker=given.pause_eval_broker,
+        node_limit_for_feasibility_checks=given.node_limit_for_feasibility_checks,
+        preempt_system=preemption.system_scheduler_enabled,
+        preempt_sysbatch=preemption.sysbatch_scheduler_enabled,
+        preempt_batch=preemption.batch_scheduler_enabled,
+        preempt_service=preemption.service_scheduler_enabled,
+    )

@@ -1,0 +1,37 @@
+"""What an agent prints before its log begins."""
+
+from __future__ import annotations
+
+from quorate import __version__
+from quorate.config.model import AgentConfig
+
+
+def banner(config: AgentConfig) -> str:
+    """The loaded files, and the configuration that matters, as a block."""
+    advertise, addresses, ports = config.advertise, config.addresses, config.ports
+    files = ", ".join(config.files)
+    loaded = f"Loaded configuration from {files}" if files else "No configuration files loaded"
+    http = addresses.http or config.bind_addr
+    rpc = addresses.rpc or config.bind_addr
+    rows = {
+        "Advertise Addrs": f"HTTP: {advertise.http}; RPC: {advertise.rpc}; Serf: {advertise.serf}",
+        "Bind Addrs": f"HTTP: {http}:{ports.http}; RPC: {rpc}:{ports.rpc}",
+        "Data Dir": config.data_dir or "(in memory of a passing folder)",
+        "Log Level": config.log_level,
+        "Region": f"{config.region} (DC: {config.datacenter})",
+        "Server": "true",
+        "Version": __version__,
+    }
+    block = "\n".join(f"{name:>22}: {value}" for name, value in rows.items())
+    return "\n".join(
+        [
+            f"==> {loaded}",
+            "==> Starting Quorate agent...",
+            "==> Quorate agent configuration:",
+            "",
+            block,
+            "",
+            "==> Quorate agent started! Log data will stream in below:",
+            "",
+        ]
+    )

@@ -1,0 +1,140 @@
+"""The HTTP application: one request in, one response out, at once where that is possible.
+
+Invariant: `handle` and the ASGI form never let an exception out and always give one response.
+What is the caller's mistake is named in one line; what is our own is logged with its traceback
+under a short id, and the caller is told the id alone.
+
+Most reads on a leader are answered without an await, so `handle` gives their response directly:
+`http_protocol` then needs no task for them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from email.utils import formatdate
+from random import Random
+from typing import Any, Final
+
+import msgspec
+
+from quorate.api.consistency import Authority
+from quorate.api.context import Context, Handler
+from quorate.api.encode import Renderer, text_response
+from quorate.api.messages import TARGET_BYTES_MAX, Call, Request, Response
+from quorate.api.params import Query, parse_query
+from quorate.api.request_error import RequestError
+from quorate.api.routes import Match, Routes
+from quorate.api.service import Service
+from quorate.api.status import error_response
+from quorate.errors import QuorateError
+from quorate.metrics import Metrics
+
+logger: Final = logging.getLogger(__name__)
+
+_INTERNAL_ERROR: Final = "internal error %s in %s %r"
+
+_PLANS_MAX: Final = 512
+_PLANNED_TARGET_BYTES_MAX: Final = 256
+
+_READS: Final = frozenset({"GET", "HEAD"})
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """What method and target alone decide: the handler with its parameters, or the answer."""
+
+    handler: Handler | None
+    query: Query
+    tail: str
+    answer: Response | None
+
+
+class HttpApplication:
+    """The API of one server. `clock` gives Unix seconds; `random` spreads waits."""
+
+    def __init__(
+        self, service: Service, metrics: Metrics, clock: Callable[[], float], random: Random
+    ) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._random = random
+        authority = Authority(service, random)
+        self._routes = Routes(Context(service, authority, metrics, clock))
+        self._plans: dict[tuple[str, bytes], _Plan] = {}
+        self._date: tuple[int, bytes] = (-1, b"")
+        self.renderer = Renderer(service.http_headers())
+
+    def handle(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
+        """The response, or a coroutine that gives it. Never raises, nor does that."""
+        self._metrics.incr("nomad.http.request")
+        try:
+            plan = self._plans.get((request.method, request.target)) or self._plan(request)
+            if plan.handler is None:
+                assert plan.answer is not None
+                return plan.answer
+            result = plan.handler(Call(request, plan.query, plan.tail))
+        except (RequestError, QuorateError) as error:
+            return _refused(error)
+        except Exception:
+            error_id = self._count_internal_error()
+            logger.exception(_INTERNAL_ERROR, error_id, request.method, request.target[:200])
+            return _internal_error(error_id)
+        return result if isinstance(result, Response) else self._later(request, result)
+
+    async def _later(self, request: Request, result: Awaitable[Response]) -> Response:
+        try:
+            return await result
+        except (RequestError, QuorateError) as error:
+            return _refused(error)
+        except Exception:
+            error_id = self._count_internal_error()
+            logger.exception(_INTERNAL_ERROR, error_id, request.method, request.target[:200])
+            return _internal_error(error_id)
+
+    def _plan(self, request: Request) -> _Plan:
+        plan = self._make_plan(request.method, request.target)
+        if len(request.target) <= _PLANNED_TARGET_BYTES_MAX:
+            if len(self._plans) >= _PLANS_MAX:
+                self._plans.clear()
+            self._plans[request.method, request.target] = plan
+        return plan
+
+    def _make_plan(self, method: str, target: bytes) -> _Plan:
+        if len(target) > TARGET_BYTES_MAX:
+            return _answered(
+                text_response(414, f"the URL is over the limit of {TARGET_BYTES_MAX} bytes")
+            )
+        match = self._routes.find(method, target)
+        if not isinstance(match, Match):
+            return _answered(match)
+        try:
+            query = parse_query(target.partition(b"?")[2], read=method in _READS)
+        except RequestError as error:
+            return _answered(text_response(error.status, error.text))
+        return _Plan(match.handler, query, match.tail, None)
+
+    def _count_internal_error(self) -> str:
+        """A short id for a mistake of our own, by which the log and the caller speak of it."""
+        self._metrics.incr("nomad.http.internal_error")
+        return f"{self._random.getrandbits(32):08x}"
+
+    def date_line(self) -> bytes:
+        """The header line `Date` of now, with its line end."""
+        second = int(self._clock())
+        if second != self._date[0]:
+            self._date = (second, f"Date: {formatdate(second, usegmt=True)}\r\n".encode())
+        return self._date[1]
+
+
+def _answered(answer: Response) -> _Plan:
+    return _Plan(None, Query({}), "", answer)
+
+
+def _refused(error: RequestError | QuorateError) -> Response:
+    if isinstance(error, RequestError):
+        return text_response(error.status, error.text)
+    return error_response(error)
+
+
+def _internal_error(error_id: str) -> Response:
+    return text_response(500, f"internal error (id {error_id})")

@@ -1,0 +1,240 @@
+"""Who answers: this server, the leader, or another region (http-api 1.4, 1.5).
+
+Invariant: a read that is not stale is answered from applied state at a moment when this server
+had proof of leading (its lease, or a read barrier just passed) with no await between proof and
+answer; so it is linearizable, never merely what a server says that believes to lead.
+
+Order: what is wrong with the request itself was found before; another region comes first, then
+the leader. While nobody leads, a request is held for up to five seconds. A forwarded request
+carries a header, so that it is never forwarded a second time by the same rule: to a region at
+most once, to a leader at most once. A write is repeated only if it certainly was not begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Final
+
+from quorate.api import blocking
+from quorate.api.blocking import Watched
+from quorate.api.messages import Call, Header, Request, Response
+from quorate.api.params import Query
+from quorate.api.service import ForwardRequest, ForwardResponse, Service
+from quorate.api.status import ERROR_HEADER, kind_of
+from quorate.errors import (
+    LeadershipLost,
+    NoLeader,
+    NoPathToRegion,
+    NotLeader,
+    NotReady,
+    QuorateError,
+)
+
+Answer = Callable[[Call], Response]
+Perform = Callable[[], Awaitable[Response]]
+
+HOLD_S: Final = 5.0
+"""How long a request waits for somebody to lead."""
+
+FORWARDED_HEADER: Final = b"x-quorate-forwarded"
+TO_LEADER: Final = b"leader"
+TO_REGION: Final = b"region"
+
+_ANSWER_S: Final = 20.0  # what the other side may take: its own hold, and a write's timeout of 10 s
+_RPC_PREFIX: Final = "rpc error: "
+
+_NOT_PASSED_ON: Final = frozenset(
+    {
+        b"accept-encoding",  # bodies are compressed once, towards the client
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"keep-alive",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        FORWARDED_HEADER,
+    }
+)
+_PASSED_BACK: Final = (b"content-type", b"location", b"x-nomad-", b"x-quorate-")
+
+
+class ForwardError(QuorateError):
+    """The other server could not be asked, or went away before it answered."""
+
+
+class Hold:
+    """The time a request may wait for a leader."""
+
+    def __init__(self, random: Random) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._until = self._loop.time() + HOLD_S
+        self._random = random
+
+    def remaining(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self._until - self._loop.time())
+
+    async def pause(self, error: QuorateError) -> None:
+        """Wait a random moment before the next try; raises `error` when the time is over."""
+        remaining = self.remaining()
+        if not remaining:
+            raise error
+        await asyncio.sleep(min(remaining, self._random.uniform(0.01, HOLD_S / 16)))
+
+
+class Authority:
+    """Decides for one server who answers a request, and gets the answer."""
+
+    def __init__(self, service: Service, random: Random) -> None:
+        self._service = service
+        self._random = random
+
+    def read(
+        self, call: Call, answer: Answer, watched: Watched | None = None
+    ) -> Response | Awaitable[Response]:
+        """Answer a read of replicated state; `watched` makes it a blocking query.
+
+        Without an await if this server may answer now. Raises QuorateError.
+        """
+        query = call.query
+        if query.region and query.region != self._service.region:
+            return self._ask_region(call)
+        if watched is not None and watched.must_wait(call):
+            return (
+                self._stale(call, answer, watched)
+                if query.stale
+                else self._consistent(call, answer, watched)
+            )
+        if query.stale or self._service.lease_valid():
+            return answer(call)
+        return self._consistent(call, answer, watched)
+
+    def write(self, call: Call, perform: Perform) -> Awaitable[Response]:
+        """Have the leader perform a write: here, or where the leader is. Raises QuorateError."""
+        region = call.query.region
+        if region and region != self._service.region:
+            return self._ask_region(call)
+        return self._write(call, perform)
+
+    # -- here ----------------------------------------------------------------------------------
+
+    async def _stale(self, call: Call, answer: Answer, watched: Watched) -> Response:
+        await blocking.until_newer(self._service.state, watched, call, self._random)
+        return answer(call)
+
+    async def _consistent(self, call: Call, answer: Answer, watched: Watched | None) -> Response:
+        hold = Hold(self._random)
+        while True:
+            if not self._service.is_leader():
+                forwarded = await self._ask_leader(call, hold)
+                if forwarded is not None:
+                    return forwarded
+                continue
+            try:
+                await self._service.read_barrier()
+            except (NotLeader, NotReady, LeadershipLost) as error:
+                await hold.pause(error)
+                continue
+            if watched is None or not watched.must_wait(call):
+                return answer(call)
+            await blocking.until_newer(self._service.state, watched, call, self._random)
+            watched, hold = None, Hold(self._random)  # waited enough; prove the lead once more
+
+    async def _write(self, call: Call, perform: Perform) -> Response:
+        hold: Hold | None = None
+        while True:
+            if self._service.is_leader():
+                try:
+                    return await perform()
+                except NotLeader as error:  # refused before it was begun: safe to try again
+                    hold = hold or Hold(self._random)
+                    await hold.pause(error)
+                    continue
+            hold = hold or Hold(self._random)
+            forwarded = await self._ask_leader(call, hold)
+            if forwarded is not None:
+                return forwarded
+
+    # -- elsewhere -----------------------------------------------------------------------------
+
+    async def _ask_leader(self, call: Call, hold: Hold) -> Response | None:
+        """The leader's answer, or None when it is time to look again who leads."""
+        if call.request.header(FORWARDED_HEADER) == TO_LEADER:
+            raise NotLeader(leader_address=self._service.leader_address())
+        if not self._service.leader_address():
+            if not await self._service.wait_for_leader(hold.remaining()):
+                raise NoLeader
+            if not self._service.leader_address() and not self._service.is_leader():
+                await hold.pause(NoLeader())
+            return None
+        request = forward_request(call, TO_LEADER)
+        try:
+            response = await self._service.forward_to_leader(request)
+        except NoLeader as error:
+            await hold.pause(error)
+            return None
+        except QuorateError as error:
+            raise _failed(error) from error
+        if _was_not_leader(response):
+            await hold.pause(NoLeader())
+            return None
+        return passed_back(response)
+
+    async def _ask_region(self, call: Call) -> Response:
+        if call.request.header(FORWARDED_HEADER):
+            raise NoPathToRegion
+        request = forward_request(call, TO_REGION)
+        try:
+            response = await self._service.forward_to_region(call.query.region, request)
+        except NoPathToRegion:
+            raise
+        except QuorateError as error:
+            raise _failed(error) from error
+        return passed_back(response)
+
+
+def forward_request(call: Call, mark: bytes) -> ForwardRequest:
+    """The request as it is passed on, marked as forwarded."""
+    request: Request = call.request
+    headers = [header for header in request.headers if header[0] not in _NOT_PASSED_ON]
+    headers.append((FORWARDED_HEADER, mark))
+    return ForwardRequest(
+        method=request.method,
+        target=request.target.decode("latin-1"),
+        headers=tuple(headers),
+        body=request.body,
+        timeout_s=_ANSWER_S + _longest_wait_s(call.query),
+    )
+
+
+def _longest_wait_s(query: Query) -> float:
+    return query.wait_s * 17 / 16 if query.index else 0.0
+
+
+def passed_back(response: ForwardResponse) -> Response:
+    """The other server's answer as ours. An error of status 500 gets a prefix for the hop."""
+    body = response.body
+    if response.status == 500:
+        body = _RPC_PREFIX.encode() + body
+    headers: list[Header] = [
+        (name.title(), value) for name, value in response.headers if name.startswith(_PASSED_BACK)
+    ]
+    return Response(response.status, body, headers)
+
+
+def _was_not_leader(response: ForwardResponse) -> bool:
+    mark = (ERROR_HEADER.lower(), kind_of(NotLeader).encode())
+    return mark in response.headers
+
+
+def _failed(error: QuorateError) -> ForwardError:
+    return ForwardError(
+        _RPC_PREFIX + error.text, error.next_step or "the leader may have changed: try again"
+    )

@@ -1,0 +1,1 @@
+"""One module for each family of endpoints; `quorate.api.routes` names their paths."""

@@ -1,0 +1,113 @@
+"""`/v1/agent/`: this server itself, and the servers it knows (http-api 9). Never forwarded."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Final
+
+import msgspec
+
+from quorate.api.consistency import HOLD_S
+from quorate.api.context import Context
+from quorate.api.encode import TEXT_TYPE, json_response
+from quorate.api.messages import Call, Response
+from quorate.api.service import Member
+from quorate.errors import NoLeader
+
+
+class _MemberJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The protocol numbers are those of the gossip layer of today's servers."""
+
+    addr: str
+    delegate_cur: int = 4
+    delegate_max: int = 5
+    delegate_min: int = 2
+    name: str
+    port: int
+    protocol_cur: int = 2
+    protocol_max: int = 5
+    protocol_min: int = 1
+    status: str
+    tags: dict[str, str]
+
+
+class _MembersJson(msgspec.Struct, frozen=True):
+    members: list[_MemberJson] = msgspec.field(name="Members")
+    datacenter: str = msgspec.field(name="ServerDC")
+    name: str = msgspec.field(name="ServerName")
+    region: str = msgspec.field(name="ServerRegion")
+
+
+class _SelfJson(msgspec.Struct, frozen=True):
+    config: dict[str, Any]
+    member: _MemberJson | None
+    stats: dict[str, dict[str, str]]
+
+
+class _HealthJson(msgspec.Struct, frozen=True):
+    ok: bool
+    message: str
+
+
+_SERVER_OK: Final = {"server": {"message": "ok", "ok": True}}
+
+
+class AgentEndpoint:
+    """GET `members`, `self` and `health`."""
+
+    def __init__(self, context: Context) -> None:
+        self._service = context.service
+
+    def get_members(self, call: Call) -> Response:
+        """All known servers, of all regions."""
+        service = self._service
+        value = _MembersJson(
+            members=[_member_json(member) for member in service.members()],
+            datacenter=service.datacenter,
+            name=service.name,
+            region=service.region,
+        )
+        return json_response(value, pretty=call.query.pretty)
+
+    def get_self(self, call: Call) -> Response:
+        """Effective configuration, own entry in the pool, and statistics."""
+        service = self._service
+        own_name = f"{service.name}.{service.region}"
+        own = next((member for member in service.members() if member.name == own_name), None)
+        value = _SelfJson(
+            config=service.config_view(),
+            member=None if own is None else _member_json(own),
+            stats=service.stats(),
+        )
+        return json_response(value, pretty=call.query.pretty)
+
+    def get_health(self, call: Call) -> Response | Awaitable[Response]:
+        """Whether this agent works: for a server, that it finds a leader within five seconds."""
+        kind = call.query.first("type")
+        if kind == "client":
+            return _unhealthy("client", "client not enabled")
+        if kind not in {"", "server"}:
+            return json_response({}, pretty=call.query.pretty)
+        if self._service.leader_address():
+            return json_response(_SERVER_OK, pretty=call.query.pretty)
+        return self._health_after_waiting(call)
+
+    async def _health_after_waiting(self, call: Call) -> Response:
+        if await self._service.wait_for_leader(HOLD_S):
+            return json_response(_SERVER_OK, pretty=call.query.pretty)
+        return _unhealthy("server", NoLeader().text)
+
+
+def _unhealthy(kind: str, message: str) -> Response:
+    body = msgspec.json.encode({kind: _HealthJson(ok=False, message=message)})
+    return Response(500, body, (TEXT_TYPE,))
+
+
+def _member_json(member: Member) -> _MemberJson:
+    return _MemberJson(
+        addr=member.addr,
+        name=member.name,
+        port=member.port,
+        status=member.status,
+        tags=member.tags,
+    )

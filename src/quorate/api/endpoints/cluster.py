@@ -1,0 +1,45 @@
+"""`/v1/status/leader`, `/v1/status/peers` and `/v1/regions` (http-api 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from quorate.api.context import Context
+from quorate.api.encode import empty_response, json_response, text_response
+from quorate.api.messages import Call, Response
+
+
+class ClusterEndpoint:
+    """What clients ask first: who leads, who takes part, which regions there are."""
+
+    def __init__(self, context: Context) -> None:
+        self._service = context.service
+        self._authority = context.authority
+
+    def get_leader(self, call: Call) -> Response | Awaitable[Response]:
+        """RPC address of the leader; with `stale` empty if none is known."""
+        return self._authority.read(call, self._leader)
+
+    def get_peers(self, call: Call) -> Response | Awaitable[Response]:
+        """RPC addresses of all servers of the Raft configuration, dead ones too."""
+        return self._authority.read(call, self._peers)
+
+    def get_regions(self, call: Call) -> Response:
+        """Names of the regions with a live server. Answered by the server asked, always."""
+        return json_response(self._service.regions(), pretty=call.query.pretty)
+
+    def _leader(self, call: Call) -> Response:
+        return json_response(self._service.leader_address(), pretty=call.query.pretty)
+
+    def _peers(self, call: Call) -> Response:
+        return json_response(self._service.peers(), pretty=call.query.pretty)
+
+
+def get_license(_: Call) -> Response:
+    """There is none: 204, as from today's open servers (http-api 7)."""
+    return empty_response(status=204)
+
+
+def put_license(_: Call) -> Response:
+    """Not here."""
+    return text_response(501, "Nomad Enterprise only endpoint")

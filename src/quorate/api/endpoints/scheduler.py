@@ -1,0 +1,151 @@
+"""`/v1/operator/scheduler/configuration` (http-api 4), with the fields of 1.0 and 2.0."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Final
+
+import msgspec
+
+from quorate.api import body
+from quorate.api.body import BodyError, Field
+from quorate.api.context import Context
+from quorate.api.encode import json_response, text_response
+from quorate.api.endpoints.cas import parse_cas
+from quorate.api.go_text import quote
+from quorate.api.messages import Call, Response
+from quorate.api.meta import read_headers, write_headers
+from quorate.api.request_error import RequestError
+from quorate.state import scheduler
+from quorate.state.commands import encode
+from quorate.state.scheduler import ALGORITHMS, SchedulerConfiguration, SetSchedulerConfiguration
+
+_PREEMPTION: Final = (
+    Field("SystemSchedulerEnabled", "preempt_system", body.a_bool),
+    Field("SysBatchSchedulerEnabled", "preempt_sysbatch", body.a_bool),
+    Field("BatchSchedulerEnabled", "preempt_batch", body.a_bool),
+    Field("ServiceSchedulerEnabled", "preempt_service", body.a_bool),
+)
+
+
+def _preemption(value: Any) -> dict[str, Any]:
+    return body.read_fields(value, _PREEMPTION)
+
+
+_FIELDS: Final = (
+    Field("SchedulerAlgorithm", "scheduler_algorithm", body.a_string),
+    Field("PreemptionConfig", "preemption", _preemption),
+    Field("MemoryOversubscriptionEnabled", "memory_oversubscription_enabled", body.a_bool),
+    Field("RejectJobRegistration", "reject_job_registration", body.a_bool),
+    Field("PauseEvalBroker", "pause_eval_broker", body.a_bool),
+    Field("NodeLimitForFeasibilityChecks", "node_limit_for_feasibility_checks", body.an_int64),
+)
+
+# A PUT replaces the whole object: what it leaves out is zero, not the default.
+_ZERO: Final = {"scheduler_algorithm": "", "preempt_system": False}
+
+
+class _PreemptionJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    batch_scheduler_enabled: bool
+    service_scheduler_enabled: bool
+    sys_batch_scheduler_enabled: bool
+    system_scheduler_enabled: bool
+
+
+class _ConfigurationJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    create_index: int
+    memory_oversubscription_enabled: bool
+    modify_index: int
+    node_limit_for_feasibility_checks: int
+    pause_eval_broker: bool
+    preemption_config: _PreemptionJson
+    reject_job_registration: bool
+    scheduler_algorithm: str
+
+
+class _AnswerJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    index: int
+    known_leader: bool
+    last_contact: int  # nanoseconds
+    next_token: str
+    scheduler_config: _ConfigurationJson
+
+
+class _WrittenJson(msgspec.Struct, frozen=True, rename="pascal"):
+    index: int
+    updated: bool
+
+
+class SchedulerEndpoint:
+    """GET, PUT and POST `configuration`."""
+
+    def __init__(self, context: Context) -> None:
+        self._service = context.service
+        self._authority = context.authority
+
+    def get(self, call: Call) -> Response | Awaitable[Response]:
+        """The configuration, with the meta data of the read in headers and body."""
+        return self._authority.read(call, self._answer)
+
+    def _answer(self, call: Call) -> Response:
+        service = self._service
+        configuration = scheduler.current(service.state)
+        if configuration is None:
+            return text_response(500, "scheduler config not initialized yet")
+        index = service.state.table_index(scheduler.TABLE.name)
+        value = _AnswerJson(
+            index=index,
+            known_leader=bool(service.leader_address()),
+            last_contact=service.last_contact_ms() * 1_000_000,
+            next_token="",
+            scheduler_config=_json(configuration),
+        )
+        return json_response(value, pretty=call.query.pretty, headers=read_headers(service, index))
+
+    def put(self, call: Call) -> Awaitable[Response]:
+        """Replace the configuration; `Updated` is false if `cas` is not its modify index."""
+        configuration = _read(call.request.body)
+        command = encode(
+            SetSchedulerConfiguration(configuration=configuration, cas=parse_cas(call.query))
+        )
+
+        async def perform() -> Response:
+            index, written = await self._service.apply(command)
+            return json_response(
+                _WrittenJson(index, written),
+                pretty=call.query.pretty,
+                headers=write_headers(index),
+            )
+
+        return self._authority.write(call, perform)
+
+
+def _read(raw: bytes) -> SchedulerConfiguration:
+    try:
+        fields = body.read_object(raw, _FIELDS)
+    except BodyError as error:
+        raise RequestError(f"Error parsing scheduler config: {error}") from error
+    preemption = fields.pop("preemption", {})
+    configuration = SchedulerConfiguration(**{**_ZERO, **fields, **preemption})
+    algorithm = configuration.scheduler_algorithm
+    if algorithm not in ALGORITHMS:
+        raise RequestError(f"invalid scheduler algorithm: {quote(algorithm)[1:-1]}")
+    return configuration
+
+
+def _json(configuration: SchedulerConfiguration) -> _ConfigurationJson:
+    return _ConfigurationJson(
+        create_index=configuration.create_index,
+        memory_oversubscription_enabled=configuration.memory_oversubscription_enabled,
+        modify_index=configuration.modify_index,
+        node_limit_for_feasibility_checks=configuration.node_limit_for_feasibility_checks,
+        pause_eval_broker=configuration.pause_eval_broker,
+        preemption_config=_PreemptionJson(
+            batch_scheduler_enabled=configuration.preempt_batch,
+            service_scheduler_enabled=configuration.preempt_service,
+            sys_batch_scheduler_enabled=configuration.preempt_sysbatch,
+            system_scheduler_enabled=configuration.preempt_system,
+        ),
+        reject_job_registration=configuration.reject_job_registration,
+        scheduler_algorithm=configuration.scheduler_algorithm,
+    )

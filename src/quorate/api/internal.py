@@ -1,0 +1,52 @@
+"""The application of the RPC port: the public API, and the calls of other servers.
+
+Only servers reach the RPC port; the HTTP port does not know these paths (404).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from random import Random
+from typing import Any, Final
+
+from quorate.api.app import HttpApplication
+from quorate.api.encode import text_response
+from quorate.api.messages import Request, Response
+from quorate.api.service import Service
+from quorate.errors import QuorateError
+from quorate.metrics import Metrics
+
+_PREFIX: Final = b"/v1/internal/"
+
+AnswerCall = Callable[[str, bytes], Awaitable[bytes]]
+
+
+class RpcApplication(HttpApplication):
+    """See the module. `answer_call` takes the verb and the body, and gives the answer's body."""
+
+    def __init__(
+        self,
+        service: Service,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        random: Random,
+        answer_call: AnswerCall,
+    ) -> None:
+        super().__init__(service, metrics, clock, random)
+        self._answer_call = answer_call
+
+    def handle(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
+        """The response, or something to await that gives it."""
+        if not request.target.startswith(_PREFIX):
+            return super().handle(request)
+        if request.method != "POST":
+            return text_response(405, "Invalid method")
+        return self._later(request, self._call(request))
+
+    async def _call(self, request: Request) -> Response:
+        verb = request.target[len(_PREFIX) :].decode("latin-1")
+        try:
+            body = await self._answer_call(verb, request.body)
+        except QuorateError as error:
+            return text_response(400, str(error))
+        return Response(200, body, [(b"Content-Type", b"application/json")])

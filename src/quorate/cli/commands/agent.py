@@ -1,0 +1,48 @@
+"""`quorate agent` (agent-config, section 5): its options are declared by `quorate.config.flags`."""
+
+from __future__ import annotations
+
+from quorate.cli.context import Context
+from quorate.cli.flags import Flag
+
+WITHOUT_USE = ("Accepted without effect", "Not supported")
+PLACEHOLDERS = {
+    "config": "path",
+    "data-dir": "folder",
+    "bind": "address",
+    "dc": "name",
+    "region": "name",
+    "node": "name",
+    "log-level": "level",
+    "bootstrap-expect": "servers",
+    "raft-protocol": "version",
+    "retry-join": "address",
+    "join": "address",
+    "retry-interval": "duration",
+    "retry-max": "times",
+}
+LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
+
+
+def agent_flags() -> tuple[Flag, ...]:
+    """The options, those that have no use here hidden from help and completion."""
+    from quorate.config.flags import FLAGS
+
+    return tuple(
+        Flag(
+            flag.name,
+            flag.kind,
+            flag.help,
+            PLACEHOLDERS.get(flag.name, "value"),
+            LOG_LEVELS if flag.name == "log-level" else (),
+            hidden=bool(flag.refused) or flag.help.startswith(WITHOUT_USE),
+        )
+        for flag in FLAGS
+    )
+
+
+def run(context: Context) -> int:
+    """Run a server until it is told to stop."""
+    from quorate.agent.run import run_agent
+
+    return run_agent(dict(context.flags.values))

@@ -1,0 +1,37 @@
+"""`quorate dev`: a cluster on this machine, to break and to mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quorate.cli.context import Context, Failure
+from quorate.cli.dev.plan import DEFAULT_HTTP_PORT, DEFAULT_SERVERS, MOST_SERVERS, Wish
+from quorate.cli.dev.run import run_cluster
+
+
+def run(context: Context) -> int:
+    """Read the options and run the cluster until it is told to stop."""
+    flags = context.flags
+    servers = flags.number("servers", DEFAULT_SERVERS)
+    if not 1 <= servers <= MOST_SERVERS:
+        raise Failure(f"Error: -servers must be between 1 and {MOST_SERVERS}, got {servers}")
+    http_port = flags.number("http-port", DEFAULT_HTTP_PORT)
+    if not 1 <= http_port <= 65533:
+        raise Failure(f"Error: -http-port must be between 1 and 65533, got {http_port}")
+    folder = flags.text("data-dir")
+    wish = Wish(
+        folder=Path(folder).absolute() if folder else None,
+        servers=servers,
+        http_port=http_port,
+        servers_given="servers" in flags.values,
+        http_port_given="http-port" in flags.values,
+    )
+    try:
+        return run_cluster(context.out, wish)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Failure(
+            f"Error: cannot use {error.filename}: {error.strerror}",
+            "give a folder you may write to by -data-dir",
+        ) from error

@@ -1,0 +1,63 @@
+"""`quorate operator raft ...` (cli.md, section 2)."""
+
+from __future__ import annotations
+
+from quorate.cli.context import Context, Failure, doing
+from quorate.cli.tables import format_table, word
+from quorate.client import RaftConfiguration
+
+HEADING = ("Node", "ID", "Address", "State", "Voter", "RaftProtocol")
+
+
+def list_peers(context: Context) -> int:
+    """List the servers of the Raft configuration, sorted by name."""
+    with context.client() as client, doing("Failed to retrieve raft configuration: "):
+        configuration = client.raft_configuration(stale=context.flags.on("stale"))
+    return context.show(configuration.raw, lambda: context.out.table(peers_table(configuration)))
+
+
+def peers_table(configuration: RaftConfiguration) -> str:
+    """The servers as a table, sorted by name."""
+    servers = sorted(configuration.servers, key=lambda server: (server.node, server.id))
+    rows = [
+        (s.node, s.id, s.address, s.state, word(s.voter), s.raft_protocol or "unknown")
+        for s in servers
+    ]
+    return format_table([HEADING, *rows])
+
+
+def remove_peer(context: Context) -> int:
+    """Remove a server from the Raft configuration."""
+    prefix = "Error removing peer: "
+    server_id, address = _peer(
+        context, prefix, "an address or id is required for the peer to remove"
+    )
+    with context.client() as client, doing(prefix):
+        client.remove_raft_peer(server_id=server_id, address=address)
+    context.out.line(f"Removed peer with {_named(server_id, address)}")
+    return 0
+
+
+def transfer_leadership(context: Context) -> int:
+    """Hand leadership over."""
+    prefix = "Error transferring leadership to peer: "
+    server_id, address = _peer(
+        context, prefix, "an address or id is required for the destination peer"
+    )
+    with context.client() as client, doing(prefix):
+        client.transfer_leadership(server_id=server_id, address=address)
+    context.out.line(f"Transferred leadership to peer with {_named(server_id, address)}")
+    return 0
+
+
+def _peer(context: Context, prefix: str, missing: str) -> tuple[str, str]:
+    server_id, address = context.flags.text("peer-id"), context.flags.text("peer-address")
+    if not server_id and not address:
+        raise Failure(prefix + missing, "see 'quorate operator raft list-peers' for both")
+    if server_id and address:
+        raise Failure(prefix + "cannot give both an address and id", "give one of them")
+    return server_id, address
+
+
+def _named(server_id: str, address: str) -> str:
+    return f'id "{server_id}"' if server_id else f'address "{address}"'

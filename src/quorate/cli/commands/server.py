@@ -1,0 +1,107 @@
+"""`quorate server members` and `quorate agent-info` (cli.md, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from quorate.cli.context import Context, doing
+from quorate.cli.tables import format_table, word
+from quorate.client import Client, ClientError, Member, Members
+
+Column = tuple[str, Callable[[Member], str]]
+
+
+def members(context: Context) -> int:
+    """List the pool; exit code 1 if a region does not say who leads it."""
+    flags = context.flags
+    with context.client() as client:
+        with doing("Error querying servers: "):
+            answer = client.agent_members()
+        found = sorted(answer.members, key=lambda member: member.name)
+        if flags.on("json") or "t" in flags.values:
+            return context.show(_raw_members(answer), lambda: None)
+        if flags.on("detailed"):
+            context.out.table(_table(DETAILED, found))
+            return 0
+        leaders, errors = _leaders(client, found)
+    columns = _columns(leaders, verbose=flags.on("verbose"))
+    context.out.table(_table(columns, found))
+    if errors:
+        context.out.line("")
+        context.out.error("Error determining leaders: " + _several(errors) + "\n")
+        return 1
+    return 0
+
+
+def _raw_members(answer: Members) -> list[object]:
+    listed = answer.raw.get("Members") or []
+    return sorted(listed, key=lambda member: str(member.get("Name", "")))
+
+
+def _leaders(client: Client, found: Sequence[Member]) -> tuple[set[str], list[str]]:
+    """RPC addresses of the regions' leaders, and one line for each region that gave none."""
+    leaders: set[str] = set()
+    errors: list[str] = []
+    for region in sorted({member.tags.get("region", "") for member in found}):
+        try:
+            leaders.add(client.leader(region=region))
+        except ClientError as error:
+            errors.append(f'Region "{region}": {error.text}')
+    return leaders, errors
+
+
+def _several(errors: Sequence[str]) -> str:
+    """Several errors in the form of the Go programs."""
+    count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    return f"{count} occurred:\n" + "".join(f"\t* {error}\n" for error in errors)
+
+
+def _tag(name: str) -> Callable[[Member], str]:
+    return lambda member: member.tags.get(name, "")
+
+
+def _tags(member: Member) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(member.tags.items()))
+
+
+PLACE: tuple[Column, ...] = (
+    ("Name", lambda member: member.name),
+    ("Address", lambda member: member.addr),
+    ("Port", lambda member: str(member.port)),
+)
+DETAILED: tuple[Column, ...] = (*PLACE, ("Tags", _tags))
+
+
+def _columns(leaders: set[str], *, verbose: bool) -> tuple[Column, ...]:
+    return (
+        *PLACE,
+        ("Status", lambda member: member.status),
+        ("Leader", lambda member: word(member.rpc_address in leaders)),
+        ("Protocol", lambda member: str(member.protocol_cur)),
+        *([("Raft Version", _tag("raft_vsn"))] if verbose else []),
+        ("Build", _tag("build")),
+        ("Datacenter", _tag("dc")),
+        ("Region", _tag("region")),
+        *([("Tags", _tags)] if verbose else []),
+    )
+
+
+def _table(columns: Sequence[Column], found: Sequence[Member]) -> str:
+    heading = [title for title, _ in columns]
+    return format_table([heading, *([cell(member) for _, cell in columns] for member in found)])
+
+
+def agent_info(context: Context) -> int:
+    """Show the agent's statistics, section by section."""
+    prefix = "Error querying agent info: failed querying self endpoint: "
+    with context.client() as client, doing(prefix):
+        found = client.agent_self()
+    return context.show(found.raw, lambda: context.out.line(_sections(found.stats)))
+
+
+def _sections(stats: dict[str, dict[str, object]]) -> str:
+    lines: list[str] = []
+    for section, figures in sorted(stats.items()):
+        lines.append(section)
+        lines += [f"  {key} = {value}" for key, value in sorted(figures.items())]
+    return "\n".join(lines)

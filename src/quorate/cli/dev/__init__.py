@@ -1,0 +1,1 @@
+"""A cluster on one machine: planning (pure), processes, waiting, and what to say."""

@@ -1,0 +1,29 @@
+"""Go duration texts: `300ms`, `1h2m3.5s`, `-1ns`, `0` (http-api, section 1.2)."""
+
+from __future__ import annotations
+
+import re
+
+NUMBER = re.compile(r"\d+\.?\d*|\.\d+")
+UNIT = re.compile(r"[^\d.]+")
+UNITS = frozenset({"ns", "us", "µs", "μs", "ms", "s", "m", "h"})
+
+
+def check_duration(text: str) -> None:
+    """Raise ValueError, in the words of Go's time.ParseDuration, unless `text` is a duration."""
+    rest = text[1:] if text[:1] in {"+", "-"} else text
+    if rest == "0":
+        return
+    if not rest:
+        raise ValueError(f'time: invalid duration "{text}"')
+    while rest:
+        number = NUMBER.match(rest)
+        if number is None:
+            raise ValueError(f'time: invalid duration "{text}"')
+        rest = rest[number.end() :]
+        unit = UNIT.match(rest)
+        if unit is None:
+            raise ValueError(f'time: missing unit in duration "{text}"')
+        if unit.group() not in UNITS:
+            raise ValueError(f'time: unknown unit "{unit.group()}" in duration "{text}"')
+        rest = rest[unit.end() :]

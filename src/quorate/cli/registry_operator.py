@@ -1,0 +1,207 @@
+"""The commands below `operator` (cli.md, sections 2, 3 and 6)."""
+
+from __future__ import annotations
+
+from quorate.cli.command import FORMS, Command, Example
+from quorate.cli.flags import Flag
+
+MODULE = "quorate.cli.commands."
+STALE = Flag(
+    "stale",
+    "bool",
+    "Ask this agent alone: answered without a leader too, but it may be behind.",
+)
+
+
+def _peer(which: str) -> tuple[Flag, ...]:
+    return (
+        Flag("peer-id", "string", f"ID of the server {which}.", "id"),
+        Flag("peer-address", "string", f"RPC address of the server {which}.", "ip:port"),
+    )
+
+
+RAFT = (
+    Command(
+        ("operator", "raft", "list-peers"),
+        "List the servers of the Raft configuration",
+        "Lists the servers that agree with each other through Raft: name, ID, address, who "
+        "leads, and whose vote counts. Sorted by name.",
+        MODULE + "raft:list_peers",
+        (STALE, *FORMS),
+        (
+            Example("quorate operator raft list-peers", "who leads?"),
+            Example(
+                "quorate operator raft list-peers -stale -address=http://10.0.0.2:4646",
+                "what does this server know, now that there is no leader?",
+            ),
+            Example(
+                "quorate operator raft list-peers "
+                "-t '{{range .Servers}}{{if .Leader}}{{.Address}}{{end}}{{end}}'",
+                "only the address of the leader",
+            ),
+        ),
+        args=None,
+    ),
+    Command(
+        ("operator", "raft", "remove-peer"),
+        "Remove a server from the Raft configuration",
+        "Removes a server that is lost for good, so that it no longer counts for the majority. "
+        "A server that still runs should be stopped first. Give its ID or its address.",
+        MODULE + "raft:remove_peer",
+        _peer("to remove"),
+        (
+            Example(
+                "quorate operator raft remove-peer -peer-id=990fe718-2e08-2a6f-9689-0955efec4c73",
+                "by the ID that list-peers shows",
+            ),
+            Example(
+                "quorate operator raft remove-peer -peer-address=10.0.0.3:4647",
+                "by address",
+            ),
+        ),
+        args=None,
+    ),
+    Command(
+        ("operator", "raft", "transfer-leadership"),
+        "Hand leadership to another server",
+        "Makes another voter the leader, for instance before the present one is stopped. Give "
+        "the ID or the address of the server that shall lead.",
+        MODULE + "raft:transfer_leadership",
+        _peer("that shall lead"),
+        (
+            Example(
+                "quorate operator raft transfer-leadership -peer-address=10.0.0.2:4647",
+                "before maintenance of the leader",
+            ),
+        ),
+    ),
+)
+
+AUTOPILOT = (
+    Command(
+        ("operator", "autopilot", "get-config"),
+        "Show the autopilot settings",
+        "Shows the settings by which the leader manages servers by itself.",
+        MODULE + "autopilot:get_config",
+        (STALE, *FORMS),
+        (Example("quorate operator autopilot get-config", "all settings"),),
+    ),
+    Command(
+        ("operator", "autopilot", "set-config"),
+        "Change autopilot settings",
+        "Changes the settings that are given and leaves the others as they are. If somebody "
+        "else changed them meanwhile, nothing is written and the command says so.",
+        MODULE + "autopilot:set_config",
+        (
+            Flag("cleanup-dead-servers", "bool", "Remove failed servers by itself."),
+            Flag("max-trailing-logs", "uint", "Entries a server may be behind and still be "
+                 "healthy.", "entries"),
+            Flag("last-contact-threshold", "duration", "How long a server may be silent and "
+                 "still be healthy.", "duration"),
+            Flag("server-stabilization-time", "duration", "How long a new server must be healthy "
+                 "before its vote counts.", "duration"),
+            Flag("min-quorum", "uint", "Never remove dead servers below this number.", "servers"),
+            Flag("enable-redundancy-zones", "bool", "One voter per redundancy zone."),
+            Flag("disable-upgrade-migration", "bool", "Do not wait for servers of a new version."),
+            Flag("enable-custom-upgrades", "bool", "Use upgrade versions of your own."),
+        ),
+        (
+            Example(
+                "quorate operator autopilot set-config -cleanup-dead-servers=false",
+                "keep dead servers while you look into them",
+            ),
+        ),
+    ),
+)  # fmt: skip
+
+SCHEDULER = (
+    Command(
+        ("operator", "scheduler", "get-config"),
+        "Show the scheduler settings",
+        "Shows the cluster-wide scheduler settings.",
+        MODULE + "scheduler:get_config",
+        (STALE, *FORMS),
+        (Example("quorate operator scheduler get-config", "all settings"),),
+    ),
+    Command(
+        ("operator", "scheduler", "set-config"),
+        "Change scheduler settings",
+        "Changes the settings that are given and leaves the others as they are. If somebody "
+        "else changed them meanwhile, nothing is written and the command says so.",
+        MODULE + "scheduler:set_config",
+        (
+            Flag("scheduler-algorithm", "string", "How work is placed: binpack or spread.",
+                 "name", ("binpack", "spread")),
+            Flag("preempt-batch-scheduler", "bool", "Batch jobs may push out others."),
+            Flag("preempt-service-scheduler", "bool", "Service jobs may push out others."),
+            Flag("preempt-system-scheduler", "bool", "System jobs may push out others."),
+            Flag("preempt-sysbatch-scheduler", "bool", "System batch jobs may push out others."),
+            Flag("memory-oversubscription", "bool", "Tasks may ask for more memory than is "
+                 "reserved."),
+            Flag("reject-job-registration", "bool", "Refuse new jobs but from management "
+                 "tokens."),
+            Flag("pause-eval-broker", "bool", "Stop handing out evaluations."),
+            Flag("check-index", "uint", "Write only if the settings still have this modify "
+                 "index. Default: the index that was read just before.", "index"),
+        ),
+        (
+            Example(
+                "quorate operator scheduler set-config -scheduler-algorithm=spread",
+                "spread work over the nodes",
+            ),
+            Example(
+                "quorate operator scheduler set-config -reject-job-registration=true "
+                "-check-index=14",
+                "only if nobody changed the settings since index 14",
+            ),
+        ),
+    ),
+)  # fmt: skip
+
+TOOLS = (
+    Command(
+        ("operator", "api"),
+        "Send any request to the agent's HTTP API",
+        "Sends a request with the address, token and certificates of your environment and "
+        "prints the body of the answer. What is piped in becomes the body of the request and "
+        "makes it a POST. Exit code 1 if the status is 400 or more.",
+        MODULE + "api:run",
+        (
+            Flag("X", "string", "Method; default GET, or POST with a body.", "method",
+                 ("GET", "PUT", "POST", "DELETE")),
+            Flag("H", "list", "Header to send; may be repeated.", "'Key: Value'"),
+            Flag("filter", "string", "Filter expression, sent as query parameter.", "expression"),
+            Flag("dryrun", "bool", "Print a curl command in place of sending the request."),
+            Flag("verbose", "bool", "Show request and answer with their headers on stderr."),
+        ),
+        (
+            Example("quorate operator api /v1/agent/members?pretty", "the pool, indented"),
+            Example(
+                "echo '{\"SchedulerAlgorithm\":\"spread\"}' | "
+                "quorate operator api -X PUT /v1/operator/scheduler/configuration",
+                "a write",
+            ),
+            Example("quorate operator api -dryrun status/leader", "the same with curl"),
+        ),
+        args=(1, 1),
+        args_text="A path or URL is required",
+        usage="[options] <path or url>",
+    ),
+    Command(
+        ("operator", "metrics"),
+        "Show the agent's metrics",
+        "Prints the metrics of the last complete interval as the agent gives them.",
+        MODULE + "metrics:run",
+        (
+            Flag("pretty", "bool", "Indent the JSON."),
+            Flag("format", "string", "prometheus, or nothing for JSON.", "name", ("prometheus",)),
+            *FORMS,
+        ),
+        (
+            Example("quorate operator metrics -pretty", "to read"),
+            Example("quorate operator metrics -format=prometheus", "to scrape"),
+        ),
+    ),
+)  # fmt: skip
+
+OPERATOR = (*RAFT, *AUTOPILOT, *SCHEDULER, *TOOLS)

@@ -1,0 +1,287 @@
+"""The typed calls of the operator API (http-api, sections 2 to 4, 8 to 10 and 14)."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from quorate.client.address import DEFAULT_ADDRESS
+from quorate.client.environment import Settings
+from quorate.client.errors import AnswerError, StatusError
+from quorate.client.models import (
+    AgentSelf,
+    AutopilotConfiguration,
+    Health,
+    Members,
+    Metrics,
+    RaftConfiguration,
+    SchedulerConfiguration,
+    SchedulerUpdate,
+    Transfer,
+    from_json,
+    to_json,
+)
+from quorate.client.tls import TlsOptions
+from quorate.client.transport import Answer, Transport
+
+T = TypeVar("T")
+DEFAULT_TIMEOUT_S = 60.0
+
+AUTOPILOT = "/v1/operator/autopilot/configuration"
+SCHEDULER = "/v1/operator/scheduler/configuration"
+NEXT_STEPS = (
+    ("No cluster leader", "wait for an election; -stale shows what this agent alone knows"),
+    ("No path to region", "see the regions that answer: quorate operator api /v1/regions"),
+    ("Permission denied", "give a token with that right by -token (NOMAD_TOKEN)"),
+    ("ACL token not found", "check the token given by -token (NOMAD_TOKEN)"),
+    ("HTTP request to an HTTPS server", "write the address with https://"),
+)
+"""What to do about texts of servers."""
+
+
+class Client:
+    """A connection to one agent; every call raises ClientError (see `quorate.client.errors`).
+
+    Args:
+        address: `http://`, `https://` or `unix://` address of the agent's HTTP API.
+        region: region that requests are for; empty is the agent's own.
+        token: secret ID, sent as X-Nomad-Token; empty is anonymous.
+        namespace: sent when not empty.
+        tls: certificates, used with `https://`.
+        http_auth: user and password of HTTP basic authentication.
+        timeout_s: longest silence of the server in seconds; None waits for ever.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        region: str = "",
+        token: str = "",
+        namespace: str = "",
+        tls: TlsOptions | None = None,
+        http_auth: tuple[str, str] | None = None,
+        timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    ) -> None:
+        self.region = region
+        self.namespace = namespace
+        headers = {"User-Agent": "quorate"}
+        if token.strip():  # a line end at the end of a token file is no part of it
+            headers["X-Nomad-Token"] = token.strip()
+        self._transport = Transport(address, tls or TlsOptions(), headers, http_auth, timeout_s)
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, *, timeout_s: float | None = DEFAULT_TIMEOUT_S
+    ) -> Self:
+        """A client by settings that were read from flags and variables."""
+        return cls(
+            settings.address,
+            region=settings.region,
+            token=settings.token,
+            namespace=settings.namespace,
+            tls=settings.tls,
+            http_auth=settings.http_auth,
+            timeout_s=timeout_s,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    # -- operator/raft -------------------------------------------------------------------------
+
+    def raft_configuration(self, *, stale: bool = False) -> RaftConfiguration:
+        """The Raft configuration; `stale` asks this agent alone, leader or none."""
+        return self._get("/v1/operator/raft/configuration", RaftConfiguration, stale=stale)
+
+    def remove_raft_peer(self, *, server_id: str = "", address: str = "") -> None:
+        """Remove a server from the Raft configuration by its ID or its `IP:port` (one of them)."""
+        query = _one_of(server_id, address)
+        self._checked("DELETE", "/v1/operator/raft/peer", query)
+
+    def transfer_leadership(self, *, server_id: str = "", address: str = "") -> Transfer:
+        """Hand leadership to a voter, named by its ID or its `IP:port` (one of them)."""
+        path = "/v1/operator/raft/transfer-leadership"
+        answer = self._checked("PUT", path, _one_of(server_id, address))
+        return _decode(path, answer.body or b"{}", Transfer)
+
+    # -- operator/autopilot and operator/scheduler ---------------------------------------------
+
+    def autopilot_configuration(self, *, stale: bool = False) -> AutopilotConfiguration:
+        """The autopilot configuration."""
+        return self._get(AUTOPILOT, AutopilotConfiguration, stale=stale)
+
+    def set_autopilot_configuration(
+        self, configuration: AutopilotConfiguration, *, cas: int | None = None
+    ) -> bool:
+        """Replace the autopilot configuration; False if `cas` is not its modify index any more."""
+        answer = self._checked("PUT", AUTOPILOT, _cas(cas), _json(to_json(configuration)))
+        return _decode(AUTOPILOT, answer.body, bool)
+
+    def scheduler_configuration(self, *, stale: bool = False) -> SchedulerConfiguration:
+        """The scheduler configuration."""
+        answer = self._checked("GET", SCHEDULER, _stale(stale))
+        data = _parse(SCHEDULER, answer.body)
+        inner = data.get("SchedulerConfig") if isinstance(data, dict) else None
+        return _convert(SCHEDULER, inner or {}, SchedulerConfiguration)
+
+    def set_scheduler_configuration(
+        self, configuration: SchedulerConfiguration, *, cas: int | None = None
+    ) -> SchedulerUpdate:
+        """Replace the scheduler configuration; `updated` is False if `cas` lost the race."""
+        answer = self._checked("PUT", SCHEDULER, _cas(cas), _json(to_json(configuration)))
+        return _decode(SCHEDULER, answer.body, SchedulerUpdate)
+
+    # -- status and regions --------------------------------------------------------------------
+
+    def leader(self, *, region: str = "", stale: bool = False) -> str:
+        """`IP:port` of the leader (of `region`, if given); may be empty when `stale`."""
+        return self._get("/v1/status/leader", str, stale=stale, region=region)
+
+    def peers(self, *, region: str = "", stale: bool = False) -> list[str]:
+        """`IP:port` of every server of the Raft configuration."""
+        return self._get("/v1/status/peers", list[str], stale=stale, region=region)
+
+    def regions(self) -> list[str]:
+        """The names of the regions that the agent knows."""
+        return self._get("/v1/regions", list[str])
+
+    # -- agent and metrics ---------------------------------------------------------------------
+
+    def agent_self(self) -> AgentSelf:
+        """Configuration, member and statistics of the agent itself."""
+        return self._get("/v1/agent/self", AgentSelf)
+
+    def agent_members(self) -> Members:
+        """The pool as the agent sees it."""
+        return self._get("/v1/agent/members", Members)
+
+    def agent_health(self, *, kind: str = "") -> Health:
+        """Health of the agent (`kind` is server, client or empty); bad health is no error here."""
+        query = [("type", kind)] if kind else []
+        answer = self.request("GET", "/v1/agent/health", query=query)
+        # Bad health is status 500 with the same JSON; any other 500 is a text.
+        if answer.status != 200 and not answer.body.startswith(b"{"):
+            raise _refusal(answer)
+        return _decode("/v1/agent/health", answer.body, Health)
+
+    def metrics(self) -> Metrics:
+        """The metrics of the last complete interval."""
+        return self._get("/v1/metrics", Metrics)
+
+    def metrics_text(self, *, form: str = "", pretty: bool = False) -> str:
+        """The metrics as the server writes them; `form` is `prometheus` or empty for JSON."""
+        query = [("format", form)] if form else []
+        query += [("pretty", "1")] if pretty else []
+        return self._checked("GET", "/v1/metrics", query).text
+
+    # -- any request ---------------------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: list[tuple[str, str]] | None = None,
+        body: bytes | None = None,
+        headers: list[tuple[str, str]] | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Send a request and return whatever comes back; only a missing answer is an error.
+
+        `path` begins with `/`, or is a whole URL. Region and namespace of this client are added
+        unless `path` or `query` has them.
+        """
+        wanted = list(query or [])
+        taken = {name for name, _ in wanted} | _names_in(path)
+        for name, value in (("region", self.region), ("namespace", self.namespace)):
+            if value and name not in taken:
+                wanted.append((name, value))
+        whole = self.url(path, wanted)
+        return self._transport.send(
+            method, whole, body=body, headers=headers or [], timeout_s=timeout_s
+        )
+
+    def url(self, path: str, query: list[tuple[str, str]] | None = None) -> str:
+        """The URL that a request of `path` with `query` goes to."""
+        if path.startswith("/"):
+            return self._transport.url(path, query or [])
+        from urllib.parse import urlencode
+
+        encoded = urlencode(sorted(query or []), errors="surrogateescape")
+        return f"{path}{'&' if '?' in path else '?'}{encoded}" if encoded else path
+
+    # -- below ---------------------------------------------------------------------------------
+
+    def _get(self, path: str, model: type[T], *, stale: bool = False, region: str = "") -> T:
+        query = _stale(stale) + ([("region", region)] if region else [])
+        return _decode(path, self._checked("GET", path, query).body, model)
+
+    def _checked(
+        self, method: str, path: str, query: list[tuple[str, str]], body: bytes | None = None
+    ) -> Answer:
+        answer = self.request(method, path, query=query, body=body)
+        if answer.status != 200:
+            raise _refusal(answer)
+        return answer
+
+
+def _refusal(answer: Answer) -> StatusError:
+    next_step = next((step for text, step in NEXT_STEPS if text in answer.text), "")
+    return StatusError(answer.status, answer.text, next_step)
+
+
+def _names_in(path: str) -> set[str]:
+    from urllib.parse import parse_qsl, urlsplit
+
+    return {name for name, _ in parse_qsl(urlsplit(path).query, keep_blank_values=True)}
+
+
+def _one_of(server_id: str, address: str) -> list[tuple[str, str]]:
+    if bool(server_id) == bool(address):
+        raise ValueError("give either server_id or address")
+    return [("id", server_id)] if server_id else [("address", address)]
+
+
+def _stale(stale: bool) -> list[tuple[str, str]]:
+    return [("stale", "")] if stale else []
+
+
+def _cas(cas: int | None) -> list[tuple[str, str]]:
+    return [] if cas is None else [("cas", str(cas))]
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def _parse(path: str, body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise AnswerError(path, f"no JSON: {error}") from error
+
+
+def _convert(path: str, data: Any, model: type[T]) -> T:
+    try:
+        return from_json(data, model)
+    except msgspec.ValidationError as error:
+        raise AnswerError(path, str(error)) from error
+
+
+def _decode(path: str, body: bytes, model: type[T]) -> T:
+    return _convert(path, _parse(path, body), model)

@@ -1,0 +1,68 @@
+"""What can go wrong between a caller and an agent (cli.md, section 1).
+
+    QuorateError
+    `- ClientError          base of all; `str()` is one line for a person, `next_step` the cure
+       |- AddressError      the address is no address: nothing was sent
+       |- TlsError          a certificate or key cannot be loaded: nothing was sent
+       |- RequestError      no answer: refused, reset, timed out, or TLS did not agree
+       |- StatusError       an answer with a status other than success; `status` and `body`
+       `- AnswerError       success, but the body is not what the endpoint promises
+
+The texts are those of the Go client where it has one, because scripts look for them.
+"""
+
+from __future__ import annotations
+
+from quorate.errors import QuorateError
+
+
+class ClientError(QuorateError):
+    """Base of all errors of this package."""
+
+
+class AddressError(ClientError):
+    """The agent's address cannot be used; nothing was sent."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(
+            f"invalid address '{address}': {reason}",
+            "write it as http://127.0.0.1:4646, https://host:4646 or unix:///path/to/socket",
+        )
+        self.address = address
+
+
+class TlsError(ClientError):
+    """A certificate, a key or a folder of certificates cannot be loaded; nothing was sent."""
+
+
+class RequestError(ClientError):
+    """There is no answer. A write may or may not have reached the server.
+
+    `method` and `url` name the request, `reason` is what the network or TLS said.
+    """
+
+    def __init__(self, method: str, url: str, reason: str, next_step: str = "") -> None:
+        super().__init__(f'{method.capitalize()} "{url}": {reason}', next_step)
+        self.method = method
+        self.url = url
+        self.reason = reason
+
+
+class StatusError(ClientError):
+    """The server answered with an error; `status` is its code, `body` its text."""
+
+    def __init__(self, status: int, body: str, next_step: str = "") -> None:
+        super().__init__(f"Unexpected response code: {status} ({body})", next_step)
+        self.status = status
+        self.body = body
+
+
+class AnswerError(ClientError):
+    """The server said success, but its body is not what this endpoint promises."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"unexpected answer to {path}: {reason}",
+            "check that the address is that of a Quorate or Nomad agent's HTTP API",
+        )
+        self.path = path

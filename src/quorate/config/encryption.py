@@ -1,0 +1,31 @@
+"""The form of a gossip key: base64 of 16, 24 or 32 bytes (agent-config 3, `encrypt`)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import string
+from typing import Final
+
+_ALPHABET: Final = frozenset(string.ascii_letters + string.digits + "+/")
+KEY_SIZES: Final = (16, 24, 32)
+
+
+def key_fault(text: str) -> str:
+    """What is wrong with a key, or nothing. The place is told as Go's decoder tells it."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return f"illegal base64 data at input byte {_bad_byte(text)}"
+    if len(key) not in KEY_SIZES:
+        return f"it has {len(key)} bytes; it must have 16, 24 or 32"
+    return ""
+
+
+def _bad_byte(text: str) -> int:
+    """The first character that cannot stand there, else the start of the broken group of four."""
+    bare = text.rstrip("=")
+    for position, char in enumerate(bare):
+        if char not in _ALPHABET:
+            return position
+    return len(bare) // 4 * 4

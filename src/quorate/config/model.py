@@ -1,0 +1,244 @@
+"""The agent configuration as one immutable value (agent-config 2 to 4).
+
+Every field written with `key(...)` is a key of the configuration files; a record is a block.
+Names are those of the files. A field that ends in `_ns` is a duration in whole nanoseconds; its
+key has no such ending. Invariant: an `AgentConfig` that came from `load` has passed every check
+of `check` and has its addresses resolved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from quorate.config.spec import Effect, Merge, key
+from quorate.config.value import Source
+from quorate.wire.duration import HOUR, MILLISECOND, MINUTE, SECOND
+
+_NO_TEXTS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Addresses to bind to. `http` may name several, separated by blanks (agent-config 2)."""
+
+    http: str = key("")
+    rpc: str = key("")
+    serf: str = key("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Ports to bind to. Nothing listens on `serf`: it is only told to members."""
+
+    http: int = key(4646)
+    rpc: int = key(4647)
+    serf: int = key(4648)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advertise:
+    """Where others reach this agent; "host:port" once resolved."""
+
+    http: str = key("")
+    rpc: str = key("")
+    serf: str = key("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerJoin:
+    """How to find servers that run already."""
+
+    retry_join: tuple[str, ...] = key(())
+    retry_interval_ns: int = key(30 * SECOND)
+    retry_max: int = key(0)
+    start_join: tuple[str, ...] = key(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreemptionConfig:
+    """Which schedulers may preempt."""
+
+    system_scheduler_enabled: bool = key(True, merge=Merge.GIVEN)
+    sysbatch_scheduler_enabled: bool = key(False, merge=Merge.GIVEN)
+    batch_scheduler_enabled: bool = key(False, merge=Merge.GIVEN)
+    service_scheduler_enabled: bool = key(False, merge=Merge.GIVEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultSchedulerConfig:
+    """What the first leader stores when no scheduler configuration is there."""
+
+    scheduler_algorithm: str = key("binpack")
+    memory_oversubscription_enabled: bool = key(False)
+    reject_job_registration: bool = key(False)
+    pause_eval_broker: bool = key(False)
+    node_limit_for_feasibility_checks: int = key(0)
+    preemption_config: PreemptionConfig = field(default_factory=PreemptionConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """The server block (agent-config 3)."""
+
+    enabled: bool = key(False)
+    bootstrap_expect: int = key(0)
+    initial_servers: tuple[str, ...] = key(())
+    authoritative_region: str = key("", effect=Effect.NONE)
+    raft_protocol: int = key(3)
+    raft_multiplier: int = key(1, merge=Merge.GIVEN, effect=Effect.LIVE)
+    raft_snapshot_threshold: int = key(8192, merge=Merge.GIVEN, effect=Effect.LIVE, minimum=1)
+    raft_snapshot_interval_ns: int = key(120 * SECOND, merge=Merge.GIVEN, effect=Effect.LIVE)
+    raft_trailing_logs: int = key(10240, merge=Merge.GIVEN, effect=Effect.LIVE, minimum=1)
+    rejoin_after_leave: bool = key(False, effect=Effect.NONE)
+    encrypt: str = key("", effect=Effect.REFUSED, secret=True)
+    retry_join: tuple[str, ...] = key((), merge=Merge.APPEND)
+    retry_interval_ns: int = key(0)
+    retry_max: int = key(0)
+    start_join: tuple[str, ...] = key((), merge=Merge.APPEND)
+    server_join: ServerJoin = field(default_factory=ServerJoin)
+    default_scheduler_config: DefaultSchedulerConfig = field(default_factory=DefaultSchedulerConfig)
+
+    @property
+    def join(self) -> ServerJoin:
+        """What holds for joining: the `server_join` block, or the same keys in their old place.
+
+        `check` has seen to it that the lists are in one of the places only.
+        """
+        block = self.server_join
+        return ServerJoin(
+            retry_join=block.retry_join or self.retry_join,
+            retry_interval_ns=self.retry_interval_ns or block.retry_interval_ns,
+            retry_max=self.retry_max or block.retry_max,
+            start_join=block.start_join or self.start_join,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Autopilot:
+    """What the first leader stores when no autopilot configuration is there (agent-config 4)."""
+
+    cleanup_dead_servers: bool = key(True, merge=Merge.GIVEN)
+    last_contact_threshold_ns: int = key(200 * MILLISECOND)
+    max_trailing_logs: int = key(250)
+    min_quorum: int = key(0)
+    server_stabilization_time_ns: int = key(10 * SECOND)
+    enable_redundancy_zones: bool = key(False, merge=Merge.GIVEN)
+    disable_upgrade_migration: bool = key(False, merge=Merge.GIVEN)
+    enable_custom_upgrades: bool = key(False, merge=Merge.GIVEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acl:
+    """Access control. Not in this version: `enabled` is refused, the rest has no effect."""
+
+    enabled: bool = key(False, effect=Effect.REFUSED)
+    token_ttl_ns: int = key(30 * SECOND, effect=Effect.NONE)
+    policy_ttl_ns: int = key(30 * SECOND, effect=Effect.NONE)
+    role_ttl_ns: int = key(30 * SECOND, effect=Effect.NONE)
+    replication_token: str = key("", effect=Effect.NONE, secret=True)
+    token_min_expiration_ttl_ns: int = key(MINUTE, effect=Effect.NONE)
+    token_max_expiration_ttl_ns: int = key(24 * HOUR, effect=Effect.NONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Encryption. Not in this version: `http` and `rpc` are refused, the rest has no effect."""
+
+    http: bool = key(False, effect=Effect.REFUSED)
+    rpc: bool = key(False, effect=Effect.REFUSED)
+    ca_file: str = key("", effect=Effect.NONE)
+    cert_file: str = key("", effect=Effect.NONE)
+    key_file: str = key("", effect=Effect.NONE)
+    verify_server_hostname: bool = key(False, effect=Effect.NONE)
+    verify_https_client: bool = key(False, effect=Effect.NONE)
+    rpc_upgrade_mode: bool = key(False, effect=Effect.NONE)
+    tls_cipher_suites: str = key("", effect=Effect.NONE)
+    tls_min_version: str = key("", effect=Effect.NONE)
+    tls_prefer_server_cipher_suites: bool = key(False, effect=Effect.NONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """What is measured and shown."""
+
+    prometheus_metrics: bool = key(False)
+    disable_hostname: bool = key(False)
+    in_memory_collection_interval_ns: int = key(10 * SECOND, minimum=SECOND)
+    prefix_filter: tuple[str, ...] = key(())
+    filter_default: bool = key(True, merge=Merge.GIVEN)
+    collection_interval_ns: int = key(SECOND, effect=Effect.NONE)
+    in_memory_retention_period_ns: int = key(MINUTE, effect=Effect.NONE)
+    use_node_name: bool = key(False, effect=Effect.NONE)
+    publish_node_metrics: bool = key(False, effect=Effect.NONE)
+    publish_allocation_metrics: bool = key(False, effect=Effect.NONE)
+    disable_dispatched_job_summary_metrics: bool = key(False, effect=Effect.NONE)
+    statsd_address: str = key("", effect=Effect.NONE)
+    statsite_address: str = key("", effect=Effect.NONE)
+    datadog_address: str = key("", effect=Effect.NONE)
+    datadog_tags: tuple[str, ...] = key((), effect=Effect.NONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on connections; 0 of them is no bound."""
+
+    http_max_conns_per_client: int = key(100, merge=Merge.GIVEN)
+    rpc_max_conns_per_client: int = key(100, merge=Merge.GIVEN)
+    rpc_handshake_timeout_ns: int = key(5 * SECOND, merge=Merge.GIVEN, minimum=MILLISECOND)
+    https_handshake_timeout_ns: int = key(5 * SECOND, merge=Merge.GIVEN, effect=Effect.NONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Whether the agent runs jobs. Quorate is a server only."""
+
+    enabled: bool = key(False, effect=Effect.REFUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    """Everything an agent is told.
+
+    Not keys: `dev_mode` (state in memory, no data folder); `files`, those read, in order;
+    `sources`, where each key that was set was set last; `without_effect`, what was set and does
+    nothing here, by key.
+    """
+
+    region: str = key("global")
+    datacenter: str = key("dc1")
+    name: str = key("")
+    data_dir: str = key("")
+    bind_addr: str = key("0.0.0.0")  # noqa: S104 - the documented default of the API's agents
+    log_level: str = key("INFO", effect=Effect.LIVE)
+    log_json: bool = key(False)
+    log_file: str = key("")
+    log_rotate_bytes: int = key(0)
+    log_rotate_duration_ns: int = key(24 * HOUR)
+    log_rotate_max_files: int = key(0)
+    log_include_location: bool = key(False, effect=Effect.NONE)
+    enable_syslog: bool = key(False, effect=Effect.NONE)
+    syslog_facility: str = key("LOCAL0", effect=Effect.NONE)
+    enable_debug: bool = key(False)
+    leave_on_interrupt: bool = key(False)
+    leave_on_terminate: bool = key(False)
+    disable_update_check: bool = key(False, effect=Effect.GRANTED)
+    disable_anonymous_signature: bool = key(False, effect=Effect.GRANTED)
+    http_api_response_headers: Mapping[str, str] = key(_NO_TEXTS, merge=Merge.MAP)
+    addresses: Addresses = field(default_factory=Addresses)
+    ports: Ports = field(default_factory=Ports)
+    advertise: Advertise = field(default_factory=Advertise)
+    server: Server = field(default_factory=Server)
+    client: Client = field(default_factory=Client)
+    acl: Acl = field(default_factory=Acl)
+    autopilot: Autopilot = field(default_factory=Autopilot)
+    tls: Tls = field(default_factory=Tls)
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    limits: Limits = field(default_factory=Limits)
+
+    dev_mode: bool = False
+    files: tuple[str, ...] = field(default=(), compare=False)
+    sources: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
+    without_effect: Mapping[str, Any] = field(default_factory=dict)

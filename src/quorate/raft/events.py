@@ -1,0 +1,144 @@
+"""What can happen to a node. Each is given to `Node.step` with the time at which it happened.
+
+`reply_to` and `handle` are tokens of the caller: the node hands them back and never looks inside.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from quorate.raft.configuration import Change, Configuration
+from quorate.raft.messages import AnyRequest, AnyResponse, InstallSnapshotRequest
+
+
+class Tick(msgspec.Struct, frozen=True, gc=False):
+    """Time has passed; due at the latest when `Node.deadline` is reached."""
+
+
+class RequestReceived(msgspec.Struct, frozen=True):
+    """A peer asks. The answer is a `Reply` (or `ReceiveSnapshot`) with the same `reply_to`."""
+
+    reply_to: Any
+    request: AnyRequest
+
+
+class ResponseReceived(msgspec.Struct, frozen=True):
+    """A peer answered the request sent as `rpc_id`."""
+
+    peer_id: str
+    rpc_id: int
+    response: AnyResponse
+
+
+class RequestFailed(msgspec.Struct, frozen=True):
+    """The request sent as `rpc_id` got no answer; `reason` is the transport's or peer's text."""
+
+    peer_id: str
+    rpc_id: int
+    reason: str
+
+
+class LeaderUnreachable(msgspec.Struct, frozen=True):
+    """The transport saw the leader's process go (its connections were reset)."""
+
+    leader_id: str
+
+
+class Persisted(msgspec.Struct, frozen=True, gc=False):
+    """All `Persist` effects up to `sequence` are durable."""
+
+    sequence: int
+
+
+class StorageState(msgspec.Struct, frozen=True, gc=False):
+    """Whether the disk has room for writes."""
+
+    full: bool
+
+
+class Propose(msgspec.Struct, frozen=True):
+    """Commands to replicate, as (handle, command) pairs, in order."""
+
+    proposals: tuple[tuple[Any, bytes], ...]
+
+
+class ReadRequested(msgspec.Struct, frozen=True):
+    """A linearizable read is wanted (thesis 6.4)."""
+
+    handle: Any
+
+
+class ChangeRequested(msgspec.Struct, frozen=True):
+    """A change of membership is wanted."""
+
+    handle: Any
+    change: Change
+
+
+class TransferRequested(msgspec.Struct, frozen=True):
+    """Leadership shall go to `target_id`, or to the best voter when empty (thesis 3.10)."""
+
+    handle: Any
+    target_id: str = ""
+
+
+class Applied(msgspec.Struct, frozen=True, gc=False):
+    """The state machine now holds everything up to `index`."""
+
+    index: int
+
+
+class Bootstrap(msgspec.Struct, frozen=True):
+    """Found a cluster: write `configuration` as entry 1 of term 1 (raft-wire, section 4).
+
+    All founding servers must be given the same. Done when durable; refused on a node with data.
+    """
+
+    handle: Any
+    configuration: Configuration
+
+
+class SnapshotStored(msgspec.Struct, frozen=True, gc=False):
+    """A snapshot of the state machine at (index, term) is durable: the log may be compacted."""
+
+    index: int
+    term: int
+
+
+class SnapshotReceived(msgspec.Struct, frozen=True):
+    """The body announced by `request` has arrived; `ok` is False if it could not be stored."""
+
+    reply_to: Any
+    request: InstallSnapshotRequest
+    ok: bool
+
+
+class SnapshotDelivered(msgspec.Struct, frozen=True):
+    """The peer answered an install; `index` is the last index of the snapshot it was sent."""
+
+    peer_id: str
+    rpc_id: int
+    index: int
+    response: AnyResponse
+
+
+Event = (
+    Tick
+    | RequestReceived
+    | ResponseReceived
+    | RequestFailed
+    | LeaderUnreachable
+    | Persisted
+    | StorageState
+    | Propose
+    | ReadRequested
+    | ChangeRequested
+    | TransferRequested
+    | Applied
+    | Bootstrap
+    | SnapshotStored
+    | SnapshotReceived
+    | SnapshotDelivered
+)

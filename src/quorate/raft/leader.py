@@ -1,0 +1,453 @@
+"""A node while it leads: replication, commitment, lease, reads, membership, handing over.
+
+Invariants:
+- it only appends to its log, and counts itself only for what its disk has confirmed;
+- `lease_until` is the time a majority's promises not to vote run out, counted from when the
+  acknowledged requests were *sent*; the lease is not trusted before an entry of the own term is
+  applied, nor ever again in a term in which TimeoutNow has left (thesis 6.4.1, 3.10);
+- it steps down when no majority has answered for an election timeout, when its disk stands still,
+  and when its own removal or demotion is committed.
+
+Rules: Raft 5.3, 5.4, thesis 4, 6.4, 10.2; raft-wire, sections 5, 6, 9, 10. See also `handover`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from quorate.raft import handover, membership
+from quorate.raft.commitment import majority_value
+from quorate.raft.configuration import (
+    Change,
+    Configuration,
+    ConfigurationError,
+    Server,
+    next_configuration,
+)
+from quorate.raft.effects import ReadReady, Reason, SendSnapshot
+from quorate.raft.messages import (
+    AnyResponse,
+    AppendEntriesRequest,
+    AppendEntriesResponse,
+    Entry,
+    EntryKind,
+    InstallSnapshotResponse,
+)
+from quorate.raft.progress import Flight, Mode, Progress
+
+if TYPE_CHECKING:
+    from quorate.raft.events import SnapshotDelivered
+    from quorate.raft.state import NodeState
+
+_NEVER = float("inf")
+
+
+class PendingRead(msgspec.Struct, frozen=True, gc=False):
+    """A read that waits for proof: a majority must answer a request numbered `proof` or later."""
+
+    handle: Any
+    proof: int
+    index: int
+
+
+class Leader:
+    """See the module."""
+
+    def __init__(self, node: NodeState) -> None:
+        self.node = node
+        self.peers: dict[str, Progress] = {}
+        self.first_own_index = node.log.last_index + 1
+        self.since = node.now
+        self.heartbeat_at = node.now
+        self.heartbeat_rpc = 0  # number of the first request of the newest round
+        self.handed_over = False
+        self.timeout_now_sent = False
+        self.reads: list[PendingRead] = []
+        self.notice_at = _NEVER  # when peers without news shall hear what is committed
+        self.uncommitted_bytes = 0
+        self._batches: deque[tuple[int, int]] = deque()  # last index and bytes of each batch
+
+    # -- beginning and end ----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take up leadership: announce it, and append a no-op to commit what came before."""
+        node = self.node
+        for server in node.peers():
+            self._add_peer(server)
+        self._heartbeat()
+        self._append([(EntryKind.NOOP, b"", None)])
+
+    def resign(self) -> None:
+        """Leadership is over: nothing that waits will be confirmed here."""
+        node = self.node
+        handles = tuple(node.proposals.values())
+        node.proposals.clear()
+        node.reject(handles, Reason.LEADERSHIP_LOST)
+        node.reject(tuple(read.handle for read in self.reads), Reason.LEADERSHIP_LOST)
+        self.reads.clear()
+
+    def _add_peer(self, server: Server) -> None:
+        node = self.node
+        self.peers[server.id] = Progress(
+            server=server, next_index=node.log.last_index + 1, contact_at=node.now
+        )
+
+    # -- time -----------------------------------------------------------------------------------
+
+    def deadline(self) -> float:
+        """When `tick` is due."""
+        now = self.node.now
+        due = min(self.heartbeat_at, self.notice_at)
+        for peer in self.peers.values():
+            if now < peer.retry_at < due:
+                due = peer.retry_at
+        return due
+
+    def tick(self) -> None:
+        """Heartbeats, commit notices, retries; step down when quorum or disk is gone."""
+        node = self.node
+        if node.disk_stalled():
+            node.become_follower(node.term, "its disk does not answer")
+            return
+        if node.now >= self.heartbeat_at:
+            if not self._has_quorum_contact():
+                node.become_follower(node.term, "no majority answers")
+                return
+            self._heartbeat()
+        self._drop_departed()
+        self._feed_all()
+        if node.now >= self.notice_at:
+            self.give_notice()
+
+    def give_notice(self) -> None:
+        """Tell the peers that have nothing else to hear what is committed."""
+        self.notice_at = _NEVER
+        for peer in self.peers.values():
+            behind = peer.commit_sent < self.node.commit_index
+            if behind and peer.mode is Mode.PIPELINE and not peer.appends:
+                self._send_append(peer, ())
+
+    def _plan_notice(self) -> None:
+        node = self.node
+        self.notice_at = min(self.notice_at, node.now + node.settings.commit_notice_s)
+
+    def _has_quorum_contact(self) -> bool:
+        node = self.node
+        heard = self._voter_values(lambda peer: peer.contact_at, node.now)
+        return not heard or node.now - majority_value(heard) < node.settings.election_timeout_s
+
+    def _heartbeat(self) -> None:
+        node = self.node
+        self.heartbeat_at = node.now + node.settings.heartbeat_interval_s
+        limit = node.settings.heartbeats_in_flight_max
+        self.heartbeat_rpc = node.last_rpc_id + 1
+        # Not behind the disk: the term is durable since before the votes were asked for.
+        request = AppendEntriesRequest(**node.header(), leader=node.address)
+        for peer in self.peers.values():
+            if len(peer.heartbeats) < limit:
+                rpc_id = node.send(peer.server, request)
+                peer.heartbeats[rpc_id] = node.now
+
+    # -- proposals ------------------------------------------------------------------------------
+
+    def propose(self, proposals: tuple[tuple[Any, bytes], ...]) -> None:
+        """Append commands and replicate them in one batch."""
+        node = self.node
+        reason = self._proposal_refusal(len(proposals))
+        if reason is not None:
+            node.reject(tuple(handle for handle, _ in proposals), reason)
+            return
+        self._append([(EntryKind.COMMAND, data, handle) for handle, data in proposals])
+
+    def _proposal_refusal(self, count: int) -> Reason | None:
+        node = self.node
+        if node.storage_full:
+            return Reason.STORAGE_FULL
+        if node.transfer is not None:
+            return Reason.TRANSFERRING
+        waiting = node.log.last_index - node.commit_index
+        if waiting + count > node.settings.uncommitted_entries_max:
+            return Reason.OVERLOADED
+        if self.uncommitted_bytes > node.settings.uncommitted_bytes_max:
+            return Reason.OVERLOADED
+        return None
+
+    def _append(self, items: list[tuple[int, bytes, Any]]) -> None:
+        node = self.node
+        index, term, size = node.log.last_index, node.term, 0
+        entries = []
+        for kind, data, handle in items:
+            index += 1
+            entries.append(Entry(index, term, kind, data))
+            size += len(data)
+            if handle is not None:
+                node.proposals[index] = handle
+        self.uncommitted_bytes += size
+        self._batches.append((index, size))
+        node.append(tuple(entries))
+        self._feed_all()
+
+    # -- replication ----------------------------------------------------------------------------
+
+    def _feed_all(self) -> None:
+        for peer in self.peers.values():
+            self._feed(peer)
+
+    def _feed(self, peer: Progress) -> None:
+        """Send as much of the log as the peer's mode allows."""
+        node = self.node
+        settings = node.settings
+        if node.now < peer.retry_at:
+            return
+        while peer.next_index <= node.log.last_index or peer.mode is Mode.PROBE:
+            limit = 1 if peer.mode is Mode.PROBE else settings.appends_in_flight_max
+            if peer.mode is Mode.SNAPSHOT or len(peer.appends) >= limit:
+                return
+            if node.log.term(peer.next_index - 1) is None or (
+                peer.next_index < node.log.first_index and node.log.last_index >= peer.next_index
+            ):
+                self._send_snapshot(peer)
+                return
+            entries = node.log.entries(
+                peer.next_index,
+                node.log.last_index + 1,
+                settings.append_entries_max,
+                settings.append_bytes_max,
+            )
+            self._send_append(peer, entries)
+
+    def _send_append(self, peer: Progress, entries: tuple[Entry, ...]) -> None:
+        node = self.node
+        prev = peer.next_index - 1
+        prev_term = node.log.term(prev)
+        if prev_term is None:
+            return
+        request = AppendEntriesRequest(
+            term=node.term,
+            sender_id=node.server_id,
+            sender_address=node.address,
+            cluster_id=node.cluster_id,
+            leader=node.address,
+            prev_log_index=prev,
+            prev_log_term=prev_term,
+            entries=entries,
+            leader_commit=node.commit_index,
+        )
+        rpc_id = node.send(peer.server, request)
+        last = prev + len(entries)
+        peer.appends[rpc_id] = Flight(prev, last, node.now, prev <= peer.match_index)
+        peer.commit_sent = min(node.commit_index, last)
+        if peer.mode is Mode.PIPELINE:
+            peer.next_index = last + 1
+
+    def _send_snapshot(self, peer: Progress) -> None:
+        node = self.node
+        peer.appends.clear()
+        peer.mode = Mode.SNAPSHOT
+        peer.snapshot_rpc = node.next_rpc_id()
+        peer.snapshot_index = node.log.snapshot_index
+        node.emit_in_term(
+            SendSnapshot(peer.snapshot_rpc, peer.server, node.term, peer.snapshot_index)
+        )
+
+    def lowest_install(self) -> int:
+        """The log above this index is needed by the installs under way (no limit: very high)."""
+        indexes = [p.snapshot_index for p in self.peers.values() if p.mode is Mode.SNAPSHOT]
+        return min(indexes, default=1 << 62)
+
+    # -- answers --------------------------------------------------------------------------------
+
+    def on_response(self, peer_id: str, rpc_id: int, response: AnyResponse) -> None:
+        """An answer of this term or an older one."""
+        node = self.node
+        peer = self.peers.get(peer_id)
+        if peer is None:
+            return
+        peer.contact_at = node.now
+        if not isinstance(response, AppendEntriesResponse):
+            return
+        if peer.failures:
+            peer.failures, peer.retry_at = 0, 0.0
+        sent_at = peer.heartbeats.pop(rpc_id, None)
+        if sent_at is not None:
+            if response.success and response.term == node.term:
+                self._promised(peer, rpc_id, sent_at)
+            self._feed(peer)
+            return
+        flight = peer.appends.pop(rpc_id, None)
+        if flight is None:
+            return
+        if response.success:
+            self._promised(peer, rpc_id, flight.sent_at)
+            self._stored(peer, flight)
+        else:
+            peer.back_off(flight, response.last_log)
+        if node.leader is self:
+            self._feed(peer)
+
+    def _promised(self, peer: Progress, rpc_id: int, sent_at: float) -> None:
+        peer.promised_at = max(peer.promised_at, sent_at)
+        peer.acknowledged_rpc = max(peer.acknowledged_rpc, rpc_id)
+        if self.reads:
+            self.release_reads()
+
+    def _stored(self, peer: Progress, flight: Flight) -> None:
+        if peer.mode is Mode.PROBE:
+            peer.mode = Mode.PIPELINE
+            peer.next_index = flight.last_index + 1
+        if peer.advance(flight.last_index):
+            self.advance_commit()
+        if peer.commit_sent < self.node.commit_index:
+            self._plan_notice()
+        handover.proceed(self)
+
+    def on_failure(self, peer_id: str, rpc_id: int) -> None:
+        """A request got no answer: probe again, a little later."""
+        peer = self.peers.get(peer_id)
+        if peer is None:
+            return
+        peer.heartbeats.pop(rpc_id, None)
+        installing = rpc_id == peer.snapshot_rpc and peer.mode is Mode.SNAPSHOT
+        if rpc_id in peer.appends or installing:
+            settings = self.node.settings
+            pause = settings.heartbeat_interval_s * (1 << min(peer.failures, 5))
+            peer.failures += 1
+            peer.restart_probe()
+            peer.retry_at = self.node.now + min(pause, 2 * settings.election_timeout_s)
+
+    def on_snapshot_delivered(self, event: SnapshotDelivered) -> None:
+        """The peer holds the snapshot, or refused it."""
+        peer = self.peers.get(event.peer_id)
+        if peer is None or event.rpc_id != peer.snapshot_rpc or peer.mode is not Mode.SNAPSHOT:
+            return
+        peer.contact_at = self.node.now
+        response = event.response
+        peer.restart_probe()
+        if isinstance(response, InstallSnapshotResponse) and response.success:
+            if peer.advance(event.index):
+                self.advance_commit()
+            peer.next_index = event.index + 1
+            if self.node.leader is self:
+                self._feed(peer)
+        else:
+            peer.retry_at = self.node.now + self.node.settings.election_timeout_s
+
+    # -- commitment -----------------------------------------------------------------------------
+
+    def _voter_values(self, of_peer: Callable[[Progress], float], own: float) -> list[float]:
+        values = []
+        for server in self.node.configuration.voters():
+            if server.id == self.node.server_id:
+                values.append(own)
+            else:
+                peer = self.peers.get(server.id)
+                values.append(of_peer(peer) if peer else float("-inf"))
+        return values
+
+    def advance_commit(self) -> None:
+        """Count who stores what, and commit what a majority of voters does."""
+        node = self.node
+        stored = self._voter_values(lambda peer: peer.match_index, node.log.stable_index)
+        if not stored:
+            return
+        index = int(max(majority_value(stored), 0))
+        if index <= node.commit_index or node.log.term(index) != node.term:
+            return
+        node.commit_to(index)
+        while self._batches and self._batches[0][0] <= index:
+            self.uncommitted_bytes -= self._batches.popleft()[1]
+        if node.configuration_index <= index and not node.is_voter():
+            handover.retire(self)
+        else:
+            self._plan_notice()
+
+    # -- lease and reads ------------------------------------------------------------------------
+
+    def lease_until(self) -> float:
+        """Until when no other leader can have been elected; -inf if that is not known."""
+        node = self.node
+        if self.handed_over or node.commit_index < self.first_own_index:
+            return float("-inf")
+        promised = self._voter_values(lambda peer: peer.promised_at, node.now)
+        if not promised:
+            return float("-inf")
+        return majority_value(promised) + node.settings.lease_s
+
+    def ready(self) -> bool:
+        """True once an entry of its own term is applied: all older acknowledged writes show."""
+        return self.node.applied_index >= self.first_own_index
+
+    def request_read(self, handle: Any) -> None:
+        """Serve at once under the lease, else after a majority has answered a new request."""
+        node = self.node
+        if self.ready() and self.lease_until() > node.now:
+            node.emit(ReadReady((handle,)))
+            return
+        proof = node.last_rpc_id + 1
+        index = max(node.commit_index, self.first_own_index)
+        if not self.reads:
+            self._heartbeat()
+        self.reads.append(PendingRead(handle, proof, index))
+        self.release_reads()
+
+    def release_reads(self) -> None:
+        """Answer the reads whose proof and whose index have arrived."""
+        if not self.reads:
+            return
+        node = self.node
+        proven = majority_value(self._voter_values(lambda p: p.acknowledged_rpc, _NEVER) or [0])
+        done = [r for r in self.reads if r.proof <= proven and r.index <= node.applied_index]
+        if done:
+            self.reads = [r for r in self.reads if r.proof > proven or r.index > node.applied_index]
+            node.emit(ReadReady(tuple(read.handle for read in done)))
+        if (
+            self.reads
+            and self.reads[-1].proof > self.heartbeat_rpc
+            and proven >= self.heartbeat_rpc
+        ):
+            self._heartbeat()  # the next batch: all that came while the last round was under way
+
+    # -- membership -----------------------------------------------------------------------------
+
+    def change(self, handle: Any, change: Change) -> None:
+        """Write the next configuration into the log."""
+        node = self.node
+        reason = membership.refusal(node, change, self.first_own_index)
+        if reason is not None:
+            node.reject((handle,), reason)
+            return
+        try:
+            configuration = next_configuration(node.configuration, change)
+        except ConfigurationError as error:
+            node.reject((handle,), Reason.CHANGE_INVALID, str(error))
+            return
+        self._adjust_peers(configuration)
+        data = node.codec.encode_configuration(configuration)
+        self._append([(EntryKind.CONFIGURATION, data, handle)])
+
+    def _adjust_peers(self, configuration: Configuration) -> None:
+        node = self.node
+        until = node.now + 4 * node.settings.election_timeout_s
+        for server in configuration.servers:
+            known = self.peers.get(server.id)
+            if known is not None:
+                known.server = server
+                known.leaving_until = None
+            elif server.id != node.server_id:
+                self._add_peer(server)
+        for server_id, peer in self.peers.items():
+            if configuration.get(server_id) is None and peer.leaving_until is None:
+                peer.leaving_until = until  # so that it learns that it was removed
+
+    def _drop_departed(self) -> None:
+        node = self.node
+        for server_id, peer in list(self.peers.items()):
+            if peer.leaving_until is None:
+                continue
+            told = peer.commit_sent >= node.configuration_index and not peer.appends
+            if told or node.now >= peer.leaving_until:
+                del self.peers[server_id]

@@ -1,0 +1,182 @@
+"""The node's view of its log: a tail in memory over what the storage holds.
+
+Invariants:
+1. Indexes are contiguous: `snapshot_index` < first <= ... <= `last_index`; terms never fall.
+2. `snapshot_index`/`snapshot_term` name an entry whose effect a stored snapshot contains; its term
+   is known although the entry itself may be gone.
+3. Every entry above `stable_index` is in the tail; at or below it, in the tail or in the storage.
+4. `stable_index` names what is durable *of this log*: a truncation lowers it at once, and a late
+   report of an older write cannot raise it past what was truncated (see `stabilise`).
+
+Pure: the storage is only read, through `LogReader`. What it holds at start may be older than the
+snapshot, or contradict it, if the power went between storing a received snapshot and dropping the
+log that it replaces: then the log counts as empty and `superseded` is True, so that the node
+drops it for good.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from itertools import islice
+from typing import Protocol
+
+from quorate.raft.messages import Entry
+
+TAIL_ENTRIES_MAX = 4096
+TAIL_BYTES_MAX = 8 << 20
+
+
+class LogReader(Protocol):
+    """The reading side of a log store."""
+
+    def first_index(self) -> int:
+        """Index of the oldest stored entry, 0 if there is none."""
+
+    def last_index(self) -> int:
+        """Index of the newest stored entry, 0 if there is none."""
+
+    def term(self, index: int) -> int | None:
+        """Term of a stored entry, or None."""
+
+    def entries(self, low: int, high: int, max_bytes: int) -> list[Entry]:
+        """Stored entries low <= index < high, at least one, about `max_bytes` at most."""
+
+
+class RaftLog:
+    """See the module."""
+
+    def __init__(self, reader: LogReader, snapshot_index: int = 0, snapshot_term: int = 0) -> None:
+        self._reader = reader
+        self.snapshot_index = snapshot_index
+        self.snapshot_term = snapshot_term
+        first, stored = reader.first_index(), reader.last_index()
+        if first > snapshot_index + 1:
+            raise ValueError(f"the log begins at {first}, the snapshot ends at {snapshot_index}")
+        inside = first <= snapshot_index <= stored
+        self.superseded = bool(first) and (
+            stored < snapshot_index or (inside and reader.term(snapshot_index) != snapshot_term)
+        )
+        self.last_index = snapshot_index if self.superseded else max(stored, snapshot_index)
+        self.stable_index = self.last_index
+        # The lowest index whose entry can be read; last_index + 1 when there is none.
+        self.first_index = first if first and not self.superseded else self.last_index + 1
+        self._tail: deque[Entry] = deque()
+        self._tail_bytes = 0
+        # (sequence, last index) of writes under way, oldest first.
+        self._writes: deque[tuple[int, int]] = deque()
+        self.last_term = self.term(self.last_index) or 0
+
+    def term(self, index: int) -> int | None:
+        """Term of the entry at `index`; 0 at index 0; None if it is not known here."""
+        if index == self.snapshot_index:
+            return self.snapshot_term
+        if index > self.last_index or index < self.first_index:
+            return 0 if index == 0 else None
+        tail = self._tail
+        if tail and index >= tail[0].index:
+            return tail[index - tail[0].index].term
+        return self._reader.term(index)
+
+    def entries(self, low: int, high: int, max_entries: int, max_bytes: int) -> tuple[Entry, ...]:
+        """Entries low <= index < high: at least one if low < high, within both limits."""
+        high = min(high, self.last_index + 1, low + max_entries)
+        if low >= high:
+            return ()
+        if low < self.first_index:
+            raise AssertionError(f"entry {low} was compacted away (first is {self.first_index})")
+        tail = self._tail
+        tail_first = tail[0].index if tail else self.last_index + 1
+        if low < tail_first:
+            return tuple(self._reader.entries(low, min(high, tail_first), max_bytes))
+        return self._from_tail(low - tail_first, high - tail_first, max_bytes)
+
+    def _from_tail(self, start: int, stop: int, max_bytes: int) -> tuple[Entry, ...]:
+        picked: list[Entry] = []
+        size = 0
+        tail = self._tail
+        for position in range(start, stop):
+            entry = tail[position]
+            size += len(entry.data)
+            if picked and size > max_bytes:
+                break
+            picked.append(entry)
+        return tuple(picked)
+
+    def unsynced_from(self, index: int) -> tuple[Entry, ...]:
+        """All entries from `index` on, which must be above `stable_index`."""
+        start = index - self._tail[0].index
+        return tuple(islice(self._tail, start, None))
+
+    def append(self, entries: tuple[Entry, ...]) -> None:
+        """Add entries at the end. Their indexes must follow on `last_index`."""
+        for entry in entries:
+            assert entry.index == self.last_index + 1, "log must stay contiguous"
+            assert entry.term >= self.last_term, "terms must not fall"
+            self._tail.append(entry)
+            self._tail_bytes += len(entry.data)
+            self.last_index = entry.index
+            self.last_term = entry.term
+
+    def truncate_from(self, index: int) -> None:
+        """Remove `index` and all above."""
+        tail = self._tail
+        while tail and tail[-1].index >= index:
+            self._tail_bytes -= len(tail.pop().data)
+        self.last_index = index - 1
+        self.last_term = self.term(self.last_index) or 0
+        self.stable_index = min(self.stable_index, self.last_index)
+        self._writes = deque((seq, min(last, self.last_index)) for seq, last in self._writes)
+
+    def reset_to(self, index: int, term: int) -> None:
+        """Drop everything: a snapshot at (index, term) takes its place."""
+        self._tail.clear()
+        self._tail_bytes = 0
+        self._writes.clear()
+        self.snapshot_index, self.snapshot_term = index, term
+        self.last_index = self.stable_index = index
+        self.last_term = term
+        self.first_index = index + 1
+
+    def compact_to(self, index: int) -> None:
+        """Forget `index` and all below."""
+        tail = self._tail
+        while tail and tail[0].index <= index:
+            self._tail_bytes -= len(tail.popleft().data)
+        self.first_index = max(self.first_index, index + 1)
+
+    def writing(self, sequence: int) -> None:
+        """Remember that the write `sequence` carries the log up to its present end."""
+        self._writes.append((sequence, self.last_index))
+
+    def stabilise(self, sequence: int) -> None:
+        """The writes up to `sequence` are durable."""
+        writes = self._writes
+        while writes and writes[0][0] <= sequence:
+            self.stable_index = max(self.stable_index, writes.popleft()[1])
+        self._shrink_tail()
+
+    def _shrink_tail(self) -> None:
+        tail = self._tail
+        while len(tail) > TAIL_ENTRIES_MAX or self._tail_bytes > TAIL_BYTES_MAX:
+            if tail[0].index > self.stable_index:
+                return
+            self._tail_bytes -= len(tail.popleft().data)
+
+    def up_to_date(self, last_index: int, last_term: int) -> bool:
+        """True if a candidate's log is not behind this one (Raft 5.4.1)."""
+        return (last_term, last_index) >= (self.last_term, self.last_index)
+
+    def last_index_with_term_up_to(self, index: int, term: int) -> int:
+        """The highest known index below `index` whose term is at most `term` (or 0).
+
+        What a follower may tell a leader after a conflict: nothing above it can match, because
+        the leader's entries up to there have terms of at most `term`. Terms never fall, so it is
+        found by halving.
+        """
+        low = max(self.snapshot_index, self.first_index - 1)
+        high = max(min(index - 1, self.last_index), low)
+        return low + bisect_right(range(low + 1, high + 1), term, key=self._known_term)
+
+    def _known_term(self, index: int) -> int:
+        return self.term(index) or 0

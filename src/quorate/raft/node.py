@@ -1,0 +1,208 @@
+"""One server of the Raft algorithm: `step` takes an event and the time, and returns effects.
+
+Invariants (Raft Figure 3 and the thesis):
+- at most one vote per term, and term and vote are durable before any answer or request that
+  relies on them leaves;
+- a leader never overwrites its own log; `commit_index` and the term never fall;
+- the configuration in force is the newest in the log, committed or not;
+- whoever heard from a leader within `election_timeout_s`, or started within that time, helps
+  nobody else to be elected, except by a leadership transfer (pre-vote and lease rely on it).
+
+The clock is the argument `now` (seconds, monotonic), randomness the given generator. Here is the
+way of events; what a node knows is in `state`; the rules are in `election` (votes and campaigns),
+`receiver` (appends and snapshots from a leader) and `leader` (replication) with `commitment`,
+`reads`, `handover` and `membership`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from quorate.raft import election, handover, receiver
+from quorate.raft.effects import Done, Effect, Reason
+from quorate.raft.events import (
+    Applied,
+    Bootstrap,
+    ChangeRequested,
+    Event,
+    LeaderUnreachable,
+    Persisted,
+    Propose,
+    ReadRequested,
+    RequestFailed,
+    RequestReceived,
+    ResponseReceived,
+    SnapshotDelivered,
+    SnapshotReceived,
+    SnapshotStored,
+    StorageState,
+    Tick,
+    TransferRequested,
+)
+from quorate.raft.messages import (
+    AppendEntriesRequest,
+    Entry,
+    EntryKind,
+    HardState,
+    InstallSnapshotRequest,
+    PreVoteRequest,
+    RequestVoteRequest,
+    TimeoutNowRequest,
+)
+from quorate.raft.state import NodeState
+
+_UNREACHABLE_SPREAD = 0.3
+"""Share of the election timeout over which servers that saw their leader go campaign."""
+
+
+class Node(NodeState):
+    """See the module."""
+
+    def step(self, event: Event, now: float) -> list[Effect]:
+        """Take one event at time `now` and return what is to be done, in order.
+
+        Raises BadFrame or ConfigurationError for a request that no correct peer sends: then
+        nothing of the log has changed, and the request is to be refused.
+        """
+        self.now = max(now, self.now)
+        self._handlers[type(event)](self, event)
+        self.apply_committed()
+        return self.outbox.finish(self.log, self.now)
+
+    def deadline(self) -> float:
+        """When `Tick` is due at the latest."""
+        due = self.leader.deadline() if self.leader else self.election_deadline
+        if self.transfer is not None:
+            due = min(due, self.transfer[2])
+        return due
+
+    def _on_tick(self, _: Event) -> None:
+        handover.expire(self)
+        if self.leader is not None:
+            self.leader.tick()
+        elif self.now >= self.election_deadline:
+            election.timed_out(self)
+
+    def _on_request(self, event: RequestReceived) -> None:
+        _REQUESTS[type(event.request)](self, event.reply_to, event.request)
+
+    def _on_response(self, event: ResponseReceived) -> None:
+        if self.leader is None:
+            election.on_response(self, event.peer_id, event.rpc_id, event.response)
+        elif not self._deposed_by(event.response):
+            self.leader.on_response(event.peer_id, event.rpc_id, event.response)
+
+    def _on_delivered(self, event: SnapshotDelivered) -> None:
+        if not self._deposed_by(event.response) and self.leader is not None:
+            self.leader.on_snapshot_delivered(event)
+
+    def _deposed_by(self, response: Any) -> bool:
+        term = getattr(response, "term", 0)  # an answer to TimeoutNow has none
+        if term <= self.term:
+            return False
+        self.become_follower(term, "a peer answered with a higher term")
+        return True
+
+    def _on_failure(self, event: RequestFailed) -> None:
+        if self.leader is not None:
+            self.leader.on_failure(event.peer_id, event.rpc_id)
+        else:
+            election.on_failure(self, event.peer_id, event.rpc_id, event.reason)
+
+    def _on_leader_unreachable(self, event: LeaderUnreachable) -> None:
+        if self.leader is None and event.leader_id and event.leader_id == self.leader_id:
+            # Nobody grants a vote before this time, so it is also the first that makes sense.
+            timeout = self.settings.election_timeout_s
+            spread = timeout * _UNREACHABLE_SPREAD * self.rng.random()
+            self.election_deadline = min(self.election_deadline, self.contact_at + timeout + spread)
+
+    def _on_persisted(self, event: Persisted) -> None:
+        self.outbox.persisted(event.sequence)
+        self.log.stabilise(event.sequence)
+        if self.leader is not None:
+            self.leader.advance_commit()
+        elif self.campaign is not None:
+            election.on_persisted(self)
+
+    def _on_storage(self, event: StorageState) -> None:
+        if self.storage_full and not event.full:
+            self.outbox.restart_clocks(self.now)
+        self.storage_full = event.full
+
+    def _on_propose(self, event: Propose) -> None:
+        if self.leader is None:
+            handles = tuple(handle for handle, _ in event.proposals)
+            self.reject(handles, Reason.NOT_LEADER)
+        else:
+            self.leader.propose(event.proposals)
+
+    def _on_read(self, event: ReadRequested) -> None:
+        if self.leader is None:
+            self.reject((event.handle,), Reason.NOT_LEADER)
+        else:
+            self.leader.request_read(event.handle)
+
+    def _on_change(self, event: ChangeRequested) -> None:
+        if self.leader is None:
+            self.reject((event.handle,), Reason.NOT_LEADER)
+        else:
+            self.leader.change(event.handle, event.change)
+
+    def _on_transfer(self, event: TransferRequested) -> None:
+        if self.leader is None:
+            self.reject((event.handle,), Reason.NOT_LEADER)
+        else:
+            handover.begin(self.leader, event.handle, event.target_id)
+
+    def _on_applied(self, event: Applied) -> None:
+        self.applied_index = max(self.applied_index, event.index)
+        if self.leader is not None:
+            self.leader.release_reads()
+
+    def _on_bootstrap(self, event: Bootstrap) -> None:
+        if self.term or self.log.last_index:
+            self.reject((event.handle,), Reason.CHANGE_INVALID, "this server holds data already")
+            return
+        event.configuration.check()
+        self.set_hard_state(HardState(term=1))
+        data = self.codec.encode_configuration(event.configuration)
+        self.append((Entry(1, 1, EntryKind.CONFIGURATION, data),))
+        self.when_durable(Done(event.handle, ""))
+
+    def _on_snapshot_stored(self, event: SnapshotStored) -> None:
+        log = self.log
+        if event.index <= log.snapshot_index:
+            return
+        log.snapshot_index, log.snapshot_term = event.index, event.term
+        needed = self.leader.lowest_install() if self.leader else event.index
+        trailing = log.last_index - self.settings.trailing_logs
+        self.compact_to(min(event.index, trailing, needed))
+
+    _handlers: ClassVar[dict[type, Callable[[Node, Any], None]]] = {
+        Tick: _on_tick,
+        RequestReceived: _on_request,
+        ResponseReceived: _on_response,
+        RequestFailed: _on_failure,
+        LeaderUnreachable: _on_leader_unreachable,
+        Persisted: _on_persisted,
+        StorageState: _on_storage,
+        Propose: _on_propose,
+        ReadRequested: _on_read,
+        ChangeRequested: _on_change,
+        TransferRequested: _on_transfer,
+        Applied: _on_applied,
+        Bootstrap: _on_bootstrap,
+        SnapshotStored: _on_snapshot_stored,
+        SnapshotReceived: receiver.on_snapshot_received,
+        SnapshotDelivered: _on_delivered,
+    }
+
+
+_REQUESTS: dict[type, Callable[[Node, Any, Any], None]] = {
+    AppendEntriesRequest: receiver.on_append_entries,
+    InstallSnapshotRequest: receiver.on_install_snapshot,
+    RequestVoteRequest: election.on_request_vote,
+    PreVoteRequest: election.on_pre_vote,
+    TimeoutNowRequest: election.on_timeout_now,
+}

@@ -1,0 +1,83 @@
+"""What one step of a node decides, gathered in the order in which it must begin.
+
+Invariants: all that a step writes is one `Persist`, which comes first; what was released by
+`when_durable` leaves after it and after every earlier write; the numbers of writes rise by one.
+"""
+
+from __future__ import annotations
+
+from quorate.raft.effects import Effect, Persist
+from quorate.raft.log import RaftLog
+from quorate.raft.messages import HardState
+
+
+class Outbox:
+    """See the module. Times are the node's `now`."""
+
+    def __init__(self) -> None:
+        self.hard_state: HardState | None = None
+        self.reset_to: tuple[int, int] | None = None
+        self.truncate_from: int | None = None
+        self.compact_to: int | None = None
+        self.entries_from = 0  # index of the first entry that this step appends, 0 if none
+        self._effects: list[Effect] = []
+        self._then: list[Effect] = []
+        self._sequence = 0
+        self._writes: dict[int, float] = {}  # sequence -> since when the disk has it
+        self._hard_state_sequence = 0
+
+    def emit(self, effect: Effect) -> None:
+        """To be done at once."""
+        self._effects.append(effect)
+
+    def when_durable(self, effect: Effect) -> None:
+        """To be done when everything decided so far is durable."""
+        self._then.append(effect)
+
+    def hard_state_pending(self) -> bool:
+        """True while term or vote are not durable as they stand."""
+        return self.hard_state is not None or self._hard_state_sequence in self._writes
+
+    def oldest_write_at(self) -> float | None:
+        """Since when the disk has had its oldest unfinished write."""
+        return next(iter(self._writes.values())) if self._writes else None
+
+    def restart_clocks(self, now: float) -> None:
+        """The disk could not write until now: what waits for it does not count as late."""
+        self._writes = dict.fromkeys(self._writes, now)
+
+    def persisted(self, sequence: int) -> None:
+        """The writes up to `sequence` are durable."""
+        writes = self._writes
+        while writes and (oldest := next(iter(writes))) <= sequence:
+            del writes[oldest]
+
+    def finish(self, log: RaftLog, now: float) -> list[Effect]:
+        """The effects of the step that ends at `now`."""
+        effects, self._effects = self._effects, []
+        writes_log = self.entries_from or self.reset_to or self.truncate_from
+        if writes_log or self.hard_state or self.compact_to or (self._then and self._writes):
+            effects.insert(0, self._persist(log, now))
+        else:
+            effects += self._then
+        self._then = []
+        return effects
+
+    def _persist(self, log: RaftLog, now: float) -> Persist:
+        self._sequence += 1
+        self._writes[self._sequence] = now
+        if self.hard_state is not None:
+            self._hard_state_sequence = self._sequence
+        log.writing(self._sequence)
+        persist = Persist(
+            self._sequence,
+            self.hard_state,
+            self.reset_to,
+            self.truncate_from,
+            log.unsynced_from(self.entries_from) if self.entries_from else (),
+            self.compact_to,
+            tuple(self._then),
+        )
+        self.hard_state = self.reset_to = self.truncate_from = self.compact_to = None
+        self.entries_from = 0
+        return persist

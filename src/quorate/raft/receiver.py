@@ -1,0 +1,189 @@
+"""What a server does with a leader's appends and snapshots (Raft 5.3, 7; raft-wire, 5 and 7).
+
+Invariants: success is answered only when everything up to the request's last entry is durable
+here; committed entries are never removed; a conflict is answered with a hint from which a leader
+finds the meeting point in few steps (the hint travels in LastLog and suits any leader).
+
+A request that no correct leader sends raises BadFrame or ConfigurationError, and leaves the log
+as it was.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from quorate.errors import BadFrame
+from quorate.raft.configuration import Configuration
+from quorate.raft.effects import ReceiveSnapshot, RestoreSnapshot
+from quorate.raft.events import SnapshotReceived
+from quorate.raft.membership import configurations_in
+from quorate.raft.messages import (
+    AppendEntriesRequest,
+    AppendEntriesResponse,
+    Entry,
+    InstallSnapshotRequest,
+    InstallSnapshotResponse,
+)
+
+if TYPE_CHECKING:
+    from quorate.raft.state import NodeState
+
+
+def on_append_entries(node: NodeState, reply_to: Any, request: AppendEntriesRequest) -> None:
+    """Take over entries, or at least the news that somebody leads."""
+    last_log = node.log.last_index
+    if request.term < node.term or (node.leader is not None and request.term == node.term):
+        _answer(node, reply_to, last_log, success=False)
+        return
+    _check(node, request)
+    _follow(node, request)
+    if request.is_heartbeat:
+        # Waits for the disk only while the term itself is not durable.
+        durable = node.outbox.hard_state_pending()
+        _answer(node, reply_to, last_log, success=True, durable=durable)
+        return
+    hint = _conflict(node, request)
+    if hint is not None:
+        _answer(node, reply_to, hint, success=False, no_retry_backoff=True)
+        return
+    _store(node, request)
+    node.commit_to(min(request.leader_commit, _end_of(request)))
+    _answer(node, reply_to, last_log, success=True)
+
+
+def _check(node: NodeState, request: AppendEntriesRequest) -> None:
+    """Refuse what would break the log, before anything has changed."""
+    index, term = request.prev_log_index, request.prev_log_term
+    for entry in request.entries:
+        index += 1
+        if entry.index != index or entry.term < term:
+            raise BadFrame(f"{request.sender_id or request.leader} sent entries out of order")
+        term = entry.term
+    if term > request.term:
+        raise BadFrame(f"{request.sender_id or request.leader} sent entries of a later term")
+    for _, configuration in configurations_in(request.entries, node.codec):
+        configuration.check()
+
+
+def _end_of(request: AppendEntriesRequest) -> int:
+    return request.entries[-1].index if request.entries else request.prev_log_index
+
+
+def _answer(
+    node: NodeState,
+    reply_to: Any,
+    last_log: int,
+    *,
+    success: bool,
+    no_retry_backoff: bool = False,
+    durable: bool = True,
+) -> None:
+    response = AppendEntriesResponse(
+        term=node.term,
+        last_log=last_log,
+        success=success,
+        no_retry_backoff=no_retry_backoff,
+        sender_id=node.server_id,
+        sender_address=node.address,
+    )
+    node.reply(reply_to, response, durable=durable)
+
+
+def _follow(node: NodeState, request: AppendEntriesRequest | InstallSnapshotRequest) -> None:
+    """The sender leads in `request.term`, which is not behind ours: wait for it anew."""
+    address = request.sender_address or request.leader
+    leader_id = request.sender_id
+    if not leader_id:  # an older peer names only its address
+        known = node.configuration.by_address(address)
+        leader_id = known.id if known else address
+    if request.term > node.term or node.campaign is not None or node.leader_id != leader_id:
+        node.become_follower(request.term, "a leader was heard", (leader_id, address))
+    node.leader_address = address
+    node.contact_at = node.now
+    node.touch_election_timer()
+
+
+def _conflict(node: NodeState, request: AppendEntriesRequest) -> int | None:
+    """None if the logs meet at the previous entry, else the hint for the leader."""
+    prev = request.prev_log_index
+    if prev <= node.log.snapshot_index and prev <= node.commit_index:
+        return None  # inside the snapshot: committed, so it is the same everywhere
+    term = node.log.term(prev)
+    if term == request.prev_log_term:
+        return None
+    if prev > node.log.last_index:
+        prev = node.log.last_index + 1
+    return node.log.last_index_with_term_up_to(prev, request.prev_log_term)
+
+
+def _store(node: NodeState, request: AppendEntriesRequest) -> None:
+    fresh = _fresh(node, request.entries)
+    if not fresh:
+        return
+    if fresh[0].index <= node.commit_index:
+        raise BadFrame(f"{node.leader_id} would replace committed entry {fresh[0].index}")
+    if fresh[0].index <= node.log.last_index:
+        node.truncate_from(fresh[0].index)
+    node.append(fresh)
+
+
+def _fresh(node: NodeState, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """The entries that are not here yet, from the first missing or conflicting one on."""
+    if entries and entries[0].index == node.log.last_index + 1:
+        return entries
+    for position, entry in enumerate(entries):
+        if entry.index <= node.log.snapshot_index:
+            continue
+        if entry.index > node.log.last_index or node.log.term(entry.index) != entry.term:
+            return entries[position:]
+    return ()
+
+
+def on_install_snapshot(node: NodeState, reply_to: Any, request: InstallSnapshotRequest) -> None:
+    """A leader that no longer has the entries we lack sends its state instead."""
+    if request.term < node.term or (node.leader is not None and request.term == node.term):
+        _answer_install(node, reply_to, success=False)
+        return
+    _configuration_of(node, request)
+    _follow(node, request)
+    node.when_durable(ReceiveSnapshot(reply_to, request))
+
+
+def on_snapshot_received(node: NodeState, event: SnapshotReceived) -> None:
+    """The body is stored: let it take the place of log and state, unless it is old news."""
+    request = event.request
+    if not event.ok or request.term < node.term:
+        _answer_install(node, event.reply_to, success=False)
+        return
+    _follow(node, request)
+    index, term = request.last_log_index, request.last_log_term
+    if index <= node.commit_index:
+        _answer_install(node, event.reply_to, success=True)
+        return
+    if node.log.term(index) == term:
+        # We hold all of it as log, and may have acknowledged what follows (Raft 7): keep it.
+        node.commit_to(index)
+    else:
+        node.reset_log(index, term)
+        node.adopt_configuration(_configuration_of(node, request), request.configuration_index)
+        node.when_durable(RestoreSnapshot(index, term))
+    _answer_install(node, event.reply_to, success=True)
+
+
+def _configuration_of(node: NodeState, request: InstallSnapshotRequest) -> Configuration:
+    if request.configuration:
+        configuration = node.codec.decode_configuration(request.configuration)
+    else:  # version 0 knew only the voters' addresses
+        configuration = node.codec.decode_peers(request.peers or b"")
+    configuration.check()
+    return configuration
+
+
+def _answer_install(node: NodeState, reply_to: Any, *, success: bool) -> None:
+    response = InstallSnapshotResponse(
+        term=node.term,
+        success=success,
+        sender_id=node.server_id,
+        sender_address=node.address,
+    )
+    node.reply(reply_to, response)

@@ -1,0 +1,51 @@
+"""The timing and the bounds of one Raft node.
+
+Differs from hashicorp/raft: the base timeouts are half of its defaults (0.5 s instead of 1 s), so
+that a lost leader is replaced in well under a second; a server of that library may still share the
+cluster, because each side only needs its own heartbeats to be much more frequent than the other
+side's timeout (docs/divergence.md).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All times in seconds. `scaled` gives the settings for a slower network.
+
+    `lease_s` must stay below `election_timeout_s`: a follower that heard from the leader refuses
+    its vote for `election_timeout_s` by its own clock, and the leader trusts its lease for
+    `lease_s` by its own, counted from when it *sent* what the follower answered. Lease reads are
+    linearizable while no clock runs faster than another by more than the ratio of the two
+    (1.25 as set here).
+    """
+
+    election_timeout_s: float = 0.5
+    heartbeat_interval_s: float = 0.05
+    lease_s: float = 0.4
+    commit_notice_s: float = 0.02
+    disk_stall_s: float = 0.5
+    append_entries_max: int = 512
+    append_bytes_max: int = 1 << 20
+    appends_in_flight_max: int = 4
+    heartbeats_in_flight_max: int = 4
+    uncommitted_entries_max: int = 1 << 16
+    uncommitted_bytes_max: int = 64 << 20
+    apply_entries_max: int = 512
+    trailing_logs: int = 10240
+
+    def __post_init__(self) -> None:
+        if not 0 < self.heartbeat_interval_s < self.lease_s < self.election_timeout_s:
+            raise ValueError("need 0 < heartbeat_interval_s < lease_s < election_timeout_s")
+
+    def scaled(self, multiplier: float) -> Settings:
+        """The same settings with every time `multiplier` times as long (raft_multiplier)."""
+        return msgspec.structs.replace(
+            self,
+            election_timeout_s=self.election_timeout_s * multiplier,
+            heartbeat_interval_s=self.heartbeat_interval_s * multiplier,
+            lease_s=self.lease_s * multiplier,
+            commit_notice_s=self.commit_notice_s * multiplier,
+            disk_stall_s=self.disk_stall_s * multiplier,
+        )

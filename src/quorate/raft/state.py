@@ -1,0 +1,327 @@
+"""What a node knows, and the few ways in which that changes; the base of `quorate.raft.node.Node`.
+
+The rules (`election`, `receiver`, `leader` and what stands beside them) change a node only by the
+methods here, so that the invariants named in `node` are kept in one place.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from quorate.raft import handover
+from quorate.raft.configuration import Configuration, Server
+from quorate.raft.effects import (
+    Apply,
+    ConfigurationChanged,
+    Effect,
+    Reason,
+    Rejected,
+    Reply,
+    Role,
+    RoleChanged,
+    Send,
+)
+from quorate.raft.leader import Leader
+from quorate.raft.log import LogReader, RaftLog
+from quorate.raft.membership import Codec, configurations_in
+from quorate.raft.messages import AnyRequest, Entry, HardState
+from quorate.raft.outbox import Outbox
+from quorate.raft.settings import Settings
+
+if TYPE_CHECKING:
+    from quorate.raft.election import Campaign
+
+_APPLY_BYTES_MAX = 16 << 20
+
+
+class NodeState:
+    """See the module. `reader` is the durable log as found at start, `hard_state` what it holds."""
+
+    def __init__(
+        self,
+        *,
+        server_id: str,
+        address: str,
+        settings: Settings,
+        reader: LogReader,
+        hard_state: HardState,
+        codec: Codec,
+        rng: Random,
+        now: float,
+        snapshot: tuple[int, int, Configuration, int] | None = None,
+        cluster_id: str = "",
+    ) -> None:
+        """`snapshot` is (index, term, configuration, configuration index) of the newest one.
+
+        Raises ValueError when the log does not reach down to the snapshot, ConfigurationError or
+        BadFrame when a configuration in the log is none.
+        """
+        self.server_id = server_id
+        self.address = address
+        self.settings = settings
+        self.codec = codec
+        self.rng = rng
+        self.cluster_id = cluster_id
+        self.hard_state = hard_state
+        self.role = Role.FOLLOWER
+        self.leader_id = ""
+        self.leader_address = ""
+        self.leader: Leader | None = None
+        self.campaign: Campaign | None = None
+        self.transfer: tuple[Any, str, float] | None = None  # handle, target, deadline
+
+        index, term = (snapshot[0], snapshot[1]) if snapshot else (0, 0)
+        self.log = RaftLog(reader, index, term)
+        self.commit_index = index
+        self.applied_index = index
+        self.applying_index = index
+        self.configuration = snapshot[2] if snapshot else Configuration()
+        self.configuration_index = snapshot[3] if snapshot else 0
+        self.committed_configuration = self.configuration
+        self.committed_configuration_index = self.configuration_index
+
+        self.now = now
+        # As if a leader had just been heard: a vote given before the crash may back a lease.
+        self.contact_at = now
+        self.election_deadline = now + self._random_timeout()
+        self.storage_full = False
+        self.proposals: dict[int, Any] = {}
+        self.last_rpc_id = 0
+        self.outbox = Outbox()
+        if self.log.superseded:
+            self.outbox.reset_to = (index, term)
+        self._read_configurations()
+
+    def _read_configurations(self) -> None:
+        """Take the newest configuration from the entries after the snapshot."""
+        low = max(self.log.first_index, self.log.snapshot_index + 1)
+        while low <= self.log.last_index:
+            entries = self.log.entries(low, self.log.last_index + 1, 4096, 4 << 20)
+            for entry, configuration in configurations_in(entries, self.codec):
+                self._note_configuration(configuration, entry.index)
+            low = entries[-1].index + 1
+
+    # -- what follows from it -------------------------------------------------------------------
+
+    @property
+    def term(self) -> int:
+        """The current term."""
+        return self.hard_state.term
+
+    def is_voter(self) -> bool:
+        """True if this server's vote counts in the configuration in force."""
+        return self.configuration.is_voter(self.server_id)
+
+    def may_campaign(self) -> bool:
+        """True if this server may be needed as leader.
+
+        A voter that an uncommitted configuration removes or demotes may be the only one whose log
+        allows it to lead; it does not count its own vote then (thesis 4.2.2).
+        """
+        if self.configuration_index > self.commit_index and (
+            self.committed_configuration.is_voter(self.server_id)
+        ):
+            return True
+        return self.is_voter()
+
+    def peers(self) -> list[Server]:
+        """All other members."""
+        return [s for s in self.configuration.servers if s.id != self.server_id]
+
+    def heard_recently(self) -> bool:
+        """True while this server has promised not to help unseat whoever may lead."""
+        return self.now - self.contact_at < self.settings.election_timeout_s
+
+    def disk_stalled(self) -> bool:
+        """True if a write has been with the disk for longer than the limit."""
+        since = None if self.storage_full else self.outbox.oldest_write_at()
+        return since is not None and self.now - since > self.settings.disk_stall_s
+
+    def header(self) -> dict[str, Any]:
+        """The fields that every request of ours carries."""
+        return {
+            "term": self.term,
+            "sender_id": self.server_id,
+            "sender_address": self.address,
+            "cluster_id": self.cluster_id,
+        }
+
+    # -- what to do -----------------------------------------------------------------------------
+
+    def emit(self, effect: Effect) -> None:
+        """To be done at once."""
+        self.outbox.emit(effect)
+
+    def when_durable(self, effect: Effect) -> None:
+        """To be done when everything decided so far is durable."""
+        self.outbox.when_durable(effect)
+
+    def reject(self, handles: tuple[Any, ...], reason: Reason, detail: str = "") -> None:
+        """Tell the callers no."""
+        if handles:
+            self.emit(Rejected(handles, reason, detail))
+
+    def reply(self, reply_to: Any, response: Any, *, durable: bool = True) -> None:
+        """Answer a peer, as a rule after what the answer relies on is durable."""
+        effect = Reply(reply_to, response)
+        if durable:
+            self.when_durable(effect)
+        else:
+            self.emit(effect)
+
+    def next_rpc_id(self) -> int:
+        """A number for a request, rising."""
+        self.last_rpc_id += 1
+        return self.last_rpc_id
+
+    def send(self, to: Server, request: AnyRequest) -> int:
+        """Send a request to a peer; its number."""
+        rpc_id = self.next_rpc_id()
+        self.emit_in_term(Send(rpc_id, to, request))
+        return rpc_id
+
+    def emit_in_term(self, effect: Effect) -> None:
+        """To be done when term and vote are durable: at once, unless a candidate asks for votes."""
+        if self.outbox.hard_state_pending():
+            self.when_durable(effect)
+        else:
+            self.emit(effect)
+
+    # -- term, role and time --------------------------------------------------------------------
+
+    def set_hard_state(self, state: HardState) -> None:
+        """Change term or vote; durable with this step."""
+        assert state.term >= self.hard_state.term, "the term never falls"
+        self.hard_state = self.outbox.hard_state = state
+
+    def _random_timeout(self) -> float:
+        base = self.settings.election_timeout_s
+        return base + base * self.rng.random()
+
+    def touch_election_timer(self) -> None:
+        """Start waiting for a leader anew."""
+        self.election_deadline = self.now + self._random_timeout()
+
+    def become_follower(self, term: int, cause: str, leader: tuple[str, str] = ("", "")) -> None:
+        """Follow `leader` (id, address; empty if unknown) in `term`."""
+        led = self.leader is not None
+        changed = term > self.term or self.role is not Role.FOLLOWER or self.leader_id != leader[0]
+        if term > self.term:
+            self.set_hard_state(
+                HardState(term, self.hard_state.voted_for, self.hard_state.vote_term)
+            )
+        if self.leader is not None:
+            self.leader.resign()
+            self.leader = None
+        self.campaign = None
+        self.role = Role.FOLLOWER
+        self.leader_id, self.leader_address = leader
+        if led or not leader[0]:
+            self.touch_election_timer()
+        if changed:
+            self.announce(cause)
+        if leader[0]:
+            handover.settle(self, leader[0])
+
+    def become_leader(self) -> None:
+        """The majority has voted for this server in the current term."""
+        self.campaign = None
+        self.role = Role.LEADER
+        self.leader_id, self.leader_address = self.server_id, self.address
+        self.leader = Leader(self)
+        self.announce("won the election")
+        handover.settle(self, self.server_id)
+        self.leader.start()
+
+    def announce(self, cause: str) -> None:
+        """Tell the observers about role, term and leader."""
+        self.emit(RoleChanged(self.role, self.term, self.leader_id, self.leader_address, cause))
+
+    # -- log and configuration ------------------------------------------------------------------
+
+    def append(self, entries: tuple[Entry, ...]) -> None:
+        """Add entries to the log, durable with this step, and heed configurations in them."""
+        if not self.outbox.entries_from:
+            self.outbox.entries_from = entries[0].index
+        self.log.append(entries)
+        for entry, configuration in configurations_in(entries, self.codec):
+            self._note_configuration(configuration, entry.index)
+            self.emit(ConfigurationChanged(configuration, entry.index, committed=False))
+
+    def truncate_from(self, index: int) -> None:
+        """Remove a conflicting end of the log, and a configuration that was in it."""
+        assert index > self.commit_index, "a committed entry is never removed"
+        assert not self.outbox.entries_from, "truncation comes before this step's entries"
+        self.log.truncate_from(index)
+        self.outbox.truncate_from = index
+        if self.configuration_index >= index:
+            self.adopt_configuration(
+                self.committed_configuration, self.committed_configuration_index
+            )
+
+    def reset_log(self, index: int, term: int) -> None:
+        """A snapshot takes the place of the whole log."""
+        self.log.reset_to(index, term)
+        self.outbox.reset_to = (index, term)
+        self.commit_index = self.applying_index = index
+
+    def compact_to(self, index: int) -> None:
+        """Forget `index` and all below, which a snapshot contains."""
+        if index >= self.log.first_index:
+            self.log.compact_to(index)
+            self.outbox.compact_to = index
+
+    def _note_configuration(self, configuration: Configuration, index: int) -> None:
+        # At most one is uncommitted: the one before must have been committed.
+        self.committed_configuration = self.configuration
+        self.committed_configuration_index = self.configuration_index
+        self.configuration = configuration
+        self.configuration_index = index
+
+    def adopt_configuration(self, configuration: Configuration, index: int) -> None:
+        """Take over a committed configuration (from a snapshot, or after a truncation)."""
+        self.configuration = self.committed_configuration = configuration
+        self.configuration_index = self.committed_configuration_index = index
+        self.emit(ConfigurationChanged(configuration, index, committed=True))
+
+    def commit_to(self, index: int) -> None:
+        """Everything up to `index` is committed."""
+        if index <= self.commit_index:
+            return
+        assert index <= self.log.last_index, "only what is here can be committed"
+        self.commit_index = index
+        if self.committed_configuration_index < self.configuration_index <= index:
+            self.adopt_configuration(self.configuration, self.configuration_index)
+
+    def apply_committed(self) -> None:
+        """Give the next committed entries to the state machine, if it has done the last ones.
+
+        One slice at a time, so that nobody's loop is held long.
+        """
+        if self.applying_index != self.applied_index or self.applied_index >= self.commit_index:
+            return
+        low = self.applied_index + 1
+        limit = self.settings.apply_entries_max
+        entries = self.log.entries(low, self.commit_index + 1, limit, _APPLY_BYTES_MAX)
+        self.applying_index = entries[-1].index
+        handles = {}
+        if self.proposals:
+            for entry in entries:
+                handle = self.proposals.pop(entry.index, None)
+                if handle is not None:
+                    handles[entry.index] = handle
+        self.emit(Apply(entries, handles))
+
+    def snapshot_point(self) -> tuple[int, int, Configuration, int] | None:
+        """(index, term, configuration, its index) for a snapshot of what is applied now.
+
+        None if nothing new is applied, or while the newest committed configuration is above it.
+        """
+        index = self.applied_index
+        term = self.log.term(index)
+        if index <= self.log.snapshot_index or not term:
+            return None
+        if self.committed_configuration_index > index:
+            return None
+        return (index, term, self.committed_configuration, self.committed_configuration_index)

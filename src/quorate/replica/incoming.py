@@ -1,0 +1,211 @@
+"""Requests of one peer: read in order, answered in order (raft-wire, section 1).
+
+Input from a peer never stops the server: what is no message, too large, of a version we do not
+speak or of another cluster closes the connection and is reported once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol, cast
+
+from quorate.errors import BadFrame
+from quorate.raft.messages import (
+    PROTOCOL_VERSION,
+    AnyRequest,
+    AnyResponse,
+    AppendEntriesRequest,
+    InstallSnapshotRequest,
+)
+from quorate.wire.messages import encode_response
+from quorate.wire.stream import RequestReader, SnapshotChunk, SnapshotEnd
+
+REQUEST_BYTES_MAX = 64 << 20
+_UNANSWERED_MAX = 1024
+_WRONG_VERSION = "operation not supported with current protocol version"
+
+
+class BodySink(Protocol):
+    """Where the bytes of an incoming snapshot go."""
+
+    def chunk(self, data: bytes) -> None:
+        """The next bytes."""
+
+    def end(self) -> None:
+        """All bytes have come."""
+
+    def broken(self) -> None:
+        """The connection ended before all had come."""
+
+
+class Handler(Protocol):
+    """What a connection needs from the replica."""
+
+    def request_received(self, slot: Slot, request: AnyRequest) -> None:
+        """A request; the answer goes to `slot.answer`."""
+
+    def peer_gone(self, peer_id: str) -> None:
+        """A connection of that peer has ended."""
+
+    def refused(self, where: str, why: str) -> None:
+        """A connection was closed because of what came over it."""
+
+    def accepts(self, request: AnyRequest) -> str:
+        """Empty, or why a request of this sender is not even looked at."""
+
+
+class Slot:
+    """The place of one answer in the order of a connection."""
+
+    __slots__ = ("answered", "body", "connection", "data", "early", "early_end")
+
+    def __init__(self, connection: IncomingConnection) -> None:
+        self.connection = connection
+        self.data = b""
+        self.answered = False
+        self.body: BodySink | None = None
+        # What came together with the announcement, before anyone said where it goes.
+        self.early: list[bytes] = []
+        self.early_end = False
+
+    def answer(self, response: AnyResponse | None, error: str = "") -> None:
+        """Give the answer; it leaves when all before it have left."""
+        if not self.answered:
+            self.answered = True
+            self.data = encode_response(response, error)
+            self.connection.flush()
+
+    def accept_body(self, sink: BodySink) -> None:
+        """Let the announced snapshot come in."""
+        self.body = sink
+        for data in self.early:
+            sink.chunk(data)
+        self.early.clear()
+        if self.early_end:
+            sink.end()
+        self.connection.resume()
+
+
+class IncomingConnection(asyncio.Protocol):
+    """See the module."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._reader = RequestReader(REQUEST_BYTES_MAX)
+        self._transport: asyncio.Transport | None = None
+        self._slots: deque[Slot] = deque()
+        self._installing: Slot | None = None
+        self._peer_id = ""
+        self._ended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ready to listen."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Requests, and bodies of snapshots."""
+        try:
+            events = self._reader.feed(data)
+            for event in events:
+                if isinstance(event, SnapshotChunk):
+                    self._chunk(event.data)
+                elif isinstance(event, SnapshotEnd):
+                    self._end_of_body()
+                elif not self._request(event):
+                    return
+        except BadFrame as error:
+            self._refuse(str(error))
+
+    def _request(self, request: AnyRequest) -> bool:
+        why = self._handler.accepts(request)
+        if why or len(self._slots) >= _UNANSWERED_MAX:
+            self._refuse(why or "too many unanswered requests")
+            return False
+        slot = Slot(self)
+        self._slots.append(slot)
+        self._peer_id = request.sender_id or self._peer_id
+        if isinstance(request, InstallSnapshotRequest):
+            self._installing = slot
+            self.pause()
+        if not _version_ok(request):
+            slot.answer(None, _WRONG_VERSION)
+        elif isinstance(request, InstallSnapshotRequest) and request.snapshot_version > 1:
+            slot.answer(None, f"unsupported snapshot version {request.snapshot_version}")
+        else:
+            self._handler.request_received(slot, request)
+        return self._transport is not None
+
+    def _chunk(self, data: bytes) -> None:
+        slot = self._installing
+        if slot is None:
+            return
+        if slot.body is not None:
+            slot.body.chunk(data)
+        elif not slot.answered:
+            slot.early.append(data)
+
+    def _end_of_body(self) -> None:
+        slot, self._installing = self._installing, None
+        if slot is not None and slot.body is not None:
+            slot.body.end()
+        elif slot is not None:
+            slot.early_end = True
+        self.flush()
+
+    def flush(self) -> None:
+        """Send the answers that stand at the head of the order."""
+        slots = self._slots
+        out = []
+        while slots and slots[0].answered:
+            if slots[0] is self._installing:
+                self.resume()  # refused: its body is read and thrown away, then it is answered
+                break
+            out.append(slots.popleft().data)
+        if out and self._transport is not None:
+            self._transport.write(b"".join(out))
+
+    def pause(self) -> None:
+        """Stop reading: the body of a snapshot comes faster than the disk."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _refuse(self, why: str) -> None:
+        if self._transport is not None:
+            where = self._transport.get_extra_info("peername")
+            self._handler.refused(f"{where[0]}:{where[1]}" if where else "a peer", why)
+            self._transport.abort()
+            self._transport = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who may care."""
+        del exc
+        self._ended = True
+        self._transport = None
+        slot, self._installing = self._installing, None
+        if slot is not None and slot.body is not None:
+            slot.body.broken()
+        if self._peer_id:
+            self._handler.peer_gone(self._peer_id)
+
+    @property
+    def closed(self) -> bool:
+        """True once nothing more can come or go."""
+        return self._ended
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _version_ok(request: AnyRequest) -> bool:
+    """Section 4: versions from one below ours to ours; heartbeats are not checked."""
+    if isinstance(request, AppendEntriesRequest) and request.is_heartbeat:
+        return True
+    return PROTOCOL_VERSION - 1 <= request.protocol_version <= PROTOCOL_VERSION

@@ -1,0 +1,40 @@
+"""From the core's reasons to the errors a caller meets."""
+
+from __future__ import annotations
+
+from quorate.errors import (
+    ChangeRefused,
+    LeadershipLost,
+    NotLeader,
+    NotReady,
+    QuorateError,
+    StorageFull,
+)
+from quorate.raft.effects import Reason
+
+_NEXT_STEPS = {
+    Reason.CHANGE_PENDING: "try again in a moment",
+    Reason.CHANGE_STALE: "read the configuration again, then decide again",
+    Reason.TRANSFERRING: "try again in a moment",
+    Reason.NO_TARGET: "see which servers are healthy voters, and name one",
+    Reason.TRANSFER_TIMED_OUT: "see whether the target is reachable and caught up, then try again",
+    Reason.TRANSFER_LOST: "ask again if it still matters which server leads",
+}
+
+
+def error_for(
+    reason: Reason, detail: str = "", leader_id: str = "", leader_address: str = ""
+) -> QuorateError:
+    """The error that says `reason`."""
+    if reason is Reason.NOT_LEADER:
+        return NotLeader(leader_id, leader_address)
+    if reason is Reason.LEADERSHIP_LOST:
+        return LeadershipLost()
+    if reason is Reason.NOT_READY:
+        return NotReady()
+    text = f"{reason.value}: {detail}" if detail else reason.value
+    if reason is Reason.STORAGE_FULL:
+        return StorageFull(text, "make room; reads go on, and writes resume by themselves")
+    if reason is Reason.OVERLOADED:
+        return QuorateError(text, "try again more slowly")
+    return ChangeRefused(text, _NEXT_STEPS.get(reason, ""))

@@ -1,0 +1,213 @@
+"""Snapshots on their way: taken here, sent to a peer, received from a leader.
+
+All file work runs in one worker thread, in order, so the loop only ever hands over bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, BinaryIO
+
+from quorate.errors import QuorateError
+from quorate.raft.configuration import Configuration
+from quorate.raft.messages import AnyResponse, InstallSnapshotRequest
+from quorate.replica.machine import StateMachine, Write
+from quorate.storage.snapshot_meta import SnapshotMeta
+from quorate.storage.snapshot_sink import SnapshotSink
+from quorate.storage.snapshot_store import SnapshotStore
+from quorate.wire.membership import decode_configuration, encode_configuration, encode_peers
+from quorate.wire.messages import encode_request, kind_of
+from quorate.wire.stream import ResponseReader
+
+CHUNK_BYTES = 256 << 10
+_CHUNKS_WAITING_MAX = 16
+
+
+class SnapshotWorker:
+    """One thread for the files of a snapshot store."""
+
+    def __init__(self, store: SnapshotStore, wall_ms: Callable[[], int]) -> None:
+        self.store = store
+        self._wall_ms = wall_ms
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="quorate-snapshot")
+        self._loop = asyncio.get_running_loop()
+
+    def close(self) -> None:
+        """Let the running work end."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def submit(self, work: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Run in the worker, after what was submitted before."""
+        return self._executor.submit(work, *args)
+
+    async def run(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Run in the worker and wait for it."""
+        return await self._loop.run_in_executor(self._executor, work, *args)
+
+    def begin(
+        self, index: int, term: int, configuration: Configuration, configuration_index: int
+    ) -> SnapshotSink:
+        """A new snapshot to write into (in the worker)."""
+        return self.store.create(index, term, configuration, configuration_index, self._wall_ms())
+
+    async def take(
+        self, point: tuple[int, int, Configuration, int], write_out: Callable[[Write], None]
+    ) -> SnapshotMeta:
+        """Store the copy of the state machine that `write_out` writes."""
+
+        def work() -> SnapshotMeta:
+            sink = self.begin(*point)
+            try:
+                write_out(sink.write)
+                return sink.finish()
+            except BaseException:
+                sink.abort()
+                raise
+
+        meta: SnapshotMeta = await self.run(work)
+        return meta
+
+    def decode(self, machine: StateMachine, snapshot_id: str) -> Any:
+        """The state machine's image in a stored snapshot (in the worker)."""
+        with self.store.open(snapshot_id) as file:
+            return machine.decode_snapshot(file.read)
+
+
+class IncomingSnapshot:
+    """The body of an InstallSnapshot, going to disk chunk by chunk."""
+
+    def __init__(
+        self,
+        worker: SnapshotWorker,
+        request: InstallSnapshotRequest,
+        pause: Callable[[], None],
+        resume: Callable[[], None],
+        done: Callable[[bool], None],
+    ) -> None:
+        self._worker = worker
+        self._pause, self._resume, self._done = pause, resume, done
+        self._waiting = 0
+        self._loop = asyncio.get_running_loop()
+        self._sink: SnapshotSink | None = None
+        self._problem: BaseException | None = None
+        self._submit(self._create, request)
+
+    def _create(self, request: InstallSnapshotRequest) -> None:
+        configuration = decode_configuration(request.configuration)
+        self._sink = self._worker.begin(
+            request.last_log_index,
+            request.last_log_term,
+            configuration,
+            request.configuration_index,
+        )
+
+    def _submit(self, work: Callable[..., None], *args: Any) -> None:
+        self._waiting += 1
+        if self._waiting > _CHUNKS_WAITING_MAX:
+            self._pause()
+
+        def guarded() -> None:
+            try:
+                if self._problem is None:
+                    work(*args)
+            except (QuorateError, OSError) as error:
+                self._problem = error
+                self._abort()
+            self._loop.call_soon_threadsafe(self._worked)
+
+        self._worker.submit(guarded)
+
+    def _worked(self) -> None:
+        self._waiting -= 1
+        if self._waiting == _CHUNKS_WAITING_MAX // 2:
+            self._resume()
+
+    def _abort(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            with contextlib.suppress(OSError):
+                sink.abort()
+
+    def chunk(self, data: bytes) -> None:
+        """The next bytes."""
+        self._submit(self._write, data)
+
+    def _write(self, data: bytes) -> None:
+        assert self._sink is not None
+        self._sink.write(data)
+
+    def end(self) -> None:
+        """All has come: sync, rename, report."""
+        self._submit(self._finish)
+        self._worker.submit(
+            lambda: self._loop.call_soon_threadsafe(lambda: self._done(self._problem is None))
+        )
+
+    def _finish(self) -> None:
+        assert self._sink is not None
+        self._sink.finish()
+        self._sink = None
+
+    def broken(self) -> None:
+        """The sender has gone: nothing of it stays."""
+        self._submit(self._abort)
+
+
+async def send_snapshot(
+    worker: SnapshotWorker, address: str, prefix: bytes, header: dict[str, Any]
+) -> tuple[int, AnyResponse]:
+    """Send the newest snapshot to a peer; (its last index, the peer's answer).
+
+    Raises OSError, TimeoutError or QuorateError when it could not be delivered.
+    """
+    meta, file = await worker.run(_open_newest, worker.store)
+    request = InstallSnapshotRequest(
+        **header,
+        leader=header["sender_address"],
+        last_log_index=meta.index,
+        last_log_term=meta.term,
+        peers=encode_peers(meta.configuration),
+        configuration=encode_configuration(meta.configuration),
+        configuration_index=meta.configuration_index,
+        size=meta.size,
+    )
+    with file:
+        host, _, port = address.rpartition(":")
+        async with asyncio.timeout(10.0):
+            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        try:
+            writer.write(prefix + encode_request(request))
+            while chunk := await worker.run(file.read, CHUNK_BYTES):
+                writer.write(chunk)
+                async with asyncio.timeout(30.0):
+                    await writer.drain()
+            return meta.index, await _read_answer(reader, request)
+        finally:
+            writer.close()
+
+
+def _open_newest(store: SnapshotStore) -> tuple[SnapshotMeta, BinaryIO]:
+    known = store.list()
+    if not known:
+        raise QuorateError("there is no snapshot to send")
+    return known[0], store.open(known[0].id)
+
+
+async def _read_answer(
+    reader: asyncio.StreamReader, request: InstallSnapshotRequest
+) -> AnyResponse:
+    answers = ResponseReader(1 << 20)
+    answers.expect(kind_of(request))
+    # The peer syncs the whole snapshot before it answers.
+    async with asyncio.timeout(60.0 + request.size / 5e6):
+        while True:
+            data = await reader.read(1 << 16)
+            if not data:
+                raise ConnectionError("the peer closed the connection")
+            for response, error in answers.feed(data):
+                if error or response is None:
+                    raise QuorateError(error or "no answer")
+                return response

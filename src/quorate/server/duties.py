@@ -1,0 +1,88 @@
+"""What a leader does besides replicating: first writes, and promoting newcomers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from quorate.errors import QuorateError
+from quorate.raft.configuration import Change, ChangeKind
+from quorate.replica.replica import Replica
+from quorate.server.joining import Stability
+from quorate.server.options import ServerOptions
+from quorate.state import autopilot, cluster
+from quorate.state.cluster import SetClusterMetadata
+from quorate.state.commands import encode
+from quorate.state.defaults import InitialiseDefaults
+from quorate.state.store import StateStore
+from quorate.state.table import Command
+
+log = logging.getLogger("quorate.server")
+
+_INTERVAL_S = 0.25
+
+
+class LeaderDuties:
+    """Does nothing while another server leads."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        state: StateStore,
+        options: ServerOptions,
+        apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
+    ) -> None:
+        self._replica = replica
+        self._state = state
+        self._options = options
+        self._apply = apply
+        self._stability = Stability()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(_INTERVAL_S)
+            if not self._replica.is_leader:
+                continue
+            try:
+                await self._first_writes()
+                await self._promote()
+            except QuorateError as error:
+                log.info("leader duty postponed: %s", error)
+
+    async def _first_writes(self) -> None:
+        if autopilot.current(self._state) is None or cluster.current(self._state) is None:
+            # Only after a barrier is it sure that no earlier leader has written them.
+            await self._replica.read_barrier()
+        if autopilot.current(self._state) is None:
+            await self._write(
+                InitialiseDefaults(
+                    autopilot=self._options.autopilot, scheduler=self._options.scheduler
+                )
+            )
+        if cluster.current(self._state) is None:
+            cluster_id = self._replica.node.cluster_id or str(uuid.uuid4())
+            await self._write(SetClusterMetadata(cluster_id=cluster_id))
+
+    async def _write(self, command: Command) -> None:
+        await self._apply(encode(command))
+
+    async def _promote(self) -> None:
+        rules = autopilot.current(self._state)
+        if rules is None:
+            return
+        ready = self._stability.fit(
+            self._replica,
+            asyncio.get_running_loop().time(),
+            contact_s=rules.last_contact_threshold_ns / 1e9,
+            trailing=rules.max_trailing_logs,
+            stable_s=rules.server_stabilization_time_ns / 1e9,
+        )
+        for server_id in ready:
+            server = self._replica.node.configuration.get(server_id)
+            if server is not None and not server.is_voter:
+                await self._replica.change(Change(ChangeKind.ADD_VOTER, server.id, server.address))
+                log.info("server %s at %s is stable and votes now", server.id, server.address)

@@ -1,0 +1,84 @@
+"""Taking servers in, first as non-voters.
+
+A newcomer gets its vote once it is reached, caught up and stable (thesis 4.2.1; autopilot's
+ServerStabilizationTime, MaxTrailingLogs, LastContactThreshold).
+
+Runs on the leader. One change at a time; a change that cannot be made now is tried again when the
+joiner asks again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from quorate.errors import ChangeRefused
+from quorate.raft.configuration import Change, ChangeKind, Configuration
+from quorate.replica.replica import Replica
+from quorate.server.identity import Identity
+
+
+class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`leader` is set when another server leads: ask there. `why` is a refusal in words."""
+
+    leader: str = ""
+    why: str = ""
+    member: bool = False
+
+
+def changes_for(configuration: Configuration, joiner: Identity) -> list[Change]:
+    """The changes that make `joiner` a member at its address; none if it is one.
+
+    Another ID at the same address is a server that is gone: its place has been taken.
+    """
+    changes = []
+    holder = configuration.by_address(joiner.address)
+    if holder is not None and holder.id != joiner.id:
+        changes.append(Change(ChangeKind.REMOVE_SERVER, holder.id))
+    known = configuration.get(joiner.id)
+    if known is None or known.address != joiner.address:
+        # Adding a voter again as a non-voter changes its address only.
+        changes.append(Change(ChangeKind.ADD_NONVOTER, joiner.id, joiner.address))
+    return changes
+
+
+async def admit(replica: Replica, joiner: Identity, cluster_id: str) -> JoinAnswer:
+    """Take `joiner` in, or say why not."""
+    if joiner.cluster_id and cluster_id and joiner.cluster_id != cluster_id:
+        why = f"the data of {joiner.node} belongs to cluster {joiner.cluster_id}, not {cluster_id}"
+        return JoinAnswer(why=why)
+    for change in changes_for(replica.node.configuration, joiner):
+        if change.kind == ChangeKind.REMOVE_SERVER and change.server_id == replica.server_id:
+            return JoinAnswer(why=f"{joiner.address} is the leader's own address")
+        try:
+            await replica.change(change)
+        except ChangeRefused as error:
+            return JoinAnswer(why=str(error))
+    return JoinAnswer(member=True)
+
+
+class Stability:
+    """Since when each non-voter has been fit to vote."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def fit(
+        self, replica: Replica, now: float, *, contact_s: float, trailing: int, stable_s: float
+    ) -> list[str]:
+        """IDs of the non-voters that have been fit for `stable_s` seconds."""
+        leader = replica.node.leader
+        if leader is None:
+            self._since.clear()
+            return []
+        ready = []
+        for server in replica.node.configuration.servers:
+            progress = leader.peers.get(server.id)
+            if server.is_voter or progress is None:
+                self._since.pop(server.id, None)
+                continue
+            behind = replica.node.log.last_index - progress.match_index
+            if now - progress.contact_at > contact_s or behind > trailing:
+                self._since.pop(server.id, None)
+            elif now - self._since.setdefault(server.id, now) >= stable_s:
+                ready.append(server.id)
+        return ready

@@ -1,0 +1,181 @@
+"""Finding the other servers, and becoming one of them: found a cluster or join one.
+
+Every known address is asked who it is; the answers fill the directory. While this server holds no
+configuration it founds a cluster together with the others it expects, or waits to be taken in;
+after every start it introduces itself to the leader, which takes it in, notes a new address, or
+finds nothing to do. A running server that was removed stays out until it is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from quorate.errors import QuorateError, WrongDataFolder
+from quorate.server.bootstrap import Bootstrap
+from quorate.server.calls import Callers
+from quorate.server.directory import Directory
+from quorate.server.identity import Greeting, Identity
+from quorate.server.joining import JoinAnswer
+from quorate.server.options import ServerOptions
+
+log = logging.getLogger("quorate.server")
+
+_ASK_INTERVAL_S = 2.0
+_HURRY_INTERVAL_S = 0.25
+_SERF_PORT = 4648
+_RPC_PORT = 4647
+
+
+def rpc_address_of(address: str) -> str:
+    """The RPC address that a join address means.
+
+    Configurations written for gossip name port 4648, or none; the RPC port is 4647 then.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or (":" in host and not host.startswith("[")):
+        host = f"[{address}]" if ":" in address and not address.startswith("[") else address
+        return f"{host}:{_RPC_PORT}"
+    return f"{host}:{_RPC_PORT}" if port == str(_SERF_PORT) else address
+
+
+class PoolWatch:
+    """See the module. `introduced` is True once the leader knows this server as it is now."""
+
+    def __init__(
+        self,
+        *,
+        options: ServerOptions,
+        directory: Directory,
+        callers: Callers,
+        bootstrap: Bootstrap,
+        me: Callable[[], Identity],
+        admit_here: Callable[[Identity], Awaitable[JoinAnswer]],
+        fatal: Callable[[QuorateError], None],
+        rng: Random,
+    ) -> None:
+        self._options = options
+        self._directory = directory
+        self._callers = callers
+        self._bootstrap = bootstrap
+        self._me = me
+        self._admit_here = admit_here
+        self._fatal = fatal
+        self._rng = rng
+        self.introduced = False
+        self._said = ""
+        self._configured = [
+            address
+            for address in map(rpc_address_of, (*options.founders, *options.join))
+            if address != options.rpc_address
+        ]
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            self._directory.update_me(self._me())
+            await self._ask_all()
+            self._directory.refresh(self._loop.time())
+            try:
+                await self._act()
+            except QuorateError as error:
+                self._say(str(error))
+            hurry = not (self._me().initialised and self.introduced)
+            pause = _HURRY_INTERVAL_S if hurry else _ASK_INTERVAL_S
+            await asyncio.sleep(pause * (0.75 + self._rng.random() / 2))
+
+    def _say(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            log.info("waiting: %s", text)
+
+    # -- asking ---------------------------------------------------------------------------------
+
+    async def _ask_all(self) -> None:
+        addresses = dict.fromkeys(self._configured)
+        for known in self._directory.all():
+            if known.identity.id != self._me().id:
+                addresses.setdefault(known.identity.address)
+        await asyncio.gather(*(self._ask(address) for address in addresses))
+
+    async def _ask(self, address: str) -> None:
+        greeting = Greeting(me=self._me())
+        try:
+            answer = await self._callers.call(address, "greet", greeting, Greeting, 1.0)
+        except QuorateError:
+            return
+        self.greeted(answer.me, configured=address in self._configured)
+        for other in answer.others:
+            if other.id != self._me().id:
+                self._directory.told(other)
+
+    def greeted(self, other: Identity, *, configured: bool = False) -> None:
+        """Another server has said who it is."""
+        me = self._me()
+        if other.region == me.region and other.id != me.id:
+            ours, theirs = me.cluster_id, other.cluster_id
+            if ours and theirs and ours != theirs:
+                if configured:
+                    self._fatal(_wrong_cluster(self._options, ours, other))
+                return
+        if self._directory.heard(other, self._loop.time()):
+            log.info("server %s at %s (%s) answers", other.node, other.address, other.id)
+
+    # -- acting ---------------------------------------------------------------------------------
+
+    async def _act(self) -> None:
+        me = self._me()
+        live = self._directory.alive(me.region)
+        settled = [other for other in live if other.initialised and other.id != me.id]
+        if not me.initialised and not settled:
+            await self._try_to_found(me, live)
+        elif not self.introduced:
+            await self._introduce(me, settled)
+
+    async def _try_to_found(self, me: Identity, live: list[Identity]) -> None:
+        if not me.expect:
+            raise QuorateError("no server of a cluster answers, and bootstrap_expect is not set")
+        founders = [other for other in live if other.expect and not other.initialised]
+        if self._options.founders:
+            founders = [f for f in founders if f.address in self._options.founders]
+        differing = [f for f in founders if f.expect != me.expect]
+        if differing:
+            other = differing[0]
+            raise QuorateError(
+                f"bootstrap_expect differs: {me.expect} here, {other.expect} on {other.node}; "
+                "make them equal"
+            )
+        if len(founders) < me.expect:
+            names = ", ".join(f.node for f in founders)
+            raise QuorateError(f"{len(founders)} of {me.expect} expected servers answer ({names})")
+        chosen = sorted(founders, key=lambda f: f.id)[: me.expect]
+        if chosen[0].id == me.id:
+            await self._bootstrap.lead(chosen, self._callers)
+            self.introduced = True
+
+    async def _introduce(self, me: Identity, settled: list[Identity]) -> None:
+        leader = me.leader or next((other.leader for other in settled if other.leader), "")
+        if not leader:
+            if not me.initialised:
+                raise QuorateError("the cluster has no leader that could take this server in")
+            return
+        if leader == me.address:
+            answer = await self._admit_here(me)
+        else:
+            answer = await self._callers.call(leader, "join", me, JoinAnswer, 10.0)
+        if answer.member:
+            self.introduced = True
+            log.info("the leader at %s knows this server", leader)
+        elif answer.why:
+            raise QuorateError(f"the leader at {leader} does not take this server in: {answer.why}")
+
+
+def _wrong_cluster(options: ServerOptions, ours: str, other: Identity) -> WrongDataFolder:
+    return WrongDataFolder(
+        f"the data folder {options.data_dir} belongs to cluster {ours}, but {other.node} at "
+        f"{other.address} belongs to cluster {other.cluster_id}",
+        "use another data_dir, or correct the list of servers",
+    )

@@ -1,0 +1,527 @@
+"""One server of a cluster: its replica, its RPC port, its place among the others, its duties.
+
+What the API asks (`quorate.api.service.Service`) is answered here; how HTTP looks is not known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import random
+import uuid
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import msgspec
+
+from quorate.errors import (
+    ApplyTimeout,
+    ChangeRefused,
+    NoLeader,
+    NoPathToRegion,
+    NotLeader,
+    PeerNotFound,
+    QuorateError,
+)
+from quorate.raft.configuration import Change, ChangeKind
+from quorate.raft.configuration import Server as Peer
+from quorate.raft.effects import RoleChanged
+from quorate.replica.replica import Options, Replica
+from quorate.server import stats
+from quorate.server.bootstrap import Bootstrap, Promise, Proposal
+from quorate.server.calls import Callers
+from quorate.server.directory import Directory
+from quorate.server.duties import LeaderDuties
+from quorate.server.exchange import ForwardRequest, ForwardResponse
+from quorate.server.http_pool import HttpPool
+from quorate.server.identity import Greeting, Identity
+from quorate.server.joining import JoinAnswer, admit
+from quorate.server.machine import ServerMachine
+from quorate.server.options import ServerOptions
+from quorate.server.pool_watch import PoolWatch
+from quorate.server.rpc_port import ProtocolFactory, RpcPort
+from quorate.server.views import Member, PeerView, RaftConfigurationView, Transfer
+from quorate.state import cluster
+from quorate.state.store import StateStore
+from quorate.storage.data_folder import DataFolder
+from quorate.storage.snapshot_store import SnapshotStore
+from quorate.wire.first_byte import RAFT_BYTE
+
+log = logging.getLogger("quorate.server")
+
+APPLY_TIMEOUT_S = 10.0
+_CLUSTER_ID = "cluster_id"
+
+
+class Server:
+    """See the module. `start` opens the data folder, `stop` closes it."""
+
+    def __init__(
+        self, options: ServerOptions, *, on_fatal: Callable[[BaseException], None]
+    ) -> None:
+        self.options = options
+        self._on_fatal = on_fatal
+        self._machine = ServerMachine()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._leader_waiters: list[asyncio.Future[None]] = []
+        self._refusals: dict[tuple[str, str], float] = {}
+        self._expect = options.expect
+        self._view: RaftConfigurationView | None = None
+        self._view_of: object = None
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def start(self, http: ProtocolFactory) -> None:
+        """Open the disk, listen, take part. `http` speaks HTTP on connections of the RPC port.
+
+        Raises WrongDataFolder, DataFolderInUse, LogDamaged, or OSError when a port is taken.
+        """
+        options = self.options
+        self._loop = asyncio.get_running_loop()
+        self.folder = DataFolder.open(
+            options.data_dir,
+            region=options.region,
+            version=options.version,
+            make_id=lambda: str(uuid.uuid4()),
+        )
+        if self.folder.state_lost:
+            log.warning(
+                "the raft folder is gone: the old identity cannot be trusted with a vote, so this "
+                "server joins anew as %s",
+                self.folder.node_id,
+            )
+        try:
+            await self._start_replica()
+            self._rpc = RpcPort(
+                raft=self.replica.connection,
+                http=http,
+                refused=self._refused,
+                handshake_timeout_s=options.rpc_handshake_timeout_s,
+                connections_max=options.rpc_connections_max,
+            )
+            await self._rpc.listen(*options.rpc_bind)
+        except BaseException:
+            self.folder.close()
+            raise
+        self._join_the_others()
+
+    async def _start_replica(self) -> None:
+        options = self.options
+        store = self.folder.open_log()
+        snapshots = SnapshotStore(self.folder.snapshots_path)
+        self.replica = Replica(
+            server_id=self.folder.node_id,
+            address=options.rpc_address,
+            machine=self._machine,
+            log=store,
+            snapshots=snapshots,
+            options=Options(
+                settings=options.settings,
+                stream_prefix=bytes([RAFT_BYTE]),
+                snapshot_threshold=options.snapshot_threshold,
+                snapshot_interval_s=options.snapshot_interval_s,
+                cluster_id=self.folder.identity.cluster_id,
+            ),
+        )
+        self.replica.on_role.append(self._role_changed)
+        self.replica.on_refused.append(self._refused)
+        self.replica.on_failure.append(self._on_fatal)
+        self._machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
+        await self.replica.start()
+        self._learn_cluster_id()
+
+    def _join_the_others(self) -> None:
+        rng = random.Random()
+        self._pool = HttpPool()
+        self._callers = Callers(self._pool)
+        self.directory = Directory(self.identity(), fail_after_s=5.0)
+        self._bootstrap = Bootstrap(me=self.identity, found=self._found)
+        self._watch = PoolWatch(
+            options=self.options,
+            directory=self.directory,
+            callers=self._callers,
+            bootstrap=self._bootstrap,
+            me=self.identity,
+            admit_here=self._admit,
+            fatal=self._on_fatal,
+            rng=rng,
+        )
+        self._duties = LeaderDuties(self.replica, self.state, self.options, self._apply_command)
+        self._spawn(self._watch.run())
+        self._spawn(self._duties.run())
+
+    def _spawn(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_fatal(error)
+
+    async def stop(self) -> None:
+        """Close everything; what was acknowledged is on disk."""
+        for task in list(self._tasks):
+            task.cancel()
+        await self._rpc.close()
+        self._pool.close()
+        await self.replica.stop()
+        self.folder.close()
+
+    def reconfigure(self, options: ServerOptions) -> None:
+        """Take over the options that may change while running: Raft's timing and snapshots."""
+        replica = self.replica
+        replica.reconfigure(
+            msgspec.structs.replace(
+                replica.options,
+                settings=options.settings,
+                snapshot_threshold=options.snapshot_threshold,
+                snapshot_interval_s=options.snapshot_interval_s,
+            )
+        )
+
+    async def leave(self) -> None:
+        """Before a graceful stop: hand leadership over, so that nobody waits for an election.
+
+        The membership stays as it is: stopping is not leaving.
+        """
+        if self.replica.is_leader and len(self.replica.node.configuration.voters()) > 1:
+            try:
+                await self.replica.transfer()
+            except QuorateError as error:
+                log.warning("leadership could not be handed over: %s", error)
+
+    # -- identity --------------------------------------------------------------------------------
+
+    def identity(self) -> Identity:
+        """Who this server is now."""
+        options, node = self.options, self.replica.node
+        return Identity(
+            id=self.replica.server_id,
+            name=options.name,
+            region=options.region,
+            datacenter=options.datacenter,
+            address=options.rpc_address,
+            serf_port=options.serf_port,
+            version=options.version,
+            cluster_id=node.cluster_id,
+            initialised=bool(node.configuration.servers or node.log.last_index),
+            expect=self._expect,
+            leader=node.leader_address,
+            log=f"{node.log.last_term}-{node.log.last_index}",
+        )
+
+    def _learn_cluster_id(self) -> None:
+        metadata = cluster.current(self.state)
+        if metadata is not None and metadata.cluster_id != self.replica.node.cluster_id:
+            self._keep_cluster_id(metadata.cluster_id)
+
+    def _keep_cluster_id(self, cluster_id: str) -> None:
+        self.folder.set_cluster_id(cluster_id)
+        self.replica.set_cluster_id(cluster_id)
+        log.info("this server belongs to cluster %s", cluster_id)
+
+    async def _found(self, proposal: Proposal) -> None:
+        log.info("founding cluster %s with %s", proposal.cluster_id, proposal.servers)
+        self._keep_cluster_id(proposal.cluster_id)
+        await self.replica.bootstrap(proposal.configuration())
+
+    # -- observation -----------------------------------------------------------------------------
+
+    def _role_changed(self, change: RoleChanged) -> None:
+        log.info(
+            "%s in term %d, leader %s: %s",
+            change.role.value,
+            change.term,
+            change.leader_address or "(none)",
+            change.cause,
+        )
+        if change.leader_address:
+            waiters, self._leader_waiters = self._leader_waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _refused(self, where: str, why: str) -> None:
+        key = (where.rpartition(":")[0] or where, why[:60])
+        now = self._loop.time()
+        if now - self._refusals.get(key, float("-inf")) > 60.0:
+            if len(self._refusals) > 1000:
+                self._refusals.clear()
+            self._refusals[key] = now
+            log.warning("refused %s: %s", where, why)
+
+    # -- calls of other servers ------------------------------------------------------------------
+
+    async def answer_call(self, verb: str, body: bytes) -> bytes:
+        """Answer a call of another server (`quorate.server.calls`).
+
+        Raises QuorateError for an unknown verb or a body that is not what the verb takes.
+        """
+        handler = self._verbs.get(verb)
+        if handler is None:
+            raise QuorateError(f"unknown call {verb[:40]!r}")
+        argument_type, answer = handler
+        try:
+            argument = msgspec.json.decode(body, type=argument_type)
+        except msgspec.DecodeError as error:
+            raise QuorateError(f"{verb}: {error}") from None
+        return msgspec.json.encode(await answer(self, argument))
+
+    async def _answer_greet(self, greeting: Greeting) -> Greeting:
+        self._watch.greeted(greeting.me)
+        others = tuple(
+            known.identity
+            for known in self.directory.all()
+            if known.status == "alive" and known.identity.id != self.replica.server_id
+        )
+        return Greeting(me=self.identity(), others=others)
+
+    async def _answer_join(self, joiner: Identity) -> JoinAnswer:
+        return await self._admit(joiner)
+
+    async def _admit(self, joiner: Identity) -> JoinAnswer:
+        if not self.replica.is_leader:
+            return JoinAnswer(leader=self.leader_address(), why="this server does not lead")
+        if joiner.region != self.region:
+            why = f"{joiner.node} is of region {joiner.region!r}, this is {self.region!r}"
+            return JoinAnswer(why=why)
+        return await admit(self.replica, joiner, self.replica.node.cluster_id)
+
+    async def _answer_promise(self, proposal: Proposal) -> Promise:
+        return self._bootstrap.promise(proposal)
+
+    async def _answer_commit(self, proposal: Proposal) -> Promise:
+        answer = await self._bootstrap.commit(proposal)
+        if not answer.why:
+            self._watch.introduced = True
+        return answer
+
+    _verbs: ClassVar[dict[str, tuple[Any, Any]]] = {
+        "greet": (Greeting, _answer_greet),
+        "join": (Identity, _answer_join),
+        "bootstrap-promise": (Proposal, _answer_promise),
+        "bootstrap-commit": (Proposal, _answer_commit),
+    }
+
+    # -- who leads, and who may answer -----------------------------------------------------------
+
+    @property
+    def region(self) -> str:
+        """This server's region."""
+        return self.options.region
+
+    @property
+    def datacenter(self) -> str:
+        """This server's datacenter."""
+        return self.options.datacenter
+
+    @property
+    def name(self) -> str:
+        """This server's name, without the region."""
+        return self.options.name
+
+    @property
+    def state(self) -> StateStore:
+        """The replicated state, as applied here so far."""
+        return self._machine.store
+
+    def leader_address(self) -> str:
+        """RPC address of the leader this server follows (its own if it leads), or empty."""
+        return self.replica.node.leader_address
+
+    def is_leader(self) -> bool:
+        """True while this server believes to lead."""
+        return self.replica.is_leader
+
+    def lease_valid(self) -> bool:
+        """True if a read of applied state made right now, without awaiting, is linearizable."""
+        return self.replica.lease_valid()
+
+    async def read_barrier(self) -> None:
+        """Return when a read made now on this leader is linearizable."""
+        await self.replica.read_barrier()
+
+    async def wait_for_leader(self, timeout_s: float) -> bool:
+        """Wait until a leader is known; False if none is after `timeout_s` seconds."""
+        if self.leader_address():
+            return True
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._leader_waiters.append(waiter)
+        await asyncio.wait((waiter,), timeout=timeout_s)
+        return bool(self.leader_address())
+
+    def last_contact_ms(self) -> int:
+        """Whole milliseconds since the leader was heard; 0 on the leader."""
+        if self.replica.is_leader:
+            return 0
+        return int((self._loop.time() - self.replica.node.contact_at) * 1000)
+
+    async def forward_to_leader(self, request: ForwardRequest) -> ForwardResponse:
+        """Pass a request to the leader over the RPC port."""
+        address = self.leader_address()
+        if not address:
+            raise NoLeader
+        return await self._pool.request(address, request)
+
+    async def forward_to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
+        """Pass a request to a live server of that region. Raises NoPathToRegion."""
+        live = self.directory.alive(region)
+        if not live:
+            raise NoPathToRegion
+        return await self._pool.request(random.choice(live).address, request)
+
+    # -- reads -----------------------------------------------------------------------------------
+
+    def raft_configuration(self) -> RaftConfigurationView:
+        """The newest Raft configuration this server knows; the same object while it is the same."""
+        node = self.replica.node
+        key = (node.configuration_index, node.leader_address, self.directory.version)
+        if self._view is None or self._view_of != (node.configuration, key):
+            self._view_of = (node.configuration, key)
+            self._view = RaftConfigurationView(
+                index=node.configuration_index,
+                servers=tuple(self._peer_view(server) for server in node.configuration.servers),
+            )
+        return self._view
+
+    def _peer_view(self, server: Peer) -> PeerView:
+        known = self.directory.by_id(server.id) or self.directory.by_address(server.address)
+        return PeerView(
+            id=server.id,
+            node=known.identity.node if known else "(unknown)",
+            address=server.address,
+            leader=bool(server.address) and server.address == self.leader_address(),
+            voter=server.is_voter,
+            raft_protocol="3" if known else "unknown",
+        )
+
+    def peers(self) -> list[str]:
+        """Addresses of all servers of the Raft configuration, in its order."""
+        return [server.address for server in self.replica.node.configuration.servers]
+
+    def regions(self) -> list[str]:
+        """Sorted names of the regions with at least one live server."""
+        return self.directory.regions()
+
+    def members(self) -> list[Member]:
+        """All known servers, of all regions."""
+        members = []
+        for known in self.directory.all():
+            identity = known.identity
+            members.append(
+                Member(
+                    name=identity.node,
+                    addr=identity.address.rpartition(":")[0].strip("[]"),
+                    port=identity.serf_port,
+                    status=known.status,
+                    tags=identity.tags(),
+                )
+            )
+        return members
+
+    def stats(self) -> dict[str, dict[str, str]]:
+        """The `stats` of agent/self."""
+        return {
+            "nomad": stats.nomad(self.replica, self.directory, self._expect == 1),
+            "raft": stats.raft(self.replica, self._loop.time()),
+            "serf": stats.serf(self.directory),
+            "runtime": stats.runtime(platform.machine()),
+        }
+
+    def config_view(self) -> dict[str, Any]:
+        """The `config` of agent/self."""
+        return self.options.config_view
+
+    def http_headers(self) -> dict[str, str]:
+        """Configured response headers."""
+        return self.options.http_headers
+
+    def prometheus_enabled(self) -> bool:
+        """Configured `telemetry.prometheus_metrics`."""
+        return self.options.prometheus
+
+    # -- writes ----------------------------------------------------------------------------------
+
+    async def apply(self, command: bytes) -> tuple[int, Any]:
+        """Replicate a command; (log index, result of applying it)."""
+        return await self._apply_command(command)
+
+    async def _apply_command(self, command: bytes) -> tuple[int, Any]:
+        future = self.replica.propose(command)
+        timer = self._loop.call_later(APPLY_TIMEOUT_S, _time_out, future)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def _find(self, server_id: str | None, address: str | None) -> Peer:
+        configuration = self.replica.node.configuration
+        if server_id is not None:
+            found, by, value = configuration.get(server_id), "id", server_id
+        else:
+            value = address or ""
+            found, by = configuration.by_address(value), "address"
+        if found is None:
+            raise PeerNotFound(by, value)
+        return found
+
+    async def remove_peer(
+        self, *, server_id: str | None, address: str | None, force: bool = False
+    ) -> None:
+        """Remove a server from the Raft configuration.
+
+        Refused when fewer live voters than a majority would remain, unless forced.
+        """
+        peer = self._find(server_id, address)
+        if not force:
+            self._check_quorum_without(peer)
+        change = Change(ChangeKind.REMOVE_SERVER, peer.id)
+        future = asyncio.ensure_future(self.replica.change(change))
+        done, _ = await asyncio.wait((future,), timeout=APPLY_TIMEOUT_S)
+        if not done:
+            raise ApplyTimeout
+        future.result()
+        log.warning("removed server %s at %s from the configuration", peer.id, peer.address)
+
+    def _check_quorum_without(self, peer: Peer) -> None:
+        leader = self.replica.node.leader
+        if leader is None or not peer.is_voter:
+            return
+        horizon = self._loop.time() - 4 * self.options.settings.election_timeout_s
+        rest = [s for s in self.replica.node.configuration.voters() if s.id != peer.id]
+        live = [s for s in rest if s.id == self.replica.server_id]
+        live += [
+            s for s in rest if s.id in leader.peers and leader.peers[s.id].contact_at > horizon
+        ]
+        quorum = len(rest) // 2 + 1
+        if rest and len(live) < quorum:
+            raise ChangeRefused(
+                f"removing {peer.address} would leave {len(live)} live of {len(rest)} voters, and "
+                f"{quorum} are needed for a quorum",
+                "bring a voter back or remove a dead one first; force=true removes it all the same",
+            )
+
+    async def transfer_leadership(self, *, server_id: str | None, address: str | None) -> Transfer:
+        """Hand leadership over."""
+        target = self._find(server_id, address)
+        me = self.replica
+        noop = target.id == me.server_id
+        if noop and not me.is_leader:
+            raise NotLeader(me.node.leader_id, me.node.leader_address)
+        if not noop:
+            await me.transfer(target.id)
+        return Transfer(
+            from_id=me.server_id,
+            from_address=me.address,
+            to_id=target.id,
+            to_address=target.address,
+            noop=noop,
+        )
+
+
+def _time_out(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(ApplyTimeout())

@@ -1,0 +1,55 @@
+"""The scheduler configuration: one record, with the fields of 1.0 and 2.0 (http-api 4)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from quorate.state.table import SINGLETON, Command, Reader, Record, Table, Tables, cas_holds
+
+ALGORITHMS: Final = ("", "binpack", "spread")
+"""What the API accepts; empty means binpack."""
+
+
+class SchedulerConfiguration(Record, frozen=True, kw_only=True):
+    """Kept and replicated for clients that set it; nothing here schedules."""
+
+    scheduler_algorithm: str = "binpack"
+    preempt_system: bool = True
+    preempt_sysbatch: bool = False
+    preempt_batch: bool = False
+    preempt_service: bool = False
+    memory_oversubscription_enabled: bool = False
+    reject_job_registration: bool = False
+    pause_eval_broker: bool = False
+    node_limit_for_feasibility_checks: int = 0
+
+
+class SetSchedulerConfiguration(Command, frozen=True, kw_only=True):
+    """Replace the whole configuration; the indexes inside `configuration` do not matter.
+
+    With `cas` only if the modify index is just that. Result: whether it was written.
+    """
+
+    TYPE: ClassVar[int] = 3
+
+    configuration: SchedulerConfiguration
+    cas: int | None = None
+
+    def apply(self, tables: Tables, index: int) -> bool:
+        """See the class."""
+        if not cas_holds(self.cas, tables.get(TABLE, SINGLETON)):
+            return False
+        tables.put(TABLE, SINGLETON, self.configuration, index)
+        return True
+
+
+TABLE: Final = Table(
+    name="scheduler_configuration",
+    record=SchedulerConfiguration,
+    commands=(SetSchedulerConfiguration,),
+)
+
+
+def current(reader: Reader) -> SchedulerConfiguration | None:
+    """The configuration, or None while no leader has written one."""
+    return reader.get(TABLE, SINGLETON)

@@ -1,0 +1,227 @@
+"""A snapshot of the state as bytes, and a digest that servers can compare.
+
+    magic "QRMSTATE" | format version, 4 bytes | length of header, 4 bytes | header (msgpack map)
+    per table of the header, `count` times: length, 4 bytes | [key, record] (msgpack)
+    SHA-256 of everything before, 32 bytes
+
+Lengths are big endian. Nothing follows the digest.
+
+A snapshot is refused whole or taken whole: a state that silently lacks what this version cannot
+read would differ from the state of its peers. A table this version does not know is tolerated
+only while it was never written. Every refusal names the version that wrote the snapshot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from quorate import __version__
+from quorate.errors import QuorateError
+from quorate.state import registry
+from quorate.state.table import Record
+
+MAGIC: Final = b"QRMSTATE"
+FORMAT_VERSION: Final = 1
+
+_CHUNK_BYTES: Final = 256 * 1024
+_HEADER_BYTES_MAX: Final = 16 * 1024 * 1024
+_RECORD_BYTES_MAX: Final = 64 * 1024 * 1024
+_DIGEST_BYTES: Final = 32
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class SnapshotError(QuorateError):
+    """A snapshot that is damaged, cut short, or of a version that this one cannot read."""
+
+
+class UnknownTally(msgspec.Struct, frozen=True, gc=False):
+    """How often commands of one unreadable type were met, and where in the log."""
+
+    type: int
+    reason: str
+    count: int
+    first_index: int
+    last_index: int
+
+
+class SnapshotImage(msgspec.Struct):
+    """The whole state at one index. The records are shared, the dictionaries are its own."""
+
+    applied_index: int
+    rows: dict[str, dict[str, Record]]
+    indexes: dict[str, int]
+    unknown: tuple[UnknownTally, ...] = ()
+
+
+class _TableHeader(msgspec.Struct, frozen=True):
+    name: str
+    index: int
+    count: int
+
+
+class _Header(msgspec.Struct, frozen=True):
+    written_by: str
+    applied_index: int
+    tables: list[_TableHeader]
+    unknown: tuple[UnknownTally, ...] = ()
+
+
+_HEADER_DECODER: Final = msgspec.msgpack.Decoder(_Header)
+
+
+def encode_snapshot(image: SnapshotImage, write: Callable[[bytes], object]) -> None:
+    """Write the image in chunks of about 256 KiB. Touches nothing but the image: any thread."""
+    digest = hashlib.sha256()
+    chunk = bytearray()
+    for piece in _pieces(image):
+        chunk += piece
+        if len(chunk) >= _CHUNK_BYTES:
+            digest.update(chunk)
+            write(bytes(chunk))
+            chunk.clear()
+    digest.update(chunk)
+    write(bytes(chunk) + digest.digest())
+
+
+def _pieces(image: SnapshotImage) -> Iterator[bytes]:
+    names = sorted(image.rows)
+    tables = [_TableHeader(name, image.indexes[name], len(image.rows[name])) for name in names]
+    header = _encode(_Header(__version__, image.applied_index, tables, image.unknown))
+    yield MAGIC
+    yield FORMAT_VERSION.to_bytes(4, "big")
+    yield _framed(header)
+    for name in names:
+        for pair in image.rows[name].items():
+            yield _framed(_encode(pair))
+
+
+def _framed(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
+
+
+def decode_snapshot(read: Callable[[int], bytes]) -> SnapshotImage:
+    """Read a snapshot to its end. `read(n)` gives at most n bytes, and b"" only at the end.
+
+    Raises SnapshotError and leaves nothing behind.
+    """
+    source = _Source(read)
+    if source.take(len(MAGIC), "magic") != MAGIC:
+        raise _refused("it is no snapshot of a Quorate server's state")
+    version = int.from_bytes(source.take(4, "format version"), "big")
+    if version != FORMAT_VERSION:
+        raise _too_new(f"its format is version {version}, this server reads {FORMAT_VERSION}")
+    header = _decode_header(source.take_framed(_HEADER_BYTES_MAX, "header"))
+    image = SnapshotImage(
+        applied_index=header.applied_index,
+        rows=registry.fresh_rows(),
+        indexes=registry.fresh_indexes(),
+        unknown=header.unknown,
+    )
+    for table in header.tables:
+        _decode_table(source, table, image, header.written_by)
+    source.check_end()
+    return image
+
+
+def _decode_header(data: bytes) -> _Header:
+    try:
+        return _HEADER_DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _refused(f"its header is damaged: {error}") from error
+
+
+def _decode_table(
+    source: _Source, header: _TableHeader, image: SnapshotImage, written_by: str
+) -> None:
+    table = registry.BY_NAME.get(header.name)
+    if table is None:
+        if header.count or header.index:
+            raise _too_new(f"Quorate {written_by} wrote it with a table {header.name!r}")
+        return
+    decoder = _pair_decoder(table.record)
+    rows: dict[str, Record] = {}
+    for _ in range(header.count):
+        data = source.take_framed(_RECORD_BYTES_MAX, f"record of {header.name}")
+        try:
+            key, record = decoder.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise _too_new(
+                f"Quorate {written_by} wrote a record of {header.name!r} that cannot be read: "
+                f"{error}"
+            ) from error
+        rows[key] = record
+    if len(rows) != header.count:
+        raise _refused(f"table {header.name!r} holds a key twice")
+    image.rows[header.name] = rows
+    image.indexes[header.name] = header.index
+
+
+def _pair_decoder(record: Any) -> msgspec.msgpack.Decoder[tuple[str, Record]]:
+    return msgspec.msgpack.Decoder(tuple[str, record])
+
+
+class _Source:
+    """Exact reads from `read`, with the digest of all that was read."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._digest = hashlib.sha256()
+
+    def take(self, size: int, what: str) -> bytes:
+        data = self._exactly(size, what)
+        self._digest.update(data)
+        return data
+
+    def take_framed(self, size_max: int, what: str) -> bytes:
+        size = int.from_bytes(self.take(4, what), "big")
+        if size > size_max:
+            raise _refused(f"{what}: {size} bytes are over the limit of {size_max}")
+        return self.take(size, what)
+
+    def check_end(self) -> None:
+        expected = self._digest.digest()
+        if self._exactly(_DIGEST_BYTES, "digest") != expected:
+            raise _refused("its SHA-256 is not that of its content")
+        if self._read(1):
+            raise _refused("bytes follow its end")
+
+    def _exactly(self, size: int, what: str) -> bytes:
+        data = self._read(size)
+        while len(data) < size:
+            more = self._read(size - len(data))
+            if not more:
+                raise _refused(f"it is cut short in its {what}")
+            data += more
+        return data
+
+
+def _refused(why: str) -> SnapshotError:
+    return SnapshotError(
+        f"cannot read the snapshot: {why}", "take another snapshot, from this server or a peer"
+    )
+
+
+def _too_new(why: str) -> SnapshotError:
+    return SnapshotError(
+        f"cannot read the snapshot: {why}", "upgrade this server to the version that wrote it"
+    )
+
+
+def digest_of(image: SnapshotImage) -> bytes:
+    """SHA-256 of the tables: equal on servers that hold the same records and table indexes.
+
+    Independent of insertion order, of tables never written, and of what was unreadable.
+    """
+    digest = hashlib.sha256(b"quorate state digest 1\n")
+    for name in sorted(image.rows):
+        rows = image.rows[name]
+        if rows or image.indexes[name]:
+            digest.update(_encode((name, image.indexes[name], len(rows))))
+            for key in sorted(rows):
+                digest.update(_encode((key, rows[key])))
+    return digest.digest()

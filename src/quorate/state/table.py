@@ -1,0 +1,121 @@
+"""What a table is, and the tables together: immutable records by key, and each table's index.
+
+Invariant: a record is never changed in place, only replaced, so a copy of the dictionaries is a
+consistent picture of the state for as long as somebody holds it. The index of a table is that of
+the last command that changed it; a deletion raises it too (http-api 1.6).
+
+Records and commands leave fields at their default out when encoded. So a later version may add
+a field, and older servers go on understanding whatever does not use it. Two rules follow: a
+default never changes its value, and a new field has a default that means "as before".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+
+import msgspec
+from msgspec.structs import replace
+
+SINGLETON = ""
+"""The key of the only record of a table that has one record."""
+
+
+class Record(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
+    """One row. The indexes are those of the log entries that created and last changed it."""
+
+    create_index: int = 0
+    modify_index: int = 0
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Command(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
+    """One change of the state, as a value. `TYPE` is its number in the log and is never reused."""
+
+    TYPE: ClassVar[int]
+
+    def apply(self, tables: Tables, index: int) -> Any:
+        """Change `tables`; the result goes to whoever waits for the entry.
+
+        Must depend on nothing but the tables, the command and the index, and must not raise:
+        every server of the cluster does the same or the states part.
+        """
+        raise NotImplementedError
+
+
+class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+    """A kind of record, the commands that change it, and what a fresh server holds of it."""
+
+    name: str
+    record: type[R]
+    commands: tuple[type[Command], ...] = ()
+    initial: Mapping[str, R] = MappingProxyType({})
+    initial_index: int = 0
+
+
+def cas_holds(cas: int | None, record: Record | None) -> bool:
+    """Whether a write that demands modify index `cas` may go on; an absent record has index 0."""
+    return cas is None or cas == (0 if record is None else record.modify_index)
+
+
+class Reader(Protocol):
+    """What can be asked for records: the tables themselves, and the store around them."""
+
+    def get(self, table: Table[R], key: str) -> R | None:
+        """The record with this key, or None."""
+
+    def rows(self, table: Table[R]) -> Mapping[str, R]:
+        """All records of the table by key. Not to be kept across a change."""
+
+
+class Tables:
+    """The rows of all tables. `changed` names those touched since it was last cleared."""
+
+    def __init__(self, rows: dict[str, dict[str, Record]], indexes: dict[str, int]) -> None:
+        self.all_rows = rows
+        self.indexes = indexes
+        self.changed: list[str] = []
+
+    def get(self, table: Table[R], key: str) -> R | None:
+        """The record with this key, or None."""
+        return cast("R | None", self.all_rows[table.name].get(key))
+
+    def rows(self, table: Table[R]) -> Mapping[str, R]:
+        """All records of the table by key."""
+        return cast("Mapping[str, R]", self.all_rows[table.name])
+
+    def put(self, table: Table[R], key: str, record: R, index: int) -> None:
+        """Insert or replace a record by the command at `index`, which stamps its indexes."""
+        rows = self.all_rows[table.name]
+        known = rows.get(key)
+        created = index if known is None else known.create_index
+        rows[key] = replace(record, create_index=created, modify_index=index)
+        self._touch(table.name, index)
+
+    def delete(self, table: Table[R], key: str, index: int) -> bool:
+        """Remove a record by the command at `index`; False if there was none."""
+        if self.all_rows[table.name].pop(key, None) is None:
+            return False
+        self._touch(table.name, index)
+        return True
+
+    def _touch(self, name: str, index: int) -> None:
+        self.indexes[name] = index
+        self.changed.append(name)

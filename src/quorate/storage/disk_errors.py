@@ -1,0 +1,36 @@
+"""What the operating system says about a disk, as the errors of this project.
+
+Invariant: no OSError leaves `quorate.storage`. A disk without room is `StorageFull`, whatever name
+the system gives to it; everything else is a plain `QuorateError` with the system's own words.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from quorate.errors import QuorateError, StorageFull
+
+NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+"""The disk, the quota of the user or folder, the largest size of a file."""
+
+
+def disk_error(code: int, reason: str, doing: str) -> QuorateError:
+    """The error for errno `code`; `doing` opens the text ("write /data/x")."""
+    if code in NO_ROOM:
+        return StorageFull(f"cannot {doing}: no room ({reason})", "make room on that disk")
+    return QuorateError(
+        f"cannot {doing}: {reason}",
+        "check the owner and mode of that path, and the kernel's log for disk errors",
+    )
+
+
+@contextmanager
+def clear_errors(doing: str) -> Iterator[None]:
+    """Turn an OSError of the block into `disk_error`."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error.errno or 0, error.strerror or str(error), doing) from error

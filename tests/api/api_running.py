@@ -1,0 +1,34 @@
+"""Coroutine tests without a plugin: each runs in an event loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import ParamSpec
+
+P = ParamSpec("P")
+
+DEADLINE_S = 10.0
+
+
+def asynchronous(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    """Run the coroutine function as a test, for at most ten seconds."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        async def body() -> None:
+            async with asyncio.timeout(DEADLINE_S):
+                await test(*args, **kwargs)
+
+        asyncio.run(body())
+
+    return run
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when the condition holds; the deadline is that of the test."""
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(0.002)

@@ -1,0 +1,278 @@
+"""A server without a cluster: what `quorate.api.service.Service` asks, answered from memory.
+
+Forwarding goes to the application of another fake, as over the RPC port, so a test can put a
+follower in front of a leader and a region in front of another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from quorate.api.app import HttpApplication
+from quorate.api.messages import Request, Response
+from quorate.api.service import (
+    ForwardRequest,
+    ForwardResponse,
+    Member,
+    PeerView,
+    RaftConfigurationView,
+    Service,
+    Transfer,
+)
+from quorate.errors import (
+    NoLeader,
+    NoPathToRegion,
+    NotLeader,
+    PeerNotFound,
+    QuorateError,
+)
+from quorate.metrics import Metrics
+from quorate.state.commands import encode
+from quorate.state.defaults import InitialiseDefaults
+from quorate.state.store import StateStore
+
+NOW = 1_795_444_800.0  # some second of 2026, in Unix time
+
+IDS = {
+    "s1": "68279362-7ebc-e6ca-8c47-bc3536d97319",
+    "s2": "13ab2eb1-3900-055b-76fa-4d364900687d",
+    "s3": "990fe718-2e08-2a6f-9689-0955efec4c73",
+}
+
+
+def peer(name: str, address: str, *, leader: bool, server_id: str = "", **more: Any) -> PeerView:
+    """A voter of protocol 3, unless `more` says otherwise."""
+    fields: dict[str, Any] = {"voter": True, "raft_protocol": "3", "node": f"{name}.global", **more}
+    return PeerView(id=server_id or IDS[name], address=address, leader=leader, **fields)
+
+
+def member(name: str, region: str, address: str, status: str = "alive", **tags: str) -> Member:
+    """A member of the pool with the tags that clients read."""
+    all_tags = {
+        "role": "nomad",
+        "region": region,
+        "dc": "dc1",
+        "id": IDS.get(name, "435ddb59-1748-d56e-8975-256623bfa84d"),
+        "port": "4647",
+        "rpc_addr": address,
+        "build": "1.0.18",
+        "vsn": "1",
+        "mvn": "1",
+        "raft_vsn": "3",
+        "expect": "3",
+        **tags,
+    }
+    return Member(name=f"{name}.{region}", addr=address, port=4648, status=status, tags=all_tags)
+
+
+def three_peers(leader: str = "s3") -> RaftConfigurationView:
+    """The three servers of most captured cases."""
+    names = (("s3", "127.0.0.3:4647"), ("s2", "127.0.0.2:4647"), ("s1", "127.0.0.1:4647"))
+    peers = tuple(peer(name, address, leader=name == leader) for name, address in names)
+    return RaftConfigurationView(index=22, servers=peers)
+
+
+class FakeService(Service):
+    """One server. Its fields are changed by the tests at will."""
+
+    def __init__(self, name: str = "s3", region: str = "global", role: str = "leader") -> None:
+        self.server_name, self.server_region, self.dc = name, region, "dc1"
+        self.role = role  # leader, follower, or lost: nobody leads
+        self.lease = True
+        self.address = f"127.0.0.{name[-1]}:4647"
+        self.leader_at = "127.0.0.3:4647" if role != "lost" else ""
+        self.contact_ms = 0 if role == "leader" else 8
+        self.view = three_peers()
+        self.pool = [member(f"s{n}", "global", f"127.0.0.{n}") for n in (3, 2, 1)]
+        self.known_regions = ["global"]
+        self.response_headers: dict[str, str] = {}
+        self.prometheus = False
+        self.store = StateStore()
+        self.log_index = 4
+        self.barriers = 0
+        self.barrier_errors: list[QuorateError] = []
+        self.apply_errors: list[QuorateError] = []
+        self.removed: list[tuple[str | None, str | None]] = []
+        self.forwarded: list[ForwardRequest] = []
+        self.leader_application: HttpApplication | None = None
+        self.leader_errors: list[QuorateError] = []
+        self.region_applications: dict[str, HttpApplication] = {}
+        self.region_errors: list[QuorateError] = []
+        self.on_wait: Callable[[], None] = lambda: None
+        self.waits = 0
+
+    def write_defaults(self) -> FakeService:
+        """What a leader's first command writes."""
+        self.commit(encode(InitialiseDefaults()))
+        return self
+
+    def commit(self, command: bytes) -> Any:
+        """Apply a command at the next index."""
+        self.log_index += 1
+        return self.store.apply(self.log_index, command)
+
+    def application(self, metrics: Metrics | None = None, seed: int = 1) -> HttpApplication:
+        """An application on this service, with a clock that stands still."""
+        return HttpApplication(self, metrics or Metrics(), lambda: NOW, Random(seed))
+
+    # -- Service -------------------------------------------------------------------------------
+
+    @property
+    def region(self) -> str:
+        return self.server_region
+
+    @property
+    def datacenter(self) -> str:
+        return self.dc
+
+    @property
+    def name(self) -> str:
+        return self.server_name
+
+    @property
+    def state(self) -> StateStore:
+        return self.store
+
+    def leader_address(self) -> str:
+        return self.address if self.role == "leader" else self.leader_at
+
+    def is_leader(self) -> bool:
+        return self.role == "leader"
+
+    def lease_valid(self) -> bool:
+        return self.is_leader() and self.lease
+
+    async def read_barrier(self) -> None:
+        self.barriers += 1
+        await asyncio.sleep(0)
+        if self.barrier_errors:
+            raise self.barrier_errors.pop(0)
+        if not self.is_leader():
+            raise NotLeader
+
+    async def wait_for_leader(self, timeout_s: float) -> bool:
+        self.waits += 1
+        self.on_wait()
+        until = asyncio.get_running_loop().time() + timeout_s
+        while not self.leader_address():
+            if asyncio.get_running_loop().time() >= until:
+                return False
+            await asyncio.sleep(0.005)
+        return True
+
+    def last_contact_ms(self) -> int:
+        return 0 if self.is_leader() else self.contact_ms
+
+    async def forward_to_leader(self, request: ForwardRequest) -> ForwardResponse:
+        self.forwarded.append(request)
+        if self.leader_errors:
+            raise self.leader_errors.pop(0)
+        if self.leader_application is None:
+            raise NoLeader
+        return await loopback(self.leader_application, request)
+
+    async def forward_to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
+        self.forwarded.append(request)
+        if self.region_errors:
+            raise self.region_errors.pop(0)
+        if region not in self.region_applications:
+            raise NoPathToRegion
+        return await loopback(self.region_applications[region], request)
+
+    def raft_configuration(self) -> RaftConfigurationView:
+        return self.view
+
+    def peers(self) -> list[str]:
+        return [server.address for server in self.view.servers]
+
+    def regions(self) -> list[str]:
+        return self.known_regions
+
+    def members(self) -> list[Member]:
+        return self.pool
+
+    def stats(self) -> dict[str, dict[str, str]]:
+        return {
+            "nomad": {"server": "true", "leader": str(self.is_leader()).lower()},
+            "raft": {"state": "Leader", "term": "2", "num_peers": "2"},
+            "serf": {"members": "3", "encrypted": "false"},
+            "runtime": {"version": "3.11", "cpu_count": "2"},
+        }
+
+    def config_view(self) -> dict[str, Any]:
+        return {
+            "NodeName": self.name,
+            "Region": self.region,
+            "Datacenter": self.datacenter,
+            "Ports": {"HTTP": 4646, "RPC": 4647, "Serf": 4648},
+            "Server": {"Enabled": True, "BootstrapExpect": 3},
+            "Version": {"Version": "1.0.18", "VersionPrerelease": ""},
+        }
+
+    def http_headers(self) -> dict[str, str]:
+        return self.response_headers
+
+    def prometheus_enabled(self) -> bool:
+        return self.prometheus
+
+    async def apply(self, command: bytes) -> tuple[int, Any]:
+        await asyncio.sleep(0)
+        if self.apply_errors:
+            raise self.apply_errors.pop(0)
+        if not self.is_leader():
+            raise NotLeader
+        result = self.commit(command)
+        return self.log_index, result
+
+    async def remove_peer(self, *, server_id: str | None, address: str | None) -> None:
+        await asyncio.sleep(0)
+        if self.apply_errors:
+            raise self.apply_errors.pop(0)
+        self.removed.append((server_id, address))
+        found = self._found(server_id, address)
+        kept = tuple(server for server in self.view.servers if server is not found)
+        self.view = RaftConfigurationView(index=self.view.index + 1, servers=kept)
+
+    async def transfer_leadership(self, *, server_id: str | None, address: str | None) -> Transfer:
+        await asyncio.sleep(0)
+        if self.apply_errors:
+            raise self.apply_errors.pop(0)
+        target = self._found(server_id, address)
+        source = next(server for server in self.view.servers if server.leader)
+        return Transfer(
+            from_id=source.id,
+            from_address=source.address,
+            to_id=target.id,
+            to_address=target.address,
+            noop=target is source,
+        )
+
+    def _found(self, server_id: str | None, address: str | None) -> PeerView:
+        for server in self.view.servers:
+            if server_id is not None and server.id == server_id:
+                return server
+            if address is not None and server.address == address:
+                return server
+        if server_id is not None:
+            raise PeerNotFound("id", server_id)
+        raise PeerNotFound("address", address or "")
+
+
+async def answered(application: HttpApplication, request: Request) -> Response:
+    """The application's response, awaited if need be."""
+    result = application.handle(request)
+    return result if isinstance(result, Response) else await result
+
+
+async def loopback(application: HttpApplication, request: ForwardRequest) -> ForwardResponse:
+    """The answer of another server, as it comes back over the RPC port."""
+    response = await answered(
+        application,
+        Request(request.method, request.target.encode("latin-1"), request.headers, request.body),
+    )
+    rendered = application.renderer.render(response, compressed=False)
+    headers = tuple((name.lower(), value) for name, value in rendered.headers)
+    return ForwardResponse(status=rendered.status, headers=headers, body=rendered.body)

@@ -1,0 +1,191 @@
+"""The captured cases of real servers, and fakes whose data is that of a case's setup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from fake_service import FakeService, member
+
+from quorate.api.messages import Request
+from quorate.api.service import Member, PeerView, RaftConfigurationView
+
+FOLDER = Path(__file__).parent.parent / "golden" / "http"
+
+
+class Golden(msgspec.Struct, frozen=True):
+    """One captured case."""
+
+    name: str
+    method: str
+    path: str
+    request_headers: dict[str, str]
+    request_body: bytes
+    status: int | None
+    headers: dict[str, str]
+    body: str
+    json: Any
+
+    def request(self, path: str = "") -> Request:
+        """The request of the case, or the same to another path."""
+        headers = [
+            (name.lower().encode(), value.encode()) for name, value in self.request_headers.items()
+        ]
+        return Request(self.method, (path or self.path).encode(), headers, self.request_body)
+
+
+def load(name: str) -> Golden:
+    """The case of this name."""
+    case = json.loads((FOLDER / f"{name}.json").read_text())
+    request, response = case["request"], case["response"]
+    return Golden(
+        name=name,
+        method=request["method"],
+        path=request["path"],
+        request_headers=request["headers"],
+        request_body=body.encode() if isinstance(body := request["body"], str) else b"",
+        status=response["status"],
+        headers=response["headers"],
+        body=response.get("body") or "",
+        json=response.get("body_json"),
+    )
+
+
+def all_names() -> list[str]:
+    """The names of all cases."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+# -- the data of a case --------------------------------------------------------------------------
+
+
+def view_of(servers: list[dict[str, Any]]) -> RaftConfigurationView:
+    """The Raft configuration that a captured answer shows."""
+    return RaftConfigurationView(
+        index=22,
+        servers=tuple(
+            PeerView(
+                id=server["ID"],
+                node=server["Node"],
+                address=server["Address"],
+                leader=server["Leader"],
+                voter=server["Voter"],
+                raft_protocol=server["RaftProtocol"],
+            )
+            for server in servers
+        ),
+    )
+
+
+def pool_of(members: list[dict[str, Any]]) -> list[Member]:
+    """The pool that a captured answer shows."""
+    return [
+        Member(
+            name=entry["Name"],
+            addr=entry["Addr"],
+            port=entry["Port"],
+            status=entry["Status"],
+            tags=entry["Tags"],
+        )
+        for entry in members
+    ]
+
+
+def adopt(service: FakeService, case: Golden) -> None:
+    """Give the fake what the captured answer shows of the cluster."""
+    if isinstance(case.json, dict) and "Servers" in case.json:
+        service.view = view_of(case.json["Servers"])
+    if isinstance(case.json, dict) and "Members" in case.json:
+        service.pool = pool_of(case.json["Members"])
+        service.server_name = case.json["ServerName"]
+        service.dc = case.json["ServerDC"]
+    if isinstance(case.json, dict) and "member" in case.json:
+        service.pool = pool_of([case.json["member"]])
+
+
+# -- the setups ----------------------------------------------------------------------------------
+
+
+def leader(case: Golden) -> FakeService:
+    """Three servers, asked of the leader."""
+    service = FakeService("s3").write_defaults()
+    adopt(service, case)
+    return service
+
+
+def follower(case: Golden) -> FakeService:
+    """Three servers, asked of a follower; another one leads."""
+    service = FakeService("s2", role="follower").write_defaults()
+    service.leader_application = leader(case).application()
+    adopt(service, case)
+    return service
+
+
+def lost(case: Golden) -> FakeService:
+    """Three servers of which one is left: nobody leads."""
+    service = FakeService("s1", role="lost").write_defaults()
+    service.contact_ms = 105_001
+    adopt(service, case)
+    return service
+
+
+def just_killed(case: Golden) -> FakeService:
+    """A follower that still names the leader that was killed a moment ago."""
+    return follower(case)
+
+
+def survivor(case: Golden) -> FakeService:
+    """The leader after the old one was killed."""
+    service = FakeService("s2").write_defaults()
+    adopt(service, case)
+    return service
+
+
+def protocol_two(case: Golden) -> FakeService:
+    """Three servers whose IDs are their addresses."""
+    service = FakeService("s1").write_defaults()
+    service.view = view_of(load("r2-raft-config").json["Servers"])
+    adopt(service, case)
+    return service
+
+
+def east(case: Golden) -> FakeService:
+    """Two federated regions, asked in east."""
+    west_service = west(case)
+    service = FakeService("e5", region="east").write_defaults()
+    service.known_regions = ["east", "west"]
+    service.region_applications["west"] = west_service.application()
+    service.pool = [member("e1", "east", "127.0.0.5"), member("w1", "west", "127.0.0.6")]
+    adopt(service, case)
+    return service
+
+
+def west(case: Golden) -> FakeService:
+    """Two federated regions, asked in west."""
+    service = FakeService("w6", region="west").write_defaults()
+    service.view = view_of(load("fed-raft-config-west").json["Servers"])
+    adopt(service, case)
+    return service
+
+
+def east_alone(case: Golden) -> FakeService:
+    """East after the only server of west was seen failed."""
+    service = east(case)
+    service.known_regions = ["east"]
+    service.region_applications.clear()
+    return service
+
+
+def single(case: Golden) -> FakeService:
+    """One server with configured response headers and Prometheus."""
+    service = FakeService("s7").write_defaults()
+    service.response_headers = {"Access-Control-Allow-Origin": "*", "X-Test": "yes"}
+    service.prometheus = True
+    adopt(service, case)
+    return service
+
+
+Setup = Callable[[Golden], FakeService]

@@ -1,0 +1,116 @@
+"""Which recorded command lines are replayed, and what the agent answers to each.
+
+Left: a case of golden/cli. Right: the requests that it must make, each with the case of
+golden/http that answers it. Cases that cannot be replayed stand in NOT_REPLAYED with the reason.
+"""
+
+RAFT = "GET /v1/operator/raft/configuration"
+PEER = "DELETE /v1/operator/raft/peer"
+AUTOPILOT = "GET /v1/operator/autopilot/configuration"
+MEMBERS = "GET /v1/agent/members"
+LEADER = "GET /v1/status/leader"
+METRICS = "GET /v1/metrics"
+UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
+
+# Of `agent` only the command line: the other cases start one and are replayed with the agent.
+REPLAYED: dict[str, dict[str, str]] = {
+    "acl-agent-info-anon": {"GET /v1/agent/self": "acl-anon-self"},
+    "acl-autopilot-anon": {AUTOPILOT: "acl-anon-autopilot-get"},
+    "acl-list-peers-anon": {RAFT: "acl-anon-raft-config"},
+    "acl-list-peers-badtoken": {RAFT: "acl-bad-raft-config"},
+    "acl-list-peers-flagtoken": {RAFT: "acl-mgmt-raft-config"},
+    "acl-server-members-anon": {MEMBERS: "acl-anon-members"},
+    "agent-badflag": {},
+    "cl-server-members": {MEMBERS: "cl-members", f"{LEADER}?region=global": "cl-status-leader"},
+    "fed-list-peers-region-env": {f"{RAFT}?region=west": "fed-raft-config-west"},
+    "fed-list-peers-unknown": {f"{RAFT}?region=north": "fed-raft-config-unknown"},
+    "fed-list-peers-west": {f"{RAFT}?region=west": "fed-raft-config-west"},
+    "fed-server-members": {
+        MEMBERS: "fed-members",
+        f"{LEADER}?region=east": "fed-status-leader",
+        f"{LEADER}?region=west": "fed-status-leader-west",
+    },
+    "fed-server-members-west-dead": {
+        MEMBERS: "fed-members",  # with the status of w1 as below
+        f"{LEADER}?region=east": "fed-status-leader",
+        f"{LEADER}?region=west": "fed-killed-status-leader-west-failed",
+    },
+    "lq-autopilot-get": {AUTOPILOT: "lq-autopilot-config"},
+    "lq-list-peers": {RAFT: "lq-raft-config"},
+    "lq-list-peers-stale": {f"{RAFT}?stale=": "lq-raft-config-stale"},
+    "lq-list-peers-stale-false": {RAFT: "lq-raft-config"},
+    "lq-remove-peer": {f"{PEER}?address=127.0.0.3%3A4647": "lq-peer-delete"},
+    "lq-server-members": {MEMBERS: "lq-members", f"{LEADER}?region=global": "lq-status-leader"},
+    "r2-list-peers": {RAFT: "r2-raft-config"},
+    "r2-remove-peer-address": {
+        f"{PEER}?address=127.0.0.3%3A4647": "r2-peer-delete-address",
+    },
+    "r3-agent-info-arg": {},
+    "r3-autopilot": {},
+    "r3-autopilot-get-config": {AUTOPILOT: "r3-autopilot-config-get"},
+    "r3-autopilot-set-config-bad": {},
+    "r3-autopilot-set-config-baddur": {},
+    "r3-help-flag": {},
+    "r3-list-peers-one-dead": {RAFT: "r3-raft-config-one-dead"},
+    "r3-members-one-dead": {
+        MEMBERS: "r3-members-one-dead",
+        f"{LEADER}?region=global": "r3-status-leader",
+    },
+    "r3-metrics-prom": {f"{METRICS}?format=prometheus": "r3-metrics-prometheus-off"},
+    "r3-no-args": {},
+    "r3-operator": {},
+    "r3-raft": {},
+    "r3-raft-list-peers": {RAFT: "r3-raft-config-leader"},
+    "r3-raft-list-peers-addr": {},
+    "r3-raft-list-peers-addr-bad": {},
+    "r3-raft-list-peers-arg": {RAFT: "r3-raft-config-leader"},
+    "r3-raft-list-peers-badflag": {},
+    "r3-raft-list-peers-doubledash": {f"{RAFT}?stale=": "r3-raft-config-stale-bare"},
+    "r3-raft-list-peers-envregion": {f"{RAFT}?region=nowhere": "r3-raft-config-unknown-region"},
+    "r3-raft-list-peers-region": {f"{RAFT}?region=nowhere": "r3-raft-config-unknown-region"},
+    "r3-raft-list-peers-stale": {f"{RAFT}?stale=": "r3-raft-config-stale-bare"},
+    "r3-raft-remove-both": {},
+    "r3-raft-remove-none": {},
+    "r3-raft-remove-unknown": {
+        # Recorded of a follower; golden/http has the leader's text, without its prefix.
+        f"{PEER}?address=127.0.0.9%3A4647": "rpc error: r3-peer-delete-unknown-address",
+    },
+    "r3-raft-remove-unknown-id": {
+        f"{PEER}?id={UNKNOWN_ID}": "r3-peer-delete-unknown-id-follower",
+    },
+    "r3-server": {},
+    "r3-server-members": {
+        MEMBERS: "r3-agent-members",
+        f"{LEADER}?region=global": "r3-status-leader",
+    },
+    "r3-server-members-arg": {},
+    "r3-server-members-detailed": {MEMBERS: "r3-agent-members"},
+    "r3-server-members-unreach": {},
+    "r3-unknown-command": {},
+    "r3-version": {},
+    "tls-list-peers-missing-ca-file": {},
+    "tls-list-peers-plain": {RAFT: "tls-plain-http"},
+}
+
+OTHER_TEST = "replayed by a test of its own below, with an answer built from the case"
+TLS_TEST = "replayed by a test of its own below, with certificates of ours"
+
+NOT_REPLAYED: dict[str, str] = {
+    "cl-agent-info": OTHER_TEST,
+    "lq-agent-info": OTHER_TEST,
+    "r3-agent-info": OTHER_TEST,
+    "r3-agent-info-json": OTHER_TEST,
+    "r3-autopilot-get-config-after": OTHER_TEST,
+    "r3-autopilot-set-config": OTHER_TEST,
+    "r3-autopilot-set-config-none": OTHER_TEST,
+    "r3-autopilot-set-config-restore": OTHER_TEST,
+    "enc-metrics-prometheus": OTHER_TEST,
+    "r3-metrics": OTHER_TEST,
+    "r3-metrics-badformat": OTHER_TEST,
+    "r3-metrics-pretty": OTHER_TEST,
+    "tls-list-peers-ok": TLS_TEST,
+    "tls-list-peers-no-ca": TLS_TEST,
+    "tls-list-peers-no-client-cert": TLS_TEST,
+    "tls-list-peers-skip-verify": TLS_TEST,
+    "r3-raft-transfer-absent": "the old program lacks the command and shows its group; we have it",
+}

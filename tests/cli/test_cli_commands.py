@@ -1,0 +1,273 @@
+"""What the recorded cases do not show: later commands, -json and -t, and failures in the middle."""
+
+import json
+from typing import Any
+
+import pytest
+from cli_run import Ran, run
+from client_fake_agent import FakeAgent, Reply, golden_http, json_reply, text_reply
+
+RAFT = "/v1/operator/raft/configuration"
+SCHEDULER = "/v1/operator/scheduler/configuration"
+TRANSFER = "PUT /v1/operator/raft/transfer-leadership"
+
+
+def against(routes: dict[str, Reply], *argv: str) -> tuple[Ran, FakeAgent]:
+    with FakeAgent(routes) as agent:
+        return run(*argv, env={"NOMAD_ADDR": agent.address}), agent
+
+
+# -- raft ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flag", "query", "named"),
+    [
+        ("-peer-id=b", "id=b", 'id "b"'),
+        ("-peer-address=a:1", "address=a%3A1", 'address "a:1"'),
+    ],
+)
+def test_peers_are_named_by_id_or_address(flag: str, query: str, named: str) -> None:
+    done, _ = against(
+        {f"{TRANSFER}?{query}": json_reply({})}, *["operator", "raft", "transfer-leadership"], flag
+    )
+    assert done == Ran(0, f"Transferred leadership to peer with {named}\n", "")
+    route = f"DELETE /v1/operator/raft/peer?{query}"
+    done, _ = against({route: Reply(200, b"", ())}, *["operator", "raft", "remove-peer"], flag)
+    assert done == Ran(0, f"Removed peer with {named}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        ((), "an address or id is required for the destination peer"),
+        (("-peer-id=x", "-peer-address=y"), "cannot give both an address and id"),
+    ],
+)
+def test_transfer_needs_one_name(flags: tuple[str, ...], text: str) -> None:
+    done, agent = against({}, "operator", "raft", "transfer-leadership", *flags)
+    assert done == Ran(1, "", f"Error transferring leadership to peer: {text}\n")
+    assert agent.asked == []
+
+
+def test_transfer_that_is_refused() -> None:
+    routes = {f"{TRANSFER}?id=b": text_reply(400, "id must be a uuid")}
+    done, _ = against(routes, "operator", "raft", "transfer-leadership", "-peer-id=b")
+    text = (
+        "Error transferring leadership to peer: Unexpected response code: 400 (id must be a uuid)"
+    )
+    assert done == Ran(1, "", text + "\n")
+
+
+def test_list_peers_of_a_server_that_says_little() -> None:
+    body = {"Servers": [{"ID": "b:1", "Address": "b:1"}, {"ID": "a:1", "Node": "a", "Voter": True}]}
+    done, _ = against({f"GET {RAFT}": json_reply(body)}, "operator", "raft", "list-peers")
+    assert done.stdout == (
+        "Node    ID   Address  State     Voter  RaftProtocol\n"
+        "<none>  b:1  b:1      follower  false  unknown\n"
+        "a       a:1  <none>   follower  true   unknown\n"
+    )
+
+
+def test_list_peers_of_something_else() -> None:
+    done, _ = against({f"GET {RAFT}": text_reply(200, "<html>")}, "operator", "raft", "list-peers")
+    assert done.code == 1
+    assert done.stderr.startswith(
+        "Failed to retrieve raft configuration: unexpected answer to /v1/"
+    )
+
+
+# -- -json and -t everywhere --------------------------------------------------------------------
+
+FORMS = {
+    "operator raft list-peers": (f"GET {RAFT}", "r3-raft-config-leader"),
+    "operator autopilot get-config": (
+        "GET /v1/operator/autopilot/configuration",
+        "r3-autopilot-config-get",
+    ),
+    "operator scheduler get-config": (f"GET {SCHEDULER}", "r3-scheduler-config-get"),
+    "operator metrics": ("GET /v1/metrics", "r3-metrics"),
+    "server members": ("GET /v1/agent/members", "r3-agent-members"),
+    "agent-info": ("GET /v1/agent/self", "r3-agent-self"),
+}
+
+
+def expected(command: str, body: bytes) -> Any:
+    data = json.loads(body)
+    if command == "server members":
+        return sorted(data["Members"], key=lambda member: str(member["Name"]))
+    return data["SchedulerConfig"] if command == "operator scheduler get-config" else data
+
+
+@pytest.mark.parametrize("command", FORMS)
+def test_json_and_template(command: str) -> None:
+    route, golden = FORMS[command]
+    reply = golden_http(golden)
+    shown, agent = against({route: reply}, *command.split(), "-json")
+    assert json.loads(shown.stdout) == expected(command, reply.body)
+    assert agent.asked == [route]
+    rendered, _ = against({route: reply}, *command.split(), "-t={{json .}}")
+    assert json.loads(rendered.stdout) == expected(command, reply.body)
+    wrong, _ = against({route: reply}, *command.split(), "-t={{.Nope}}")
+    assert wrong.code == 1
+    assert wrong.stderr.startswith("Error formatting the data: template: can't find field Nope")
+
+
+def test_every_command_with_forms_is_tested() -> None:
+    from quorate.cli.registry import COMMANDS
+
+    with_forms = {c.name.removeprefix("quorate ") for c in COMMANDS if "-t" in flag_names(c)}
+    assert with_forms == FORMS.keys()
+
+
+def flag_names(command: Any) -> set[str]:
+    return {f"-{flag.name}" for flag in command.flags}
+
+
+def test_the_leader_by_template() -> None:
+    template = "{{range .Servers}}{{if .Leader}}{{.Address}}{{end}}{{end}}"
+    routes = {f"GET {RAFT}": golden_http("r3-raft-config-leader")}
+    done, _ = against(routes, "operator", "raft", "list-peers", "-t", template)
+    assert done == Ran(0, "127.0.0.3:4647\n", "")
+
+
+# -- scheduler ----------------------------------------------------------------------------------
+
+
+def test_scheduler_get_config() -> None:
+    routes = {f"GET {SCHEDULER}": golden_http("r3-scheduler-config-get")}
+    done, _ = against(routes, "operator", "scheduler", "get-config")
+    assert done.stdout == (
+        "Scheduler Algorithm           = binpack\n"
+        "Memory Oversubscription       = false\n"
+        "Reject Job Registration       = false\n"
+        "Pause Eval Broker             = false\n"
+        "Preemption System Scheduler   = true\n"
+        "Preemption Service Scheduler  = false\n"
+        "Preemption Batch Scheduler    = false\n"
+        "Preemption SysBatch Scheduler = false\n"
+        "Modify Index                  = 5\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "path", "value"),
+    [
+        ("-scheduler-algorithm=spread", ("SchedulerAlgorithm",), "spread"),
+        ("-memory-oversubscription", ("MemoryOversubscriptionEnabled",), True),
+        ("-reject-job-registration=true", ("RejectJobRegistration",), True),
+        ("-pause-eval-broker", ("PauseEvalBroker",), True),
+        ("-preempt-batch-scheduler", ("PreemptionConfig", "BatchSchedulerEnabled"), True),
+        ("-preempt-service-scheduler", ("PreemptionConfig", "ServiceSchedulerEnabled"), True),
+        ("-preempt-system-scheduler=false", ("PreemptionConfig", "SystemSchedulerEnabled"), False),
+        ("-preempt-sysbatch-scheduler", ("PreemptionConfig", "SysBatchSchedulerEnabled"), True),
+    ],
+)
+def test_scheduler_set_config_changes_one_thing(
+    flag: str, path: tuple[str, ...], value: object
+) -> None:
+    routes = {
+        f"GET {SCHEDULER}": golden_http("r3-scheduler-config-get"),
+        f"PUT {SCHEDULER}?cas=5": golden_http("r3-scheduler-config-put"),
+    }
+    done, agent = against(routes, "operator", "scheduler", "set-config", flag)
+    assert done == Ran(0, "Scheduler configuration updated!\n", "")
+    written = json.loads(agent.requests[1].body)
+    wanted = json.loads(golden_http("r3-scheduler-config-get").body)["SchedulerConfig"]
+    place = wanted["PreemptionConfig"] if len(path) > 1 else wanted
+    place[path[-1]] = value
+    assert {k: v for k, v in flat(written).items() if k in flat(wanted)} == flat(wanted)
+    assert not any(v for k, v in flat(written).items() if k not in flat(wanted))
+
+
+def flat(data: dict[str, Any]) -> dict[str, Any]:
+    preemption: dict[str, Any] = data["PreemptionConfig"]
+    return {k: v for k, v in data.items() if k != "PreemptionConfig"} | preemption
+
+
+def test_scheduler_check_index() -> None:
+    routes = {
+        f"GET {SCHEDULER}": golden_http("r3-scheduler-config-get"),
+        f"PUT {SCHEDULER}?cas=3": golden_http("r3-scheduler-config-cas-stale"),
+    }
+    done, _ = against(routes, "operator", "scheduler", "set-config", "-check-index=3")
+    text = "Scheduler configuration could not be atomically updated, please try again\n"
+    assert done == Ran(1, "", text)
+
+
+def test_scheduler_that_refuses() -> None:
+    routes = {
+        f"GET {SCHEDULER}": golden_http("r3-scheduler-config-get"),
+        f"PUT {SCHEDULER}?cas=5": golden_http("r3-scheduler-config-put-bad-algo"),
+    }
+    done, _ = against(routes, *["operator", "scheduler", "set-config", "-scheduler-algorithm=nope"])
+    assert done.code == 1
+    assert done.stderr == (
+        "Error setting scheduler configuration: Unexpected response code: 400 "
+        "(invalid scheduler algorithm: nope)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "prefix"),
+    [
+        ("operator scheduler get-config", "Error querying scheduler configuration: "),
+        ("operator scheduler set-config", "Error querying for scheduler configuration: "),
+        ("operator autopilot set-config", "Error querying for Autopilot configuration: "),
+        ("operator metrics", "Error getting metrics: "),
+    ],
+)
+def test_what_was_being_done_is_said(command: str, prefix: str) -> None:
+    done, _ = against({}, *command.split())
+    assert done.code == 1
+    assert done.stderr.startswith(f"{prefix}Unexpected response code: 404 (no route: GET ")
+
+
+# -- members ------------------------------------------------------------------------------------
+
+
+def test_members_verbose() -> None:
+    routes = {
+        "GET /v1/agent/members": golden_http("r3-agent-members"),
+        "GET /v1/status/leader?region=global": golden_http("r3-status-leader"),
+    }
+    done, _ = against(routes, "server", "members", "-verbose")
+    heading, first, *_ = done.stdout.splitlines()
+    assert " ".join(heading.split()) == (
+        "Name Address Port Status Leader Protocol Raft Version Build Datacenter Region Tags"
+    )
+    assert first.split()[:10] == (
+        ["s1.global", "127.0.0.1", "4648", "alive", "false", "2", "3", "1.0.18", "dc1", "global"]
+    )
+    assert "role=nomad" in first
+
+
+def test_two_regions_without_a_leader() -> None:
+    routes = {
+        "GET /v1/agent/members": golden_http("fed-members"),
+        "GET /v1/status/leader?region=east": text_reply(500, "No cluster leader"),
+        "GET /v1/status/leader?region=west": text_reply(500, "No path to region"),
+    }
+    done, _ = against(routes, "server", "members")
+    assert done.code == 1
+    assert done.stderr.startswith(
+        "Error determining leaders: 2 errors occurred:\n"
+        '\t* Region "east": Unexpected response code: 500 (No cluster leader)\n'
+        '\t* Region "west": Unexpected response code: 500 (No path to region)\n'
+    )
+
+
+# -- metrics ------------------------------------------------------------------------------------
+
+
+def test_metrics_as_json_do_not_go_with_prometheus() -> None:
+    done, agent = against({}, "operator", "metrics", "-format=prometheus", "-json")
+    assert done.code == 1
+    assert "do not go with -format=prometheus" in done.stderr
+    assert agent.asked == []
+
+
+def test_metrics_that_are_no_json() -> None:
+    routes = {"GET /v1/metrics": text_reply(200, "x")}
+    done, _ = against(routes, "operator", "metrics", "-json")
+    assert done.stderr.startswith("Error getting metrics: the answer is no JSON")

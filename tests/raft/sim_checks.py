@@ -1,0 +1,207 @@
+"""The truth of a simulated cluster, kept apart from the nodes, and what must always hold.
+
+Raft Figure 3: election safety, leader append-only, log matching, leader completeness, state
+machine safety. Beyond it: a vote once per term; success only for what is durable; commitment only
+by a durable majority; one uncommitted configuration at most; term and commit index never fall;
+no stale read; no acknowledged write lost; no handle answered twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quorate.raft.effects import Role
+from quorate.raft.messages import (
+    AppendEntriesRequest,
+    AppendEntriesResponse,
+    Entry,
+    EntryKind,
+    RequestVoteRequest,
+    RequestVoteResponse,
+)
+
+if TYPE_CHECKING:
+    from sim_disk import SimMachine
+    from world import Host
+
+    from quorate.raft.effects import Persist
+
+
+class ViolationError(AssertionError):
+    """Something happened that must not."""
+
+
+@dataclass
+class Handle:
+    """What a client waits for: a write, read, change or transfer at one server."""
+
+    name: str
+    kind: str
+    host: str
+    incarnation: int
+    floor: int  # every write up to this index was acknowledged before this was asked
+    data: bytes = b""
+    answer: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def expect(ok: bool, text: str) -> None:
+    """Raise ViolationError unless `ok`."""
+    if not ok:
+        raise ViolationError(text)
+
+
+class Checker:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self.leaders: dict[int, tuple[str, int]] = {}
+        self.entries: dict[tuple[int, int], tuple[Any, int | None]] = {}
+        self.committed: dict[int, int] = {}  # index -> term
+        self.committed_in: dict[int, int] = {}  # index -> term of the leader that did it
+        self.digests: dict[int, int] = {}
+        self.votes: dict[tuple[str, int], str] = {}
+        self.acknowledged: dict[int, bytes] = {}
+        self.floor = 0  # highest index that any client has seen to hold
+        self._seen: dict[tuple[str, int], tuple[int, int, int, int]] = {}
+
+    # -- after every step -------------------------------------------------------------------
+
+    def after_step(self, host: Host, members: dict[str, Host]) -> None:
+        """What can be checked on the node that has just moved."""
+        node = host.live
+        key = (host.name, host.incarnation)
+        term, commit, led, last = self._seen.get(key, (host.disk.hard_state.term, 0, 0, 0))
+        expect(node.term >= term, f"the term fell from {term} to {node.term}")
+        expect(node.commit_index >= commit, f"commit fell from {commit} to {node.commit_index}")
+        leading = node.term if node.role is Role.LEADER else 0
+        expect((node.leader is not None) == bool(leading), "role and duty differ")
+        if leading:
+            owner = self.leaders.setdefault(node.term, key)
+            expect(owner == key, f"{owner} and {key} lead in term {node.term}")
+            if led != leading:
+                self._leader_is_complete(host)
+            else:
+                expect(node.log.last_index >= last, "a leader's log shrank")
+        if node.commit_index > commit:
+            self._note_committed(host, commit, members if leading else None)
+        self._seen[key] = (node.term, node.commit_index, leading, node.log.last_index)
+
+    def _leader_is_complete(self, host: Host) -> None:
+        log = host.live.log
+        for index, term in self.committed.items():
+            # A late winner of an old term knows nothing of what a newer one committed.
+            if index > log.snapshot_index and self.committed_in[index] < host.live.term:
+                expect(
+                    log.term(index) == term,
+                    f"leader of term {host.live.term} lacks committed {index}/{term}",
+                )
+
+    def _note_committed(self, host: Host, before: int, members: dict[str, Host] | None) -> None:
+        node = host.live
+        for index in range(before + 1, node.commit_index + 1):
+            term = node.log.term(index)
+            if term is None:
+                continue  # inside a snapshot: its last entry and its digest are compared
+            known = self.committed.get(index)
+            if known is not None:
+                expect(known == term, f"{index} committed as {known} and as {term}")
+                continue
+            self.committed[index] = term
+            self.committed_in[index] = node.term
+            if members is not None:
+                voters = node.configuration.voters()
+                holders = [v.id for v in voters if members[v.id].disk.holds(index, term)]
+                expect(
+                    len(holders) >= node.configuration.quorum(),
+                    f"{index}/{term} committed but durable only on {holders}",
+                )
+
+    # -- logs -------------------------------------------------------------------------------
+
+    def persisting(self, host: Host, persist: Persist) -> None:
+        """Every entry that enters a log passes here: log matching, by induction."""
+        node = host.live
+        if persist.truncate_from:
+            expect(node.leader is None, "a leader truncates its log")
+            expect(persist.truncate_from > node.log.snapshot_index, "truncated into the snapshot")
+        for entry in persist.entries:
+            self._matches(entry, node.log.term(entry.index - 1))
+            if entry.kind == EntryKind.CONFIGURATION and node.leader is not None:
+                self._one_configuration(host, entry)
+
+    def _matches(self, entry: Entry, before: int | None) -> None:
+        value = (entry.value(), before)
+        known = self.entries.setdefault((entry.index, entry.term), value)
+        expect(known[0] == value[0], f"two entries {entry.index}/{entry.term}")
+        if before is not None and known[1] is not None:
+            expect(known[1] == before, f"{entry.index}/{entry.term} follows on two terms")
+
+    def _one_configuration(self, host: Host, entry: Entry) -> None:
+        log = host.live.log
+        low = max(log.first_index, host.live.commit_index + 1)
+        for index in range(low, entry.index):
+            (other,) = log.entries(index, index + 1, 1, 1 << 60)
+            expect(other.kind != EntryKind.CONFIGURATION, "two uncommitted configurations")
+
+    # -- answers to peers -------------------------------------------------------------------
+
+    def replying(self, host: Host, request: Any, response: Any) -> None:
+        """An answer leaves `host`: what it says must be durable."""
+        if isinstance(response, RequestVoteResponse) and response.granted:
+            expect(isinstance(request, RequestVoteRequest), "a vote without being asked")
+            state = host.disk.hard_state
+            expect(state.term >= request.term, "voted, and the term is not durable")
+            key = (host.name, request.term)
+            given = self.votes.setdefault(key, request.candidate)
+            expect(given == request.candidate, f"{key} voted for {given} and {request.candidate}")
+            if state.vote_term == request.term:
+                expect(state.voted_for == request.candidate, "answered another vote than stored")
+            else:
+                expect(state.vote_term > request.term, "voted, and the vote is not durable")
+        if isinstance(response, AppendEntriesResponse) and response.success:
+            expect(isinstance(request, AppendEntriesRequest), "an append without being asked")
+            expect(host.disk.hard_state.term >= request.term, "accepted in a term not durable")
+            if request.entries:
+                last = request.entries[-1]
+                expect(
+                    host.disk.holds(last.index, last.term),
+                    f"acknowledged {last.index}/{last.term}, which is not durable",
+                )
+
+    # -- clients ----------------------------------------------------------------------------
+
+    def applied(self, machine: SimMachine, entry: Entry) -> None:
+        """State machine safety: the same entry at the same index everywhere."""
+        known = self.digests.setdefault(entry.index, machine.digest)
+        expect(known == machine.digest, f"state at {entry.index} differs")
+
+    def write_done(self, handle: Handle, entry: Entry) -> None:
+        """A write or change is acknowledged at `entry.index`."""
+        self._answer(handle, "done")
+        if handle.kind == "write":
+            expect(entry.data == handle.data, f"{handle} was answered with another's entry")
+        expect(self.committed.get(entry.index) == entry.term, "acknowledged without commit")
+        expect(entry.index > handle.floor, f"{handle} took effect before it was asked")
+        self.acknowledged[entry.index] = entry.data
+        self.floor = max(self.floor, entry.index)
+
+    def read_done(self, handle: Handle, observed: int) -> None:
+        """A read is answered from a state at index `observed`."""
+        self._answer(handle, "done")
+        expect(
+            observed >= handle.floor,
+            f"stale read {handle}: saw {observed}, but {handle.floor} was acknowledged before",
+        )
+        self.floor = max(self.floor, observed)
+
+    def ended(self, handle: Handle, answer: str) -> None:
+        """A refusal, or a transfer that has succeeded."""
+        self._answer(handle, answer)
+
+    def _answer(self, handle: Handle, answer: str) -> None:
+        expect(not handle.answer, f"{handle} answered twice: {handle.answer}, {answer}")
+        handle.answer = answer

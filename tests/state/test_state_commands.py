@@ -1,0 +1,98 @@
+"""Commands travel as bytes, and bytes that are no command never stop a server (pain 19)."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
+from quorate.state.cluster import SetClusterMetadata
+from quorate.state.commands import UnknownCommand, decode, encode
+from quorate.state.defaults import InitialiseDefaults
+from quorate.state.registry import COMMANDS
+from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
+from quorate.state.table import Command
+
+EXAMPLES: tuple[Command, ...] = (
+    InitialiseDefaults(),
+    InitialiseDefaults(autopilot=AutopilotConfiguration(min_quorum=3)),
+    SetAutopilotConfiguration(configuration=AutopilotConfiguration()),
+    SetAutopilotConfiguration(
+        configuration=AutopilotConfiguration(
+            cleanup_dead_servers=False, max_trailing_logs=2**64 - 1
+        ),
+        cas=0,
+    ),
+    SetSchedulerConfiguration(configuration=SchedulerConfiguration(preempt_batch=True), cas=7),
+    SetClusterMetadata(cluster_id="c-1"),
+)
+
+
+@pytest.mark.parametrize("command", EXAMPLES, ids=lambda command: type(command).__name__)
+def test_a_command_comes_back_as_it_was(command: Command) -> None:
+    assert decode(encode(command)) == command
+    assert encode(command)[0] == command.TYPE
+
+
+def test_every_command_has_an_example() -> None:
+    assert {type(example) for example in EXAMPLES} == set(COMMANDS)
+
+
+def test_type_bytes_are_those_of_the_log() -> None:
+    """Changing one would make old logs mean something else."""
+    assert {command.__name__: command.TYPE for command in COMMANDS} == {
+        "InitialiseDefaults": 1,
+        "SetAutopilotConfiguration": 2,
+        "SetSchedulerConfiguration": 3,
+        "SetClusterMetadata": 4,
+    }
+
+
+def test_fields_at_their_default_do_not_travel() -> None:
+    """So a field that a later version adds is invisible to older servers until it is used."""
+    assert encode(InitialiseDefaults()) == b"\x01\x80"
+
+
+def body(value: object) -> bytes:
+    return msgspec.msgpack.encode(value)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected_type", "reason"),
+    [
+        (b"", -1, "it is empty"),
+        (b"\xfe", 254, "no such type"),
+        (b"\x02", 2, "truncated"),
+        (b"\x02" + body({}), 2, "configuration"),
+        (b"\x02" + body({"configuration": {}, "shiny": 1}), 2, "shiny"),
+        (b"\x02" + body({"configuration": {"shiny": 1}}), 2, "shiny"),
+        (b"\x03" + body({"configuration": {"pause_eval_broker": 1}}), 3, "pause_eval_broker"),
+        (b"\x04" + body({"cluster_id": 1}), 4, "cluster_id"),
+        (b"\x04" + body({"cluster_id": "c"}) + b"\x00", 4, "trailing"),
+        (b"\x04\x81\xaacluster_id\xa1\xff", 4, "utf"),
+    ],
+)
+def test_unreadable_bytes_become_an_unknown_command(
+    data: bytes, expected_type: int, reason: str
+) -> None:
+    decoded = decode(data)
+    assert isinstance(decoded, UnknownCommand)
+    assert decoded.type == expected_type
+    assert reason in decoded.reason.lower()
+    assert "upgrade" in str(decoded)
+    assert "\n" not in str(decoded)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise(data: bytes) -> None:
+    assert isinstance(decode(data), Command | UnknownCommand)
+
+
+@given(st.sampled_from(EXAMPLES), st.data())
+def test_no_damaged_command_raises(command: Command, data: st.DataObject) -> None:
+    encoded = bytearray(encode(command))
+    position = data.draw(st.integers(0, len(encoded) - 1))
+    encoded[position] = data.draw(st.integers(0, 255))
+    assert isinstance(decode(bytes(encoded)), Command | UnknownCommand)

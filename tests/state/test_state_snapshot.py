@@ -1,0 +1,264 @@
+"""A snapshot holds the state of one moment, and is taken whole or refused with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quorate import __version__
+from quorate.state import autopilot, scheduler
+from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
+from quorate.state.cluster import SetClusterMetadata
+from quorate.state.commands import encode
+from quorate.state.defaults import InitialiseDefaults
+from quorate.state.namespaces import Namespace
+from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
+from quorate.state.snapshot import SnapshotError, SnapshotImage, decode_snapshot, encode_snapshot
+from quorate.state.store import StateStore
+from quorate.state.table import Command
+
+QUIET = AutopilotConfiguration(cleanup_dead_servers=False)
+
+
+def filled() -> StateStore:
+    store = StateStore()
+    store.apply(3, encode(InitialiseDefaults()))
+    store.apply(4, encode(SetClusterMetadata(cluster_id="c-1")))
+    store.apply(9, encode(SetAutopilotConfiguration(configuration=QUIET)))
+    store.apply(12, b"\xc8from a later version")
+    return store
+
+
+def collect(writer: Callable[[Callable[[bytes], object]], None]) -> bytes:
+    chunks: list[bytes] = []
+    writer(chunks.append)
+    return b"".join(chunks)
+
+
+def read_back(data: bytes) -> SnapshotImage:
+    return decode_snapshot(io.BytesIO(data).read)
+
+
+def test_a_snapshot_brings_back_everything() -> None:
+    store = filled()
+    restored = StateStore()
+    restored.restore(read_back(collect(store.snapshot())))
+    assert restored.digest() == store.digest()
+    assert restored.applied_index == 12
+    assert restored.unknown_commands == store.unknown_commands
+    assert autopilot.current(restored) == autopilot.current(store)
+    assert restored.table_index("autopilot_configuration") == 9
+    assert restored.apply(13, encode(SetAutopilotConfiguration(configuration=QUIET, cas=9)))
+
+
+def test_a_snapshot_is_of_the_moment_it_was_taken() -> None:
+    store = filled()
+    digest, later = store.digest(), store.snapshot()
+    store.apply(20, encode(SetAutopilotConfiguration(configuration=AutopilotConfiguration())))
+    restored = StateStore()
+    restored.restore(read_back(collect(later)))
+    assert restored.digest() == digest != store.digest()
+
+
+def test_a_snapshot_is_written_in_another_thread_while_commands_are_applied() -> None:
+    store = StateStore()
+    store.restore(big_image(2_000))
+    digest, later = store.digest(), store.snapshot()
+    result: list[bytes] = []
+    thread = threading.Thread(target=lambda: result.append(collect(later)))
+    thread.start()
+    for index in range(100, 600):
+        store.apply(
+            index, encode(SetSchedulerConfiguration(configuration=SchedulerConfiguration()))
+        )
+    thread.join()
+    assert store.digest() != digest
+    store.restore(read_back(result[0]))
+    assert store.digest() == digest
+
+
+def test_restore_wakes_the_watchers_even_when_indexes_go_back() -> None:
+    store, old = filled(), filled()
+    store.apply(50, encode(SetAutopilotConfiguration(configuration=QUIET)))
+    heard: list[int] = []
+    store.watch(
+        "autopilot_configuration",
+        lambda: heard.append(store.table_index("autopilot_configuration")),
+    )
+    before = store.restores
+    store.restore(old.image())
+    assert heard == [9]
+    assert store.restores == before + 1
+
+
+def big_image(count: int) -> SnapshotImage:
+    image = filled().image()
+    image.rows["namespaces"] = {
+        f"team-{number}": Namespace(name=f"team-{number}", description="x" * 100)
+        for number in range(count)
+    }
+    return image
+
+
+def test_a_large_state_is_written_in_chunks() -> None:
+    chunks: list[bytes] = []
+    encode_snapshot(big_image(10_000), chunks.append)
+    assert len(chunks) > 5
+    assert max(map(len, chunks)) < 300 * 1024
+    assert len(read_back(b"".join(chunks)).rows["namespaces"]) == 10_000
+
+
+def test_a_source_may_give_less_than_asked_for() -> None:
+    data = collect(filled().snapshot())
+    source = io.BytesIO(data)
+    image = decode_snapshot(lambda size: source.read(min(size, 3)))
+    assert image.applied_index == 12
+
+
+def test_digest_does_not_depend_on_the_order_of_rows() -> None:
+    image = big_image(100)
+    store, turned = StateStore(), StateStore()
+    store.restore(image)
+    rows = dict(reversed(image.rows["namespaces"].items()))
+    turned.restore(
+        SnapshotImage(image.applied_index, {**image.rows, "namespaces": rows}, image.indexes)
+    )
+    assert store.digest() == turned.digest()
+
+
+def test_digest_is_stable_from_version_to_version() -> None:
+    """It is compared between servers of different versions: a change must be deliberate."""
+    assert filled().digest().hex() == (
+        "9dd7f6d8c90082e3f8e3ed714ce002d739df902c3156a00c138a73d4ce8051b2"
+    )
+
+
+COMMANDS = st.sampled_from(
+    [
+        InitialiseDefaults(),
+        InitialiseDefaults(scheduler=SchedulerConfiguration(preempt_batch=True)),
+        SetClusterMetadata(cluster_id="a"),
+        SetAutopilotConfiguration(configuration=QUIET),
+        SetAutopilotConfiguration(configuration=AutopilotConfiguration(), cas=1),
+        SetSchedulerConfiguration(configuration=SchedulerConfiguration(), cas=2),
+    ]
+)
+
+
+@given(st.lists(COMMANDS, max_size=12), st.integers(0, 12))
+def test_log_alone_and_snapshot_plus_rest_of_log_lead_to_one_state(
+    commands: list[Command], cut: int
+) -> None:
+    straight, first, second = StateStore(), StateStore(), StateStore()
+    for index, command in enumerate(commands, start=1):
+        straight.apply(index, encode(command))
+        if index <= cut:
+            first.apply(index, encode(command))
+    second.restore(read_back(collect(first.snapshot())))
+    for index, command in enumerate(commands[cut:], start=cut + 1):
+        second.apply(index, encode(command))
+    assert second.digest() == straight.digest()
+    assert second.image().rows == straight.image().rows
+
+
+# -- refusals ----------------------------------------------------------------------------------
+
+
+def sealed(content: bytes) -> bytes:
+    return content + hashlib.sha256(content).digest()
+
+
+def framed(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
+
+
+def snapshot_of(tables: list[dict[str, Any]], records: list[Any], version: int = 1) -> bytes:
+    header = {"written_by": "9.9.9", "applied_index": 7, "tables": tables, "later": True}
+    content = b"QRMSTATE" + version.to_bytes(4, "big") + framed(msgspec.msgpack.encode(header))
+    return sealed(content + b"".join(framed(msgspec.msgpack.encode(item)) for item in records))
+
+
+def namespaces_header(count: int) -> list[dict[str, Any]]:
+    return [{"name": "namespaces", "index": 5, "count": count}]
+
+
+GOOD = {"name": "a"}
+
+REFUSED: list[tuple[str, bytes, str]] = [
+    ("not a snapshot", b"PK\x03\x04" + bytes(100), "no snapshot"),
+    ("later format", snapshot_of([], [], version=2), "version 2, this server reads 1"),
+    (
+        "unknown table",
+        snapshot_of([{"name": "volumes", "index": 4, "count": 0}], []),
+        "Quorate 9.9.9 wrote it with a table 'volumes'",
+    ),
+    (
+        "unknown field",
+        snapshot_of(namespaces_header(1), [["a", {**GOOD, "shiny": 1}]]),
+        "Quorate 9.9.9 wrote a record of 'namespaces'",
+    ),
+    ("key twice", snapshot_of(namespaces_header(2), [["a", GOOD], ["a", GOOD]]), "key twice"),
+    ("fewer records", snapshot_of(namespaces_header(1), []), "over the limit|cut short"),
+    ("more records", snapshot_of(namespaces_header(1), [["a", GOOD]] * 2), "cut short|SHA-256"),
+    ("giant record", sealed(b"QRMSTATE\x00\x00\x00\x01\xff\xff\xff\xff"), "over the limit"),
+    ("bad header", sealed(b"QRMSTATE\x00\x00\x00\x01" + framed(b"\x90")), "header is damaged"),
+    ("something follows", snapshot_of([], []) + b"x", "bytes follow"),
+]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
+def test_what_cannot_be_read_is_refused_with_the_reason(data: bytes, reason: str) -> None:
+    with pytest.raises(SnapshotError, match=reason) as refused:
+        read_back(data)
+    assert refused.value.next_step
+    assert "\n" not in refused.value.text
+
+
+def test_an_unknown_table_that_was_never_written_does_no_harm() -> None:
+    """A newer server's snapshot is readable until a new table is used."""
+    image = read_back(snapshot_of([{"name": "volumes", "index": 0, "count": 0}], []))
+    assert image.applied_index == 7
+
+
+def test_a_table_that_an_older_version_did_not_know_starts_fresh() -> None:
+    store = StateStore()
+    store.restore(read_back(snapshot_of([], [])))
+    assert store.table_index("namespaces") == 1
+    assert scheduler.current(store) is None
+
+
+def test_a_cut_at_any_byte_is_found() -> None:
+    data = collect(filled().snapshot())
+    for size in range(len(data)):
+        with pytest.raises(SnapshotError):
+            read_back(data[:size])
+
+
+def test_a_flip_of_any_byte_is_found() -> None:
+    data = collect(filled().snapshot())
+    for position in range(len(data)):
+        damaged = bytearray(data)
+        damaged[position] ^= 0x41
+        with pytest.raises(SnapshotError):
+            read_back(bytes(damaged))
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_do_worse_than_a_refusal(noise: bytes) -> None:
+    for data in (noise, b"QRMSTATE\x00\x00\x00\x01" + noise):
+        with pytest.raises(SnapshotError):
+            read_back(data)
+
+
+def test_the_writer_is_named_in_the_header() -> None:
+    assert __version__.encode() in collect(filled().snapshot())

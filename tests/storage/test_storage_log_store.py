@@ -1,0 +1,326 @@
+"""The log store: what a batch does, what can be read after it, what lies on the disk."""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+from pathlib import Path
+from threading import Thread
+from zlib import crc32
+
+import lmdb
+import pytest
+from storage_builders import NO_LIMIT, all_entries, data_file, dump, entries, entry
+
+from quorate.errors import QuorateError, WrongDataFolder
+from quorate.raft.messages import Entry, EntryKind, HardState
+from quorate.storage import log_environment
+from quorate.storage.log_format import setting_value
+from quorate.storage.log_store import LogStore, WriteBatch
+from quorate.wire.entries import encode_entry
+
+VOTE = HardState(term=3, voted_for="10.0.0.1:4647", vote_term=2)
+
+
+def reopened(store: LogStore, path: Path) -> LogStore:
+    """The same store after a restart, which changes nothing."""
+    before = dump(store)
+    store.close()
+    again = LogStore.open(path)
+    assert dump(again) == before
+    return again
+
+
+def test_new_store_is_empty_and_small(tmp_path: Path) -> None:
+    store = LogStore.open(tmp_path / "deep" / "log")
+    assert (store.first_index(), store.last_index(), store.base()) == (0, 0, (0, 0))
+    assert (store.term(0), store.term(1)) == (0, None)
+    assert store.entries(1, 2, NO_LIMIT) == []
+    assert store.hard_state() == HardState(0, "", 0)
+    assert store.meta("x") is None
+    assert store.size_bytes() < 64 * 1024
+    assert data_file(tmp_path / "deep" / "log").stat().st_mode & 0o777 == 0o600
+    reopened(store, tmp_path / "deep" / "log").close()
+
+
+BATCHES = [
+    # (batch on a log of terms 1 1 2 2 3 at 1..5; base; first and last; terms from the base on)
+    ("nothing", WriteBatch(), (0, 0), (1, 5), [0, 1, 1, 2, 2, 3]),
+    ("append", WriteBatch(entries=entries(6, 2, 4)), (0, 0), (1, 7), [0, 1, 1, 2, 2, 3, 4, 4]),
+    ("truncate", WriteBatch(truncate_from=4), (0, 0), (1, 3), [0, 1, 1, 2]),
+    ("truncate all", WriteBatch(truncate_from=1), (0, 0), (0, 0), [0]),
+    ("truncate behind the end", WriteBatch(truncate_from=9), (0, 0), (1, 5), [0, 1, 1, 2, 2, 3]),
+    (
+        "truncate, then append",
+        WriteBatch(truncate_from=3, entries=entries(3, 2, 7)),
+        (0, 0),
+        (1, 4),
+        [0, 1, 1, 7, 7],
+    ),
+    ("compact", WriteBatch(compact_to=2), (2, 1), (3, 5), [1, 2, 2, 3]),
+    ("compact inside a term", WriteBatch(compact_to=3), (3, 2), (4, 5), [2, 2, 3]),
+    ("compact all", WriteBatch(compact_to=5), (5, 3), (0, 0), [3]),
+    ("compact beyond the end", WriteBatch(compact_to=99), (5, 3), (0, 0), [3]),
+    (
+        "append, then compact to the new end",
+        WriteBatch(entries=entries(6, 1, 3), compact_to=6),
+        (6, 3),
+        (0, 0),
+        [3],
+    ),
+    ("reset", WriteBatch(reset_to=(90, 8)), (90, 8), (0, 0), [8]),
+    (
+        "reset, then append",
+        WriteBatch(reset_to=(90, 8), entries=entries(91, 2, 9)),
+        (90, 8),
+        (91, 92),
+        [8, 9, 9],
+    ),
+    (
+        "everything at once",
+        WriteBatch(
+            reset_to=(90, 8),
+            truncate_from=91,
+            entries=entries(91, 3, 9),
+            hard_state=VOTE,
+            compact_to=91,
+            meta={"x": b"y"},
+        ),
+        (91, 9),
+        (92, 93),
+        [9, 9, 9],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("batch", "base", "bounds", "terms"), [b[1:] for b in BATCHES], ids=[b[0] for b in BATCHES]
+)
+def test_batch(
+    tmp_path: Path,
+    batch: WriteBatch,
+    base: tuple[int, int],
+    bounds: tuple[int, int],
+    terms: list[int],
+) -> None:
+    store = LogStore.open(tmp_path)
+    store.write(WriteBatch(entries=[*entries(1, 2, 1), *entries(3, 2, 2), entry(5, 3)]))
+    store.write(batch)
+    store = reopened(store, tmp_path)
+    assert store.base() == base
+    assert (store.first_index(), store.last_index()) == bounds
+    last = bounds[1] or base[0]
+    assert [store.term(index) for index in range(base[0], last + 1)] == terms
+    assert (store.term(base[0] - 1), store.term(last + 1)) == (None, None)
+    assert [e.term for e in all_entries(store)] == terms[1:]
+    assert store.hard_state() == (batch.hard_state or HardState())
+    assert store.meta("x") == batch.meta.get("x")
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        WriteBatch(entries=entries(7, 1), meta={"x": b"1"}),  # a hole
+        WriteBatch(entries=entries(5, 2), meta={"x": b"1"}),  # an overlap
+        WriteBatch(entries=[entry(6), entry(8)], meta={"x": b"1"}),  # a hole inside
+        WriteBatch(entries=[entry(6, 0)], meta={"x": b"1"}),  # a term that falls
+        WriteBatch(truncate_from=2, meta={"x": b"1"}),  # into what was compacted
+        WriteBatch(reset_to=(9, 1), entries=entries(6, 1), meta={"x": b"1"}),
+    ],
+    ids=["hole", "overlap", "hole inside", "falling term", "compacted", "before the base"],
+)
+def test_batch_that_would_break_the_log_is_refused_whole(tmp_path: Path, batch: WriteBatch) -> None:
+    store = LogStore.open(tmp_path)
+    store.write(WriteBatch(entries=entries(1, 5), compact_to=2))
+    before = dump(store)
+    with pytest.raises(AssertionError):
+        store.write(batch)
+    assert dump(store) == before
+    reopened(store, tmp_path).close()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "max_bytes", "found"),
+    [
+        (3, 6, NO_LIMIT, [3, 4, 5]),
+        (3, 99, NO_LIMIT, [3, 4, 5, 6]),
+        (6, 7, NO_LIMIT, [6]),
+        (3, 3, NO_LIMIT, []),
+        (4, 3, NO_LIMIT, []),
+        (2, 6, NO_LIMIT, []),  # compacted
+        (0, 6, NO_LIMIT, []),
+        (7, 9, NO_LIMIT, []),  # behind the end
+        (3, 99, 0, [3]),  # at least one
+        (3, 99, 1, [3]),
+        (3, 99, -2, [3, 4]),  # exactly two
+        (3, 99, -3, [3, 4, 5]),
+    ],
+)
+def test_entries(tmp_path: Path, low: int, high: int, max_bytes: int, found: list[int]) -> None:
+    store = LogStore.open(tmp_path)
+    written = entries(1, 6)
+    store.write(WriteBatch(entries=written, compact_to=2))
+    if max_bytes < 0:
+        max_bytes = -max_bytes * len(encode_entry(written[3]))
+    assert store.entries(low, high, max_bytes) == [written[index - 1] for index in found]
+    store.close()
+
+
+def test_entries_come_back_as_they_were(tmp_path: Path) -> None:
+    store = LogStore.open(tmp_path)
+    written = [
+        Entry(1, 1, EntryKind.CONFIGURATION, b"c", b"ext", 1_700_000_000_123_456_789),
+        Entry(2, 1, EntryKind.NOOP),
+        Entry(3, 2, EntryKind.COMMAND, bytes(range(256)) * 5000),  # many pages long
+    ]
+    store.write(WriteBatch(entries=written))
+    store = reopened(store, tmp_path)
+    read = all_entries(store)
+    assert read == written
+    assert [e.appended_at for e in read] == [e.appended_at for e in written]
+    assert [e.encoded for e in read] == [encode_entry(e) for e in written]
+    store.close()
+
+
+def test_layout_on_disk_is_the_one_in_the_docstring(tmp_path: Path) -> None:
+    store = LogStore.open(tmp_path)
+    first = entry(1, 7)
+    meta = {"cluster": b"id"}
+    store.write(WriteBatch(entries=[first, entry(2, 8)], hard_state=VOTE, compact_to=1, meta=meta))
+    store.close()
+    with lmdb.open(str(tmp_path), max_dbs=2) as env, env.begin() as txn:
+        logs = dict(txn.cursor(env.open_db(b"logs", txn, create=False)))
+        conf = dict(txn.cursor(env.open_db(b"conf", txn, create=False)))
+    key = (2).to_bytes(8, "big")
+    body = struct.pack(">QB", 8, 0) + encode_entry(entry(2, 8))
+    assert logs == {key: crc32(key + body).to_bytes(4, "big") + body}
+    payloads = {
+        b"Format": b"1",
+        b"CurrentTerm": struct.pack(">Q", 3),
+        b"LastVoteTerm": struct.pack(">Q", 2),
+        b"LastVoteCand": b"10.0.0.1:4647",
+        b"LogBase": struct.pack(">QQ", 1, 7),
+        b"meta/cluster": b"id",
+    }
+    assert conf == {k: crc32(k + v).to_bytes(4, "big") + v for k, v in payloads.items()}
+
+
+def test_store_of_another_layout_is_refused(tmp_path: Path) -> None:
+    LogStore.open(tmp_path).close()
+    with lmdb.open(str(tmp_path), max_dbs=2) as env:
+        conf = env.open_db(b"conf")
+        with env.begin(write=True) as txn:
+            txn.put(b"Format", setting_value(b"Format", b"2"), db=conf)
+    with pytest.raises(WrongDataFolder, match="has layout 2, we read layout 1"):
+        LogStore.open(tmp_path)
+
+
+def test_meta_is_replaced_key_by_key(tmp_path: Path) -> None:
+    store = LogStore.open(tmp_path)
+    store.write(WriteBatch(meta={"x": b"1", "y": b""}))
+    store.write(WriteBatch(meta={"x": b"2"}))
+    store = reopened(store, tmp_path)
+    assert (store.meta("x"), store.meta("y"), store.meta("z")) == (b"2", b"", None)
+    store.close()
+
+
+def test_compaction_is_bounded_and_resumes(tmp_path: Path) -> None:
+    store = LogStore.open(tmp_path, compact_max=10)
+    store.write(WriteBatch(entries=entries(1, 40)))
+    store.write(WriteBatch(compact_to=35))
+    assert store.compaction_pending()  # 25 of 35 still lie there, and yet
+    assert (store.first_index(), store.term(35), store.term(34)) == (36, 1, None)
+    assert store.entries(35, 40, NO_LIMIT) == []
+    store.close()
+    store = LogStore.open(tmp_path, compact_max=10)
+    assert store.compaction_pending()
+    assert (store.first_index(), store.term(35), store.term(34)) == (36, 1, None)
+    store.write(WriteBatch(truncate_from=36, entries=entries(36, 1, 2)))  # 15 left
+    store.write(WriteBatch())
+    assert store.compaction_pending()  # 5 left
+    store.write(WriteBatch())
+    assert not store.compaction_pending()
+    assert [e.index for e in all_entries(store)] == [36]
+    reopened(store, tmp_path).close()
+
+
+def test_reset_forgets_a_pending_compaction(tmp_path: Path) -> None:
+    store = LogStore.open(tmp_path, compact_max=10)
+    store.write(WriteBatch(entries=entries(1, 40), compact_to=35))
+    store.write(WriteBatch(reset_to=(30, 4), entries=entries(31, 2, 4)))
+    assert not store.compaction_pending()
+    assert [e.index for e in all_entries(store)] == [31, 32]
+    reopened(store, tmp_path).close()
+
+
+def test_pain_21_disk_use_of_a_compacted_log_is_bounded(tmp_path: Path) -> None:
+    store = LogStore.open(tmp_path)
+    bound, written, last = 1_000_000, 0, 0
+    while written < 20 * bound:
+        batch = entries(last + 1, 100, size=1000 if last % 700 else 5000)
+        last += 100
+        store.write(WriteBatch(entries=batch, compact_to=last - 200))
+        written += sum(len(e.data) for e in batch)
+    assert store.size_bytes() < 2 * bound  # LMDB keeps two versions of what changes
+    store = reopened(store, tmp_path)
+    assert store.size_bytes() < 2 * bound
+    store.close()
+
+
+def test_reader_sees_whole_writes_while_another_thread_writes(tmp_path: Path) -> None:
+    store = LogStore.open(tmp_path)
+    store.write(WriteBatch(entries=entries(1, 10)))
+
+    def write() -> None:
+        for term in range(2, 120):
+            last = store.last_index()
+            store.write(
+                WriteBatch(
+                    truncate_from=last - 2,
+                    entries=entries(last - 2, 8, term),
+                    compact_to=last - 5,
+                    hard_state=HardState(term, "a", term),
+                )
+            )
+        store.write(WriteBatch(reset_to=(10_000, 500)))
+
+    writer = Thread(target=write)
+    writer.start()
+    rounds = 0
+    while store.base()[0] != 10_000:
+        first = store.first_index()
+        read = store.entries(first, first + 100, NO_LIMIT)
+        assert [e.index for e in read] == list(range(first, first + len(read)))
+        assert all(a.term <= b.term for a, b in pairwise(read))
+        assert all(e.data == b"entry %d" % e.index for e in read)
+        rounds += 1
+        assert writer.is_alive() or store.base()[0] == 10_000
+    writer.join()
+    assert rounds > 0
+    reopened(store, tmp_path).close()
+
+
+def test_smaller_map_where_the_large_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_environment, "MAP_SIZES", (1 << 60, 1 << 30))  # no host maps 1 EiB
+    store = LogStore.open(tmp_path)
+    store.write(WriteBatch(entries=entries(1, 3)))
+    reopened(store, tmp_path).close()
+
+
+def test_closed_store_says_so(tmp_path: Path) -> None:
+    store = LogStore.open(tmp_path)
+    store.write(WriteBatch(entries=entries(1, 3)))
+    store.close()
+    with pytest.raises(QuorateError, match="cannot write"):
+        store.write(WriteBatch(entries=entries(4, 1)))
+    with pytest.raises(QuorateError, match="cannot read"):
+        store.entries(1, 2, NO_LIMIT)
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(QuorateError, match=r"cannot open the log in .*: File exists"):
+        LogStore.open(tmp_path / "file" / "log")
