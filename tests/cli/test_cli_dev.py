@@ -286,9 +286,11 @@ def test_how_a_server_ended(code: int, words: str) -> None:
     assert how_it_ended(code) == words
 
 
-def test_a_server_that_exits_is_reported_with_its_last_words() -> None:
-    assert texts.exited(plans(1)[0], 7, "exited with code 1", ["one", "two"]) == (
-        "==> server-1 (pid 7) exited with code 1; the others stay up.\n"
+@pytest.mark.parametrize(("left", "others"), [(2, "the others stay up"), (0, "none is left")])
+def test_a_server_that_exits_is_reported_with_its_last_words(left: int, others: str) -> None:
+    text = texts.exited(plans(1)[0], 7, "exited with code 1", ["one", "two"], left=left)
+    assert text == (
+        f"==> server-1 (pid 7) exited with code 1; {others}.\n"
         "    Last lines of /data/server-1.log:\n"
         "    | one\n"
         "    | two"

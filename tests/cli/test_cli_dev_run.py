@@ -139,5 +139,5 @@ def test_a_cluster_that_cannot_start_says_why_and_ends(tmp_path: Path) -> None:
     assert "server-1 (pid" in cluster.said
     assert "exited with code 3" in cluster.said
     assert "    | ==> the disk is on fire" in cluster.said
-    assert "Error: no leader after" in cluster.said
+    assert "Error: all servers ended before there was a leader" in cluster.said
     assert "Data and logs stay in" in cluster.said

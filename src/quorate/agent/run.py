@@ -41,12 +41,12 @@ _LEAVE_TIMEOUT_S = 5.0
 def run_agent(flags: dict[str, Any]) -> int:
     """Run one agent until a signal ends it; the exit code (agent-config 6)."""
     try:
-        config, notes = load(flags)
+        config, notes = load(_paths(flags), flags)
     except QuorateError as error:
         return _refuse(error)
-    for warning in notes.warnings:
-        print(f"==> {warning}", file=sys.stderr)
-    print(banner(config), flush=True)
+    for line in notes.error_lines():
+        print(line, file=sys.stderr)
+    print(f"{notes.loaded_line()}\n{banner(config)}", flush=True)
     with ExitStack() as stack:
         folder = config.data_dir
         if config.dev_mode and not folder:
@@ -58,6 +58,10 @@ def run_agent(flags: dict[str, Any]) -> int:
             return _refuse(error)
         except OSError as error:
             return _refuse(_explained(error, config))
+
+
+def _paths(flags: dict[str, Any]) -> list[str]:
+    return list(flags.get("config", ()))
 
 
 def _refuse(error: QuorateError) -> int:
@@ -169,7 +173,7 @@ class _Agent:
         """Read the files again; a broken one changes nothing (agent-config 6)."""
         print("==> Reloading configuration...", flush=True)
         try:
-            config, live, later = reload(self._config, self._flags)
+            config, live, later = reload(self._config, _paths(self._flags), self._flags)
         except QuorateError as error:
             print(f"==> {error.text}", file=sys.stderr)
             print("==> Failed to reload configs", file=sys.stderr, flush=True)

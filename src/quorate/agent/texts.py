@@ -1,4 +1,4 @@
-"""What an agent prints before its log begins."""
+"""What an agent prints between the list of its files and its log."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from quorate.config.model import AgentConfig
 
 
 def banner(config: AgentConfig) -> str:
-    """The loaded files, and the configuration that matters, as a block."""
+    """The configuration that matters, as a block."""
     advertise, addresses, ports = config.advertise, config.addresses, config.ports
-    files = ", ".join(config.files)
-    loaded = f"Loaded configuration from {files}" if files else "No configuration files loaded"
     http = addresses.http or config.bind_addr
     rpc = addresses.rpc or config.bind_addr
     rows = {
@@ -25,7 +23,6 @@ def banner(config: AgentConfig) -> str:
     block = "\n".join(f"{name:>22}: {value}" for name, value in rows.items())
     return "\n".join(
         [
-            f"==> {loaded}",
             "==> Starting Quorate agent...",
             "==> Quorate agent configuration:",
             "",

@@ -82,7 +82,7 @@ class _Decoder:
         return self._error(
             f"{name} {text}" if name else text,
             items[0].line,
-            f"did you mean {near[0]}?" if near else "see docs/configuration.md for all keys",
+            f"did you mean {near[0]}?" if near else "the configuration reference lists all keys",
         )
 
     def _error(self, text: str, line: int, next_step: str = "") -> ConfigError:

@@ -105,14 +105,7 @@ def _stay(
         return 0
     configuration = standing.newest
     if configuration is None:
-        out.error(
-            f"Error: no leader after {READY_TIMEOUT_S:.0f} s: {standing.progress()}",
-            f"see the logs in {servers[0].log.parent}",
-        )
-        for process in processes:
-            if process.exit_code() is None:
-                lines = process.last_lines()
-                out.error("\n".join([f"Last lines of {process.plan.log}:", *lines]))
+        _say_there_is_no_leader(out, processes, standing)
         return 1
     if not standing.is_ready():
         out.line(f"==> Not all is as planned: {standing.progress()}; see the logs")
@@ -130,11 +123,24 @@ def _stay(
     return 0
 
 
+def _say_there_is_no_leader(
+    out: Output, processes: Sequence[ServerProcess], standing: Standing
+) -> None:
+    alive = [process for process in processes if process.exit_code() is None]
+    waited = f"no leader after {READY_TIMEOUT_S:.0f} s: {standing.progress()}"
+    out.error(f"Error: {waited if alive else 'all servers ended before there was a leader'}")
+    for process in alive:
+        lines = process.last_lines()
+        out.error("\n".join([f"Last lines of {process.plan.log}:", *lines]))
+
+
 def _report_exits(out: Output, processes: Sequence[ServerProcess]) -> None:
-    for process in processes:
-        code = process.exit_code()
+    codes = [process.exit_code() for process in processes]
+    for process, code in zip(processes, codes, strict=True):
         if code is not None and not process.reported:
             process.reported = True
             how = how_it_ended(code)
-            out.line(texts.exited(process.plan, process.pid, how, process.last_lines()))
+            lines = process.last_lines()
+            left = codes.count(None)
+            out.line(texts.exited(process.plan, process.pid, how, lines, left=left))
             out.stdout.flush()

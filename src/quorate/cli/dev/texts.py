@@ -99,9 +99,10 @@ def _leader_number(servers: Sequence[ServerPlan], configuration: RaftConfigurati
     return next((n for n, s in enumerate(servers) if s.rpc_address in leading), 0)
 
 
-def exited(server: ServerPlan, pid: int, how: str, last_lines: Sequence[str]) -> str:
-    """A server ended by itself, or was killed; the others go on."""
-    lines = [f"==> {server.name} (pid {pid}) {how}; the others stay up."]
+def exited(server: ServerPlan, pid: int, how: str, last_lines: Sequence[str], *, left: int) -> str:
+    """A server ended by itself, or was killed; `left` others go on."""
+    others = "the others stay up" if left else "none is left"
+    lines = [f"==> {server.name} (pid {pid}) {how}; {others}."]
     if last_lines:
         lines.append(f"    Last lines of {server.log}:")
         lines += [f"    | {line}" for line in last_lines]

@@ -1,0 +1,183 @@
+"""Blocking queries, on the namespaces: the only table with readers that block."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from api_running import asynchronous, until
+from fake_service import FakeService, answered
+
+from quorate.api.messages import Request, Response
+from quorate.errors import NotLeader
+from quorate.state.namespaces import TABLE, Namespace
+from quorate.state.registry import fresh_tables
+from quorate.state.snapshot import SnapshotImage
+
+LIST = b"/v1/namespaces"
+
+
+def restore(service: FakeService, names: list[str], index: int) -> None:
+    """Put a state in place that holds these namespaces; it counts as a restored snapshot."""
+    tables = fresh_tables()
+    for name in names:
+        tables.put(TABLE, name, Namespace(name=name), index)
+    service.store.restore(SnapshotImage(index, tables.all_rows, tables.indexes))
+
+
+def add(service: FakeService, name: str, index: int) -> None:
+    """A namespace as a later command will add it: the table changes, its watchers are told."""
+    tables = service.store._tables
+    tables.put(TABLE, name, Namespace(name=name), index)
+    changed, tables.changed = tables.changed, []
+    service.store._notify(changed)
+
+
+def get(target: bytes) -> Request:
+    return Request("GET", target)
+
+
+@pytest.mark.parametrize(
+    "query", [b"", b"?index=0", b"?index=", b"?wait=1h", b"?index=0&wait=1h", b"?stale"]
+)
+def test_without_an_index_the_answer_comes_at_once(query: bytes) -> None:
+    response = FakeService().application().handle(get(LIST + query))
+    assert isinstance(response, Response)
+    assert response.header(b"x-nomad-index") == b"1"
+
+
+def test_an_index_below_the_current_one_is_answered_at_once() -> None:
+    """As in the captured case `r3-namespaces-blocking-past`."""
+    service = FakeService()
+    restore(service, ["team-a"], 23)
+    response = service.application().handle(get(LIST + b"?index=22&wait=1h"))
+    assert isinstance(response, Response)
+    assert response.header(b"x-nomad-index") == b"23"
+
+
+@pytest.mark.parametrize("index", [b"1", b"999999"])
+@asynchronous
+async def test_an_index_that_is_current_or_ahead_waits(index: bytes) -> None:
+    """As in `r3-namespaces-blocking-timeout` and `misc-index-ahead-blocks`."""
+    application = FakeService().application()
+    started = time.monotonic()
+    response = await answered(application, get(LIST + b"?index=" + index + b"&wait=200ms"))
+    assert 0.19 < time.monotonic() - started < 2
+    assert (response.status, response.header(b"x-nomad-index")) == (200, b"1")
+
+
+@asynchronous
+async def test_a_change_ends_the_wait() -> None:
+    service = FakeService()
+    task = asyncio.ensure_future(answered(service.application(), get(LIST + b"?index=1&wait=1h")))
+    await until(lambda: bool(service.store._watchers))
+    add(service, "team-a", 7)
+    response = await task
+    assert response.header(b"x-nomad-index") == b"7"
+    assert b"team-a" in response.body
+    assert not service.store._watchers
+
+
+@asynchronous
+async def test_a_change_of_another_namespace_does_not_wake_who_waits_for_one() -> None:
+    service = FakeService()
+    target = b"/v1/namespace/default?index=1&wait=1h"
+    task = asyncio.ensure_future(answered(service.application(), get(target)))
+    await until(lambda: bool(service.store._watchers))
+    add(service, "team-a", 7)
+    await asyncio.sleep(0.02)
+    assert not task.done()
+    add(service, "default", 8)
+    assert (await task).header(b"x-nomad-index") == b"8"
+
+
+@asynchronous
+async def test_who_waits_for_a_namespace_that_is_not_there_hears_of_it() -> None:
+    service = FakeService()
+    target = b"/v1/namespace/team-a?index=1&wait=1h"
+    task = asyncio.ensure_future(answered(service.application(), get(target)))
+    await until(lambda: bool(service.store._watchers))
+    add(service, "team-a", 7)
+    response = await task
+    assert (response.status, response.header(b"x-nomad-index")) == (200, b"7")
+
+
+@asynchronous
+async def test_a_restored_snapshot_ends_the_wait_though_the_index_goes_back() -> None:
+    service = FakeService()
+    add(service, "team-a", 50)
+    task = asyncio.ensure_future(answered(service.application(), get(LIST + b"?index=50&wait=1h")))
+    await until(lambda: bool(service.store._watchers))
+    restore(service, ["team-b"], 20)
+    response = await task
+    assert response.header(b"x-nomad-index") == b"20"
+
+
+@asynchronous
+async def test_stale_readers_block_too() -> None:
+    service = FakeService("s1", role="lost")
+    target = LIST + b"?stale&index=1&wait=1h"
+    task = asyncio.ensure_future(answered(service.application(), get(target)))
+    await until(lambda: bool(service.store._watchers))
+    add(service, "team-a", 7)
+    assert (await task).header(b"x-nomad-knownleader") == b"false"
+    assert service.barriers == 0
+
+
+@asynchronous
+async def test_the_lead_is_proved_again_after_the_wait() -> None:
+    service = FakeService()
+    service.leader_application = FakeService().application()
+    target = LIST + b"?index=1&wait=30ms"
+    task = asyncio.ensure_future(answered(service.application(), get(target)))
+    await until(lambda: bool(service.store._watchers))
+    assert service.barriers == 1
+    service.barrier_errors = [NotLeader()]
+    response = await task
+    assert response.status == 200
+    assert service.barriers == 3
+
+
+@asynchronous
+async def test_a_client_that_goes_away_leaves_no_watcher() -> None:
+    service = FakeService()
+    target = LIST + b"?index=1&wait=1h"
+    task = asyncio.ensure_future(answered(service.application(), get(target)))
+    await until(lambda: bool(service.store._watchers))
+    task.cancel()
+    await asyncio.wait([task])
+    assert not service.store._watchers
+
+
+@asynchronous
+async def test_clients_that_began_together_do_not_end_together() -> None:
+    applications = [FakeService().application(seed=seed) for seed in range(8)]
+    started = time.monotonic()
+
+    async def ended(target: bytes, number: int) -> float:
+        await answered(applications[number], get(target))
+        return time.monotonic() - started
+
+    target = LIST + b"?index=1&wait=400ms"
+    ends = await asyncio.gather(*(ended(target, number) for number in range(8)))
+    assert max(ends) - min(ends) > 0.005
+    assert min(ends) > 0.39
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/v1/operator/raft/configuration",
+        b"/v1/operator/scheduler/configuration",
+        b"/v1/operator/autopilot/configuration",
+        b"/v1/status/leader",
+        b"/v1/regions",
+        b"/v1/agent/members",
+    ],
+)
+def test_endpoints_that_do_not_block_answer_at_once(target: bytes) -> None:
+    application = FakeService().write_defaults().application()
+    response = application.handle(get(target + b"?index=999999&wait=1h"))
+    assert isinstance(response, Response)
+    assert response.status == 200
