@@ -76,7 +76,7 @@ def pids_in(folder: Path) -> list[int]:
 
 
 # A range of ports of its own, far from the usual ones and from the ephemeral ones.
-PORTS = f"-http-port={20000 + os.getpid() % 500 * 20}"
+PORTS = f"-http-port={20000 + os.getpid() % 300 * 40}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -99,6 +99,26 @@ def test_up_break_down(number: signal.Signals, tmp_path: Path) -> None:
     assert not any(map(is_alive, children))
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {f"server-{n}{end}" for n in (1, 2, 3) for end in ("", ".json", ".log")}
+
+
+def test_a_server_that_was_started_again_by_hand_is_named(tmp_path: Path) -> None:
+    with dev(tmp_path, PORTS, "-servers=1") as cluster:
+        cluster.hear("Ctrl-C stops all servers.")
+        (first,) = pids_in(tmp_path)
+        os.kill(first, signal.SIGKILL)
+        cluster.hear("none is left")
+        with subprocess.Popen(
+            [sys.executable, str(STUB), str(tmp_path / "server-1.json")],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as by_hand:
+            assert by_hand.stdout
+            by_hand.stdout.readline()
+            cluster.process.send_signal(signal.SIGINT)
+            assert cluster.end() == 0
+            assert by_hand.poll() is None
+            by_hand.send_signal(signal.SIGINT)
+    assert "==> server-1 runs in another terminal (http://127.0.0.1:" in cluster.said
 
 
 def test_the_same_cluster_comes_back(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import resource
 import threading
 import time
+from pathlib import Path
 
 from quorate.metrics import Metrics
 from quorate.server.server import Server
@@ -59,6 +60,6 @@ class Gauges:
 
     def _process(self) -> None:
         gauge = self._metrics.gauge
-        with open("/proc/self/statm", encoding="ascii") as file:
-            gauge("nomad.runtime.alloc_bytes", int(file.read().split()[1]) * _PAGE)
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        gauge("nomad.runtime.alloc_bytes", pages * _PAGE)
         gauge("nomad.runtime.num_goroutines", threading.active_count())

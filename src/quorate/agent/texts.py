@@ -21,14 +21,8 @@ def banner(config: AgentConfig) -> str:
         "Version": __version__,
     }
     block = "\n".join(f"{name:>22}: {value}" for name, value in rows.items())
-    return "\n".join(
-        [
-            "==> Starting Quorate agent...",
-            "==> Quorate agent configuration:",
-            "",
-            block,
-            "",
-            "==> Quorate agent started! Log data will stream in below:",
-            "",
-        ]
+    return (
+        "==> Starting Quorate agent...\n"
+        f"==> Quorate agent configuration:\n\n{block}\n\n"
+        "==> Quorate agent started! Log data will stream in below:\n"
     )

@@ -17,8 +17,8 @@ import msgspec
 from quorate.api.go_text import UINT64_MAX
 from quorate.wire.duration import parse_duration
 
-INT64_MAX: Final = 2**63 - 1
-
+_INT64_MIN: Final = -(2**63)
+_INT64_MAX: Final = 2**63 - 1
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 
 
@@ -101,7 +101,7 @@ def a_uint64(value: Any) -> int:
 
 def an_int64(value: Any) -> int:
     """A whole number."""
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > INT64_MAX:
+    if not isinstance(value, int) or isinstance(value, bool) or not _INT64_MIN <= value <= _INT64_MAX:
         raise BodyError(f"expected a whole number of 64 bits, got {_kind(value)}")
     return value
 

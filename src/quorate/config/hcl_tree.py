@@ -125,8 +125,6 @@ class TreeReader:
         from hcl2.utils import process_escape_sequences
 
         source = self._source(tree)
-        if "\n" in source.text:
-            raise MalformedError(f"At {tree.meta.line}:{tree.meta.column}: the string has no end")
         pieces = [part.children[0] for part in tree.children if _is_branch(part)]
         texts = [str(piece) for piece in pieces if getattr(piece, "type", "") == "STRING_CHARS"]
         if len(texts) < len(pieces):

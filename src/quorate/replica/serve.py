@@ -28,7 +28,6 @@ async def serve(
     """
     address = servers[server_id]
     host, _, port = address.rpartition(":")
-    data_dir.mkdir(parents=True, exist_ok=True)
     log = LogStore.open(data_dir / "log")
     replica = Replica(
         server_id=server_id,

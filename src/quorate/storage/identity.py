@@ -96,7 +96,7 @@ def settle_identity(
     elif node_id not in (None, identity.node_id, *identity.former_ids):
         raise WrongDataFolder(
             f"{server / NODE_ID_FILE} says {node_id}, {IDENTITY_FILE} says {identity.node_id}",
-            f"put the id back, or remove {server} to begin as a new server",
+            "put the id back; to begin as a new server, take an empty data folder",
         )
     check_value(server, "region", identity.region, region)
     lost = identity.has_log and not log_exists

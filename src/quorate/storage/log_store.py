@@ -239,8 +239,6 @@ class LogStore:
         if batch.reset_to is not None:
             txn.drop(self._logs, delete=False)
             garbage, old = 0, LogExtent(*batch.reset_to, batch.reset_to[0])
-        if batch.entries:
-            check_room(self._env, txn, (self._logs, self._conf), batch.entries, self._folder)
         with txn.cursor(self._logs) as cursor:
             if batch.truncate_from is not None:
                 first_key = log_format.entry_key(batch.truncate_from)

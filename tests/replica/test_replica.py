@@ -1,0 +1,139 @@
+"""Replicas on real sockets and disks: replication, restart, snapshots, membership, reads."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from replica.replica_cluster import FAST, Replicas, until
+
+from quorate.errors import ChangeRefused, LeadershipLost, NotLeader
+from quorate.raft import Change, ChangeKind
+
+
+def test_a_write_reaches_all_and_the_proposer_gets_the_result(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        leader = await cluster.leader()
+        _, before = await leader.propose(b"k=1")
+        index, second = await leader.propose(b"k=2")
+        assert (before, second) == (None, "1")
+        await until(lambda: all(m.values == {"k": "2"} for m in cluster.machines.values()))
+        assert all(r.node.commit_index >= index for r in cluster.running.values())
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_follower_refuses_writes_and_reads_and_names_the_leader(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        leader = await cluster.leader()
+        follower = next(r for r in cluster.running.values() if r is not leader)
+        with pytest.raises(NotLeader) as refusal:
+            await follower.propose(b"k=1")
+        assert refusal.value.leader_id == leader.server_id
+        with pytest.raises(NotLeader):
+            await follower.read_barrier()
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_all_restart_with_what_was_acknowledged(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        leader = await cluster.leader()
+        await asyncio.gather(*(leader.propose(b"%d=x" % i) for i in range(300)))
+        term = leader.node.term
+        await cluster.stop()
+        await cluster.start()
+        leader = await cluster.leader()
+        assert leader.node.term > term
+        await leader.read_barrier()
+        assert len(cluster.machines[leader.server_id].values) == 300
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_an_empty_follower_catches_up_by_snapshot_without_an_election(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3, settings=FAST)
+        await cluster.start()
+        leader = await cluster.leader()
+        lagging = next(name for name in cluster.servers if name != leader.server_id)
+        await cluster.stop(lagging)
+        value = b"v" * 20_000
+        for start in range(0, 200, 20):
+            await asyncio.gather(
+                *(leader.propose(b"%d=%s" % (i, value)) for i in range(start, start + 20))
+            )
+        assert await leader.snapshot_now() > 0
+        assert leader.node.log.first_index > 1
+        term = leader.node.term
+        await cluster.start(lagging)
+        await until(lambda: len(cluster.machines[lagging].values) == 200)
+        await leader.propose(b"after=1")
+        await until(lambda: cluster.machines[lagging].values.get("after") == "1")
+        assert leader.node.term == term
+        assert cluster.running[lagging].snapshots.list()
+        await cluster.stop()
+        await cluster.start()  # and what it received serves a restart
+        await cluster.leader()
+        await until(lambda: len(cluster.machines[lagging].values) == 201)
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_membership_and_transfer(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        leader = await cluster.leader()
+        others = [name for name in cluster.servers if name != leader.server_id]
+        assert await leader.transfer(others[0]) == others[0]
+        leader = await cluster.leader()
+        assert leader.server_id == others[0]
+        await leader.change(Change(ChangeKind.REMOVE_SERVER, others[1]))
+        removed = cluster.running[others[1]]
+        await until(lambda: removed.node.committed_configuration.get(others[1]) is None)
+        with pytest.raises(ChangeRefused):
+            await leader.transfer(others[1])
+        await cluster.stop(others[1])
+        await leader.propose(b"k=1")
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_stopping_answers_whoever_waits(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        leader = await cluster.leader()
+        await cluster.stop(*(name for name in cluster.servers if name != leader.server_id))
+        waiting = leader.propose(b"k=1")
+        await asyncio.sleep(0)
+        await cluster.stop()
+        with pytest.raises(LeadershipLost):
+            await waiting
+
+    asyncio.run(scenario())
+
+
+def test_a_second_bootstrap_is_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 1)
+        await cluster.start()
+        leader = await cluster.leader()
+        with pytest.raises(ChangeRefused, match="holds data"):
+            await leader.bootstrap(leader.node.configuration)
+        await cluster.stop()
+
+    asyncio.run(scenario())

@@ -1,0 +1,122 @@
+"""A cluster is founded by unanimous promise, and by one proposal only."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import msgspec
+import pytest
+
+from quorate.errors import QuorateError
+from quorate.server.bootstrap import Bootstrap, Promise, Proposal
+from quorate.server.identity import Identity
+
+
+class Founder:
+    """One server that holds no data yet, reachable under its address."""
+
+    def __init__(self, world: World, name: str, expect: int) -> None:
+        self.identity = Identity(
+            id=name,
+            name=name,
+            region="global",
+            datacenter="dc1",
+            address=f"{name}:4647",
+            serf_port=4648,
+            version="0",
+            expect=expect,
+        )
+        self.founded: Proposal | None = None
+        self.bootstrap = Bootstrap(me=lambda: self.identity, found=self._found)
+        self.world = world
+
+    async def _found(self, proposal: Proposal) -> None:
+        self.founded = proposal
+        self.identity = msgspec.structs.replace(
+            self.identity, initialised=True, cluster_id=proposal.cluster_id
+        )
+
+    async def lead(self, *names: str) -> None:
+        founders = [self.world.servers[name].identity for name in names]
+        await self.bootstrap.lead(founders, self.world)  # type: ignore[arg-type]  # the fake
+
+
+class World:
+    """Stands for the network: calls reach the server of that address, unless it is down."""
+
+    def __init__(self, expect: int, *names: str) -> None:
+        self.servers = {name: Founder(self, name, expect) for name in names}
+        self.down: set[str] = set()
+
+    async def call(
+        self, address: str, verb: str, argument: Any, _: type, timeout_s: float = 3.0
+    ) -> Promise:
+        del timeout_s
+        name = address.partition(":")[0]
+        if name in self.down:
+            raise QuorateError("connection refused")
+        bootstrap = self.servers[name].bootstrap
+        if verb == "bootstrap-promise":
+            return bootstrap.promise(argument)
+        return await bootstrap.commit(argument)
+
+    def founded(self) -> dict[str, str]:
+        return {n: s.founded.cluster_id for n, s in self.servers.items() if s.founded}
+
+
+def test_all_founders_write_the_same() -> None:
+    world = World(3, "a", "b", "c")
+    asyncio.run(world.servers["a"].lead("a", "b", "c"))
+    proposals = {s.founded for s in world.servers.values()}
+    assert len(proposals) == 1
+    founded = proposals.pop()
+    assert founded is not None
+    assert [server.id for server in founded.configuration().servers] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations("ab")))
+def test_overlapping_proposals_found_one_cluster(order: tuple[str, ...]) -> None:
+    world = World(3, "a", "b", "c", "d")
+    sets = {"a": ("a", "b", "c"), "b": ("b", "c", "d")}
+    for proposer in order:
+        try:
+            asyncio.run(world.servers[proposer].lead(*sets[proposer]))
+        except QuorateError:
+            continue
+    assert len(set(world.founded().values())) == 1
+
+
+def test_nothing_is_founded_while_one_founder_is_silent() -> None:
+    world = World(3, "a", "b", "c")
+    world.down.add("c")
+    with pytest.raises(QuorateError, match="refused"):
+        asyncio.run(world.servers["a"].lead("a", "b", "c"))
+    assert world.founded() == {}
+    world.down.clear()
+    asyncio.run(world.servers["a"].lead("a", "b", "c"))
+    assert set(world.founded()) == {"a", "b", "c"}
+
+
+def test_whoever_holds_data_promises_nothing() -> None:
+    world = World(3, "a", "b", "c", "d", "e")
+    asyncio.run(world.servers["a"].lead("a", "b", "c"))
+    with pytest.raises(QuorateError, match="belongs to cluster"):
+        asyncio.run(world.servers["d"].lead("d", "e", "c"))
+    assert "d" not in world.founded()
+
+
+def test_a_differing_expectation_is_refused_with_both_numbers() -> None:
+    world = World(3, "a", "b", "c")
+    world.servers["c"].identity = msgspec.structs.replace(world.servers["c"].identity, expect=5)
+    with pytest.raises(QuorateError, match="expects 5 servers, not 3"):
+        asyncio.run(world.servers["a"].lead("a", "b", "c"))
+
+
+def test_a_commit_that_was_not_promised_changes_nothing() -> None:
+    world = World(1, "a")
+    proposal = Proposal(proposer="z", cluster_id="x", region="global", servers=(("a", "a:4647"),))
+    answer = asyncio.run(world.servers["a"].bootstrap.commit(proposal))
+    assert "has not promised" in answer.why
+    assert world.founded() == {}

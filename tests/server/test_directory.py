@@ -1,0 +1,71 @@
+"""Who is known, who is alive, and who took whose place."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from quorate.server.directory import Directory
+from quorate.server.identity import Identity
+from quorate.server.pool_watch import rpc_address_of
+
+ME = Identity(
+    id="me",
+    name="s1",
+    region="global",
+    datacenter="dc1",
+    address="10.0.0.1:4647",
+    serf_port=4648,
+    version="0",
+)
+OTHER = msgspec.structs.replace(ME, id="other", name="s2", address="10.0.0.2:4647")
+WEST = msgspec.structs.replace(ME, id="west", name="w1", region="west", address="10.1.0.1:4647")
+
+
+def test_a_silent_server_fails_and_its_region_goes() -> None:
+    directory = Directory(ME, fail_after_s=5.0)
+    directory.heard(OTHER, 100.0)
+    directory.heard(WEST, 100.0)
+    directory.refresh(104.0)
+    assert directory.regions() == ["global", "west"]
+    directory.refresh(106.0)
+    assert directory.regions() == ["global"]
+    assert [k.status for k in directory.all()] == ["alive", "failed", "failed"]
+    assert directory.alive("global") == [ME]
+
+
+def test_being_told_of_a_server_does_not_make_it_alive() -> None:
+    directory = Directory(ME, fail_after_s=5.0)
+    directory.told(OTHER)
+    assert directory.alive("global") == [ME]
+    known = directory.by_id("other")
+    assert known is not None
+    assert known.status == "failed"
+
+
+def test_another_id_at_an_address_takes_the_place() -> None:
+    directory = Directory(ME, fail_after_s=5.0)
+    directory.heard(OTHER, 1.0)
+    fresh = msgspec.structs.replace(OTHER, id="fresh")
+    before = directory.version
+    assert directory.heard(fresh, 2.0)
+    assert directory.by_id("other") is None
+    assert directory.version > before
+    assert not directory.heard(fresh, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("10.0.0.1", "10.0.0.1:4647"),
+        ("10.0.0.1:4648", "10.0.0.1:4647"),
+        ("10.0.0.1:5000", "10.0.0.1:5000"),
+        ("server.example", "server.example:4647"),
+        ("[::1]:4648", "[::1]:4647"),
+        ("[::1]:7000", "[::1]:7000"),
+        ("::1", "[::1]:4647"),
+        ("fe80::a:b", "[fe80::a:b]:4647"),
+    ],
+)
+def test_the_rpc_address_of_a_join_address(given: str, meant: str) -> None:
+    assert rpc_address_of(given) == meant
