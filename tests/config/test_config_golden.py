@@ -28,6 +28,8 @@ class Case:
     def __init__(self, name: str, folder: Path) -> None:
         text = (GOLDEN / f"agent-{name}.json").read_text()
         case: dict[str, Any] = json.loads(text.replace("<cwd>", str(folder)))
+        if name == "empty-config-dir":  # it uses a file that another case names
+            Case("no-bootstrap-server", folder)
         for file, content in case["files"].items():
             (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_text(content)
@@ -73,7 +75,7 @@ def test_refused_with_the_same_text(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "where"),
     [
-        ("bad-encrypt", " ({cwd}/en.hcl:6)"),
+        ("bad-encrypt", " ({cwd}/en.hcl:8)"),
         ("unknown-key", " (line 9)"),
         ("unknown-top-key", " (line 6)"),
     ],
@@ -95,7 +97,7 @@ def test_refused_with_the_same_text_and_the_place(name: str, where: str, tmp_pat
             'server.enabled must be true or false, got "maybe" (line 3)',
         ),
         # Protocols 0 and 1 are older than anything we speak to.
-        ("bad-raft-protocol", "must be >= 1", "must be >= 2"),
+        ("bad-raft-protocol", "must be >= 1 and <= 3", "must be 3"),
     ],
 )
 def test_refused_with_a_text_of_our_own(name: str, theirs: str, ours: str, tmp_path: Path) -> None:

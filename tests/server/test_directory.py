@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 
 from quorate.server.directory import Directory
 from quorate.server.identity import Identity
-from quorate.server.pool_watch import rpc_address_of
 
 ME = Identity(
     id="me",
@@ -52,20 +50,3 @@ def test_another_id_at_an_address_takes_the_place() -> None:
     assert directory.by_id("other") is None
     assert directory.version > before
     assert not directory.heard(fresh, 3.0)
-
-
-@pytest.mark.parametrize(
-    ("given", "meant"),
-    [
-        ("10.0.0.1", "10.0.0.1:4647"),
-        ("10.0.0.1:4648", "10.0.0.1:4647"),
-        ("10.0.0.1:5000", "10.0.0.1:5000"),
-        ("server.example", "server.example:4647"),
-        ("[::1]:4648", "[::1]:4647"),
-        ("[::1]:7000", "[::1]:7000"),
-        ("::1", "[::1]:4647"),
-        ("fe80::a:b", "[fe80::a:b]:4647"),
-    ],
-)
-def test_the_rpc_address_of_a_join_address(given: str, meant: str) -> None:
-    assert rpc_address_of(given) == meant

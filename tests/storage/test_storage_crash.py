@@ -13,7 +13,7 @@ from storage_builders import all_entries
 from quorate.raft.messages import HardState
 from quorate.storage.log_store import LogStore
 
-ROUNDS = 8
+ROUNDS = 6
 
 
 def write_until_killed(folder: Path, batches: int, delay_s: float) -> int:

@@ -20,6 +20,7 @@ from quorate.storage.atomic import write_atomic
 from quorate.storage.data_folder import DataFolder
 from quorate.storage.free_space import free_bytes
 from quorate.storage.log_environment import lmdb_error
+from quorate.storage.log_room import ROOM_KEPT
 from quorate.storage.log_store import LogStore, WriteBatch
 from quorate.storage.snapshot_sink import SnapshotSink
 from quorate.storage.snapshot_store import SnapshotStore
@@ -58,8 +59,9 @@ def fill(disk: Path) -> Path:
 
 
 def write_until_full(store: LogStore, size: int) -> None:
+    count = max(5, 20_000 // size)
     while True:
-        store.write(WriteBatch(entries=entries(store.last_index() + 1, 5, size=size)))
+        store.write(WriteBatch(entries=entries(store.last_index() + 1, count, size=size)))
 
 
 @pytest.mark.parametrize("size", [10, 300, 2500, 100_000])
@@ -72,7 +74,11 @@ def test_log_store(small_disk: Path, size: int) -> None:
         write_until_full(store, size)
     assert caught.value.next_step == "make room on that disk"
     assert dump(store) == before
-    for number in range(5):  # a server with a full disk still votes
+    with ballast.open("r+b") as file:
+        file.truncate(ballast.stat().st_size - ROOM_KEPT // 2)
+    with pytest.raises(StorageFull, match="are kept for compaction"):
+        write_until_full(store, size)
+    for number in range(5):  # in the room that is kept, the server still votes
         store.write(WriteBatch(hard_state=HardState(number, "10.0.0.1:4647", number)))
     before = dump(store)
     store.close()

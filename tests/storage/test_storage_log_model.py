@@ -14,6 +14,7 @@ from storage_builders import all_entries
 from quorate.raft.messages import Entry, HardState
 from quorate.storage.log_store import LogStore, WriteBatch
 
+IN_MEMORY = Path("/dev/shm")  # what is compared here is not whether the disk syncs
 sizes = st.one_of(st.integers(0, 50), st.integers(2000, 9000))  # inside a page, and beyond it
 
 
@@ -22,7 +23,7 @@ class LogStoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = TemporaryDirectory()
+        self.folder = TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None)
         self.compact_max = 1
         self.store = LogStore.open(Path(self.folder.name))
         self.base = (0, 0)

@@ -324,3 +324,10 @@ def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(QuorateError, match=r"cannot open the log in .*: File exists"):
         LogStore.open(tmp_path / "file" / "log")
+
+
+def test_environment_syncs_and_does_not_write_through_memory(tmp_path: Path) -> None:
+    store = LogStore.open(tmp_path)
+    flags = store._env.flags()
+    assert (flags["sync"], flags["metasync"], flags["writemap"]) == (True, True, False)
+    store.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from quorate import __version__
 from quorate.config.model import AgentConfig
+from quorate.config.network import join_addresses, rpc_bind
 from quorate.config.view import config_view
 from quorate.raft.settings import Settings
 from quorate.server.options import ServerOptions
@@ -15,21 +16,20 @@ from quorate.state.scheduler import SchedulerConfiguration
 
 def server_options(config: AgentConfig, data_dir: Path) -> ServerOptions:
     """The options of the server; `data_dir` is the folder to use (in dev mode a passing one)."""
-    server, join = config.server, config.server.join
+    server = config.server
+    bind = rpc_bind(config)
     return ServerOptions(
         name=config.name,
         region=config.region,
         datacenter=config.datacenter,
         data_dir=data_dir,
-        rpc_bind=(config.addresses.rpc or config.bind_addr, config.ports.rpc),
+        rpc_bind=(bind.host, bind.port),
         rpc_address=config.advertise.rpc,
         serf_port=int(config.advertise.serf.rpartition(":")[2]),
         version=__version__,
         founders=server.initial_servers,
-        join=(*join.start_join, *join.retry_join),
+        join=join_addresses(config),
         bootstrap_expect=server.bootstrap_expect,
-        retry_interval_s=join.retry_interval_ns / 1e9,
-        retry_max=join.retry_max,
         settings=raft_settings(config),
         snapshot_threshold=server.raft_snapshot_threshold,
         snapshot_interval_s=server.raft_snapshot_interval_ns / 1e9,

@@ -28,6 +28,7 @@ from quorate.api.limits import ListenerConfig
 from quorate.api.listener import create_protocol_factory
 from quorate.config.load import load
 from quorate.config.model import AgentConfig
+from quorate.config.network import http_binds
 from quorate.config.reload import reload
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
@@ -110,8 +111,10 @@ class _Agent:
             application = HttpApplication(server, metrics, time.time, Random())
             limits = ListenerConfig(max_conns_per_client=config.limits.http_max_conns_per_client)
             factory = create_protocol_factory(application, limits)
-            hosts = (config.addresses.http or config.bind_addr).split()
-            listener = await loop.create_server(factory, hosts, config.ports.http, backlog=1024)
+            listeners = [
+                await loop.create_server(factory, bind.host, bind.port, backlog=1024)
+                for bind in http_binds(config)
+            ]
             gauges = loop.create_task(Gauges(server, metrics).run())
             # What stands now stays for good: the collector need not look at it again.
             gc.collect()
@@ -119,7 +122,8 @@ class _Agent:
             log.info("Quorate %s serves HTTP at %s", __version__, config.advertise.http)
             code = await self._serve(server)
             gauges.cancel()
-            listener.close()
+            for listener in listeners:
+                listener.close()
         finally:
             await server.stop()
         return code

@@ -82,7 +82,7 @@ def parse_query(raw: bytes, *, read: bool) -> Query:
     region, pretty = query.first("region"), "pretty" in values and query.first("pretty") != "0"
     if not read:
         return Query(values, region, pretty)
-    stale = _stale(query)
+    stale = boolean(query, "stale")
     _check_per_page(query.first("per_page"))
     wait_s = _wait_s(query.first("wait"))
     return Query(values, region, pretty, stale, _index(query.first("index")), wait_s)
@@ -91,14 +91,15 @@ def parse_query(raw: bytes, *, read: bool) -> Query:
 _EMPTY: Final = Query({})
 
 
-def _stale(query: Query) -> bool:
-    if "stale" not in query.values:
+def boolean(query: Query, name: str) -> bool:
+    """A switch: absent is false, bare is true. Raises RequestError for anything but a boolean."""
+    if name not in query.values:
         return False
-    value = query.first("stale")
-    stale = True if not value else parse_bool(value)
-    if stale is None:
-        raise RequestError("Expect `true` or `false` for `stale` query string parameter")
-    return stale
+    value = query.first(name)
+    switch = True if not value else parse_bool(value)
+    if switch is None:
+        raise RequestError(f"Expect `true` or `false` for `{name}` query string parameter")
+    return switch
 
 
 def _check_per_page(value: str) -> None:

@@ -6,6 +6,7 @@ may answer, and encodes the answer.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from quorate.server.exchange import ForwardRequest, ForwardResponse
@@ -109,13 +110,15 @@ class Service(Protocol):
 
     # -- writes --------------------------------------------------------------------------------
 
-    async def apply(self, command: bytes) -> tuple[int, Any]:
-        """Replicate a command of `quorate.state.commands`; (log index, result of applying it).
+    def apply(self, command: bytes) -> Awaitable[tuple[int, Any]]:
+        """Replicate a command of `quorate.state.commands`: (log index, result of applying it).
 
         Raises NotLeader, LeadershipLost, ApplyTimeout, StorageFull.
         """
 
-    async def remove_peer(self, *, server_id: str | None, address: str | None) -> None:
+    async def remove_peer(
+        self, *, server_id: str | None, address: str | None, force: bool
+    ) -> None:
         """Remove a server from the Raft configuration. Raises PeerNotFound, ChangeRefused, ..."""
 
     async def transfer_leadership(self, *, server_id: str | None, address: str | None) -> Transfer:

@@ -20,7 +20,7 @@ from quorate.wire.duration import MILLISECOND, format_duration
 
 LOG_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 SCHEDULER_ALGORITHMS: Final = ("binpack", "spread")
-_RAFT_PROTOCOLS: Final = (2, 3)
+_RAFT_PROTOCOL: Final = 3
 _MULTIPLIER_MAX: Final = 10
 _SNAPSHOT_INTERVAL_MIN_NS: Final = 5 * MILLISECOND
 
@@ -116,13 +116,12 @@ def _log(config: AgentConfig) -> Iterator[ConfigError]:
 
 def _raft(config: AgentConfig) -> Iterator[ConfigError]:
     server = config.server
-    if server.raft_protocol not in _RAFT_PROTOCOLS:
-        low, high = _RAFT_PROTOCOLS
+    if server.raft_protocol != _RAFT_PROTOCOL:
         yield error_at(
             config,
             "server.raft_protocol",
             "Error starting agent: server setup failed: Failed to start Raft: Protocol version"
-            f" {server.raft_protocol} must be >= {low} and <= {high}",
+            f" {server.raft_protocol} must be {_RAFT_PROTOCOL}",
         )
     if not 1 <= server.raft_multiplier <= _MULTIPLIER_MAX:
         yield error_at(

@@ -68,7 +68,7 @@ def _float(node: Node) -> float:
         value = float(_scalar(node))
     except ValueError:
         raise _not("a number", node) from None
-    if isinstance(node, bool) or not math.isfinite(value):
+    if not math.isfinite(value):
         raise _not("a number", node)
     return value
 

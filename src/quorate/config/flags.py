@@ -46,7 +46,7 @@ _SERVER: Final = (
     AgentFlag(
         "bootstrap-expect", "int", "server.bootstrap_expect", "Found a cluster of this many."
     ),
-    AgentFlag("raft-protocol", "int", "server.raft_protocol", "Version of the protocol: 2 or 3."),
+    AgentFlag("raft-protocol", "int", "server.raft_protocol", "Version of the protocol: 3."),
     AgentFlag(
         "retry-join", "list", "server.server_join.retry_join", "A server to join; tried again."
     ),

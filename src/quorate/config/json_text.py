@@ -16,7 +16,7 @@ _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"(\s*:)?')
 
 
 def read_json(text: str) -> Body:
-    """The items of a JSON object. Raises MalformedError."""
+    """The items of a JSON object; `text` begins with its brace. Raises MalformedError."""
     try:
         body = json.loads(text, object_pairs_hook=_body, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
@@ -25,8 +25,7 @@ def read_json(text: str) -> Body:
         raise too_deep() from None
     except ValueError as error:
         raise MalformedError(str(error)) from None
-    if not isinstance(body, Body):
-        raise MalformedError("the file must hold one JSON object")
+    assert isinstance(body, Body)  # the caller has seen the brace
     _locate(body, _key_lines(text), 0)
     return body
 

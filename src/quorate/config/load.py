@@ -34,7 +34,6 @@ DEV: Final[Partial] = MappingProxyType(
         for key, value in {
             "bind_addr": "127.0.0.1",
             "log_level": "DEBUG",
-            "enable_debug": True,
             "server.enabled": True,
             "server.bootstrap_expect": 1,
             "telemetry.prometheus_metrics": True,

@@ -52,8 +52,8 @@ class ServerJoin:
     """How to find servers that run already."""
 
     retry_join: tuple[str, ...] = key(())
-    retry_interval_ns: int = key(30 * SECOND)
-    retry_max: int = key(0)
+    retry_interval_ns: int = key(30 * SECOND, effect=Effect.NONE)
+    retry_max: int = key(0, effect=Effect.NONE)
     start_join: tuple[str, ...] = key(())
 
 
@@ -95,8 +95,8 @@ class Server:
     rejoin_after_leave: bool = key(False, effect=Effect.NONE)
     encrypt: str = key("", effect=Effect.REFUSED, secret=True)
     retry_join: tuple[str, ...] = key((), merge=Merge.APPEND)
-    retry_interval_ns: int = key(0)
-    retry_max: int = key(0)
+    retry_interval_ns: int = key(0, effect=Effect.NONE)
+    retry_max: int = key(0, effect=Effect.NONE)
     start_join: tuple[str, ...] = key((), merge=Merge.APPEND)
     server_join: ServerJoin = field(default_factory=ServerJoin)
     default_scheduler_config: DefaultSchedulerConfig = field(default_factory=DefaultSchedulerConfig)
@@ -167,8 +167,8 @@ class Telemetry:
     prometheus_metrics: bool = key(False)
     disable_hostname: bool = key(False)
     in_memory_collection_interval_ns: int = key(10 * SECOND, minimum=SECOND)
-    prefix_filter: tuple[str, ...] = key(())
-    filter_default: bool = key(True, merge=Merge.GIVEN)
+    prefix_filter: tuple[str, ...] = key((), effect=Effect.NONE)
+    filter_default: bool = key(True, merge=Merge.GIVEN, effect=Effect.NONE)
     collection_interval_ns: int = key(SECOND, effect=Effect.NONE)
     in_memory_retention_period_ns: int = key(MINUTE, effect=Effect.NONE)
     use_node_name: bool = key(False, effect=Effect.NONE)
@@ -221,7 +221,7 @@ class AgentConfig:
     log_include_location: bool = key(False, effect=Effect.NONE)
     enable_syslog: bool = key(False, effect=Effect.NONE)
     syslog_facility: str = key("LOCAL0", effect=Effect.NONE)
-    enable_debug: bool = key(False)
+    enable_debug: bool = key(False, effect=Effect.NONE)
     leave_on_interrupt: bool = key(False)
     leave_on_terminate: bool = key(False)
     disable_update_check: bool = key(False, effect=Effect.GRANTED)

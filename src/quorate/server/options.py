@@ -30,8 +30,6 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     founders: tuple[str, ...] = ()
     join: tuple[str, ...] = ()
     bootstrap_expect: int = 0
-    retry_interval_s: float = 30.0
-    retry_max: int = 0
     settings: Settings = msgspec.field(default_factory=Settings)
     snapshot_threshold: int = 8192
     snapshot_interval_s: float = 120.0

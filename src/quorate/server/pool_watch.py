@@ -25,20 +25,6 @@ log = logging.getLogger("quorate.server")
 
 _ASK_INTERVAL_S = 2.0
 _HURRY_INTERVAL_S = 0.25
-_SERF_PORT = 4648
-_RPC_PORT = 4647
-
-
-def rpc_address_of(address: str) -> str:
-    """The RPC address that a join address means.
-
-    Configurations written for gossip name port 4648, or none; the RPC port is 4647 then.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit() or (":" in host and not host.startswith("[")):
-        host = f"[{address}]" if ":" in address and not address.startswith("[") else address
-        return f"{host}:{_RPC_PORT}"
-    return f"{host}:{_RPC_PORT}" if port == str(_SERF_PORT) else address
 
 
 class PoolWatch:
@@ -68,7 +54,7 @@ class PoolWatch:
         self._said = ""
         self._configured = [
             address
-            for address in map(rpc_address_of, (*options.founders, *options.join))
+            for address in (*options.founders, *options.join)
             if address != options.rpc_address
         ]
         self._loop = asyncio.get_running_loop()

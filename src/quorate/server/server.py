@@ -10,6 +10,7 @@ import logging
 import platform
 import random
 import uuid
+from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -67,6 +68,7 @@ class Server:
         self._leader_waiters: list[asyncio.Future[None]] = []
         self._refusals: dict[tuple[str, str], float] = {}
         self._expect = options.expect
+        self._applying: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._view: RaftConfigurationView | None = None
         self._view_of: object = None
 
@@ -147,9 +149,10 @@ class Server:
             fatal=self._on_fatal,
             rng=rng,
         )
-        self._duties = LeaderDuties(self.replica, self.state, self.options, self._apply_command)
+        self._duties = LeaderDuties(self.replica, self.state, self.options, self.apply)
         self._spawn(self._watch.run())
         self._spawn(self._duties.run())
+        self._spawn(self._sweep_overdue())
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -445,17 +448,22 @@ class Server:
 
     # -- writes ----------------------------------------------------------------------------------
 
-    async def apply(self, command: bytes) -> tuple[int, Any]:
-        """Replicate a command; (log index, result of applying it)."""
-        return await self._apply_command(command)
-
-    async def _apply_command(self, command: bytes) -> tuple[int, Any]:
+    def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
+        """Replicate a command; the future gives (log index, result of applying it)."""
         future = self.replica.propose(command)
-        timer = self._loop.call_later(APPLY_TIMEOUT_S, _time_out, future)
-        try:
-            return await future
-        finally:
-            timer.cancel()
+        # One sweep for all of them: a timer for each would cost more than the write.
+        self._applying.append((self._loop.time() + APPLY_TIMEOUT_S, future))
+        return future
+
+    async def _sweep_overdue(self) -> None:
+        applying = self._applying
+        while True:
+            await asyncio.sleep(0.5)
+            now = self._loop.time()
+            while applying and (applying[0][0] <= now or applying[0][1].done()):
+                _, future = applying.popleft()
+                if not future.done():
+                    future.set_exception(ApplyTimeout())
 
     def _find(self, server_id: str | None, address: str | None) -> Peer:
         configuration = self.replica.node.configuration
@@ -468,9 +476,7 @@ class Server:
             raise PeerNotFound(by, value)
         return found
 
-    async def remove_peer(
-        self, *, server_id: str | None, address: str | None, force: bool = False
-    ) -> None:
+    async def remove_peer(self, *, server_id: str | None, address: str | None, force: bool) -> None:
         """Remove a server from the Raft configuration.
 
         Refused when fewer live voters than a majority would remain, unless forced.
@@ -520,8 +526,3 @@ class Server:
             to_address=target.address,
             noop=noop,
         )
-
-
-def _time_out(future: asyncio.Future[Any]) -> None:
-    if not future.done():
-        future.set_exception(ApplyTimeout())

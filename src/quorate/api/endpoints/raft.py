@@ -13,7 +13,7 @@ from quorate.api.context import Context
 from quorate.api.encode import empty_response, json_response
 from quorate.api.go_text import quote
 from quorate.api.messages import Call, Response
-from quorate.api.params import Query
+from quorate.api.params import Query, boolean
 from quorate.api.request_error import RequestError
 from quorate.api.service import RaftConfigurationView, Transfer
 from quorate.api.status import error_response
@@ -103,7 +103,10 @@ class RaftPeer:
         self._authority = context.authority
 
     def delete(self, call: Call) -> Awaitable[Response]:
-        """Success is an empty answer. An empty value is looked for, and not found."""
+        """Success is an empty answer. An empty value is looked for, and not found.
+
+        `force` (ours) removes a server even if that ends the quorum.
+        """
         values = call.query.values
         by_id, by_address = "id" in values, "address" in values
         if by_id and by_address:
@@ -112,10 +115,13 @@ class RaftPeer:
             raise RequestError(_PEER_NEITHER)
         server_id = call.query.first("id") if by_id else None
         address = call.query.first("address") if by_address else None
+        force = boolean(call.query, "force")
 
         async def perform() -> Response:
             try:
-                await self._service.remove_peer(server_id=server_id, address=address)
+                await self._service.remove_peer(
+                    server_id=server_id, address=address, force=force
+                )
             except PeerNotFound as error:
                 return error_response(_on_one_line(error))
             return empty_response()
