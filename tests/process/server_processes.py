@@ -144,14 +144,18 @@ class Servers:
     def leader(self) -> int:
         """The server that leads, once all that run agree on it."""
 
-        def agreed() -> tuple[int] | None:
+        found = -1
+
+        def agreed() -> bool:
+            nonlocal found
             said = {self.ask(n, "/v1/status/leader?stale").json for n in self.processes}
             if len(said) != 1:
-                return None
-            number = self.rpc.index(int(said.pop().rpartition(":")[2]))
-            return (number,) if self.stats(number)["state"] == "Leader" else None
+                return False
+            found = self.rpc.index(int(said.pop().rpartition(":")[2]))
+            return self.stats(found)["state"] == "Leader"
 
-        return until(agreed, "a leader on whom all agree")[0]
+        until(agreed, "a leader on whom all agree")
+        return found
 
     def voters(self) -> int:
         """How many voters the configuration has, as any server knows it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from server_processes import running, until
@@ -13,7 +14,7 @@ SCHEDULER = "/v1/operator/scheduler/configuration"
 
 
 def test_a_wiped_follower_catches_up_by_snapshot_without_an_election(tmp_path: Path) -> None:
-    keys = {
+    keys: dict[str, Any] = {
         "raft_snapshot_threshold": 50,
         "raft_snapshot_interval": "100ms",
         "raft_trailing_logs": 10,

@@ -1,0 +1,256 @@
+"""The code itself: imports go one way, the pure parts stay pure, every module says what it is.
+
+The layers are those of docs/architecture.md. Imports are read from the syntax tree, so those
+inside functions and behind TYPE_CHECKING count as well.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "quorate"
+FILE_LINES_MAX = 600
+FUNCTION_LINES_MAX = 70
+
+# What each part may import of the others. A name with a dot stands for one module.
+# `errors` and `metrics` are at the bottom: every part may import the first, those that count
+# something the second. `quorate` alone is the version.
+VALUES = {"raft.messages", "raft.configuration"}
+LAYERS: dict[str, set[str]] = {
+    "errors": set(),
+    "metrics": set(),
+    "__init__": set(),
+    "wire": {"errors"} | VALUES,
+    "storage": {"errors", "wire"} | VALUES,
+    "raft": {"errors"},
+    "state": {"errors", "__init__"},
+    "replica": {"errors", "metrics", "raft", "storage", "wire"},
+    "server": {"errors", "metrics", "raft", "state", "replica", "storage", "wire"},
+    "api": {"errors", "metrics", "raft", "state", "server", "wire", "__init__"},
+    "config": {"errors", "wire", "__init__"},
+    "agent": {
+        *("errors", "metrics", "raft", "state", "server", "api", "config"),
+        "__init__",
+    },
+    "client": {"errors"},
+    "cli": {"errors", "client", "agent", "config", "__init__"},
+    "__main__": {"cli"},
+}
+PURE = ("raft", "state")
+# No clock, no randomness, no file, no socket, no thread: nothing but values and arithmetic.
+PURE_LIBRARIES = {
+    *("__future__", "bisect", "collections", "enum", "functools", "hashlib", "heapq"),
+    *("itertools", "math", "msgspec", "operator", "types", "typing"),
+}
+# A generator is an argument there; its class may be named, the module's own one may not be used.
+GENERATOR_TYPE = "random.Random"
+IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
+LEFTOVER = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3)) + r")\b")
+
+
+class Import(NamedTuple):
+    """One imported name, fully spelled; `line` is where."""
+
+    name: str
+    line: int
+
+
+class Module(NamedTuple):
+    """One file of ours, read."""
+
+    path: Path
+    text: str
+    tree: ast.Module
+
+    @property
+    def place(self) -> str:
+        return str(self.path.relative_to(ROOT))
+
+    @property
+    def part(self) -> str:
+        """The folder below the package, or the module's own name at the top of it."""
+        first = self.path.relative_to(PACKAGE).parts[0]
+        return first.removesuffix(".py")
+
+    def imports(self) -> Iterator[Import]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (Import(alias.name, node.lineno) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                # A relative import keeps its dots: it fits no layer and no library.
+                source = "." * node.level + (node.module or "")
+                yield from (Import(f"{source}.{a.name}", node.lineno) for a in node.names)
+
+
+def read(path: Path) -> Module:
+    text = path.read_text(encoding="utf-8")
+    return Module(path, text, ast.parse(text, str(path)))
+
+
+@cache
+def package_modules() -> tuple[Module, ...]:
+    return tuple(read(path) for path in sorted(PACKAGE.rglob("*.py")))
+
+
+@cache
+def all_modules() -> tuple[Module, ...]:
+    others = [
+        path
+        for folder in ("bench", "examples", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
+    return (*package_modules(), *map(read, others))
+
+
+def ours(name: str) -> str | None:
+    """What of the package is imported: `raft.messages.Entry`; None for a library."""
+    top, _, rest = name.partition(".")
+    if top != "quorate":
+        return None
+    return "__init__" if rest in {"", "__version__"} else rest
+
+
+def allowed(part: str, target: str) -> bool:
+    """May `part` import `target` (a module of the package, or a name in one)?"""
+    may = LAYERS[part] | {part}
+    return any(target == other or target.startswith(other + ".") for other in may)
+
+
+def test_every_part_has_its_layer() -> None:
+    assert {module.part for module in package_modules()} == set(LAYERS)
+
+
+def test_layers_have_no_circle() -> None:
+    below = {part: {name for name in may if "." not in name} for part, may in LAYERS.items()}
+    while below:
+        free = {part for part, may in below.items() if not may}
+        assert free, f"these import each other: {sorted(below)}"
+        below = {part: may - free for part, may in below.items() if part not in free}
+
+
+def test_imports_go_down_the_layers() -> None:
+    wrong = [
+        f"{module.place}:{found.line} imports {found.name}"
+        for module in package_modules()
+        for found in module.imports()
+        if found.name.startswith(".")
+        or ((target := ours(found.name)) is not None and not allowed(module.part, target))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_values_that_storage_and_wire_share_import_nothing_of_raft() -> None:
+    for value in sorted(VALUES):
+        module = read(PACKAGE / (value.replace(".", "/") + ".py"))
+        targets = {ours(found.name) for found in module.imports()} - {None}
+        outside = {t for t in targets if t and not any(t.startswith(v + ".") for v in VALUES)}
+        assert not outside, f"{module.place} imports {sorted(outside)}"
+
+
+def _impurities(module: Module) -> Iterator[str]:
+    for found in module.imports():
+        library = found.name.partition(".")[0]
+        if library == "quorate" or library in PURE_LIBRARIES:
+            continue
+        if found.name == GENERATOR_TYPE and module.part == "raft":
+            continue
+        yield f"{module.place}:{found.line} imports {found.name}"
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id in IMPURE_CALLS:
+                yield f"{module.place}:{node.lineno} calls {node.func.id}"
+        elif isinstance(node, ast.AsyncFunctionDef | ast.Await):
+            yield f"{module.place}:{node.lineno} is asynchronous"
+
+
+def test_pure_parts_do_no_input_or_output() -> None:
+    pure = [module for module in package_modules() if module.part in {*PURE, "errors", "__init__"}]
+    wrong = [text for module in pure for text in _impurities(module)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [m.place for m in all_modules() if m.tree.body and not ast.get_docstring(m.tree)]
+    assert not silent, "\n".join(silent)
+
+
+def test_nothing_is_left_for_later() -> None:
+    left = [
+        f"{module.place}:{number}: {line.strip()}"
+        for module in all_modules()
+        for number, line in enumerate(module.text.splitlines(), start=1)
+        if LEFTOVER.search(line)
+    ]
+    assert not left, "\n".join(left)
+
+
+def test_files_can_be_read_at_a_sitting() -> None:
+    sizes = {module.place: len(module.text.splitlines()) for module in all_modules()}
+    long = [f"{place}: {lines} lines" for place, lines in sizes.items() if lines > FILE_LINES_MAX]
+    assert not long, "\n".join(long)
+
+
+def _functions(module: Module) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            yield (
+                f"{module.place}:{node.lineno} {node.name}",
+                node.end_lineno - node.lineno + 1,
+            )
+
+
+def test_functions_fit_on_a_screen() -> None:
+    long = [
+        f"{name}: {lines} lines"
+        for module in all_modules()
+        for name, lines in _functions(module)
+        if lines > FUNCTION_LINES_MAX
+    ]
+    assert not long, "\n".join(long)
+
+
+@pytest.mark.parametrize(
+    ("part", "line", "wrong"),
+    [
+        ("raft", "import time", "imports time"),
+        ("raft", "import random", "imports random"),
+        ("raft", "from random import Random", ""),
+        ("state", "from random import Random", "imports random.Random"),
+        ("state", "def f():\n    from os import path", "imports os.path"),
+        ("state", "with open('x') as f: pass", "calls open"),
+        ("raft", "async def f(): pass", "is asynchronous"),
+        ("raft", "from collections.abc import Mapping", ""),
+    ],
+)
+def test_the_check_of_purity_finds(part: str, line: str, wrong: str) -> None:
+    module = Module(PACKAGE / part / "made_up.py", line, ast.parse(line))
+    found = list(_impurities(module))
+    assert [text.split(" ", 1)[1] for text in found] == ([wrong] if wrong else [])
+
+
+@pytest.mark.parametrize(
+    ("part", "target", "may"),
+    [
+        ("wire", "raft.messages.Entry", True),
+        ("wire", "raft.messages", True),
+        ("wire", "raft.messages_of_another_kind", False),
+        ("storage", "raft.log.Log", False),
+        ("storage", "wire.entries", True),
+        ("raft", "wire.entries", False),
+        ("replica", "state.store", False),
+        ("server", "api.app", False),
+        ("client", "api.routes", False),
+        ("cli", "server.server", False),
+    ],
+)
+def test_the_check_of_layers_knows(part: str, target: str, may: bool) -> None:
+    assert allowed(part, target) is may
