@@ -6,6 +6,7 @@ does not lead names the one that does.
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from quorate.errors import QuorateError
@@ -17,28 +18,35 @@ class Counter:
 
     value = 0
 
-    def apply(self, index, command):
+    def apply(self, _index: int, command: bytes) -> int:
+        """Carry out one committed command."""
         self.value += int(command)
         return self.value
 
-    def snapshot(self):
+    def snapshot(self) -> Callable[[Callable[[bytes], object]], None]:
+        """A copy now, written out later."""
         data = b"%d" % self.value
-        return lambda write: write(data)
 
-    def decode_snapshot(self, read):
+        def write_out(write: Callable[[bytes], object]) -> None:
+            write(data)
+
+        return write_out
+
+    def decode_snapshot(self, read: Callable[[int], bytes]) -> int:
+        """What `snapshot` wrote."""
         return int(read(32))
 
-    def restore(self, image):
+    def restore(self, image: int) -> None:
+        """Go on from there."""
         self.value = image
 
 
 async def main(server_id: str, port: str, folder: str, *servers: str) -> None:
+    """Start the replica, and answer lines."""
     counter = Counter()
-    replica = await serve(
-        server_id, dict(s.split("=") for s in servers), counter, Path(folder)
-    )
+    replica = await serve(server_id, dict(s.split("=") for s in servers), counter, Path(folder))
 
-    async def answer(reader, writer):
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             try:
                 if line.startswith(b"add "):
