@@ -506,8 +506,8 @@ class Server:
         if rest and len(live) < quorum:
             raise ChangeRefused(
                 f"removing {peer.address} would leave {len(live)} live of {len(rest)} voters, and "
-                f"{quorum} are needed for a quorum",
-                "bring a voter back or remove a dead one first; force=true removes it all the same",
+                f"{quorum} are needed for a quorum; force=true removes it all the same",
+                "bring a voter back, or remove a dead one first",
             )
 
     async def transfer_leadership(self, *, server_id: str | None, address: str | None) -> Transfer:
