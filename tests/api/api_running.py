@@ -1,4 +1,4 @@
-"""Coroutine tests without a plugin: each runs in an event loop of its own."""
+"""Coroutine tests without a plugin: each runs in a loop of its own, of the kind that serves."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import ParamSpec
+
+import uvloop
 
 P = ParamSpec("P")
 
@@ -21,7 +23,8 @@ def asynchronous(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
             async with asyncio.timeout(DEADLINE_S):
                 await test(*args, **kwargs)
 
-        asyncio.run(body())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(body())
 
     return run
 

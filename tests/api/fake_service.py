@@ -96,6 +96,7 @@ class FakeService(Service):
         self.barrier_errors: list[QuorateError] = []
         self.apply_errors: list[QuorateError] = []
         self.removed: list[tuple[str | None, str | None]] = []
+        self.forced: list[bool] = []
         self.forwarded: list[ForwardRequest] = []
         self.leader_application: HttpApplication | None = None
         self.leader_errors: list[QuorateError] = []
@@ -227,11 +228,12 @@ class FakeService(Service):
         result = self.commit(command)
         return self.log_index, result
 
-    async def remove_peer(self, *, server_id: str | None, address: str | None) -> None:
+    async def remove_peer(self, *, server_id: str | None, address: str | None, force: bool) -> None:
         await asyncio.sleep(0)
         if self.apply_errors:
             raise self.apply_errors.pop(0)
         self.removed.append((server_id, address))
+        self.forced.append(force)
         found = self._found(server_id, address)
         kept = tuple(server for server in self.view.servers if server is not found)
         self.view = RaftConfigurationView(index=self.view.index + 1, servers=kept)

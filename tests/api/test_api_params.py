@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote_plus
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -52,6 +54,7 @@ def test_pretty(raw: bytes, pretty: bool) -> None:
         (b"index=", 0, 300),
         (b"index=18446744073709551615", 2**64 - 1, 300),
         (b"index=007", 7, 300),
+        (b"index=" + b"0" * 6000 + b"7", 7, 300),
         (b"wait=5s", 0, 5),
         (b"wait=", 0, 300),
         (b"wait=0s", 0, 300),
@@ -102,9 +105,20 @@ def test_bad_values_of_reads_are_refused(raw: bytes, text: str) -> None:
     assert isinstance(parse_query(raw, read=False), Query)
 
 
-@pytest.mark.parametrize("raw", [b"per_page=", b"per_page=10", b"per_page=-1", b"per_page=%2B5"])
+@pytest.mark.parametrize(
+    "raw",
+    [b"per_page=", b"per_page=10", b"per_page=-1", b"per_page=%2B5", b"per_page=" + b"0" * 6000],
+)
 def test_good_page_sizes(raw: bytes) -> None:
     assert parse_query(raw, read=True).index == 0
+
+
+def read_or_none(raw: bytes) -> Query | None:
+    """The query of a read, or None if it was refused. Any other exception is a failure."""
+    try:
+        return parse_query(raw, read=True)
+    except RequestError:
+        return None
 
 
 @given(st.binary(max_size=200))
@@ -112,18 +126,12 @@ def test_good_page_sizes(raw: bytes) -> None:
 @example(b"index=%F0%9D%9F%97")
 def test_no_query_does_worse_than_a_refusal(raw: bytes) -> None:
     assert isinstance(parse_query(raw, read=False), Query)
-    try:
-        query = parse_query(raw, read=True)
-    except RequestError as error:
-        assert "\n" not in error.text
-    else:
-        assert 0 < query.wait_s <= 300
+    query = read_or_none(raw)
+    assert query is None or 0 < query.wait_s <= 300
 
 
 @given(st.text(max_size=20))
 def test_what_is_sent_encoded_is_read(text: str) -> None:
-    from urllib.parse import quote_plus
-
     raw = f"x={quote_plus(text)}".encode()
     assert split_pairs(raw) == {"x": (text,)}
 

@@ -37,6 +37,7 @@ from quorate.server.server import Server
 log = logging.getLogger("quorate.agent")
 
 _LEAVE_TIMEOUT_S = 5.0
+_GRACE_S = 0.5
 
 
 def run_agent(flags: dict[str, Any]) -> int:
@@ -106,7 +107,8 @@ class _Agent:
         server = Server(server_options(config, self._folder), on_fatal=self._fatal)
         rpc_application = RpcApplication(server, metrics, time.time, Random(), server.answer_call)
         unlimited = ListenerConfig(max_conns_per_client=0)
-        await server.start(create_protocol_factory(rpc_application, unlimited))
+        rpc_http = create_protocol_factory(rpc_application, unlimited)
+        await server.start(rpc_http)
         try:
             application = HttpApplication(server, metrics, time.time, Random())
             limits = ListenerConfig(max_conns_per_client=config.limits.http_max_conns_per_client)
@@ -124,6 +126,8 @@ class _Agent:
             gauges.cancel()
             for listener in listeners:
                 listener.close()
+            # Whoever waits for an answer may still get it; whoever blocks does not hold us up.
+            await asyncio.gather(factory.close(_GRACE_S), rpc_http.close(_GRACE_S))
         finally:
             await server.stop()
         return code

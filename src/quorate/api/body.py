@@ -101,7 +101,11 @@ def a_uint64(value: Any) -> int:
 
 def an_int64(value: Any) -> int:
     """A whole number."""
-    if not isinstance(value, int) or isinstance(value, bool) or not _INT64_MIN <= value <= _INT64_MAX:
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or not _INT64_MIN <= value <= _INT64_MAX
+    ):
         raise BodyError(f"expected a whole number of 64 bits, got {_kind(value)}")
     return value
 

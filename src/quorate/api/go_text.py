@@ -49,7 +49,7 @@ def parse_uint64(text: str) -> int:
     """An unsigned 64 bit number in decimal digits. Raises ValueError with Go's text."""
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
-    value = int(text) if len(text.lstrip("0")) <= 20 else UINT64_MAX + 1
-    if value > UINT64_MAX:
+    digits = text.lstrip("0")
+    if len(digits) > 20 or int(digits or "0") > UINT64_MAX:
         raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
-    return value
+    return int(digits or "0")

@@ -43,7 +43,7 @@ class Query(msgspec.Struct, frozen=True):
 
 def split_pairs(raw: bytes) -> dict[str, tuple[str, ...]]:
     """All values of each parameter in order. Never raises."""
-    values: dict[str, tuple[str, ...]] = {}
+    values: dict[str, list[str]] = {}
     for pair in raw.split(b"&") if raw else ():
         if not pair or b";" in pair:
             continue
@@ -51,8 +51,8 @@ def split_pairs(raw: bytes) -> dict[str, tuple[str, ...]]:
         decoded_name, decoded_value = decode_component(name), decode_component(value)
         if decoded_name is None or decoded_value is None:
             continue
-        values[decoded_name] = (*values.get(decoded_name, ()), decoded_value)
-    return values
+        values.setdefault(decoded_name, []).append(decoded_value)
+    return {name: tuple(found) for name, found in values.items()}
 
 
 def decode_component(raw: bytes) -> str | None:
@@ -103,9 +103,11 @@ def boolean(query: Query, name: str) -> bool:
 
 
 def _check_per_page(value: str) -> None:
+    sign = -1 if value.startswith("-") else 1
     digits = value[1:] if value[:1] in {"+", "-"} else value
-    fits = digits.isascii() and digits.isdigit() and len(digits.lstrip("0")) <= 10
-    if value and not (fits and -(2**31) <= int(value) < 2**31):
+    size = digits.lstrip("0")
+    is_number = digits.isascii() and digits.isdigit() and len(size) <= 10
+    if value and not (is_number and -(2**31) <= sign * int(size or "0") < 2**31):
         raise RequestError("Expect a number for `per_page` query string parameter")
 
 

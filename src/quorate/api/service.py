@@ -116,9 +116,7 @@ class Service(Protocol):
         Raises NotLeader, LeadershipLost, ApplyTimeout, StorageFull.
         """
 
-    async def remove_peer(
-        self, *, server_id: str | None, address: str | None, force: bool
-    ) -> None:
+    async def remove_peer(self, *, server_id: str | None, address: str | None, force: bool) -> None:
         """Remove a server from the Raft configuration. Raises PeerNotFound, ChangeRefused, ..."""
 
     async def transfer_leadership(self, *, server_id: str | None, address: str | None) -> Transfer:

@@ -14,7 +14,7 @@ Rules: Raft 5.3, 5.4, thesis 4, 6.4, 10.2; raft-wire, sections 5, 6, 9, 10. See 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -79,7 +79,7 @@ class Leader:
         for server in node.peers():
             self._add_peer(server)
         self._heartbeat()
-        self._append([(EntryKind.NOOP, b"", None)])
+        self._append(EntryKind.NOOP, (b"",), ())
 
     def resign(self) -> None:
         """Leadership is over: nothing that waits will be confirmed here."""
@@ -157,11 +157,14 @@ class Leader:
     def propose(self, proposals: tuple[tuple[Any, bytes], ...]) -> None:
         """Append commands and replicate them in one batch."""
         node = self.node
+        if not proposals:
+            return
+        handles = [handle for handle, _ in proposals]
         reason = self._proposal_refusal(len(proposals))
         if reason is not None:
-            node.reject(tuple(handle for handle, _ in proposals), reason)
+            node.reject(tuple(handles), reason)
             return
-        self._append([(EntryKind.COMMAND, data, handle) for handle, data in proposals])
+        self._append(EntryKind.COMMAND, [data for _, data in proposals], handles)
 
     def _proposal_refusal(self, count: int) -> Reason | None:
         node = self.node
@@ -176,19 +179,17 @@ class Leader:
             return Reason.OVERLOADED
         return None
 
-    def _append(self, items: list[tuple[int, bytes, Any]]) -> None:
+    def _append(self, kind: EntryKind, data: Sequence[bytes], handles: Iterable[Any]) -> None:
+        """Append an entry for each element of `data`; `handles` wait for the first ones."""
         node = self.node
-        index, term, size = node.log.last_index, node.term, 0
-        entries = []
-        for kind, data, handle in items:
-            index += 1
-            entries.append(Entry(index, term, kind, data))
-            size += len(data)
-            if handle is not None:
-                node.proposals[index] = handle
+        first, term = node.log.last_index + 1, node.term
+        node.proposals.update(enumerate(handles, first))
+        number = int(kind)
+        entries = tuple([Entry(i, term, number, item) for i, item in enumerate(data, first)])
+        size = sum([len(item) for item in data])
         self.uncommitted_bytes += size
-        self._batches.append((index, size))
-        node.append(tuple(entries))
+        self._batches.append((entries[-1].index, size))
+        node.append(entries)
         self._feed_all()
 
     # -- replication ----------------------------------------------------------------------------
@@ -427,7 +428,7 @@ class Leader:
             return
         self._adjust_peers(configuration)
         data = node.codec.encode_configuration(configuration)
-        self._append([(EntryKind.CONFIGURATION, data, handle)])
+        self._append(EntryKind.CONFIGURATION, (data,), (handle,))
 
     def _adjust_peers(self, configuration: Configuration) -> None:
         node = self.node

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from itertools import islice
 from typing import Protocol
 
 from quorate.raft.messages import Entry
@@ -63,6 +62,8 @@ class RaftLog:
         self.first_index = first if first and not self.superseded else self.last_index + 1
         self._tail: deque[Entry] = deque()
         self._tail_bytes = 0
+        self._newest: tuple[Entry, ...] = ()  # the batch appended last, if it is still whole
+        self._newest_bytes = 0
         # (sequence, last index) of writes under way, oldest first.
         self._writes: deque[tuple[int, int]] = deque()
         self.last_term = self.term(self.last_index) or 0
@@ -85,6 +86,10 @@ class RaftLog:
             return ()
         if low < self.first_index:
             raise AssertionError(f"entry {low} was compacted away (first is {self.first_index})")
+        newest = self._newest
+        whole = newest and newest[0].index == low and newest[-1].index == high - 1
+        if whole and self._newest_bytes <= max_bytes:
+            return newest  # the usual case: every peer is sent the batch just appended
         tail = self._tail
         tail_first = tail[0].index if tail else self.last_index + 1
         if low < tail_first:
@@ -103,24 +108,23 @@ class RaftLog:
             picked.append(entry)
         return tuple(picked)
 
-    def unsynced_from(self, index: int) -> tuple[Entry, ...]:
-        """All entries from `index` on, which must be above `stable_index`."""
-        start = index - self._tail[0].index
-        return tuple(islice(self._tail, start, None))
-
     def append(self, entries: tuple[Entry, ...]) -> None:
         """Add entries at the end. Their indexes must follow on `last_index`."""
-        for entry in entries:
-            assert entry.index == self.last_index + 1, "log must stay contiguous"
-            assert entry.term >= self.last_term, "terms must not fall"
-            self._tail.append(entry)
-            self._tail_bytes += len(entry.data)
-            self.last_index = entry.index
-            self.last_term = entry.term
+        first, last = entries[0], entries[-1]
+        assert first.index == self.last_index + 1, "log must stay contiguous"
+        assert last.index == self.last_index + len(entries), "log must stay contiguous"
+        assert self.last_term <= first.term <= last.term, "terms must not fall"
+        self._tail.extend(entries)
+        self._newest = entries
+        self._newest_bytes = sum([len(entry.data) for entry in entries])
+        self._tail_bytes += self._newest_bytes
+        self.last_index = last.index
+        self.last_term = last.term
 
     def truncate_from(self, index: int) -> None:
         """Remove `index` and all above."""
         tail = self._tail
+        self._newest = ()
         while tail and tail[-1].index >= index:
             self._tail_bytes -= len(tail.pop().data)
         self.last_index = index - 1
@@ -131,6 +135,7 @@ class RaftLog:
     def reset_to(self, index: int, term: int) -> None:
         """Drop everything: a snapshot at (index, term) takes its place."""
         self._tail.clear()
+        self._newest = ()
         self._tail_bytes = 0
         self._writes.clear()
         self.snapshot_index, self.snapshot_term = index, term

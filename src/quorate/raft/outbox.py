@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from quorate.raft.effects import Effect, Persist
 from quorate.raft.log import RaftLog
-from quorate.raft.messages import HardState
+from quorate.raft.messages import Entry, HardState
 
 
 class Outbox:
@@ -19,7 +19,7 @@ class Outbox:
         self.reset_to: tuple[int, int] | None = None
         self.truncate_from: int | None = None
         self.compact_to: int | None = None
-        self.entries_from = 0  # index of the first entry that this step appends, 0 if none
+        self.entries: tuple[Entry, ...] = ()
         self._effects: list[Effect] = []
         self._then: list[Effect] = []
         self._sequence = 0
@@ -55,7 +55,7 @@ class Outbox:
     def finish(self, log: RaftLog, now: float) -> list[Effect]:
         """The effects of the step that ends at `now`."""
         effects, self._effects = self._effects, []
-        writes_log = self.entries_from or self.reset_to or self.truncate_from
+        writes_log = self.entries or self.reset_to or self.truncate_from
         if writes_log or self.hard_state or self.compact_to or (self._then and self._writes):
             effects.insert(0, self._persist(log, now))
         else:
@@ -74,10 +74,10 @@ class Outbox:
             self.hard_state,
             self.reset_to,
             self.truncate_from,
-            log.unsynced_from(self.entries_from) if self.entries_from else (),
+            self.entries,
             self.compact_to,
             tuple(self._then),
         )
         self.hard_state = self.reset_to = self.truncate_from = self.compact_to = None
-        self.entries_from = 0
+        self.entries = ()
         return persist

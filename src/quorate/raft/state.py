@@ -242,8 +242,7 @@ class NodeState:
 
     def append(self, entries: tuple[Entry, ...]) -> None:
         """Add entries to the log, durable with this step, and heed configurations in them."""
-        if not self.outbox.entries_from:
-            self.outbox.entries_from = entries[0].index
+        self.outbox.entries += entries
         self.log.append(entries)
         for entry, configuration in configurations_in(entries, self.codec):
             self._note_configuration(configuration, entry.index)
@@ -252,7 +251,7 @@ class NodeState:
     def truncate_from(self, index: int) -> None:
         """Remove a conflicting end of the log, and a configuration that was in it."""
         assert index > self.commit_index, "a committed entry is never removed"
-        assert not self.outbox.entries_from, "truncation comes before this step's entries"
+        assert not self.outbox.entries, "truncation comes before this step's entries"
         self.log.truncate_from(index)
         self.outbox.truncate_from = index
         if self.configuration_index >= index:

@@ -429,7 +429,10 @@ class Server:
         """The `stats` of agent/self."""
         return {
             "nomad": stats.nomad(self.replica, self.directory, self._expect == 1),
-            "raft": stats.raft(self.replica, self._loop.time()),
+            "raft": {
+                **stats.raft(self.replica, self._loop.time()),
+                **stats.unknown_commands(self.state),
+            },
             "serf": stats.serf(self.directory),
             "runtime": stats.runtime(platform.machine()),
         }

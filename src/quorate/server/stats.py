@@ -9,6 +9,7 @@ import threading
 from quorate.raft.effects import Role
 from quorate.replica.replica import Replica
 from quorate.server.directory import Directory
+from quorate.state.store import StateStore
 from quorate.wire.duration import format_duration
 
 _STATES = {
@@ -78,6 +79,11 @@ def disk(replica: Replica) -> dict[str, str]:
         "disk_sync_max": format_duration(int(times[-1] * 1e9)),
         "disk_full": _flag(replica.storage_full),
     }
+
+
+def unknown_commands(state: StateStore) -> dict[str, str]:
+    """How many log entries this version could not read; if any, it needs upgrading."""
+    return {"unknown_commands": str(sum(tally.count for tally in state.unknown_commands))}
 
 
 def serf(directory: Directory) -> dict[str, str]:

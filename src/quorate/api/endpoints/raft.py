@@ -119,9 +119,7 @@ class RaftPeer:
 
         async def perform() -> Response:
             try:
-                await self._service.remove_peer(
-                    server_id=server_id, address=address, force=force
-                )
+                await self._service.remove_peer(server_id=server_id, address=address, force=force)
             except PeerNotFound as error:
                 return error_response(_on_one_line(error))
             return empty_response()

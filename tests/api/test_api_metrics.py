@@ -1,0 +1,188 @@
+"""The registry of measurements, and its two forms on the wire."""
+
+from __future__ import annotations
+
+import statistics
+
+import msgspec
+import pytest
+from fake_service import NOW, FakeService
+from golden_setups import load
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quorate.api.messages import Request, Response
+from quorate.metrics import Aggregate, Metrics, Window
+
+
+def after_one_window(*, sizes: tuple[float, ...] = (150, 150, 75, 75)) -> Metrics:
+    metrics = Metrics(labels={"host": 'a"\\\n'})
+    metrics.advance(NOW - 7)
+    for size in sizes:
+        metrics.incr("nomad.rpc.bytes", size)
+        metrics.sample("nomad.disk.sync", size)
+    metrics.incr("nomad.rpc.request")
+    metrics.gauge("nomad.raft.appliedIndex", 16)
+    metrics.advance(NOW)
+    return metrics
+
+
+# -- the registry ----------------------------------------------------------------------------------
+
+
+def test_a_window_shows_what_real_servers_show() -> None:
+    """The numbers are those of nomad.memberlist.udp.received in the case `r3-metrics`."""
+    golden = load("r3-metrics").json["Counters"][0]
+    (counter, _) = after_one_window().window().counters
+    assert counter.stddev == pytest.approx(golden["Stddev"])
+    assert counter == Aggregate(
+        name="nomad.rpc.bytes",
+        count=golden["Count"],
+        sum=golden["Sum"],
+        min=golden["Min"],
+        max=golden["Max"],
+        mean=golden["Mean"],
+        stddev=counter.stddev,
+        rate=golden["Rate"],
+    )
+
+
+def test_nothing_is_shown_before_the_first_window_is_over() -> None:
+    metrics = Metrics()
+    assert metrics.window() == Window(0.0)
+    metrics.advance(20.0)
+    metrics.incr("a")
+    metrics.advance(29.9)
+    assert metrics.window() == Window(0.0)
+    metrics.advance(30.0)
+    assert metrics.window().started == 20.0
+    assert [counter.name for counter in metrics.window().counters] == ["a"]
+
+
+def test_a_window_holds_only_its_own_values_but_gauges_stay() -> None:
+    metrics = Metrics()
+    metrics.advance(0.0)
+    metrics.incr("a")
+    metrics.gauge("g", 1.0)
+    metrics.advance(10.0)
+    metrics.incr("b")
+    metrics.advance(20.0)
+    window = metrics.window()
+    assert [counter.name for counter in window.counters] == ["b"]
+    assert window.gauges == (("g", 1.0),)
+    metrics.advance(30.0)
+    assert metrics.window().counters == ()
+
+
+def test_totals_are_since_the_start_with_the_window_under_way() -> None:
+    metrics = Metrics()
+    metrics.advance(0.0)
+    for now in (10.0, 20.0):
+        metrics.incr("a", 2.0)
+        metrics.sample("s", 5.0)
+        metrics.advance(now)
+    metrics.incr("a", 2.0)
+    totals = metrics.totals()
+    assert totals.counters == {"a": (3, 6.0)}
+    assert totals.samples == {"s": (2, 10.0)}
+
+
+def test_a_clock_that_is_set_back_starts_a_window_anew() -> None:
+    metrics = Metrics()
+    metrics.advance(1000.0)
+    metrics.incr("a")
+    metrics.advance(500.0)
+    assert metrics.window().started == 1000.0
+    metrics.incr("b")
+    metrics.advance(510.0)
+    assert metrics.window().started == 500.0
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40))
+def test_folded_values_are_those_of_the_whole_list(values: list[float]) -> None:
+    metrics = Metrics()
+    metrics.advance(0.0)
+    for value in values:
+        metrics.sample("s", value)
+    metrics.advance(10.0)
+    (aggregate,) = metrics.window().samples
+    assert aggregate.count == len(values)
+    assert (aggregate.min, aggregate.max) == (min(values), max(values))
+    assert aggregate.sum == pytest.approx(sum(values), abs=1e-6)
+    assert aggregate.mean == pytest.approx(statistics.fmean(values), abs=1e-6)
+    expected = statistics.stdev(values) if len(values) > 1 else 0.0
+    assert aggregate.stddev == pytest.approx(expected, rel=1e-3, abs=1.0)
+
+
+# -- on the wire -----------------------------------------------------------------------------------
+
+
+def get(metrics: Metrics, query: bytes = b"", *, prometheus: bool = True) -> Response:
+    service = FakeService()
+    service.prometheus = prometheus
+    response = service.application(metrics).handle(Request("GET", b"/v1/metrics" + query))
+    assert isinstance(response, Response)
+    return response
+
+
+@pytest.mark.parametrize("query", [b"", b"?format=json", b"?format=nonsense"])
+def test_json_has_the_shape_of_real_servers(query: bytes) -> None:
+    golden = load("r3-metrics").json
+    got = msgspec.json.decode(get(after_one_window(), query).body)
+    assert list(got) == list(golden)
+    for kind in ("Counters", "Gauges", "Samples"):
+        for entry in got[kind]:
+            assert list(entry) == list(golden[kind][0])
+            assert entry["Labels"] == {"host": 'a"\\\n'}
+    assert got["Points"] == []
+    assert got["Timestamp"] == "2026-11-23 14:39:50 +0000 UTC"
+
+
+def test_json_without_labels() -> None:
+    """As in the case `enc-metrics-nohost`."""
+    metrics = Metrics()
+    metrics.gauge("g", 1.0)
+    metrics.advance(NOW - 10)
+    (gauge,) = msgspec.json.decode(get(metrics).body)["Gauges"]
+    assert gauge == {"Labels": {}, "Name": "g", "Value": 1.0}
+
+
+PROMETHEUS = rb"""# HELP nomad_rpc_bytes nomad.rpc.bytes
+# TYPE nomad_rpc_bytes counter
+nomad_rpc_bytes{host="a\"\\\n"} 450.0
+# HELP nomad_rpc_request nomad.rpc.request
+# TYPE nomad_rpc_request counter
+nomad_rpc_request{host="a\"\\\n"} 1.0
+# HELP nomad_raft_appliedIndex nomad.raft.appliedIndex
+# TYPE nomad_raft_appliedIndex gauge
+nomad_raft_appliedIndex{host="a\"\\\n"} 16
+# HELP nomad_disk_sync nomad.disk.sync
+# TYPE nomad_disk_sync summary
+nomad_disk_sync_sum{host="a\"\\\n"} 450.0
+nomad_disk_sync_count{host="a\"\\\n"} 4
+"""
+
+
+def test_prometheus_text() -> None:
+    response = get(after_one_window(), b"?format=prometheus")
+    text = response.body.replace(
+        b"# HELP nomad_http_request nomad.http.request\n# TYPE nomad_http_request counter\n"
+        b'nomad_http_request{host="a\\"\\\\\\n"} 1.0\n',
+        b"",
+    )
+    assert text == PROMETHEUS
+    golden = load("enc-metrics-prometheus").headers["Content-Type"]
+    assert response.header(b"content-type") == golden.encode()
+
+
+def test_prometheus_may_be_off() -> None:
+    response = get(Metrics(), b"?format=prometheus", prometheus=False)
+    assert (response.status, response.body) == (415, b"Prometheus is not enabled")
+
+
+def test_requests_are_counted() -> None:
+    metrics = Metrics()
+    get(metrics)
+    get(metrics)
+    assert metrics.totals().counters == {"nomad.http.request": (2, 2.0)}
