@@ -3,8 +3,8 @@
     QuorateError                 `text` says what happened, `next_step` what to do (may be empty)
     |- NoLeader                  nobody leads now: wait, or find out why
     |- NotLeader                 another server leads: send it there
-    |- NotReady                  leads, but may not answer consistent reads yet: try again
-    |- LeadershipLost            a write was in flight when leadership ended: it may or may not stand
+    |- NotReady                  leads, but cannot prove it yet: try again
+    |- LeadershipLost            leadership ended under a write: it may or may not stand
     |- ApplyTimeout              a write was not confirmed in time: it may or may not stand
     |- StorageFull               the disk has no room: writes are refused, reads go on
     |- StorageStalled            the disk does not answer

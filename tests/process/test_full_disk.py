@@ -1,64 +1,102 @@
-"""A full disk on every server: writes are refused in words, reads go on, writes resume."""
+"""A full disk under a running server: writes are refused, reads go on, and with room all works."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from server_processes import Servers, running, until
+from register_writers import PATH, body, read
+from server_processes import Servers, until
 
-pytestmark = [
-    pytest.mark.process,
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system"),
-]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
-SCHEDULER = "/v1/operator/scheduler/configuration"
+DISK_BYTES = 64 << 20
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+@contextmanager
+def small_disk(path: Path) -> Iterator[None]:
+    """A file system of its own at `path`, while the block runs."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small file system to fill")
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(path)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    if mounted.returncode != 0:
+        pytest.skip(f"needs the right to mount a file system: {mounted.stderr.strip()}")
     try:
-        yield folder
+        yield
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
-def write(servers: Servers, number: int) -> tuple[int, str]:
-    answer = servers.ask(number, SCHEDULER, "PUT", {"SchedulerAlgorithm": "spread"})
-    return answer.status, answer.text
+def fill(disk: Path) -> Path:
+    """Leave no room; the file that takes it."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 4096, 1):
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+    return ballast
 
 
-def test_a_full_disk_refuses_writes_and_nothing_else(small_disk: Path) -> None:
-    with running(small_disk) as servers:
-        leader = servers.leader()
-        assert write(servers, leader)[0] == 200
-        term = servers.stats(leader)["term"]
-        ballast = small_disk / "ballast"
-        with ballast.open("wb") as file, contextlib.suppress(OSError):
-            while True:
-                file.write(b"\0" * 65536)
-                file.flush()
-        until(lambda: write(servers, leader)[0] == 507, "writes to be refused")
-        status, text = write(servers, leader)
-        assert (status, "no space left" in text) == (507, True)
-        assert servers.ask(leader, SCHEDULER).json["SchedulerConfig"]["SchedulerAlgorithm"]
-        follower = (leader + 1) % 3
-        assert servers.ask(follower, "/v1/operator/raft/configuration").status == 200
-        assert servers.stats(leader)["disk_full"] == "true"
-        ballast.unlink()
-        until(lambda: write(servers, leader)[0] == 200, "writes to resume")
-        assert servers.stats(leader)["term"] == term
-        servers.kill(0, 1, 2)
+@contextmanager
+def on_small_disk(folder: Path, count: int, number: int) -> Iterator[Servers]:
+    """A running cluster in which one server has a small disk."""
+    servers = Servers(folder, count)
+    with small_disk(servers.data_dir(number)):
         servers.start()
-        assert write(servers, servers.leader())[0] == 200
+        try:
+            until(lambda: read(servers, servers.leader()), "the first writes of the leader")
+            yield servers
+        finally:
+            servers.stop_all()
+
+
+def test_a_server_alone_refuses_writes_until_there_is_room(tmp_path: Path) -> None:
+    with on_small_disk(tmp_path, 1, 0) as servers:
+        assert servers.ask(0, PATH, "PUT", body(1)).status == 200
+        ballast = fill(servers.data_dir(0))
+        until(lambda: servers.stats(0)["disk_full"] == "true", "the full disk to be seen")
+        refused = servers.ask(0, PATH, "PUT", body(2))
+        assert refused.status == 507
+        assert refused.text.startswith("no space left on")
+        assert "\n" not in refused.text
+        assert read(servers, 0).value == 1
+        ballast.unlink()
+        until(lambda: servers.ask(0, PATH, "PUT", body(3)).status == 200, "writes to go on")
+        assert servers.stats(0)["disk_full"] == "false"
+        servers.kill(0)
+        servers.start()
+        after = until(lambda: read(servers, servers.leader()), "a read after the restart")
+        assert after.value == 3
+        assert "Traceback" not in servers.log(0)
+
+
+def test_a_follower_without_room_holds_up_nobody_and_catches_up(tmp_path: Path) -> None:
+    with on_small_disk(tmp_path, 3, 0) as servers:
+        if servers.leader() == 0:
+            target = next(
+                row["ID"]
+                for row in servers.ask(0, "/v1/operator/raft/configuration").json["Servers"]
+                if not row["Leader"]
+            )
+            path = f"/v1/operator/raft/transfer-leadership?id={target}"
+            assert servers.ask(0, path, "PUT").status == 200
+        until(lambda: servers.leader() != 0, "a leader with room")
+        leader = servers.leader()
+        term = servers.stats(leader)["term"]
+        ballast = fill(servers.data_dir(0))
+        for value in range(1, 50):
+            assert servers.ask(leader, PATH, "PUT", body(value)).status == 200
+        until(lambda: servers.stats(0)["disk_full"] == "true", "the follower to say so")
+        ballast.unlink()
+        newest = read(servers, leader)
+        assert newest.value == 49
+        until(lambda: read(servers, 0, "?stale") == newest, "the follower to catch up")
+        assert servers.stats(leader)["term"] == term
+        assert "Traceback" not in servers.log(0)

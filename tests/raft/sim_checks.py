@@ -17,6 +17,7 @@ from quorate.raft.messages import (
     AppendEntriesResponse,
     Entry,
     EntryKind,
+    PreVoteRequest,
     RequestVoteRequest,
     RequestVoteResponse,
 )
@@ -87,6 +88,9 @@ class Checker:
             else:
                 expect(node.log.last_index >= last, "a leader's log shrank")
         if node.commit_index > commit:
+            if leading and led == leading:
+                newest = node.log.term(node.commit_index)
+                expect(newest == leading, f"committed an entry of term {newest} by counting")
             self._note_committed(host, commit, members if leading else None)
         self._seen[key] = (node.term, node.commit_index, leading, node.log.last_index)
 
@@ -128,6 +132,12 @@ class Checker:
         if persist.truncate_from:
             expect(node.leader is None, "a leader truncates its log")
             expect(persist.truncate_from > node.log.snapshot_index, "truncated into the snapshot")
+        if persist.reset_to:
+            index, term = persist.reset_to
+            kept = host.disk.last_index() <= index or host.disk.term(index) != term
+            expect(kept, "dropped entries that follow the snapshot and may be acknowledged")
+        if persist.truncate_from or persist.reset_to:
+            self._newest_configuration(host)
         for entry in persist.entries:
             self._matches(entry, node.log.term(entry.index - 1))
             if entry.kind == EntryKind.CONFIGURATION and node.leader is not None:
@@ -140,12 +150,37 @@ class Checker:
         if before is not None and known[1] is not None:
             expect(known[1] == before, f"{entry.index}/{entry.term} follows on two terms")
 
+    def _newest_configuration(self, host: Host) -> None:
+        node = host.live
+        log = node.log
+        found = max(
+            (
+                index
+                for index in range(log.first_index, log.last_index + 1)
+                if log.entries(index, index + 1, 1, 1 << 60)[0].kind == EntryKind.CONFIGURATION
+            ),
+            default=0,
+        )
+        expect(node.configuration_index >= found, f"configuration {found} is not in force")
+        expect(node.configuration_index <= log.last_index, "a truncated configuration is in force")
+
     def _one_configuration(self, host: Host, entry: Entry) -> None:
         log = host.live.log
+        own = log.term(host.live.commit_index)
+        expect(own == host.live.term, "changed the membership before an entry of its own term")
         low = max(log.first_index, host.live.commit_index + 1)
         for index in range(low, entry.index):
             (other,) = log.entries(index, index + 1, 1, 1 << 60)
             expect(other.kind != EntryKind.CONFIGURATION, "two uncommitted configurations")
+
+    def sending(self, host: Host, request: Any) -> None:
+        """A request leaves `host`: the term it speaks in must be durable."""
+        if isinstance(request, PreVoteRequest):
+            return
+        state = host.disk.hard_state
+        expect(state.term >= request.term, f"speaks in term {request.term}, which is not durable")
+        if isinstance(request, RequestVoteRequest) and state.vote_term == request.term:
+            expect(state.voted_for == host.address, "campaigns, and voted for another")
 
     # -- answers to peers -------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ class Habits:
     transfer: float
     crash: float
     cut: float
+    strand: float
     fill: float
     snapshot: float
 
@@ -50,6 +51,7 @@ class Life:
         names = NAMES[: min(len(members) + spare, len(NAMES))]
         settings = Settings(
             append_entries_max=rng.choice([1, 3, 8, 512]),
+            heartbeats_in_flight_max=rng.choice([4, 64]),
             appends_in_flight_max=rng.choice([1, 2, 4]),
             apply_entries_max=rng.choice([1, 3, 512]),
             trailing_logs=rng.choice([0, 3, 20, 10240]),
@@ -66,11 +68,12 @@ class Life:
             change=rng.choice([0, 0.5, 2, 8]),
             transfer=rng.choice([0, 0.3, 2]),
             crash=rng.choice([0, 0.3, 1.5]),
-            cut=rng.choice([0, 0.3, 1.5]),
+            cut=rng.choice([0, 0.5, 2]),
+            strand=rng.choice([0, 0.5, 2]),
             fill=rng.choice([0, 0, 0.3]),
             snapshot=rng.choice([0, 1, 5]),
         )
-        self.duration = rng.choice([4.0, 8.0])
+        self.duration = rng.choice([4.0, 8.0, 12.0])
 
     def _bad_weather(self) -> Weather:
         rng = self.rng
@@ -85,6 +88,7 @@ class Life:
             stall=rng.choice([0, 0, 0.02]),
             apply=(0, rng.choice([0, 0.005, 0.1])),
             broken_snapshot=rng.choice([0, 0.3]),
+            crash_after_install=rng.choice([0, 0.3]),
         )
 
     def run(self) -> World:
@@ -165,6 +169,9 @@ class Life:
         world, rng = self.world, self.rng
         names = list(world.hosts)
         first, second = rng.choice(names), rng.choice(names)
+        leader = world.leader()
+        if leader and rng.random() < 0.5:
+            first = leader.name
         way = rng.choice(["one", "both", "apart"])
         pairs = [(first, second)]
         if way == "both":
@@ -179,6 +186,58 @@ class Life:
                 world.blocked.pop(pair, None)
 
         world.later(rng.choice([0.1, 0.7, 3.0]), heal)
+
+    def _strand(self) -> None:
+        """The leader hears answers late, and some or all no longer hear the leader.
+
+        That is when leases, transfers and restarts could deceive it: ask it all the time.
+        """
+        world, rng = self.world, self.rng
+        leader = world.leader()
+        if leader is None or world.lag:
+            return
+        others = [name for name in world.hosts if name != leader.name]
+        late = rng.choice([0.2, 0.3, 0.45, 0.8])
+        for name in others:
+            world.lag[name, leader.name] = late
+        deaf = rng.choice([others, others, others[:1]])
+        trick = rng.choice(["", "", "transfer", "restart"])
+        if trick == "transfer":
+            world.transfer(leader)
+        if trick == "restart" and others:
+            self._restart_often(rng.choice(others))
+        world.later(rng.uniform(0.6, 1.4), lambda: self._deafen(leader.name, deaf))
+        for tick in range(150):
+            world.later(tick * 0.02, lambda: self._ask_leaders(leader))
+
+        def heal() -> None:
+            world.lag.clear()
+            for name in deaf:
+                world.blocked.pop((leader.name, name), None)
+
+        world.later(3.0, heal)
+
+    def _deafen(self, speaker: str, deaf: list[str]) -> None:
+        for name in deaf:
+            self.world.blocked[speaker, name] = True
+
+    def _restart_often(self, name: str) -> None:
+        def restart() -> None:
+            if self.world.hosts[name].node and self.world.now < self.duration:
+                self.world.crash(name)
+                self.world.start(name)
+
+        for tick in range(10):
+            self.world.later(0.2 * tick, restart)
+
+    def _ask_leaders(self, stranded: Host) -> None:
+        if self.world.now >= self.duration:
+            return
+        if stranded.node:
+            self.world.read(stranded)
+        for host in self.world.running():
+            if host.live.leader and host is not stranded:
+                self.world.propose(host)
 
     def _fill(self) -> None:
         world = self.world
@@ -196,6 +255,7 @@ class Life:
         world = self.world
         world.weather = Weather()
         world.blocked.clear()
+        world.lag.clear()
         for host in world.hosts.values():
             world.set_full(host.name, full=False)
             if not host.node:

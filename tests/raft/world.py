@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+import msgspec
 from printers import effect_text, event_text
 from sim_checks import Checker, Handle, ViolationError, expect
 from sim_disk import SimDisk, SimMachine, Snapshot
@@ -26,6 +27,7 @@ from quorate.raft.configuration import Change, Configuration, Server
 from quorate.raft.messages import (
     AnyRequest,
     AnyResponse,
+    AppendEntriesResponse,
     Entry,
     EntryKind,
     HardState,
@@ -51,6 +53,7 @@ class Weather:
     stall_delay: float = 2.0
     apply: tuple[float, float] = (0.0, 0.0)
     broken_snapshot: float = 0.0
+    crash_after_install: float = 0.0  # once the body is stored, before the log is replaced
     reset: float = 0.5  # probability that a peer sees at once that a process went
 
 
@@ -99,7 +102,7 @@ class Call:
     request: AnyRequest
     snapshot: Snapshot | None = None
     settled: bool = False
-    target_incarnation: int = 0
+    on_answer: Callable[[AnyResponse], object] | None = None  # for messages from nowhere
 
     def __str__(self) -> str:
         return f"{self.origin}#{self.rpc_id}"
@@ -117,9 +120,11 @@ class World:
         self.trace = 0
         self.hosts = {name: Host(name) for name in names}
         self.blocked: dict[tuple[str, str], bool] = {}  # (from, to)
+        self.lag: dict[tuple[str, str], float] = {}  # (from, to): seconds more
         self.checker = Checker()
         self.handles: list[Handle] = []
         self.timeline: deque[tuple[float, str, Any, Any]] = deque(maxlen=TIMELINE_EVENTS)
+        self.last_index_hints = ""  # this host hints as other makes do
         self.watch: Callable[[Host, Any, list[Any]], None] | None = None
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
@@ -181,12 +186,12 @@ class World:
             self.step(host, ev.StorageState(full=True))
         self._plan_tick(host)
 
-    def crash(self, name: str) -> None:
-        """Stop a node at once; its unsynced writes are lost, or a part of them is."""
+    def crash(self, name: str, *, lucky: bool = True) -> None:
+        """Stop a node at once; its unsynced writes are lost, or only a part if it is lucky."""
         host = self.hosts[name]
         host.node = None
-        kept = self.rng.randint(0, len(host.disk.queue)) if host.disk.busy else 0
-        host.disk.crash(0 if host.disk.full else kept)
+        lucky = lucky and host.disk.busy and not host.disk.full
+        host.disk.crash(self.rng.randint(0, len(host.disk.queue)) if lucky else 0)
         for other in self.hosts.values():
             if other.node and self.rng.random() < self.weather.reset:
                 self._later_step(other, 0.001, ev.LeaderUnreachable(name))
@@ -284,10 +289,11 @@ class World:
 
     # -- network ----------------------------------------------------------------------------
 
-    def _delay(self) -> float:
+    def _delay(self, origin: str, target: str) -> float:
+        lag = self.lag.get((origin, target), 0.0)
         if self.weather.slow and self.rng.random() < self.weather.slow:
-            return self.rng.uniform(0, self.weather.slow_delay)
-        return self._between(self.weather.delay)
+            return lag + self.rng.uniform(0, self.weather.slow_delay)
+        return lag + self._between(self.weather.delay)
 
     def _lost(self, origin: str, target: str) -> bool:
         if self.blocked.get((origin, target)):
@@ -295,13 +301,16 @@ class World:
         return self.weather.loss > 0 and self.rng.random() < self.weather.loss
 
     def _send(self, host: Host, to: Server, rpc_id: int, request: AnyRequest, **extra: Any) -> None:
+        self.checker.sending(host, request)
         call = Call(host.name, host.incarnation, rpc_id, to.id, request, **extra)
-        self.later(self._between(self.weather.timeout), lambda: self._fail(call, "timeout"))
+        patience = self._between(self.weather.timeout)
+        patience += self.lag.get((host.name, to.id), 0.0) + self.lag.get((to.id, host.name), 0.0)
+        self.later(patience, lambda: self._fail(call, "timeout"))
         if to.id not in self.hosts or self._lost(host.name, to.id):
             return
-        self.later(self._delay(), lambda: self._arrive(call))
+        self.later(self._delay(host.name, to.id), lambda: self._arrive(call))
         if self.weather.double and self.rng.random() < self.weather.double:
-            self.later(self._delay(), lambda: self._arrive(call))
+            self.later(self._delay(host.name, to.id), lambda: self._arrive(call))
 
     def _send_snapshot(self, host: Host, effect: fx.SendSnapshot) -> None:
         stored = host.disk.snapshot
@@ -326,7 +335,6 @@ class World:
         if not target.node:
             self.later(self._between(self.weather.delay), lambda: self._fail(call, "refused"))
             return
-        call.target_incarnation = target.incarnation
         self.step(target, ev.RequestReceived(call, call.request))
 
     def _fail(self, call: Call, reason: str) -> None:
@@ -338,9 +346,15 @@ class World:
 
     def _reply(self, host: Host, call: Call, response: AnyResponse) -> None:
         self.checker.replying(host, call.request, response)
+        if call.on_answer:
+            call.on_answer(response)
+            return
         if self._lost(host.name, call.origin):
             return
-        self.later(self._delay(), lambda: self._answer(call, response))
+        refused = isinstance(response, AppendEntriesResponse) and not response.success
+        if refused and host.name == self.last_index_hints:
+            response = msgspec.structs.replace(response, last_log=host.live.log.last_index)
+        self.later(self._delay(host.name, call.origin), lambda: self._answer(call, response))
 
     def _answer(self, call: Call, response: AnyResponse) -> None:
         origin = self.hosts[call.origin]
@@ -363,6 +377,10 @@ class World:
                 return
             if ok and not host.disk.full:
                 host.disk.store_snapshot(snapshot)
+                if self.rng.random() < self.weather.crash_after_install:
+                    self.crash(host.name)
+                    self.later(0.2, lambda: None if host.node else self.start(host.name))
+                    return
             done = ok and not host.disk.full
             self.step(host, ev.SnapshotReceived(effect.reply_to, effect.request, done))
 

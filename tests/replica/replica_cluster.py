@@ -68,7 +68,10 @@ class Replicas:
                 return found if found.lease_valid() else None
             return None
 
-        return await until(agreed)
+        await until(agreed)
+        found = agreed()
+        assert found is not None
+        return found
 
 
 async def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from replica.replica_cluster import FAST, Replicas, until
+from replica_cluster import FAST, Replicas, until
 
 from quorate.errors import ChangeRefused, LeadershipLost, NotLeader
 from quorate.raft import Change, ChangeKind

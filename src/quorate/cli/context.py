@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quorate.client import Client
 
 
-class Failure(Exception):  # noqa: N818 - the end of a command, not a fault of the program
+class Failure(Exception):
     """A command could not do what was asked; `text` is shown on stderr, `code` is the exit."""
 
     def __init__(self, text: str, next_step: str = "", code: int = 1) -> None:

@@ -39,7 +39,7 @@ class UsageError(Exception):
     """The command line is wrong; the text is the one Go programs print."""
 
 
-class HelpRequested(Exception):  # noqa: N818 - it is a wish, not an error
+class HelpRequested(Exception):
     """One of -h, -help, --help was given."""
 
 

@@ -122,6 +122,7 @@ class Leader:
         self._feed_all()
         if node.now >= self.notice_at:
             self.give_notice()
+        self._look_in()
 
     def give_notice(self) -> None:
         """Tell the peers that have nothing else to hear what is committed."""
@@ -129,6 +130,18 @@ class Leader:
         for peer in self.peers.values():
             behind = peer.commit_sent < self.node.commit_index
             if behind and peer.mode is Mode.PIPELINE and not peer.appends:
+                self._send_append(peer, ())
+
+    def _look_in(self) -> None:
+        """Ask peers that were sent nothing for long whether they still hold what they held.
+
+        One that has restarted does not know what is committed, one whose disk was replaced has
+        lost it all; heartbeats would not show either.
+        """
+        quiet_since = self.node.now - self.node.settings.election_timeout_s
+        for peer in self.peers.values():
+            idle = peer.mode is Mode.PIPELINE and not peer.appends
+            if idle and peer.append_at <= quiet_since:
                 self._send_append(peer, ())
 
     def _plan_notice(self) -> None:
@@ -241,6 +254,7 @@ class Leader:
         rpc_id = node.send(peer.server, request)
         last = prev + len(entries)
         peer.appends[rpc_id] = Flight(prev, last, node.now, prev <= peer.match_index)
+        peer.append_at = node.now
         peer.commit_sent = min(node.commit_index, last)
         if peer.mode is Mode.PIPELINE:
             peer.next_index = last + 1

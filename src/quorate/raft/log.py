@@ -3,7 +3,8 @@
 Invariants:
 1. Indexes are contiguous: `snapshot_index` < first <= ... <= `last_index`; terms never fall.
 2. `snapshot_index`/`snapshot_term` name an entry whose effect a stored snapshot contains; its term
-   is known although the entry itself may be gone.
+   is known although the entry itself may be gone. So is the term of the entry compacted last: a
+   peer that has just installed an older snapshot can be sent what follows it.
 3. Every entry above `stable_index` is in the tail; at or below it, in the tail or in the storage.
 4. `stable_index` names what is durable *of this log*: a truncation lowers it at once, and a late
    report of an older write cannot raise it past what was truncated (see `stabilise`).
@@ -58,6 +59,7 @@ class RaftLog:
         )
         self.last_index = snapshot_index if self.superseded else max(stored, snapshot_index)
         self.stable_index = self.last_index
+        self._compacted = (0, 0)  # index and term of the entry compacted last
         # The lowest index whose entry can be read; last_index + 1 when there is none.
         self.first_index = first if first and not self.superseded else self.last_index + 1
         self._tail: deque[Entry] = deque()
@@ -73,6 +75,8 @@ class RaftLog:
         if index == self.snapshot_index:
             return self.snapshot_term
         if index > self.last_index or index < self.first_index:
+            if index == self._compacted[0]:
+                return self._compacted[1]
             return 0 if index == 0 else None
         tail = self._tail
         if tail and index >= tail[0].index:
@@ -146,6 +150,7 @@ class RaftLog:
     def compact_to(self, index: int) -> None:
         """Forget `index` and all below."""
         tail = self._tail
+        self._compacted = (index, self.term(index) or 0)
         while tail and tail[0].index <= index:
             self._tail_bytes -= len(tail.popleft().data)
         self.first_index = max(self.first_index, index + 1)

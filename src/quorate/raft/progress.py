@@ -49,6 +49,7 @@ class Progress(msgspec.Struct, kw_only=True):
     rejections: int = 0
     failures: int = 0  # appends in a row without an answer
     retry_at: float = 0.0
+    append_at: float = 0.0  # when the newest append was sent
     commit_sent: int = 0
     # When the newest request it acknowledged was sent: its promise not to vote counts from then.
     promised_at: float = float("-inf")
@@ -59,10 +60,16 @@ class Progress(msgspec.Struct, kw_only=True):
     leaving_until: float | None = None  # removed from the configuration: fed until then
 
     def restart_probe(self) -> None:
-        """Forget what is in flight and find out again where the logs meet."""
+        """Forget what is in flight and find out again where the logs meet.
+
+        From the first entry whose fate is unknown: a peer that was only away for a while must not
+        get the whole log, or a snapshot, again.
+        """
+        for flight in self.appends.values():
+            self.next_index = min(self.next_index, flight.prev_index + 1)
         self.appends.clear()
         self.mode = Mode.PROBE
-        self.next_index = self.match_index + 1
+        self.next_index = max(self.next_index, self.match_index + 1)
 
     def advance(self, index: int) -> bool:
         """The peer stores everything up to `index`. True if that is news."""

@@ -24,6 +24,7 @@ from quorate.errors import (
     NotLeader,
     PeerNotFound,
     QuorateError,
+    StorageFull,
 )
 from quorate.raft.configuration import Change, ChangeKind
 from quorate.raft.configuration import Server as Peer
@@ -52,6 +53,7 @@ from quorate.wire.first_byte import RAFT_BYTE
 log = logging.getLogger("quorate.server")
 
 APPLY_TIMEOUT_S = 10.0
+FULL_DISK_PATIENCE_S = 1.0  # the other servers may have room, and confirm the write
 _CLUSTER_ID = "cluster_id"
 
 
@@ -455,18 +457,19 @@ class Server:
         """Replicate a command; the future gives (log index, result of applying it)."""
         future = self.replica.propose(command)
         # One sweep for all of them: a timer for each would cost more than the write.
-        self._applying.append((self._loop.time() + APPLY_TIMEOUT_S, future))
+        self._applying.append((self._loop.time(), future))
         return future
 
     async def _sweep_overdue(self) -> None:
         applying = self._applying
         while True:
             await asyncio.sleep(0.5)
-            now = self._loop.time()
-            while applying and (applying[0][0] <= now or applying[0][1].done()):
+            full = self.replica.storage_full
+            begun_before = self._loop.time() - (FULL_DISK_PATIENCE_S if full else APPLY_TIMEOUT_S)
+            while applying and (applying[0][0] <= begun_before or applying[0][1].done()):
                 _, future = applying.popleft()
                 if not future.done():
-                    future.set_exception(ApplyTimeout())
+                    future.set_exception(_unconfirmed_on_full_disk() if full else ApplyTimeout())
 
     def _find(self, server_id: str | None, address: str | None) -> Peer:
         configuration = self.replica.node.configuration
@@ -529,3 +532,10 @@ class Server:
             to_address=target.address,
             noop=noop,
         )
+
+
+def _unconfirmed_on_full_disk() -> StorageFull:
+    return StorageFull(
+        "no space left on the leader's disk: not confirmed, but may stand once there is room",
+        "make room, then read before you repeat it",
+    )

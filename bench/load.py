@@ -1,0 +1,101 @@
+"""One load tool for all: wrk, one thread, a number of connections, a number of seconds."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+SPARE_S = 20
+_RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
+_MEDIAN = re.compile(r"^\s+50%\s+([\d.]+)(us|ms|s)\s*$", re.MULTILINE)
+_FAILED = re.compile(r"Non-2xx or 3xx responses: (\d+)")
+_SOCKET = re.compile(r"Socket errors: (.*)")
+_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+
+
+class Request(NamedTuple):
+    """What is sent again and again."""
+
+    url: str
+    method: str = "GET"
+    body: str = ""
+    content_type: str = "application/json"
+
+
+class Measure(NamedTuple):
+    """What wrk said: requests per second that were answered, and the median time of one."""
+
+    per_second: float
+    median_ms: float
+
+
+class LoadFailed(Exception):
+    """The load could not be made, or not every request was answered with success."""
+
+
+def load_tool() -> str:
+    """The path of wrk. Raises LoadFailed where it is not installed."""
+    found = shutil.which("wrk")
+    if found is None:
+        raise LoadFailed("wrk is not installed; it is in the package wrk of Debian")
+    return found
+
+
+def measure(request: Request, connections: int, seconds: int) -> Measure:
+    """Send `request` over `connections` for `seconds`. Raises LoadFailed on any failed answer."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(_lua(request))
+        script.flush()
+        argv = [load_tool(), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+        done = subprocess.run(
+            [*argv, "-s", script.name, request.url],
+            capture_output=True,
+            text=True,
+            timeout=seconds + SPARE_S,
+            check=False,
+        )
+    return read(done.stdout + done.stderr)
+
+
+def _lua(request: Request) -> str:
+    return "\n".join(
+        f"wrk.{name} = {json.dumps(value)}"
+        for name, value in (
+            ("method", request.method),
+            ("body", request.body),
+            ('headers["Content-Type"]', request.content_type),
+        )
+        if value
+    )
+
+
+def read(printed: str) -> Measure:
+    """The figures in what wrk printed. Raises LoadFailed."""
+    rate, median = _RATE.search(printed), _MEDIAN.search(printed)
+    if rate is None or median is None:
+        raise LoadFailed(printed.strip() or "wrk printed nothing")
+    failed, broken = _FAILED.search(printed), _SOCKET.search(printed)
+    if failed is not None:
+        raise LoadFailed(f"{failed[1]} answers were refusals")
+    if broken is not None:
+        raise LoadFailed(f"socket errors: {broken[1]}")
+    return Measure(float(rate[1]), float(median[1]) * _MS[median[2]])
+
+
+def version() -> str:
+    """What `wrk -v` says in its first line."""
+    done = subprocess.run(
+        [load_tool(), "-v"], capture_output=True, text=True, timeout=10, check=False
+    )
+    return (done.stdout or done.stderr).splitlines()[0].partition(" Copyright")[0].strip()
+
+
+def lines_of(path: Path, count: int = 15) -> str:
+    """The end of a log, for a message."""
+    text = path.read_text(errors="replace") if path.exists() else "(no log)"
+    return "\n".join(text.splitlines()[-count:])

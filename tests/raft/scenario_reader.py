@@ -1,0 +1,291 @@
+"""Runs scenario files: commands, a line of dashes, and what happened (see `scenarios/`).
+
+A file opens with the reason why it exists. Blocks are separated by empty lines; a block without
+`----` is set-up and prints nothing. Commands stand one to a line or are separated by `;`:
+
+    settings NAME=VALUE ...        before `cluster`: other settings
+    log NAME TERM ...              before `cluster`: a log with entries of these terms
+    cluster NAME ... [nonvoter NAME ...] [spare NAME ...]
+    elect NAME                     let it win the next election
+    write NAME [COUNT] | read NAME | change NAME KIND SERVER [INDEX] | transfer NAME [TARGET]
+    cut NAME [NAME] | cut NAME -> NAME | heal
+    crash NAME | start NAME | wipe NAME
+    disk NAME slow SECONDS | ok | full | room
+    snapshot NAME                  take one; it is stored a little later
+    ask NAME: vote|pre-vote|timeout-now|append FIELD=VALUE ...     a message from nowhere
+    hint NAME                      it answers refusals like other makes: with its last index
+    run SECONDS | until NAME INDEX (it stores the entry) | until_snapshot NAME (it stores one)
+    trace KIND ...                 roles clients configuration messages heartbeats disk apply
+    show                           one line for every server
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from printers import configuration_text, effect_text, request_text, response_text
+from sim_disk import SimDisk
+from world import Call, Host, Weather, World
+
+from quorate.raft import Change, ChangeKind, Configuration, Entry, EntryKind, Server, Settings
+from quorate.raft import effects as fx
+from quorate.raft import events as ev
+from quorate.raft import messages as msg
+from quorate.raft.configuration import Suffrage
+from quorate.wire import membership as codec
+
+_ASKED = {
+    "vote": msg.RequestVoteRequest,
+    "pre-vote": msg.PreVoteRequest,
+    "timeout-now": msg.TimeoutNowRequest,
+    "append": msg.AppendEntriesRequest,
+}
+_KINDS = {
+    "roles": (fx.RoleChanged,),
+    "clients": (fx.Rejected, fx.ReadReady, fx.Done),
+    "configuration": (fx.ConfigurationChanged,),
+    "messages": (fx.Send, fx.SendSnapshot, fx.ReceiveSnapshot, fx.RestoreSnapshot),
+    "heartbeats": (),
+    "disk": (fx.Persist,),
+    "apply": (fx.Apply,),
+}
+
+
+class Scenario:
+    """One file being played."""
+
+    def __init__(self) -> None:
+        self.settings = Settings()
+        self.logs: dict[str, list[int]] = {}
+        self.kinds = ["roles", "clients", "configuration"]
+        self.lines: list[str] = []
+        self.world: World
+        self._told: set[str] = set()
+        self._beats: set[tuple[str, int, int]] = set()
+
+    def play(self, commands: list[str]) -> list[str]:
+        """Do the commands; what is to be seen of it."""
+        self.lines = []
+        for line in commands:
+            for command in line.split(";"):
+                name, *words = command.split()
+                action: Callable[..., None] = getattr(self, f"do_{name}")
+                action(*words)
+        return self.lines
+
+    # -- watching ---------------------------------------------------------------------------
+
+    def _watch(self, host: Host, event: Any, effects: list[Any]) -> None:
+        self._tell_handles()
+        self._tell_event(host, event)
+        for effect in effects:
+            if isinstance(effect, fx.Send) and _is_heartbeat(effect):
+                self._beats.add((host.name, host.incarnation, effect.rpc_id))
+            if not isinstance(effect, tuple(t for k in self.kinds for t in _KINDS[k])):
+                continue
+            if "heartbeats" in self.kinds or not _is_heartbeat(effect):
+                self.lines.append(f"{host.name}  {effect_text(effect)}")
+
+    def _tell_event(self, host: Host, event: Any) -> None:
+        if "messages" not in self.kinds:
+            return
+        if isinstance(event, ev.RequestFailed):
+            self.lines.append(f"{host.name}  #{event.rpc_id} to {event.peer_id} failed")
+        if isinstance(event, ev.ResponseReceived | ev.SnapshotDelivered):
+            beat = (host.name, host.incarnation, event.rpc_id) in self._beats
+            if not beat or "heartbeats" in self.kinds:
+                text = response_text(event.response)
+                self.lines.append(f"{host.name}  {event.peer_id} answers #{event.rpc_id}: {text}")
+
+    def _tell_handles(self) -> None:
+        for handle in self.world.handles:
+            if handle.answer == "done" and handle.name not in self._told:
+                self._told.add(handle.name)
+                if "clients" in self.kinds and handle.kind in {"write", "change"}:
+                    self.lines.append(f"{handle.host}  {handle.name} done")
+
+    # -- set-up -----------------------------------------------------------------------------
+
+    def do_settings(self, *words: str) -> None:
+        pairs = (word.split("=") for word in words)
+        changed: dict[str, Any] = {name: msgspec.json.decode(text) for name, text in pairs}
+        self.settings = msgspec.structs.replace(self.settings, **changed)
+
+    def do_log(self, name: str, *terms: str) -> None:
+        self.logs[name] = [int(term) for term in terms]
+
+    def do_cluster(self, *words: str) -> None:
+        servers, names, how = [], [], "voter"
+        for word in words:
+            if word in {"nonvoter", "spare"}:
+                how = word
+                continue
+            names.append(word)
+            if how != "spare":
+                suffrage = Suffrage.VOTER if how == "voter" else Suffrage.NONVOTER
+                servers.append(Server(word, f"{word}:1", suffrage))
+        members = Configuration(tuple(servers))
+        self.world = World("scenario", "".join(names), self.settings, members)
+        self.world.weather = Weather(delay=(0.001, 0.001), disk=(0.0005, 0.0005), reset=0)
+        self.world.watch = self._watch
+        newest = max((terms[-1] for terms in self.logs.values()), default=1)
+        for name, terms in self.logs.items():
+            _fill(self.world.hosts[name].disk, members, terms, newest)
+        for name in names:
+            self.world.start(name)
+
+    def do_elect(self, name: str) -> None:
+        world, chosen = self.world, self.host(name)
+        world.run_until(world.now + self.settings.election_timeout_s)
+        chosen.live.election_deadline = world.now
+        world.step(chosen, ev.Tick())
+        for _ in range(4000):
+            if chosen.live.leader:
+                break
+            for host in world.running():
+                if host is not chosen:
+                    host.live.election_deadline = host.live.now + 1
+            world.run_until(world.now + 0.001)
+        assert chosen.live.leader, f"{name} was not elected"
+        for host in world.running():
+            if not host.live.leader:
+                host.live.touch_election_timer()
+
+    def do_trace(self, *kinds: str) -> None:
+        assert set(kinds) <= set(_KINDS), kinds
+        self.kinds = list(kinds)
+
+    # -- clients ----------------------------------------------------------------------------
+
+    def host(self, name: str) -> Host:
+        return self.world.hosts[name]
+
+    def do_write(self, name: str, count: str = "1") -> None:
+        self.world.propose(self.host(name), int(count))
+
+    def do_read(self, name: str) -> None:
+        self.world.read(self.host(name))
+
+    def do_change(self, name: str, kind: str, server: str, index: str = "0") -> None:
+        change = Change(ChangeKind[kind.upper()], server, f"{server}:1", int(index))
+        self.world.change(self.host(name), change)
+
+    def do_transfer(self, name: str, target: str = "") -> None:
+        self.world.transfer(self.host(name), target)
+
+    # -- faults -----------------------------------------------------------------------------
+
+    def do_cut(self, first: str, *more: str) -> None:
+        if more and more[0] == "->":
+            pairs = [(first, more[1])]
+        else:
+            others = more or tuple(n for n in self.world.hosts if n != first)
+            pairs = [p for n in others for p in ((first, n), (n, first))]
+        for pair in pairs:
+            self.world.blocked[pair] = True
+
+    def do_heal(self) -> None:
+        self.world.blocked.clear()
+
+    def do_hint(self, name: str) -> None:
+        self.world.last_index_hints = name
+
+    def do_crash(self, name: str) -> None:
+        self.world.crash(name, lucky=False)
+
+    def do_start(self, name: str) -> None:
+        self.world.start(name)
+
+    def do_wipe(self, name: str) -> None:
+        self.host(name).disk = SimDisk()
+
+    def do_disk(self, name: str, how: str, seconds: str = "0") -> None:
+        if how in {"full", "room"}:
+            self.world.set_full(name, full=how == "full")
+        else:
+            delay = (float(seconds), float(seconds))
+            self.host(name).disk_delay = delay if how == "slow" else None
+
+    def do_snapshot(self, name: str) -> None:
+        assert self.world.take_snapshot(name), "nothing to take"
+
+    def do_ask(self, name: str, kind: str, *words: str) -> None:
+        host = self.host(name.rstrip(":"))
+        fields = {
+            k: v if k.startswith("sender") else msgspec.json.decode(v) for k, v in map(_pair, words)
+        }
+        request = _ASKED[kind](**fields)
+        call = Call("?", 0, 0, host.name, request)
+        self.lines.append(f"?  -> {host.name}: {request_text(request)}")
+        call.on_answer = lambda response: self.lines.append(
+            f"{host.name}  answers: {response_text(response)}"
+        )
+        self.world.step(host, ev.RequestReceived(call, request))
+
+    # -- time -------------------------------------------------------------------------------
+
+    def do_run(self, seconds: str) -> None:
+        self.world.run_until(self.world.now + float(seconds))
+        self._tell_handles()
+
+    def do_until(self, name: str, index: str) -> None:
+        for _ in range(100_000):
+            if self.host(name).disk.last_index() >= int(index):
+                return
+            self.world.run_until(self.world.now + 0.0001)
+        raise AssertionError(f"{name} never stored {index}")
+
+    def do_until_snapshot(self, name: str) -> None:
+        for _ in range(100_000):
+            if self.host(name).disk.snapshot:
+                return
+            self.world.run_until(self.world.now + 0.0001)
+        raise AssertionError(f"{name} never stored a snapshot")
+
+    def do_show(self) -> None:
+        for host in self.world.hosts.values():
+            if not host.node:
+                self.lines.append(f"{host.name}  down")
+                continue
+            node = host.live
+            self.lines.append(
+                f"{host.name}  {node.role.value} term {node.term} "
+                f"log {node.log.last_index}/{node.log.last_term} commit {node.commit_index} "
+                f"applied {host.machine.index} "
+                f"members {node.configuration_index}: {configuration_text(node.configuration)}"
+            )
+
+
+def _pair(word: str) -> tuple[str, str]:
+    key, _, value = word.partition("=")
+    return key, value
+
+
+def _is_heartbeat(effect: Any) -> bool:
+    request = getattr(effect, "request", None)
+    return isinstance(request, msg.AppendEntriesRequest) and request.is_heartbeat
+
+
+def _fill(disk: SimDisk, members: Configuration, terms: list[int], newest: int) -> None:
+    data = codec.encode_configuration(members)
+    disk.log = [Entry(1, terms[0], EntryKind.CONFIGURATION, data)]
+    for index, term in enumerate(terms[1:], 2):
+        disk.log.append(Entry(index, term, EntryKind.COMMAND, b"%d.%d" % (index, term)))
+    disk.hard_state = msg.HardState(newest)
+
+
+def replay(path: Path) -> str:
+    """The file as it reads with what happens now."""
+    scenario = Scenario()
+    out = []
+    for block in path.read_text().strip("\n").split("\n\n"):
+        lines = block.splitlines()
+        told = "----" in lines
+        at = lines.index("----") if told else len(lines)
+        commands = [line for line in lines[:at] if not line.startswith("#")]
+        seen = scenario.play(commands)
+        out.append("\n".join(lines[:at] + (["----", *seen] if told else [])))
+    return "\n\n".join(out) + "\n"
