@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -152,7 +153,7 @@ class Servers:
             if len(said) != 1:
                 return False
             found = self.rpc.index(int(said.pop().rpartition(":")[2]))
-            return self.stats(found)["state"] == "Leader"
+            return found in self.processes and self.stats(found)["state"] == "Leader"
 
         until(agreed, "a leader on whom all agree")
         return found
@@ -177,9 +178,12 @@ def running(folder: Path, count: int = 3, **server_keys: Any) -> Iterator[Server
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """Ports that nobody listens on now, below the range from which the kernel takes its own."""
+    ports: list[int] = []
+    rng = random.SystemRandom()
+    while len(ports) < count:
+        port = rng.randrange(15000, 32000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            if port not in ports:
+                ports.append(port)
     return ports

@@ -8,7 +8,7 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     cluster NAME ... [nonvoter NAME ...] [spare NAME ...]
     elect NAME                     let it win the next election
     write NAME [COUNT] | read NAME | change NAME KIND SERVER [INDEX] | transfer NAME [TARGET]
-    cut NAME [NAME] | cut NAME -> NAME | heal
+    cut NAME [NAME] | cut NAME -> NAME | heal | lag NAME -> NAME SECONDS
     crash NAME | start NAME | wipe NAME
     disk NAME slow SECONDS | ok | full | room
     snapshot NAME                  take one; it is stored a little later
@@ -28,7 +28,9 @@ from typing import Any
 import msgspec
 from printers import configuration_text, effect_text, request_text, response_text
 from sim_disk import SimDisk
-from world import Call, Host, Weather, World
+from sim_hosts import Host, Weather
+from sim_network import Call
+from world import World
 
 from quorate.raft import Change, ChangeKind, Configuration, Entry, EntryKind, Server, Settings
 from quorate.raft import effects as fx
@@ -185,13 +187,16 @@ class Scenario:
             others = more or tuple(n for n in self.world.hosts if n != first)
             pairs = [p for n in others for p in ((first, n), (n, first))]
         for pair in pairs:
-            self.world.blocked[pair] = True
+            self.world.network.blocked[pair] = True
+
+    def do_lag(self, first: str, _: str, second: str, seconds: str) -> None:
+        self.world.network.lag[first, second] = float(seconds)
 
     def do_heal(self) -> None:
-        self.world.blocked.clear()
+        self.world.network.blocked.clear()
 
     def do_hint(self, name: str) -> None:
-        self.world.last_index_hints = name
+        self.world.network.last_index_hints = name
 
     def do_crash(self, name: str) -> None:
         self.world.crash(name, lucky=False)
@@ -204,13 +209,13 @@ class Scenario:
 
     def do_disk(self, name: str, how: str, seconds: str = "0") -> None:
         if how in {"full", "room"}:
-            self.world.set_full(name, full=how == "full")
+            self.world.storage.set_full(name, full=how == "full")
         else:
             delay = (float(seconds), float(seconds))
             self.host(name).disk_delay = delay if how == "slow" else None
 
     def do_snapshot(self, name: str) -> None:
-        assert self.world.take_snapshot(name), "nothing to take"
+        assert self.world.storage.take_snapshot(name), "nothing to take"
 
     def do_ask(self, name: str, kind: str, *words: str) -> None:
         host = self.host(name.rstrip(":"))

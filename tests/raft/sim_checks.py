@@ -24,7 +24,7 @@ from quorate.raft.messages import (
 
 if TYPE_CHECKING:
     from sim_disk import SimMachine
-    from world import Host
+    from sim_hosts import Host
 
     from quorate.raft.effects import Persist
 

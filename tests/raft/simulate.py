@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from random import Random
 
 from sim_checks import ViolationError, expect
-from world import Host, Weather, World
+from sim_hosts import Host, Weather
+from world import World
 
 from quorate.raft import Change, ChangeKind, Configuration, Server, Settings, Suffrage
 
@@ -179,11 +180,11 @@ class Life:
         if way == "apart":
             pairs = [(first, n) for n in names] + [(n, first) for n in names]
         for pair in pairs:
-            world.blocked[pair] = True
+            world.network.blocked[pair] = True
 
         def heal() -> None:
             for pair in pairs:
-                world.blocked.pop(pair, None)
+                world.network.blocked.pop(pair, None)
 
         world.later(rng.choice([0.1, 0.7, 3.0]), heal)
 
@@ -194,12 +195,12 @@ class Life:
         """
         world, rng = self.world, self.rng
         leader = world.leader()
-        if leader is None or world.lag:
+        if leader is None or world.network.lag:
             return
         others = [name for name in world.hosts if name != leader.name]
         late = rng.choice([0.2, 0.3, 0.45, 0.8])
         for name in others:
-            world.lag[name, leader.name] = late
+            world.network.lag[name, leader.name] = late
         deaf = rng.choice([others, others, others[:1]])
         trick = rng.choice(["", "", "transfer", "restart"])
         if trick == "transfer":
@@ -211,15 +212,15 @@ class Life:
             world.later(tick * 0.02, lambda: self._ask_leaders(leader))
 
         def heal() -> None:
-            world.lag.clear()
+            world.network.lag.clear()
             for name in deaf:
-                world.blocked.pop((leader.name, name), None)
+                world.network.blocked.pop((leader.name, name), None)
 
         world.later(3.0, heal)
 
     def _deafen(self, speaker: str, deaf: list[str]) -> None:
         for name in deaf:
-            self.world.blocked[speaker, name] = True
+            self.world.network.blocked[speaker, name] = True
 
     def _restart_often(self, name: str) -> None:
         def restart() -> None:
@@ -242,22 +243,22 @@ class Life:
     def _fill(self) -> None:
         world = self.world
         name = self.rng.choice(list(world.hosts))
-        world.set_full(name, full=True)
-        world.later(self.rng.choice([0.2, 2.0]), lambda: world.set_full(name, full=False))
+        world.storage.set_full(name, full=True)
+        world.later(self.rng.choice([0.2, 2.0]), lambda: world.storage.set_full(name, full=False))
 
     def _snapshot(self) -> None:
         if running := self.world.running():
-            self.world.take_snapshot(self.rng.choice(running).name)
+            self.world.storage.take_snapshot(self.rng.choice(running).name)
 
     # -- phase 2 ----------------------------------------------------------------------------
 
     def _heal(self) -> None:
         world = self.world
         world.weather = Weather()
-        world.blocked.clear()
-        world.lag.clear()
+        world.network.blocked.clear()
+        world.network.lag.clear()
         for host in world.hosts.values():
-            world.set_full(host.name, full=False)
+            world.storage.set_full(host.name, full=False)
             if not host.node:
                 world.start(host.name)
 

@@ -17,18 +17,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from quorate.raft import handover, membership
+from quorate.raft import handover, membership, reads
 from quorate.raft.commitment import majority_value
 from quorate.raft.configuration import (
-    Change,
-    Configuration,
-    ConfigurationError,
     Server,
-    next_configuration,
 )
-from quorate.raft.effects import ReadReady, Reason, SendSnapshot
+from quorate.raft.effects import Reason, SendSnapshot
 from quorate.raft.messages import (
     AnyResponse,
     AppendEntriesRequest,
@@ -46,14 +40,6 @@ if TYPE_CHECKING:
 _NEVER = float("inf")
 
 
-class PendingRead(msgspec.Struct, frozen=True, gc=False):
-    """A read that waits for proof: a majority must answer a request numbered `proof` or later."""
-
-    handle: Any
-    proof: int
-    index: int
-
-
 class Leader:
     """See the module."""
 
@@ -66,7 +52,7 @@ class Leader:
         self.heartbeat_rpc = 0  # number of the first request of the newest round
         self.handed_over = False
         self.timeout_now_sent = False
-        self.reads: list[PendingRead] = []
+        self.reads: list[reads.PendingRead] = []
         self.notice_at = _NEVER  # when peers without news shall hear what is committed
         self.uncommitted_bytes = 0
         self._batches: deque[tuple[int, int]] = deque()  # last index and bytes of each batch
@@ -77,9 +63,9 @@ class Leader:
         """Take up leadership: announce it, and append a no-op to commit what came before."""
         node = self.node
         for server in node.peers():
-            self._add_peer(server)
-        self._heartbeat()
-        self._append(EntryKind.NOOP, (b"",), ())
+            self.add_peer(server)
+        self.heartbeat()
+        self.append(EntryKind.NOOP, (b"",), ())
 
     def resign(self) -> None:
         """Leadership is over: nothing that waits will be confirmed here."""
@@ -90,7 +76,8 @@ class Leader:
         node.reject(tuple(read.handle for read in self.reads), Reason.LEADERSHIP_LOST)
         self.reads.clear()
 
-    def _add_peer(self, server: Server) -> None:
+    def add_peer(self, server: Server) -> None:
+        """Begin to feed a member."""
         node = self.node
         self.peers[server.id] = Progress(
             server=server, next_index=node.log.last_index + 1, contact_at=node.now
@@ -117,8 +104,8 @@ class Leader:
             if not self._has_quorum_contact():
                 node.become_follower(node.term, "no majority answers")
                 return
-            self._heartbeat()
-        self._drop_departed()
+            self.heartbeat()
+        membership.drop_departed(self)
         self._feed_all()
         if node.now >= self.notice_at:
             self.give_notice()
@@ -150,10 +137,11 @@ class Leader:
 
     def _has_quorum_contact(self) -> bool:
         node = self.node
-        heard = self._voter_values(lambda peer: peer.contact_at, node.now)
+        heard = self.voter_values(lambda peer: peer.contact_at, node.now)
         return not heard or node.now - majority_value(heard) < node.settings.election_timeout_s
 
-    def _heartbeat(self) -> None:
+    def heartbeat(self) -> None:
+        """One round: say to all that this server leads."""
         node = self.node
         self.heartbeat_at = node.now + node.settings.heartbeat_interval_s
         limit = node.settings.heartbeats_in_flight_max
@@ -177,7 +165,7 @@ class Leader:
         if reason is not None:
             node.reject(tuple(handles), reason)
             return
-        self._append(EntryKind.COMMAND, [data for _, data in proposals], handles)
+        self.append(EntryKind.COMMAND, [data for _, data in proposals], handles)
 
     def _proposal_refusal(self, count: int) -> Reason | None:
         node = self.node
@@ -192,7 +180,7 @@ class Leader:
             return Reason.OVERLOADED
         return None
 
-    def _append(self, kind: EntryKind, data: Sequence[bytes], handles: Iterable[Any]) -> None:
+    def append(self, kind: EntryKind, data: Sequence[bytes], handles: Iterable[Any]) -> None:
         """Append an entry for each element of `data`; `handles` wait for the first ones."""
         node = self.node
         first, term = node.log.last_index + 1, node.term
@@ -308,7 +296,7 @@ class Leader:
         peer.promised_at = max(peer.promised_at, sent_at)
         peer.acknowledged_rpc = max(peer.acknowledged_rpc, rpc_id)
         if self.reads:
-            self.release_reads()
+            reads.release(self)
 
     def _stored(self, peer: Progress, flight: Flight) -> None:
         if peer.mode is Mode.PROBE:
@@ -353,7 +341,8 @@ class Leader:
 
     # -- commitment -----------------------------------------------------------------------------
 
-    def _voter_values(self, of_peer: Callable[[Progress], float], own: float) -> list[float]:
+    def voter_values(self, of_peer: Callable[[Progress], float], own: float) -> list[float]:
+        """One value for every voter, `own` for this server if it is one."""
         values = []
         for server in self.node.configuration.voters():
             if server.id == self.node.server_id:
@@ -366,7 +355,7 @@ class Leader:
     def advance_commit(self) -> None:
         """Count who stores what, and commit what a majority of voters does."""
         node = self.node
-        stored = self._voter_values(lambda peer: peer.match_index, node.log.stable_index)
+        stored = self.voter_values(lambda peer: peer.match_index, node.log.stable_index)
         if not stored:
             return
         index = int(max(majority_value(stored), 0))
@@ -380,14 +369,14 @@ class Leader:
         else:
             self._plan_notice()
 
-    # -- lease and reads ------------------------------------------------------------------------
+    # -- lease ------------------------------------------------------------------------
 
     def lease_until(self) -> float:
         """Until when no other leader can have been elected; -inf if that is not known."""
         node = self.node
         if self.handed_over or node.commit_index < self.first_own_index:
             return float("-inf")
-        promised = self._voter_values(lambda peer: peer.promised_at, node.now)
+        promised = self.voter_values(lambda peer: peer.promised_at, node.now)
         if not promised:
             return float("-inf")
         return majority_value(promised) + node.settings.lease_s
@@ -395,74 +384,3 @@ class Leader:
     def ready(self) -> bool:
         """True once an entry of its own term is applied: all older acknowledged writes show."""
         return self.node.applied_index >= self.first_own_index
-
-    def request_read(self, handle: Any) -> None:
-        """Serve at once under the lease, else after a majority has answered a new request."""
-        node = self.node
-        if self.ready() and self.lease_until() > node.now:
-            node.emit(ReadReady((handle,)))
-            return
-        proof = node.last_rpc_id + 1
-        index = max(node.commit_index, self.first_own_index)
-        if not self.reads:
-            self._heartbeat()
-        self.reads.append(PendingRead(handle, proof, index))
-        self.release_reads()
-
-    def release_reads(self) -> None:
-        """Answer the reads whose proof and whose index have arrived."""
-        if not self.reads:
-            return
-        node = self.node
-        proven = majority_value(self._voter_values(lambda p: p.acknowledged_rpc, _NEVER) or [0])
-        done = [r for r in self.reads if r.proof <= proven and r.index <= node.applied_index]
-        if done:
-            self.reads = [r for r in self.reads if r.proof > proven or r.index > node.applied_index]
-            node.emit(ReadReady(tuple(read.handle for read in done)))
-        if (
-            self.reads
-            and self.reads[-1].proof > self.heartbeat_rpc
-            and proven >= self.heartbeat_rpc
-        ):
-            self._heartbeat()  # the next batch: all that came while the last round was under way
-
-    # -- membership -----------------------------------------------------------------------------
-
-    def change(self, handle: Any, change: Change) -> None:
-        """Write the next configuration into the log."""
-        node = self.node
-        reason = membership.refusal(node, change, self.first_own_index)
-        if reason is not None:
-            node.reject((handle,), reason)
-            return
-        try:
-            configuration = next_configuration(node.configuration, change)
-        except ConfigurationError as error:
-            node.reject((handle,), Reason.CHANGE_INVALID, str(error))
-            return
-        self._adjust_peers(configuration)
-        data = node.codec.encode_configuration(configuration)
-        self._append(EntryKind.CONFIGURATION, (data,), (handle,))
-
-    def _adjust_peers(self, configuration: Configuration) -> None:
-        node = self.node
-        until = node.now + 4 * node.settings.election_timeout_s
-        for server in configuration.servers:
-            known = self.peers.get(server.id)
-            if known is not None:
-                known.server = server
-                known.leaving_until = None
-            elif server.id != node.server_id:
-                self._add_peer(server)
-        for server_id, peer in self.peers.items():
-            if configuration.get(server_id) is None and peer.leaving_until is None:
-                peer.leaving_until = until  # so that it learns that it was removed
-
-    def _drop_departed(self) -> None:
-        node = self.node
-        for server_id, peer in list(self.peers.items()):
-            if peer.leaving_until is None:
-                continue
-            told = peer.commit_sent >= node.configuration_index and not peer.appends
-            if told or node.now >= peer.leaving_until:
-                del self.peers[server_id]

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from quorate.raft import election, handover, receiver
+from quorate.raft import election, handover, membership, reads, receiver
 from quorate.raft.effects import Done, Effect, Reason
 from quorate.raft.events import (
     Applied,
@@ -141,13 +141,13 @@ class Node(NodeState):
         if self.leader is None:
             self.reject((event.handle,), Reason.NOT_LEADER)
         else:
-            self.leader.request_read(event.handle)
+            reads.request(self.leader, event.handle)
 
     def _on_change(self, event: ChangeRequested) -> None:
         if self.leader is None:
             self.reject((event.handle,), Reason.NOT_LEADER)
         else:
-            self.leader.change(event.handle, event.change)
+            membership.request(self.leader, event.handle, event.change)
 
     def _on_transfer(self, event: TransferRequested) -> None:
         if self.leader is None:
@@ -158,7 +158,7 @@ class Node(NodeState):
     def _on_applied(self, event: Applied) -> None:
         self.applied_index = max(self.applied_index, event.index)
         if self.leader is not None:
-            self.leader.release_reads()
+            reads.release(self.leader)
 
     def _on_bootstrap(self, event: Bootstrap) -> None:
         if self.term or self.log.last_index:

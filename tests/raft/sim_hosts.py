@@ -1,0 +1,64 @@
+"""What a simulated world is made of: its weather and its machines."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from sim_disk import SimDisk, SimMachine
+
+from quorate.raft import Node
+
+
+@dataclass
+class Weather:
+    """How bad network, disks and machines are now. Times in seconds of the world."""
+
+    delay: tuple[float, float] = (0.001, 0.002)
+    slow: float = 0.0  # probability of a message that takes up to `slow_delay`
+    slow_delay: float = 1.5
+    loss: float = 0.0
+    double: float = 0.0
+    timeout: tuple[float, float] = (0.3, 1.0)  # until a lost request is reported as failed
+    disk: tuple[float, float] = (0.0005, 0.001)
+    stall: float = 0.0  # probability of a disk write that takes up to `stall_delay`
+    stall_delay: float = 2.0
+    apply: tuple[float, float] = (0.0, 0.0)
+    broken_snapshot: float = 0.0
+    crash_after_install: float = 0.0  # once the body is stored, before the log is replaced
+    reset: float = 0.5  # probability that a peer sees at once that a process went
+
+
+@dataclass
+class Host:
+    """One machine: what survives a crash, and the node while it runs."""
+
+    name: str
+    clock_rate: float = 1.0
+    clock_offset: float = 0.0
+    disk: SimDisk = field(default_factory=SimDisk)
+    machine: SimMachine = field(default_factory=SimMachine)
+    node: Node | None = None
+    incarnation: int = 0
+    jobs: deque[Any] = field(default_factory=deque)  # for the state machine
+    working: bool = False
+    tick_at: float = float("inf")
+    disk_delay: tuple[float, float] | None = None  # instead of the weather's
+
+    @property
+    def live(self) -> Node:
+        assert self.node is not None, f"{self.name} is down"
+        return self.node
+
+    @property
+    def address(self) -> str:
+        return f"{self.name}:1"
+
+    def clock(self, now: float) -> float:
+        """What this machine's clock shows at the world's `now`."""
+        return now * self.clock_rate + self.clock_offset
+
+    def world_time(self, clock: float) -> float:
+        """The reverse of `clock`."""
+        return (clock - self.clock_offset) / self.clock_rate

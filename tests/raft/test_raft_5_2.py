@@ -1,0 +1,104 @@
+"""Leader election (Raft 5.1, 5.2)."""
+
+from __future__ import annotations
+
+import pytest
+from one_node import OneNode, append, sends, vote
+
+from quorate.raft import Role
+from quorate.raft import events as ev
+from quorate.raft import messages as msg
+
+
+def test_one_vote_per_term() -> None:
+    a = OneNode(1)
+    assert a.ask(vote("b", 2, (1, 1))).granted
+    assert not a.ask(vote("c", 2, (1, 1))).granted
+    assert a.ask(vote("b", 2, (1, 1))).granted
+
+
+def test_vote_of_an_older_term_is_refused_with_the_newer_one() -> None:
+    answer = OneNode(1, term=5).ask(vote("b", 4, (9, 4)))
+    assert (answer.granted, answer.term) == (False, 5)
+
+
+def test_a_vote_does_not_leave_before_it_is_durable() -> None:
+    a = OneNode(1)
+    a.held = []
+    assert a.ask(vote("b", 2, (1, 1))) is None
+    assert [e.response.granted for e in a.release()] == [True]
+    assert a.disk.hard_state.voted_for == "b:1"
+
+
+def test_candidate_counts_its_own_vote_only_when_it_is_durable() -> None:
+    a = OneNode(1)
+    a.now = a.node.election_deadline
+    asked = sends(a.step(ev.Tick()), msg.PreVoteRequest)
+    a.held = []
+    granted = msg.PreVoteResponse(term=1, granted=True)
+    out = a.step(ev.ResponseReceived("b", asked[0].rpc_id, granted))
+    assert a.node.role is Role.CANDIDATE
+    assert sends(out) == []
+    assert len(sends(a.release(), msg.RequestVoteRequest)) == 2
+
+
+def test_candidate_follows_a_leader_of_its_own_term() -> None:
+    a = OneNode(1)
+    a.now = a.node.election_deadline
+    asked = sends(a.step(ev.Tick()), msg.PreVoteRequest)
+    a.step(ev.ResponseReceived("b", asked[0].rpc_id, msg.PreVoteResponse(term=1, granted=True)))
+    assert a.node.role is Role.CANDIDATE
+    assert a.ask(append(2, (1, 1), 2)).success
+    assert (a.node.role, a.node.leader_id, a.node.term) == (Role.FOLLOWER, "b", 2)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        msg.AppendEntriesResponse(term=9, last_log=0, success=False),
+        msg.RequestVoteResponse(term=9, granted=False),
+        msg.InstallSnapshotResponse(term=9, success=False),
+    ],
+    ids=lambda response: type(response).__name__,
+)
+def test_leader_steps_down_for_a_higher_term(response: msg.AnyResponse) -> None:
+    a = OneNode(1)
+    a.lead()
+    a.step(ev.ResponseReceived("c", 0, response))
+    assert (a.node.role, a.node.term, a.disk.hard_state.term) == (Role.FOLLOWER, 9, 9)
+
+
+def test_leader_announces_itself_at_once_and_to_all() -> None:
+    a = OneNode(1)
+    a.now = a.node.election_deadline
+    asked = sends(a.step(ev.Tick()), msg.PreVoteRequest)
+    out = a.step(
+        ev.ResponseReceived("b", asked[0].rpc_id, msg.PreVoteResponse(term=1, granted=True))
+    )
+    (first, *_) = sends(out, msg.RequestVoteRequest)
+    yes = msg.RequestVoteResponse(term=2, granted=True)
+    beats = [
+        s
+        for s in sends(a.step(ev.ResponseReceived("b", first.rpc_id, yes)))
+        if s.request.is_heartbeat
+    ]
+    assert [beat.to.id for beat in beats] == ["b", "c"]
+
+
+def test_a_peer_that_does_not_know_pre_vote_counts_as_in_favour() -> None:
+    a = OneNode(1)
+    a.now = a.node.election_deadline
+    asked = sends(a.step(ev.Tick()), msg.PreVoteRequest)
+    roles: list[Role] = []
+    for peer, why in ("b", "EOF"), ("c", "unexpected command"):
+        a.step(ev.RequestFailed(peer, asked[len(roles)].rpc_id, why))
+        roles.append(a.node.role)
+    assert roles == [Role.PRE_CANDIDATE, Role.CANDIDATE]
+
+
+def test_servers_that_saw_their_leader_go_campaign_early() -> None:
+    a = OneNode(1)
+    a.ask(append(2, (1, 1), 2))
+    heard = a.now
+    a.step(ev.LeaderUnreachable("b"))
+    assert heard + 0.5 <= a.node.deadline() <= heard + 0.65
