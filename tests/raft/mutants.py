@@ -267,6 +267,13 @@ MUTANTS = [
         "self._batches.popleft()",
         "many_writes_leave_no_debt",
     ),
+    Mutant(
+        "counts waiting for room as a stall",
+        Node._on_storage,
+        "self.outbox.restart_clocks(self.now)",
+        "pass",
+        "full_disk_keeps_its_leader",
+    ),
 ]
 
 

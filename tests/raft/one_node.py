@@ -66,12 +66,8 @@ class OneNode:
 
     def ask(self, request: msg.AnyRequest) -> Any:
         """A peer asks; the answer, or None while there is none."""
-        replies = [
-            e.response
-            for e in self.step(ev.RequestReceived("r", request))
-            if isinstance(e, fx.Reply)
-        ]
-        return replies[0] if replies else None
+        answers = replies(self.step(ev.RequestReceived("r", request)))
+        return answers[0] if answers else None
 
     def lead(self) -> list[Any]:
         """Win an election with b's votes; the appends that follow."""
@@ -98,6 +94,11 @@ class OneNode:
 def sends(effects: list[Any], kind: type = msg.Request) -> list[Any]:
     """The requests among effects."""
     return [e for e in effects if isinstance(e, fx.Send) and isinstance(e.request, kind)]
+
+
+def replies(effects: list[Any]) -> list[Any]:
+    """The answers among effects."""
+    return [e.response for e in effects if isinstance(e, fx.Reply)]
 
 
 def append(term: int, prev: tuple[int, int], *terms: int, commit: int = 0) -> Any:

@@ -33,9 +33,7 @@ class Storage:
                 host.disk.store_snapshot(snapshot)
                 if self.world.rng.random() < self.world.weather.crash_after_install:
                     self.world.crash(host.name)
-                    self.world.later(
-                        0.2, lambda: None if host.node else self.world.start(host.name)
-                    )
+                    self.world.later(0.2, lambda: self.world.revive(host.name))
                     return
             done = ok and not host.disk.full
             self.world.step(host, ev.SnapshotReceived(effect.reply_to, effect.request, done))

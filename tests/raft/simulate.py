@@ -164,7 +164,7 @@ class Life:
             name = host.name
             world.crash(name)
             pause = self.rng.choice([0.001, 0.3, 2.0])
-            world.later(pause, lambda: None if world.hosts[name].node else world.start(name))
+            world.later(pause, lambda: world.revive(name))
 
     def _cut(self) -> None:
         world, rng = self.world, self.rng

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from one_node import OneNode, append
+from one_node import OneNode, append, replies
 
 from quorate.errors import BadFrame
 from quorate.raft import Entry, EntryKind
-from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft.configuration import Configuration, ConfigurationError
 from quorate.raft.messages import AppendEntriesRequest, AppendEntriesResponse
@@ -64,7 +63,7 @@ def test_success_waits_for_the_disk_and_a_heartbeat_does_not() -> None:
     assert a.ask(append(2, (1, 1), 2)) is None
     heartbeat = AppendEntriesRequest(term=2, sender_id="b", sender_address="b:1")
     assert a.ask(heartbeat).success
-    assert [e.response for e in a.release() if isinstance(e, fx.Reply)] == [
+    assert replies(a.release()) == [
         AppendEntriesResponse(term=2, last_log=1, success=True, sender_id="a", sender_address="a:1")
     ]
 
@@ -73,7 +72,7 @@ def test_heartbeat_of_a_new_term_waits_until_the_term_is_durable() -> None:
     a = OneNode(1)
     a.held = []
     assert a.ask(AppendEntriesRequest(term=2, sender_id="b", sender_address="b:1")) is None
-    assert [e.response.term for e in a.release()] == [2]
+    assert [r.term for r in replies(a.release())] == [2]
 
 
 def test_leader_that_gives_only_its_address_is_known_by_it() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec.structs import replace
-from one_node import THREE, OneNode, append
+from one_node import THREE, OneNode, append, replies
 
 from quorate.raft import Role
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
-from quorate.raft.messages import InstallSnapshotRequest
+from quorate.raft.messages import InstallSnapshotRequest, InstallSnapshotResponse
 from quorate.wire.membership import encode_configuration, encode_peers
 
 
@@ -33,6 +33,12 @@ def receive(a: OneNode, request: InstallSnapshotRequest, *, ok: bool = True) -> 
     return a.step(ev.SnapshotReceived("r", wanted.request, ok))
 
 
+def answers(effects: list[fx.Effect]) -> list[bool]:
+    """Whether the installs answered by these effects were taken."""
+    replies = [e.response for e in effects if isinstance(e, fx.Reply)]
+    return [r.success for r in replies if isinstance(r, InstallSnapshotResponse)]
+
+
 def test_snapshot_replaces_a_log_that_does_not_contain_it() -> None:
     a = OneNode(1, 1, 2)
     out = receive(a, install(9, 3))
@@ -52,14 +58,14 @@ def test_snapshot_keeps_what_follows_it_in_the_log() -> None:
 def test_snapshot_of_what_is_committed_is_acknowledged_and_not_used() -> None:
     a = OneNode(1, 1, 2)
     a.ask(append(3, (3, 2), commit=3))
-    (reply,) = [e.response for e in receive(a, install(2, 1)) if isinstance(e, fx.Reply)]
+    (reply,) = replies(receive(a, install(2, 1)))
     assert reply.success
     assert a.node.log.last_index == 3
 
 
 def test_snapshot_that_could_not_be_stored_is_refused() -> None:
     a = OneNode(1)
-    (reply,) = [e.response for e in receive(a, install(9, 3), ok=False) if isinstance(e, fx.Reply)]
+    (reply,) = replies(receive(a, install(9, 3), ok=False))
     assert not reply.success
     assert a.node.log.last_index == 1
 

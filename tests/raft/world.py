@@ -112,6 +112,11 @@ class World:
             self.step(host, ev.StorageState(full=True))
         self._plan_tick(host)
 
+    def revive(self, name: str) -> None:
+        """Start a node unless somebody else has."""
+        if not self.hosts[name].node:
+            self.start(name)
+
     def crash(self, name: str, *, lucky: bool = True) -> None:
         """Stop a node at once; its unsynced writes are lost, or only a part if it is lucky."""
         host = self.hosts[name]
