@@ -274,6 +274,13 @@ MUTANTS = [
         "pass",
         "full_disk_keeps_its_leader",
     ),
+    Mutant(
+        "gives notice in the middle of an install",
+        Leader.give_notice,
+        "peer.mode is Mode.PIPELINE and ",
+        "",
+        "no_notice_during_an_install",
+    ),
 ]
 
 

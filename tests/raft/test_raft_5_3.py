@@ -8,7 +8,7 @@ from one_node import OneNode, append, replies
 from quorate.errors import BadFrame
 from quorate.raft import Entry, EntryKind
 from quorate.raft import events as ev
-from quorate.raft.configuration import Configuration, ConfigurationError
+from quorate.raft.configuration import Configuration
 from quorate.raft.messages import AppendEntriesRequest, AppendEntriesResponse
 from quorate.wire.membership import encode_configuration
 
@@ -88,25 +88,20 @@ def _bad(*entries: Entry) -> AppendEntriesRequest:
 
 
 @pytest.mark.parametrize(
-    ("request_", "error"),
+    "request_",
     [
-        (_bad(Entry(4, 2, EntryKind.COMMAND)), BadFrame),
-        (_bad(Entry(3, 2, EntryKind.COMMAND), Entry(5, 2, EntryKind.COMMAND)), BadFrame),
-        (_bad(Entry(3, 2, EntryKind.COMMAND), Entry(4, 1, EntryKind.COMMAND)), BadFrame),
-        (_bad(Entry(3, 4, EntryKind.COMMAND)), BadFrame),
-        (_bad(Entry(3, 2, EntryKind.CONFIGURATION, b"\xc1")), BadFrame),
-        (
-            _bad(Entry(3, 2, EntryKind.CONFIGURATION, encode_configuration(Configuration()))),
-            ConfigurationError,
-        ),
+        _bad(Entry(4, 2, EntryKind.COMMAND)),
+        _bad(Entry(3, 2, EntryKind.COMMAND), Entry(5, 2, EntryKind.COMMAND)),
+        _bad(Entry(3, 2, EntryKind.COMMAND), Entry(4, 1, EntryKind.COMMAND)),
+        _bad(Entry(3, 4, EntryKind.COMMAND)),
+        _bad(Entry(3, 2, EntryKind.CONFIGURATION, b"\xc1")),
+        _bad(Entry(3, 2, EntryKind.CONFIGURATION, encode_configuration(Configuration()))),
     ],
     ids=["a hole", "a hole inside", "falling terms", "a later term", "no configuration", "nobody"],
 )
-def test_what_no_leader_sends_changes_nothing(
-    request_: AppendEntriesRequest, error: type[Exception]
-) -> None:
+def test_what_no_leader_sends_changes_nothing(request_: AppendEntriesRequest) -> None:
     a = OneNode(1, 1)
-    with pytest.raises(error):
+    with pytest.raises(BadFrame):
         a.ask(request_)
     assert (a.node.term, a.terms(), a.node.leader_id) == (1, [1, 1], "")
     assert a.step(ev.Tick()) == []

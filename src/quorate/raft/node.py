@@ -62,8 +62,8 @@ class Node(NodeState):
     def step(self, event: Event, now: float) -> list[Effect]:
         """Take one event at time `now` and return what is to be done, in order.
 
-        Raises BadFrame or ConfigurationError for a request that no correct peer sends: then
-        nothing of the log has changed, and the request is to be refused.
+        Raises BadFrame for a request that no correct peer sends: then nothing of the log has
+        changed, and the request is to be refused. ConfigurationError only for Bootstrap.
         """
         self.now = max(now, self.now)
         self._handlers[type(event)](self, event)

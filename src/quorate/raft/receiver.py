@@ -4,8 +4,7 @@ Invariants: success is answered only when everything up to the request's last en
 here; committed entries are never removed; a conflict is answered with a hint from which a leader
 finds the meeting point in few steps (the hint travels in LastLog and suits any leader).
 
-A request that no correct leader sends raises BadFrame or ConfigurationError, and leaves the log
-as it was.
+A request that no correct leader sends raises BadFrame, and leaves the log as it was.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quorate.errors import BadFrame
-from quorate.raft.configuration import Configuration
+from quorate.raft.configuration import Configuration, ConfigurationError
 from quorate.raft.effects import ReceiveSnapshot, RestoreSnapshot
 from quorate.raft.events import SnapshotReceived
 from quorate.raft.membership import configurations_in
@@ -62,7 +61,14 @@ def _check(node: NodeState, request: AppendEntriesRequest) -> None:
     if term > request.term:
         raise BadFrame(f"{request.sender_id or request.leader} sent entries of a later term")
     for _, configuration in configurations_in(request.entries, node.codec):
+        _check_configuration(configuration)
+
+
+def _check_configuration(configuration: Configuration) -> None:
+    try:
         configuration.check()
+    except ConfigurationError as error:
+        raise BadFrame(str(error)) from error
 
 
 def _end_of(request: AppendEntriesRequest) -> int:
@@ -175,7 +181,7 @@ def _configuration_of(node: NodeState, request: InstallSnapshotRequest) -> Confi
         configuration = node.codec.decode_configuration(request.configuration)
     else:  # version 0 knew only the voters' addresses
         configuration = node.codec.decode_peers(request.peers or b"")
-    configuration.check()
+    _check_configuration(configuration)
     return configuration
 
 
