@@ -23,7 +23,7 @@ FUNCTION_LINES_MAX = 70
 # What each part may import of the others. A name with a dot stands for one module.
 # `errors` and `metrics` are at the bottom: every part may import the first, those that count
 # something the second. `quorate` alone is the version.
-VALUES = {"raft.messages", "raft.configuration"}
+VALUES = {"raft.messages", "raft.configuration", "gossip.messages"}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "metrics": set(),
@@ -31,9 +31,12 @@ LAYERS: dict[str, set[str]] = {
     "wire": {"errors"} | VALUES,
     "storage": {"errors", "wire"} | VALUES,
     "raft": {"errors"},
+    "gossip": {"errors"},
     "state": {"errors", "__init__"},
     "replica": {"errors", "metrics", "raft", "storage", "wire"},
-    "server": {"errors", "metrics", "raft", "state", "replica", "storage", "wire"},
+    "server": {
+        *("errors", "metrics", "raft", "gossip", "state", "replica", "storage", "wire"),
+    },
     "api": {"errors", "metrics", "raft", "state", "server", "wire", "__init__"},
     "config": {"errors", "wire", "__init__"},
     "agent": {
@@ -44,7 +47,7 @@ LAYERS: dict[str, set[str]] = {
     "cli": {"errors", "client", "agent", "config", "__init__"},
     "__main__": {"cli"},
 }
-PURE = ("raft", "state")
+PURE = ("raft", "gossip", "state")
 # No clock, no randomness, no file, no socket, no thread: nothing but values and arithmetic.
 PURE_LIBRARIES = {
     *("__future__", "bisect", "collections", "enum", "functools", "hashlib", "heapq"),

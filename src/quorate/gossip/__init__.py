@@ -1,0 +1,1 @@
+"""Finding each other: SWIM as memberlist does it, and Serf on top; events in, effects out."""
