@@ -175,6 +175,8 @@ def running(folder: Path, count: int = 3, **server_keys: Any) -> Iterator[Server
         yield servers
     finally:
         servers.stop_all()
+    for number in range(count):
+        assert "Traceback" not in servers.log(number), servers.log(number)
 
 
 def free_ports(count: int) -> list[int]:

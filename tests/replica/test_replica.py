@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
+import uvloop
 from replica_cluster import FAST, Replicas, until
 
 from quorate.errors import ChangeRefused, LeadershipLost, NotLeader
@@ -137,3 +139,23 @@ def test_a_second_bootstrap_is_refused(tmp_path: Path) -> None:
         await cluster.stop()
 
     asyncio.run(scenario())
+
+
+def test_an_overdue_deadline_is_no_error_in_any_loop(tmp_path: Path) -> None:
+    """uvloop makes a plain handle, which knows no time, of a timer that is due at once."""
+    complaints: list[dict[str, object]] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        leader = await cluster.leader()
+        for _ in range(20):
+            time.sleep(0.06)  # noqa: ASYNC251  held up beyond the next heartbeat, on purpose
+            await leader.propose(b"k=1")
+        await cluster.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())
+    assert complaints == []

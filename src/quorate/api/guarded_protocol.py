@@ -80,6 +80,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._since = 0.0
         self._lingers = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0  # when it fires; uvloop's handles cannot always say
         self._write_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._discarded_bytes = 0
@@ -275,9 +276,10 @@ class GuardedProtocol(HttpToolsProtocol):
         # Requests only move `_since`; the timer finds that out when it fires. It is set anew
         # only for an earlier deadline, so a request that comes in one piece costs no timer.
         if self._timer is not None:
-            if self._timer.when() <= deadline:
+            if self._timer_at <= deadline:
                 return
             self._timer.cancel()
+        self._timer_at = deadline
         self._timer = self.loop.call_at(deadline, self._check)
 
     def _check(self) -> None:

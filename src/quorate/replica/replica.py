@@ -93,6 +93,7 @@ class Replica:
         self._draining = False
         self._proposals: list[tuple[asyncio.Future[Any], bytes]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0  # when it fires; uvloop's handles cannot always say
         self._tasks: set[asyncio.Task[None]] = set()
         self._snapshot_running = False
         self._stopped = False
@@ -325,12 +326,15 @@ class Replica:
 
     def _arm(self) -> None:
         deadline = self.node.deadline()
-        timer = self._timer
-        if timer is not None and not timer.cancelled() and timer.when() <= deadline:
-            return  # it looks again when it fires
-        if timer is not None:
-            timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._tick)
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return  # it looks again when it fires
+            self._timer.cancel()
+        # Never sooner than a millisecond, the finest that uvloop's clock can tell: it would fire
+        # at once and be set again, over and over, until the deadline is really there.
+        delay = max(deadline - self._loop.time(), 0.001)
+        self._timer_at = self._loop.time() + delay
+        self._timer = self._loop.call_later(delay, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
