@@ -219,7 +219,10 @@ class FakeService(Service):
     def prometheus_enabled(self) -> bool:
         return self.prometheus
 
-    async def apply(self, command: bytes) -> tuple[int, Any]:
+    def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
+        return asyncio.ensure_future(self._apply(command))
+
+    async def _apply(self, command: bytes) -> tuple[int, Any]:
         await asyncio.sleep(0)
         if self.apply_errors:
             raise self.apply_errors.pop(0)

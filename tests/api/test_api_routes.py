@@ -213,7 +213,7 @@ class Broken(FakeService):
     def regions(self) -> list[str]:
         raise ZeroDivisionError
 
-    async def apply(self, command: bytes) -> tuple[int, object]:
+    async def _apply(self, command: bytes) -> tuple[int, object]:
         raise KeyError(command)
 
 

@@ -10,15 +10,17 @@ Most reads on a leader are answered without an await, so `handle` gives their re
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
+from functools import partial
 from random import Random
 from typing import Any, Final
 
 import msgspec
 
-from quorate.api.consistency import Authority
+from quorate.api.consistency import Authority, Replicating
 from quorate.api.context import Context, Handler
 from quorate.api.encode import Renderer, text_response
 from quorate.api.messages import TARGET_BYTES_MAX, Call, Request, Response
@@ -27,12 +29,12 @@ from quorate.api.request_error import RequestError
 from quorate.api.routes import Match, Routes
 from quorate.api.service import Service
 from quorate.api.status import error_response
-from quorate.errors import QuorateError
+from quorate.errors import NotLeader, QuorateError
 from quorate.metrics import Metrics
 
 logger: Final = logging.getLogger(__name__)
 
-_INTERNAL_ERROR: Final = "internal error %s in %s %r"
+Answering = Coroutine[Any, Any, Response] | asyncio.Future[Response]
 
 _PLANS_MAX: Final = 512
 _PLANNED_TARGET_BYTES_MAX: Final = 256
@@ -60,12 +62,13 @@ class HttpApplication:
         self._random = random
         authority = Authority(service, random)
         self._routes = Routes(Context(service, authority, metrics, clock))
+        self._repeated: set[asyncio.Task[Response]] = set()
         self._plans: dict[tuple[str, bytes], _Plan] = {}
         self._date: tuple[int, bytes] = (-1, b"")
         self.renderer = Renderer(service.http_headers())
 
-    def handle(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
-        """The response, or a coroutine that gives it. Never raises, nor does that."""
+    def handle(self, request: Request) -> Response | Answering:
+        """The response, or what gives it later. Never raises, nor does that."""
         self._metrics.incr("nomad.http.request")
         try:
             plan = self._plans.get((request.method, request.target)) or self._plan(request)
@@ -73,23 +76,52 @@ class HttpApplication:
                 assert plan.answer is not None
                 return plan.answer
             result = plan.handler(Call(request, plan.query, plan.tail))
-        except (RequestError, QuorateError) as error:
-            return _refused(error)
-        except Exception:
-            error_id = self._count_internal_error()
-            logger.exception(_INTERNAL_ERROR, error_id, request.method, request.target[:200])
-            return _internal_error(error_id)
-        return result if isinstance(result, Response) else self._later(request, result)
+        except Exception as error:  # noqa: BLE001  told in `_failed`
+            return self._failed(request, error)
+        if isinstance(result, Response):
+            return result
+        if isinstance(result, Replicating):
+            return self._when_applied(request, result)
+        return self._later(request, result)
 
     async def _later(self, request: Request, result: Awaitable[Response]) -> Response:
         try:
             return await result
-        except (RequestError, QuorateError) as error:
+        except Exception as error:  # noqa: BLE001  told in `_failed`
+            return self._failed(request, error)
+
+    def _when_applied(self, request: Request, write: Replicating) -> asyncio.Future[Response]:
+        outcome: asyncio.Future[Response] = write.future.get_loop().create_future()
+        write.future.add_done_callback(partial(self._applied, request, write, outcome))
+        return outcome
+
+    def _applied(
+        self,
+        request: Request,
+        write: Replicating,
+        outcome: asyncio.Future[Response],
+        future: asyncio.Future[tuple[int, Any]],
+    ) -> None:
+        try:
+            index, result = future.result()
+            outcome.set_result(write.answer(index, result))
+        except NotLeader:
+            again = outcome.get_loop().create_task(self._later(request, write.again()))
+            self._repeated.add(again)
+            again.add_done_callback(self._repeated.discard)
+            again.add_done_callback(lambda done: outcome.set_result(done.result()))
+        except Exception as error:  # noqa: BLE001  told in `_failed`
+            outcome.set_result(self._failed(request, error))
+
+    def _failed(self, request: Request, error: Exception) -> Response:
+        """The answer to a request that an exception ended: the caller's mistake, or ours."""
+        if isinstance(error, RequestError | QuorateError):
             return _refused(error)
-        except Exception:
-            error_id = self._count_internal_error()
-            logger.exception(_INTERNAL_ERROR, error_id, request.method, request.target[:200])
-            return _internal_error(error_id)
+        self._metrics.incr("nomad.http.internal_error")
+        error_id = f"{self._random.getrandbits(32):08x}"  # the log and the caller speak of it so
+        place = (error_id, request.method, request.target[:200])
+        logger.error("internal error %s in %s %r", *place, exc_info=error)
+        return text_response(500, f"internal error (id {error_id})")
 
     def _plan(self, request: Request) -> _Plan:
         plan = self._make_plan(request.method, request.target)
@@ -113,11 +145,6 @@ class HttpApplication:
             return _answered(text_response(error.status, error.text))
         return _Plan(match.handler, query, match.tail, None)
 
-    def _count_internal_error(self) -> str:
-        """A short id for a mistake of our own, by which the log and the caller speak of it."""
-        self._metrics.incr("nomad.http.internal_error")
-        return f"{self._random.getrandbits(32):08x}"
-
     def date_line(self) -> bytes:
         """The header line `Date` of now, with its line end."""
         second = int(self._clock())
@@ -134,7 +161,3 @@ def _refused(error: RequestError | QuorateError) -> Response:
     if isinstance(error, RequestError):
         return text_response(error.status, error.text)
     return error_response(error)
-
-
-def _internal_error(error_id: str) -> Response:
-    return text_response(500, f"internal error (id {error_id})")

@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from quorate.api import blocking
 from quorate.api.blocking import Watched
@@ -33,6 +36,7 @@ from quorate.errors import (
 )
 
 Answer = Callable[[Call], Response]
+Applied = Callable[[int, Any], Response]
 Perform = Callable[[], Awaitable[Response]]
 
 HOLD_S: Final = 5.0
@@ -63,6 +67,18 @@ _NOT_PASSED_ON: Final = frozenset(
     }
 )
 _PASSED_BACK: Final = (b"content-type", b"location", b"x-nomad-", b"x-quorate-")
+
+
+class Replicating(msgspec.Struct, frozen=True):
+    """A write that this leader has in hand: no task waits for it, its future's callback answers.
+
+    `answer` makes the response of index and result; `again` is for a write that was refused
+    before it was begun, because leadership had just ended.
+    """
+
+    future: asyncio.Future[tuple[int, Any]]
+    answer: Applied
+    again: Callable[[], Awaitable[Response]]
 
 
 class ForwardError(QuorateError):
@@ -122,6 +138,21 @@ class Authority:
         if region and region != self._service.region:
             return self._ask_region(call)
         return self._write(call, perform)
+
+    def replicate(
+        self, call: Call, command: bytes, answer: Applied
+    ) -> Replicating | Awaitable[Response]:
+        """`write` for one command of the state machine. Raises QuorateError."""
+
+        async def perform() -> Response:
+            return answer(*await self._service.apply(command))
+
+        region = call.query.region
+        if (region and region != self._service.region) or not self._service.is_leader():
+            return self.write(call, perform)
+        return Replicating(
+            self._service.apply(command), answer, partial(self._write, call, perform)
+        )
 
     # -- here ----------------------------------------------------------------------------------
 

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from quorate.api.consistency import Authority
+from quorate.api.consistency import Authority, Replicating
 from quorate.api.messages import Call, Response
 from quorate.api.service import Service
 from quorate.metrics import Metrics
 
-Handler = Callable[[Call], Response | Awaitable[Response]]
+Handler = Callable[[Call], Response | Replicating | Awaitable[Response]]
 """Answers one method of one path, at once or later. Raises RequestError and QuorateError."""
 
 

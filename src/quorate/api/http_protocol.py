@@ -18,12 +18,12 @@ ends between two requests when bytes are taken for a repetition, so the parser m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from quorate.api.app import Answering
 from quorate.api.asgi import too_large
 from quorate.api.encode import accepts_gzip
 from quorate.api.guarded_protocol import GuardedProtocol, Reading, Shared
@@ -31,6 +31,25 @@ from quorate.api.messages import BODY_BYTES_MAX, Request, Response
 
 _CANCELLED_WITH_ITS_CLIENT: Final = "GET"
 _REPEATABLE_BYTES_MAX: Final = 2048
+
+
+class _NobodyWaits:
+    """In the place of an event."""
+
+    def set(self) -> None:
+        """Nothing."""
+
+
+class _Awaited:
+    """An answer that is being awaited: what the base class looks at in `cycle`."""
+
+    __slots__ = ("disconnected", "keep_alive", "response_complete")
+    message_event: ClassVar = _NobodyWaits()
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.response_complete = False
+        self.disconnected = False
 
 
 class QuorateHttpProtocol(GuardedProtocol):
@@ -138,33 +157,18 @@ class QuorateHttpProtocol(GuardedProtocol):
         else:
             self._answer_later(result)
 
-    def _answer_later(self, result: Awaitable[Response]) -> None:
-        cycle = self.cycle = self._new_cycle()
+    def _answer_later(self, result: Answering) -> None:
+        cycle = _Awaited(self._keep_alive)
+        self.cycle = cast("RequestResponseCycle", cycle)
         task = asyncio.ensure_future(result, loop=self.loop)
         self.shared.answers.add(task)
         if self._method == _CANCELLED_WITH_ITS_CLIENT:
             self._read_task = task
         task.add_done_callback(partial(self._answered, cycle, self._method, self._compressed))
 
-    def _new_cycle(self) -> RequestResponseCycle:
-        """What the base class looks at to know whether, and how, a request is being answered."""
-        return RequestResponseCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=self._keep_alive,
-            on_response=self.on_response_complete,
-        )
-
     def _answered(
         self,
-        cycle: RequestResponseCycle,
+        cycle: _Awaited,
         method: str,
         compressed: bool,
         task: asyncio.Future[Response],

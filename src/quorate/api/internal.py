@@ -5,11 +5,11 @@ Only servers reach the RPC port; the HTTP port does not know these paths (404).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from random import Random
-from typing import Any, Final
+from typing import Final
 
-from quorate.api.app import HttpApplication
+from quorate.api.app import Answering, HttpApplication
 from quorate.api.encode import text_response
 from quorate.api.messages import Request, Response
 from quorate.api.service import Service
@@ -35,7 +35,7 @@ class RpcApplication(HttpApplication):
         super().__init__(service, metrics, clock, random)
         self._answer_call = answer_call
 
-    def handle(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
+    def handle(self, request: Request) -> Response | Answering:
         """The response, or something to await that gives it."""
         if not request.target.startswith(_PREFIX):
             return super().handle(request)

@@ -6,7 +6,7 @@ may answer, and encodes the answer.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
 from typing import Any, Protocol
 
 from quorate.server.exchange import ForwardRequest, ForwardResponse
@@ -110,7 +110,7 @@ class Service(Protocol):
 
     # -- writes --------------------------------------------------------------------------------
 
-    def apply(self, command: bytes) -> Awaitable[tuple[int, Any]]:
+    def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command of `quorate.state.commands`: (log index, result of applying it).
 
         Raises NotLeader, LeadershipLost, ApplyTimeout, StorageFull.

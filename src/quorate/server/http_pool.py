@@ -27,10 +27,10 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[ForwardResponse] | None = None
         self.usable = True
+        self._parser = httptools.HttpResponseParser(self)
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
 
@@ -79,6 +79,10 @@ class _Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_exception(QuorateError(text, "try again"))
 
+    def give_up(self, text: str) -> None:
+        self._fail(text)
+        self.close()
+
     def close(self) -> None:
         self.usable = False
         if self._transport is not None:
@@ -98,17 +102,15 @@ class HttpPool:
         """
         connection = await self._connection(address)
         waiter = connection.exchange(_encode(address, request))
+        text = f"no answer from {address} within {request.timeout_s:g} s"
+        timer = waiter.get_loop().call_later(request.timeout_s, connection.give_up, text)
         try:
-            done, _ = await asyncio.wait((waiter,), timeout=request.timeout_s)
+            response = await waiter
         except asyncio.CancelledError:
             connection.close()
             raise
-        if not done:
-            connection.close()
-            raise QuorateError(
-                f"no answer from {address} within {request.timeout_s:g} s", "try again"
-            )
-        response = waiter.result()
+        finally:
+            timer.cancel()
         if connection.usable:
             idle = self._idle.setdefault(address, deque())
             if len(idle) < _IDLE_MAX:

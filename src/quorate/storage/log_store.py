@@ -15,7 +15,7 @@ share a transaction, and in the checksums.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -30,7 +30,7 @@ from quorate.storage.disk_errors import clear_errors
 from quorate.storage.log_check import check_entries, check_file, check_settings
 from quorate.storage.log_environment import DATA_FILE, lmdb_error, open_environment
 from quorate.storage.log_extent import LogExtent
-from quorate.storage.log_room import check_room
+from quorate.storage.log_room import Room
 from quorate.storage.write_batch import WriteBatch
 
 __all__ = ["LogStore", "WriteBatch"]
@@ -52,6 +52,7 @@ class LogStore:
         self._env = env
         self._logs: Any = env.open_db(b"logs")
         self._conf: Any = env.open_db(b"conf")
+        self._room = Room(env, (self._logs, self._conf), path)
         self._writing = Lock()
         self._extent = LogExtent()
         self._garbage = 0  # records at or below the base that still lie on the disk
@@ -177,7 +178,8 @@ class LogStore:
         with self._writing:
             extent = self._extent_after(batch)
             if batch.entries:
-                self._check_room(batch.entries)
+                with self._clear_errors("write"):
+                    self._room.check(batch.entries)
             try:
                 garbage = self._commit(batch, extent, self._compact_max)
             except StorageFull:
@@ -191,10 +193,6 @@ class LogStore:
                 self._hard_state = batch.hard_state
             if batch.meta:
                 self._meta = self._meta | dict(batch.meta)
-
-    def _check_room(self, entries: Sequence[Entry]) -> None:
-        with self._clear_errors("write"), self._env.begin() as txn:
-            check_room(self._env, txn, (self._logs, self._conf), entries, self._folder)
 
     def _commit(self, batch: WriteBatch, extent: LogExtent, compact_max: int) -> int:
         size = sum(len(entry.encoded or b"") for entry in batch.entries)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from quorate.api import body
 from quorate.api.body import BodyError, Field
+from quorate.api.consistency import Replicating
 from quorate.api.context import Context
 from quorate.api.encode import json_response, text_response
 from quorate.api.endpoints.cas import parse_cas
@@ -72,7 +73,7 @@ class AutopilotEndpoint:
             return text_response(500, "autopilot config not initialized yet")
         return json_response(_json(configuration), pretty=call.query.pretty)
 
-    def put(self, call: Call) -> Awaitable[Response]:
+    def put(self, call: Call) -> Replicating | Awaitable[Response]:
         """Replace the configuration: `true`, or `false` if `cas` is not its modify index."""
         try:
             fields = body.read_object(call.request.body, _FIELDS)
@@ -83,11 +84,10 @@ class AutopilotEndpoint:
             SetAutopilotConfiguration(configuration=configuration, cas=parse_cas(call.query))
         )
 
-        async def perform() -> Response:
-            _, written = await self._service.apply(command)
+        def answer(_: int, written: Any) -> Response:
             return json_response(written, pretty=call.query.pretty)
 
-        return self._authority.write(call, perform)
+        return self._authority.replicate(call, command, answer)
 
 
 def _json(configuration: AutopilotConfiguration) -> _ConfigurationJson:

@@ -9,6 +9,7 @@ import msgspec
 
 from quorate.api import body
 from quorate.api.body import BodyError, Field
+from quorate.api.consistency import Replicating
 from quorate.api.context import Context
 from quorate.api.encode import json_response, text_response
 from quorate.api.endpoints.cas import parse_cas
@@ -102,22 +103,21 @@ class SchedulerEndpoint:
         )
         return json_response(value, pretty=call.query.pretty, headers=read_headers(service, index))
 
-    def put(self, call: Call) -> Awaitable[Response]:
+    def put(self, call: Call) -> Replicating | Awaitable[Response]:
         """Replace the configuration; `Updated` is false if `cas` is not its modify index."""
         configuration = _read(call.request.body)
         command = encode(
             SetSchedulerConfiguration(configuration=configuration, cas=parse_cas(call.query))
         )
 
-        async def perform() -> Response:
-            index, written = await self._service.apply(command)
+        def answer(index: int, written: Any) -> Response:
             return json_response(
                 _WrittenJson(index, written),
                 pretty=call.query.pretty,
                 headers=write_headers(index),
             )
 
-        return self._authority.write(call, perform)
+        return self._authority.replicate(call, command, answer)
 
 
 def _read(raw: bytes) -> SchedulerConfiguration:
