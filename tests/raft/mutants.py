@@ -43,7 +43,7 @@ MUTANTS = [
         3,
     ),
     Mutant(
-        "votes twice in a term", election._vote, "return state.voted_for == candidate", "pass", 20
+        "votes twice in a term", election._vote, "return state.voted_for == identity", "pass", 20
     ),
     Mutant(
         "votes for a log behind",
@@ -275,11 +275,11 @@ MUTANTS = [
         "full_disk_keeps_its_leader",
     ),
     Mutant(
-        "gives notice in the middle of an install",
+        "gives notice to a peer that does not answer",
         Leader.give_notice,
         "peer.mode is Mode.PIPELINE and ",
         "",
-        "no_notice_during_an_install",
+        "no_notice_during_back_off",
     ),
 ]
 

@@ -180,7 +180,7 @@ class Checker:
         state = host.disk.hard_state
         expect(state.term >= request.term, f"speaks in term {request.term}, which is not durable")
         if isinstance(request, RequestVoteRequest) and state.vote_term == request.term:
-            expect(state.voted_for == host.address, "campaigns, and voted for another")
+            expect(state.voted_for == host.name, "campaigns, and voted for another")
 
     # -- answers to peers -------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ class Checker:
             given = self.votes.setdefault(key, request.candidate)
             expect(given == request.candidate, f"{key} voted for {given} and {request.candidate}")
             if state.vote_term == request.term:
-                expect(state.voted_for == request.candidate, "answered another vote than stored")
+                expect(state.voted_for == request.sender_id, "answered another vote than stored")
             else:
                 expect(state.vote_term > request.term, "voted, and the vote is not durable")
         if isinstance(response, AppendEntriesResponse) and response.success:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from one_node import OneNode, append, sends, vote
 
@@ -27,7 +28,7 @@ def test_a_vote_does_not_leave_before_it_is_durable() -> None:
     a.held = []
     assert a.ask(vote("b", 2, (1, 1))) is None
     assert [e.response.granted for e in a.release()] == [True]
-    assert a.disk.hard_state.voted_for == "b:1"
+    assert a.disk.hard_state.voted_for == "b"
 
 
 def test_candidate_counts_its_own_vote_only_when_it_is_durable() -> None:
@@ -102,3 +103,16 @@ def test_servers_that_saw_their_leader_go_campaign_early() -> None:
     heard = a.now
     a.step(ev.LeaderUnreachable("b"))
     assert heard + 0.5 <= a.node.deadline() <= heard + 0.65
+
+
+def test_a_vote_is_given_to_a_server_not_to_an_address() -> None:
+    """All servers may change their addresses at once: two of them may even change places."""
+    a = OneNode(1)
+    first = vote("b", 2, (1, 1))
+    assert a.ask(first).granted
+    moved = msgspec.structs.replace(
+        first, sender_address="10.0.0.9:4647", candidate="10.0.0.9:4647"
+    )
+    assert a.ask(moved).granted
+    taken_over = msgspec.structs.replace(first, sender_id="c")
+    assert not a.ask(taken_over).granted

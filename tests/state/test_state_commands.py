@@ -13,6 +13,7 @@ from quorate.state.commands import UnknownCommand, decode, encode
 from quorate.state.defaults import InitialiseDefaults
 from quorate.state.registry import COMMANDS
 from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
+from quorate.state.servers import RecordRemoval, RecordServer
 from quorate.state.table import Command
 
 EXAMPLES: tuple[Command, ...] = (
@@ -27,6 +28,8 @@ EXAMPLES: tuple[Command, ...] = (
     ),
     SetSchedulerConfiguration(configuration=SchedulerConfiguration(preempt_batch=True), cas=7),
     SetClusterMetadata(cluster_id="c-1"),
+    RecordServer(server_id="a", name="s1.global", address="10.0.0.1:4647"),
+    RecordRemoval(server_id="a", name="s1.global", address="10.0.0.1:4647"),
 )
 
 
@@ -47,6 +50,8 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "SetAutopilotConfiguration": 2,
         "SetSchedulerConfiguration": 3,
         "SetClusterMetadata": 4,
+        "RecordServer": 5,
+        "RecordRemoval": 6,
     }
 
 

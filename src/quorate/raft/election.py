@@ -76,7 +76,7 @@ def _begin(node: NodeState, *, pre: bool, cause: str, transfer: bool = False) ->
         # Its own vote counts, and the others are asked, when it is durable.
         node.role = Role.CANDIDATE
         term = node.term + 1
-        node.set_hard_state(HardState(term, node.address, term))
+        node.set_hard_state(HardState(term, node.server_id, term))
         node.announce(cause)
     for server in node.configuration.voters():
         if server.id != node.server_id:
@@ -217,12 +217,14 @@ def _vote(node: NodeState, request: RequestVoteRequest) -> bool:
     if request.term > node.term:
         node.become_follower(request.term, f"{candidate} campaigns in a higher term")
     state = node.hard_state
+    # By its id: servers may have changed places since the vote was given. Old peers send none.
+    identity = request.sender_id or candidate
     if state.vote_term == request.term:
-        return state.voted_for == candidate
+        return state.voted_for == identity
     if not node.log.up_to_date(request.last_log_index, request.last_log_term):
         return False
     if node.campaign is not None:
         node.become_follower(node.term, f"{candidate} campaigns too, and first")
-    node.set_hard_state(HardState(node.term, candidate, node.term))
+    node.set_hard_state(HardState(node.term, identity, node.term))
     node.touch_election_timer()
     return True

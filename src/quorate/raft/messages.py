@@ -59,8 +59,8 @@ class Entry(msgspec.Struct, gc=False, eq=False):
 class HardState(msgspec.Struct, frozen=True, gc=False):
     """Term and vote, which must survive a crash (Raft Figure 2).
 
-    `voted_for` is the candidate's address, empty if no vote was ever given; `vote_term` is the
-    term of that vote, which may be older than `term`.
+    `voted_for` is the candidate's id (its address, if it is an old peer that sends no id), empty
+    if no vote was ever given; `vote_term` is the term of that vote, which may be older than `term`.
     """
 
     term: int = 0

@@ -17,7 +17,7 @@ import msgspec
 
 from quorate.errors import QuorateError
 from quorate.raft import effects, events
-from quorate.raft.configuration import Change, Configuration
+from quorate.raft.configuration import Change, Configuration, Server
 from quorate.raft.effects import Reason, Role, RoleChanged
 from quorate.raft.messages import (
     AnyRequest,
@@ -85,6 +85,7 @@ class Replica:
         self.on_refused: list[Callable[[str, str], None]] = []
         self.on_failure: list[Callable[[BaseException], None]] = []
         self.at_stop: list[Callable[[], object]] = []
+        self.locate: Callable[[Server], str] = lambda peer: peer.address  # where it is now
         self.storage_full = False
         self._rng = rng or Random()
         self._connections: set[IncomingConnection] = set()
@@ -368,11 +369,12 @@ class Replica:
 
     def _send(self, effect: effects.Send) -> None:
         peer = effect.to
+        address = self.locate(peer)
         link = self._links.get(peer.id)
-        if link is None or link.address != peer.address:
+        if link is None or link.address != address:
             if link is not None:
                 link.close()
-            link = self._links[peer.id] = self._link(peer.id, peer.address)
+            link = self._links[peer.id] = self._link(peer.id, address)
         link.send(effect.rpc_id, effect.request)
 
     def _link(self, peer_id: str, address: str) -> PeerLink:
@@ -393,7 +395,7 @@ class Replica:
         peer = effect.to
         try:
             index, response = await send_snapshot(
-                self._worker, peer.address, self.options.stream_prefix, header
+                self._worker, self.locate(peer), self.options.stream_prefix, header
             )
         except (OSError, TimeoutError, QuorateError) as error:
             self.step(events.RequestFailed(peer.id, effect.rpc_id, str(error) or "i/o timeout"))

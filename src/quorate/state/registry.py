@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from quorate.state import autopilot, cluster, defaults, namespaces, scheduler
+from quorate.state import autopilot, cluster, defaults, namespaces, scheduler, servers
 from quorate.state.table import Command, Record, Table, Tables
 
 TABLES: Final[tuple[Table[Any], ...]] = (
@@ -12,6 +12,7 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     cluster.TABLE,
     namespaces.TABLE,
     scheduler.TABLE,
+    servers.TABLE,
 )
 
 COMMANDS: Final[tuple[type[Command], ...]] = (
