@@ -159,4 +159,3 @@ class Fields:
 def fields_of(data: bytes, message: str) -> Fields:
     """The map that is exactly `data`. Raises BadFrame."""
     return Fields(unpack(data), message)
-

@@ -26,7 +26,7 @@ from quorate.gossip.messages import (
     User,
 )
 from quorate.wire.fields import pack_optional_bytes
-from quorate.wire.go_msgpack import bad_frame, pack_bool, pack_int, pack_raw, pack_uint
+from quorate.wire.go_msgpack import bad_frame, pack_bool, pack_int, pack_uint
 from quorate.wire.gossip_fields import (
     UINT32_MAX,
     Fields,
@@ -69,8 +69,10 @@ def _head(kind: Kind) -> bytes:
 
 
 def _source(message: Ping | IndirectPing) -> tuple[list[tuple[bytes, bytes]], ...]:
-    """The three fields that are left out when empty: two lists, that around `SourceNode` is ours."""
-    address, node, port = [], [], []
+    """SourceAddr, SourceNode and SourcePort, each in a list, which is empty if the field is."""
+    address: list[tuple[bytes, bytes]] = []
+    node: list[tuple[bytes, bytes]] = []
+    port: list[tuple[bytes, bytes]] = []
     if message.source is not None:
         address.append((b"SourceAddr", pack_ip(message.source.host)))
         if message.source.port:
@@ -236,9 +238,7 @@ def _read_suspect(fields: Fields) -> Suspect:
 
 
 def _read_dead(fields: Fields) -> Dead:
-    return Dead(
-        fields.uint(b"Incarnation", UINT32_MAX), fields.text(b"Node"), fields.text(b"From")
-    )
+    return Dead(fields.uint(b"Incarnation", UINT32_MAX), fields.text(b"Node"), fields.text(b"From"))
 
 
 def _read_alive(fields: Fields) -> Alive:
@@ -304,8 +304,3 @@ def decode_node(value: Any) -> PushPullNode:
         state=fields.uint(b"State", STATE_MAX),
         versions=fields.versions(),
     )
-
-
-def pack_frame(kind: Kind, body: bytes) -> bytes:
-    """The form of a compressed frame: algorithm 0, which is LZW, and the bytes."""
-    return _head(kind) + pack_map((b"Algo", pack_uint(0)), (b"Buf", pack_raw(body)))
