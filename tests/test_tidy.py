@@ -34,8 +34,9 @@ LAYERS: dict[str, set[str]] = {
     "gossip": {"errors"},
     "state": {"errors", "__init__"},
     "replica": {"errors", "metrics", "raft", "storage", "wire"},
+    "pool": {"errors", "metrics", "gossip", "storage", "wire"},
     "server": {
-        *("errors", "metrics", "raft", "gossip", "state", "replica", "storage", "wire"),
+        *("errors", "metrics", "raft", "gossip", "state", "replica", "pool", "storage", "wire"),
     },
     "api": {"errors", "metrics", "raft", "state", "server", "wire", "__init__"},
     "config": {"errors", "wire", "__init__"},

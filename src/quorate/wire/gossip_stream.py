@@ -78,6 +78,11 @@ class StreamReader:
         """Bytes that have come in."""
         return self._fed
 
+    @property
+    def label_matches(self) -> bool:
+        """False until the label was read and found to be ours: strangers get no answer."""
+        return self._label_read
+
     def feed(self, data: bytes) -> bool:
         """More bytes; True once the message is whole. What follows it is not looked at."""
         self._fed += len(data)
