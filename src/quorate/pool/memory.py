@@ -30,7 +30,7 @@ class Memory:
         self._lines: list[str] = []
         self._alive: dict[str, Address] = {}
         self._clocks: Sequence[int] = tuple(snapshot.known.clocks)
-        self._said = ""
+        self._trouble = ""
         self.clocks: tuple[int, int, int] = (
             snapshot.known.clocks[0],
             snapshot.known.clocks[1],
@@ -73,11 +73,12 @@ class Memory:
             return
         try:
             await self._on_disk(self._snapshot.append, lines)
-            self._said = ""
+            trouble = ""
         except QuorateError as error:
-            if self._said != error.text:
-                log.error("known members are not remembered: %s", error)
-            self._said = error.text
+            trouble = error.text
+        if trouble and trouble != self._trouble:
+            log.error("known members are not remembered: %s", trouble)
+        self._trouble = trouble
 
     async def close(self) -> None:
         """Let go of the file."""

@@ -160,9 +160,7 @@ class Pool:
             name=options.name,
             address=self._reached_at(),
             tags=options.tags,
-            settings=msgspec.structs.replace(
-                options.settings, packet_overhead=self._keys.overhead
-            ),
+            settings=msgspec.structs.replace(options.settings, packet_overhead=self._keys.overhead),
             codec=gossip,
             rng=self._rng,
             now=self._loop.time(),
@@ -194,8 +192,8 @@ class Pool:
         for future in self._waiting:
             if not future.done():
                 future.set_exception(_stopped())
-        self._sockets.close()
         await self._streams.stop()
+        self._sockets.close()
         if self._memory is not None:
             await self._memory.write(self.node.clocks())
             await self._memory.close()
@@ -423,18 +421,14 @@ class Pool:
             self.step(events.PacketReceived(source, opened.messages))
 
     def _send_packet(self, effect: effects.SendPacket) -> None:
-        packets = encode_packets(
-            effect.parts, self._keys.layers, crc=effect.crc, make_nonce=_nonce
-        )
+        packets = encode_packets(effect.parts, self._keys.layers, crc=effect.crc, make_nonce=_nonce)
         for data in packets:
             if why := self._sockets.send(data, effect.to):
                 self.metrics.incr(f"nomad.memberlist.udp.unsent.{why}")
             else:
                 self.metrics.incr("nomad.memberlist.udp.sent", len(data))
 
-    def _stream_received(
-        self, source: Address, message: Message
-    ) -> asyncio.Future[Message | None]:
+    def _stream_received(self, source: Address, message: Message) -> asyncio.Future[Message | None]:
         future: asyncio.Future[Message | None] = self._loop.create_future()
         self.step(events.StreamReceived(future, source, message))
         return future

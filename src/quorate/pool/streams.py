@@ -15,7 +15,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from quorate.errors import BadFrame
 from quorate.gossip.effects import StreamRequest
@@ -39,6 +39,8 @@ _PIECE: Final = 64 * 1024
 _NODE_BYTES: Final = 256  # about what one member takes in a full exchange
 _OUTGOING_MAX: Final = 64
 _LINGER_S: Final = 1.0
+
+Result = TypeVar("Result")
 
 Exchange = Callable[[Address, Message], "asyncio.Future[Message | None]"]
 """What answers a first message from an address; None: no answer."""
@@ -133,16 +135,14 @@ class Streams:
     async def _message(self, incoming: StreamReader) -> Message:
         return await self._in_thread_if(incoming.fed > THREAD_BYTES, incoming.message)
 
-    async def _in_thread_if(self, large: bool, work: Callable[[], Any]) -> Any:
+    async def _in_thread_if(self, large: bool, work: Callable[[], Result]) -> Result:
         if not large:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     # -- others' --------------------------------------------------------------------------------
 
-    async def _accepted(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername") or ("", 0)
         source = Address(ip_text(str(peer[0])) or str(peer[0]), int(peer[1]))
         full = self._open.total() >= self._streams_max
@@ -187,9 +187,7 @@ class Streams:
             await self._write(writer, answer, self._keys.layers, dialler=False)
             await self._linger(reader, writer)
 
-    async def _read(
-        self, reader: asyncio.StreamReader, incoming: StreamReader
-    ) -> Message | None:
+    async def _read(self, reader: asyncio.StreamReader, incoming: StreamReader) -> Message | None:
         """The first message; None if the other side closes before a byte of it."""
         held = 0
         try:
