@@ -83,7 +83,12 @@ async def until(true: Callable[[], bool], seconds: float = 20.0) -> float:
     return time.monotonic() - start
 
 
-def scenario(work: Callable[[Pools], Awaitable[None]], **options: Any) -> None:
+def scenario(
+    work: Callable[[Pools], Awaitable[None]],
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    **options: Any,
+) -> None:
     """Run a story with pools, and stop those that are left."""
 
     async def run() -> None:
@@ -93,4 +98,5 @@ def scenario(work: Callable[[Pools], Awaitable[None]], **options: Any) -> None:
         finally:
             await pools.stop()
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(run())

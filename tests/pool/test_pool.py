@@ -6,8 +6,10 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 from pool_cluster import (
     KEY,
     OTHER_KEY,
@@ -29,7 +31,7 @@ from quorate.pool.options import PoolOptions
 from quorate.pool.pool import Pool
 from quorate.wire.keyring import Keyring, key_text
 
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "plain": {"compress": False},
     "compressed": {},
     "sealed": {"key": KEY},
@@ -80,6 +82,15 @@ def test_convergence_of_five_at_lan_defaults() -> None:
         await until(lambda: all(len(living(m)) == 5 for m in (*rest, back)))
 
     scenario(story, settings=LAN, key=KEY)
+
+
+def test_the_loop_that_servers_run_on() -> None:
+    async def story(pools: Pools) -> None:
+        a, b = await pools.together("a", "b")
+        assert await b.leave()
+        await until(lambda: status(a, "b") == "left")
+
+    scenario(story, loop_factory=uvloop.new_event_loop, key=KEY)
 
 
 def test_ipv6() -> None:
@@ -331,6 +342,22 @@ def test_rejoin_after_a_leave_if_told_so(tmp_path: Path) -> None:
         await pools.stop("b")
         await pools.start("b", snapshot_path=path, rejoin_after_leave=True)
         await until(lambda: living(a) == {"a", "b"})
+
+    scenario(story)
+
+
+def test_what_a_callback_asks_wrongly_does_not_hurt_the_pool(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story(pools: Pools) -> None:
+        a = await pools.start("a")
+        a.on_member.append(lambda change: a.send_event("big", bytes(600)))
+        b = await pools.start("b")
+        assert (await b.join([where(a)])).count == 1
+        await until(lambda: living(a) == living(b) == {"a", "b"})
+        assert "refused" in caplog.text
+        assert a.stats()["members"] == "2"
+        assert a.stats()["encrypted"] == "false"
 
     scenario(story)
 

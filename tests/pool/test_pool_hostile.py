@@ -268,6 +268,9 @@ def test_one_line_for_an_origin_and_a_minute(caplog: pytest.LogCaptureFixture) -
         "refused gossip from 10.0.0.2: no such thing",
     ]
     caplog.clear()
+    refusals.count("packet", "10.0.0.3", "a\nforged line \x1b[31m")
+    assert caplog.records[0].getMessage().endswith(": a?forged line ?[31m")
+    caplog.clear()
     now = 61.0
     refusals.count("stream", "10.0.0.1", "x" * 1000)
     (line,) = (r.getMessage() for r in caplog.records)
@@ -275,4 +278,4 @@ def test_one_line_for_an_origin_and_a_minute(caplog: pytest.LogCaptureFixture) -
     for number in range(5000):
         refusals.count("packet", f"10.1.{number >> 8}.{number & 255}", "flood")
     assert len(refusals._said) <= 1024
-    assert metrics.totals().counters[PREFIX + "all"][0] == 5102
+    assert metrics.totals().counters[PREFIX + "all"][0] == 5103

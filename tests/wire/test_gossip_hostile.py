@@ -21,6 +21,7 @@ from quorate.gossip.messages import (
     Alive,
     PushPull,
     PushPullNode,
+    RemoteError,
     SerfPushPull,
     User,
     Versions,
@@ -255,6 +256,14 @@ def test_what_cannot_be_in_a_compound() -> None:
 )
 def test_a_stream_that_lies(data: bytes, why: str) -> None:
     assert why in refused(read_stream, data, PLAIN)
+
+
+def test_an_error_text_that_would_forge_a_line() -> None:
+    data = gossip.encode(RemoteError("no\nServer is fine \x1b[2J" + "x" * 5000))
+    message = read_stream(data, PLAIN)
+    assert isinstance(message, RemoteError)
+    assert message.text.startswith("no?Server is fine ?[2Jxxx")
+    assert len(message.text) == 2048
 
 
 def test_a_sealed_stream_that_lies_about_its_length() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from ipaddress import IPv6Address, ip_address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from quorate.gossip.messages import Address
+
+_LOOKUP_S: Final = 10.0
 
 
 class Target(NamedTuple):
@@ -55,7 +57,10 @@ async def resolve(target: Target) -> list[Address]:
         return [Address(literal, target.port)]
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        async with asyncio.timeout(_LOOKUP_S):
+            found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        raise ValueError(f"lookup {target.host}: i/o timeout") from None
     except (OSError, UnicodeError):
         raise ValueError(f"lookup {target.host}: no such host") from None
     hosts = dict.fromkeys(str(entry[4][0]) for entry in found)

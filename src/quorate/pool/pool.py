@@ -187,12 +187,14 @@ class Pool:
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
-        for task in list(self._tasks):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
         for future in self._waiting:
             if not future.done():
                 future.set_exception(_stopped())
         await self._streams.stop()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._sockets.close()
         if self._memory is not None:
             await self._memory.write(self.node.clocks())
@@ -242,6 +244,26 @@ class Pool:
         """All that are known, this one and those that failed or left among them."""
         return self.node.members()
 
+    def stats(self) -> dict[str, str]:
+        """What operators ask of a member (http-api 9, `stats.serf`), as text."""
+        node = self.node
+        members = self.members()
+        member_time, event_time, query_time = node.clocks()
+        return {
+            "coordinate_resets": "0",
+            "encrypted": "true" if self.encrypted else "false",
+            "event_queue": str(len(node.event_news)),
+            "event_time": str(event_time + 1),
+            "failed": str(sum(m.status is SerfStatus.FAILED for m in members)),
+            "health_score": str(node.awareness.score),
+            "intent_queue": str(len(node.intent_news)),
+            "left": str(sum(m.status is SerfStatus.LEFT for m in members)),
+            "member_time": str(member_time + 1),
+            "members": str(len(members)),
+            "query_queue": str(len(node.query_news)),
+            "query_time": str(query_time + 1),
+        }
+
     async def join(self, addresses: Iterable[str], *, ignore_old: bool = True) -> JoinResult:
         """Join the pools of these: name/host:port, host, [v6]:port; all at once.
 
@@ -252,21 +274,27 @@ class Pool:
         texts: dict[Address, str] = {}
         targets: list[tuple[Address, str]] = []
         failures: list[tuple[str, str]] = []
-        for text in addresses:
-            try:
-                target = parse_target(text, self.options.default_port)
-                found = await resolve(target)
-            except ValueError as error:
-                failures.append((text, f"Failed to resolve {text}: {error}"))
+        wanted = list(dict.fromkeys(addresses))
+        for text, found in zip(wanted, await asyncio.gather(*map(self._find, wanted)), strict=True):
+            if isinstance(found, str):
+                failures.append((text, f"Failed to resolve {text}: {found}"))
                 continue
-            for address in found:
+            for address, name in found:
                 if address not in texts:
                     texts[address] = text
-                    targets.append((address, target.name))
+                    targets.append((address, name))
         done = await self._join(tuple(targets), ignore_old=ignore_old)
         for address, reason in done.failures:
             failures.append((texts[address], f"Failed to join {address.host}: {reason}"))
         return JoinResult(len(done.joined), tuple(failures))
+
+    async def _find(self, text: str) -> list[tuple[Address, str]] | str:
+        """The addresses that a text means, with the name of the member there; or why none."""
+        try:
+            target = parse_target(text, self.options.default_port)
+            return [(address, target.name) for address in await resolve(target)]
+        except ValueError as error:
+            return str(error)
 
     async def _join(
         self, targets: tuple[tuple[Address, str], ...], *, ignore_old: bool = True
@@ -375,19 +403,35 @@ class Pool:
     # -- events and effects ---------------------------------------------------------------------
 
     def step(self, event: events.Event) -> None:
-        """Give an event to the core and do what it says, and all that follows from it."""
+        """Give an event to the core and do what it says, and all that follows from it.
+
+        Raises ValueError if it is a request that the core refuses. One made while effects are
+        being carried out (by a callback) is too late for that: its refusal is logged.
+        """
         self._events.append(event)
         if self._draining or self._stopped:
             return
         self._draining = True
+        refusal: ValueError | None = None
         try:
-            node, queue, perform = self.node, self._events, self._perform
+            queue, perform = self._events, self._perform
             while queue:
-                for effect in node.step(queue.popleft(), self._loop.time()):
+                current = queue.popleft()
+                try:
+                    wanted = self.node.step(current, self._loop.time())
+                except ValueError as error:
+                    if current is not event:
+                        log.warning("%s was refused: %s", type(current).__name__, error)
+                    else:
+                        refusal = error
+                    continue
+                for effect in wanted:
                     perform[type(effect)](effect)
         finally:
             self._draining = False
         self._arm()
+        if refusal is not None:
+            raise refusal
 
     def _arm(self) -> None:
         deadline = self.node.deadline()

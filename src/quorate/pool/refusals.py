@@ -43,4 +43,9 @@ class Refusals:
                 return  # a flood of origins: the counters tell
         self._said[origin] = (now + _SILENCE_S, 0)
         more = f" ({silent} more since the last such line)" if silent else ""
-        log.warning("refused gossip from %s: %s%s", origin or "a stream", detail[:300], more)
+        log.warning("refused gossip from %s: %s%s", origin or "a stream", printable(detail), more)
+
+
+def printable(text: str, most: int = 300) -> str:
+    """Text from outside as one line that can do nothing to a terminal or a log."""
+    return "".join(char if char.isprintable() else "?" for char in text[:most])

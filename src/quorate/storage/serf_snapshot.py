@@ -10,11 +10,13 @@ One thread at a time; it may block on the disk.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import msgspec
 
+from quorate.errors import QuorateError
 from quorate.gossip.messages import Address
 from quorate.storage.atomic import make_dir, write_atomic
 from quorate.storage.disk_errors import clear_errors
@@ -116,20 +118,33 @@ class SerfSnapshot:
                 break
             self._now.take(line, rejoin_after_leave=True)
             out.append(line)
-        if not out or self._file is None:
+        if not out and self._file is not None:
             return
-        data = "".join(f"{line}\n" for line in out).encode()
-        with clear_errors(f"write {self._path}"):
-            self._file.write(data)
-            self._file.flush()
-        self._size += len(data)
+        if self._file is None:
+            self._compact()  # the last write failed: begin anew, with all that is known
+        else:
+            self._write("".join(f"{line}\n" for line in out).encode())
         limit = max(COMPACT_BYTES, len(self._now.alive) * _BYTES_PER_MEMBER)
         if self._size > limit and not self._now.left:
             self._compact()
 
+    def _write(self, data: bytes) -> None:
+        assert self._file is not None
+        try:
+            with clear_errors(f"write {self._path}"):
+                self._file.write(data)
+                self._file.flush()
+        except QuorateError:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
+            raise
+        self._size += len(data)
+
     def _compact(self) -> None:
         self.close()
-        content = "".join(f"{line}\n" for line in self._now.lines()).encode()
+        lines = [*self._now.lines(), *(["leave"] if self._now.left else [])]
+        content = "".join(f"{line}\n" for line in lines).encode()
         write_atomic(self._path, content)
         with clear_errors(f"open {self._path}"):
             self._file = self._path.open("ab")

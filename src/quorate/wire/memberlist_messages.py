@@ -252,8 +252,9 @@ def _read_alive(fields: Fields) -> Alive:
 
 
 def _read_error(fields: Fields) -> RemoteError:
-    # It is for people: bad UTF-8 is replaced, and more than a screen of it is not kept.
-    return RemoteError(fields.raw(b"Error")[:2048].decode(errors="replace"))
+    # It is for people: what cannot be printed is replaced, and more than a screen is not kept.
+    text = fields.raw(b"Error")[:2048].decode(errors="replace")
+    return RemoteError("".join(char if char.isprintable() else "?" for char in text))
 
 
 _READERS: Final[dict[int, tuple[str, Callable[[Fields], Message]]]] = {
