@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from quorate.gossip.messages import Coordinate, Message, SerfMessage
+from quorate.gossip.messages import Coordinate, Message, NodeFilter, SerfMessage, TagFilter
 
 
 class Codec(Protocol):
@@ -24,6 +24,12 @@ class Codec(Protocol):
 
     def decode_serf(self, data: bytes) -> SerfMessage:
         """The reverse of `encode_serf`."""
+
+    def encode_filter(self, wanted: NodeFilter | TagFilter) -> bytes:
+        """One of a query's `filters`, with its type byte."""
+
+    def decode_filter(self, data: bytes) -> NodeFilter | TagFilter:
+        """The reverse of `encode_filter`."""
 
     def encode_tags(self, tags: Mapping[str, str]) -> bytes:
         """A member's meta. Raises ValueError if it is over 512 bytes."""

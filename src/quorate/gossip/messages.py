@@ -187,6 +187,22 @@ class Query(msgspec.Struct, frozen=True):
     timeout_ns: int = 0
 
 
+class NodeFilter(msgspec.Struct, frozen=True, gc=False):
+    """A query is for these names only."""
+
+    names: tuple[str, ...]
+
+
+class TagFilter(msgspec.Struct, frozen=True, gc=False):
+    """A query is for members whose tag matches; a missing tag is empty text.
+
+    `expression` is a regular expression of Go's kind and not anchored.
+    """
+
+    tag: str
+    expression: str
+
+
 class QueryResponse(msgspec.Struct, frozen=True, gc=False):
     """An acknowledgement (flag 1) of a query, or an answer to it."""
 

@@ -1,0 +1,51 @@
+"""Counting what is refused, and saying so at most once a minute for each origin.
+
+Whoever sends garbage costs a counter, and no more of the log than anybody else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from quorate.metrics import Metrics
+
+log = logging.getLogger("quorate.pool")
+
+PREFIX: Final = "nomad.gossip.refused."
+"""Before the reason in a counter's name; ".all" counts them together."""
+
+_SILENCE_S: Final = 60.0
+_ORIGINS_MAX: Final = 1024
+
+
+class Refusals:
+    """See the module. `clock` gives seconds, monotonic."""
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._said: dict[str, tuple[float, int]] = {}  # origin: silent until, refused since
+
+    def count(self, reason: str, origin: str, detail: str) -> None:
+        """Something from `origin` (an IP address) was refused for `reason`, a counter's name."""
+        self._metrics.incr(PREFIX + "all")
+        self._metrics.incr(PREFIX + reason)
+        now = self._clock()
+        until, silent = self._said.get(origin, (0.0, 0))
+        if now < until:
+            self._said[origin] = (until, silent + 1)
+            return
+        if len(self._said) >= _ORIGINS_MAX and origin not in self._said:
+            self._said = {o: kept for o, kept in self._said.items() if kept[0] > now}
+            if len(self._said) >= _ORIGINS_MAX:
+                return  # a flood of origins: the counters tell
+        self._said[origin] = (now + _SILENCE_S, 0)
+        more = f" ({silent} more since the last such line)" if silent else ""
+        log.warning("refused gossip from %s: %s%s", origin or "a stream", printable(detail), more)
+
+
+def printable(text: str, most: int = 300) -> str:
+    """Text from outside as one line that can do nothing to a terminal or a log."""
+    return "".join(char if char.isprintable() else "?" for char in text[:most])

@@ -1,0 +1,281 @@
+"""Nothing that comes over a pool's port does more than cost a counter."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable
+from random import Random
+
+import msgspec
+import pytest
+from pool_cluster import (
+    KEY,
+    OTHER_KEY,
+    QUICK,
+    Pools,
+    living,
+    refused,
+    scenario,
+    status,
+    until,
+    where,
+)
+
+from quorate.gossip.messages import (
+    Ack,
+    Address,
+    Alive,
+    Dead,
+    Message,
+    Ping,
+    PushPull,
+    PushPullNode,
+    RemoteError,
+    SerfPushPull,
+    Versions,
+)
+from quorate.metrics import Metrics
+from quorate.pool.pool import Pool
+from quorate.pool.refusals import PREFIX, Refusals
+from quorate.wire import gossip
+from quorate.wire.gossip_layers import Layers, compressed
+from quorate.wire.gossip_packet import encode_packets
+from quorate.wire.gossip_stream import StreamReader, encode_stream
+from quorate.wire.keyring import Keyring
+
+PLAIN = Layers(compress=False)
+
+
+def nonce() -> bytes:
+    return bytes(12)
+
+
+def throw(pool: Pool, *packets: bytes) -> None:
+    """Send these to a pool from a socket of nobody's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for data in packets:
+            sock.sendto(data, (pool.address.host, pool.address.port))
+
+
+async def say(pool: Pool, data: bytes, layers: Layers = PLAIN) -> Message | None:
+    """Send these bytes by TCP; the answer, None if it only closed."""
+    reader, writer = await asyncio.open_connection(pool.address.host, pool.address.port)
+    writer.write(data)
+    writer.write_eof()
+    incoming = StreamReader(layers, from_dialler=False)
+    try:
+        while piece := await reader.read(65536):
+            if incoming.feed(piece):
+                return incoming.message()
+    finally:
+        writer.close()
+    return None
+
+
+def packet(message: Message, layers: Layers = PLAIN) -> bytes:
+    (data,) = encode_packets([gossip.encode(message)], layers, crc=False, make_nonce=nonce)
+    return data
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "sealed"])
+def test_garbage_by_udp(key: bytes | None, caplog: pytest.LogCaptureFixture) -> None:
+    async def story(pools: Pools) -> None:
+        random = Random(5)
+        a, b = await pools.together("a", "b", key=key)
+        caplog.clear()
+        garbage = [b"", b"\x07\xff", b"\x63", b"\x04\x80", b"\x09\x80"]
+        garbage += [random.randbytes(random.randrange(1, 1400)) for _ in range(300)]
+        garbage += [compressed(bytes(4 << 20))[:60_000], packet(Ping(1, "a"))[:-3]]
+        garbage += [packet(Dead(9, "b", "b"), Layers(Keyring([OTHER_KEY])))]
+        throw(a, *garbage)
+        await until(lambda: refused(a, "all") >= 250)
+        assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 1
+        await asyncio.sleep(0.3)
+        assert living(a) == living(b) == {"a", "b"}
+        b.set_tags({"still": "heard"})
+        await until(lambda: any(m.tags.get("still") for m in a.members()))
+
+    scenario(story)
+
+
+def test_garbage_by_tcp_is_answered_with_the_reason() -> None:
+    async def story(pools: Pools) -> None:
+        a = await pools.start("a")
+        random = Random(6)
+        assert await say(a, b"\x63") == RemoteError("a stream with the type byte 99")
+        assert isinstance(await say(a, b"GET / HTTP/1.1\r\n\r\n"), RemoteError)
+        sealed = encode_stream(b"\x00", Layers(Keyring([KEY])), nonce=nonce(), dialler=True)
+        assert await say(a, sealed) == RemoteError(
+            "Remote state is encrypted and encryption is not configured"
+        )
+        for count in range(50):
+            await say(a, bytes((random.choice((0, 6, 8, 9)),)) + random.randbytes(count * 20))
+        assert refused(a, "stream") >= 40
+        assert await say(a, gossip.encode(Ping(7, "a"))) == Ack(7)
+        assert await say(a, b"") is None
+        assert a._streams._held == 0
+        assert not a._streams._open
+
+    scenario(story, compress=False)
+
+
+def test_another_pool_gets_no_answer() -> None:
+    async def story(pools: Pools) -> None:
+        a = await pools.start("a", label=b"blue")
+        assert await say(a, gossip.encode(Ping(7, "a"))) is None
+        assert refused(a, "stream") == 1
+        throw(a, packet(Ping(1, "a")))
+        await until(lambda: refused(a, "packet") == 1)
+
+    scenario(story)
+
+
+def test_silent_streams_are_bounded_and_end_in_time() -> None:
+    async def story(pools: Pools) -> None:
+        settings = msgspec.structs.replace(QUICK, stream_timeout_s=1.0)
+        a = await pools.start("a", settings=settings, streams_max=8)
+        b = await pools.start("b")
+        silent = [await asyncio.open_connection(*_place(a)) for _ in range(6)]
+        await until(lambda: refused(a, "streams_full") == 2)
+        # Half is for one address: four are open, and who comes on top is closed.
+        assert a._streams._open["127.0.0.1"] == 4
+        assert (await b.join([where(a)])).count == 0
+        await until(lambda: refused(a, "stream") == 4)  # the time of the silent ones is over
+        assert (await b.join([where(a)])).count == 1
+        for _, writer in silent:
+            writer.close()
+
+    scenario(story)
+
+
+def _place(pool: Pool) -> tuple[str, int]:
+    return pool.address.host, pool.address.port
+
+
+def test_streams_that_promise_much_may_not_hold_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quorate.pool.streams.HELD_BYTES_MAX", 200_000)
+
+    async def story(pools: Pools) -> None:
+        a = await pools.start("a")
+        head = b"\x08\x81\xaaUserMsgLen\xce\x00\x0f\x00\x00"
+        writers = []
+        for _ in range(3):
+            _, writer = await asyncio.open_connection(*_place(a))
+            writer.write(head + bytes(90_000))
+            writers.append(writer)
+        await until(lambda: refused(a, "stream") == 1)
+        assert a._streams._held <= 200_000
+        for writer in writers:
+            writer.close()
+        await until(lambda: a._streams._held == 0)
+
+    scenario(story)
+
+
+def test_packets_that_come_again_change_nothing() -> None:
+    async def story(pools: Pools) -> None:
+        a, b, c = await pools.together("a", "b", "c", key=KEY)
+        recorded: list[bytes] = []
+        received: Callable[[bytes, Address], None] = a._sockets._received
+
+        def record(data: bytes, source: Address) -> None:
+            recorded.append(data)
+            received(data, source)
+
+        a._sockets._received = record
+        await c.leave()
+        await until(lambda: status(a, "c") == status(b, "c") == "left")
+        await asyncio.sleep(1.0)
+        a._sockets._received = received
+        assert len(recorded) > 5
+        changes = len(pools.seen["a"])
+        for _ in range(3):
+            throw(a, *recorded)
+            await asyncio.sleep(0.1)
+        assert len(pools.seen["a"]) == changes
+        assert living(a) == {"a", "b"}
+
+    scenario(story)
+
+
+def test_a_member_with_nonsense_inside_its_messages() -> None:
+    async def story(pools: Pools) -> None:
+        a = await pools.start("a")
+        here = Address("127.0.0.1", 1)
+        bad = [
+            Alive(1, "x", here, b"\xff\xc1", Versions()),
+            Alive(1, "x", here, b"\xff" + bytes(600), Versions()),
+            Alive(1, "x", here, None, Versions(0, 0, 0, 0, 0, 0)),
+        ]
+        throw(a, *map(packet, bad), b"\x08\x63", b"\x08\x04\x80")
+        await until(lambda: refused(a, "all") >= 5)
+        assert living(a) == {"a"}
+
+    scenario(story)
+
+
+def test_a_full_exchange_with_a_thousand_members_does_not_stop_the_loop() -> None:
+    async def story(pools: Pools) -> None:
+        a = await pools.start("a")
+        nodes = tuple(
+            PushPullNode(
+                f"server-{n}.global",
+                Address(f"127.1.{n >> 8}.{n & 255}", 4648),
+                gossip.encode_tags({"role": "nomad", "id": f"{Random(n).getrandbits(128):032x}"}),
+                1,
+                3,  # left: nobody is asked
+                Versions(),
+            )
+            for n in range(1000)
+        )
+        state = gossip.encode_serf(SerfPushPull(1, {node.name: 1 for node in nodes}))
+        message = PushPull(True, nodes, state)
+        data = encode_stream(gossip.encode(message), Layers(), nonce=nonce(), dialler=True)
+        longest = 0.0
+        running = True
+
+        async def watch() -> None:
+            nonlocal longest
+            while running:
+                before = time.monotonic()
+                await asyncio.sleep(0.002)
+                longest = max(longest, time.monotonic() - before)
+
+        watcher = asyncio.ensure_future(watch())
+        answer = await say(a, data, Layers())
+        running = False
+        await watcher
+        assert isinstance(answer, PushPull)
+        # The thread gives the interpreter up every 5 ms; the merge itself is on the loop. The
+        # bound leaves room for a busy machine: heartbeats have ten times as much.
+        assert longest < 0.4
+
+    scenario(story)
+
+
+def test_one_line_for_an_origin_and_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    metrics = Metrics()
+    refusals = Refusals(metrics, lambda: now)
+    for _ in range(100):
+        refusals.count("packet", "10.0.0.1", "no such thing")
+    refusals.count("packet", "10.0.0.2", "no such thing")
+    assert [r.getMessage() for r in caplog.records] == [
+        "refused gossip from 10.0.0.1: no such thing",
+        "refused gossip from 10.0.0.2: no such thing",
+    ]
+    caplog.clear()
+    refusals.count("packet", "10.0.0.3", "a\nforged line \x1b[31m")
+    assert caplog.records[0].getMessage().endswith(": a?forged line ?[31m")
+    caplog.clear()
+    now = 61.0
+    refusals.count("stream", "10.0.0.1", "x" * 1000)
+    (line,) = (r.getMessage() for r in caplog.records)
+    assert line == f"refused gossip from 10.0.0.1: {'x' * 300} (99 more since the last such line)"
+    for number in range(5000):
+        refusals.count("packet", f"10.1.{number >> 8}.{number & 255}", "flood")
+    assert len(refusals._said) <= 1024
+    assert metrics.totals().counters[PREFIX + "all"][0] == 5103
