@@ -10,8 +10,8 @@ import pytest
 from config_hosts import HOST, MadeUpHost
 
 from quorate.config import AgentConfig, Notes, load, validate
-from quorate.config.encryption import key_fault
 from quorate.errors import ConfigError
+from quorate.wire.gossip_key import key_fault
 
 BASE = {
     "data_dir": "/x",

@@ -12,11 +12,11 @@ from pathlib import PurePath
 from typing import Final
 
 from quorate.config.effects import error_at, refusals
-from quorate.config.encryption import key_fault
 from quorate.config.endpoint import PORT_MAX, parse_endpoint
 from quorate.config.model import AgentConfig
 from quorate.errors import ConfigError
 from quorate.wire.duration import MILLISECOND, format_duration
+from quorate.wire.gossip_key import key_fault
 
 LOG_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 SCHEDULER_ALGORITHMS: Final = ("binpack", "spread")
