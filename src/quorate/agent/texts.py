@@ -15,6 +15,7 @@ def banner(config: AgentConfig) -> str:
         "Advertise Addrs": f"HTTP: {advertise.http}; RPC: {advertise.rpc}; Serf: {advertise.serf}",
         "Bind Addrs": f"HTTP: {http}:{ports.http}; RPC: {rpc}:{ports.rpc}",
         "Data Dir": config.data_dir or "(in memory of a passing folder)",
+        "Gossip": _gossip(config),
         "Log Level": config.log_level,
         "Region": f"{config.region} (DC: {config.datacenter})",
         "Server": "true",
@@ -26,3 +27,11 @@ def banner(config: AgentConfig) -> str:
         f"==> Quorate agent configuration:\n\n{block}\n\n"
         "==> Quorate agent started! Log data will stream in below:\n"
     )
+
+
+def _gossip(config: AgentConfig) -> str:
+    if not config.server.gossips:
+        return "off (the servers are a fixed list)"
+    address = config.addresses.serf or config.bind_addr
+    encrypted = ", encrypted" if config.server.encrypt else ""
+    return f"{address}:{config.ports.serf} ({config.server.gossip_profile}{encrypted})"
