@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from quorate.agent.options import server_options
-from quorate.agent.texts import banner
-from quorate.config import load
+from quorate.agent.texts import banner, keyring_warning
+from quorate.config import AgentConfig, load
+from quorate.config.build import with_value
 from quorate.server.options import GossipOptions
 
 KEY = "cg8StVXbQJ0gPvMd9o7yrg=="
@@ -86,3 +87,17 @@ def test_the_banner_says_whether_it_gossips(text: str, line: str, tmp_path: Path
     config, _ = load([file], {"server": True})
     assert f"Gossip: {line}\n" in banner(config)
     assert KEY not in banner(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "there", "said"), [(KEY, True, True), (KEY, False, False), ("", True, False)]
+)
+def test_a_key_beside_a_ring_is_not_used_and_that_is_said(
+    key: str, there: bool, said: bool, tmp_path: Path
+) -> None:
+    ring = tmp_path / "serf.keyring"
+    if there:
+        ring.write_text("[]")
+    config = with_value(AgentConfig(), "server.encrypt", key)
+    text = "==> WARNING: keyring exists but -encrypt given, using keyring"
+    assert keyring_warning(config, ring) == (text if said else "")

@@ -21,7 +21,7 @@ from quorate import __version__
 from quorate.agent import logs
 from quorate.agent.gauges import Gauges
 from quorate.agent.options import keyring_path, server_options
-from quorate.agent.texts import banner
+from quorate.agent.texts import banner, keyring_warning
 from quorate.api.app import HttpApplication
 from quorate.api.internal import RpcApplication
 from quorate.api.limits import ListenerConfig
@@ -48,8 +48,8 @@ def run_agent(flags: dict[str, Any]) -> int:
         return _refuse(error)
     for line in notes.error_lines():
         print(line, file=sys.stderr)
-    if config.server.encrypt and config.data_dir and keyring_path(Path(config.data_dir)).exists():
-        print("==> WARNING: keyring exists but -encrypt given, using keyring", file=sys.stderr)
+    if warning := keyring_warning(config, keyring_path(Path(config.data_dir))):
+        print(warning, file=sys.stderr)
     print(f"{notes.loaded_line()}\n{banner(config)}", flush=True)
     with ExitStack() as stack:
         folder = config.data_dir

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from quorate import __version__
 from quorate.config.model import AgentConfig
 
@@ -27,6 +29,13 @@ def banner(config: AgentConfig) -> str:
         f"==> Quorate agent configuration:\n\n{block}\n\n"
         "==> Quorate agent started! Log data will stream in below:\n"
     )
+
+
+def keyring_warning(config: AgentConfig, keyring: Path) -> str:
+    """A line if the key that was configured is not used, because there is a ring already."""
+    if config.server.encrypt and keyring.exists():
+        return "==> WARNING: keyring exists but -encrypt given, using keyring"
+    return ""
 
 
 def _gossip(config: AgentConfig) -> str:
