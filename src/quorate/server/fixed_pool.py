@@ -10,14 +10,12 @@ from quorate.raft.configuration import Server as Peer
 from quorate.server.directory import ALIVE, LEFT, Directory, Known
 from quorate.server.raft_views import Target
 from quorate.server.views import JoinResult, KeyringOperation, KeyringResult, Member, PeerView
+from quorate.state import servers
+from quorate.state.table import Reader
 
 
 class WithoutGossip:
     """The part of the API's service that acts on gossip: here it says that there is none."""
-
-    def health_problem(self) -> str | None:
-        """None: a fixed list cannot tell a server that it was removed."""
-        return None
 
     async def join(self, addresses: Sequence[str]) -> JoinResult:
         """Raises GossipDisabled."""
@@ -35,6 +33,17 @@ class WithoutGossip:
         raise GossipDisabled
 
 
+def removal_problem(state: Reader, server_id: str) -> str | None:
+    """What the health of a server says that an operator has removed; None for all others.
+
+    Known from applied state alone: an old configuration in the log is no sign of a removal.
+    """
+    index = servers.removed_at(state, server_id)
+    if not index:
+        return None
+    return f"removed from the cluster at index {index}; run: quorate server rejoin"
+
+
 def member_of(known: Known) -> Member:
     """A server as a member of the pool."""
     identity = known.identity
@@ -48,10 +57,19 @@ def member_of(known: Known) -> Member:
 
 
 def peer_view(
-    server: Peer, directory: Directory, leader_address: str, unix_time: Callable[[float], float]
+    server: Peer,
+    directory: Directory,
+    state: Reader,
+    *,
+    leader_address: str,
+    unix_time: Callable[[float], float],
 ) -> PeerView:
-    """A row of the Raft configuration; `unix_time` turns the loop's time into Unix seconds."""
+    """A row of the Raft configuration; `unix_time` turns the loop's time into Unix seconds.
+
+    What a server was called that nobody knows now is in the replicated state.
+    """
     known = directory.by_id(server.id) or directory.by_address(server.address)
+    record = servers.by_id(state, server.id) if known is None else None
     last_contact = ""
     if known is not None and known.status != ALIVE and known.heard_at > float("-inf"):
         heard = datetime.fromtimestamp(unix_time(known.heard_at), UTC)
@@ -65,6 +83,7 @@ def peer_view(
         raft_protocol="3" if known else "unknown",
         status=known.status if known else "unknown",
         last_contact=last_contact,
+        last_name=record.name if record else "",
     )
 
 

@@ -37,7 +37,13 @@ from quorate.server.calls import Callers
 from quorate.server.directory import Directory
 from quorate.server.duties import LeaderDuties
 from quorate.server.exchange import ForwardRequest, ForwardResponse
-from quorate.server.fixed_pool import WithoutGossip, member_of, peer_view, view_targets
+from quorate.server.fixed_pool import (
+    WithoutGossip,
+    member_of,
+    peer_view,
+    removal_problem,
+    view_targets,
+)
 from quorate.server.http_pool import HttpPool
 from quorate.server.identity import Greeting, Identity
 from quorate.server.joining import JoinAnswer, admit
@@ -47,7 +53,7 @@ from quorate.server.pool_watch import PoolWatch
 from quorate.server.raft_views import ViewRequest
 from quorate.server.rpc_port import ProtocolFactory, RpcPort
 from quorate.server.views import Member, RaftConfigurationView, Rejoin, ServerView, Transfer
-from quorate.state import cluster
+from quorate.state import cluster, servers
 from quorate.state.store import StateStore
 from quorate.storage.data_folder import DataFolder
 from quorate.storage.snapshot_store import SnapshotStore
@@ -135,6 +141,7 @@ class Server(WithoutGossip):
         self.replica.on_refused.append(self._refused)
         self.replica.on_failure.append(self._on_fatal)
         self._machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
+        self._machine.store.watch(servers.TABLE.name, self._forget_view)
         await self.replica.start()
         self._learn_cluster_id()
 
@@ -396,11 +403,20 @@ class Server(WithoutGossip):
             self._view = RaftConfigurationView(
                 index=node.configuration_index,
                 servers=tuple(
-                    peer_view(server, self.directory, node.leader_address, self._unix_time)
+                    peer_view(
+                        server,
+                        self.directory,
+                        self.state,
+                        leader_address=node.leader_address,
+                        unix_time=self._unix_time,
+                    )
                     for server in node.configuration.servers
                 ),
             )
         return self._view
+
+    def _forget_view(self) -> None:
+        self._view = None
 
     def _unix_time(self, loop_s: float) -> float:
         return time.time() - (self._loop.time() - loop_s)
@@ -524,6 +540,10 @@ class Server(WithoutGossip):
     def members(self) -> list[Member]:
         """All known servers, of all regions."""
         return [member_of(known) for known in self.directory.all()]
+
+    def health_problem(self) -> str | None:
+        """That this server was removed, once it has learnt that from committed state."""
+        return removal_problem(self.state, self.replica.server_id)
 
     async def views(self) -> list[ServerView]:
         """What each server of this region believes, this one first."""
