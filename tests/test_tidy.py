@@ -45,7 +45,7 @@ LAYERS: dict[str, set[str]] = {
         "__init__",
     },
     "client": {"errors"},
-    "cli": {"errors", "client", "agent", "config", "__init__"},
+    "cli": {"errors", "client", "agent", "config", "wire.gossip_key", "__init__"},
     "__main__": {"cli"},
 }
 PURE = ("raft", "gossip", "state")

@@ -14,6 +14,7 @@
     |- PeerNotFound              no such server in the Raft configuration
     |- ChangeRefused             a membership change or a transfer that must not be made, with why
     |- NoPathToRegion            no live server of that region is known
+    |- GossipDisabled            the servers are a fixed list here: there is no pool to act on
     |- BadFrame                  a peer sent bytes that are no message: the connection is closed
     `- ConfigError               the agent's configuration is wrong; names file and line or key
 
@@ -112,6 +113,17 @@ class NoPathToRegion(QuorateError):
 
     def __init__(self) -> None:
         super().__init__("No path to region", "see /v1/regions for those that answer")
+
+
+class GossipDisabled(QuorateError):
+    """This server's membership is the fixed list of its configuration; it does not gossip."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "gossip is not enabled on this server",
+            "its servers are the fixed list server.initial_servers; to gossip, set server.gossip"
+            ' = "on" and start it anew',
+        )
 
 
 class BadFrame(QuorateError):

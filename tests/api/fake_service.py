@@ -7,7 +7,7 @@ follower in front of a leader and a region in front of another.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -16,11 +16,17 @@ from quorate.api.messages import Request, Response
 from quorate.api.service import (
     ForwardRequest,
     ForwardResponse,
+    JoinResult,
+    KeyringOperation,
+    KeyringResult,
     Member,
     PeerView,
     RaftConfigurationView,
+    Rejoin,
+    ServerView,
     Service,
     Transfer,
+    VoterView,
 )
 from quorate.errors import (
     NoLeader,
@@ -102,6 +108,14 @@ class FakeService(Service):
         self.leader_errors: list[QuorateError] = []
         self.region_applications: dict[str, HttpApplication] = {}
         self.region_errors: list[QuorateError] = []
+        self.problem: str | None = None
+        self.pool_error: QuorateError | None = None
+        self.joined: list[str] = []
+        self.unreachable: dict[str, str] = {}  # by address: why
+        self.left: list[tuple[str, bool]] = []
+        self.ring: list[str] | None = None  # the keys of all members, the primary one first
+        self.silent: list[str] = []  # members that do not answer a key query
+        self.unasked: dict[str, str] = {}  # by server's name: why it gave no view
         self.on_wait: Callable[[], None] = lambda: None
         self.waits = 0
 
@@ -192,8 +206,8 @@ class FakeService(Service):
     def regions(self) -> list[str]:
         return self.known_regions
 
-    def members(self) -> list[Member]:
-        return self.pool
+    def health_problem(self) -> str | None:
+        return self.problem
 
     def stats(self) -> dict[str, dict[str, str]]:
         return {
@@ -254,6 +268,97 @@ class FakeService(Service):
             to_address=target.address,
             noop=target is source,
         )
+
+    # -- the pool ------------------------------------------------------------------------------
+
+    def members(self) -> list[Member]:
+        return self.pool
+
+    async def join(self, addresses: Sequence[str]) -> JoinResult:
+        await self._pool_call()
+        self.joined += addresses
+        errors = tuple(self.unreachable[a] for a in addresses if a in self.unreachable)
+        return JoinResult(len(addresses) - len(errors), errors)
+
+    async def force_leave(self, node: str, *, prune: bool) -> None:
+        await self._pool_call()
+        self.left.append((node, prune))
+
+    async def keyring(self, operation: KeyringOperation, key: str) -> KeyringResult:
+        await self._pool_call()
+        asked = [one.name for one in self.pool if one.status == "alive"]
+        answering = [name for name in asked if name not in self.silent]
+        why = self._change_ring(operation, key)
+        keys = self.ring if operation is KeyringOperation.LIST and self.ring else []
+        count = len(answering)
+        return KeyringResult(
+            keys=dict.fromkeys(keys, count),
+            primary_keys=dict.fromkeys(keys[:1], count),
+            messages=dict.fromkeys(answering, why) if why else {},
+            num_nodes=len(asked),
+            num_resp=count,
+            num_err=count if why else 0,
+            unanswered=tuple(one.name for one in self.pool if one.name not in answering),
+        )
+
+    def _change_ring(self, operation: KeyringOperation, key: str) -> str:
+        """Change the ring that all members share; why not, or empty."""
+        ring = self.ring
+        if ring is None:
+            return "No keyring to modify (encryption not enabled)"
+        match operation:
+            case KeyringOperation.INSTALL if key not in ring:
+                ring.append(key)
+            case KeyringOperation.USE | KeyringOperation.REMOVE if key not in ring:
+                return "Requested key is not in the keyring"
+            case KeyringOperation.USE:
+                ring.remove(key)
+                ring.insert(0, key)
+            case KeyringOperation.REMOVE if key == ring[0]:
+                return "Removing the primary key is not allowed"
+            case KeyringOperation.REMOVE:
+                ring.remove(key)
+        return ""
+
+    async def views(self) -> list[ServerView]:
+        await asyncio.sleep(0)
+        servers = tuple(
+            VoterView(id=one.id, address=one.address, voter=one.voter) for one in self.view.servers
+        )
+        found = []
+        for one in self.view.servers:
+            if one.node in self.unasked:
+                why = self.unasked[one.node]
+                found.append(ServerView(id=one.id, node=one.node, address=one.address, error=why))
+                continue
+            found.append(
+                ServerView(
+                    id=one.id,
+                    node=one.node,
+                    address=one.address,
+                    role="leader" if one.leader else "follower",
+                    term=2,
+                    leader_address=self.leader_address(),
+                    leader_id=IDS["s3"],
+                    last_contact_ms=0 if one.leader else 8,
+                    last_index=30,
+                    commit_index=30,
+                    configuration_index=self.view.index,
+                    servers=servers,
+                )
+            )
+        return found
+
+    async def rejoin(self) -> Rejoin:
+        await self._pool_call()
+        return Rejoin(id=IDS["s2"], moved_aside="/data/server.removed-812")
+
+    async def _pool_call(self) -> None:
+        await asyncio.sleep(0)
+        if self.pool_error is not None:
+            raise self.pool_error
+
+    # -- below ---------------------------------------------------------------------------------
 
     def _found(self, server_id: str | None, address: str | None) -> PeerView:
         for server in self.view.servers:

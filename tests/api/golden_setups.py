@@ -11,7 +11,7 @@ import msgspec
 from fake_service import FakeService, member
 
 from quorate.api.messages import Request
-from quorate.api.service import Member, PeerView, RaftConfigurationView
+from quorate.api.service import Member, PeerView, RaftConfigurationView, Versions
 
 FOLDER = Path(__file__).parent.parent / "golden" / "http"
 
@@ -89,9 +89,15 @@ def pool_of(members: list[dict[str, Any]]) -> list[Member]:
             port=entry["Port"],
             status=entry["Status"],
             tags=entry["Tags"],
+            protocol=_versions(entry, "Protocol"),
+            delegate=_versions(entry, "Delegate"),
         )
         for entry in members
     ]
+
+
+def _versions(entry: dict[str, Any], which: str) -> Versions:
+    return Versions(entry[f"{which}Min"], entry[f"{which}Max"], entry[f"{which}Cur"])
 
 
 def adopt(service: FakeService, case: Golden) -> None:
@@ -185,6 +191,37 @@ def single(case: Golden) -> FakeService:
     service.response_headers = {"Access-Control-Allow-Origin": "*", "X-Test": "yes"}
     service.prometheus = True
     adopt(service, case)
+    return service
+
+
+KEYS = ("cg8StVXbQJ0gPvMd9o7yrg==", "pUqJrVyVRj5jsiYEkM/tFQ==")
+
+
+def _encrypted(*keys: str) -> Callable[[Golden], FakeService]:
+    def setup(case: Golden) -> FakeService:
+        service = single(case)
+        service.pool = [member("k1", "global", "127.0.0.7")]
+        service.ring = list(keys)
+        return service
+
+    return setup
+
+
+one_key = _encrypted(KEYS[0])
+"""One server that encrypts gossip, with the key it began with."""
+two_keys = _encrypted(*KEYS)
+"""The same with a second key installed."""
+second_key = _encrypted(KEYS[1], KEYS[0])
+"""The same after the second key was made primary."""
+last_key = _encrypted(KEYS[1])
+"""The same after the first key was removed."""
+
+
+def out_of_reach(case: Golden) -> FakeService:
+    """Three servers, and an address at which nobody listens."""
+    service = leader(case)
+    text: str = case.json["error"]
+    service.unreachable[case.path.partition("=")[2]] = text.split("\n\t* ")[1].rstrip("\n")
     return service
 
 

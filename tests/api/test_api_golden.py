@@ -22,12 +22,17 @@ from golden_setups import (
     east_alone,
     follower,
     just_killed,
+    last_key,
     leader,
     load,
     lost,
+    one_key,
+    out_of_reach,
     protocol_two,
+    second_key,
     single,
     survivor,
+    two_keys,
     west,
 )
 
@@ -221,6 +226,26 @@ CASES: dict[str, Case] = {
         volatile=("Index",),
     ),
     **cases(survivor, "gl-members-after-leave"),
+    # The pool.
+    **cases(
+        leader,
+        """r3-agent-join-get r3-agent-join-none r3-agent-force-leave-get r3-agent-force-leave-none
+        r3-agent-force-leave-unknown r3-force-leave-fullname r3-force-leave-shortname
+        r3-agent-servers r3-agent-keyring-unknown r3-agent-keyring-list-nokeyring
+        r3-agent-keyring-install-nokeyring""",
+    ),
+    # `warning` is in the answer since 2.0 (http-api 13).
+    **cases(leader, "r3-agent-join-ok r3-agent-join-two", volatile=("warning",)),
+    **cases(out_of_reach, "r3-agent-join-refused r3-agent-join-garbage", volatile=("warning",)),
+    **cases(single, "misc-join-body-ignored"),
+    **cases(
+        one_key,
+        """enc-keyring-list enc-keyring-install enc-keyring-install-bad64
+        enc-keyring-install-empty enc-keyring-install-get""",
+    ),
+    **cases(two_keys, "enc-keyring-list-two enc-keyring-use"),
+    **cases(second_key, "enc-keyring-remove-primary enc-keyring-remove"),
+    **cases(last_key, "enc-keyring-use-unknown"),
 }
 
 ADDED: dict[str, set[str]] = {
@@ -231,7 +256,7 @@ ADDED: dict[str, set[str]] = {
         "RejectJobRegistration",
     },
     "PreemptionConfig": {"SysBatchSchedulerEnabled"},
-    "": {"NextToken"},
+    "": {"NextToken", "warning"},
 }
 
 NAMESPACE_WRITES = "namespaces cannot be written yet"
@@ -239,6 +264,7 @@ STALE_IS_A_BOOLEAN = "stale has a boolean value (http-api 13); see test_api_cons
 SHAPE_ONLY = "only the shape counts; see test_api_metrics.py and test_api_agent.py"
 
 ELSEWHERE: dict[str, str] = {
+    "enc-keyring-install-badlen": "a key's length is checked first; see test_api_keyring.py",
     "r3-raft-transfer-leadership-absent": "this path exists since 1.7",
     "r3-agent-self": SHAPE_ONLY,
     "enc-agent-self-encrypted": SHAPE_ONLY,
@@ -287,6 +313,10 @@ BUILT = (
     "/v1/status",
     "/v1//status",
     "/v1/regions",
+    "/v1/agent/join",
+    "/v1/agent/force-leave",
+    "/v1/agent/servers",
+    "/v1/agent/keyring",
     "/v1/agent/members",
     "/v1/agent/self",
     "/v1/agent/health",

@@ -11,7 +11,11 @@ import pytest
 from api_running import asynchronous
 from api_server import serving
 from fake_service import NOW, FakeService
-from nomad.api.exceptions import BaseNomadException, URLNotFoundNomadException
+from nomad.api.exceptions import (
+    BadRequestNomadException,
+    BaseNomadException,
+    URLNotFoundNomadException,
+)
 
 from quorate.metrics import Metrics
 
@@ -45,6 +49,9 @@ async def using(service: FakeService, use: Use) -> Any:
         (lambda client: "global" in client.regions, True),
         (lambda client: client.agent.get_agent()["member"]["Name"], "s3.global"),
         (lambda client: len(client.agent.get_members()["Members"]), 3),
+        (lambda client: client.agent.join_agent(["a:4648", "b"])["num_joined"], 2),
+        (lambda client: client.agent.join_agent("a")["error"], ""),
+        (lambda client: client.agent.force_leave("s1.global"), 200),
         (lambda client: client.metrics.get_metrics()["Gauges"][0]["Value"], 7.0),
         (lambda client: client.operator.get_configuration()["Index"], 22),
         (
@@ -74,7 +81,9 @@ async def test_a_peer_is_gone_after_its_removal() -> None:
     [
         (lambda client: client.operator.delete_peer("127.0.0.9:4647"), BaseNomadException),
         (lambda client: client.namespace.get_namespace("nosuch"), URLNotFoundNomadException),
-        (lambda client: client.agent.get_servers(), URLNotFoundNomadException),
+        (lambda client: client.agent.get_servers(), BaseNomadException),
+        (lambda client: client.agent.join_agent([]), BadRequestNomadException),
+        (lambda client: client.agent.force_leave(""), BadRequestNomadException),
     ],
 )
 @asynchronous

@@ -10,6 +10,7 @@ AUTOPILOT = "GET /v1/operator/autopilot/configuration"
 MEMBERS = "GET /v1/agent/members"
 LEADER = "GET /v1/status/leader"
 METRICS = "GET /v1/metrics"
+KEYRING = "/v1/agent/keyring"
 UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 
 # Of `agent` only the command line: the other cases start one and are replayed with the agent.
@@ -21,6 +22,12 @@ REPLAYED: dict[str, dict[str, str]] = {
     "acl-list-peers-flagtoken": {RAFT: "acl-mgmt-raft-config"},
     "acl-server-members-anon": {MEMBERS: "acl-anon-members"},
     "agent-badflag": {},
+    "enc-keyring-install": {f"PUT {KEYRING}/install": "enc-keyring-install"},
+    "enc-keyring-list-after": {f"GET {KEYRING}/list": "enc-keyring-list"},
+    "enc-keyring-remove": {f"PUT {KEYRING}/remove": "enc-keyring-remove"},
+    "enc-keyring-remove-primary": {f"PUT {KEYRING}/remove": "enc-keyring-remove-primary"},
+    "enc-keyring-two-flags": {},
+    "enc-keyring-use": {f"PUT {KEYRING}/use": "enc-keyring-use"},
     "cl-server-members": {MEMBERS: "cl-members", f"{LEADER}?region=global": "cl-status-leader"},
     "fed-list-peers-region-env": {f"{RAFT}?region=west": "fed-raft-config-west"},
     "fed-list-peers-unknown": {f"{RAFT}?region=north": "fed-raft-config-unknown"},
@@ -51,6 +58,8 @@ REPLAYED: dict[str, dict[str, str]] = {
     "r3-autopilot-set-config-bad": {},
     "r3-autopilot-set-config-baddur": {},
     "r3-help-flag": {},
+    "r3-keyring-list": {f"GET {KEYRING}/list": "r3-agent-keyring-list-nokeyring"},
+    "r3-keyring-none": {},
     "r3-list-peers-one-dead": {RAFT: "r3-raft-config-one-dead"},
     "r3-members-one-dead": {
         MEMBERS: "r3-members-one-dead",
@@ -79,6 +88,15 @@ REPLAYED: dict[str, dict[str, str]] = {
         f"{PEER}?id={UNKNOWN_ID}": "r3-peer-delete-unknown-id-follower",
     },
     "r3-server": {},
+    "r3-server-force-leave-none": {},
+    "r3-server-force-leave-unknown": {
+        "PUT /v1/agent/force-leave?node=nosuch": "r3-agent-force-leave-unknown",
+    },
+    "r3-server-join": {"PUT /v1/agent/join?address=127.0.0.2%3A4648": "r3-agent-join-ok"},
+    "r3-server-join-none": {},
+    "r3-server-join-refused": {
+        "PUT /v1/agent/join?address=127.0.0.9%3A4648": "r3-agent-join-refused",
+    },
     "r3-server-members": {
         MEMBERS: "r3-agent-members",
         f"{LEADER}?region=global": "r3-status-leader",
@@ -112,5 +130,8 @@ NOT_REPLAYED: dict[str, str] = {
     "tls-list-peers-no-ca": TLS_TEST,
     "tls-list-peers-no-client-cert": TLS_TEST,
     "tls-list-peers-skip-verify": TLS_TEST,
+    "enc-keyring-list": OTHER_TEST,
+    "r3-keygen": "a key is random: test_cli_keyring.py looks at its form",
+    "r3-keyring-install-bad": "a key is checked before it is sent: see test_cli_keyring.py",
     "r3-raft-transfer-absent": "the old program lacks the command and shows its group; we have it",
 }

@@ -37,6 +37,35 @@ def test_peers_are_named_by_id_or_address(flag: str, query: str, named: str) -> 
     assert done == Ran(0, f"Removed peer with {named}\n", "")
 
 
+def test_a_removal_is_forced_by_a_flag() -> None:
+    route = "DELETE /v1/operator/raft/peer?force=true&id=b"
+    argv = ("operator", "raft", "remove-peer", "-peer-id=b", "-force")
+    done, _ = against({route: Reply(200, b"", ())}, *argv)
+    assert done == Ran(0, 'Removed peer with id "b"\n', "")
+
+
+def test_a_refused_removal_says_what_the_server_says_to_do_next() -> None:
+    refusal = Reply(409, b"no", (("X-Quorate-Next", "bring a voter back"),))
+    with FakeAgent({"DELETE /v1/operator/raft/peer?id=b": refusal}) as agent:
+        argv = ("operator", "raft", "remove-peer", "-peer-id=b", f"-address={agent.address}")
+        done = run(*argv, env={"NOMAD_CLI_SHOW_HINTS": "1"})
+    text = "Error removing peer: Unexpected response code: 409 (no)\nHint: bring a voter back\n"
+    assert done == Ran(1, "", text)
+
+
+def test_list_peers_with_what_is_known_of_the_absent() -> None:
+    row = {"ID": "a", "Address": "a:1", "Node": "(unknown)", "RaftProtocol": "unknown"}
+    known = {"Status": "failed", "LastContact": "2026-11-23T14:40:00Z", "LastName": "s1.global"}
+    routes = {f"GET {RAFT}": json_reply({"Servers": [{**row, **known}]})}
+    shown, _ = against(routes, *["operator", "raft", "list-peers"], "-verbose")
+    assert shown.stdout.splitlines()[0].endswith(
+        "RaftProtocol  Status  Last Contact          Last Name"
+    )
+    assert shown.stdout.splitlines()[1].endswith("failed  2026-11-23T14:40:00Z  s1.global")
+    plain, _ = against(routes, *["operator", "raft", "list-peers"])
+    assert plain.stdout.splitlines()[0].endswith("RaftProtocol")
+
+
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
@@ -79,7 +108,11 @@ def test_list_peers_of_something_else() -> None:
 
 # -- -json and -t everywhere --------------------------------------------------------------------
 
-FORMS = {
+VIEWS = {"Servers": [{"ID": "a", "Node": "s1.global", "Leader": "a:1", "Role": "leader"}]}
+REJOINED = {"ID": "a", "MovedAside": ""}
+
+FORMS: dict[str, tuple[str, str | Reply]] = {
+    "operator gossip keyring list": ("GET /v1/agent/keyring/list", "enc-keyring-list-two"),
     "operator raft list-peers": (f"GET {RAFT}", "r3-raft-config-leader"),
     "operator autopilot get-config": (
         "GET /v1/operator/autopilot/configuration",
@@ -89,11 +122,15 @@ FORMS = {
     "operator metrics": ("GET /v1/metrics", "r3-metrics"),
     "server members": ("GET /v1/agent/members", "r3-agent-members"),
     "agent-info": ("GET /v1/agent/self", "r3-agent-self"),
+    "operator raft views": ("GET /v1/operator/raft/views", json_reply(VIEWS)),
+    "server rejoin": ("PUT /v1/agent/rejoin", json_reply(REJOINED)),
 }
 
 
 def expected(command: str, body: bytes) -> Any:
     data = json.loads(body)
+    if command == "operator raft views":
+        return {"Agreed": True, "Servers": [{**data["Servers"][0], "Note": ""}]}
     if command == "server members":
         return sorted(data["Members"], key=lambda member: str(member["Name"]))
     return data["SchedulerConfig"] if command == "operator scheduler get-config" else data
@@ -101,8 +138,8 @@ def expected(command: str, body: bytes) -> Any:
 
 @pytest.mark.parametrize("command", FORMS)
 def test_json_and_template(command: str) -> None:
-    route, golden = FORMS[command]
-    reply = golden_http(golden)
+    route, answer = FORMS[command]
+    reply = golden_http(answer) if isinstance(answer, str) else answer
     shown, agent = against({route: reply}, *command.split(), "-json")
     assert json.loads(shown.stdout) == expected(command, reply.body)
     assert agent.asked == [route]
@@ -221,6 +258,45 @@ def test_what_was_being_done_is_said(command: str, prefix: str) -> None:
     done, _ = against({}, *command.split())
     assert done.code == 1
     assert done.stderr.startswith(f"{prefix}Unexpected response code: 404 (no route: GET ")
+
+
+# -- the pool -----------------------------------------------------------------------------------
+
+
+def test_join_of_several_of_which_one_is_not_reached() -> None:
+    answer = {"error": "", "num_joined": 1, "warning": "1 error occurred:\n\t* no b\n\n"}
+    routes = {"PUT /v1/agent/join?address=a&address=b%3A1": json_reply(answer)}
+    done, _ = against(routes, "server", "join", "a", "b:1")
+    text = "Not joined: 1 error occurred:\n\t* no b\n"
+    assert done == Ran(0, "Joined 1 servers successfully\n", text)
+
+
+def test_join_without_gossip() -> None:
+    routes = {"PUT /v1/agent/join?address=a": text_reply(501, "gossip is not enabled")}
+    done, _ = against(routes, "server", "join", "a")
+    text = "Error joining: Unexpected response code: 501 (gossip is not enabled)\n"
+    assert done == Ran(1, "", text)
+
+
+def test_force_leave_with_prune_and_without_a_name_too_many() -> None:
+    route = "PUT /v1/agent/force-leave?node=s3.global&prune=true"
+    done, _ = against({route: Reply(200, b"", ())}, "server", "force-leave", "-prune", "s3.global")
+    assert done == Ran(0, "", "")
+    done, agent = against({}, "server", "force-leave", "a", "b")
+    assert done.stderr.startswith("This command takes one argument: <node>\n")
+    assert (done.code, agent.asked) == (1, [])
+    done, _ = against({}, "server", "force-leave", "a")
+    assert done.stderr.startswith("Error force-leaving server a: Unexpected response code: 404 (")
+
+
+def test_rejoin_says_where_the_old_data_are() -> None:
+    answer = json_reply({"ID": "b", "MovedAside": "/data/server.removed-9"})
+    done, _ = against({"PUT /v1/agent/rejoin": answer}, "server", "rejoin")
+    text = "Rejoined as server b\nIts old data are in /data/server.removed-9\n"
+    assert done == Ran(0, text, "")
+    refused = {"PUT /v1/agent/rejoin": text_reply(409, "it is a member")}
+    done, _ = against(refused, "server", "rejoin")
+    assert done.stderr == "Error rejoining: Unexpected response code: 409 (it is a member)\n"
 
 
 # -- members ------------------------------------------------------------------------------------

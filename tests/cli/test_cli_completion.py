@@ -52,7 +52,10 @@ def offered(script: Path, *words: str, cwd: Path | None = None) -> list[str]:
         (("quorate", ""), [*places()[0].words]),
         (("quorate", "op"), ["operator"]),
         (("quorate", "operator", "ra"), ["raft"]),
-        (("quorate", "operator", "raft", ""), ["list-peers", "remove-peer", "transfer-leadership"]),
+        (
+            ("quorate", "operator", "raft", ""),
+            ["list-peers", "remove-peer", "transfer-leadership", "views"],
+        ),
         (("quorate", "operator", "raft", "list-peers", "-st"), ["-stale"]),
         (("quorate", "operator", "raft", "list-peers", "-stale", "-js"), ["-json"]),
         (("quorate", "operator", "raft", "remove-peer", "-peer"), ["-peer-id=", "-peer-address="]),
@@ -111,7 +114,7 @@ def test_fish_offers(scripts: dict[str, Path]) -> None:
         [program, "--no-config", "-c", code], capture_output=True, text=True, check=True, timeout=20
     )
     words = [line.split("\t")[0] for line in done.stdout.splitlines()]
-    assert words == ["list-peers", "remove-peer", "transfer-leadership"]
+    assert words == ["list-peers", "remove-peer", "transfer-leadership", "views"]
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,15 @@ def test_autopilot_set_that_lost_the_race() -> None:
     assert ran == Ran(1, "", text)
 
 
+def test_keyring_list_of_the_other_key() -> None:
+    case = load("enc-keyring-list")
+    key = case["stdout"].split()[-1]
+    reply = json_reply({"Keys": {key: 1}, "Messages": {}, "NumNodes": 1})
+    with FakeAgent({"GET /v1/agent/keyring/list": reply}) as agent:
+        ran = run(*case["argv"][1:], env={"NOMAD_ADDR": agent.address})
+    assert_same(ran, case)
+
+
 # -- metrics: the recordings are cut off, so what is printed is compared with what was answered --
 
 

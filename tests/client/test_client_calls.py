@@ -58,20 +58,84 @@ def test_null_lists_are_empty() -> None:
 
 @pytest.mark.parametrize(
     ("named", "query"),
-    [({"server_id": "x y"}, "id=x+y"), ({"address": "10.0.0.1:4647"}, "address=10.0.0.1%3A4647")],
+    [
+        ({"server_id": "x y"}, "id=x+y"),
+        ({"address": "10.0.0.1:4647"}, "address=10.0.0.1%3A4647"),
+        ({"server_id": "x", "force": True}, "force=true&id=x"),
+    ],
 )
-def test_remove_peer(named: dict[str, str], query: str) -> None:
+def test_remove_peer(named: dict[str, Any], query: str) -> None:
     route = f"DELETE /v1/operator/raft/peer?{query}"
     reply = golden_http("r2-peer-delete-address")
     assert ask(route, reply, lambda c: c.remove_raft_peer(**named)) is None
 
 
 @pytest.mark.parametrize("named", [{}, {"server_id": "x", "address": "y"}])
-def test_a_peer_is_named_once(named: dict[str, str]) -> None:
+def test_a_peer_is_named_once(named: dict[str, Any]) -> None:
     with FakeAgent({}) as agent, Client(agent.address) as client:
         with pytest.raises(ValueError, match="either server_id or address"):
             client.remove_raft_peer(**named)
         assert agent.asked == []
+
+
+def test_raft_views() -> None:
+    body = {
+        "Servers": [
+            {
+                "ID": "a",
+                "Node": "s1.global",
+                "Role": "leader",
+                "LeaderID": "a",
+                "Term": 4,
+                "LastContactMs": 7,
+                "Configuration": {"Index": 9, "Servers": [{"ID": "a", "Voter": True}]},
+            },
+            {"ID": "b", "Error": "no answer", "Configuration": None},
+        ]
+    }
+    first, second = ask("GET /v1/operator/raft/views", json_reply(body), Client.raft_views).servers
+    assert (first.leader_id, first.term, first.last_contact_ms) == ("a", 4, 7)
+    assert first.configuration.index == 9
+    assert first.configuration.servers[0].voter
+    assert (second.error, second.configuration.servers) == ("no answer", ())
+
+
+def test_join() -> None:
+    route = "PUT /v1/agent/join?address=a&address=%5B%3A%3A1%5D%3A4648"
+    found = ask(route, golden_http("r3-agent-join-two"), lambda c: c.join(["a", "[::1]:4648"]))
+    assert (found.num_joined, found.error, found.warning) == (2, "", "")
+
+
+@pytest.mark.parametrize(("prune", "query"), [(False, ""), (True, "&prune=true")])
+def test_force_leave(prune: bool, query: str) -> None:
+    route = f"PUT /v1/agent/force-leave?node=s1.global{query}"
+    reply = golden_http("r3-force-leave-fullname")
+    assert ask(route, reply, lambda c: c.force_leave("s1.global", prune=prune)) is None
+
+
+def test_rejoin() -> None:
+    reply = json_reply({"ID": "b", "MovedAside": "/old"})
+    found = ask("PUT /v1/agent/rejoin", reply, Client.rejoin)
+    assert (found.id, found.moved_aside) == ("b", "/old")
+
+
+def test_keyring_of_any_server_and_with_details() -> None:
+    route = "/v1/agent/keyring/list"
+    found = ask(f"GET {route}", golden_http("enc-keyring-list-two"), lambda c: c.keyring("list"))
+    assert sorted(found.keys.values()) == [1, 1]
+    assert (found.num_nodes, found.num_resp, found.primary_keys) == (1, None, None)
+    body = {"Keys": None, "NumNodes": 2, "NumResp": 1, "PrimaryKeys": {"k": 1}, "Unanswered": ["b"]}
+    found = ask(
+        f"GET {route}?details=true", json_reply(body), lambda c: c.keyring("list", details=True)
+    )
+    assert (found.num_resp, found.primary_keys, found.unanswered) == (1, {"k": 1}, ("b",))
+
+
+def test_a_refusal_tells_what_the_server_says_to_do_next() -> None:
+    reply = Reply(501, b"gossip is not enabled", (("X-Quorate-Next", "switch it on"),))
+    with pytest.raises(StatusError) as caught:
+        ask("PUT /v1/agent/rejoin", reply, Client.rejoin)
+    assert caught.value.next_step == "switch it on"
 
 
 def test_transfer_leadership() -> None:

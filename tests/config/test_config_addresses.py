@@ -10,7 +10,7 @@ from config_hosts import HOST, MadeUpHost
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.config import http_binds, join_addresses, rpc_bind
+from quorate.config import gossip_addresses, http_binds, join_addresses, rpc_bind
 from quorate.config.addresses import resolve_addresses
 from quorate.config.build import with_value
 from quorate.config.endpoint import Endpoint, parse_endpoint
@@ -129,6 +129,17 @@ def test_whom_to_ask() -> None:
     )
     assert join_addresses(config) == ("10.0.0.1:4647", "10.0.0.2:5000", "s1.example:4647")
     assert join_addresses(AgentConfig()) == ()
+
+
+def test_whom_to_join_by_gossip() -> None:
+    config = with_value(AgentConfig(), "ports.serf", 5648)
+    written = ("10.0.0.1", "10.0.0.1:5648", "[fd00::1]:4648", "fd00::2", "s1.example")
+    assert gossip_addresses(config, written) == (
+        "10.0.0.1:5648",
+        "[fd00::1]:4648",
+        "[fd00::2]:5648",
+        "s1.example:5648",
+    )
 
 
 @given(st.text(max_size=30))

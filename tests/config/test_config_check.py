@@ -10,8 +10,10 @@ import pytest
 from config_hosts import HOST, MadeUpHost
 
 from quorate.config import AgentConfig, Notes, load, validate
-from quorate.config.encryption import key_fault
 from quorate.errors import ConfigError
+from quorate.wire.gossip_key import key_fault
+
+KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 
 BASE = {
     "data_dir": "/x",
@@ -80,9 +82,18 @@ def three(*changes: str) -> list[str]:
         ),
         ({"server.encrypt": "abc"}, "Invalid encryption key: illegal base64 data at input byte 0"),
         (
-            {"server.encrypt": "AAAAAAAAAAAAAAAAAAAAAA=="},
-            "server.encrypt: gossip encryption is not supported by this version of Quorate; ",
+            {"server.encrypt": KEY, "server.initial_servers": three()},
+            "server.encrypt is set, but this server does not gossip: its servers are a",
         ),
+        (
+            {"server.encrypt": KEY, "server.gossip": "off"},
+            "server.encrypt is set, but this server does not gossip: its servers are a",
+        ),
+        ({"server.encrypt": "AAAA"}, "Invalid encryption key: it has 3 bytes; it must have 16, 24"),
+        ({"server.gossip": "yes"}, 'server.gossip cannot be "yes" ('),
+        ({"server.gossip_profile": "local"}, 'server.gossip_profile cannot be "local" ('),
+        ({"ports": {"serf": 4646}}, "ports.serf and ports.http are both 4646 ("),
+        ({"ports": {"serf": 4647}}, "ports.serf and ports.rpc are both 4647 ("),
         ({"tls.http": True}, "tls.http: TLS is not supported by this version of Quorate; "),
         ({"tls.rpc": True}, "tls.rpc: TLS is not supported by this version of Quorate; "),
         ({"acl.enabled": True}, "acl.enabled: access control is not supported by this version"),
@@ -166,6 +177,27 @@ def test_refused(settings: dict[str, Any], text: str, tmp_path: Path) -> None:
             ),
         ),
         ({"server.initial_servers": three()}, ()),
+        ({"server.initial_servers": three(), "ports": {"serf": 4647}}, ()),
+        ({"server.encrypt": KEY, "leave_on_terminate": True}, ()),
+        (
+            {
+                "server.initial_servers": three(),
+                "server.gossip_profile": "wan",
+                "server.rejoin_after_leave": True,
+                "server.server_join.retry_max": 3,
+                "leave_on_interrupt": True,
+            },
+            (
+                (
+                    "WARNING: No effect without gossip: server.gossip_profile,"
+                    " server.rejoin_after_leave, server.server_join.retry_max"
+                ),
+                (
+                    "WARNING: A server that leaves hands leadership over and stops; it stays in the"
+                    " Raft configuration, because its servers are a fixed list"
+                ),
+            ),
+        ),
         (
             {
                 "server.num_schedulers": 2,
@@ -193,6 +225,32 @@ def test_warned(settings: dict[str, Any], warnings: tuple[str, ...], tmp_path: P
     assert notes.warnings == warnings
     assert notes.error_lines() == tuple(f"==> {warning}" for warning in warnings)
     assert validate([tmp_path / "a.json"], host=HOST) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "gossips"),
+    [
+        ({}, True),
+        ({"server.retry_join": ["a"]}, True),
+        ({"server.initial_servers": three()}, False),
+        ({"server.initial_servers": three(), "server.retry_join": ["a"]}, True),
+        ({"server.initial_servers": three(), "server.server_join.start_join": ["a"]}, True),
+        ({"server.initial_servers": three(), "server.gossip": "on"}, True),
+        ({"server.retry_join": ["a"], "server.gossip": "off"}, False),
+        ({"server.initial_servers": three(), "server.gossip": "auto"}, False),
+    ],
+)
+def test_whoever_lists_the_servers_has_chosen_the_list(
+    settings: dict[str, Any], gossips: bool, tmp_path: Path
+) -> None:
+    config, _ = loaded(tmp_path, settings)
+    assert config.server.gossips is gossips
+
+
+def test_dev_mode_gossips_whatever_list_is_put_aside(tmp_path: Path) -> None:
+    file = written(tmp_path, {"server.initial_servers": three(), "server.encrypt": KEY})
+    config, _ = load([file], {"dev": True}, host=HOST)
+    assert config.server.gossips
 
 
 def test_dev_mode_puts_aside_what_it_cannot_use(tmp_path: Path) -> None:

@@ -40,6 +40,20 @@ def test_names_are_unique_and_targets_exist_with_a_fitting_kind() -> None:
         ({"config": ["a"], "dev": True}, {}),
         ({"bind": "10.0.0.1", "node": "n"}, {"bind_addr": "10.0.0.1", "name": "n"}),
         ({"retry-join": ["a", "b"]}, {"server.server_join.retry_join": ("a", "b")}),
+        (
+            {"join": ["a"], "rejoin": True},
+            {
+                "server.server_join.start_join": ("a",),
+                "server.rejoin_after_leave": True,
+            },
+        ),
+        (
+            {"encrypt": "k", "retry-max": 3},
+            {
+                "server.encrypt": "k",
+                "server.server_join.retry_max": 3,
+            },
+        ),
         ({"retry-interval": "5s"}, {"server.server_join.retry_interval": 5_000_000_000}),
         (
             {"bootstrap-expect": 3, "server": True},

@@ -19,6 +19,8 @@ LEFT_OUT = {"Audit", "Consul", "PluginDir", "Plugins", "Sentinel", "Vault"}
 # Ours differ on purpose: there is neither an event broker nor a client.
 OTHER = {"Version", "Server.EnableEventBroker", "Server.EventBufferSize", "Client"}
 ADDED = {
+    "Server.Gossip",
+    "Server.GossipProfile",
     "Server.InitialServers",
     "Server.RaftSnapshotInterval",
     "Server.RaftSnapshotThreshold",
@@ -128,4 +130,5 @@ def test_version_and_static_membership() -> None:
     assert view["Version"]["Version"] == __version__
     assert view["DevMode"] is True
     assert view["Server"]["InitialServers"] == []
+    assert (view["Server"]["Gossip"], view["Server"]["GossipProfile"]) == ("on", "lan")
     assert view["Client"] == {"Enabled": False}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 
 from quorate.server.directory import Directory
@@ -50,3 +52,19 @@ def test_another_id_at_an_address_takes_the_place() -> None:
     assert directory.by_id("other") is None
     assert directory.version > before
     assert not directory.heard(fresh, 3.0)
+
+
+def test_the_version_rises_with_every_change_of_a_status_and_only_then() -> None:
+    directory = Directory(ME, fail_after_s=5.0)
+    directory.heard(OTHER, 1.0)
+    versions = [directory.version]
+    for change in (
+        lambda: directory.refresh(3.0),  # alive still
+        lambda: directory.refresh(7.0),  # failed
+        lambda: directory.refresh(8.0),
+        lambda: directory.heard(OTHER, 9.0),  # alive again
+        lambda: directory.heard(OTHER, 10.0),
+    ):
+        change()
+        versions.append(directory.version)
+    assert [b - a for a, b in pairwise(versions)] == [0, 1, 0, 1, 0]

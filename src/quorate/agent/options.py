@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 from quorate import __version__
 from quorate.config.model import AgentConfig
-from quorate.config.network import join_addresses, rpc_bind
+from quorate.config.network import gossip_addresses, join_addresses, rpc_bind, serf_bind
 from quorate.config.view import config_view
 from quorate.raft.settings import Settings
-from quorate.server.options import ServerOptions
+from quorate.server.options import GossipOptions, ServerOptions
 from quorate.state.autopilot import AutopilotConfiguration
 from quorate.state.scheduler import SchedulerConfiguration
 
@@ -29,6 +30,7 @@ def server_options(config: AgentConfig, data_dir: Path) -> ServerOptions:
         version=__version__,
         founders=server.initial_servers,
         join=join_addresses(config),
+        gossip=gossip_options(config, data_dir),
         bootstrap_expect=server.bootstrap_expect,
         settings=raft_settings(config),
         snapshot_threshold=server.raft_snapshot_threshold,
@@ -40,6 +42,31 @@ def server_options(config: AgentConfig, data_dir: Path) -> ServerOptions:
         http_headers=dict(config.http_api_response_headers),
         prometheus=config.telemetry.prometheus_metrics,
         config_view=config_view(config),
+    )
+
+
+def keyring_path(data_dir: Path) -> Path:
+    """The file of the gossip keys; once there, it counts and `encrypt` does not."""
+    return data_dir / "server" / "serf.keyring"
+
+
+def gossip_options(config: AgentConfig, data_dir: Path) -> GossipOptions | None:
+    """How the server gossips; None if its servers are a fixed list."""
+    server, join = config.server, config.server.join
+    if not server.gossips:
+        return None
+    bind = serf_bind(config)
+    return GossipOptions(
+        bind=(bind.host, bind.port),
+        advertise=config.advertise.serf,
+        keyring_path=keyring_path(data_dir),
+        key=base64.b64decode(server.encrypt),
+        retry_join=gossip_addresses(config, join.retry_join),
+        start_join=gossip_addresses(config, join.start_join),
+        retry_interval_s=join.retry_interval_ns / 1e9,
+        retry_max=join.retry_max,
+        rejoin_after_leave=server.rejoin_after_leave,
+        profile=server.gossip_profile,
     )
 
 

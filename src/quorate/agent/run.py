@@ -20,8 +20,8 @@ import uvloop
 from quorate import __version__
 from quorate.agent import logs
 from quorate.agent.gauges import Gauges
-from quorate.agent.options import server_options
-from quorate.agent.texts import banner
+from quorate.agent.options import keyring_path, server_options
+from quorate.agent.texts import banner, keyring_warning
 from quorate.api.app import HttpApplication
 from quorate.api.internal import RpcApplication
 from quorate.api.limits import ListenerConfig
@@ -36,7 +36,7 @@ from quorate.server.server import Server
 
 log = logging.getLogger("quorate.agent")
 
-_LEAVE_TIMEOUT_S = 5.0
+LEAVE_TIMEOUT_S = 5.0
 _GRACE_S = 0.5
 
 
@@ -48,6 +48,8 @@ def run_agent(flags: dict[str, Any]) -> int:
         return _refuse(error)
     for line in notes.error_lines():
         print(line, file=sys.stderr)
+    if warning := keyring_warning(config, keyring_path(Path(config.data_dir))):
+        print(warning, file=sys.stderr)
     print(f"{notes.loaded_line()}\n{banner(config)}", flush=True)
     with ExitStack() as stack:
         folder = config.data_dir
@@ -55,7 +57,7 @@ def run_agent(flags: dict[str, Any]) -> int:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="quorate-dev-"))
         try:
             logs.set_up(config)
-            return uvloop.run(_Agent(config, Path(folder), flags).run())
+            return uvloop.run(Agent(config, Path(folder), flags).run())
         except QuorateError as error:
             return _refuse(error)
         except OSError as error:
@@ -84,14 +86,14 @@ def _explained(error: OSError, config: AgentConfig) -> QuorateError:
     return QuorateError(text)
 
 
-class _Agent:
+class Agent:
     """One agent at run time."""
 
     def __init__(self, config: AgentConfig, folder: Path, flags: dict[str, Any]) -> None:
         self._config = config
         self._folder = folder
         self._flags = flags
-        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self.signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._failure: BaseException | None = None
         self._failed = asyncio.Event()
 
@@ -100,7 +102,7 @@ class _Agent:
         config = self._config
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._signals.put_nowait, number)
+            loop.add_signal_handler(number, self.signals.put_nowait, number)
         labels = {} if config.telemetry.disable_hostname else {"host": config.name}
         interval_s = config.telemetry.in_memory_collection_interval_ns / 1e9
         metrics = Metrics(labels=labels, interval_s=interval_s)
@@ -150,11 +152,11 @@ class _Agent:
             if number is signal.SIGHUP:
                 self._reload(server)
                 continue
-            return await self._end(server, number)
+            return await self.end(server, number)
 
     async def _next_signal(self) -> signal.Signals | None:
         """The next signal, or None when the server cannot go on."""
-        got = asyncio.ensure_future(self._signals.get())
+        got = asyncio.ensure_future(self.signals.get())
         failed = asyncio.ensure_future(self._failed.wait())
         await asyncio.wait((got, failed), return_when=asyncio.FIRST_COMPLETED)
         failed.cancel()
@@ -163,19 +165,33 @@ class _Agent:
         got.cancel()
         return None
 
-    async def _end(self, server: Server, number: signal.Signals) -> int:
+    async def end(self, server: Server, number: signal.Signals) -> int:
+        """Leave first, if the configuration says so for this signal; the exit code."""
         interrupt = number is signal.SIGINT
         config = self._config
         if not (config.leave_on_interrupt if interrupt else config.leave_on_terminate):
             return 1
         print("==> Gracefully shutting down agent...", flush=True)
         leaving = asyncio.ensure_future(server.leave())
-        forced = asyncio.ensure_future(self._signals.get())
-        done, _ = await asyncio.wait(
-            (leaving, forced), timeout=_LEAVE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+        forced = asyncio.ensure_future(self._second_signal())
+        await asyncio.wait(
+            (leaving, forced), timeout=LEAVE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
         )
         forced.cancel()
-        return 0 if leaving in done else 1
+        if not leaving.done():
+            leaving.cancel()
+            print("==> Stopped without having left", file=sys.stderr, flush=True)
+            return 1
+        try:
+            leaving.result()
+        except QuorateError as error:
+            return _refuse(error)
+        return 0
+
+    async def _second_signal(self) -> None:
+        """Until somebody does not want to wait any longer; a reload is none of that."""
+        while await self.signals.get() is signal.SIGHUP:
+            pass
 
     def _reload(self, server: Server) -> None:
         """Read the files again; a broken one changes nothing (agent-config 6)."""

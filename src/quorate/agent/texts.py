@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from quorate import __version__
 from quorate.config.model import AgentConfig
 
@@ -15,6 +17,7 @@ def banner(config: AgentConfig) -> str:
         "Advertise Addrs": f"HTTP: {advertise.http}; RPC: {advertise.rpc}; Serf: {advertise.serf}",
         "Bind Addrs": f"HTTP: {http}:{ports.http}; RPC: {rpc}:{ports.rpc}",
         "Data Dir": config.data_dir or "(in memory of a passing folder)",
+        "Gossip": _gossip(config),
         "Log Level": config.log_level,
         "Region": f"{config.region} (DC: {config.datacenter})",
         "Server": "true",
@@ -26,3 +29,18 @@ def banner(config: AgentConfig) -> str:
         f"==> Quorate agent configuration:\n\n{block}\n\n"
         "==> Quorate agent started! Log data will stream in below:\n"
     )
+
+
+def keyring_warning(config: AgentConfig, keyring: Path) -> str:
+    """A line if the key that was configured is not used, because there is a ring already."""
+    if config.server.encrypt and keyring.exists():
+        return "==> WARNING: keyring exists but -encrypt given, using keyring"
+    return ""
+
+
+def _gossip(config: AgentConfig) -> str:
+    if not config.server.gossips:
+        return "off (the servers are a fixed list)"
+    address = config.addresses.serf or config.bind_addr
+    encrypted = ", encrypted" if config.server.encrypt else ""
+    return f"{address}:{config.ports.serf} ({config.server.gossip_profile}{encrypted})"

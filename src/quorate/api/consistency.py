@@ -154,6 +154,13 @@ class Authority:
             self._service.apply(command), answer, partial(self._write, call, perform)
         )
 
+    def any_server(self, call: Call, perform: Perform) -> Awaitable[Response]:
+        """Have the server asked answer, leader or not; another region's is asked there."""
+        region = call.query.region
+        if region and region != self._service.region:
+            return self._ask_region(call)
+        return perform()
+
     # -- here ----------------------------------------------------------------------------------
 
     async def _stale(self, call: Call, answer: Answer, watched: Watched) -> Response:

@@ -18,14 +18,17 @@ import msgspec
 
 from quorate.api.context import Context, Handler
 from quorate.api.encode import redirect_response, text_response
-from quorate.api.endpoints import cluster, pages
+from quorate.api.endpoints import cluster, pages, pool
 from quorate.api.endpoints.agent import AgentEndpoint
 from quorate.api.endpoints.autopilot import AutopilotEndpoint
 from quorate.api.endpoints.cluster import ClusterEndpoint
+from quorate.api.endpoints.keyring import KeyringEndpoint
 from quorate.api.endpoints.metrics import MetricsEndpoint
 from quorate.api.endpoints.namespaces import NamespacesEndpoint
+from quorate.api.endpoints.pool import PoolEndpoint
 from quorate.api.endpoints.raft import RaftConfiguration, RaftPeer, TransferLeadership
 from quorate.api.endpoints.scheduler import SchedulerEndpoint
+from quorate.api.endpoints.views import ViewsEndpoint
 from quorate.api.messages import Response
 from quorate.api.params import decode_path
 
@@ -33,11 +36,12 @@ INVALID_METHOD: Final = "Invalid method"
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One path: a handler for each method, and status and text for all other methods."""
+    """One path: a handler for each method, and what all other methods get."""
 
     handlers: Mapping[str, Handler]
     wrong_status: int = 405
     wrong_text: str = INVALID_METHOD
+    otherwise: Handler | None = None  # answers every method that has no handler of its own
 
 
 class Prefix(msgspec.Struct, frozen=True):
@@ -80,7 +84,7 @@ class Routes:
         route, tail = self._route(path)
         if route is None:
             return text_response(404, "", handled=False)
-        handler = route.handlers.get(method)
+        handler = route.handlers.get(method, route.otherwise)
         if handler is None:
             return text_response(route.wrong_status, route.wrong_text)
         return Match(handler, tail)
@@ -138,11 +142,15 @@ _NOTHING_BELOW: Final = Route({}, wrong_status=404)
 def _exact_routes(context: Context) -> dict[str, Route]:
     agent, status = AgentEndpoint(context), ClusterEndpoint(context)
     autopilot, scheduler = AutopilotEndpoint(context), SchedulerEndpoint(context)
-    namespaces = NamespacesEndpoint(context)
+    namespaces, members = NamespacesEndpoint(context), PoolEndpoint(context)
     return {
+        "/v1/agent/force-leave": Route({"PUT": members.force_leave, "POST": members.force_leave}),
         "/v1/agent/health": Route({"GET": agent.get_health}),
+        "/v1/agent/join": Route({"PUT": members.join, "POST": members.join}),
         "/v1/agent/members": Route({"GET": agent.get_members}),
+        "/v1/agent/rejoin": Route({"PUT": members.rejoin, "POST": members.rejoin}),
         "/v1/agent/self": Route({"GET": agent.get_self}),
+        "/v1/agent/servers": Route(dict.fromkeys(("GET", "PUT", "POST"), pool.get_servers)),
         "/v1/metrics": Route({"GET": MetricsEndpoint(context).get}),
         "/v1/namespace": Route({}),
         "/v1/namespaces": Route({"GET": namespaces.get_list}),
@@ -165,8 +173,10 @@ def _prefix_routes(context: Context) -> dict[str, Prefix]:
         "configuration": Route({"GET": RaftConfiguration(context).get}, wrong_text=""),
         "peer": Route({"DELETE": RaftPeer(context).delete}, wrong_status=404),
         "transfer-leadership": Route({"PUT": transfer.put, "POST": transfer.put}),
+        "views": Route({"GET": ViewsEndpoint(context).get}),
     }
     return {
+        "/v1/agent/keyring/": Prefix(Route({}, otherwise=KeyringEndpoint(context).handle)),
         "/v1/operator/raft/": Prefix(below=raft),
         "/v1/namespace/": Prefix(Route({"GET": NamespacesEndpoint(context).get_one})),
         "/ui/": Prefix(Route({"GET": pages.get_ui})),

@@ -7,20 +7,40 @@ may answer, and encodes the answer.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from quorate.server.exchange import ForwardRequest, ForwardResponse
-from quorate.server.views import Member, PeerView, RaftConfigurationView, Transfer
+from quorate.server.views import (
+    JoinResult,
+    KeyringOperation,
+    KeyringResult,
+    Member,
+    PeerView,
+    RaftConfigurationView,
+    Rejoin,
+    ServerView,
+    Transfer,
+    Versions,
+    VoterView,
+)
 from quorate.state.store import StateStore
 
 __all__ = [
     "ForwardRequest",
     "ForwardResponse",
+    "JoinResult",
+    "KeyringOperation",
+    "KeyringResult",
     "Member",
     "PeerView",
     "RaftConfigurationView",
+    "Rejoin",
+    "ServerView",
     "Service",
     "Transfer",
+    "Versions",
+    "VoterView",
 ]
 
 
@@ -93,8 +113,12 @@ class Service(Protocol):
     def regions(self) -> list[str]:
         """Sorted names of the regions with at least one live server."""
 
-    def members(self) -> list[Member]:
-        """All known servers, of all regions."""
+    def health_problem(self) -> str | None:
+        """Why this server does not take part although nothing keeps it from finding a leader.
+
+        One line with the cure in it ("removed from the cluster at index 812; run: quorate server
+        rejoin"), or None.
+        """
 
     def stats(self) -> dict[str, dict[str, str]]:
         """The `stats` of agent/self: sections nomad, raft, serf, runtime (http-api 9)."""
@@ -121,3 +145,40 @@ class Service(Protocol):
 
     async def transfer_leadership(self, *, server_id: str | None, address: str | None) -> Transfer:
         """Hand leadership over. Raises PeerNotFound, ChangeRefused, NotLeader."""
+
+    # -- the pool ------------------------------------------------------------------------------
+
+    def members(self) -> list[Member]:
+        """All known members of the pool, of all regions, with what is known of their state."""
+
+    async def join(self, addresses: Sequence[str]) -> JoinResult:
+        """Join the pool that is at these addresses: a host or an IP, a gossip port may follow.
+
+        What cannot be reached is in the result. Raises GossipDisabled.
+        """
+
+    async def force_leave(self, node: str, *, prune: bool) -> None:
+        """Declare a failed member left, by its full name; `prune` forgets it at once.
+
+        An unknown name is no error, and one that lives refutes it. Raises GossipDisabled.
+        """
+
+    async def keyring(self, operation: KeyringOperation, key: str) -> KeyringResult:
+        """Ask all members of the pool to do this to their key rings; `key` is base64, checked.
+
+        What failed, and who did not answer, is in the result; a pool without encryption is a
+        failure of all. Raises GossipDisabled.
+        """
+
+    async def views(self) -> list[ServerView]:
+        """What each server of this region believes: who leads, in which term, with whom.
+
+        All are asked at once, with a deadline; who does not answer is in the list with the
+        reason. Never fails, and needs no leader.
+        """
+
+    async def rejoin(self) -> Rejoin:
+        """Bring this server back after it was removed from the Raft configuration.
+
+        Raises ChangeRefused if it is a member, or no cluster takes it in.
+        """

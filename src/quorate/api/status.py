@@ -15,6 +15,7 @@ from quorate.api.messages import Header, Response
 from quorate.errors import (
     ApplyTimeout,
     ChangeRefused,
+    GossipDisabled,
     LeadershipLost,
     NoLeader,
     NoPathToRegion,
@@ -39,6 +40,7 @@ STATUS: Final[dict[type[QuorateError], int]] = {
     LeadershipLost: 500,
     ApplyTimeout: 500,
     NoPathToRegion: 500,
+    GossipDisabled: 501,
     PeerNotFound: 500,
     ChangeRefused: 409,
     StorageFull: 507,

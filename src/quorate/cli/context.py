@@ -64,11 +64,16 @@ class Context:
         self.environ = environ
         self.stdin = stdin
 
-    def client(self) -> Client:
-        """A client by the options and variables. Raises Failure when they cannot be used."""
+    def client(self, address: str = "") -> Client:
+        """A client by the options and variables. Raises Failure when they cannot be used.
+
+        `address` is asked in place of theirs.
+        """
         from quorate.client import Client, settings_from_environment
 
         given = {k: v for k, v in self.flags.values.items() if isinstance(v, (str, bool))}
+        if address:
+            given["address"] = address
         if "insecure" in given:
             given.setdefault("tls-skip-verify", given["insecure"])
         with doing("Error initializing client: "):

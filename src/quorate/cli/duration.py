@@ -6,7 +6,17 @@ import re
 
 NUMBER = re.compile(r"\d+\.?\d*|\.\d+")
 UNIT = re.compile(r"[^\d.]+")
-UNITS = frozenset({"ns", "us", "µs", "μs", "ms", "s", "m", "h"})
+UNITS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+}
+PART = re.compile(r"(\d+\.?\d*|\.\d+)([^\d.]+)")
 
 
 def check_duration(text: str) -> None:
@@ -27,3 +37,9 @@ def check_duration(text: str) -> None:
         if unit.group() not in UNITS:
             raise ValueError(f'time: unknown unit "{unit.group()}" in duration "{text}"')
         rest = rest[unit.end() :]
+
+
+def seconds(text: str) -> float:
+    """A duration that `check_duration` has let through, in seconds."""
+    total = sum(float(number) * UNITS[unit] for number, unit in PART.findall(text))
+    return -total if text.startswith("-") else total

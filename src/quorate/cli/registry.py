@@ -6,11 +6,12 @@ Cheap to import (data only), because every start of the program reads it.
 from __future__ import annotations
 
 from quorate.cli.command import Command, Group
+from quorate.cli.registry_gossip import GOSSIP
 from quorate.cli.registry_local import LOCAL
 from quorate.cli.registry_operator import OPERATOR
 from quorate.cli.registry_server import SERVER
 
-COMMANDS: tuple[Command, ...] = (*LOCAL, *OPERATOR, *SERVER)
+COMMANDS: tuple[Command, ...] = (*LOCAL, *OPERATOR, *GOSSIP, *SERVER)
 
 GROUPS = (
     Group(
@@ -23,7 +24,8 @@ GROUPS = (
     Group(
         ("operator", "raft"),
         "The servers that agree with each other",
-        "Lists the servers of the Raft configuration, removes one, or hands leadership over.",
+        "Lists the servers of the Raft configuration, removes one, hands leadership over, or asks "
+        "each server what it believes.",
         "quorate operator raft list-peers -stale",
     ),
     Group(
@@ -39,9 +41,23 @@ GROUPS = (
         "quorate operator scheduler get-config",
     ),
     Group(
+        ("operator", "gossip"),
+        "The gossip between servers",
+        "Manages the keys that encrypt the gossip between servers.",
+        "quorate operator gossip keyring list",
+    ),
+    Group(
+        ("operator", "gossip", "keyring"),
+        "The keys of the gossip between servers",
+        "Makes, installs, changes and removes the keys that encrypt gossip, on all members of the "
+        "pool at once. To replace a key use rotate: it does all steps in their order.",
+        "quorate operator gossip keyring rotate",
+    ),
+    Group(
         ("server",),
         "The pool of servers",
-        "Looks at the servers as gossip and static membership know them.",
+        "Looks at the servers as gossip and static membership know them, joins pools, and lets "
+        "servers go or come back.",
         "quorate server members",
     ),
 )

@@ -27,7 +27,16 @@ RAFT = (
         "Lists the servers that agree with each other through Raft: name, ID, address, who "
         "leads, and whose vote counts. Sorted by name.",
         MODULE + "raft:list_peers",
-        (STALE, *FORMS),
+        (
+            STALE,
+            Flag(
+                "verbose",
+                "bool",
+                "Also whether each server is alive, when a failed one was heard last, and what "
+                "an unknown one was called (from servers that tell).",
+            ),
+            *FORMS,
+        ),
         (
             Example("quorate operator raft list-peers", "who leads?"),
             Example(
@@ -48,7 +57,14 @@ RAFT = (
         "Removes a server that is lost for good, so that it no longer counts for the majority. "
         "A server that still runs should be stopped first. Give its ID or its address.",
         MODULE + "raft:remove_peer",
-        _peer("to remove"),
+        (
+            *_peer("to remove"),
+            Flag(
+                "force",
+                "bool",
+                "Remove it even if the servers that remain have no majority: then nobody leads.",
+            ),
+        ),
         (
             Example(
                 "quorate operator raft remove-peer -peer-id=990fe718-2e08-2a6f-9689-0955efec4c73",
@@ -60,6 +76,26 @@ RAFT = (
             ),
         ),
         args=None,
+    ),
+    Command(
+        ("operator", "raft", "views"),
+        "Show what each server believes",
+        "Asks every server of the region who leads, in which term and with which configuration, "
+        "and shows the answers side by side. It needs no leader, and a server that does not "
+        "answer is one line. The agent asks the others over the RPC port; where the network is "
+        "cut, name agents of the other side too, and they are asked as well. Exit code 2 if "
+        "the servers do not agree, 1 if none knows a leader.",
+        MODULE + "views:views",
+        FORMS,
+        (
+            Example("quorate operator raft views", "do all follow the same leader?"),
+            Example(
+                "quorate operator raft views http://10.0.0.4:4646",
+                "from both sides of a cut network",
+            ),
+        ),
+        args=None,
+        usage="[options] [address of another agent ...]",
     ),
     Command(
         ("operator", "raft", "transfer-leadership"),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from quorate.cli.command import FORMS, Command, Example
 from quorate.cli.flags import Flag
 
+ADDRESSES_MAX = 200
+"""More would not fit into a request."""
+
 SERVER = (
     Command(
         ("server", "members"),
@@ -22,6 +25,49 @@ SERVER = (
             Example(
                 "quorate server members -t '{{range .}}{{.Name}} {{.Status}} {{end}}'",
                 "names and states on one line",
+            ),
+        ),
+    ),
+    Command(
+        ("server", "join"),
+        "Join the agent to a pool",
+        "Has the agent that is asked join the servers at these gossip addresses. Without a port "
+        "4648 is meant. One server that is reached is enough: it tells of all others.",
+        "quorate.cli.commands.server:join",
+        (),
+        (Example("quorate server join 10.0.0.2:4648", "one of the pool will do"),),
+        args=(1, ADDRESSES_MAX),
+        args_text="One or more node addresses must be given as arguments",
+        usage="[options] <addr> ...",
+    ),
+    Command(
+        ("server", "force-leave"),
+        "Declare a failed server left",
+        "Declares a failed member left, so that the pool no longer waits for it. Give its full "
+        "name as server members shows it (<name>.<region>): any other name is accepted "
+        "and has no effect, and a server that lives says so and stays.",
+        "quorate.cli.commands.server:force_leave",
+        (Flag("prune", "bool", "Forget it at once, in place of listing it as left for a day."),),
+        (
+            Example("quorate server force-leave s3.global", "it will not come back"),
+            Example("quorate server force-leave -prune s3.global", "and is to be forgotten"),
+        ),
+        args=(1, 1),
+        args_text="This command takes one argument: <node>",
+        usage="[options] <node>",
+    ),
+    Command(
+        ("server", "rejoin"),
+        "Bring a removed server back",
+        "Has the agent that is asked come back into the cluster that removed it from the Raft "
+        "configuration. Nothing is wiped by hand: data that it cannot go on with are moved "
+        "aside, and it says where to. Ask the server itself, by -address.",
+        "quorate.cli.commands.server:rejoin",
+        FORMS,
+        (
+            Example(
+                "quorate server rejoin -address=http://10.0.0.3:4646",
+                "after its removal turned out to be a mistake",
             ),
         ),
     ),

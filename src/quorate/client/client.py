@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,12 +16,16 @@ from quorate.client.models import (
     AgentSelf,
     AutopilotConfiguration,
     Health,
+    Joined,
+    Keyring,
     Members,
     Metrics,
     RaftConfiguration,
+    Rejoined,
     SchedulerConfiguration,
     SchedulerUpdate,
     Transfer,
+    Views,
     from_json,
     to_json,
 )
@@ -108,9 +114,15 @@ class Client:
         """The Raft configuration; `stale` asks this agent alone, leader or none."""
         return self._get("/v1/operator/raft/configuration", RaftConfiguration, stale=stale)
 
-    def remove_raft_peer(self, *, server_id: str = "", address: str = "") -> None:
-        """Remove a server from the Raft configuration by its ID or its `IP:port` (one of them)."""
-        query = _one_of(server_id, address)
+    def remove_raft_peer(
+        self, *, server_id: str = "", address: str = "", force: bool = False
+    ) -> None:
+        """Remove a server from the Raft configuration by its ID or its `IP:port` (one of them).
+
+        `force` removes it even if that ends the quorum (servers that do not know it take no
+        notice).
+        """
+        query = _one_of(server_id, address) + ([("force", "true")] if force else [])
         self._checked("DELETE", "/v1/operator/raft/peer", query)
 
     def transfer_leadership(self, *, server_id: str = "", address: str = "") -> Transfer:
@@ -118,6 +130,10 @@ class Client:
         path = "/v1/operator/raft/transfer-leadership"
         answer = self._checked("PUT", path, _one_of(server_id, address))
         return _decode(path, answer.body or b"{}", Transfer)
+
+    def raft_views(self) -> Views:
+        """What each server believes, as the agent gathers it; servers of Quorate only."""
+        return self._get("/v1/operator/raft/views", Views)
 
     # -- operator/autopilot and operator/scheduler ---------------------------------------------
 
@@ -169,6 +185,32 @@ class Client:
     def agent_members(self) -> Members:
         """The pool as the agent sees it."""
         return self._get("/v1/agent/members", Members)
+
+    def join(self, addresses: Sequence[str]) -> Joined:
+        """Have the agent join the pool at these addresses; what failed is in the answer."""
+        path = "/v1/agent/join"
+        answer = self._checked("PUT", path, [("address", address) for address in addresses])
+        return _decode(path, answer.body, Joined)
+
+    def force_leave(self, node: str, *, prune: bool = False) -> None:
+        """Declare a failed member left, by its full name; unknown names are no error."""
+        query = [("node", node)] + ([("prune", "true")] if prune else [])
+        self._checked("PUT", "/v1/agent/force-leave", query)
+
+    def rejoin(self) -> Rejoined:
+        """Have the agent come back after its removal; agents of Quorate only."""
+        path = "/v1/agent/rejoin"
+        return _decode(path, self._checked("PUT", path, []).body, Rejoined)
+
+    def keyring(self, operation: str, key: str = "", *, details: bool = False) -> Keyring:
+        """Do `operation` (list, install, use, remove) to the gossip keys of all members.
+
+        `details` asks for what each member answered; then failures of members are no error here.
+        """
+        path = f"/v1/agent/keyring/{operation}"
+        method, body = ("PUT", _json({"Key": key})) if key else ("GET", None)
+        query = [("details", "true")] if details else []
+        return _decode(path, self._checked(method, path, query, body).body, Keyring)
 
     def agent_health(self, *, kind: str = "") -> Health:
         """Health of the agent (`kind` is server, client or empty); bad health is no error here."""
@@ -222,7 +264,7 @@ class Client:
             return self._transport.url(path, query or [])
         from urllib.parse import urlencode
 
-        encoded = urlencode(sorted(query or []), errors="surrogateescape")
+        encoded = urlencode(sorted(query or [], key=itemgetter(0)), errors="surrogateescape")
         return f"{path}{'&' if '?' in path else '?'}{encoded}" if encoded else path
 
     # -- below ---------------------------------------------------------------------------------
@@ -241,7 +283,8 @@ class Client:
 
 
 def _refusal(answer: Answer) -> StatusError:
-    next_step = next((step for text, step in NEXT_STEPS if text in answer.text), "")
+    told = answer.headers.get("x-quorate-next", "")  # the server knows best what helps
+    next_step = told or next((step for text, step in NEXT_STEPS if text in answer.text), "")
     return StatusError(answer.status, answer.text, next_step)
 
 

@@ -22,7 +22,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class RaftServer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """One server of the Raft configuration."""
+    """One server of the Raft configuration. The last three are Quorate's alone, else empty."""
 
     id: str = msgspec.field(name="ID", default="")
     node: str = ""
@@ -30,6 +30,9 @@ class RaftServer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     leader: bool = False
     voter: bool = False
     raft_protocol: str = ""
+    status: str = ""
+    last_contact: str = ""
+    last_name: str = ""
 
     @property
     def state(self) -> str:
@@ -42,6 +45,75 @@ class RaftConfiguration(Model, frozen=True, kw_only=True, rename="pascal"):
 
     index: int = 0
     servers: tuple[RaftServer, ...] = ()
+
+
+class VoterOfView(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One server of a configuration as another one has it."""
+
+    id: str = msgspec.field(name="ID", default="")
+    address: str = ""
+    voter: bool = False
+
+
+class ConfigurationOfView(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A configuration as one server has it, and the index of its log entry."""
+
+    index: int = 0
+    servers: tuple[VoterOfView, ...] = ()
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What one server believes; `error` is why it could not be asked, or empty."""
+
+    id: str = msgspec.field(name="ID", default="")
+    node: str = ""
+    address: str = ""
+    error: str = ""
+    role: str = ""
+    term: int = 0
+    leader: str = ""
+    leader_id: str = msgspec.field(name="LeaderID", default="")
+    last_contact_ms: int = 0
+    last_index: int = 0
+    commit_index: int = 0
+    configuration: ConfigurationOfView = ConfigurationOfView()
+
+
+class Views(Model, frozen=True, kw_only=True, rename="pascal"):
+    """`GET operator/raft/views` (Quorate's alone)."""
+
+    servers: tuple[View, ...] = ()
+
+
+class Joined(Model, frozen=True, kw_only=True, rename="lower"):
+    """`PUT agent/join`. `error` is why none was reached, `warning` why some were not."""
+
+    num_joined: int = 0
+    error: str = ""
+    warning: str = ""
+
+
+class Rejoined(Model, frozen=True, kw_only=True, rename="pascal"):
+    """`PUT agent/rejoin` (Quorate's alone)."""
+
+    id: str = msgspec.field(name="ID", default="")
+    moved_aside: str = ""
+
+
+class Keyring(Model, frozen=True, kw_only=True, rename="pascal"):
+    """`agent/keyring/<operation>`.
+
+    The last four come from Quorate only, and if details were asked for; `primary_keys` and
+    `num_resp` are None from others.
+    """
+
+    keys: dict[str, int] = {}
+    messages: dict[str, str] = {}
+    num_nodes: int = 0
+    num_err: int = 0
+    num_resp: int | None = None
+    primary_keys: dict[str, int] | None = None
+    unanswered: tuple[str, ...] = ()
 
 
 class TransferEnd(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

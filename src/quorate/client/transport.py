@@ -7,6 +7,7 @@ texts do without it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -68,7 +69,7 @@ class Transport:
 
     def url(self, path: str, query: Query = ()) -> str:
         """The whole URL of a path below this agent; query keys are sorted as Go sorts them."""
-        encoded = urlencode(sorted(query), errors="surrogateescape")
+        encoded = urlencode(sorted(query, key=itemgetter(0)), errors="surrogateescape")
         joiner = "&" if "?" in path else "?"
         return f"{self.address.base}{path}{joiner + encoded if encoded else ''}"
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from quorate.config.flags import FLAGS, AgentFlag, apply_flags
 from quorate.config.load import Notes, load
 from quorate.config.model import AgentConfig
-from quorate.config.network import http_binds, join_addresses, rpc_bind
+from quorate.config.network import gossip_addresses, http_binds, join_addresses, rpc_bind, serf_bind
 from quorate.config.reload import Reload, reload
 from quorate.config.validate import validate
 from quorate.config.view import config_view
@@ -25,10 +25,12 @@ __all__ = [
     "Reload",
     "apply_flags",
     "config_view",
+    "gossip_addresses",
     "http_binds",
     "join_addresses",
     "load",
     "reload",
     "rpc_bind",
+    "serf_bind",
     "validate",
 ]

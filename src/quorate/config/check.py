@@ -12,14 +12,16 @@ from pathlib import PurePath
 from typing import Final
 
 from quorate.config.effects import error_at, refusals
-from quorate.config.encryption import key_fault
 from quorate.config.endpoint import PORT_MAX, parse_endpoint
 from quorate.config.model import AgentConfig
 from quorate.errors import ConfigError
 from quorate.wire.duration import MILLISECOND, format_duration
+from quorate.wire.gossip_key import key_fault
 
 LOG_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 SCHEDULER_ALGORITHMS: Final = ("binpack", "spread")
+GOSSIP_MODES: Final = ("auto", "on", "off")
+GOSSIP_PROFILES: Final = ("lan", "wan")
 _RAFT_PROTOCOL: Final = 3
 _MULTIPLIER_MAX: Final = 10
 _SNAPSHOT_INTERVAL_MIN_NS: Final = 5 * MILLISECOND
@@ -234,19 +236,37 @@ def _is_header(name: str, value: str) -> bool:
     return plain_name and all(" " <= c <= "\xff" and c != "\x7f" for c in value)
 
 
-def _encrypt(config: AgentConfig) -> Iterator[ConfigError]:
-    key = config.server.encrypt
-    if key:
-        fault = key_fault(key)
-        if fault:
-            yield error_at(config, "server.encrypt", f"Invalid encryption key: {fault}")
+def _gossip(config: AgentConfig) -> Iterator[ConfigError]:
+    server = config.server
+    for name, value, known in (
+        ("gossip", server.gossip, GOSSIP_MODES),
+        ("gossip_profile", server.gossip_profile, GOSSIP_PROFILES),
+    ):
+        if value not in known:
+            yield error_at(
+                config,
+                f"server.{name}",
+                f'server.{name} cannot be "{value}"',
+                f"use one of {', '.join(known)}",
+            )
+    key = server.encrypt
+    fault = key_fault(key) if key else ""
+    if fault:
+        yield error_at(config, "server.encrypt", f"Invalid encryption key: {fault}")
+    if key and not server.gossips and not config.dev_mode:
+        yield error_at(
+            config,
+            "server.encrypt",
+            "server.encrypt is set, but this server does not gossip: its servers are a fixed list",
+            'remove it, or set server { gossip = "on" }',
+        )
 
 
 _CHECKS: Final[tuple[_Check, ...]] = (
     _mode,
     _data_dir,
     _server_mode,
-    _encrypt,
+    _gossip,
     refusals,
     _names,
     _ports,
@@ -265,6 +285,14 @@ def address_problems(config: AgentConfig) -> Iterator[ConfigError]:
     ports = config.ports
     if ports.http == ports.rpc and config.addresses.rpc in config.addresses.http.split():
         yield error_at(config, "ports.http", f"ports.http and ports.rpc are both {ports.rpc}")
+    serf = config.addresses.serf
+    if config.server.gossips:
+        for name, port, hosts in (
+            ("http", ports.http, config.addresses.http.split()),
+            ("rpc", ports.rpc, [config.addresses.rpc]),
+        ):
+            if ports.serf == port and serf in hosts:
+                yield error_at(config, "ports.serf", f"ports.serf and ports.{name} are both {port}")
     initial = config.server.initial_servers
     if initial and config.advertise.rpc not in initial and not config.dev_mode:
         yield error_at(

@@ -21,8 +21,15 @@ _REFUSED: Final = {
     "tls.http": ("TLS", _SHUT_IN),
     "tls.rpc": ("TLS", _SHUT_IN),
     "acl.enabled": ("access control", _SHUT_IN),
-    "server.encrypt": ("gossip encryption", "remove it: there is no gossip to encrypt"),
 }
+_BY_GOSSIP: Final = (
+    "server.gossip_profile",
+    "server.rejoin_after_leave",
+    "server.retry_interval",
+    "server.retry_max",
+    "server.server_join.retry_interval",
+    "server.server_join.retry_max",
+)
 _NOT_IN_DEV: Final = ("data_dir", "server.bootstrap_expect", "server.initial_servers")
 
 
@@ -47,10 +54,15 @@ def effect_warnings(config: AgentConfig) -> Iterator[str]:
     names = _without_effect(config)
     if names:
         yield f"WARNING: No effect in this version of Quorate: {', '.join(names)}"
+    if config.server.gossips:
+        return
+    idle = [key for key in _BY_GOSSIP if key in config.sources]
+    if idle:
+        yield f"WARNING: No effect without gossip: {', '.join(idle)}"
     if config.leave_on_interrupt or config.leave_on_terminate:
         yield (
             "WARNING: A server that leaves hands leadership over and stops; it stays in the"
-            " Raft configuration, because membership is static in this version of Quorate"
+            " Raft configuration, because its servers are a fixed list"
         )
 
 

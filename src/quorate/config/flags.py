@@ -55,8 +55,10 @@ _SERVER: Final = (
         "retry-interval", "duration", "server.server_join.retry_interval", "Between two tries."
     ),
     AgentFlag("retry-max", "int", "server.server_join.retry_max", "How many tries; 0: no limit."),
-    AgentFlag("rejoin", "bool", "server.rejoin_after_leave", _NO_EFFECT),
-    AgentFlag("encrypt", "string", "server.encrypt", "Not supported in this version."),
+    AgentFlag(
+        "rejoin", "bool", "server.rejoin_after_leave", "Join the old pool again after a leave."
+    ),
+    AgentFlag("encrypt", "string", "server.encrypt", "Gossip key: base64 of 16, 24 or 32 bytes."),
     AgentFlag("acl-enabled", "bool", "acl.enabled", "Not supported in this version."),
     AgentFlag("acl-replication-token", "string", "acl.replication_token", _NO_EFFECT),
 )

@@ -31,7 +31,7 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Ports to bind to. Nothing listens on `serf`: it is only told to members."""
+    """Ports to bind to. Without gossip nothing listens on `serf`: it is only told to members."""
 
     http: int = key(4646)
     rpc: int = key(4647)
@@ -52,8 +52,8 @@ class ServerJoin:
     """How to find servers that run already."""
 
     retry_join: tuple[str, ...] = key(())
-    retry_interval_ns: int = key(30 * SECOND, effect=Effect.NONE)
-    retry_max: int = key(0, effect=Effect.NONE)
+    retry_interval_ns: int = key(30 * SECOND)
+    retry_max: int = key(0)
     start_join: tuple[str, ...] = key(())
 
 
@@ -92,11 +92,13 @@ class Server:
     raft_snapshot_threshold: int = key(8192, merge=Merge.GIVEN, effect=Effect.LIVE, minimum=1)
     raft_snapshot_interval_ns: int = key(120 * SECOND, merge=Merge.GIVEN, effect=Effect.LIVE)
     raft_trailing_logs: int = key(10240, merge=Merge.GIVEN, effect=Effect.LIVE, minimum=1)
-    rejoin_after_leave: bool = key(False, effect=Effect.NONE)
-    encrypt: str = key("", effect=Effect.REFUSED, secret=True)
+    gossip: str = key("auto")
+    gossip_profile: str = key("lan")
+    rejoin_after_leave: bool = key(False)
+    encrypt: str = key("", secret=True)
     retry_join: tuple[str, ...] = key((), merge=Merge.APPEND)
-    retry_interval_ns: int = key(0, effect=Effect.NONE)
-    retry_max: int = key(0, effect=Effect.NONE)
+    retry_interval_ns: int = key(0)
+    retry_max: int = key(0)
     start_join: tuple[str, ...] = key((), merge=Merge.APPEND)
     server_join: ServerJoin = field(default_factory=ServerJoin)
     default_scheduler_config: DefaultSchedulerConfig = field(default_factory=DefaultSchedulerConfig)
@@ -114,6 +116,17 @@ class Server:
             retry_max=self.retry_max or block.retry_max,
             start_join=block.start_join or self.start_join,
         )
+
+    @property
+    def gossips(self) -> bool:
+        """Whether the servers find each other by gossip, or are a fixed list.
+
+        Whoever lists the founders has chosen the list, unless servers to join stand beside it.
+        """
+        if self.gossip != "auto":
+            return self.gossip == "on"
+        join = self.join
+        return not self.initial_servers or bool(join.retry_join or join.start_join)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,21 @@ def rpc_bind(config: AgentConfig) -> Endpoint:
     return Endpoint(config.addresses.rpc, config.ports.rpc)
 
 
+def serf_bind(config: AgentConfig) -> Endpoint:
+    """The address of gossip, TCP and UDP."""
+    return Endpoint(config.addresses.serf, config.ports.serf)
+
+
+def gossip_addresses(config: AgentConfig, written: tuple[str, ...]) -> tuple[str, ...]:
+    """These gossip addresses as "host:port"; without a port this agent's own is meant."""
+    found = (str(parse_endpoint(text, config.ports.serf)) for text in written)
+    return tuple(dict.fromkeys(found))
+
+
 def join_addresses(config: AgentConfig) -> tuple[str, ...]:
     """RPC addresses ("host:port") of the servers in `retry_join` or `start_join`.
 
-    They are asked over RPC in this version. Lists written for gossip still work: an address
+    Without gossip they are asked over RPC. Lists written for gossip still work: an address
     without a port, or with this agent's own gossip port, means that host's RPC port.
     """
     join = config.server.join

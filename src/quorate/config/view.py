@@ -3,7 +3,7 @@
 Shapes and types are those of the golden cases r3-agent-self and enc-agent-self-encrypted
 (http-api 9): a value that is a pointer there is null while nobody set it. Parts that Quorate has
 no counterpart of (Consul, Vault, ...) are left out. The gossip key is left out, other secrets are
-shown as `<redacted>`. `Server.InitialServers` is our addition.
+shown as `<redacted>`. `InitialServers`, `Gossip` and `GossipProfile` of `Server` are ours.
 """
 
 from __future__ import annotations

@@ -49,6 +49,8 @@ def server_view(config: AgentConfig) -> dict[str, Any]:
         "EnableEventBroker": False,  # there is none
         "Enabled": server.enabled,
         "EventBufferSize": 0,
+        "Gossip": "on" if server.gossips else "off",
+        "GossipProfile": server.gossip_profile,
         "InitialServers": list(server.initial_servers),
         "RaftMultiplier": given("raft_multiplier", server.raft_multiplier),
         "RaftProtocol": server.raft_protocol,

@@ -29,7 +29,7 @@ class Directory:
         self._fail_after_s = fail_after_s
         self._known: dict[str, Known] = {me.id: Known(me, float("inf"))}
         self.me = me
-        self.version = 0  # rises whenever a name or an address may have changed
+        self.version = 0  # rises whenever a name, an address or a status may have changed
 
     def update_me(self, me: Identity) -> None:
         """This server itself has changed."""
@@ -50,6 +50,8 @@ class Directory:
         if before is None or (before.node, before.address) != (identity.node, identity.address):
             self.version += 1
             return True
+        if known is not None and known.status != ALIVE:
+            self.version += 1
         return False
 
     def told(self, identity: Identity) -> None:
@@ -63,7 +65,10 @@ class Directory:
         for known in self._known.values():
             if known.identity.id != self.me.id and known.status != LEFT:
                 silent = now - known.heard_at > self._fail_after_s
-                known.status = FAILED if silent else ALIVE
+                status = FAILED if silent else ALIVE
+                if status != known.status:
+                    known.status = status
+                    self.version += 1
 
     def by_id(self, server_id: str) -> Known | None:
         """The server with this ID."""

@@ -12,11 +12,38 @@ from quorate.state.autopilot import AutopilotConfiguration
 from quorate.state.scheduler import SchedulerConfiguration
 
 
+class GossipOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How this server takes part in the pool. Addresses are "host:port", times seconds.
+
+    `key` (16, 24 or 32 bytes; empty: no encryption) is only for a server that has no file
+    `keyring_path` yet: once there, the keys in it count. Of `retry_join` and `start_join` one at
+    most is given: the first is tried every `retry_interval_s`, `retry_max` times (0: for ever),
+    the second once. `rejoin_after_leave`: join the last known members even if this one had left.
+    `profile` names the timing: "lan", or "wan" for pools whose regions are far apart.
+    """
+
+    bind: tuple[str, int]
+    advertise: str
+    keyring_path: Path
+    key: bytes = b""
+    retry_join: tuple[str, ...] = ()
+    start_join: tuple[str, ...] = ()
+    retry_interval_s: float = 30.0
+    retry_max: int = 0
+    rejoin_after_leave: bool = False
+    profile: str = "lan"
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        encrypted = "encrypted" if self.key else "plain"
+        return f"GossipOptions(bind={self.bind}, advertise={self.advertise!r}, {encrypted})"
+
+
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses are "host:port", times seconds.
 
     `founders` is the static list of RPC addresses, this server's among them; `join` are servers
-    to ask.
+    to ask over RPC. `gossip` is None where the servers are a fixed list.
     """
 
     name: str
@@ -29,6 +56,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     founders: tuple[str, ...] = ()
     join: tuple[str, ...] = ()
+    gossip: GossipOptions | None = None
     bootstrap_expect: int = 0
     settings: Settings = msgspec.field(default_factory=Settings)
     snapshot_threshold: int = 8192

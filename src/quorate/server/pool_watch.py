@@ -73,6 +73,18 @@ class PoolWatch:
             pause = _HURRY_INTERVAL_S if hurry else _ASK_INTERVAL_S
             await asyncio.sleep(pause * (0.75 + self._rng.random() / 2))
 
+    async def introduce_again(self, timeout_s: float) -> str:
+        """Introduce this server to the leader anew; why it is not taken in, or empty."""
+        self.introduced = False
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._act()
+        except TimeoutError:
+            return f"no answer within {timeout_s:g} s"
+        except QuorateError as error:
+            return str(error)
+        return "" if self.introduced else "nobody leads, or says who does"
+
     def _say(self, text: str) -> None:
         if text != self._said:
             self._said = text

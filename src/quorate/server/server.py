@@ -9,6 +9,7 @@ import asyncio
 import logging
 import platform
 import random
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable
@@ -30,21 +31,29 @@ from quorate.raft.configuration import Change, ChangeKind
 from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import RoleChanged
 from quorate.replica.replica import Options, Replica
-from quorate.server import stats
+from quorate.server import raft_views, stats
 from quorate.server.bootstrap import Bootstrap, Promise, Proposal
 from quorate.server.calls import Callers
 from quorate.server.directory import Directory
 from quorate.server.duties import LeaderDuties
 from quorate.server.exchange import ForwardRequest, ForwardResponse
+from quorate.server.fixed_pool import (
+    WithoutGossip,
+    member_of,
+    peer_view,
+    removal_problem,
+    view_targets,
+)
 from quorate.server.http_pool import HttpPool
 from quorate.server.identity import Greeting, Identity
 from quorate.server.joining import JoinAnswer, admit
 from quorate.server.machine import ServerMachine
 from quorate.server.options import ServerOptions
 from quorate.server.pool_watch import PoolWatch
+from quorate.server.raft_views import ViewRequest
 from quorate.server.rpc_port import ProtocolFactory, RpcPort
-from quorate.server.views import Member, PeerView, RaftConfigurationView, Transfer
-from quorate.state import cluster
+from quorate.server.views import Member, RaftConfigurationView, Rejoin, ServerView, Transfer
+from quorate.state import cluster, servers
 from quorate.state.store import StateStore
 from quorate.storage.data_folder import DataFolder
 from quorate.storage.snapshot_store import SnapshotStore
@@ -57,7 +66,7 @@ FULL_DISK_PATIENCE_S = 1.0  # the other servers may have room, and confirm the w
 _CLUSTER_ID = "cluster_id"
 
 
-class Server:
+class Server(WithoutGossip):
     """See the module. `start` opens the data folder, `stop` closes it."""
 
     def __init__(
@@ -132,6 +141,7 @@ class Server:
         self.replica.on_refused.append(self._refused)
         self.replica.on_failure.append(self._on_fatal)
         self._machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
+        self._machine.store.watch(servers.TABLE.name, self._forget_view)
         await self.replica.start()
         self._learn_cluster_id()
 
@@ -304,11 +314,15 @@ class Server:
             self._watch.introduced = True
         return answer
 
+    async def _answer_view(self, _: ViewRequest) -> ServerView:
+        return raft_views.own_view(self.replica, self.identity().node, self._loop.time())
+
     _verbs: ClassVar[dict[str, tuple[Any, Any]]] = {
         "greet": (Greeting, _answer_greet),
         "join": (Identity, _answer_join),
         "bootstrap-promise": (Proposal, _answer_promise),
         "bootstrap-commit": (Proposal, _answer_commit),
+        "view": (ViewRequest, _answer_view),
     }
 
     # -- who leads, and who may answer -----------------------------------------------------------
@@ -388,20 +402,24 @@ class Server:
             self._view_of = (node.configuration, key)
             self._view = RaftConfigurationView(
                 index=node.configuration_index,
-                servers=tuple(self._peer_view(server) for server in node.configuration.servers),
+                servers=tuple(
+                    peer_view(
+                        server,
+                        self.directory,
+                        self.state,
+                        leader_address=node.leader_address,
+                        unix_time=self._unix_time,
+                    )
+                    for server in node.configuration.servers
+                ),
             )
         return self._view
 
-    def _peer_view(self, server: Peer) -> PeerView:
-        known = self.directory.by_id(server.id) or self.directory.by_address(server.address)
-        return PeerView(
-            id=server.id,
-            node=known.identity.node if known else "(unknown)",
-            address=server.address,
-            leader=bool(server.address) and server.address == self.leader_address(),
-            voter=server.is_voter,
-            raft_protocol="3" if known else "unknown",
-        )
+    def _forget_view(self) -> None:
+        self._view = None
+
+    def _unix_time(self, loop_s: float) -> float:
+        return time.time() - (self._loop.time() - loop_s)
 
     def peers(self) -> list[str]:
         """Addresses of all servers of the Raft configuration, in its order."""
@@ -410,22 +428,6 @@ class Server:
     def regions(self) -> list[str]:
         """Sorted names of the regions with at least one live server."""
         return self.directory.regions()
-
-    def members(self) -> list[Member]:
-        """All known servers, of all regions."""
-        members = []
-        for known in self.directory.all():
-            identity = known.identity
-            members.append(
-                Member(
-                    name=identity.node,
-                    addr=identity.address.rpartition(":")[0].strip("[]"),
-                    port=identity.serf_port,
-                    status=known.status,
-                    tags=identity.tags(),
-                )
-            )
-        return members
 
     def stats(self) -> dict[str, dict[str, str]]:
         """The `stats` of agent/self."""
@@ -532,6 +534,42 @@ class Server:
             to_address=target.address,
             noop=noop,
         )
+
+    # -- the pool --------------------------------------------------------------------------------
+
+    def members(self) -> list[Member]:
+        """All known servers, of all regions."""
+        return [member_of(known) for known in self.directory.all()]
+
+    def health_problem(self) -> str | None:
+        """That this server was removed, once it has learnt that from committed state."""
+        return removal_problem(self.state, self.replica.server_id)
+
+    async def views(self) -> list[ServerView]:
+        """What each server of this region believes, this one first."""
+        own = await self._answer_view(ViewRequest())
+        peers = self.replica.node.configuration.servers
+        targets = view_targets(self.directory, self.region, peers)
+        return [own, *await raft_views.gather(self._callers, targets)]
+
+    async def rejoin(self) -> Rejoin:
+        """Introduce this server to the leader again, as it does at its start.
+
+        Raises NoLeader, and ChangeRefused if it is a member or is not taken in.
+        """
+        me = self.replica.server_id
+        leader = raft_views.leader_of(await self.views())
+        if leader is None:
+            raise NoLeader
+        if any(server.id == me for server in leader.servers):
+            raise ChangeRefused(
+                f"this server is in the Raft configuration of the leader, {leader.node}",
+                "there is nothing to rejoin",
+            )
+        why = await self._watch.introduce_again(APPLY_TIMEOUT_S)
+        if why:
+            raise ChangeRefused(f"this server was not taken in: {why}", "see the leader's log")
+        return Rejoin(id=me)
 
 
 def _unconfirmed_on_full_disk() -> StorageFull:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 
 class PeerView(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the Raft configuration as an operator sees it."""
+    """One row of the Raft configuration as an operator sees it.
+
+    The last three are ours, and empty where nothing is known. They change only when a server's
+    state does, so that the view stays the same object: `last_contact` (RFC 3339, UTC) is when a
+    server that no longer answers was heard last, `last_name` what a server was called that is
+    "(unknown)" now.
+    """
 
     id: str
     node: str  # "<name>.<region>", "(unknown)" if nobody ever told
@@ -14,6 +22,9 @@ class PeerView(msgspec.Struct, frozen=True, kw_only=True):
     leader: bool
     voter: bool
     raft_protocol: str  # "3", "unknown"
+    status: str = ""  # alive, leaving, left, failed; unknown: in Raft, but never seen in the pool
+    last_contact: str = ""
+    last_name: str = ""
 
 
 class RaftConfigurationView(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,14 +34,27 @@ class RaftConfigurationView(msgspec.Struct, frozen=True, kw_only=True):
     servers: tuple[PeerView, ...]
 
 
+class Versions(msgspec.Struct, frozen=True):
+    """Which versions of one of gossip's two protocols a member speaks, and which it uses."""
+
+    minimum: int
+    maximum: int
+    current: int
+
+
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One member of the pool (http-api 9): `status` is alive, leaving, left or failed."""
+    """One member of the pool (http-api 9): `status` is alive, leaving, left or failed.
+
+    The versions default to those of today's servers.
+    """
 
     name: str
     addr: str
     port: int
     status: str
     tags: dict[str, str]
+    protocol: Versions = Versions(1, 5, 2)
+    delegate: Versions = Versions(2, 5, 4)
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,3 +65,79 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     to_id: str
     to_address: str
     noop: bool
+
+
+class JoinResult(msgspec.Struct, frozen=True):
+    """How many of the addresses were reached, and one line for each that was not."""
+
+    num_joined: int
+    errors: tuple[str, ...] = ()
+
+
+class KeyringOperation(StrEnum):
+    """What may be asked of the pool's key rings."""
+
+    LIST = "list"
+    INSTALL = "install"
+    USE = "use"
+    REMOVE = "remove"
+
+
+class KeyringResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What the members' key rings answered, all of them asked at once.
+
+    `keys` and `primary_keys` (of `list` only) say by key (base64) how many members hold it, and
+    how many encrypt with it. `messages` has by member's name why it could not do it.
+    `num_nodes` members were asked, `num_resp` answered, `num_err` of these failed. `unanswered`
+    names the members that did not answer in time, those that are failed among them: they come
+    back one day, with the ring that they have.
+    """
+
+    keys: dict[str, int] = {}
+    primary_keys: dict[str, int] = {}
+    messages: dict[str, str] = {}
+    num_nodes: int = 0
+    num_resp: int = 0
+    num_err: int = 0
+    unanswered: tuple[str, ...] = ()
+
+
+class Rejoin(msgspec.Struct, frozen=True, kw_only=True):
+    """A removed server is on its way back: under which ID, and where its old data are now.
+
+    `moved_aside` is empty if the data could stay.
+    """
+
+    id: str
+    moved_aside: str = ""
+
+
+class VoterView(msgspec.Struct, frozen=True, kw_only=True):
+    """One server of a configuration, as somebody has it in their log."""
+
+    id: str
+    address: str
+    voter: bool
+
+
+class ServerView(msgspec.Struct, frozen=True, kw_only=True):
+    """What one server believes of the cluster, or why it could not be asked (`error`).
+
+    `role` is leader, follower or candidate. `leader_address` is empty if it follows nobody.
+    `last_contact_ms` is how long ago that leader was heard, 0 on the leader itself.
+    `configuration_index` is the log index of `servers`.
+    """
+
+    id: str
+    node: str
+    address: str
+    error: str = ""
+    role: str = ""
+    term: int = 0
+    leader_id: str = ""
+    leader_address: str = ""
+    last_contact_ms: int = 0
+    last_index: int = 0
+    commit_index: int = 0
+    configuration_index: int = 0
+    servers: tuple[VoterView, ...] = ()

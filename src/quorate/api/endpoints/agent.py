@@ -16,17 +16,15 @@ from quorate.errors import NoLeader
 
 
 class _MemberJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The protocol numbers are those of the gossip layer of today's servers."""
-
     addr: str
-    delegate_cur: int = 4
-    delegate_max: int = 5
-    delegate_min: int = 2
+    delegate_cur: int
+    delegate_max: int
+    delegate_min: int
     name: str
     port: int
-    protocol_cur: int = 2
-    protocol_max: int = 5
-    protocol_min: int = 1
+    protocol_cur: int
+    protocol_max: int
+    protocol_min: int
     status: str
     tags: dict[str, str]
 
@@ -82,12 +80,15 @@ class AgentEndpoint:
         return json_response(value, pretty=call.query.pretty)
 
     def get_health(self, call: Call) -> Response | Awaitable[Response]:
-        """Whether this agent works: for a server, that it finds a leader within five seconds."""
+        """Whether this agent works: for a server, that it takes part, and finds a leader in 5 s."""
         kind = call.query.first("type")
         if kind == "client":
             return _unhealthy("client", "client not enabled")
         if kind not in {"", "server"}:
             return json_response({}, pretty=call.query.pretty)
+        problem = self._service.health_problem()
+        if problem is not None:
+            return _unhealthy("server", problem)
         if self._service.leader_address():
             return json_response(_SERVER_OK, pretty=call.query.pretty)
         return self._health_after_waiting(call)
@@ -106,8 +107,14 @@ def _unhealthy(kind: str, message: str) -> Response:
 def _member_json(member: Member) -> _MemberJson:
     return _MemberJson(
         addr=member.addr,
+        delegate_cur=member.delegate.current,
+        delegate_max=member.delegate.maximum,
+        delegate_min=member.delegate.minimum,
         name=member.name,
         port=member.port,
+        protocol_cur=member.protocol.current,
+        protocol_max=member.protocol.maximum,
+        protocol_min=member.protocol.minimum,
         status=member.status,
         tags=member.tags,
     )

@@ -27,13 +27,18 @@ _PEER_BOTH: Final = "Must specify only one of ?id or ?address"
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class _ServerJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+class _ServerJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """The last three are ours: behind the others, and left out where there is nothing to say."""
+
     address: str
     id: str = msgspec.field(name="ID")
     leader: bool
     node: str
     raft_protocol: str
     voter: bool
+    last_contact: str = ""
+    last_name: str = ""
+    status: str = ""
 
 
 class _ConfigurationJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -89,6 +94,9 @@ def _configuration_json(view: RaftConfigurationView) -> _ConfigurationJson:
             node=peer.node,
             raft_protocol=peer.raft_protocol,
             voter=peer.voter,
+            last_contact=peer.last_contact,
+            last_name=peer.last_name,
+            status=peer.status,
         )
         for peer in view.servers
     ]

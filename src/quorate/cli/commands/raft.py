@@ -7,23 +7,32 @@ from quorate.cli.tables import format_table, word
 from quorate.client import RaftConfiguration
 
 HEADING = ("Node", "ID", "Address", "State", "Voter", "RaftProtocol")
+KNOWN = ("Status", "Last Contact", "Last Name")
 
 
 def list_peers(context: Context) -> int:
     """List the servers of the Raft configuration, sorted by name."""
     with context.client() as client, doing("Failed to retrieve raft configuration: "):
         configuration = client.raft_configuration(stale=context.flags.on("stale"))
-    return context.show(configuration.raw, lambda: context.out.table(peers_table(configuration)))
+    verbose = context.flags.on("verbose")
+    return context.show(
+        configuration.raw,
+        lambda: context.out.table(peers_table(configuration, verbose=verbose)),
+    )
 
 
-def peers_table(configuration: RaftConfiguration) -> str:
-    """The servers as a table, sorted by name."""
+def peers_table(configuration: RaftConfiguration, *, verbose: bool = False) -> str:
+    """The servers as a table, sorted by name; `verbose` with what is known of the absent."""
     servers = sorted(configuration.servers, key=lambda server: (server.node, server.id))
     rows = [
         (s.node, s.id, s.address, s.state, word(s.voter), s.raft_protocol or "unknown")
         for s in servers
     ]
-    return format_table([HEADING, *rows])
+    if not verbose:
+        return format_table([HEADING, *rows])
+    known = [(s.status, s.last_contact, s.last_name) for s in servers]
+    wide = [(*row, *more) for row, more in zip(rows, known, strict=True)]
+    return format_table([(*HEADING, *KNOWN), *wide])
 
 
 def remove_peer(context: Context) -> int:
@@ -33,7 +42,9 @@ def remove_peer(context: Context) -> int:
         context, prefix, "an address or id is required for the peer to remove"
     )
     with context.client() as client, doing(prefix):
-        client.remove_raft_peer(server_id=server_id, address=address)
+        client.remove_raft_peer(
+            server_id=server_id, address=address, force=context.flags.on("force")
+        )
     context.out.line(f"Removed peer with {_named(server_id, address)}")
     return 0
 

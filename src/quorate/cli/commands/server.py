@@ -1,10 +1,10 @@
-"""`quorate server members` and `quorate agent-info` (cli.md, section 7)."""
+"""`quorate server ...` and `quorate agent-info` (cli.md, section 7)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from quorate.cli.context import Context, doing
+from quorate.cli.context import Context, Failure, doing
 from quorate.cli.tables import format_table, word
 from quorate.client import Client, ClientError, Member, Members
 
@@ -89,6 +89,42 @@ def _columns(leaders: set[str], *, verbose: bool) -> tuple[Column, ...]:
 def _table(columns: Sequence[Column], found: Sequence[Member]) -> str:
     heading = [title for title, _ in columns]
     return format_table([heading, *([cell(member) for _, cell in columns] for member in found)])
+
+
+def join(context: Context) -> int:
+    """Have the agent join other servers; one that is reached is enough."""
+    with context.client() as client, doing("Error joining: "):
+        answer = client.join(context.flags.args)
+    if not answer.num_joined:
+        raise Failure(
+            f"Error joining: failed joining: {answer.error}",
+            "give the gossip address (port 4648 if none is given) of a server that runs",
+        )
+    context.out.line(f"Joined {answer.num_joined} servers successfully")
+    if answer.warning:
+        context.out.error(f"Not joined: {answer.warning.rstrip()}")
+    return 0
+
+
+def force_leave(context: Context) -> int:
+    """Declare a failed server left. As ever, a name that is not in the pool is no error."""
+    (node,) = context.flags.args
+    with context.client() as client, doing(f"Error force-leaving server {node}: "):
+        client.force_leave(node, prune=context.flags.on("prune"))
+    return 0
+
+
+def rejoin(context: Context) -> int:
+    """Bring the agent that is asked back into the cluster that removed it."""
+    with context.client() as client, doing("Error rejoining: "):
+        answer = client.rejoin()
+
+    def show_text() -> None:
+        context.out.line(f"Rejoined as server {answer.id}")
+        if answer.moved_aside:
+            context.out.line(f"Its old data are in {answer.moved_aside}")
+
+    return context.show(answer.raw, show_text)
 
 
 def agent_info(context: Context) -> int:

@@ -1,0 +1,105 @@
+"""`/v1/agent/keyring/`: the keys of gossip on all members of the pool (http-api 9).
+
+A key is checked before any member is asked. `details` (ours) gives what each member answered
+also where some failed; without it a failure of any member is an error that only counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Final
+
+import msgspec
+
+from quorate.api import body
+from quorate.api.body import BodyError, Field
+from quorate.api.context import Context
+from quorate.api.encode import json_response
+from quorate.api.messages import Call, Response
+from quorate.api.params import boolean
+from quorate.api.request_error import RequestError
+from quorate.api.service import KeyringOperation, KeyringResult
+from quorate.errors import QuorateError
+from quorate.wire.gossip_key import key_fault
+
+_FIELDS: Final = (Field("Key", "key", body.a_string),)
+
+# As captured: what is wrong with a key or its body is a 500 here, not a 400.
+_BAD_KEY_STATUS: Final = 500
+
+
+class KeyringFailed(QuorateError):
+    """Some members did not do it, or did not answer."""
+
+
+class _KeyringJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    keys: dict[str, int]
+    messages: dict[str, str]
+    num_nodes: int
+
+
+class _DetailsJson(_KeyringJson, frozen=True, kw_only=True, rename="pascal"):
+    num_err: int
+    num_resp: int
+    primary_keys: dict[str, int]
+    unanswered: list[str]
+
+
+class KeyringEndpoint:
+    """`list`, `install`, `use` and `remove`, by whatever method."""
+
+    def __init__(self, context: Context) -> None:
+        self._service = context.service
+
+    def handle(self, call: Call) -> Awaitable[Response]:
+        """Do what the rest of the path says."""
+        try:
+            operation = KeyringOperation(call.tail)
+        except ValueError:
+            raise RequestError("resource not found", 404) from None
+        details = boolean(call.query, "details")
+        key = "" if operation is KeyringOperation.LIST else _key(call.request.body)
+        return self._perform(call, operation, key, details=details)
+
+    async def _perform(
+        self, call: Call, operation: KeyringOperation, key: str, *, details: bool
+    ) -> Response:
+        result = await self._service.keyring(operation, key)
+        if details:
+            return json_response(_details_json(result), pretty=call.query.pretty)
+        if result.num_err:
+            raise KeyringFailed(
+                f"{result.num_err}/{result.num_nodes} nodes reported failure",
+                "; ".join(f"{name}: {why}" for name, why in sorted(result.messages.items())),
+            )
+        if result.num_resp < result.num_nodes:
+            raise KeyringFailed(
+                f"{result.num_resp}/{result.num_nodes} nodes reported success",
+                "; ".join(f"{name} did not answer" for name in sorted(result.unanswered)),
+            )
+        value = _KeyringJson(keys=result.keys, messages=result.messages, num_nodes=result.num_nodes)
+        return json_response(value, pretty=call.query.pretty)
+
+
+def _details_json(result: KeyringResult) -> _DetailsJson:
+    return _DetailsJson(
+        keys=result.keys,
+        messages=result.messages,
+        num_nodes=result.num_nodes,
+        num_err=result.num_err,
+        num_resp=result.num_resp,
+        primary_keys=result.primary_keys,
+        unanswered=sorted(result.unanswered),
+    )
+
+
+def _key(raw: bytes) -> str:
+    """The key of a body, known to be one. Raises RequestError."""
+    try:
+        key: str = body.read_object(raw, _FIELDS).get("key", "")
+    except BodyError as error:
+        raise RequestError(str(error), _BAD_KEY_STATUS) from error
+    fault = key_fault(key)
+    if fault:
+        raise RequestError(fault, _BAD_KEY_STATUS)
+    return key

@@ -1,0 +1,89 @@
+"""`/v1/agent/join`, `force-leave`, `servers` and, ours, `rejoin` (http-api 9). Never forwarded."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+
+import msgspec
+
+from quorate.api.context import Context
+from quorate.api.encode import empty_response, json_response, text_response
+from quorate.api.go_text import parse_bool
+from quorate.api.messages import Call, Response
+from quorate.api.params import Query
+from quorate.api.request_error import RequestError
+
+
+class _JoinJson(msgspec.Struct, frozen=True):
+    error: str
+    num_joined: int
+    warning: str
+
+
+class _RejoinJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    id: str = msgspec.field(name="ID")
+    moved_aside: str
+
+
+class PoolEndpoint:
+    """What changes this agent's place among the others."""
+
+    def __init__(self, context: Context) -> None:
+        self._service = context.service
+
+    def join(self, call: Call) -> Awaitable[Response]:
+        """Join other servers. 200 even if none was reached: then `error` says why.
+
+        One that is reached is enough; those that were not are in `warning` then.
+        """
+        addresses = [address for address in call.query.values.get("address", ()) if address]
+        if not addresses:
+            raise RequestError("missing address to join")
+        return self._join(addresses, pretty=call.query.pretty)
+
+    async def _join(self, addresses: Sequence[str], *, pretty: bool) -> Response:
+        result = await self._service.join(addresses)
+        text = several(result.errors)
+        joined = result.num_joined > 0
+        value = _JoinJson("" if joined else text, result.num_joined, text if joined else "")
+        return json_response(value, pretty=pretty)
+
+    def force_leave(self, call: Call) -> Awaitable[Response]:
+        """Declare a failed member left; without effect for a name that is not in the pool."""
+        node = call.query.first("node")
+        if not node:
+            raise RequestError("missing node to force leave")
+        return self._force_leave(node, prune=_prune(call.query))
+
+    async def _force_leave(self, node: str, *, prune: bool) -> Response:
+        await self._service.force_leave(node, prune=prune)
+        return empty_response()
+
+    async def rejoin(self, call: Call) -> Response:
+        """Ours: come back after a removal."""
+        result = await self._service.rejoin()
+        value = _RejoinJson(id=result.id, moved_aside=result.moved_aside)
+        return json_response(value, pretty=call.query.pretty)
+
+
+def get_servers(_: Call) -> Response:
+    """The servers of a client's list: there is no client here (http-api 9)."""
+    return text_response(501, "Invalid method")
+
+
+def several(errors: Sequence[str]) -> str:
+    """Errors as one text, in the form that clients of Go programs know; empty for none."""
+    if not errors:
+        return ""
+    count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    return f"{count} occurred:\n" + "".join(f"\t* {error}\n" for error in errors) + "\n"
+
+
+def _prune(query: Query) -> bool:
+    if "prune" not in query.values:
+        return False
+    value = query.first("prune")
+    prune = True if not value else parse_bool(value)
+    if prune is None:
+        raise RequestError("invalid prune value")
+    return prune

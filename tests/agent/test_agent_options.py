@@ -1,0 +1,103 @@
+"""What the server is told of gossip, from what was configured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quorate.agent.options import server_options
+from quorate.agent.texts import banner, keyring_warning
+from quorate.config import AgentConfig, load
+from quorate.config.build import with_value
+from quorate.server.options import GossipOptions
+
+KEY = "cg8StVXbQJ0gPvMd9o7yrg=="
+
+
+def gossip_of(tmp_path: Path, text: str = "", **flags: Any) -> GossipOptions | None:
+    file = tmp_path / "a.hcl"
+    ip = "10.0.0.1"
+    file.write_text(f'name = "s"\ndata_dir = "/d"\nbind_addr = "{ip}"\n{text}')
+    config, _ = load([file], {"server": True, **flags})
+    return server_options(config, Path("/d")).gossip
+
+
+def test_everything_that_may_be_set(tmp_path: Path) -> None:
+    text = """
+    addresses { serf = "10.0.0.2" }
+    advertise { serf = "192.0.2.7:7000" }
+    ports { serf = 5000 }
+    server {
+      bootstrap_expect = 3
+      gossip_profile = "wan"
+      server_join {
+        retry_interval = "15s"
+        retry_max      = 4
+      }
+    }
+    """
+    found = gossip_of(
+        tmp_path, text, encrypt=KEY, rejoin=True, **{"retry-join": ["10.0.0.3", "h:9"]}
+    )
+    assert found is not None
+    assert found == GossipOptions(
+        bind=("10.0.0.2", 5000),
+        advertise="192.0.2.7:7000",
+        keyring_path=Path("/d/server/serf.keyring"),
+        key=bytes.fromhex("720f12b555db409d203ef31df68ef2ae"),
+        retry_join=("10.0.0.3:5000", "h:9"),
+        retry_interval_s=15.0,
+        retry_max=4,
+        rejoin_after_leave=True,
+        profile="wan",
+    )
+    assert str(found.key) not in repr(found)
+
+
+def test_the_defaults_and_the_old_places(tmp_path: Path) -> None:
+    plain = gossip_of(tmp_path)
+    assert plain == GossipOptions(
+        bind=("10.0.0.1", 4648),
+        advertise="10.0.0.1:4648",
+        keyring_path=Path("/d/server/serf.keyring"),
+    )
+    old = gossip_of(
+        tmp_path, 'server { start_join = ["h"]\n retry_interval = "2s"\n retry_max = 9 }'
+    )
+    assert old is not None
+    assert (old.start_join, old.retry_interval_s, old.retry_max) == (("h:4648",), 2.0, 9)
+
+
+def test_a_fixed_list_does_not_gossip(tmp_path: Path) -> None:
+    assert gossip_of(tmp_path, 'server { initial_servers = ["10.0.0.1:4647"] }') is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('server { initial_servers = ["10.0.0.1:4647"] }', "off (the servers are a fixed list)"),
+        (f'server {{ encrypt = "{KEY}" }}', "10.0.0.1:4648 (lan, encrypted)"),
+    ],
+)
+def test_the_banner_says_whether_it_gossips(text: str, line: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.hcl"
+    file.write_text(f'data_dir = "/d"\nbind_addr = "10.0.0.1"\n{text}')
+    config, _ = load([file], {"server": True})
+    assert f"Gossip: {line}\n" in banner(config)
+    assert KEY not in banner(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "there", "said"), [(KEY, True, True), (KEY, False, False), ("", True, False)]
+)
+def test_a_key_beside_a_ring_is_not_used_and_that_is_said(
+    key: str, there: bool, said: bool, tmp_path: Path
+) -> None:
+    ring = tmp_path / "serf.keyring"
+    if there:
+        ring.write_text("[]")
+    config = with_value(AgentConfig(), "server.encrypt", key)
+    text = "==> WARNING: keyring exists but -encrypt given, using keyring"
+    assert keyring_warning(config, ring) == (text if said else "")

@@ -1,0 +1,92 @@
+"""What is shown of servers: alive, failed, forgotten, removed; and whom to ask for their view."""
+
+from __future__ import annotations
+
+import msgspec
+
+from quorate.raft.configuration import Server
+from quorate.server.directory import Directory
+from quorate.server.fixed_pool import peer_view, removal_problem, view_targets
+from quorate.server.identity import Identity
+from quorate.server.views import PeerView
+from quorate.state.commands import encode
+from quorate.state.servers import RecordRemoval, RecordServer
+from quorate.state.store import StateStore
+
+ME = Identity(
+    id="a",
+    name="s1",
+    region="global",
+    datacenter="dc1",
+    address="10.0.0.1:4647",
+    serf_port=4648,
+    version="0",
+)
+B = msgspec.structs.replace(ME, id="b", name="s2", address="10.0.0.2:4647")
+WEST = msgspec.structs.replace(ME, id="w", name="w1", region="west", address="10.1.0.1:4647")
+C = Server("c", "10.0.0.3:4647")
+
+
+def state_with(*commands: RecordServer | RecordRemoval) -> StateStore:
+    store = StateStore()
+    for index, command in enumerate(commands, start=8):
+        store.apply(index, encode(command))
+    return store
+
+
+def row(server: Server, directory: Directory, state: StateStore) -> PeerView:
+    """The row at loop time 100, which is 14:40:00 of a day in 2026."""
+    return peer_view(
+        server,
+        directory,
+        state,
+        leader_address="10.0.0.1:4647",
+        unix_time=lambda loop_s: 1_795_444_800.0 + loop_s - 100.0,
+    )
+
+
+def test_alive_failed_and_never_seen() -> None:
+    directory = Directory(ME, fail_after_s=5.0)
+    directory.heard(B, 40.0)
+    state = state_with(RecordServer(server_id="c", name="s3.global", address=C.address))
+    mine = row(Server("a", ME.address), directory, state)
+    assert (mine.status, mine.last_contact, mine.last_name, mine.leader) == ("alive", "", "", True)
+    directory.refresh(100.0)
+    failed = row(Server("b", B.address), directory, state)
+    assert (failed.status, failed.node) == ("failed", "s2.global")
+    assert failed.last_contact == "2026-11-23T14:39:00Z"
+    forgotten = row(C, directory, state)
+    assert (forgotten.node, forgotten.status, forgotten.raft_protocol) == (
+        "(unknown)",
+        "unknown",
+        "unknown",
+    )
+    assert (forgotten.last_name, forgotten.last_contact) == ("s3.global", "")
+
+
+def test_a_server_that_was_only_heard_of_has_no_last_contact() -> None:
+    directory = Directory(ME, fail_after_s=5.0)
+    directory.told(B)
+    assert row(Server("b", B.address), directory, StateStore()).last_contact == ""
+
+
+def test_health_of_a_removed_server_until_it_is_taken_in_again() -> None:
+    removal = RecordRemoval(server_id="a", name="s1.global", address=ME.address)
+    back = RecordServer(server_id="a", name="s1.global", address=ME.address)
+    assert removal_problem(StateStore(), "a") is None
+    text = "removed from the cluster at index 8; run: quorate server rejoin"
+    assert removal_problem(state_with(removal), "a") == text
+    assert removal_problem(state_with(removal), "b") is None
+    assert removal_problem(state_with(removal, back), "a") is None
+
+
+def test_views_are_asked_of_the_region_and_of_the_configuration_at_its_addresses() -> None:
+    directory = Directory(ME, fail_after_s=5.0)
+    directory.heard(B, 1.0)
+    directory.heard(WEST, 1.0)
+    moved = Server("b", "10.0.0.9:4647")
+    targets = view_targets(directory, "global", (Server("a", ME.address), moved, C))
+    assert [(one.id, one.node, one.address) for one in targets] == [
+        ("b", "s2.global", "10.0.0.9:4647"),
+        ("c", "(unknown)", "10.0.0.3:4647"),
+    ]
