@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from api_running import asynchronous, until
 from fake_service import FakeService, answered
 
+from quorate.api import blocking
 from quorate.api.messages import Request, Response
 from quorate.errors import NotLeader
 from quorate.state.namespaces import TABLE, Namespace
@@ -150,19 +154,32 @@ async def test_a_client_that_goes_away_leaves_no_watcher() -> None:
     assert not service.store._watchers
 
 
-@asynchronous
-async def test_clients_that_began_together_do_not_end_together() -> None:
-    applications = [FakeService().application(seed=seed) for seed in range(8)]
-    started = time.monotonic()
+class Impatient:
+    """A loop whose timers fire at once; `delays` are those that were asked for."""
 
-    async def ended(target: bytes, number: int) -> float:
-        await answered(applications[number], get(target))
-        return time.monotonic() - started
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.delays: list[float] = []
 
-    target = LIST + b"?index=1&wait=400ms"
-    ends = await asyncio.gather(*(ended(target, number) for number in range(8)))
-    assert max(ends) - min(ends) > 0.005
-    assert min(ends) > 0.39
+    def create_future(self) -> asyncio.Future[Any]:
+        return self._loop.create_future()
+
+    def call_later(self, delay: float, call: Callable[..., None], *args: Any) -> asyncio.Handle:
+        self.delays.append(delay)
+        return self._loop.call_soon(call, *args)
+
+
+def test_clients_that_began_together_do_not_end_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> list[float]:
+        loop = Impatient()
+        monkeypatch.setattr(blocking, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+        for seed in range(8):
+            await answered(FakeService().application(seed=seed), get(LIST + b"?index=1&wait=400ms"))
+        return loop.delays
+
+    delays = asyncio.run(scenario())
+    assert len(set(delays)) == 8
+    assert all(0.4 <= delay <= 0.425 for delay in delays)
 
 
 @pytest.mark.parametrize(

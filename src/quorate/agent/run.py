@@ -106,7 +106,8 @@ class Agent:
         labels = {} if config.telemetry.disable_hostname else {"host": config.name}
         interval_s = config.telemetry.in_memory_collection_interval_ns / 1e9
         metrics = Metrics(labels=labels, interval_s=interval_s)
-        server = Server(server_options(config, self._folder), on_fatal=self._fatal)
+        options = server_options(config, self._folder)
+        server = Server(options, on_fatal=self._fatal, metrics=metrics)
         rpc_application = RpcApplication(server, metrics, time.time, Random(), server.answer_call)
         unlimited = ListenerConfig(max_conns_per_client=0)
         rpc_http = create_protocol_factory(rpc_application, unlimited)

@@ -84,6 +84,7 @@ class Pool:
         self._stopped = False
         self._left = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0  # when it fires; uvloop's handles cannot always say
         self._tasks: set[asyncio.Task[Any]] = set()
         self._waiting: set[asyncio.Future[Any]] = set()
         self._memory: Memory | None = None
@@ -435,14 +436,16 @@ class Pool:
 
     def _arm(self) -> None:
         deadline = self.node.deadline()
-        timer = self._timer
-        if timer is not None and not timer.cancelled() and timer.when() <= deadline:
-            return  # it looks again when it fires
-        if timer is not None:
-            timer.cancel()
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return  # it looks again when it fires
+            self._timer.cancel()
         self._timer = None
         if deadline != float("inf"):
-            self._timer = self._loop.call_at(deadline, self._tick)
+            # Not sooner than the finest that uvloop's clock can tell: see Replica._arm.
+            delay = max(deadline - self._loop.time(), 0.001)
+            self._timer_at = self._loop.time() + delay
+            self._timer = self._loop.call_later(delay, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

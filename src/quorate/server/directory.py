@@ -1,8 +1,9 @@
-"""Which servers there are, and which of them answer: the seam where gossip will come in.
+"""Which servers there are, and which of them live, whoever knows it.
 
-Today's source is asking: every known address is asked who it is, over the RPC port, and tells
-whom else it knows. Identity is the ID: an address that answers with another ID belongs to another
-server from then on.
+Without gossip it is known by asking: every known address is asked over the RPC port who it is, and
+tells whom else it knows; who is silent for long has failed. With gossip the pool says who lives,
+and asking only adds what tags do not tell. Identity is the ID: an address, or a name in the pool,
+that another ID answers for belongs to another server from then on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import msgspec
 
 from quorate.server.identity import Identity
 
-ALIVE, FAILED, LEFT = "alive", "failed", "left"
+ALIVE, LEAVING, FAILED, LEFT = "alive", "leaving", "failed", "left"
 
 
 class Known(msgspec.Struct):
@@ -25,7 +26,8 @@ class Known(msgspec.Struct):
 class Directory:
     """All servers ever heard of since start, this one included."""
 
-    def __init__(self, me: Identity, fail_after_s: float) -> None:
+    def __init__(self, me: Identity, fail_after_s: float | None) -> None:
+        """`fail_after_s` is None where the pool says who lives."""
         self._fail_after_s = fail_after_s
         self._known: dict[str, Known] = {me.id: Known(me, float("inf"))}
         self.me = me
@@ -54,6 +56,29 @@ class Directory:
             self.version += 1
         return False
 
+    def seen(self, identity: Identity, status: str, now: float) -> None:
+        """The pool says how that server is. What only the server itself can tell is kept."""
+        if identity.id == self.me.id:
+            return
+        for other in list(self._known.values()):
+            replaced = other.identity.node == identity.node and other.identity.id != identity.id
+            if replaced and other.identity.id != self.me.id:
+                del self._known[other.identity.id]
+        known = self._known.get(identity.id)
+        if known is not None:
+            before = known.identity
+            identity = msgspec.structs.replace(
+                identity, initialised=before.initialised, leader=before.leader, log=before.log
+            )
+        heard_at = now if known is None or ALIVE in (status, known.status) else known.heard_at
+        self._known[identity.id] = Known(identity, heard_at, status)
+        self.version += 1
+
+    def forget(self, server_id: str) -> None:
+        """The pool no longer speaks of that server."""
+        if server_id != self.me.id and self._known.pop(server_id, None) is not None:
+            self.version += 1
+
     def told(self, identity: Identity) -> None:
         """Another server says that this one exists: worth asking, no more."""
         if identity.id not in self._known and self.by_address(identity.address) is None:
@@ -61,7 +86,9 @@ class Directory:
             self.version += 1
 
     def refresh(self, now: float) -> None:
-        """Decide anew who is alive."""
+        """Decide anew who is alive, unless the pool decides that."""
+        if self._fail_after_s is None:
+            return
         for known in self._known.values():
             if known.identity.id != self.me.id and known.status != LEFT:
                 silent = now - known.heard_at > self._fail_after_s

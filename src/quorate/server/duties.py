@@ -1,4 +1,4 @@
-"""What a leader does besides replicating: first writes, and promoting newcomers."""
+"""What a leader does besides replicating: first writes, promoting newcomers, following the pool."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from quorate.raft.configuration import Change, ChangeKind
 from quorate.replica.replica import Replica
 from quorate.server.joining import Stability
 from quorate.server.options import ServerOptions
+from quorate.server.reconcile import Reconciler
 from quorate.state import autopilot, cluster
 from quorate.state.cluster import SetClusterMetadata
 from quorate.state.commands import encode
@@ -34,11 +35,13 @@ class LeaderDuties:
         state: StateStore,
         options: ServerOptions,
         apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
+        reconciler: Reconciler,
     ) -> None:
         self._replica = replica
         self._state = state
         self._options = options
         self._apply = apply
+        self._reconciler = reconciler
         self._stability = Stability()
 
     async def run(self) -> None:
@@ -50,6 +53,7 @@ class LeaderDuties:
             try:
                 await self._first_writes()
                 await self._promote()
+                await self._reconciler.run(self._replica.node.configuration)
             except QuorateError as error:
                 log.info("leader duty postponed: %s", error)
 

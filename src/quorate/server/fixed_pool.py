@@ -2,20 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 from quorate.errors import GossipDisabled
-from quorate.raft.configuration import Server as Peer
-from quorate.server.directory import ALIVE, LEFT, Directory, Known
-from quorate.server.raft_views import Target
-from quorate.server.views import JoinResult, KeyringOperation, KeyringResult, Member, PeerView
-from quorate.state import servers
-from quorate.state.table import Reader
+from quorate.server.directory import Directory
+from quorate.server.views import JoinResult, KeyringOperation, KeyringResult, Member
 
 
-class WithoutGossip:
-    """The part of the API's service that acts on gossip: here it says that there is none."""
+class FixedPool:
+    """`GossipPool` for servers that do not gossip."""
+
+    looked_for_others = True
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def start(self) -> None:
+        """Nothing: the servers are asked over the RPC port."""
+
+    async def stop(self) -> None:
+        """Nothing."""
+
+    async def leave(self) -> None:
+        """Nothing: a list has no word for it."""
+
+    def tell(self) -> None:
+        """Nothing: who wants to know asks."""
+
+    def members(self) -> list[Member]:
+        """All servers that were ever heard of."""
+        return [
+            Member(
+                name=known.identity.node,
+                addr=known.identity.address.rpartition(":")[0].strip("[]"),
+                port=known.identity.serf_port,
+                status=known.status,
+                tags=known.identity.tags(),
+            )
+            for known in self._directory.all()
+        ]
+
+    def stats(self) -> dict[str, str]:
+        """The section `serf` of agent/self. Fields of gossip are zero."""
+        statuses = [known.status for known in self._directory.all()]
+        zero = ("health_score", "member_time", "event_time", "query_time", "intent_queue")
+        more = ("event_queue", "query_queue", "coordinate_resets")
+        return {
+            "members": str(len(statuses)),
+            "failed": str(statuses.count("failed")),
+            "left": str(statuses.count("left")),
+            "encrypted": "false",
+            **dict.fromkeys((*zero, *more), "0"),
+        }
 
     async def join(self, addresses: Sequence[str]) -> JoinResult:
         """Raises GossipDisabled."""
@@ -31,74 +69,3 @@ class WithoutGossip:
         """Raises GossipDisabled."""
         del operation, key
         raise GossipDisabled
-
-
-def removal_problem(state: Reader, server_id: str) -> str | None:
-    """What the health of a server says that an operator has removed; None for all others.
-
-    Known from applied state alone: an old configuration in the log is no sign of a removal.
-    """
-    index = servers.removed_at(state, server_id)
-    if not index:
-        return None
-    return f"removed from the cluster at index {index}; run: quorate server rejoin"
-
-
-def member_of(known: Known) -> Member:
-    """A server as a member of the pool."""
-    identity = known.identity
-    return Member(
-        name=identity.node,
-        addr=identity.address.rpartition(":")[0].strip("[]"),
-        port=identity.serf_port,
-        status=known.status,
-        tags=identity.tags(),
-    )
-
-
-def peer_view(
-    server: Peer,
-    directory: Directory,
-    state: Reader,
-    *,
-    leader_address: str,
-    unix_time: Callable[[float], float],
-) -> PeerView:
-    """A row of the Raft configuration; `unix_time` turns the loop's time into Unix seconds.
-
-    What a server was called that nobody knows now is in the replicated state.
-    """
-    known = directory.by_id(server.id) or directory.by_address(server.address)
-    record = servers.by_id(state, server.id) if known is None else None
-    last_contact = ""
-    if known is not None and known.status != ALIVE and known.heard_at > float("-inf"):
-        heard = datetime.fromtimestamp(unix_time(known.heard_at), UTC)
-        last_contact = heard.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return PeerView(
-        id=server.id,
-        node=known.identity.node if known else "(unknown)",
-        address=server.address,
-        leader=bool(server.address) and server.address == leader_address,
-        voter=server.is_voter,
-        raft_protocol="3" if known else "unknown",
-        status=known.status if known else "unknown",
-        last_contact=last_contact,
-        last_name=record.name if record else "",
-    )
-
-
-def view_targets(directory: Directory, region: str, peers: Sequence[Peer]) -> list[Target]:
-    """Whom to ask for their view: the known servers of the region and those of the configuration.
-
-    The server itself is not among them. A member is asked at its address in the configuration.
-    """
-    targets = {
-        known.identity.id: Target(known.identity.id, known.identity.node, known.identity.address)
-        for known in directory.all()
-        if known.identity.region == region and known.status != LEFT
-    }
-    for peer in peers:
-        name = targets[peer.id].node if peer.id in targets else "(unknown)"
-        targets[peer.id] = Target(peer.id, name, peer.address)
-    targets.pop(directory.me.id, None)
-    return list(targets.values())

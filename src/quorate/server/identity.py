@@ -1,8 +1,13 @@
-"""Who a server is, as it tells other servers over the RPC port."""
+"""Who a server is, as it tells other servers over the RPC port, and in its tags in the pool."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
+
+CLUSTER_TAG = "quorate_cluster"
+"""Ours: tells two clusters in one pool apart."""
 
 COMPATIBLE_BUILD = "1.8.4"
 """The Nomad version whose server API we keep to: clients read it from the tag `build`."""
@@ -54,7 +59,40 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
             tags["bootstrap"] = "1"
         elif self.expect:
             tags["expect"] = str(self.expect)
+        if self.cluster_id:
+            tags[CLUSTER_TAG] = self.cluster_id
         return tags
+
+
+def identity_from_tags(name: str, host: str, port: int, tags: Mapping[str, str]) -> Identity:
+    """The server that a member of the pool is (nomad-rpc-port, 4); `host`, `port` are its gossip's.
+
+    Its RPC host is the one it gossips from, but a server of ours may say otherwise. Raises
+    ValueError, worded for people, if the member is no server.
+    """
+    region = tags.get("region", "")
+    rpc_port, expect = tags.get("port", ""), tags.get("expect", "0")
+    if tags.get("role") != "nomad" or not region:
+        raise ValueError(f"member {name!r} is not a server")
+    if not (_is_number(rpc_port) and _is_number(expect)):
+        raise ValueError(f"member {name!r} is not a server: its port or expect is no number")
+    own_host = tags.get("rpc_addr", "") if "quorate" in tags else ""
+    rpc_host = own_host or host
+    return Identity(
+        id=tags.get("id", "unknown"),
+        name=name.removesuffix(f".{region}"),
+        region=region,
+        datacenter=tags.get("dc", ""),
+        address=f"[{rpc_host}]:{rpc_port}" if ":" in rpc_host else f"{rpc_host}:{rpc_port}",
+        serf_port=port,
+        version=tags.get("quorate", tags.get("build", "")),
+        cluster_id=tags.get(CLUSTER_TAG, ""),
+        expect=1 if "bootstrap" in tags else int(expect),
+    )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 6
 
 
 class Greeting(msgspec.Struct, frozen=True, kw_only=True):

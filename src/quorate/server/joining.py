@@ -18,11 +18,15 @@ from quorate.server.identity import Identity
 
 
 class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`leader` is set when another server leads: ask there. `why` is a refusal in words."""
+    """`leader` is set when another server leads: ask there. `why` is a refusal in words.
+
+    `removed_at` is the index at which an operator removed the joiner, if that is the reason.
+    """
 
     leader: str = ""
     why: str = ""
     member: bool = False
+    removed_at: int = 0
 
 
 def changes_for(configuration: Configuration, joiner: Identity) -> list[Change]:

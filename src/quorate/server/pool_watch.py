@@ -3,7 +3,8 @@
 Every known address is asked who it is; the answers fill the directory. While this server holds no
 configuration it founds a cluster together with the others it expects, or waits to be taken in;
 after every start it introduces itself to the leader, which takes it in, notes a new address, or
-finds nothing to do. A running server that was removed stays out until it is started again.
+finds nothing to do. A server that an operator removed stays out until it is asked to rejoin.
+With gossip the addresses come from the pool, and nobody is asked once this server is settled.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from random import Random
 from quorate.errors import QuorateError, WrongDataFolder
 from quorate.server.bootstrap import Bootstrap
 from quorate.server.calls import Callers
-from quorate.server.directory import Directory
+from quorate.server.directory import ALIVE, Directory
+from quorate.server.fixed_pool import FixedPool
+from quorate.server.gossip_pool import GossipPool
 from quorate.server.identity import Greeting, Identity
 from quorate.server.joining import JoinAnswer
 from quorate.server.options import ServerOptions
@@ -37,8 +40,9 @@ class PoolWatch:
         directory: Directory,
         callers: Callers,
         bootstrap: Bootstrap,
+        pool: FixedPool | GossipPool,
         me: Callable[[], Identity],
-        admit_here: Callable[[Identity], Awaitable[JoinAnswer]],
+        take_in: Callable[..., Awaitable[JoinAnswer]],
         fatal: Callable[[QuorateError], None],
         rng: Random,
     ) -> None:
@@ -46,39 +50,45 @@ class PoolWatch:
         self._directory = directory
         self._callers = callers
         self._bootstrap = bootstrap
+        self._pool = pool
+        self._gossips = options.gossip is not None
         self._me = me
-        self._admit_here = admit_here
+        self._take_in = take_in
         self._fatal = fatal
         self._rng = rng
         self.introduced = False
+        self.removed_at = 0  # the index of our removal, if the leader has told us of one
         self._said = ""
-        self._configured = [
-            address
-            for address in (*options.founders, *options.join)
-            if address != options.rpc_address
-        ]
+        listed = () if self._gossips else (*options.founders, *options.join)
+        self._configured = [address for address in listed if address != options.rpc_address]
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> None:
         """For ever."""
         while True:
             self._directory.update_me(self._me())
-            await self._ask_all()
+            self._pool.tell()
+            if not (self._gossips and self._settled()):
+                await self._ask_all()
             self._directory.refresh(self._loop.time())
             try:
                 await self._act()
             except QuorateError as error:
                 self._say(str(error))
-            hurry = not (self._me().initialised and self.introduced)
+            hurry = not (self._settled() or self.removed_at)
             pause = _HURRY_INTERVAL_S if hurry else _ASK_INTERVAL_S
             await asyncio.sleep(pause * (0.75 + self._rng.random() / 2))
 
-    async def introduce_again(self, timeout_s: float) -> str:
-        """Introduce this server to the leader anew; why it is not taken in, or empty."""
+    def _settled(self) -> bool:
+        return self.introduced and self._me().initialised
+
+    async def rejoin(self, timeout_s: float) -> str:
+        """Ask to be taken in although this server was removed; why that is not done, or empty."""
         self.introduced = False
         try:
             async with asyncio.timeout(timeout_s):
-                await self._act()
+                await self._ask_all()
+                await self._introduce(self._me(), self._others(), "rejoin")
         except TimeoutError:
             return f"no answer within {timeout_s:g} s"
         except QuorateError as error:
@@ -93,9 +103,14 @@ class PoolWatch:
     # -- asking ---------------------------------------------------------------------------------
 
     async def _ask_all(self) -> None:
+        me = self._me()
         addresses = dict.fromkeys(self._configured)
         for known in self._directory.all():
-            if known.identity.id != self._me().id:
+            # The pool tells who lives, and other regions are no business of this one.
+            useless = self._gossips and (
+                known.status != ALIVE or known.identity.region != me.region
+            )
+            if known.identity.id != me.id and not useless:
                 addresses.setdefault(known.identity.address)
         await asyncio.gather(*(self._ask(address) for address in addresses))
 
@@ -106,9 +121,10 @@ class PoolWatch:
         except QuorateError:
             return
         self.greeted(answer.me, configured=address in self._configured)
-        for other in answer.others:
-            if other.id != self._me().id:
-                self._directory.told(other)
+        if not self._gossips:
+            for other in answer.others:
+                if other.id != self._me().id:
+                    self._directory.told(other)
 
     def greeted(self, other: Identity, *, configured: bool = False) -> None:
         """Another server has said who it is."""
@@ -126,14 +142,21 @@ class PoolWatch:
 
     async def _act(self) -> None:
         me = self._me()
-        live = self._directory.alive(me.region)
-        settled = [other for other in live if other.initialised and other.id != me.id]
+        settled = self._others()
         if not me.initialised and not settled:
-            await self._try_to_found(me, live)
+            await self._try_to_found(me, self._directory.alive(me.region))
         elif not self.introduced:
-            await self._introduce(me, settled)
+            await self._introduce(me, settled, "join")
+
+    def _others(self) -> list[Identity]:
+        """The living servers of this region that hold a configuration."""
+        me = self._me()
+        live = self._directory.alive(me.region)
+        return [other for other in live if other.initialised and other.id != me.id]
 
     async def _try_to_found(self, me: Identity, live: list[Identity]) -> None:
+        if not self._pool.looked_for_others:
+            return  # whom we do not see may have a cluster already
         if not me.expect:
             raise QuorateError("no server of a cluster answers, and bootstrap_expect is not set")
         founders = [other for other in live if other.expect and not other.initialised]
@@ -147,23 +170,36 @@ class PoolWatch:
                 "make them equal"
             )
         if len(founders) < me.expect:
-            names = ", ".join(f.node for f in founders)
-            raise QuorateError(f"{len(founders)} of {me.expect} expected servers answer ({names})")
+            raise QuorateError(self._too_few(me, founders))
         chosen = sorted(founders, key=lambda f: f.id)[: me.expect]
         if chosen[0].id == me.id:
             await self._bootstrap.lead(chosen, self._callers)
             self.introduced = True
 
-    async def _introduce(self, me: Identity, settled: list[Identity]) -> None:
+    def _too_few(self, me: Identity, founders: list[Identity]) -> str:
+        names = ", ".join(f.node for f in founders)
+        text = f"{len(founders)} of {me.expect} expected servers answer ({names})"
+        elsewhere = [
+            known.identity
+            for known in self._directory.all()
+            if known.status == ALIVE and known.identity.region != me.region
+        ]
+        if elsewhere:
+            others = ", ".join(f"{o.node} of region {o.region!r}" for o in elsewhere)
+            text += f"; the pool also has {others}: the servers of a cluster name the same region"
+        return text
+
+    async def _introduce(self, me: Identity, settled: list[Identity], verb: str) -> None:
         leader = me.leader or next((other.leader for other in settled if other.leader), "")
         if not leader:
             if not me.initialised:
                 raise QuorateError("the cluster has no leader that could take this server in")
             return
         if leader == me.address:
-            answer = await self._admit_here(me)
+            answer = await self._take_in(me, forgive=verb == "rejoin")
         else:
-            answer = await self._callers.call(leader, "join", me, JoinAnswer, 10.0)
+            answer = await self._callers.call(leader, verb, me, JoinAnswer, 10.0)
+        self.removed_at = answer.removed_at
         if answer.member:
             self.introduced = True
             log.info("the leader at %s knows this server", leader)

@@ -8,14 +8,16 @@ fails when a server is away is no use on the night on which it is needed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from quorate.errors import QuorateError
+from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import Role
 from quorate.replica.replica import Replica
 from quorate.server.calls import Callers
+from quorate.server.directory import LEFT, Directory
 from quorate.server.views import ServerView, VoterView
 
 DEADLINE_S = 2.0
@@ -93,3 +95,20 @@ def leader_of(views: Iterable[ServerView]) -> ServerView | None:
     """Who leads, by these views: of several that say so, the one with the newest term."""
     leading = [view for view in views if view.role == "leader" and not view.error]
     return max(leading, key=lambda view: view.term, default=None)
+
+
+def view_targets(directory: Directory, region: str, peers: Sequence[Peer]) -> list[Target]:
+    """Whom to ask for their view: the known servers of the region and those of the configuration.
+
+    The server itself is not among them. A member is asked at its address in the configuration.
+    """
+    targets = {
+        known.identity.id: Target(known.identity.id, known.identity.node, known.identity.address)
+        for known in directory.all()
+        if known.identity.region == region and known.status != LEFT
+    }
+    for peer in peers:
+        name = targets[peer.id].node if peer.id in targets else "(unknown)"
+        targets[peer.id] = Target(peer.id, name, peer.address)
+    targets.pop(directory.me.id, None)
+    return list(targets.values())

@@ -12,8 +12,8 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -22,37 +22,42 @@ from quorate.errors import (
     ChangeRefused,
     NoLeader,
     NoPathToRegion,
-    NotLeader,
-    PeerNotFound,
     QuorateError,
     StorageFull,
 )
-from quorate.raft.configuration import Change, ChangeKind
+from quorate.metrics import Metrics
 from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import RoleChanged
 from quorate.replica.replica import Options, Replica
 from quorate.server import raft_views, stats
+from quorate.server.answers import Answers, Departure
 from quorate.server.bootstrap import Bootstrap, Promise, Proposal
 from quorate.server.calls import Callers
 from quorate.server.directory import Directory
 from quorate.server.duties import LeaderDuties
 from quorate.server.exchange import ForwardRequest, ForwardResponse
-from quorate.server.fixed_pool import (
-    WithoutGossip,
-    member_of,
-    peer_view,
-    removal_problem,
-    view_targets,
-)
+from quorate.server.fixed_pool import FixedPool
+from quorate.server.gossip_pool import GossipPool
 from quorate.server.http_pool import HttpPool
-from quorate.server.identity import Greeting, Identity
-from quorate.server.joining import JoinAnswer, admit
+from quorate.server.identity import Identity
 from quorate.server.machine import ServerMachine
+from quorate.server.membership import Membership
 from quorate.server.options import ServerOptions
+from quorate.server.peer_view import peer_view
 from quorate.server.pool_watch import PoolWatch
-from quorate.server.raft_views import ViewRequest
+from quorate.server.raft_views import view_targets
+from quorate.server.reconcile import Reconciler
 from quorate.server.rpc_port import ProtocolFactory, RpcPort
-from quorate.server.views import Member, RaftConfigurationView, Rejoin, ServerView, Transfer
+from quorate.server.views import (
+    JoinResult,
+    KeyringOperation,
+    KeyringResult,
+    Member,
+    RaftConfigurationView,
+    Rejoin,
+    ServerView,
+    Transfer,
+)
 from quorate.state import cluster, servers
 from quorate.state.store import StateStore
 from quorate.storage.data_folder import DataFolder
@@ -63,17 +68,21 @@ log = logging.getLogger("quorate.server")
 
 APPLY_TIMEOUT_S = 10.0
 FULL_DISK_PATIENCE_S = 1.0  # the other servers may have room, and confirm the write
-_CLUSTER_ID = "cluster_id"
 
 
-class Server(WithoutGossip):
+class Server:
     """See the module. `start` opens the data folder, `stop` closes it."""
 
     def __init__(
-        self, options: ServerOptions, *, on_fatal: Callable[[BaseException], None]
+        self,
+        options: ServerOptions,
+        *,
+        on_fatal: Callable[[BaseException], None],
+        metrics: Metrics | None = None,
     ) -> None:
         self.options = options
         self._on_fatal = on_fatal
+        self._metrics = metrics or Metrics()
         self._machine = ServerMachine()
         self._tasks: set[asyncio.Task[None]] = set()
         self._leader_waiters: list[asyncio.Future[None]] = []
@@ -113,11 +122,15 @@ class Server(WithoutGossip):
                 handshake_timeout_s=options.rpc_handshake_timeout_s,
                 connections_max=options.rpc_connections_max,
             )
+            self._meet_the_others()
             await self._rpc.listen(*options.rpc_bind)
+            await self._pool.start()
         except BaseException:
             self.folder.close()
             raise
-        self._join_the_others()
+        self._spawn(self._watch.run())
+        self._spawn(self._duties.run())
+        self._spawn(self._sweep_overdue())
 
     async def _start_replica(self) -> None:
         options = self.options
@@ -145,26 +158,63 @@ class Server(WithoutGossip):
         await self.replica.start()
         self._learn_cluster_id()
 
-    def _join_the_others(self) -> None:
-        rng = random.Random()
-        self._pool = HttpPool()
-        self._callers = Callers(self._pool)
-        self.directory = Directory(self.identity(), fail_after_s=5.0)
+    def _meet_the_others(self) -> None:
+        options = self.options
+        self._http = HttpPool()
+        self._callers = Callers(self._http)
+        self.directory = Directory(
+            self.identity(), fail_after_s=None if options.gossip is not None else 5.0
+        )
+        self.replica.locate = self._locate
+        self._pool = self._make_pool()
+        self._membership = Membership(
+            replica=self.replica, state=self.state, directory=self.directory, apply=self.apply
+        )
         self._bootstrap = Bootstrap(me=self.identity, found=self._found)
         self._watch = PoolWatch(
-            options=self.options,
+            options=options,
             directory=self.directory,
             callers=self._callers,
             bootstrap=self._bootstrap,
+            pool=self._pool,
             me=self.identity,
-            admit_here=self._admit,
+            take_in=self._membership.take_in,
             fatal=self._on_fatal,
-            rng=rng,
+            rng=random.Random(),
         )
-        self._duties = LeaderDuties(self.replica, self.state, self.options, self.apply)
-        self._spawn(self._watch.run())
-        self._spawn(self._duties.run())
-        self._spawn(self._sweep_overdue())
+        reconciler = Reconciler(
+            directory=self.directory,
+            membership=self._membership,
+            callers=self._callers,
+            state=self.state,
+        )
+        self._answers = Answers(
+            directory=self.directory,
+            watch=self._watch,
+            membership=self._membership,
+            bootstrap=self._bootstrap,
+            me=self.identity,
+            view=self.own_view,
+        )
+        self._duties = LeaderDuties(self.replica, self.state, options, self.apply, reconciler)
+
+    def _make_pool(self) -> FixedPool | GossipPool:
+        gossip = self.options.gossip
+        if gossip is None:
+            return FixedPool(self.directory)
+        return GossipPool(
+            self.options,
+            gossip,
+            directory=self.directory,
+            me=self.identity,
+            metrics=self._metrics,
+            fatal=self._on_fatal,
+        )
+
+    def _locate(self, peer: Peer) -> str:
+        """Where a member is now: it may have moved since it was written into the configuration."""
+        known = self.directory.by_id(peer.id)
+        return known.identity.address if known is not None else peer.address
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -180,8 +230,9 @@ class Server(WithoutGossip):
         """Close everything; what was acknowledged is on disk."""
         for task in list(self._tasks):
             task.cancel()
+        await self._pool.stop()
         await self._rpc.close()
-        self._pool.close()
+        self._http.close()
         await self.replica.stop()
         self.folder.close()
 
@@ -198,15 +249,42 @@ class Server(WithoutGossip):
         )
 
     async def leave(self) -> None:
-        """Before a graceful stop: hand leadership over, so that nobody waits for an election.
+        """Before a graceful stop: hand leadership over, and let the cluster go on without us.
 
-        The membership stays as it is: stopping is not leaving.
+        With gossip the leader takes this server out of the configuration, and the pool hears that
+        it left. A fixed list stays as it is. Raises QuorateError when the cluster cannot do
+        without this server: then it stops without leaving, and is missed.
         """
-        if self.replica.is_leader and len(self.replica.node.configuration.voters()) > 1:
+        configuration = self.replica.node.configuration
+        if self.replica.is_leader and len(configuration.voters()) > 1:
             try:
                 await self.replica.transfer()
             except QuorateError as error:
                 log.warning("leadership could not be handed over: %s", error)
+        if self.options.gossip is None:
+            return
+        if configuration.get(self.replica.server_id) is not None:
+            why = await self._ask_to_go()
+            if why:
+                raise QuorateError(
+                    f"this server does not leave: {why}",
+                    "it stops all the same, and is expected back; to take it out for good: quorate "
+                    f"operator raft remove-peer -peer-id={self.replica.server_id}",
+                )
+        await self._pool.leave()
+
+    async def _ask_to_go(self) -> str:
+        """Ask the leader to take this server out; why it does not, or empty."""
+        if not await self.wait_for_leader(2.0):
+            return "nobody leads"
+        if self.is_leader():
+            return await self._membership.let_go(self.replica.server_id)
+        argument = Departure(id=self.replica.server_id)
+        try:
+            answer = await self._callers.call(self.leader_address(), "leave", argument, Promise)
+        except QuorateError as error:
+            return error.text
+        return answer.why
 
     # -- identity --------------------------------------------------------------------------------
 
@@ -268,62 +346,13 @@ class Server(WithoutGossip):
             self._refusals[key] = now
             log.warning("refused %s: %s", where, why)
 
-    # -- calls of other servers ------------------------------------------------------------------
-
     async def answer_call(self, verb: str, body: bytes) -> bytes:
-        """Answer a call of another server (`quorate.server.calls`).
+        """Answer a call of another server. Raises QuorateError."""
+        return await self._answers.answer(verb, body)
 
-        Raises QuorateError for an unknown verb or a body that is not what the verb takes.
-        """
-        handler = self._verbs.get(verb)
-        if handler is None:
-            raise QuorateError(f"unknown call {verb[:40]!r}")
-        argument_type, answer = handler
-        try:
-            argument = msgspec.json.decode(body, type=argument_type)
-        except msgspec.DecodeError as error:
-            raise QuorateError(f"{verb}: {error}") from None
-        return msgspec.json.encode(await answer(self, argument))
-
-    async def _answer_greet(self, greeting: Greeting) -> Greeting:
-        self._watch.greeted(greeting.me)
-        others = tuple(
-            known.identity
-            for known in self.directory.all()
-            if known.status == "alive" and known.identity.id != self.replica.server_id
-        )
-        return Greeting(me=self.identity(), others=others)
-
-    async def _answer_join(self, joiner: Identity) -> JoinAnswer:
-        return await self._admit(joiner)
-
-    async def _admit(self, joiner: Identity) -> JoinAnswer:
-        if not self.replica.is_leader:
-            return JoinAnswer(leader=self.leader_address(), why="this server does not lead")
-        if joiner.region != self.region:
-            why = f"{joiner.node} is of region {joiner.region!r}, this is {self.region!r}"
-            return JoinAnswer(why=why)
-        return await admit(self.replica, joiner, self.replica.node.cluster_id)
-
-    async def _answer_promise(self, proposal: Proposal) -> Promise:
-        return self._bootstrap.promise(proposal)
-
-    async def _answer_commit(self, proposal: Proposal) -> Promise:
-        answer = await self._bootstrap.commit(proposal)
-        if not answer.why:
-            self._watch.introduced = True
-        return answer
-
-    async def _answer_view(self, _: ViewRequest) -> ServerView:
+    def own_view(self) -> ServerView:
+        """What this server believes of the cluster."""
         return raft_views.own_view(self.replica, self.identity().node, self._loop.time())
-
-    _verbs: ClassVar[dict[str, tuple[Any, Any]]] = {
-        "greet": (Greeting, _answer_greet),
-        "join": (Identity, _answer_join),
-        "bootstrap-promise": (Proposal, _answer_promise),
-        "bootstrap-commit": (Proposal, _answer_commit),
-        "view": (ViewRequest, _answer_view),
-    }
 
     # -- who leads, and who may answer -----------------------------------------------------------
 
@@ -383,21 +412,21 @@ class Server(WithoutGossip):
         address = self.leader_address()
         if not address:
             raise NoLeader
-        return await self._pool.request(address, request)
+        return await self._http.request(address, request)
 
     async def forward_to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
         """Pass a request to a live server of that region. Raises NoPathToRegion."""
         live = self.directory.alive(region)
         if not live:
             raise NoPathToRegion
-        return await self._pool.request(random.choice(live).address, request)
+        return await self._http.request(random.choice(live).address, request)
 
     # -- reads -----------------------------------------------------------------------------------
 
     def raft_configuration(self) -> RaftConfigurationView:
         """The newest Raft configuration this server knows; the same object while it is the same."""
         node = self.replica.node
-        key = (node.configuration_index, node.leader_address, self.directory.version)
+        key = (node.configuration_index, node.leader_id, self.directory.version)
         if self._view is None or self._view_of != (node.configuration, key):
             self._view_of = (node.configuration, key)
             self._view = RaftConfigurationView(
@@ -405,9 +434,9 @@ class Server(WithoutGossip):
                 servers=tuple(
                     peer_view(
                         server,
-                        self.directory,
-                        self.state,
-                        leader_address=node.leader_address,
+                        directory=self.directory,
+                        state=self.state,
+                        leader_id=node.leader_id,
                         unix_time=self._unix_time,
                     )
                     for server in node.configuration.servers
@@ -437,7 +466,7 @@ class Server(WithoutGossip):
                 **stats.raft(self.replica, self._loop.time()),
                 **stats.unknown_commands(self.state),
             },
-            "serf": stats.serf(self.directory),
+            "serf": self._pool.stats(),
             "runtime": stats.runtime(platform.machine()),
         }
 
@@ -473,87 +502,58 @@ class Server(WithoutGossip):
                 if not future.done():
                     future.set_exception(_unconfirmed_on_full_disk() if full else ApplyTimeout())
 
-    def _find(self, server_id: str | None, address: str | None) -> Peer:
-        configuration = self.replica.node.configuration
-        if server_id is not None:
-            found, by, value = configuration.get(server_id), "id", server_id
-        else:
-            value = address or ""
-            found, by = configuration.by_address(value), "address"
-        if found is None:
-            raise PeerNotFound(by, value)
-        return found
-
     async def remove_peer(self, *, server_id: str | None, address: str | None, force: bool) -> None:
-        """Remove a server from the Raft configuration.
-
-        Refused when fewer live voters than a majority would remain, unless forced.
-        """
-        peer = self._find(server_id, address)
-        if not force:
-            self._check_quorum_without(peer)
-        change = Change(ChangeKind.REMOVE_SERVER, peer.id)
-        future = asyncio.ensure_future(self.replica.change(change))
-        done, _ = await asyncio.wait((future,), timeout=APPLY_TIMEOUT_S)
-        if not done:
-            raise ApplyTimeout
-        future.result()
-        log.warning("removed server %s at %s from the configuration", peer.id, peer.address)
-
-    def _check_quorum_without(self, peer: Peer) -> None:
-        leader = self.replica.node.leader
-        if leader is None or not peer.is_voter:
-            return
-        horizon = self._loop.time() - 4 * self.options.settings.election_timeout_s
-        rest = [s for s in self.replica.node.configuration.voters() if s.id != peer.id]
-        live = [s for s in rest if s.id == self.replica.server_id]
-        live += [
-            s for s in rest if s.id in leader.peers and leader.peers[s.id].contact_at > horizon
-        ]
-        quorum = len(rest) // 2 + 1
-        if rest and len(live) < quorum:
-            raise ChangeRefused(
-                f"removing {peer.address} would leave {len(live)} live of {len(rest)} voters, and "
-                f"{quorum} are needed for a quorum; force=true removes it all the same",
-                "bring a voter back, or remove a dead one first",
-            )
+        """Remove a server from the Raft configuration; it stays out until it asks to rejoin."""
+        await self._membership.remove(server_id=server_id, address=address, force=force)
 
     async def transfer_leadership(self, *, server_id: str | None, address: str | None) -> Transfer:
         """Hand leadership over."""
-        target = self._find(server_id, address)
-        me = self.replica
-        noop = target.id == me.server_id
-        if noop and not me.is_leader:
-            raise NotLeader(me.node.leader_id, me.node.leader_address)
-        if not noop:
-            await me.transfer(target.id)
-        return Transfer(
-            from_id=me.server_id,
-            from_address=me.address,
-            to_id=target.id,
-            to_address=target.address,
-            noop=noop,
-        )
+        return await self._membership.transfer(server_id=server_id, address=address)
 
     # -- the pool --------------------------------------------------------------------------------
 
     def members(self) -> list[Member]:
         """All known servers, of all regions."""
-        return [member_of(known) for known in self.directory.all()]
+        return self._pool.members()
+
+    async def join(self, addresses: Sequence[str]) -> JoinResult:
+        """Join the pool at these addresses. Raises GossipDisabled."""
+        return await self._pool.join(addresses)
+
+    async def force_leave(self, node: str, *, prune: bool) -> None:
+        """Let a failed member count as left. Raises GossipDisabled."""
+        await self._pool.force_leave(node, prune=prune)
+
+    async def keyring(self, operation: KeyringOperation, key: str) -> KeyringResult:
+        """Have all members change or list their keys. Raises GossipDisabled."""
+        return await self._pool.keyring(operation, key)
+
+    def removed_at(self) -> int:
+        """The index at which an operator removed this server; 0 if it is a member, or never was.
+
+        It is known from committed state, this server's own or the leader's.
+        """
+        node = self.replica.node
+        if node.configuration.get(self.replica.server_id) is not None and node.leader_id:
+            return 0
+        return servers.removed_at(self.state, self.replica.server_id) or self._watch.removed_at
 
     def health_problem(self) -> str | None:
-        """That this server was removed, once it has learnt that from committed state."""
-        return removal_problem(self.state, self.replica.server_id)
+        """Why this server takes no part, with the cure."""
+        index = self.removed_at()
+        if index:
+            return f"removed from the cluster at index {index}; run: quorate server rejoin"
+        return None
 
     async def views(self) -> list[ServerView]:
         """What each server of this region believes, this one first."""
-        own = await self._answer_view(ViewRequest())
+        own = self.own_view()
         peers = self.replica.node.configuration.servers
         targets = view_targets(self.directory, self.region, peers)
         return [own, *await raft_views.gather(self._callers, targets)]
 
     async def rejoin(self) -> Rejoin:
-        """Introduce this server to the leader again, as it does at its start.
+        """Ask the leader to take this server in again, although it was removed.
 
         Raises NoLeader, and ChangeRefused if it is a member or is not taken in.
         """
@@ -566,7 +566,7 @@ class Server(WithoutGossip):
                 f"this server is in the Raft configuration of the leader, {leader.node}",
                 "there is nothing to rejoin",
             )
-        why = await self._watch.introduce_again(APPLY_TIMEOUT_S)
+        why = await self._watch.rejoin(APPLY_TIMEOUT_S)
         if why:
             raise ChangeRefused(f"this server was not taken in: {why}", "see the leader's log")
         return Rejoin(id=me)

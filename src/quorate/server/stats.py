@@ -86,20 +86,6 @@ def unknown_commands(state: StateStore) -> dict[str, str]:
     return {"unknown_commands": str(sum(tally.count for tally in state.unknown_commands))}
 
 
-def serf(directory: Directory) -> dict[str, str]:
-    """The pool. Fields of gossip are zero: the membership is asked for, not gossiped."""
-    statuses = [known.status for known in directory.all()]
-    zero = ("health_score", "member_time", "event_time", "query_time", "intent_queue")
-    more = ("event_queue", "query_queue", "coordinate_resets")
-    return {
-        "members": str(len(statuses)),
-        "failed": str(statuses.count("failed")),
-        "left": str(statuses.count("left")),
-        "encrypted": "false",
-        **dict.fromkeys((*zero, *more), "0"),
-    }
-
-
 def runtime(arch: str) -> dict[str, str]:
     """The process. What stands for goroutines are threads."""
     return {

@@ -1,4 +1,4 @@
-"""What is shown of servers: alive, failed, forgotten, removed; and whom to ask for their view."""
+"""What is shown of servers: alive, failed, forgotten; and whom to ask for their view."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import msgspec
 
 from quorate.raft.configuration import Server
 from quorate.server.directory import Directory
-from quorate.server.fixed_pool import peer_view, removal_problem, view_targets
 from quorate.server.identity import Identity
+from quorate.server.peer_view import peer_view
+from quorate.server.raft_views import view_targets
 from quorate.server.views import PeerView
 from quorate.state.commands import encode
-from quorate.state.servers import RecordRemoval, RecordServer
+from quorate.state.servers import RecordServer
 from quorate.state.store import StateStore
 
 ME = Identity(
@@ -27,7 +28,7 @@ WEST = msgspec.structs.replace(ME, id="w", name="w1", region="west", address="10
 C = Server("c", "10.0.0.3:4647")
 
 
-def state_with(*commands: RecordServer | RecordRemoval) -> StateStore:
+def state_with(*commands: RecordServer) -> StateStore:
     store = StateStore()
     for index, command in enumerate(commands, start=8):
         store.apply(index, encode(command))
@@ -38,9 +39,9 @@ def row(server: Server, directory: Directory, state: StateStore) -> PeerView:
     """The row at loop time 100, which is 14:40:00 of a day in 2026."""
     return peer_view(
         server,
-        directory,
-        state,
-        leader_address="10.0.0.1:4647",
+        directory=directory,
+        state=state,
+        leader_id="a",
         unix_time=lambda loop_s: 1_795_444_800.0 + loop_s - 100.0,
     )
 
@@ -68,16 +69,6 @@ def test_a_server_that_was_only_heard_of_has_no_last_contact() -> None:
     directory = Directory(ME, fail_after_s=5.0)
     directory.told(B)
     assert row(Server("b", B.address), directory, StateStore()).last_contact == ""
-
-
-def test_health_of_a_removed_server_until_it_is_taken_in_again() -> None:
-    removal = RecordRemoval(server_id="a", name="s1.global", address=ME.address)
-    back = RecordServer(server_id="a", name="s1.global", address=ME.address)
-    assert removal_problem(StateStore(), "a") is None
-    text = "removed from the cluster at index 8; run: quorate server rejoin"
-    assert removal_problem(state_with(removal), "a") == text
-    assert removal_problem(state_with(removal), "b") is None
-    assert removal_problem(state_with(removal, back), "a") is None
 
 
 def test_views_are_asked_of_the_region_and_of_the_configuration_at_its_addresses() -> None:
