@@ -298,7 +298,9 @@ class FakeService(Service):
             num_nodes=len(asked),
             num_resp=count,
             num_err=count if why else 0,
-            unanswered=tuple(one.name for one in self.pool if one.name not in answering),
+            unanswered=tuple(
+                one.name for one in self.pool if one.name not in answering and one.status != "left"
+            ),
         )
 
     def _change_ring(self, operation: KeyringOperation, key: str) -> str:

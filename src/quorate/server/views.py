@@ -90,7 +90,7 @@ class KeyringResult(msgspec.Struct, frozen=True, kw_only=True):
     how many encrypt with it. `messages` has by member's name why it could not do it.
     `num_nodes` members were asked, `num_resp` answered, `num_err` of these failed. `unanswered`
     names the members that did not answer in time, those that are failed among them: they come
-    back one day, with the ring that they have.
+    back one day, with the ring that they have. Those that left are not to be waited for.
     """
 
     keys: dict[str, int] = {}
