@@ -45,7 +45,7 @@ def test_a_wiped_follower_catches_up_by_snapshot_without_an_election(tmp_path: P
         assert servers.leader() == leader
 
 
-def test_a_removed_server_stays_out_until_it_is_started_again(tmp_path: Path) -> None:
+def test_a_removed_server_stays_out_until_it_asks_to_rejoin(tmp_path: Path) -> None:
     with running(tmp_path) as servers:
         leader = servers.leader()
         gone = (leader + 1) % 3
@@ -61,7 +61,16 @@ def test_a_removed_server_stays_out_until_it_is_started_again(tmp_path: Path) ->
         )
         assert refused.status == 500
         servers.start(gone)
+
+        def told() -> bool:
+            answer = servers.ask(gone, "/v1/agent/health")
+            return answer.status == 500 and "removed from the cluster at index" in answer.text
+
+        until(told, "the removed server to know that it was removed")
+        assert address not in servers.ask(leader, "/v1/status/peers").json
+        assert servers.ask(gone, "/v1/agent/rejoin", "PUT").status == 200
         until(lambda: servers.voters() == 3, "the removed server to vote again")
+        until(lambda: servers.ask(gone, "/v1/agent/health").status == 200, "its good health")
         assert servers.leader() == leader
         assert servers.stats(other)["term"] == term
 

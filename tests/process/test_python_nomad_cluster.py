@@ -70,5 +70,6 @@ def test_a_dead_peer_is_removed_and_comes_back(three: Servers, leads: bool) -> N
         assert address not in one.status.peers.get_peers()
     finally:
         three.start(dead)
+    until(lambda: three.ask(dead, "/v1/agent/rejoin", "PUT").status == 200, "the way back")
     until(lambda: three.voters() == 3, "the removed server to vote again")
     assert address in one.status.peers.get_peers()

@@ -135,6 +135,7 @@ def test_another_region_is_asked_through_this_one(tmp_path: Path) -> None:
         server = {
             "enabled": True,
             "bootstrap_expect": 1,
+            "gossip": "off",
             "retry_join": [f"127.0.0.1:{first.rpc[0]}"],
         }
         change(second, 0, region="west", server={**server}, name=config["name"])
