@@ -256,7 +256,7 @@ def _merge(node: State, message: PushPull, join: bool, source: Address) -> str:
         if not isinstance(serf, SerfPushPull):
             return "Serf's part of the exchange cannot be read"
     for theirs in message.nodes:
-        _merge_one(node, theirs, source)
+        _merge_one(node, theirs)
     if serf is not None:
         _merge_serf(node, serf, join)
     return ""
@@ -311,20 +311,21 @@ def _objection(node: State, message: PushPull, join: bool, source: Address) -> s
     return ""
 
 
-def _merge_one(node: State, theirs: PushPullNode, source: Address) -> None:
+def _merge_one(node: State, theirs: PushPullNode) -> None:
+    # No source: the peer gets our whole state, it needs no answer to what is stale in its own.
     match theirs.state:
         case NodeState.ALIVE:
             alive = Alive(
                 theirs.incarnation, theirs.name, theirs.address, theirs.meta, theirs.versions
             )
-            merge.on_alive(node, alive, source)
+            merge.on_alive(node, alive, None)
         case NodeState.LEFT:
-            merge.on_dead(node, Dead(theirs.incarnation, theirs.name, theirs.name), source)
+            merge.on_dead(node, Dead(theirs.incarnation, theirs.name, theirs.name), None)
         case NodeState.DEAD | NodeState.SUSPECT:
             # It may be back: only suspected, so that it gets the time to say so.
-            merge.on_suspect(node, Suspect(theirs.incarnation, theirs.name, node.name), source)
+            merge.on_suspect(node, Suspect(theirs.incarnation, theirs.name, node.name), None)
         case _:
-            node.refuse(Refusal.UNEXPECTED, source, f"state {theirs.state}")
+            node.refuse(Refusal.UNEXPECTED, None, f"state {theirs.state}")
 
 
 def _merge_serf(node: State, serf: SerfPushPull, join: bool) -> None:
