@@ -26,6 +26,8 @@ def member_joined(node: State, record: Record, tags: dict[str, str]) -> None:
     roster = node.roster
     known = roster.get(record.name)
     if known is None:
+        if len(roster.members) >= node.settings.members_max:
+            _make_room(node)
         known = Known(record.name)
         roster.members[record.name] = known
         status = _buffered(node, known)
@@ -37,6 +39,15 @@ def member_joined(node: State, record: Record, tags: dict[str, str]) -> None:
     node.emit(MemberChanged(Change.JOINED, known.seen()))
     if status is SerfStatus.LEAVING:
         ask_whether_it_leaves(node, known)
+
+
+def _make_room(node: State) -> None:
+    """Reap whoever has been gone longest, before its time: the living come first."""
+    roster = node.roster
+    gone = [next(iter(names.values()), None) for names in (roster.left, roster.failed)]
+    longest = min((k for k in gone if k), key=lambda known: known.gone_at, default=None)
+    if longest is not None:
+        erase(node, longest)
 
 
 def ask_whether_it_leaves(node: State, known: Known) -> None:
@@ -101,7 +112,7 @@ def erase(node: State, known: Known) -> None:
     record = node.table.get(known.name)
     if record is not None and record.is_gone():
         node.table.forget(record)
-        node.vivaldi.forget(known.name)
+    node.vivaldi.forget(known.name)
     node.emit(MemberChanged(Change.REAPED, known.seen()))
 
 

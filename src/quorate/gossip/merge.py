@@ -53,11 +53,16 @@ def _note_claim(node: State, record: Record, address: Address, source: Address |
         node.refuse(Refusal.NAME_CONFLICT, source, record.name)
         conflicts.found(node, record, address)
         node.prober.look_at(record)
-        reclaim = node.settings.dead_node_reclaim_s
-        if record.state is NodeState.DEAD and reclaim is not None:
-            free_at = record.changed_at + reclaim
-            node.timers.at(free_at, partial(_heed_claim, node, record))
+        _when_free(node, record)
     record.claim = (address, node.now)
+
+
+def _when_free(node: State, record: Record) -> None:
+    """Heed a claim of the name as soon as it may move."""
+    reclaim = node.settings.dead_node_reclaim_s
+    if record.state is NodeState.DEAD and reclaim is not None:
+        free_at = max(node.now, record.changed_at + reclaim)
+        node.timers.at(free_at, partial(_heed_claim, node, record))
 
 
 def _is_plausible(node: State, alive: Alive, source: Address | None) -> bool:
@@ -65,7 +70,7 @@ def _is_plausible(node: State, alive: Alive, source: Address | None) -> bool:
     if v is not None and (not v.protocol_min or v.protocol_min > v.protocol_max):
         node.refuse(Refusal.BAD_VERSIONS, source, alive.node)
         return False
-    if not alive.node or alive.incarnation > INCARNATION_MAX:
+    if not alive.node or not 0 <= alive.incarnation <= INCARNATION_MAX:
         node.refuse(Refusal.UNEXPECTED, source, f"alive {alive.node} {alive.incarnation}")
         return False
     return True
@@ -270,6 +275,8 @@ def bury(node: State, record: Record, dead: Dead) -> None:
     intents.member_gone(node, record)
     if _may_move(node, record):
         _heed_claim(node, record)
+    elif record.claim is not None:
+        _when_free(node, record)
 
 
 def _heed_claim(node: State, record: Record) -> None:
