@@ -33,7 +33,9 @@ class _Family:
 
     def __init__(self, types: tuple[type, ...]) -> None:
         self._bytes = {kind: bytes([number]) for number, kind in enumerate(types)}
-        self._decoders = [msgspec.msgpack.Decoder(kind) for kind in types]
+        self._decoders: list[msgspec.msgpack.Decoder[Any]] = [
+            msgspec.msgpack.Decoder(kind) for kind in types
+        ]
         self.encode = lru_cache(maxsize=1 << 14)(self._encode)
         self.decode = lru_cache(maxsize=1 << 14)(self._decode)
 

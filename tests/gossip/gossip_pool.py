@@ -32,7 +32,7 @@ from quorate.gossip.events import (
     StreamReceived,
     Tick,
 )
-from quorate.gossip.messages import Address, SerfStatus
+from quorate.gossip.messages import Address, NodeState, PushPull, PushPullNode, SerfStatus
 from quorate.gossip.settings import PARTS_MAX
 
 CODEC = PlainCodec()
@@ -58,6 +58,7 @@ class Host:
     node: Node
     up: bool = True
     frozen: bool = False
+    restarted: bool = False
     wake: float = math.inf
     packets: int = 0
     parts: int = 0
@@ -133,7 +134,16 @@ class Pool:
             **more,
         )
         host = self.hosts[name] = self.at[address] = Host(name, address, node)
+        host.restarted = old is not None
         self.step(host, Tick())
+        return host
+
+    def start_twin(self, name: str, ip: str) -> Host:
+        """A second process of a name, while the first goes on; it is the one in `hosts`."""
+        first = self.hosts[name]
+        host = self.start(name, ip)
+        first.up = True
+        self.at[first.address] = first
         return host
 
     def stop(self, name: str) -> None:
@@ -300,11 +310,17 @@ class Pool:
             self.step(host, StreamFailed(request.handle, reason))
 
     def _reply(self, reply: StreamReply) -> None:
+        if reply.handle not in self._streams:
+            return  # a test asked, and does not wait
         host, handle = self._streams.pop(reply.handle)
         event: Event = StreamFailed(handle, "closed without an answer")
         if reply.message is not None:
             event = StreamAnswered(handle, reply.message)
-        self.later(self.weather.delay[1], lambda: host.up and self.step(host, event) and None)
+        self.later(self.weather.delay[1], lambda: self._hear(host, event))
+
+    def _hear(self, host: Host, event: Event) -> None:
+        if host.up:
+            self.step(host, event)
 
     # -- what one asks of it --------------------------------------------------------------------
 
@@ -321,6 +337,14 @@ class Pool:
             for host in self.up()
         )
 
+    def agrees_on_addresses(self) -> bool:
+        """Does everybody also know where everybody is?"""
+        return self.agrees() and all(
+            host.node.roster.members[other.name].address == other.address
+            for host in self.up()
+            for other in self.up()
+        )
+
     def changes(self, host: str, name: str) -> list[str]:
         """What was reported at `host` about `name`, in order."""
         return [
@@ -331,3 +355,23 @@ class Pool:
 
     def events(self, host: str) -> list[str]:
         return [effect.name for effect in self.hosts[host].of(EventArrived)]
+
+
+def formed(count: int, seed: int, settings: Settings = LAN, **more: Any) -> Pool:
+    """A pool in which everybody knows everybody, and nothing is left to be said.
+
+    Put together by one exchange of states for each, not by joins: that is what makes a pool of
+    1,000 affordable.
+    """
+    pool = Pool(seed, settings, keep_log=False, **more)
+    hosts = [pool.start(f"s{number}") for number in range(count)]
+    nodes = tuple(
+        PushPullNode(h.name, h.address, h.node.meta, 1, NodeState.ALIVE, h.node.versions)
+        for h in hosts
+    )
+    for host in hosts:
+        host.node.step(StreamReceived(0, host.address, PushPull(False, nodes)), 0.0)
+        for queue in host.node.queues:
+            queue.clear()
+        pool._rest(host)
+    return pool

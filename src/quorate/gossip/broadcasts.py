@@ -49,6 +49,10 @@ class BroadcastQueue:
     def __len__(self) -> int:
         return self._count
 
+    def has(self, name: str) -> bool:
+        """Whether something about `name` is still to be sent."""
+        return name in self._by_name
+
     def add(self, name: str, data: bytes, on_gone: Callable[[], None] | None = None) -> None:
         """Queue `data`; it takes the place of what is queued for `name`, unless that is empty.
 
@@ -73,6 +77,13 @@ class BroadcastQueue:
         level = self._levels[old.sends]
         del level[bisect_left(level, (len(old.data), old.order))]
         self._gone(old)
+
+    def clear(self) -> None:
+        """Forget all, as if it had been sent."""
+        for level in self._levels:
+            for _, _, item in level:
+                self._gone(item)
+            level.clear()
 
     def fill(self, parts: list[bytes], room: int, per_part: int, most: int, sends_max: int) -> int:
         """Add news to `parts`, at most `most` in all, as fits into `room` bytes; the room left.

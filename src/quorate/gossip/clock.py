@@ -8,6 +8,11 @@ LTIME_MAX: Final = 1 << 63
 """No honest clock comes near it; one that is refused cannot make ours overflow."""
 
 
+def is_possible(ltime: int) -> bool:
+    """Whether an honest member's clock can show this."""
+    return 0 <= ltime < LTIME_MAX
+
+
 class LamportClock:
     """Starts at 1 and never falls."""
 

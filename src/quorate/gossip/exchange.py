@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from quorate.gossip import inbox, intents, merge, user_events
-from quorate.gossip.clock import LTIME_MAX
+from quorate.gossip.clock import LTIME_MAX, is_possible
 from quorate.gossip.effects import JoinDone, Refusal, StreamReply, StreamRequest
 from quorate.gossip.events import (
     JoinRequested,
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from quorate.gossip.state import State
 
 _SCALE_FROM: Final = 32
+_FOLLOW_UP_S: Final = 0.5
+"""Differs from memberlist: who has joined asks a second time. Two members that come back at the
+same moment may miss each other's news, each not yet being listed when the other's goes round."""
 _NO_VERSIONS: Final = Versions(0, 0, 0, 0, 0, 0)
 
 
@@ -83,6 +86,10 @@ def _periodic(node: State) -> None:
     node.later(
         interval_s(node.settings.push_pull_interval_s, len(node.table)), partial(_periodic, node)
     )
+    _exchange_with_one(node)
+
+
+def _exchange_with_one(node: State) -> None:
     for record in node.table.sample(1, node.is_alive_other):
         request(node, record.address, record.name, join=False, then=_ignore)
 
@@ -147,6 +154,7 @@ class _Join:
         else:
             if not self._joined:
                 intents.announce_join(self._node)
+                self._node.later(_FOLLOW_UP_S, partial(_exchange_with_one, self._node))
             self._joined.append(address)
         if not self._left:
             self._done()
@@ -256,7 +264,7 @@ def _merge(node: State, message: PushPull, join: bool, source: Address) -> str:
         if not isinstance(serf, SerfPushPull):
             return "Serf's part of the exchange cannot be read"
     for theirs in message.nodes:
-        _merge_one(node, theirs, source)
+        _merge_one(node, theirs)
     if serf is not None:
         _merge_serf(node, serf, join)
     return ""
@@ -311,20 +319,21 @@ def _objection(node: State, message: PushPull, join: bool, source: Address) -> s
     return ""
 
 
-def _merge_one(node: State, theirs: PushPullNode, source: Address) -> None:
+def _merge_one(node: State, theirs: PushPullNode) -> None:
+    # No source: the peer gets our whole state, it needs no answer to what is stale in its own.
     match theirs.state:
         case NodeState.ALIVE:
             alive = Alive(
                 theirs.incarnation, theirs.name, theirs.address, theirs.meta, theirs.versions
             )
-            merge.on_alive(node, alive, source)
+            merge.on_alive(node, alive, None)
         case NodeState.LEFT:
-            merge.on_dead(node, Dead(theirs.incarnation, theirs.name, theirs.name), source)
+            merge.on_dead(node, Dead(theirs.incarnation, theirs.name, theirs.name), None)
         case NodeState.DEAD | NodeState.SUSPECT:
             # It may be back: only suspected, so that it gets the time to say so.
-            merge.on_suspect(node, Suspect(theirs.incarnation, theirs.name, node.name), source)
+            merge.on_suspect(node, Suspect(theirs.incarnation, theirs.name, node.name), None)
         case _:
-            node.refuse(Refusal.UNEXPECTED, source, f"state {theirs.state}")
+            node.refuse(Refusal.UNEXPECTED, None, f"state {theirs.state}")
 
 
 def _merge_serf(node: State, serf: SerfPushPull, join: bool) -> None:
@@ -337,10 +346,10 @@ def _merge_serf(node: State, serf: SerfPushPull, join: bool) -> None:
         if known is None or known.status is not SerfStatus.LEFT:
             # The time of its leave is not told: it must be after what is.
             ltime = serf.status_ltimes.get(name, 0) + 1
-            if ltime < LTIME_MAX:
+            if is_possible(ltime):
                 intents.heed_leave(node, LeaveIntent(ltime, name))
     for name, ltime in serf.status_ltimes.items():
-        if name not in left and ltime < LTIME_MAX:
+        if name not in left and is_possible(ltime):
             intents.heed_join(node, name, ltime)
     if join and node.joins_ignoring_old:
         node.user_events.ignore_before(serf.event_ltime)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quorate.gossip import intents, merge, probe, queries, user_events
-from quorate.gossip.clock import LTIME_MAX
+from quorate.gossip.clock import is_possible
 from quorate.gossip.effects import Refusal
 from quorate.gossip.events import PacketReceived
 from quorate.gossip.messages import (
@@ -55,17 +55,17 @@ def on_user(node: State, message: User, source: Address) -> None:
 
 
 def _on_join(node: State, intent: JoinIntent, source: Address) -> None:
-    if _is_possible(node, intent.ltime, source):
+    if _is_possible_intent(node, intent.ltime, source):
         intents.on_join(node, intent)
 
 
 def _on_leave(node: State, intent: LeaveIntent, source: Address) -> None:
-    if _is_possible(node, intent.ltime, source):
+    if _is_possible_intent(node, intent.ltime, source):
         intents.on_leave(node, intent)
 
 
-def _is_possible(node: State, ltime: int, source: Address) -> bool:
-    if ltime < LTIME_MAX:
+def _is_possible_intent(node: State, ltime: int, source: Address) -> bool:
+    if is_possible(ltime):
         return True
     node.refuse(Refusal.UNEXPECTED, source, f"intent time {ltime}")
     return False

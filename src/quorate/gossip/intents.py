@@ -6,7 +6,6 @@ the newest one about that member, and only then is passed on.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from quorate.gossip.effects import Change, MemberChanged
@@ -27,6 +26,8 @@ def member_joined(node: State, record: Record, tags: dict[str, str]) -> None:
     roster = node.roster
     known = roster.get(record.name)
     if known is None:
+        if len(roster.members) >= node.settings.members_max:
+            _make_room(node)
         known = Known(record.name)
         roster.members[record.name] = known
         status = _buffered(node, known)
@@ -36,6 +37,27 @@ def member_joined(node: State, record: Record, tags: dict[str, str]) -> None:
     known.prune = known.prune and status is SerfStatus.LEAVING
     describe(known, record, tags)
     node.emit(MemberChanged(Change.JOINED, known.seen()))
+    if status is SerfStatus.LEAVING:
+        ask_whether_it_leaves(node, known)
+
+
+def _make_room(node: State) -> None:
+    """Reap whoever has been gone longest, before its time: the living come first."""
+    roster = node.roster
+    gone = [next(iter(names.values()), None) for names in (roster.left, roster.failed)]
+    longest = min((k for k in gone if k), key=lambda known: known.gone_at, default=None)
+    if longest is not None:
+        erase(node, longest)
+
+
+def ask_whether_it_leaves(node: State, known: Known) -> None:
+    """Tell a member that lives that it is said to leave: it objects if that is not so.
+
+    Differs from Serf, for which such a member may be leaving for ever: gossip that only one
+    member takes for news may never reach the one that it is about.
+    """
+    if known.name != node.name:
+        node.send_serf(known.address, LeaveIntent(known.status_ltime, known.name, known.prune))
 
 
 def _buffered(node: State, known: Known) -> SerfStatus:
@@ -90,7 +112,7 @@ def erase(node: State, known: Known) -> None:
     record = node.table.get(known.name)
     if record is not None and record.is_gone():
         node.table.forget(record)
-        node.vivaldi.forget(known.name)
+    node.vivaldi.forget(known.name)
     node.emit(MemberChanged(Change.REAPED, known.seen()))
 
 
@@ -103,7 +125,7 @@ def on_join(node: State, intent: JoinIntent) -> None:
         node.spread_serf(node.intent_news, intent, intent.node)
 
 
-def heed_join(node: State, name: str, ltime: int) -> bool:
+def heed_join(node: State, name: str, ltime: int, *, own: bool = False) -> bool:
     """Take a join intent in; True if it was news."""
     node.clock.witness(ltime)
     known = node.roster.get(name)
@@ -113,8 +135,12 @@ def heed_join(node: State, name: str, ltime: int) -> bool:
     if ltime <= known.status_ltime:
         return False
     known.status_ltime = ltime
+    if name == node.name and node.phase is Phase.HERE and not own:
+        # Said by a former life of this member, or meant as a leave: push-pulls do not tell which.
+        announce_join(node)
+        return False
     if known.status is SerfStatus.LEAVING and not _is_leaving_self(node, name):
-        known.status = SerfStatus.ALIVE
+        node.roster.set_status(known, SerfStatus.ALIVE, node.now)
         known.prune = False
         node.emit(MemberChanged(Change.UPDATED, known.seen()))
     return True
@@ -133,18 +159,20 @@ def heed_leave(node: State, intent: LeaveIntent) -> bool:
     if known is None:
         kept = Intent(leaves=True, ltime=intent.ltime, prune=intent.prune, at=node.now)
         return node.roster.buffer(intent.node, kept)
-    if intent.ltime <= known.status_ltime:
-        return False
     if intent.node == node.name and node.phase is Phase.HERE:
-        announce_join(node)
+        # At the same time as our own word as well: for others the first of the two counts.
+        if intent.ltime >= known.status_ltime:
+            announce_join(node)
+        return False
+    if intent.ltime <= known.status_ltime:
         return False
     known.status_ltime = intent.ltime
     known.prune = known.prune or intent.prune
     if known.status is SerfStatus.ALIVE:
-        known.status = SerfStatus.LEAVING
+        # With prune it is forgotten when it has gone; as long as it lives, it may object.
+        node.roster.set_status(known, SerfStatus.LEAVING, node.now)
         node.emit(MemberChanged(Change.LEAVING, known.seen()))
-        if known.prune:
-            _prune_later(node, known)
+        ask_whether_it_leaves(node, known)
     elif known.status is SerfStatus.FAILED:
         _has_left(node, known)
     elif known.status is SerfStatus.LEFT and known.prune:
@@ -157,25 +185,12 @@ def announce_join(node: State) -> None:
     ltime = node.clock.time
     node.clock.increment()
     intent = JoinIntent(ltime, node.name)
-    heed_join(node, node.name, ltime)
+    heed_join(node, node.name, ltime, own=True)
     node.spread_serf(node.intent_news, intent, node.name)
 
 
 def _is_leaving_self(node: State, name: str) -> bool:
     return name == node.name and node.phase is not Phase.HERE
-
-
-def _prune_later(node: State, known: Known) -> None:
-    """A living member gets the time of a graceful leave to object, or to go."""
-    settings = node.settings
-    wait = settings.broadcast_timeout_s + settings.leave_propagate_delay_s
-    node.later(wait, partial(_prune_if_still_leaving, node, known))
-
-
-def _prune_if_still_leaving(node: State, known: Known) -> None:
-    same = node.roster.get(known.name) is known
-    if same and known.prune and known.status is SerfStatus.LEAVING:
-        erase(node, known)
 
 
 def force_leave(node: State, name: str, prune: bool) -> None:

@@ -53,7 +53,16 @@ def _note_claim(node: State, record: Record, address: Address, source: Address |
         node.refuse(Refusal.NAME_CONFLICT, source, record.name)
         conflicts.found(node, record, address)
         node.prober.look_at(record)
+        _when_free(node, record)
     record.claim = (address, node.now)
+
+
+def _when_free(node: State, record: Record) -> None:
+    """Heed a claim of the name as soon as it may move."""
+    reclaim = node.settings.dead_node_reclaim_s
+    if record.state is NodeState.DEAD and reclaim is not None:
+        free_at = max(node.now, record.changed_at + reclaim)
+        node.timers.at(free_at, partial(_heed_claim, node, record))
 
 
 def _is_plausible(node: State, alive: Alive, source: Address | None) -> bool:
@@ -61,7 +70,7 @@ def _is_plausible(node: State, alive: Alive, source: Address | None) -> bool:
     if v is not None and (not v.protocol_min or v.protocol_min > v.protocol_max):
         node.refuse(Refusal.BAD_VERSIONS, source, alive.node)
         return False
-    if not alive.node or alive.incarnation > INCARNATION_MAX:
+    if not alive.node or not 0 <= alive.incarnation <= INCARNATION_MAX:
         node.refuse(Refusal.UNEXPECTED, source, f"alive {alive.node} {alive.incarnation}")
         return False
     return True
@@ -166,19 +175,39 @@ def own_alive(node: State) -> Alive:
     return Alive(node.incarnation, node.name, node.address, node.meta, node.versions)
 
 
+def _set_right(node: State, record: Record, source: Address | None) -> None:
+    """Somebody missed that a member lives with a newer incarnation: tell it.
+
+    Differs from memberlist, where nobody answers to a stale suspicion: the member itself and all
+    others know better and are silent, and whoever missed the refutation declares it dead. As long
+    as the refutation is still being spread there is nothing to do.
+    """
+    if source is None or record.state is not NodeState.ALIVE or node.news.has(record.name):
+        return
+    alive = Alive(record.incarnation, record.name, record.address, record.meta, record.versions)
+    node.send(source, alive)
+
+
 # -- suspect -------------------------------------------------------------------------------------
 
 
 def on_suspect(node: State, suspect: Suspect, source: Address | None) -> None:
     """A member does not answer somebody."""
     record = node.table.get(suspect.node)
-    if record is None or suspect.incarnation < record.incarnation:
+    if record is None:
+        return
+    if suspect.incarnation < record.incarnation:
+        _set_right(node, record, source)
         return
     if suspect.incarnation > INCARNATION_MAX:
         node.refuse(Refusal.UNEXPECTED, source, f"suspect {suspect.node}")
         return
     if record.suspicion is not None:
-        _confirm(node, record, suspect)
+        if suspect.incarnation > record.incarnation:
+            # It has refuted what we suspect it for, and is suspected again: a new matter.
+            _begin(node, record, suspect)
+        else:
+            _confirm(node, record, suspect)
     elif record.state is not NodeState.ALIVE:
         return
     elif suspect.node == node.name:
@@ -222,7 +251,10 @@ def _time_over(node: State, record: Record, suspicion: Suspicion) -> None:
 def on_dead(node: State, dead: Dead, source: Address | None) -> None:
     """A member is dead, or says of itself that it has left."""
     record = node.table.get(dead.node)
-    if record is None or dead.incarnation < record.incarnation or record.is_gone():
+    if record is None or record.is_gone():
+        return
+    if dead.incarnation < record.incarnation:
+        _set_right(node, record, source)
         return
     if dead.incarnation > INCARNATION_MAX:
         node.refuse(Refusal.UNEXPECTED, source, f"dead {dead.node}")
@@ -241,7 +273,15 @@ def bury(node: State, record: Record, dead: Dead) -> None:
     left = dead.node == dead.sender
     record.set_state(NodeState.LEFT if left else NodeState.DEAD, node.now)
     intents.member_gone(node, record)
-    if record.claim is not None:
+    if _may_move(node, record):
+        _heed_claim(node, record)
+    elif record.claim is not None:
+        _when_free(node, record)
+
+
+def _heed_claim(node: State, record: Record) -> None:
+    """The name is free: whoever claimed it while it was not may have it now."""
+    if record.claim is not None and record.is_gone():
         address, at = record.claim
         record.claim = None
         if node.now - at <= CLAIM_KEPT_S:

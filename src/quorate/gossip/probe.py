@@ -26,6 +26,7 @@ from quorate.gossip.messages import (
     Ping,
     Suspect,
 )
+from quorate.gossip.settings import Settings
 from quorate.gossip.suspicion import confirmations_wanted
 from quorate.gossip.table import Record
 
@@ -57,6 +58,7 @@ class Probe:
         self.record = record
         self.sequence = node.next_sequence()
         self.sent_at = node.now
+        self.incarnation = record.incarnation
         self.nacks_wanted = 0
         self.nacks = 0
         self.streamed = False
@@ -139,7 +141,20 @@ class Probe:
         node.awareness.add(max(0, missed))
         if self.streamed or record.is_gone() or node.table.get(record.name) is not record:
             return
+        if record.incarnation > self.incarnation:
+            return  # it has spoken meanwhile, perhaps from another address
         merge.on_suspect(node, Suspect(record.incarnation, record.name, node.name), None)
+
+
+def patience_of_helper_s(settings: Settings) -> float:
+    """How long a helper waits before it says that it heard nothing.
+
+    Differs from memberlist, whose helpers wait for `probe_timeout_s`: with its settings that is
+    when the asker has given up already, so that every member that dies makes its peers believe
+    that they are unwell themselves. Lifeguard says: 80 per cent of the time that is left.
+    """
+    left = settings.probe_interval_s - settings.probe_timeout_s
+    return 0.8 * min(settings.probe_timeout_s, left)
 
 
 class Relayed:
@@ -152,7 +167,7 @@ class Relayed:
         self.sequence = node.next_sequence()
         node.awaiting[self.sequence] = self
         node.send(ask.target, Ping(self.sequence, ask.node, node.address, node.name))
-        self._timer = node.later(node.settings.probe_timeout_s, self._nothing)
+        self._timer = node.later(patience_of_helper_s(node.settings), self._nothing)
 
     def on_ack(self, _ack: Ack, _source: Address) -> None:
         """It is there: tell who asked."""

@@ -12,7 +12,7 @@ import msgspec
 
 from quorate.errors import BadFrame
 from quorate.gossip import conflicts
-from quorate.gossip.clock import LTIME_MAX
+from quorate.gossip.clock import is_possible
 from quorate.gossip.effects import KeyAction, KeyChangeAsked, QueryArrived, Refusal
 from quorate.gossip.events import AnswerKeyQuery, AnswerQuery
 from quorate.gossip.expressions import BadExpression, Expression
@@ -72,7 +72,7 @@ class OpenQueries:
 
 def on_query(node: State, query: Query, source: Address | None) -> None:
     """A query by gossip."""
-    if query.ltime >= LTIME_MAX:
+    if not is_possible(query.ltime):
         node.refuse(Refusal.UNEXPECTED, source, f"query time {query.ltime}")
     elif heed(node, query, source) and not query.flags & QueryFlag.NO_BROADCAST:
         node.spread_serf(node.query_news, query)

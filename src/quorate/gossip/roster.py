@@ -49,12 +49,13 @@ class Intent:
 
 
 class Roster:
-    """See the module. `failed` and `left` hold members of `members`, in the order of going."""
+    """See the module. `failed`, `left` and `leaving` hold members, in the order of becoming so."""
 
     def __init__(self, intents_max: int) -> None:
         self.members: dict[str, Known] = {}
         self.failed: dict[str, Known] = {}
         self.left: dict[str, Known] = {}
+        self.leaving: dict[str, Known] = {}
         self.intents: dict[str, Intent] = {}
         self._intents_max = intents_max
 
@@ -68,10 +69,11 @@ class Roster:
 
     def set_status(self, known: Known, status: SerfStatus, now: float) -> None:
         """Change the status, and the lists with it."""
-        self.failed.pop(known.name, None)
-        self.left.pop(known.name, None)
+        self._unlist(known)
         known.status = status
-        if status is SerfStatus.FAILED:
+        if status is SerfStatus.LEAVING:
+            self.leaving[known.name] = known
+        elif status is SerfStatus.FAILED:
             known.gone_at = now
             self.failed[known.name] = known
         elif status is SerfStatus.LEFT:
@@ -81,8 +83,12 @@ class Roster:
     def erase(self, known: Known) -> None:
         """Forget a member."""
         self.members.pop(known.name, None)
+        self._unlist(known)
+
+    def _unlist(self, known: Known) -> None:
         self.failed.pop(known.name, None)
         self.left.pop(known.name, None)
+        self.leaving.pop(known.name, None)
 
     def buffer(self, name: str, intent: Intent) -> bool:
         """Keep an intent about an unknown name; False if a newer one is here already."""

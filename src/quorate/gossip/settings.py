@@ -66,8 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     event_ring: int = 512  # Lamport times whose events are remembered
 
     def __post_init__(self) -> None:
-        if not 0 < self.probe_timeout_s <= self.probe_interval_s:
-            raise ValueError("need 0 < probe_timeout_s <= probe_interval_s")
+        if not 0 < self.probe_timeout_s < self.probe_interval_s:
+            raise ValueError("need 0 < probe_timeout_s < probe_interval_s")
         if self.packet_bytes_max - self.packet_overhead < 512:
             raise ValueError("packets need room for 512 bytes at least")
 

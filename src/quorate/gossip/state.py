@@ -93,7 +93,7 @@ class State:
         self.intent_news = BroadcastQueue(settings.queue_max)
         self.query_news = BroadcastQueue(settings.queue_max)
         self.event_news = BroadcastQueue(settings.queue_max)
-        self._queues = (self.news, self.intent_news, self.query_news, self.event_news)
+        self.queues = (self.news, self.intent_news, self.query_news, self.event_news)
         self._gossip_timer: Timer | None = None
         self._gossip_phase = now + rng.random() * settings.gossip_interval_s
         # Random, so that nobody who does not see our pings can forge their acks.
@@ -188,7 +188,7 @@ class State:
         for part in parts:
             room -= len(part) + _PER_PART
         limit = 0
-        for queue in self._queues:
+        for queue in self.queues:
             if len(queue) and room >= _ROOM_MIN:
                 limit = limit or retransmit_limit(self.settings.retransmit_mult, len(self.table))
                 room = queue.fill(parts, room, _PER_PART, PARTS_MAX, limit)
@@ -231,7 +231,7 @@ class State:
                 return
             self.effects.append(SendPacket(record.address, tuple(parts), record.speaks(5)))
         # With nobody to tell, the next member that joins wakes us.
-        if targets and any(map(len, self._queues)):
+        if targets and any(map(len, self.queues)):
             self.wake_gossip()
 
     def _hears_gossip(self, record: Record) -> bool:

@@ -21,6 +21,8 @@ def _reap(node: State) -> None:
     settings = node.settings
     node.later(settings.reap_interval_s, partial(_reap, node))
     roster = node.roster
+    for known in roster.leaving.values():
+        intents.ask_whether_it_leaves(node, known)
     roster.expire_intents(node.now - settings.recent_intent_s)
     for members, timeout in (
         (roster.failed, settings.reconnect_timeout_s),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from quorate.gossip.clock import LTIME_MAX
+from quorate.gossip.clock import is_possible
 from quorate.gossip.effects import EventArrived, Refusal
 from quorate.gossip.messages import Address, EventsAt, UserEvent
 
@@ -71,7 +71,7 @@ def send(node: State, name: str, payload: bytes | None, coalesce: bool) -> None:
 
 def on_event(node: State, event: UserEvent, source: Address | None) -> None:
     """An event by gossip: tell it here, and pass it on, if it is new."""
-    if event.ltime >= LTIME_MAX:
+    if not is_possible(event.ltime):
         node.refuse(Refusal.UNEXPECTED, source, f"event time {event.ltime}")
     elif heed(node, event.ltime, event.name, event.payload, coalesce=event.coalesce):
         node.spread_serf(node.event_news, event)
@@ -81,7 +81,7 @@ def heed(
     node: State, ltime: int, name: str, payload: bytes | None, *, coalesce: bool = False
 ) -> bool:
     """Take an event in; True if it is new here."""
-    if ltime >= LTIME_MAX:
+    if not is_possible(ltime):
         return False
     node.event_clock.witness(ltime)
     if not node.user_events.is_new(node.event_clock.time, ltime, (name, payload)):

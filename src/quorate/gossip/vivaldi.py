@@ -17,6 +17,8 @@ DIMENSIONS: Final = 8
 ERROR_MAX: Final = 1.5
 HEIGHT_MIN: Final = 1.0e-5
 ROUND_TRIP_MAX_S: Final = 10.0
+NUMBER_MAX: Final = 1.0e6
+"""No place is so many seconds away; with larger numbers the arithmetic could overflow."""
 _CE: Final = 0.25
 _CC: Final = 0.25
 _WINDOW: Final = 20
@@ -30,9 +32,11 @@ ORIGIN: Final = Coordinate(
 
 
 def is_sane(coordinate: Coordinate) -> bool:
-    """Eight finite numbers, and three more."""
+    """Eight numbers that can be, and three more."""
     numbers = (*coordinate.vector, coordinate.error, coordinate.height, coordinate.adjustment)
-    return len(coordinate.vector) == DIMENSIONS and all(map(math.isfinite, numbers))
+    return len(coordinate.vector) == DIMENSIONS and all(
+        -NUMBER_MAX <= n <= NUMBER_MAX for n in numbers
+    )
 
 
 def _raw_distance(a: Coordinate, b: Coordinate) -> float:
@@ -69,7 +73,7 @@ class Vivaldi:
         moved = self._pulled(other, rtt)
         moved = self._adjusted(moved, other, rtt)
         moved = self._towards_origin(moved)
-        # A coordinate that overflowed starts anew instead of spreading.
+        # A coordinate that was driven beyond all bounds starts anew instead of spreading.
         self.coordinate = moved if is_sane(moved) else ORIGIN
         return True
 
