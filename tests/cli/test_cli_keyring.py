@@ -8,7 +8,7 @@ import pytest
 from cli_run import Ran, run
 from cli_simulated_pool import OLD, OTHER, Pool
 from client_fake_agent import FakeAgent, Reply, json_reply, text_reply
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import quorate.cli.commands.rotate
@@ -145,8 +145,23 @@ def test_a_new_key_bears_the_mark_of_the_one_it_follows_and_of_no_other() -> Non
     assert unfinished([OLD, first]) == first
     assert unfinished([first, OLD]) == first
     assert unfinished([OLD, first, second]) == second  # one was left behind by an earlier one
+    rival = new_key(OLD)  # begun by members that did not see the others
+    assert unfinished([OLD, first, rival]) == unfinished([rival, OLD, first]) != OLD
     assert unfinished([OLD, OTHER]) is None
     assert unfinished([OLD]) is None
+
+
+def test_the_key_by_which_the_new_one_is_known_goes_last() -> None:
+    second = new_key(OLD)
+    newest = new_key(second)
+    ring = Ring(3, dict.fromkeys((OLD, second, newest), 3), {newest: 3})
+    removed = []
+    while (step := next_step(ring, newest, used=True)).action is Action.REMOVE:
+        removed.append(step.key)
+        left = {key: count for key, count in ring.keys.items() if key != step.key}
+        ring = ring._replace(keys=left)
+        assert len(left) == 1 or unfinished(left) == newest
+    assert removed == [OLD, second]
 
 
 # -- the whole of it -----------------------------------------------------------------------------
@@ -300,6 +315,15 @@ def run_directly(pool: Pool, timeout_s: float) -> int:
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(st.integers(1, 14), st.sets(st.sampled_from(NAMES), max_size=2)), max_size=5)
+)
+@example([(1, {"s1.global", "s3.global"}), (9, {"s3.global"}), (11, {"s1.global", "s2.global"})])
+@example(  # rotations begun on both sides
+    [
+        (1, {"s1.global", "s3.global"}),
+        (9, {"s3.global"}),
+        (1, {"s1.global", "s3.global"}),
+        (11, {"s1.global", "s2.global"}),
+    ]
 )
 def test_whoever_goes_away_and_when_all_always_understand_each_other(
     runs: list[tuple[int, set[str]]],

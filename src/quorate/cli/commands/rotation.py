@@ -68,8 +68,9 @@ def next_step(ring: Ring, new: str, *, used: bool) -> Step:
     in_use = used if ring.primary is None else ring.primary.get(new, 0) >= ring.members
     if not in_use:
         return Step(Action.USE, new)
-    old = sorted(key for key in ring.keys if key != new)
-    return Step(Action.REMOVE, old[0]) if old else Step(Action.DONE)
+    # The key that the new one follows goes last: without it, nothing tells which is the new one.
+    old = sorted((follows(new, key), key) for key in ring.keys if key != new)
+    return Step(Action.REMOVE, old[0][1]) if old else Step(Action.DONE)
 
 
 def follows(new: str, old: str) -> bool:
@@ -90,14 +91,18 @@ def new_key(old: str) -> str:
 
 
 def unfinished(keys: Collection[str]) -> str | None:
-    """The key that an unfinished rotation was leading to, or None if that cannot be said."""
+    """The key that an unfinished rotation was leading to, or None if that cannot be said.
+
+    Where members did not see each other, rotations may have begun on both sides: then any of
+    their keys will do, as long as whoever looks chooses the same.
+    """
     newest = [
         key
         for key in keys
         if any(follows(key, old) for old in keys if old != key)
         and not any(follows(later, key) for later in keys if later != key)
     ]
-    return newest[0] if len(newest) == 1 else None
+    return min(newest, default=None)
 
 
 def _raw(key: str) -> bytes:
