@@ -18,6 +18,7 @@ PREFIX: Final = "nomad.gossip.refused."
 
 _SILENCE_S: Final = 60.0
 _ORIGINS_MAX: Final = 1024
+_FORGET_INTERVAL_S: Final = 1.0  # it looks at all of them
 
 
 class Refusals:
@@ -27,6 +28,7 @@ class Refusals:
         self._metrics = metrics
         self._clock = clock
         self._said: dict[str, tuple[float, int]] = {}  # origin: silent until, refused since
+        self._forget_at = 0.0
 
     def count(self, reason: str, origin: str, detail: str) -> None:
         """Something from `origin` (an IP address) was refused for `reason`, a counter's name."""
@@ -37,13 +39,19 @@ class Refusals:
         if now < until:
             self._said[origin] = (until, silent + 1)
             return
-        if len(self._said) >= _ORIGINS_MAX and origin not in self._said:
-            self._said = {o: kept for o, kept in self._said.items() if kept[0] > now}
-            if len(self._said) >= _ORIGINS_MAX:
-                return  # a flood of origins: the counters tell
+        if len(self._said) >= _ORIGINS_MAX and origin not in self._said and not self._forget(now):
+            return  # a flood of origins: the counters tell
         self._said[origin] = (now + _SILENCE_S, 0)
         more = f" ({silent} more since the last such line)" if silent else ""
         log.warning("refused gossip from %s: %s%s", origin or "a stream", printable(detail), more)
+
+    def _forget(self, now: float) -> bool:
+        """Drop origins that may be named again; True if there is room now."""
+        if now < self._forget_at:
+            return False
+        self._forget_at = now + _FORGET_INTERVAL_S
+        self._said = {o: kept for o, kept in self._said.items() if kept[0] > now}
+        return len(self._said) < _ORIGINS_MAX
 
 
 def printable(text: str, most: int = 300) -> str:
