@@ -365,11 +365,11 @@ def test_what_a_callback_asks_wrongly_does_not_hurt_the_pool(
 # -- starting ------------------------------------------------------------------------------------
 
 
-def test_a_taken_port_and_tags_that_are_too_long() -> None:
+def test_a_taken_port_and_tags_that_are_too_long(tmp_path: Path) -> None:
     async def story(pools: Pools) -> None:
         a = await pools.start("a")
         with pytest.raises(QuorateError, match=r"cannot listen for gossip on 127\.0\.0\.1"):
-            await pools.start("b", bind_port=a.address.port)
+            await pools.start("b", bind_port=a.address.port, snapshot_path=tmp_path / "snapshot")
         with pytest.raises(ValueError, match="512 is the most"):
             await pools.start("c", tags={"x": "y" * 600})
         with pytest.raises(QuorateError, match="cannot bind to") as error:

@@ -13,7 +13,9 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -116,17 +118,17 @@ class Pool:
         """
         options = self.options
         self._loop = asyncio.get_running_loop()
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="gossip-disk")
-        try:
+        async with AsyncExitStack() as undo:
+            self._disk = ThreadPoolExecutor(1, thread_name_prefix="gossip-disk")
+            undo.callback(self._disk.shutdown, wait=False)
             ring = await self._on_disk(first_ring, options.key, options.keyring_path)
             layers = Layers(ring, options.label, options.compress)
             self._keys = Keys(layers, options.keyring_path, self._on_disk)
-            await self._open_memory()
+            if options.snapshot_path is not None:
+                self._memory = await self._open_memory(options.snapshot_path)
+                undo.push_async_callback(self._memory.close)
             self._sockets = Sockets(options.bind_host, options.bind_port)
-        except BaseException:
-            self._disk.shutdown(wait=False)
-            raise
-        try:
+            undo.callback(self._sockets.close)
             self.node = self._make_node()
             self._streams = Streams(
                 keys=self._keys,
@@ -136,11 +138,8 @@ class Pool:
                 timeout_s=options.settings.stream_timeout_s,
                 streams_max=options.streams_max,
             )
-        except BaseException:
-            self._sockets.close()
-            self._disk.shutdown(wait=False)
-            raise
-        await self._streams.listen(self._sockets.stream)
+            await self._streams.listen(self._sockets.stream)
+            undo.pop_all()  # nothing is to be undone: it runs
         self._sockets.listen(self._loop, self._packet_received)
         self.step(events.Tick())
         if self._memory is not None:
@@ -148,12 +147,10 @@ class Pool:
             if self._memory.previous:
                 self._spawn(self._rejoin(self._memory.previous))
 
-    async def _open_memory(self) -> None:
-        path = self.options.snapshot_path
-        if path is not None:
-            again = self.options.rejoin_after_leave
-            snapshot = await self._on_disk(partial(SerfSnapshot, path, rejoin_after_leave=again))
-            self._memory = Memory(snapshot, self.options.name, self._on_disk)
+    async def _open_memory(self, path: Path) -> Memory:
+        again = self.options.rejoin_after_leave
+        snapshot = await self._on_disk(partial(SerfSnapshot, path, rejoin_after_leave=again))
+        return Memory(snapshot, self.options.name, self._on_disk)
 
     def _make_node(self) -> Node:
         options = self.options

@@ -107,7 +107,7 @@ class Sockets:
         try:
             self.packet.sendto(data, (host, to.port))
         except OSError as error:
-            return errno.errorcode.get(error.errno or 0, str(error))
+            return errno.errorcode.get(error.errno or 0, "other")
         return ""
 
     def close(self) -> None:
