@@ -316,10 +316,14 @@ def test_after_a_restart_the_pool_is_found_again(tmp_path: Path) -> None:
         b = await pools.start("b", snapshot_path=path)
         await b.join([where(a)])
         await until(lambda: living(a) == living(b) == {"a", "b"})
-        port = b.address.port
+        for _ in range(3):
+            b.send_event("deploy")
+        port, clocks = b.address.port, b.node.clocks()
+        assert clocks[1] >= 3
         await pools.stop("b")
         assert f"alive: a {where(a)}\n" in path.read_text()
         b = await pools.start("b", snapshot_path=path, bind_port=port)
+        assert b.node.clocks() >= clocks
         await until(lambda: living(a) == living(b) == {"a", "b"})
         await b.leave()
         await pools.stop("b")
@@ -327,6 +331,47 @@ def test_after_a_restart_the_pool_is_found_again(tmp_path: Path) -> None:
         b = await pools.start("b", snapshot_path=path)
         assert b._memory is not None
         assert b._memory.previous == ()
+
+    scenario(story)
+
+
+def test_who_fails_is_not_remembered_and_names_write_no_lines(tmp_path: Path) -> None:
+    async def story(pools: Pools) -> None:
+        path = tmp_path / "snapshot"
+        a = await pools.start("a", snapshot_path=path)
+        b = await pools.start("b")
+        await pools.start("c\nleave")
+        for name in ("b", "c\nleave"):
+            assert (await a.join([where(pools.running[name])])).count == 1
+        await until(lambda: len(living(a)) == 3)
+        await b.leave()
+        await until(lambda: status(a, "b") == "left")
+        await pools.stop("a")
+        lines = path.read_text().splitlines()
+        assert "not-alive: b" in lines
+        assert "leave" not in lines
+        assert not any("c" in line for line in lines if line.startswith("alive"))
+
+    scenario(story)
+
+
+def test_packets_keep_to_their_size_with_all_that_is_around_them() -> None:
+    async def story(pools: Pools) -> None:
+        a, b = await pools.together("a", "b", key=KEY, label=b"l" * 100, compress=False)
+        sizes: list[int] = []
+        send = a._sockets.send
+
+        def record(data: bytes, to: Address) -> str:
+            sizes.append(len(data))
+            return send(data, to)
+
+        a._sockets.send = record  # type: ignore[method-assign]  # to see the sizes
+        heard: list[str] = []
+        b.on_event.append(lambda e: heard.append(e.name))
+        for number in range(60):
+            a.send_event(f"event {number}", bytes(number * 7))
+        await until(lambda: len(heard) == 60)
+        assert 1200 < max(sizes) <= 1400
 
     scenario(story)
 
