@@ -69,6 +69,11 @@ def status(pool: Pool, name: str) -> str:
     return next((m.status.name.lower() for m in pool.members() if m.name == name), "unknown")
 
 
+def tag(pool: Pool, name: str, key: str) -> str:
+    """A tag of a member as a pool knows it; empty if it is not there."""
+    return next((m.tags.get(key, "") for m in pool.members() if m.name == name), "")
+
+
 def refused(pool: Pool, reason: str) -> int:
     """How often a pool has refused something for this reason."""
     return pool.metrics.totals().counters.get(PREFIX + reason, (0, 0.0))[0]

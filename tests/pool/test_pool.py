@@ -19,6 +19,7 @@ from pool_cluster import (
     refused,
     scenario,
     status,
+    tag,
     until,
     where,
 )
@@ -48,10 +49,10 @@ def test_two_see_each_other_join_change_and_leave(way: str) -> None:
         result = await b.join([where(a)])
         assert (result.count, result.error) == (1, "")
         await until(lambda: living(a) == living(b) == {"a", "b"})
-        assert next(m for m in a.members() if m.name == "b").tags["region"] == "europe"
+        assert tag(a, "b", "region") == "europe"
         b.set_tags({"role": "nomad", "region": "asia"})
         await until(lambda: (Change.UPDATED, "b") in pools.seen["a"])
-        assert next(m for m in a.members() if m.name == "b").tags["region"] == "asia"
+        assert tag(a, "b", "region") == "asia"
         assert await b.leave()
         await until(lambda: status(a, "b") == "left")
         assert (Change.LEFT, "b") in pools.seen["a"]
@@ -104,12 +105,20 @@ def test_ipv6() -> None:
     scenario(story, bind_host="::1", key=KEY)
 
 
-def test_all_addresses_of_both_families() -> None:
+def test_all_addresses_of_both_families(caplog: pytest.LogCaptureFixture) -> None:
     async def story(pools: Pools) -> None:
         a = await pools.start("a", bind_host="::", advertise=Address("127.0.0.1", 0))
         b = await pools.start("b")
         assert (await b.join([f"localhost:{a.address.port}"])).count >= 1
         await until(lambda: living(a) == living(b) == {"a", "b"})
+        # Packets go both ways between the families, and each source has its usual form.
+        a.set_tags({"from": "a"})
+        b.set_tags({"from": "b"})
+        await until(lambda: tag(a, "b", "from") == "b" and tag(b, "a", "from") == "a", 8)
+        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"\x63", ("127.0.0.1", a.address.port))
+        await until(lambda: refused(a, "packet") == 1)
+        assert "refused gossip from 127.0.0.1: " in caplog.text
         with pytest.raises(QuorateError, match="cannot reach"):
             await pools.start("c", bind_host="0.0.0.0")
 
