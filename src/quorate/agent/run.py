@@ -26,6 +26,7 @@ from quorate.api.app import HttpApplication
 from quorate.api.internal import RpcApplication
 from quorate.api.limits import ListenerConfig
 from quorate.api.listener import create_protocol_factory
+from quorate.config.hcl_apart import read_hcl_apart
 from quorate.config.load import load
 from quorate.config.model import AgentConfig
 from quorate.config.network import http_binds
@@ -43,7 +44,7 @@ _GRACE_S = 0.5
 def run_agent(flags: dict[str, Any]) -> int:
     """Run one agent until a signal ends it; the exit code (agent-config 6)."""
     try:
-        config, notes = load(_paths(flags), flags)
+        config, notes = load(_paths(flags), flags, read_hcl=read_hcl_apart)
     except QuorateError as error:
         return _refuse(error)
     for line in notes.error_lines():
@@ -151,7 +152,7 @@ class Agent:
                 return _refuse(failure)
             print(f"==> Caught signal: {_name(number)}", flush=True)
             if number is signal.SIGHUP:
-                self._reload(server)
+                await self._reload(server)
                 continue
             return await self.end(server, number)
 
@@ -194,11 +195,13 @@ class Agent:
         while await self.signals.get() is signal.SIGHUP:
             pass
 
-    def _reload(self, server: Server) -> None:
+    async def _reload(self, server: Server) -> None:
         """Read the files again; a broken one changes nothing (agent-config 6)."""
         print("==> Reloading configuration...", flush=True)
         try:
-            config, live, later = reload(self._config, _paths(self._flags), self._flags)
+            config, live, later = await asyncio.to_thread(
+                reload, self._config, _paths(self._flags), self._flags, read_hcl=read_hcl_apart
+            )
         except QuorateError as error:
             print(f"==> {error.text}", file=sys.stderr)
             print("==> Failed to reload configs", file=sys.stderr, flush=True)

@@ -22,7 +22,7 @@ from quorate.config.flags import apply_flags
 from quorate.config.host import Host
 from quorate.config.merge import merge
 from quorate.config.model import AgentConfig
-from quorate.config.parse import parse_file, reason
+from quorate.config.parse import HclReader, parse_file, read_hcl_here, reason
 from quorate.config.value import Partial, Setting, Source
 from quorate.errors import ConfigError
 
@@ -69,15 +69,17 @@ def load(
     dev: bool = False,
     *,
     host: Host = THIS_HOST,
+    read_hcl: HclReader = read_hcl_here,
 ) -> tuple[AgentConfig, Notes]:
     """The configuration of an agent. Reads files and asks the host for its addresses.
 
-    `flags` are those given, by name (`quorate.config.flags`); `dev` is the same as its "dev".
-    Raises ConfigError with the first mistake.
+    `flags` are those given, by name (`quorate.config.flags`); `dev` is the same as its "dev". A
+    process that lives on reads HCL with `quorate.config.hcl_apart`. Raises ConfigError with the
+    first mistake.
     """
     found = {str(path): files_of(path) for path in paths}
     files = tuple(file for each in found.values() for file in each)
-    partials = [parse_file(Path(file)) for file in files]
+    partials = [parse_file(Path(file), read_hcl) for file in files]
     draft = assemble(partials, flags, dev=dev)
     for problem in problems(draft):
         raise problem

@@ -5,8 +5,9 @@ As for the readers before us, a text whose first character is "{" is JSON.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from quorate.config.decode import decode, file_error
 from quorate.config.json_text import read_json
@@ -18,7 +19,17 @@ FILE_BYTES_MAX: Final = 1 << 20
 """A larger file is something else, given by mistake."""
 
 
-def parse_file(path: Path) -> Partial:
+HclReader: TypeAlias = Callable[[str], Body]
+
+
+def read_hcl_here(text: str) -> Body:
+    """Read HCL in this process; what that takes is loaded by the first HCL file only."""
+    from quorate.config.hcl_text import read_hcl
+
+    return read_hcl(text)
+
+
+def parse_file(path: Path, read_hcl: HclReader = read_hcl_here) -> Partial:
     """The settings of a file. Raises ConfigError that names the file and, if known, the line."""
     try:
         with path.open("rb") as file:
@@ -27,10 +38,10 @@ def parse_file(path: Path) -> Partial:
         raise ConfigError(
             f"Error loading configuration from {path}: open {path}: {reason(error)}"
         ) from None
-    return parse_bytes(data, str(path))
+    return parse_bytes(data, str(path), read_hcl)
 
 
-def parse_bytes(data: bytes, file: str) -> Partial:
+def parse_bytes(data: bytes, file: str, read_hcl: HclReader = read_hcl_here) -> Partial:
     """The settings in the content of `file`. Raises ConfigError."""
     if len(data) > FILE_BYTES_MAX:
         raise file_error(file, f"it is larger than {FILE_BYTES_MAX} bytes")
@@ -40,20 +51,16 @@ def parse_bytes(data: bytes, file: str) -> Partial:
         line = data.count(b"\n", 0, error.start) + 1
         raise file_error(file, "it is not UTF-8 text", line) from None
     try:
-        body = _read(text)
+        body = _read(text, read_hcl)
     except MalformedError as fault:
         raise file_error(file, str(fault)) from None
     return decode(body, file)
 
 
-def _read(text: str) -> Body:
+def _read(text: str, read_hcl: HclReader) -> Body:
     if text.lstrip().startswith("{"):
         return read_json(text)
-    if not text.strip():
-        return Body()
-    from quorate.config.hcl_text import read_hcl
-
-    return read_hcl(text)
+    return read_hcl(text) if text.strip() else Body()
 
 
 def reason(error: OSError | ValueError) -> str:

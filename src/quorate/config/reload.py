@@ -14,6 +14,7 @@ from quorate.config.build import key_values, with_value
 from quorate.config.host import Host
 from quorate.config.load import THIS_HOST, load
 from quorate.config.model import AgentConfig
+from quorate.config.parse import HclReader, read_hcl_here
 from quorate.config.schema import KEYS
 from quorate.config.spec import Effect
 
@@ -36,9 +37,10 @@ def reload(
     flags: Mapping[str, object],
     *,
     host: Host = THIS_HOST,
+    read_hcl: HclReader = read_hcl_here,
 ) -> Reload:
     """Read the files again. Raises ConfigError if anything in them is wrong."""
-    new, _ = load(paths, flags, old.dev_mode, host=host)
+    new, _ = load(paths, flags, old.dev_mode, host=host, read_hcl=read_hcl)
     before = dict(key_values(old))
     changed = {name: value for name, value in key_values(new) if value != before[name]}
     live = sorted(name for name in changed if KEYS[name].effect == Effect.LIVE)
