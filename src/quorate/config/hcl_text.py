@@ -1,7 +1,8 @@
 """HCL configuration, read with python-hcl2.
 
 Its import and its grammar take a quarter of a second and some 25 MB, so both are loaded by the
-first HCL file only, and an agent leaves that to a child (`hcl_apart`). Of its result the plain syntax tree is used, for that knows lines.
+first HCL file only, and an agent leaves that to a child (`hcl_apart`). Of its result the plain
+syntax tree is used, for that knows lines.
 """
 
 from __future__ import annotations
