@@ -7,6 +7,7 @@ dead servers is not done). What an operator has removed is not brought back by g
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable
 
@@ -24,6 +25,7 @@ from quorate.state.store import StateStore
 log = logging.getLogger("quorate.server")
 
 _GREET_TIMEOUT_S = 1.0
+_PAUSE_S = 5.0  # until one that could not be taken in is asked again
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -77,6 +79,7 @@ class Reconciler:
         self._callers = callers
         self._state = state
         self._said: dict[str, str] = {}
+        self._asked: dict[str, tuple[str, float]] = {}  # by ID: at which address in vain, and when
 
     async def run(self, configuration: Configuration) -> None:
         """One round, on the leader."""
@@ -88,10 +91,22 @@ class Reconciler:
             why = await self._membership.let_go(server_id)
             self._say(server_id, f"{server_id} has left but stays in the configuration: {why}", why)
         for other in found.take_in:
+            if self._asked_lately(other):
+                continue
             why = await self._take_in(other)
+            if why:
+                self._asked[other.id] = (other.address, self._now())
             self._say(other.id, f"{other.node} at {other.address} is not taken in: {why}", why)
         for other in found.rename:
             await self._membership.record(other)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    def _asked_lately(self, other: Identity) -> bool:
+        address, asked_at = self._asked.get(other.id, ("", 0.0))
+        return address == other.address and self._now() - asked_at < _PAUSE_S
 
     async def _take_in(self, other: Identity) -> str:
         me = self._directory.me
