@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check bench gossip-figures clean
 
 setup: $(STAMP)
 
@@ -27,6 +27,10 @@ test: check
 
 bench: setup
 	$(BIN)/python -m bench
+
+# docs/gossip-figures.{json,svg}: simulated pools of 10, 100 and 1,000 members, a few minutes.
+gossip-figures: setup
+	PYTHONPATH=tests $(BIN)/python tests/gossip/gossip_figures.py
 
 clean:
 	rm -rf $(VENV) dist build

@@ -15,6 +15,7 @@ import argparse
 import math
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,7 @@ from quorate.gossip.suspicion import shortest_s
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SIZES = (10, 100, 1000)
+_LARGE = 200  # above, a quarter of the deaths is enough: each takes seconds of processor time
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -67,7 +69,7 @@ def expected_spread_s(members: int) -> float:
 
 def figures(sizes: tuple[int, ...] = SIZES, deaths: int = 40) -> list[Row]:
     """One row for each size; `deaths` in one pool, one after the other."""
-    return [_measure(members, deaths) for members in sizes]
+    return [_measure(n, deaths if n <= _LARGE else max(4, deaths // 4)) for n in sizes]
 
 
 class _Death:
@@ -125,8 +127,9 @@ def _measure(members: int, deaths: int) -> Row:
         busy.append((_sent(pool)[0] - before) / members / (pool.now - start))
         # It comes back, so that the size stays what it is.
         pool.start(victim.name)
-        pool.join(victim.name, next(h.name for h in pool.up() if h is not victim))
-        pool.run_until(lambda: pool.sees(victim.name, SerfStatus.ALIVE), 60.0, every=0.5)  # noqa: B023  # used at once
+        pool.join(victim.name, next(h.name for h in pool.up() if h.name != victim.name))
+        back = pool.hosts[victim.name]
+        pool.run_until(partial(_is_back, pool, back), 60.0, every=0.25)
     false += sum(host.node.incarnation - 1 for host in pool.up()) - _comebacks(pool)
     return Row(
         members=members,
@@ -145,6 +148,12 @@ def _measure(members: int, deaths: int) -> Row:
         packets_per_member_s_after_a_death=statistics.mean(busy),
         false_suspicions=false,
         processor_s_per_virtual_s=processor,
+    )
+
+
+def _is_back(pool: Pool, host: Host) -> bool:
+    return host.node.roster.alive_count() == len(pool.hosts) and pool.sees(
+        host.name, SerfStatus.ALIVE
     )
 
 

@@ -113,10 +113,10 @@ class Life:
             if not host.up:
                 self._restart(host.name, move=rng.random() < 0.3)
         pool.run(SETTLE_S)
-        if pool.run_until(pool.agrees, RECOVERY_S, every=0.5) > RECOVERY_S:
+        if pool.run_until(pool.agrees_on_addresses, RECOVERY_S, every=0.5) > RECOVERY_S:
             raise ViolationError(f"no agreement: {self._views()}")
         pool.run(10.0)
-        if not pool.agrees():
+        if not pool.agrees_on_addresses():
             raise ViolationError(f"the agreement did not last: {self._views()}")
 
     def _views(self) -> dict[str, dict[str, str]]:

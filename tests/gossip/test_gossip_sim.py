@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 from gossip_figures import figures
-from gossip_life import Life
+from gossip_life import Life, ViolationError
+from gossip_mutants import MUTANTS, Mutant
 from gossip_pool import Pool, formed
+from mutation import replaced
 
 from quorate.gossip.messages import SerfStatus
 
 # A part of what `gossip_life.py --count` lives through; each found something once (BUGS.md).
-FOUND = (2, 17, 29, 53, 164, 221, 247, 382, 1127, 1138, 2423)
+FOUND = (2, 17, 29, 53, 164, 221, 247, 382, 1127, 1138, 2423, 5329)
 
 
 @pytest.mark.parametrize("seed", [*FOUND, *range(9000, 9030)])
@@ -82,3 +84,12 @@ def test_the_figures_keep_their_promises() -> None:
         assert row.spread_s < 2 * row.expected_spread_s
         assert row.packets_per_member_s == pytest.approx(4.0, rel=0.1)
         assert row.false_suspicions == 0
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_is_found(mutant: Mutant) -> None:
+    with (
+        replaced(mutant.name, mutant.function, mutant.old, mutant.new),
+        pytest.raises(ViolationError),
+    ):
+        Life(mutant.seed).run()

@@ -204,6 +204,13 @@ def test_answers_may_take_a_detour() -> None:
     assert sent_serf(Solo(1).tell_serf(relayed[0]), to=9) == [QueryResponse(5, 77, "p1", 0, b"x")]
 
 
+@pytest.mark.parametrize("factor", [-1, 0])
+def test_no_detour_if_none_is_asked_for(factor: int) -> None:
+    solo = Solo(5)
+    effects = solo.tell_serf(query(relay_factor=factor, flags=1))
+    assert not [m for m in sent_serf(effects) if isinstance(m, Relay)]
+
+
 def test_open_queries_have_a_limit() -> None:
     solo = Solo(1, msgspec.structs.replace(LAN, queries_max=5))
     for number in range(9):

@@ -208,6 +208,16 @@ def test_who_came_back_elsewhere_is_told_when_its_old_place_is_dead() -> None:
     assert sent(effects, to=7)[0] == Dead(1, "p2", "p1")
 
 
+@pytest.mark.parametrize("dead_first", [False, True])
+def test_a_claim_waits_until_the_name_is_free(dead_first: bool) -> None:
+    solo = Solo(3, msgspec.structs.replace(LAN, dead_node_reclaim_s=5.0))
+    claim, death = alive("p2", 1, address=address(7)), Dead(1, "p2", "p3")
+    for message in (death, claim) if dead_first else (claim, death):
+        solo.tell(message)
+    assert not sent(solo.wait(4.9), to=7)
+    assert sent(solo.wait(0.2), to=7)[0] == Dead(1, "p2", "p1")
+
+
 # -- full exchanges --------------------------------------------------------------------------------
 
 

@@ -6,9 +6,10 @@ from collections import Counter
 
 import msgspec
 import pytest
+from gossip_pool import Pool
 from gossip_solo import Solo, address, alive, of, refusals, reply, sent
 
-from quorate.gossip import LAN
+from quorate.gossip import LAN, LOCAL, WAN, Settings
 from quorate.gossip.effects import SendPacket, StreamRequest
 from quorate.gossip.events import StreamReceived
 from quorate.gossip.messages import (
@@ -17,10 +18,11 @@ from quorate.gossip.messages import (
     IndirectPing,
     Nack,
     Ping,
+    SerfStatus,
     Suspect,
     Versions,
 )
-from quorate.gossip.probe import RELAYED_MAX
+from quorate.gossip.probe import RELAYED_MAX, patience_of_helper_s
 
 ROUND = LAN.probe_interval_s
 
@@ -174,6 +176,31 @@ def test_who_is_gone_is_not_asked_and_forgotten_after_a_while(gone: Dead) -> Non
     assert not solo.state("p2")
     # Serf remembers it until it is reaped.
     assert solo.status("p2")
+
+
+def test_a_probe_under_way_does_not_accuse_what_is_newer() -> None:
+    solo = Solo(3)
+    ping = next_ping(solo)
+    solo.wait(0.3)
+    where = address(number(ping.node) + 50)
+    solo.tell(Dead(1, ping.node, "p9"), alive(ping.node, 2, address=where))
+    solo.wait(0.3)
+    assert solo.state(ping.node) == "ALIVE"
+
+
+@pytest.mark.parametrize("settings", [LAN, WAN, LOCAL])
+def test_helpers_speak_in_time(settings: Settings) -> None:
+    """The asker gives up an interval after its ping; it asks for help after the timeout."""
+    asked_after = settings.probe_timeout_s
+    heard_after = asked_after + patience_of_helper_s(settings)
+    assert heard_after <= 0.95 * settings.probe_interval_s
+    pool = Pool(1, settings)
+    pool.grow(5)
+    pool.run(5.0)
+    pool.stop("s3")
+    pool.run_until(lambda: pool.sees("s3", SerfStatus.FAILED), 120.0, every=0.1)
+    # Nobody takes itself for unwell because another one has died.
+    assert [host.node.awareness.score for host in pool.up()] == [0] * 4
 
 
 # -- the other side --------------------------------------------------------------------------------

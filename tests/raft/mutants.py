@@ -4,14 +4,12 @@ A mutant replaces one piece of text in one function for as long as a `with` last
 """
 
 from __future__ import annotations
-import __future__
 
-import inspect
-import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FunctionType
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+from mutation import replaced
 
 from quorate.raft import commitment, election, membership, reads, receiver
 from quorate.raft.leader import Leader
@@ -284,19 +282,6 @@ MUTANTS = [
 ]
 
 
-@contextmanager
-def mutated(mutant: Mutant) -> Iterator[None]:
+def mutated(mutant: Mutant) -> AbstractContextManager[None]:
     """The bug is in the code."""
-    function = cast("FunctionType", mutant.function)
-    source = textwrap.dedent(inspect.getsource(function))
-    assert source.count(mutant.old) == 1, f"{mutant.name}: look at {function.__qualname__} again"
-    flags = __future__.annotations.compiler_flag
-    code = compile(source.replace(mutant.old, mutant.new), f"<{mutant.name}>", "exec", flags)
-    names: dict[str, Any] = {}
-    exec(code, function.__globals__, names)
-    kept = function.__code__
-    function.__code__ = names[function.__name__].__code__
-    try:
-        yield
-    finally:
-        function.__code__ = kept
+    return replaced(mutant.name, mutant.function, mutant.old, mutant.new)

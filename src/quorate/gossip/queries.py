@@ -205,7 +205,7 @@ def reply(node: State, query: Query, response: QueryResponse) -> None:
         node.asked.on_response(response)
         return
     node.send_serf(query.address, response)
-    copies = min(query.relay_factor, _RELAY_MAX)
+    copies = max(0, min(query.relay_factor, _RELAY_MAX))
     if not copies:
         return
     inner = node.codec.encode_serf(response)
