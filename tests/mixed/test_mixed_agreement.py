@@ -1,0 +1,60 @@
+"""Clusters of both makes: either founds, either leads, either hands over; the logs are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mixed_cluster import cases, cluster
+from mixed_load import Load
+
+pytestmark = pytest.mark.process
+
+
+@pytest.mark.parametrize(
+    ("makes", "by", "options"),
+    cases(
+        [
+            ("ggq", "g", {}),
+            ("gqq", "q", {"prefix": False}),
+            ("gggqq", "", {}),
+        ],
+        [
+            ("ggq", "q", {"prefix": False}),
+            ("gqq", "g", {}),
+            ("ggqqq", "", {"g_multiplier": 1.0}),
+            ("ggq", "", {"release": "v1.8"}),
+            ("ggqqq", "", {"release": "v1.8", "prefix": False}),
+            ("gq", "g", {}),
+            ("gq", "q", {"release": "v1.8"}),
+        ],
+    ),
+)
+def test_either_make_leads_and_hands_over(
+    tmp_path: Path, makes: str, by: str, options: dict[str, Any]
+) -> None:
+    with cluster(tmp_path, makes, by, **options) as mixed:
+        with Load(mixed) as load:
+            # Each step is a transfer to a named server of the other make.
+            for step, make in enumerate("qgqg"):
+                assert mixed.lead(make).make == make
+                load.more(50)
+                mixed.write(3, f"big{step}", pad=300_000)
+            leader = mixed.leader()
+            leader.ask("transfer")  # it chooses whom
+            load.more(50)
+            assert mixed.leader() is not leader
+        for peer in mixed.founders:
+            peer.ask("snapshot")
+
+
+@pytest.mark.parametrize("make", ["g", "q"])
+def test_linearizable_reads_show_what_was_acknowledged(tmp_path: Path, make: str) -> None:
+    with cluster(tmp_path, "ggq") as mixed:
+        leader = mixed.lead(make)
+        for number in range(20):
+            mixed.write(1, f"r{number}")
+            # A Go leader writes an entry of type Barrier for it, which ours has to take.
+            leader.ask("barrier")
+            assert leader.state()["count"] == number + 1
