@@ -218,6 +218,7 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("-dir", required=True, type=Path)
     parser.add_argument("-prefix", action="store_true")
     parser.add_argument("-multiplier", type=float, default=1.0)
+    parser.add_argument("-lease", action="store_true", help="trust the lease for reads")
     parser.add_argument("-trailing", type=int, default=10240)
     return parser.parse_args()
 
@@ -227,7 +228,7 @@ def _say(*words: object) -> None:
 
 
 async def _main(flags: argparse.Namespace) -> None:
-    settings = Settings(trailing_logs=flags.trailing).scaled(flags.multiplier)
+    settings = Settings(trailing_logs=flags.trailing, lease_reads=flags.lease)
     machine = ItemList()
     replica = Replica(
         server_id=flags.id,
@@ -236,7 +237,7 @@ async def _main(flags: argparse.Namespace) -> None:
         log=LogStore.open(flags.dir / "log"),
         snapshots=SnapshotStore(flags.dir / "snapshots"),
         options=Options(
-            settings=settings,
+            settings=settings.scaled(flags.multiplier),
             stream_prefix=bytes((RAFT_BYTE,)) if flags.prefix else b"",
             snapshot_threshold=1 << 40,  # only when told
         ),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mixed_cluster import cases, cluster
+from mixed_cluster import Refused, cases, cluster
 from mixed_load import Load
 
 pytestmark = pytest.mark.process
@@ -58,3 +58,22 @@ def test_linearizable_reads_show_what_was_acknowledged(tmp_path: Path, make: str
             # A Go leader writes an entry of type Barrier for it, which ours has to take.
             leader.ask("barrier")
             assert leader.state()["count"] == number + 1
+
+
+@pytest.mark.parametrize("lease", cases([False], [True]))
+def test_a_cut_off_leader_answers_no_read(tmp_path: Path, lease: bool) -> None:
+    # Voters of the other make promise no lease: these elect another leader within ours.
+    options: dict[str, Any] = {"q_multiplier": 8.0, "g_multiplier": 0.5, "lease": lease}
+    with cluster(tmp_path, "ggq", **options) as mixed:
+        ours = mixed.lead("q")
+        mixed.write(5, "before")
+        ours.ask("barrier")
+        mixed.isolate(ours.name)
+        mixed.write(1, "unseen")
+        assert ours.state()["role"] == "leader"  # as far as it knows
+        if lease:  # why `Settings.lease_reads` has to be off in a mixed cluster
+            ours.ask("barrier")
+            assert "unseen-0;" not in ours.items()
+        else:
+            with pytest.raises((Refused, OSError, ValueError)):
+                ours.ask("barrier", timeout_s=15)
