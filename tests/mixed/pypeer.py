@@ -184,7 +184,8 @@ class Control:
         while 0 < low <= last:
             batch = log.entries(low, last + 1, 16 << 20)
             entries += [
-                (e.index, e.term, e.kind, hashlib.sha256(e.data).hexdigest()[:16]) for e in batch
+                (e.index, e.term, e.kind, hashlib.sha256(e.data + e.extensions).hexdigest()[:16])
+                for e in batch
             ]
             low = batch[-1].index + 1
         return {"entries": entries}
@@ -218,6 +219,7 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("-dir", required=True, type=Path)
     parser.add_argument("-prefix", action="store_true")
     parser.add_argument("-multiplier", type=float, default=1.0)
+    parser.add_argument("-cluster", default="", help="id of the cluster, which messages carry")
     parser.add_argument("-lease", action="store_true", help="trust the lease for reads")
     parser.add_argument("-trailing", type=int, default=10240)
     return parser.parse_args()
@@ -240,6 +242,7 @@ async def _main(flags: argparse.Namespace) -> None:
             settings=settings.scaled(flags.multiplier),
             stream_prefix=bytes((RAFT_BYTE,)) if flags.prefix else b"",
             snapshot_threshold=1 << 40,  # only when told
+            cluster_id=flags.cluster,
         ),
     )
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -18,12 +18,12 @@ pytestmark = pytest.mark.process
         [
             ("ggq", "g", {}),
             ("gqq", "q", {"prefix": False}),
-            ("gggqq", "", {}),
+            ("gggqq", "", {"new_time": True, "in_flight": 64}),
         ],
         [
             ("ggq", "q", {"prefix": False}),
             ("gqq", "g", {}),
-            ("ggqqq", "", {"g_multiplier": 1.0}),
+            ("ggqqq", "", {"g_multiplier": 1.0, "in_flight": 1}),
             ("ggq", "", {"release": "v1.8"}),
             ("ggqqq", "", {"release": "v1.8", "prefix": False}),
             ("gq", "g", {}),
@@ -77,3 +77,35 @@ def test_a_cut_off_leader_answers_no_read(tmp_path: Path, lease: bool) -> None:
         else:
             with pytest.raises((Refused, OSError, ValueError)):
                 ours.ask("barrier", timeout_s=15)
+
+
+def test_extensions_of_entries_travel_on(tmp_path: Path) -> None:
+    # Ours has no use for them, but has to hand them to servers that do.
+    with cluster(tmp_path, "ggq", trailing=1000) as mixed:
+        leader = mixed.lead("g")
+        away = next(peer for peer in mixed.others(leader) if peer.make == "g")
+        away.kill()
+        for number in range(5):
+            leader.ask("apply", data=f"e{number};", ext=f"extension {number}" * number)
+        mixed.level()
+        mixed.start(away.name)
+        leader.kill()
+        # Only ours has them, and gives them to the one that was away.
+        assert mixed.leader().make == "q"
+        mixed.level()
+        mixed.start(leader.name)
+
+
+def test_a_state_restored_by_an_operator_reaches_ours(tmp_path: Path) -> None:
+    # It stands above a hole in the log of the Go leader, so all others get a snapshot.
+    with cluster(tmp_path, "ggq") as mixed:
+        leader = mixed.lead("g")
+        mixed.write(20, "before", pad=10_000)
+        last = leader.state()["last"]
+        leader.ask("restore")
+        mixed.write(5, "after")
+        mixed.level()
+        ours = next(peer for peer in mixed.founders if peer.make == "q")
+        assert ours.state()["snapshot"] > last
+        assert mixed.lead("q") is ours
+        mixed.write(5, "led by ours")

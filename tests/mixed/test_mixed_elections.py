@@ -40,29 +40,34 @@ def test_elected_by_the_vote_of_the_other_make(
         mixed.start(third.name)
 
 
-@pytest.mark.parametrize("leading", MAKES)
-@pytest.mark.parametrize("cut_off", MAKES)
+def disturbed(mixed: Cluster, leader: Peer, away: Peer) -> bool:
+    """Whether the term changed while `away` heard the leader no more, but all others."""
+    mixed.write(1, "before")
+    term = leader.state()["term"]
+    before = away.count_in_log(_PRE_VOTE[away.make])
+    mixed.wires.part([away.name], [leader.name])
+    until(lambda: away.count_in_log(_PRE_VOTE[away.make]) >= before + 3, "it asks for pre-votes")
+    mixed.mend()
+    mixed.level()
+    return {peer.state()["term"] for peer in mixed.founders} != {term}
+
+
+@pytest.mark.parametrize(
+    ("leading", "cut_off"), cases([("g", "q"), ("q", "g")], [("g", "g"), ("q", "q")])
+)
 def test_pre_vote_leaves_term_and_leader_alone(tmp_path: Path, leading: str, cut_off: str) -> None:
     with cluster(tmp_path, "ggqq") as mixed:
-        leader = mixed.lead(leading)
-        away = next(p for p in mixed.others(leader) if p.make == cut_off)
-        mixed.write(1, "before")
-        term = leader.state()["term"]
-        # It hears the leader no more, and asks the others, who do.
-        before = away.count_in_log(_PRE_VOTE[cut_off])
-        mixed.wires.part([away.name], [leader.name])
-        until(
-            lambda: away.count_in_log(_PRE_VOTE[cut_off]) >= before + 3, "asks for pre-votes often"
-        )
-        mixed.away.add(away.name)
-        mixed.write(5, "meanwhile")
-        mixed.mend()
-        mixed.level()
-        assert mixed.leader() is leader
-        assert {peer.state()["term"] for peer in mixed.founders} == {term}
+        # A busy machine may unseat a leader for reasons of its own. Without pre-vote, or if
+        # anyone granted it, no attempt would succeed.
+        for _ in range(4):
+            leader = mixed.lead(leading)
+            away = next(p for p in mixed.others(leader) if p.make == cut_off)
+            if not disturbed(mixed, leader, away):
+                return
+        pytest.fail("each time a server that was cut off from the leader made an election")
 
 
-@pytest.mark.parametrize("leading", MAKES)
+@pytest.mark.parametrize("leading", cases(["q"], ["g"]))
 def test_a_peer_without_pre_vote_comes_back_with_a_higher_term(
     tmp_path: Path, leading: str
 ) -> None:
@@ -79,7 +84,7 @@ def test_a_peer_without_pre_vote_comes_back_with_a_higher_term(
         assert mixed.leader().state()["term"] > term + 1
 
 
-@pytest.mark.parametrize("dying", MAKES)
+@pytest.mark.parametrize("dying", cases(["g"], ["q"]))
 def test_a_dead_leader_is_replaced(tmp_path: Path, dying: str) -> None:
     with cluster(tmp_path, "ggqq") as mixed:
         for number in range(2):

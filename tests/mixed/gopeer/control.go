@@ -21,6 +21,7 @@ type ask struct {
 	Op      string `json:"op"`
 	Data    string `json:"data"`
 	Pad     int    `json:"pad"`
+	Ext     string `json:"ext"`
 	NoWait  bool   `json:"nowait"`
 	Kind    string `json:"kind"`
 	ID      string `json:"id"`
@@ -100,6 +101,8 @@ func (p *peer) carryOut(question *ask, reply answer) error {
 			return err
 		}
 		return nil
+	case "restore":
+		return p.restore()
 	case "barrier":
 		return p.raft.Barrier(patience).Error()
 	case "state":
@@ -115,7 +118,7 @@ func (p *peer) carryOut(question *ask, reply answer) error {
 
 func (p *peer) apply(question *ask, reply answer) error {
 	data := []byte(question.Data + strings.Repeat(".", question.Pad))
-	future := p.raft.Apply(data, patience)
+	future := p.raft.ApplyLog(raft.Log{Data: data, Extensions: []byte(question.Ext)}, patience)
 	if question.NoWait {
 		return nil
 	}
@@ -124,6 +127,20 @@ func (p *peer) apply(question *ask, reply answer) error {
 	}
 	reply["index"], reply["result"] = future.Index(), future.Response()
 	return nil
+}
+
+// restore brings the cluster back to a snapshot taken now, as an operator does with an older one.
+func (p *peer) restore() error {
+	taken := p.raft.Snapshot()
+	if err := taken.Error(); err != nil {
+		return err
+	}
+	meta, source, err := taken.Open()
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	return p.raft.Restore(meta, source, patience)
 }
 
 func (p *peer) bootstrap(question *ask) error {
@@ -192,7 +209,7 @@ func (p *peer) state(reply answer) error {
 	return nil
 }
 
-// log lists the log: index, term, type, digest of the data. It begins behind the last hole, which
+// log lists the log: index, term, type, digest of data and extensions. It begins behind the last hole, which
 // an installed snapshot leaves in the store above entries that are not yet old enough to go.
 func (p *peer) log(reply answer) error {
 	first, err := p.store.FirstIndex()
@@ -212,7 +229,7 @@ func (p *peer) log(reply answer) error {
 		} else if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(entry.Data)
+		sum := sha256.Sum256(append(append([]byte(nil), entry.Data...), entry.Extensions...))
 		entries = append(entries, [4]interface{}{
 			entry.Index, entry.Term, int(entry.Type), hex.EncodeToString(sum[:8]),
 		})

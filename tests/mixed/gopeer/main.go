@@ -33,6 +33,8 @@ func run() error {
 	protocol := flag.Int("protocol", 3, "version of the Raft protocol")
 	multiplier := flag.Float64("multiplier", 1, "stretches the default timing")
 	trailing := flag.Uint64("trailing", 10240, "entries kept behind a snapshot")
+	newTime := flag.Bool("new-time", false, "write times as recent releases of Nomad do")
+	inFlight := flag.Int("in-flight", 2, "appends on their way to a peer")
 	noPreVote := flag.Bool("no-pre-vote", false, "campaign without a pre-vote")
 	flag.Parse()
 
@@ -52,7 +54,9 @@ func run() error {
 	}
 	setPreVote(config, *noPreVote)
 
-	store, err := boltdb.NewBoltStore(filepath.Join(*folder, "raft.db"))
+	store, err := boltdb.New(boltdb.Options{
+		Path: filepath.Join(*folder, "raft.db"), MsgpackUseNewTimeFormat: *newTime,
+	})
 	if err != nil {
 		return err
 	}
@@ -69,6 +73,9 @@ func run() error {
 		MaxPool: 3,
 		Timeout: 2 * time.Second,
 		Logger:  logger,
+
+		MaxRPCsInFlight:         *inFlight,
+		MsgpackUseNewTimeFormat: *newTime,
 	})
 	machine := newList()
 	node, err := raft.NewRaft(config, machine, store, store, snapshots, transport)
