@@ -50,7 +50,7 @@ class Refused(Exception):
     """A peer answered with an error."""
 
 
-def until(condition: Callable[[], T | None], what: str, timeout_s: float = 20.0) -> T:
+def until(condition: Callable[[], T | None], what: str, timeout_s: float = 30.0) -> T:
     """The first true value of `condition`; fails naming `what` after the deadline."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -214,7 +214,7 @@ class Cluster:
             flags += ["-cluster", "mixed"] if options.get("prefix", True) else []
             flags += ["-lease"] if options.get("lease") else []
             return [*flags, "-multiplier", str(options.get("q_multiplier", 1.0))]
-        flags += ["-multiplier", str(options.get("g_multiplier", 0.5))]
+        flags += ["-multiplier", str(options.get("g_multiplier", 1.0))]
         flags += ["-new-time"] if options.get("new_time") else []
         flags += ["-in-flight", str(options.get("in_flight", 2))]
         protocols = options.get("protocols", {})
@@ -252,7 +252,7 @@ class Cluster:
         """The founders without these."""
         return [peer for peer in self.founders if peer not in peers]
 
-    def leader(self, timeout_s: float = 20.0) -> Peer:
+    def leader(self, timeout_s: float = 30.0) -> Peer:
         """The peer that leads, once all members that run and are not cut off say so of it."""
 
         def agreed() -> Peer | None:
@@ -269,7 +269,7 @@ class Cluster:
 
     def lead(self, make_or_name: str) -> Peer:
         """Leadership at a peer of that make (or that peer), handed over if it has to be."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 40
         while True:
             leader = self.leader()
             if make_or_name in (leader.make, leader.name):
@@ -328,11 +328,15 @@ class Cluster:
         assert len({json.dumps(s["servers"], sort_keys=True) for s in states}) == 1, states
         members = {s["id"] for s in states[0]["servers"]}
         peers = [peer for peer in self.running() if peer.id in members]
-        logs = {peer.name: peer.entries() for peer in peers}
+
+        def stored() -> dict[str, dict[int, tuple[int, int, str]]] | None:
+            # What is committed is applied, maybe before the disk of every server has it.
+            logs = {peer.name: peer.entries() for peer in peers}
+            return logs if all(states[0]["last"] in log for log in logs.values()) else None
+
+        logs = until(stored, "the last entry on every disk")
         low = max(min(log) for log in logs.values())
         high = min(max(log) for log in logs.values())
-        # A new leader may have written its no-op meanwhile.
-        assert low <= states[0]["last"] <= high, {n: len(log) for n, log in logs.items()}
         first_name, first_log = next(iter(logs.items()))
         for name, log in logs.items():
             for index in range(low, high + 1):

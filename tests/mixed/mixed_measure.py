@@ -43,12 +43,14 @@ def main() -> None:
     print("servers  leader   writes/s by 1  by 16  dead leader replaced: median  worst")
     for makes in ("ggg", "ggq", "gqq", "qqq", "ggqqq"):
         for make in sorted(set(makes)):
-            with tempfile.TemporaryDirectory() as folder:
+            with (
+                tempfile.TemporaryDirectory() as folder,
                 # Timing as each make has it by default.
-                with cluster(Path(folder), makes, g_multiplier=1.0) as mixed:
-                    mixed.lead(make)
-                    one, many = rate(mixed, 1), rate(mixed, 16)
-                    times = sorted(replaced_after(mixed, make) for _ in range(_KILLS))
+                cluster(Path(folder), makes) as mixed,
+            ):
+                mixed.lead(make)
+                one, many = rate(mixed, 1), rate(mixed, 16)
+                times = sorted(replaced_after(mixed, make) for _ in range(_KILLS))
             name = {"g": "Go", "q": "Quorate"}[make]
             median = times[len(times) // 2]
             print(

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.process
         [
             ("ggq", "q", {"prefix": False}),
             ("gqq", "g", {}),
-            ("ggqqq", "", {"g_multiplier": 1.0, "in_flight": 1}),
+            ("ggqqq", "", {"g_multiplier": 0.5, "in_flight": 1}),
             ("ggq", "", {"release": "v1.8"}),
             ("ggqqq", "", {"release": "v1.8", "prefix": False}),
             ("gq", "g", {}),
@@ -88,8 +88,8 @@ def test_extensions_of_entries_travel_on(tmp_path: Path) -> None:
         for number in range(5):
             leader.ask("apply", data=f"e{number};", ext=f"extension {number}" * number)
         mixed.level()
-        mixed.start(away.name)
         leader.kill()
+        mixed.start(away.name)
         # Only ours has them, and gives them to the one that was away.
         assert mixed.leader().make == "q"
         mixed.level()

@@ -35,7 +35,7 @@ def elect(mixed: Cluster, make: str) -> Peer:
             ("ggq", "g", "g", 5, 100),
             ("ggq", "q", "g", 100, 1),
             ("gqq", "q", "q", 5, 100),
-            ("gggqq", "g", "q", 300, 700),
+            ("gggqq", "g", "q", 40, 700),
             ("ggqqq", "q", "g", 300, 700),
         ],
     ),

@@ -42,7 +42,6 @@ def test_elected_by_the_vote_of_the_other_make(
 
 def disturbed(mixed: Cluster, leader: Peer, away: Peer) -> bool:
     """Whether the term changed while `away` heard the leader no more, but all others."""
-    mixed.write(1, "before")
     term = leader.state()["term"]
     before = away.count_in_log(_PRE_VOTE[away.make])
     mixed.wires.part([away.name], [leader.name])
