@@ -183,6 +183,9 @@ class Control:
         low, last = log.first_index(), log.last_index()
         while 0 < low <= last:
             batch = log.entries(low, last + 1, 16 << 20)
+            if not batch:  # compacted meanwhile, by the disk's thread
+                entries, low = [], log.first_index()
+                continue
             entries += [
                 (e.index, e.term, e.kind, hashlib.sha256(e.data + e.extensions).hexdigest()[:16])
                 for e in batch
