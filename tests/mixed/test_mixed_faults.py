@@ -15,7 +15,7 @@ from mixed_load import Load
 pytestmark = pytest.mark.process
 
 CHURN_S = float(os.environ.get("MIXED_SECONDS", "6"))
-SEED = int(os.environ.get("MIXED_SEED", "0")) or int(time.time())
+FRESH = None  # a seed of this run, or MIXED_SEED
 
 
 @pytest.mark.parametrize("makes", cases(["ggq"], ["gqq", "gggqq", "ggqqq"]))
@@ -38,11 +38,12 @@ def test_kill_9_of_each_under_load(tmp_path: Path, makes: str) -> None:
 @pytest.mark.timeout(CHURN_S * 2 + 120)
 @pytest.mark.parametrize(
     ("makes", "release", "seed"),
-    cases([("ggqqq", "v1.7", 4)], [("gggqq", "v1.7", SEED), ("ggqqq", "v1.8", SEED)]),
+    cases([("ggqqq", "v1.7", 4)], [("gggqq", "v1.7", FRESH), ("ggqqq", "v1.8", FRESH)]),
 )
 def test_churn(
-    tmp_path: Path, makes: str, release: str, seed: int, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, makes: str, release: str, seed: int | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    seed = seed or int(os.environ.get("MIXED_SEED", "0")) or int(time.time())
     print(f"{makes}, hashicorp/raft {release}, seed {seed}")
     with cluster(tmp_path, makes, trailing=100, release=release) as mixed, Load(mixed) as load:
         churn = Churn(mixed, load, seed)
