@@ -14,7 +14,7 @@ from mixed_cluster import Cluster, cluster
 from mixed_load import Load
 
 _SECONDS = 5.0
-_KILLS = 7
+_KILLS = 5
 
 
 def rate(mixed: Cluster, writers: int) -> float:
