@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check bench gossip-figures clean
+.PHONY: setup demo test check bench mixed gossip-figures clean
 
 setup: $(STAMP)
 
@@ -24,6 +24,12 @@ check: setup
 
 test: check
 	$(BIN)/pytest -n 2 --dist worksteal
+
+# Clusters of Quorate and hashicorp/raft: all combinations, long series of mishaps, figures.
+MIXED_SECONDS ?= 120
+mixed: setup
+	MIXED_ALL=1 MIXED_SECONDS=$(MIXED_SECONDS) $(BIN)/pytest tests/mixed -m process
+	$(BIN)/python tests/mixed/mixed_measure.py
 
 bench: setup
 	$(BIN)/python -m bench

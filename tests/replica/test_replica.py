@@ -11,7 +11,7 @@ import uvloop
 from replica_cluster import FAST, Replicas, until
 
 from quorate.errors import ChangeRefused, LeadershipLost, NotLeader
-from quorate.raft import Change, ChangeKind
+from quorate.raft import Change, ChangeKind, Settings
 
 
 def test_a_write_reaches_all_and_the_proposer_gets_the_result(tmp_path: Path) -> None:
@@ -159,3 +159,47 @@ def test_an_overdue_deadline_is_no_error_in_any_loop(tmp_path: Path) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scenario())
     assert complaints == []
+
+
+def test_without_lease_reads_every_read_waits_for_a_round(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3, settings=Settings(lease_reads=False))
+        await cluster.start()
+        await until(lambda: any(r.is_leader for r in cluster.running.values()))
+        leader = next(r for r in cluster.running.values() if r.is_leader)
+        await leader.propose(b"k=1")
+        before = leader.node.last_rpc_id
+        await leader.read_barrier()
+        assert leader.node.last_rpc_id >= before + 2  # both others were asked
+        assert not leader.lease_valid()
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "bad answer: "),
+        (b"\xa4full\xc0", "it answers: full"),  # an error text and no body
+    ],
+)
+def test_answers_of_no_use_are_told(tmp_path: Path, answer: bytes, told: str) -> None:
+    async def scenario() -> None:
+        def answering(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(answer)
+            writer.close()
+
+        cluster = Replicas(tmp_path, 3)
+        name, stranger = list(cluster.servers.items())[-1]
+        host, _, port = stranger.rpartition(":")
+        listener = await asyncio.start_server(answering, host, int(port))
+        heard: list[tuple[str, str]] = []
+        await cluster.start(*(other for other in cluster.servers if other != name))
+        for replica in cluster.running.values():
+            replica.on_refused.append(lambda where, why: heard.append((where, why)))
+        await until(lambda: any(w == stranger and told in why for w, why in heard))
+        await cluster.stop()
+        listener.close()
+
+    asyncio.run(scenario())

@@ -372,8 +372,10 @@ class Leader:
     # -- lease ------------------------------------------------------------------------
 
     def lease_until(self) -> float:
-        """Until when no other leader can have been elected; -inf if that is not known."""
+        """Until when no other leader can have been elected; -inf if that cannot be relied on."""
         node = self.node
+        if not node.settings.lease_reads:
+            return float("-inf")
         if self.handed_over or node.commit_index < self.first_own_index:
             return float("-inf")
         promised = self.voter_values(lambda peer: peer.promised_at, node.now)

@@ -18,12 +18,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     its vote for `election_timeout_s` by its own clock, and the leader trusts its lease for
     `lease_s` by its own, counted from when it *sent* what the follower answered. Lease reads are
     linearizable while no clock runs faster than another by more than the ratio of the two
-    (1.25 as set here).
+    (1.25 as set here), and while every voter keeps that promise. Servers of other makes forget it
+    when they restart: with one of those as a voter set `lease_reads` to False, and each read waits
+    for a round of heartbeats (docs/divergence.md).
     """
 
     election_timeout_s: float = 0.5
     heartbeat_interval_s: float = 0.05
     lease_s: float = 0.4
+    lease_reads: bool = True
     commit_notice_s: float = 0.02
     disk_stall_s: float = 0.5
     append_entries_max: int = 512

@@ -49,7 +49,7 @@ class Handler(Protocol):
         """A connection of that peer has ended."""
 
     def refused(self, where: str, why: str) -> None:
-        """A connection was closed because of what came over it."""
+        """A peer said what it should not."""
 
     def accepts(self, request: AnyRequest) -> str:
         """Empty, or why a request of this sender is not even looked at."""

@@ -21,16 +21,28 @@ RESPONSE_BYTES_MAX = 1 << 20
 
 Answered = Callable[[int, AnyResponse], None]
 Failed = Callable[[int, str], None]
+Refused = Callable[[str, str], None]
 
 
 class Connection(asyncio.Protocol):
-    """One connection to a peer. `prefix` is what the port expects before the Raft stream."""
+    """One connection to a peer. `prefix` is what the port expects before the Raft stream.
+
+    `refused(where, why)` is told of what a correct peer does not answer: bytes that are no
+    answer, and error texts.
+    """
 
     def __init__(
-        self, host: str, port: int, prefix: bytes, answered: Answered, failed: Failed
+        self,
+        host: str,
+        port: int,
+        prefix: bytes,
+        *,
+        answered: Answered,
+        failed: Failed,
+        refused: Refused,
     ) -> None:
         self._host, self._port, self._prefix = host, port, prefix
-        self._answered, self._failed = answered, failed
+        self._answered, self._failed, self._refused = answered, failed, refused
         self._transport: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._reader = ResponseReader(RESPONSE_BYTES_MAX)
@@ -78,11 +90,13 @@ class Connection(asyncio.Protocol):
         try:
             answers = self._reader.feed(data)
         except BadFrame as error:
+            self._refused(f"{self._host}:{self._port}", f"bad answer: {error}")
             self.close(f"bad answer: {error}")
             return
         for response, error_text in answers:
             rpc_id, _ = self._unanswered.popleft()
             if error_text or response is None:
+                self._refused(f"{self._host}:{self._port}", f"it answers: {error_text}")
                 self._failed(rpc_id, error_text or "no answer")
             else:
                 self._answered(rpc_id, response)
@@ -117,12 +131,22 @@ class Connection(asyncio.Protocol):
 class PeerLink:
     """Both connections to one peer at one address."""
 
-    def __init__(self, address: str, prefix: bytes, answered: Answered, failed: Failed) -> None:
+    def __init__(
+        self,
+        address: str,
+        prefix: bytes,
+        *,
+        answered: Answered,
+        failed: Failed,
+        refused: Refused,
+    ) -> None:
         host, _, port = address.rpartition(":")
         host = host.strip("[]")
         self.address = address
-        self._appends = Connection(host, int(port), prefix, answered, failed)
-        self._control = Connection(host, int(port), prefix, answered, failed)
+        self._appends, self._control = (
+            Connection(host, int(port), prefix, answered=answered, failed=failed, refused=refused)
+            for _ in range(2)
+        )
 
     def send(self, rpc_id: int, request: AnyRequest) -> None:
         """Send on the connection meant for this kind of request."""

@@ -384,7 +384,8 @@ class Replica:
         def failed(rpc_id: int, reason: str) -> None:
             self.step(events.RequestFailed(peer_id, rpc_id, reason))
 
-        return PeerLink(address, self.options.stream_prefix, answered, failed)
+        prefix = self.options.stream_prefix
+        return PeerLink(address, prefix, answered=answered, failed=failed, refused=self.refused)
 
     def _send_snapshot(self, effect: effects.SendSnapshot) -> None:
         self._spawn(self._deliver_snapshot(effect))
@@ -489,7 +490,7 @@ class Replica:
             self.step(events.LeaderUnreachable(peer_id))
 
     def refused(self, where: str, why: str) -> None:
-        """A connection was closed because of what came over it."""
+        """A peer said what it should not: a connection was closed, or an answer is of no use."""
         for tell in self.on_refused:
             tell(where, why)
 

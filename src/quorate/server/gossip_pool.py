@@ -37,6 +37,7 @@ from quorate.server.views import (
 log = logging.getLogger("quorate.server")
 
 _FIRST_PAUSE_S = 0.5  # between tries to join at first; doubled up to `retry_interval`
+_LOOK_AGAIN_S = 5.0  # between two looks whether this server is alone again
 _RECONNECT_TIMEOUT_S = 72 * 3600.0  # nomad-rpc-port, 4
 
 _STATUSES = {
@@ -129,28 +130,39 @@ class GossipPool:
             self._fatal(error)
 
     async def _find_others(self) -> None:
-        """Join until one is reached. Raises QuorateError when the configured tries are used up."""
+        """Join until one is reached, and again whenever this server is alone in the pool.
+
+        Raises QuorateError when the configured tries are used up.
+        """
         options = self._options
         addresses = [
             address
             for address in options.retry_join or options.start_join
             if address != options.advertise
         ]
-        pause, tries = _FIRST_PAUSE_S, 0
+        pause, tries, joined = _FIRST_PAUSE_S, 0, False
         while addresses:
+            if self._pool.node.knows_alive_others():
+                # Not for good: all others may move while this server is cut off from them.
+                self.looked_for_others = joined = True
+                pause = _FIRST_PAUSE_S
+                await asyncio.sleep(_LOOK_AGAIN_S)
+                continue
             result = await self._pool.join(addresses)
             self.looked_for_others = True
             if result.count:
                 log.info("joined the pool through %d of %d", result.count, len(addresses))
-                return
+                if options.start_join:
+                    return
+                await asyncio.sleep(_FIRST_PAUSE_S)
+                continue
             if options.start_join:
                 raise QuorateError(
                     f"start_join reached nobody: {_one_line(result.error)}",
                     "start one of them first, or use retry_join, which goes on trying",
                 )
-            waits = pause >= options.retry_interval_s
-            tries += waits  # quick tries at the beginning do not count
-            if options.retry_max and tries >= options.retry_max:
+            tries += pause >= options.retry_interval_s  # quick tries at the beginning do not count
+            if options.retry_max and tries >= options.retry_max and not joined:
                 raise QuorateError(
                     f"retry_join reached nobody in {tries} tries: {_one_line(result.error)}",
                     "start one of them, or raise retry_max (0: no limit)",

@@ -1,0 +1,70 @@
+"""What a cut-off leader wrote and nobody else has is replaced when it comes back, in both makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mixed_cluster import Cluster, Line, Peer, cases, cluster, until
+
+pytestmark = pytest.mark.process
+
+
+def write_in_vain(leader: Peer, count: int) -> int:
+    """Let a leader without a majority add entries to its log; its last index."""
+    line = Line(leader.control)
+    before: int = leader.state()["last"]
+    for number in range(count):
+        line.ask("apply", data=f"lost{before}-{number};", nowait=True)
+    line.close()
+    until(lambda: leader.state()["last"] >= before + count, "the entries are in its log")
+    return before + count
+
+
+def elect(mixed: Cluster, make: str) -> Peer:
+    """A leader of that make among those that are not cut off."""
+    mixed.leader()
+    return mixed.lead(make)
+
+
+@pytest.mark.parametrize(
+    ("makes", "loser", "winner", "lost", "written"),
+    cases(
+        [("ggq", "g", "q", 5, 100), ("gqq", "q", "g", 5, 100), ("gqq", "g", "q", 100, 1)],
+        [
+            ("ggq", "g", "g", 5, 100),
+            ("ggq", "q", "g", 100, 1),
+            ("gqq", "q", "q", 5, 100),
+            ("gggqq", "g", "q", 40, 700),
+            ("ggqqq", "q", "g", 300, 700),
+        ],
+    ),
+)
+def test_uncommitted_entries_are_replaced(
+    tmp_path: Path, makes: str, loser: str, winner: str, lost: int, written: int
+) -> None:
+    with cluster(tmp_path, makes) as mixed:
+        leader = mixed.lead(loser)
+        mixed.write(3, "before")
+        mixed.isolate(leader.name)
+        write_in_vain(leader, lost)
+        assert elect(mixed, winner).make == winner
+        mixed.write(written, "instead")
+        mixed.mend()
+        mixed.level()
+        assert not [data for data in leader.items() if data.startswith("lost")]
+
+
+@pytest.mark.parametrize("makes", cases(["gqq"], ["ggq", "ggqq", "gggqq"]))
+def test_logs_that_diverged_more_than_once_meet_again(tmp_path: Path, makes: str) -> None:
+    # Each leader in turn is cut off with entries of its own term that nobody else has.
+    with cluster(tmp_path, makes, q_multiplier=0.5) as mixed:
+        for turn, make in enumerate("gqgq"):
+            leader = mixed.lead(make)
+            mixed.write(2, f"turn{turn}")
+            mixed.isolate(leader.name)
+            write_in_vain(leader, 3 + turn)
+            mixed.write(2 + turn, f"instead{turn}")
+            # It comes back while the next is cut off: the logs differ in several terms.
+            mixed.mend()
+            mixed.leader()
