@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mixed_cluster import Refused, cases, cluster
+from mixed_cluster import Refused, cases, cluster, until
 from mixed_load import Load
 
 pytestmark = pytest.mark.process
@@ -42,9 +42,14 @@ def test_either_make_leads_and_hands_over(
                 load.more(50)
                 mixed.write(3, f"big{step}", pad=300_000)
             leader = mixed.leader()
-            leader.ask("transfer")  # it chooses whom
+
+            def moved() -> bool:
+                if mixed.leader() is leader:
+                    leader.ask("transfer")  # it chooses whom
+                return mixed.leader() is not leader
+
+            until(moved, "leadership is handed over")
             load.more(50)
-            assert mixed.leader() is not leader
         for peer in mixed.founders:
             peer.ask("snapshot")
 
