@@ -1,10 +1,13 @@
-# Two commands do everything: `make demo` and `make test`.
+# Two commands do everything: `make demo` and `make test`. Beside them: `make soak SECONDS=600` plays
+# simulated clusters for as long as told, `make mutants` shows that the simulator finds bugs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check bench mixed gossip-figures clean
+SECONDS ?= 60
+
+.PHONY: setup demo test check bench soak mutants mixed gossip-figures clean
 
 setup: $(STAMP)
 
@@ -37,6 +40,12 @@ bench: setup
 # docs/gossip-figures.{json,svg}: simulated pools of 10, 100 and 1,000 members, a few minutes.
 gossip-figures: setup
 	PYTHONPATH=tests $(BIN)/python tests/gossip/gossip_figures.py
+
+soak: setup
+	$(BIN)/python -m quorate.testing.sim --seconds $(SECONDS)
+
+mutants: setup
+	$(BIN)/pytest tests/raft/test_mutants.py -n 2 --dist worksteal --timeout 600
 
 clean:
 	rm -rf $(VENV) dist build

@@ -17,19 +17,24 @@ from quorate.raft.log import RaftLog
 from quorate.raft.node import Node
 from quorate.raft.progress import Progress
 from quorate.raft.state import NodeState
+from quorate.state import table
+from quorate.storage import log_format, sealed
 
 
 class Mutant(NamedTuple):
     """`old` occurs once in the source of `function`; `new` stands in its place.
 
-    `found_by` is the number of seeds that are enough for the simulator, or a scenario.
+    `seeds` is the number of seeds, from 0 on, within which the simulator finds it; 0 if only a
+    scenario does, because nothing is wrong that the simulator could see, only slow or wasteful.
+    `scenario` shows it in the small.
     """
 
     name: str
     function: Callable[..., Any]
     old: str
     new: str
-    found_by: int | str
+    seeds: int
+    scenario: str = ""
 
 
 MUTANTS = [
@@ -38,17 +43,17 @@ MUTANTS = [
         NodeState.reply,
         "self.when_durable(effect)",
         "self.emit(effect)",
-        3,
+        10,
     ),
     Mutant(
-        "votes twice in a term", election._vote, "return state.voted_for == identity", "pass", 20
+        "votes twice in a term", election._vote, "return state.voted_for == identity", "pass", 40
     ),
     Mutant(
         "votes for a log behind",
         RaftLog.up_to_date,
         "(last_term, last_index) >= (self.last_term, self.last_index)",
         "True",
-        30,
+        40,
     ),
     Mutant(
         "counts its own unsynced entries",
@@ -62,7 +67,7 @@ MUTANTS = [
         Leader.advance_commit,
         "or node.log.term(index) != node.term",
         "",
-        20,
+        10,
     ),
     Mutant(
         "takes half for a majority",
@@ -76,7 +81,7 @@ MUTANTS = [
         receiver.on_append_entries,
         "_end_of(request))",
         "node.log.last_index)",
-        40,
+        200,
     ),
     Mutant(
         "keeps conflicting entries",
@@ -90,10 +95,10 @@ MUTANTS = [
         receiver._conflict,
         "if term == request.prev_log_term:",
         "if term is not None:",
-        30,
+        100,
     ),
     Mutant(
-        "reads before it has applied an own entry", reads.request, "leader.ready() and ", "", 20
+        "reads before it has applied an own entry", reads.request, "leader.ready() and ", "", 80
     ),
     Mutant("reads without a round", reads.request, "node.last_rpc_id + 1", "0", 40),
     Mutant(
@@ -101,7 +106,7 @@ MUTANTS = [
         membership.refusal,
         "node.configuration_index > node.commit_index",
         "False",
-        10,
+        30,
     ),
     Mutant(
         "changes before its first commit",
@@ -115,14 +120,14 @@ MUTANTS = [
         NodeState.truncate_from,
         "self.configuration_index >= index",
         "False",
-        40,
+        20,
     ),
     Mutant(
         "keeps a log that a snapshot has replaced",
         RaftLog.__init__,
         "stored < snapshot_index or",
         "False or",
-        40,
+        100,
     ),
     Mutant("forgets an append that failed", Leader.on_failure, "peer.restart_probe()", "pass", 10),
     Mutant(
@@ -130,20 +135,21 @@ MUTANTS = [
         NodeState.emit_in_term,
         "self.outbox.hard_state_pending()",
         "False",
-        3,
+        20,
     ),
     Mutant(
         "counts its own vote before it is durable",
         election._begin,
         "if pre:",
         "if _grant(node, node.server_id) or pre:",
-        40,
+        10,
     ),
     Mutant(
         "trusts the lease too long",
         Leader.lease_until,
         "+ node.settings.lease_s",
         "+ 2 * node.settings.lease_s",
+        40,
         "lease_counts_from_sending",
     ),
     Mutant(
@@ -151,6 +157,7 @@ MUTANTS = [
         Leader._promised,
         "max(peer.promised_at, sent_at)",
         "self.node.now",
+        150,
         "lease_counts_from_sending",
     ),
     Mutant(
@@ -158,6 +165,7 @@ MUTANTS = [
         Leader.lease_until,
         "self.handed_over or ",
         "",
+        40,
         "no_lease_after_timeout_now",
     ),
     Mutant(
@@ -165,6 +173,7 @@ MUTANTS = [
         election._follows_another,
         "if not node.heard_recently():",
         "if True:",
+        60,
         "no_vote_while_a_leader_is_heard",
     ),
     Mutant(
@@ -172,6 +181,7 @@ MUTANTS = [
         NodeState.__init__,
         "self.contact_at = now",
         "self.contact_at = now - 9",
+        0,
         "vote_survives_a_crash",
     ),
     Mutant(
@@ -179,6 +189,7 @@ MUTANTS = [
         election.on_timeout_now,
         "request.term in {0, node.term}",
         "True",
+        0,
         "late_timeout_now_is_ignored",
     ),
     Mutant(
@@ -186,6 +197,7 @@ MUTANTS = [
         election._out_of_place,
         "(request.last_log_term, request.last_log_index)",
         "(0, 0)",
+        0,
         "voter_not_yet_known",
     ),
     Mutant(
@@ -193,6 +205,7 @@ MUTANTS = [
         NodeState.may_campaign,
         "self.configuration_index > self.commit_index",
         "False",
+        0,
         "demoted_by_a_lost_leader",
     ),
     Mutant(
@@ -200,6 +213,7 @@ MUTANTS = [
         NodeState.become_leader,
         "handover.settle(self, self.server_id)",
         "pass",
+        0,
         "transfer_ends_with_the_leadership",
     ),
     Mutant(
@@ -207,6 +221,7 @@ MUTANTS = [
         Node._on_snapshot_stored,
         "self.leader.lowest_install() if self.leader else event.index",
         "event.index",
+        0,
         "snapshot_is_installed",
     ),
     Mutant(
@@ -214,6 +229,7 @@ MUTANTS = [
         Progress.restart_probe,
         "max(self.next_index, self.match_index + 1)",
         "self.match_index + 1",
+        0,
         "peer_back_from_a_pause",
     ),
     Mutant(
@@ -221,6 +237,7 @@ MUTANTS = [
         Leader._look_in,
         "peer.append_at <= quiet_since",
         "False",
+        0,
         "restarted_follower_learns_what_is_committed",
     ),
     Mutant(
@@ -228,6 +245,7 @@ MUTANTS = [
         Progress.back_off,
         "if flight.known:",
         "if False:",
+        0,
         "wiped_follower_catches_up",
     ),
     Mutant(
@@ -235,6 +253,7 @@ MUTANTS = [
         election.timed_out,
         "pre=True",
         "pre=False",
+        20,
         "returning_server_does_not_unseat",
     ),
     Mutant(
@@ -242,6 +261,7 @@ MUTANTS = [
         Leader._has_quorum_contact,
         "not heard or",
         "True or",
+        20,
         "leader_without_quorum_steps_down",
     ),
     Mutant(
@@ -249,6 +269,7 @@ MUTANTS = [
         NodeState.disk_stalled,
         "self.now - since > self.settings.disk_stall_s",
         "False",
+        40,
         "stalled_disk_unseats_the_leader",
     ),
     Mutant(
@@ -256,6 +277,7 @@ MUTANTS = [
         Leader.advance_commit,
         "not node.is_voter()",
         "False",
+        20,
         "leader_removes_itself",
     ),
     Mutant(
@@ -263,6 +285,7 @@ MUTANTS = [
         Leader.advance_commit,
         "self.uncommitted_bytes -= self._batches.popleft()[1]",
         "self._batches.popleft()",
+        0,
         "many_writes_leave_no_debt",
     ),
     Mutant(
@@ -270,13 +293,93 @@ MUTANTS = [
         Node._on_storage,
         "self.outbox.restart_clocks(self.now)",
         "pass",
+        0,
         "full_disk_keeps_its_leader",
+    ),
+    Mutant(
+        "never writes its term and vote",
+        NodeState.set_hard_state,
+        "self.hard_state = self.outbox.hard_state = state",
+        "self.hard_state = state",
+        10,
+    ),
+    Mutant(
+        "commits by the configuration before",
+        Leader.voter_values,
+        "self.node.configuration.voters()",
+        "self.node.committed_configuration.voters()",
+        10,
+    ),
+    Mutant(
+        "reads after its lease has run out",
+        reads.request,
+        "leader.lease_until() > node.now",
+        "True",
+        40,
+    ),
+    Mutant(
+        "forgets the configuration of a snapshot",
+        receiver.on_snapshot_received,
+        "node.adopt_configuration(_configuration_of(node, request), request.configuration_index)",
+        "pass",
+        60,
+    ),
+    Mutant(
+        "follows a leader of an older term",
+        receiver.on_append_entries,
+        "request.term < node.term or (",
+        "(",
+        200,
+    ),
+    Mutant(
+        "compacts above its snapshot",
+        Node._on_snapshot_stored,
+        "min(event.index, trailing, needed)",
+        "min(log.last_index, needed)",
+        20,
+    ),
+    Mutant(
+        "puts an uncommitted configuration into snapshots",
+        NodeState.snapshot_point,
+        "self.committed_configuration, self.committed_configuration_index)",
+        "self.configuration, self.configuration_index)",
+        60,
+    ),
+    Mutant(
+        "answers reads before they are applied",
+        reads.release,
+        "read.index <= node.applied_index",
+        "True",
+        10,
+    ),
+    Mutant("swaps without comparing", table.cas_holds, "cas is None or", "True or", 10),
+    Mutant(
+        "believes a damaged entry",
+        log_format.read_entry_term,
+        "!= crc",
+        "== -1",
+        40,
+    ),
+    Mutant(
+        "believes a damaged term or vote",
+        log_format.read_setting,
+        "!= value",
+        "== b''",
+        150,
+    ),
+    Mutant(
+        "believes a damaged snapshot's meta",
+        sealed.unseal,
+        "if line != body + _ending(body):",
+        "if False:",
+        150,
     ),
     Mutant(
         "gives notice to a peer that does not answer",
         Leader.give_notice,
         "peer.mode is Mode.PIPELINE and ",
         "",
+        0,
         "no_notice_during_back_off",
     ),
 ]

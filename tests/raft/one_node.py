@@ -5,12 +5,11 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from sim_disk import SimDisk
-
 from quorate.raft import Configuration, Entry, EntryKind, HardState, Node, Server, Settings
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft import messages as msg
+from quorate.testing.sim.disk import SimDisk
 from quorate.wire import membership as codec
 
 THREE = Configuration(tuple(Server(n, f"{n}:1") for n in "abc"))
@@ -27,8 +26,8 @@ class OneNode:
     """Node `a` of a, b, c, past its first election timeout."""
 
     def __init__(self, *terms: int, term: int = 0, settings: Settings | None = None) -> None:
-        self.disk = SimDisk(log=log_of(*(terms or (1,))))
-        self.disk.hard_state = HardState(term or self.disk.log[-1].term)
+        entries = log_of(*(terms or (1,)))
+        self.disk = SimDisk(log=entries, hard_state=HardState(term or entries[-1].term))
         self.now = 0.0
         self.node = Node(
             server_id="a",

@@ -23,20 +23,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
-from printers import configuration_text, effect_text, request_text, response_text
-from sim_disk import SimDisk
-from sim_hosts import Host, Weather
-from sim_network import Call
-from world import World
 
 from quorate.raft import Change, ChangeKind, Configuration, Entry, EntryKind, Server, Settings
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft import messages as msg
 from quorate.raft.configuration import Suffrage
+from quorate.testing.sim.disk import SimDisk
+from quorate.testing.sim.hosts import Host, Weather
+from quorate.testing.sim.network import Call
+from quorate.testing.sim.printers import (
+    configuration_text,
+    effect_text,
+    request_text,
+    response_text,
+)
+from quorate.testing.sim.world import World
 from quorate.wire import membership as codec
 
 _ASKED = {
@@ -130,7 +136,8 @@ class Scenario:
                 suffrage = Suffrage.VOTER if how == "voter" else Suffrage.NONVOTER
                 servers.append(Server(word, f"{word}:1", suffrage))
         members = Configuration(tuple(servers))
-        self.world = World("scenario", "".join(names), self.settings, members)
+        rng = Random("quorate scenario")
+        self.world = World("scenario", names, self.settings, members, rng=rng)
         self.world.weather = Weather(delay=(0.001, 0.001), disk=(0.0005, 0.0005), reset=0)
         self.world.watch = self._watch
         newest = max((terms[-1] for terms in self.logs.values()), default=1)
@@ -205,7 +212,7 @@ class Scenario:
         self.world.start(name)
 
     def do_wipe(self, name: str) -> None:
-        self.host(name).disk = SimDisk()
+        self.world.wipe(name)
 
     def do_disk(self, name: str, how: str, seconds: str = "0") -> None:
         if how in {"full", "room"}:
@@ -276,10 +283,10 @@ def _is_heartbeat(effect: Any) -> bool:
 
 def _fill(disk: SimDisk, members: Configuration, terms: list[int], newest: int) -> None:
     data = codec.encode_configuration(members)
-    disk.log = [Entry(1, terms[0], EntryKind.CONFIGURATION, data)]
+    entries = [Entry(1, terms[0], EntryKind.CONFIGURATION, data)]
     for index, term in enumerate(terms[1:], 2):
-        disk.log.append(Entry(index, term, EntryKind.COMMAND, b"%d.%d" % (index, term)))
-    disk.hard_state = msg.HardState(newest)
+        entries.append(Entry(index, term, EntryKind.COMMAND, b"%d.%d" % (index, term)))
+    disk.fill(entries, msg.HardState(newest))
 
 
 def replay(path: Path) -> str:

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from one_node import log_of
-from sim_disk import SimDisk
 
 from quorate.raft import Change, ChangeKind, Configuration, ConfigurationError, Server, Suffrage
 from quorate.raft.commitment import majority_value
 from quorate.raft.configuration import next_configuration
 from quorate.raft.log import RaftLog
 from quorate.raft.messages import Entry, EntryKind
+from quorate.testing.sim.disk import SimDisk
 
 
 def majority_slowly(values: list[float]) -> float:

@@ -45,13 +45,18 @@ def read_sealed(path: Path, kind: type[T]) -> T:
             line = path.read_bytes()
         except FileNotFoundError as error:
             raise LogDamaged(f"{path} is missing", path=str(path)) from error
+    return unseal(line, str(path), kind)
+
+
+def unseal(line: bytes, path: str, kind: type[T]) -> T:
+    """The struct in a line made by `seal` that was found in `path`. Raises LogDamaged."""
     body, _, _ = line.rpartition(_KEY)
     if line != body + _ending(body):
-        raise LogDamaged(f"{path} is damaged: its checksum does not match", path=str(path))
+        raise LogDamaged(f"{path} is damaged: its checksum does not match", path=path)
     try:
         return msgspec.json.decode(body + b"}", type=kind)
     except msgspec.MsgspecError as error:
-        raise LogDamaged(f"{path} cannot be understood: {error}", path=str(path)) from error
+        raise LogDamaged(f"{path} cannot be understood: {error}", path=path) from error
 
 
 def _ending(body: bytes) -> bytes:

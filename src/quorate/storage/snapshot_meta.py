@@ -15,7 +15,7 @@ import msgspec
 
 from quorate.errors import LogDamaged
 from quorate.raft.configuration import Configuration, Server, Suffrage
-from quorate.storage.sealed import read_sealed, seal
+from quorate.storage.sealed import read_sealed, seal, unseal
 from quorate.wire.membership import encode_peers
 
 META_FILE: Final = "meta.json"
@@ -100,11 +100,19 @@ def read_meta(folder: Path) -> SnapshotMeta:
     Raises LogDamaged, QuorateError.
     """
     path = folder / META_FILE
-    meta = read_sealed(path, _MetaFile)
+    return _meta_of(read_sealed(path, _MetaFile), folder.name, str(path))
+
+
+def meta_of_line(line: bytes, name: str, path: str) -> SnapshotMeta:
+    """The meta of the snapshot `name`, out of the content of its `meta.json`. Raises LogDamaged."""
+    return _meta_of(unseal(line, path, _MetaFile), name, path)
+
+
+def _meta_of(meta: _MetaFile, name: str, path: str) -> SnapshotMeta:
     if meta.version != VERSION:
-        raise LogDamaged(f"{path} has version {meta.version}, not {VERSION}", path=str(path))
-    if meta.id != folder.name or parse_id(meta.id) != (meta.term, meta.index, meta.id):
-        raise LogDamaged(f"{path} is of another snapshot: {meta.id}", path=str(path))
+        raise LogDamaged(f"{path} has version {meta.version}, not {VERSION}", path=path)
+    if meta.id != name or parse_id(meta.id) != (meta.term, meta.index, meta.id):
+        raise LogDamaged(f"{path} is of another snapshot: {meta.id}", path=path)
     servers = meta.configuration.servers
     return SnapshotMeta(
         id=meta.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from quorate.raft import effects as fx
@@ -9,6 +10,7 @@ from quorate.raft import events as ev
 from quorate.raft import messages as msg
 from quorate.raft.configuration import Configuration, Suffrage
 from quorate.raft.messages import Entry, EntryKind
+from quorate.testing.sim.machine import command_text
 
 _SUFFRAGE = {Suffrage.VOTER: "", Suffrage.NONVOTER: "(nonvoter)", Suffrage.STAGING: "(staging)"}
 
@@ -21,7 +23,7 @@ def configuration_text(configuration: Configuration) -> str:
 def entry_text(entry: Entry) -> str:
     """`7/2 command w1`: index, term, what."""
     kind = EntryKind(entry.kind).name.lower()
-    data = f" {entry.data.decode()}" if entry.kind == EntryKind.COMMAND else ""
+    data = f" {command_text(entry.data)}" if entry.kind == EntryKind.COMMAND else ""
     return f"{entry.index}/{entry.term} {kind}{data}"
 
 
@@ -73,24 +75,25 @@ def response_text(response: msg.AnyResponse) -> str:
             return "heard"
 
 
+_Texts = dict[type, Callable[[Any], str]]
+_EVENTS: _Texts = {
+    ev.RequestReceived: lambda e: f"{e.reply_to} asks: {request_text(e.request)}",
+    ev.ResponseReceived: lambda e: f"{e.peer_id} answers #{e.rpc_id}: {response_text(e.response)}",
+    ev.SnapshotDelivered: lambda e: f"{e.peer_id} answers #{e.rpc_id}: {response_text(e.response)}",
+    ev.RequestFailed: lambda e: f"#{e.rpc_id} to {e.peer_id} failed",
+    ev.SnapshotReceived: lambda e: (
+        f"body of {request_text(e.request)} {'stored' if e.ok else 'lost'}"
+    ),
+    ev.Propose: lambda e: f"propose {len(e.proposals)}: {command_text(e.proposals[0][1])}",
+    ev.ChangeRequested: lambda e: f"change {e.change.kind.name.lower()} {e.change.server_id}",
+}
+
+
 def event_text(event: Any) -> str:
     """What happened to a node."""
-    match event:
-        case ev.RequestReceived():
-            return f"{event.reply_to} asks: {request_text(event.request)}"
-        case ev.ResponseReceived():
-            return f"{event.peer_id} answers #{event.rpc_id}: {response_text(event.response)}"
-        case ev.SnapshotDelivered():
-            return f"{event.peer_id} answers #{event.rpc_id}: {response_text(event.response)}"
-        case ev.RequestFailed():
-            return f"#{event.rpc_id} to {event.peer_id} failed"
-        case ev.SnapshotReceived():
-            return f"body of {request_text(event.request)} {'stored' if event.ok else 'lost'}"
-        case ev.Propose():
-            return f"propose {len(event.proposals)}: {event.proposals[0][1].decode()}"
-        case ev.ChangeRequested():
-            change = event.change
-            return f"change {change.kind.name.lower()} {change.server_id}"
+    text = _EVENTS.get(type(event))
+    if text:
+        return text(event)
     fields = (str(getattr(event, name)) for name in type(event).__struct_fields__)
     return " ".join([type(event).__name__, *fields])
 
@@ -114,37 +117,38 @@ def _persist_text(effect: fx.Persist) -> str:
     return " ".join(parts)
 
 
+def _rejected_text(effect: fx.Rejected) -> str:
+    names = " ".join(str(h) for h in effect.handles)
+    detail = f" ({effect.detail})" if effect.detail else ""
+    return f"rejected {names}: {effect.reason.value}{detail}"
+
+
+def _role_text(effect: fx.RoleChanged) -> str:
+    leader = f" leader {effect.leader_id}" if effect.leader_id else ""
+    return f"{effect.role.value} term {effect.term}{leader}: {effect.cause}"
+
+
+def _members_text(effect: fx.ConfigurationChanged) -> str:
+    state = "committed" if effect.committed else "uncommitted"
+    return f"configuration {effect.index} {state}: {configuration_text(effect.configuration)}"
+
+
+_EFFECTS: _Texts = {
+    fx.Send: lambda e: f"#{e.rpc_id} -> {e.to.id}: {request_text(e.request)}",
+    fx.SendSnapshot: lambda e: f"#{e.rpc_id} -> {e.to.id}: send snapshot {e.index}",
+    fx.Reply: lambda e: f"answer {e.reply_to}: {response_text(e.response)}",
+    fx.ReceiveSnapshot: lambda e: f"receive {request_text(e.request)}",
+    fx.RestoreSnapshot: lambda e: f"restore snapshot {e.index}/{e.term}",
+    fx.Persist: _persist_text,
+    fx.Apply: lambda e: f"apply {entries_text(e.entries)}",
+    fx.ReadReady: lambda e: "read " + " ".join(str(h) for h in e.handles),
+    fx.Done: lambda e: f"done {e.handle}: {e.leader_id} leads",
+    fx.Rejected: _rejected_text,
+    fx.RoleChanged: _role_text,
+    fx.ConfigurationChanged: _members_text,
+}
+
+
 def effect_text(effect: Any) -> str:
     """What a node wants done."""
-    match effect:
-        case fx.Send():
-            return f"#{effect.rpc_id} -> {effect.to.id}: {request_text(effect.request)}"
-        case fx.SendSnapshot():
-            return f"#{effect.rpc_id} -> {effect.to.id}: send snapshot {effect.index}"
-        case fx.Reply():
-            return f"answer {effect.reply_to}: {response_text(effect.response)}"
-        case fx.ReceiveSnapshot():
-            return f"receive {request_text(effect.request)}"
-        case fx.RestoreSnapshot():
-            return f"restore snapshot {effect.index}/{effect.term}"
-        case fx.Persist():
-            return _persist_text(effect)
-        case fx.Apply():
-            return f"apply {entries_text(effect.entries)}"
-        case fx.ReadReady():
-            return "read " + " ".join(str(h) for h in effect.handles)
-        case fx.Done():
-            return f"done {effect.handle}: {effect.leader_id} leads"
-        case fx.Rejected():
-            names = " ".join(str(h) for h in effect.handles)
-            detail = f" ({effect.detail})" if effect.detail else ""
-            return f"rejected {names}: {effect.reason.value}{detail}"
-        case fx.RoleChanged():
-            leader = f" leader {effect.leader_id}" if effect.leader_id else ""
-            return f"{effect.role.value} term {effect.term}{leader}: {effect.cause}"
-        case fx.ConfigurationChanged():
-            state = "committed" if effect.committed else "uncommitted"
-            return (
-                f"configuration {effect.index} {state}: {configuration_text(effect.configuration)}"
-            )
-    return str(effect)
+    return _EFFECTS[type(effect)](effect)

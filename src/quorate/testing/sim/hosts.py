@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
-from sim_disk import SimDisk, SimMachine
-
 from quorate.raft import Node
+from quorate.testing.sim.disk import SimDisk
+from quorate.testing.sim.machine import SimMachine
 
 
 @dataclass
@@ -32,12 +33,17 @@ class Weather:
 
 @dataclass
 class Host:
-    """One machine: what survives a crash, and the node while it runs."""
+    """One machine: what survives a crash, and the node while it runs.
+
+    A paused host (its process is stopped) does nothing until `paused_until`, then all that came;
+    a slow one gets every message and does every write later by `lag` seconds.
+    """
 
     name: str
+    rng: Random
+    disk: SimDisk
     clock_rate: float = 1.0
     clock_offset: float = 0.0
-    disk: SimDisk = field(default_factory=SimDisk)
     machine: SimMachine = field(default_factory=SimMachine)
     node: Node | None = None
     incarnation: int = 0
@@ -45,14 +51,19 @@ class Host:
     working: bool = False
     tick_at: float = float("inf")
     disk_delay: tuple[float, float] | None = None  # instead of the weather's
+    paused_until: float = 0.0
+    lag: float = 0.0
+    damage: str = ""  # why it will not start
 
     @property
     def live(self) -> Node:
+        """The node, which runs."""
         assert self.node is not None, f"{self.name} is down"
         return self.node
 
     @property
     def address(self) -> str:
+        """Where it is reached."""
         return f"{self.name}:1"
 
     def clock(self, now: float) -> float:

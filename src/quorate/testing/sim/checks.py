@@ -8,6 +8,8 @@ no stale read; no acknowledged write lost; no handle answered twice.
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +25,21 @@ from quorate.raft.messages import (
 )
 
 if TYPE_CHECKING:
-    from sim_disk import SimMachine
-    from sim_hosts import Host
-
     from quorate.raft.effects import Persist
+    from quorate.testing.sim.disk import Snapshot
+    from quorate.testing.sim.hosts import Host
+    from quorate.testing.sim.machine import SimMachine
 
 
 class ViolationError(AssertionError):
     """Something happened that must not."""
 
 
-@dataclass
+class NoProgressError(ViolationError):
+    """Something did not happen in time that must."""
+
+
+@dataclass(slots=True)
 class Handle:
     """What a client waits for: a write, read, change or transfer at one server."""
 
@@ -44,6 +50,7 @@ class Handle:
     floor: int  # every write up to this index was acknowledged before this was asked
     data: bytes = b""
     answer: str = ""
+    on_answer: Callable[[str, Any], object] | None = None  # the answer, and what was found
 
     def __str__(self) -> str:
         return self.name
@@ -59,12 +66,16 @@ class Checker:
     """See the module."""
 
     def __init__(self) -> None:
+        # False when clocks run further apart than the lease allows: then only reads may be stale.
+        self.leases_hold = True
+        self.states: dict[int, bytes] = {}  # index -> digest of the real state there
         self.leaders: dict[int, tuple[str, int]] = {}
         self.entries: dict[tuple[int, int], tuple[Any, int | None]] = {}
         self.committed: dict[int, int] = {}  # index -> term
         self.committed_in: dict[int, int] = {}  # index -> term of the leader that did it
+        self.configurations: list[int] = []  # the committed ones, by index
         self.digests: dict[int, int] = {}
-        self.votes: dict[tuple[str, int], str] = {}
+        self.votes: dict[tuple[str, int, int], str] = {}
         self.acknowledged: dict[int, bytes] = {}
         self.floor = 0  # highest index that any client has seen to hold
         self._seen: dict[tuple[str, int], tuple[int, int, int, int]] = {}
@@ -72,17 +83,30 @@ class Checker:
     # -- after every step -------------------------------------------------------------------
 
     def after_step(self, host: Host, members: dict[str, Host]) -> None:
-        """What can be checked on the node that has just moved."""
+        """What can be checked on the node that has just moved.
+
+        This runs after every step: what is as it should be must cost next to nothing.
+        """
         node = host.live
         key = (host.name, host.incarnation)
-        term, commit, led, last = self._seen.get(key, (host.disk.hard_state.term, 0, 0, 0))
+        seen = self._seen.get(key) or (host.disk.hard_state.term, 0, 0, 0)
+        leading = node.hard_state.term if node.role is Role.LEADER else 0
+        now = (node.hard_state.term, node.commit_index, leading, node.log.last_index)
+        if now == seen:
+            return
+        self._seen[key] = now
+        term, commit, led, last = seen
         expect(node.term >= term, f"the term fell from {term} to {node.term}")
         expect(node.commit_index >= commit, f"commit fell from {commit} to {node.commit_index}")
-        leading = node.term if node.role is Role.LEADER else 0
         expect((node.leader is not None) == bool(leading), "role and duty differ")
         if leading:
             owner = self.leaders.setdefault(node.term, key)
             expect(owner == key, f"{owner} and {key} lead in term {node.term}")
+            committed = node.configuration_index <= node.commit_index
+            expect(
+                node.is_voter() or not committed,
+                f"{host.name} leads without a vote in the committed configuration",
+            )
             if led != leading:
                 self._leader_is_complete(host)
             else:
@@ -92,7 +116,12 @@ class Checker:
                 newest = node.log.term(node.commit_index)
                 expect(newest == leading, f"committed an entry of term {newest} by counting")
             self._note_committed(host, commit, members if leading else None)
-        self._seen[key] = (node.term, node.commit_index, leading, node.log.last_index)
+            at = bisect_right(self.configurations, node.commit_index)
+            newest = self.configurations[at - 1] if at else 0
+            expect(
+                node.configuration_index >= newest,
+                f"{host.name} goes by configuration {node.configuration_index}, not by {newest}",
+            )
 
     def _leader_is_complete(self, host: Host) -> None:
         log = host.live.log
@@ -116,6 +145,9 @@ class Checker:
                 continue
             self.committed[index] = term
             self.committed_in[index] = node.term
+            entry = self.entries.get((index, term))  # None: a disk held it from the start
+            if entry is not None and entry[0][2] == EntryKind.CONFIGURATION:
+                insort(self.configurations, index)
             if members is not None:
                 voters = node.configuration.voters()
                 holders = [v.id for v in voters if members[v.id].disk.holds(index, term)]
@@ -178,7 +210,8 @@ class Checker:
         if isinstance(request, PreVoteRequest):
             return
         state = host.disk.hard_state
-        expect(state.term >= request.term, f"speaks in term {request.term}, which is not durable")
+        if state.term < request.term:
+            raise ViolationError(f"speaks in term {request.term}, which is not durable")
         if isinstance(request, RequestVoteRequest) and state.vote_term == request.term:
             expect(state.voted_for == host.name, "campaigns, and voted for another")
 
@@ -190,7 +223,7 @@ class Checker:
             expect(isinstance(request, RequestVoteRequest), "a vote without being asked")
             state = host.disk.hard_state
             expect(state.term >= request.term, "voted, and the term is not durable")
-            key = (host.name, request.term)
+            key = (host.name, host.disk.generation, request.term)
             given = self.votes.setdefault(key, request.candidate)
             expect(given == request.candidate, f"{key} voted for {given} and {request.candidate}")
             if state.vote_term == request.term:
@@ -200,12 +233,9 @@ class Checker:
         if isinstance(response, AppendEntriesResponse) and response.success:
             expect(isinstance(request, AppendEntriesRequest), "an append without being asked")
             expect(host.disk.hard_state.term >= request.term, "accepted in a term not durable")
-            if request.entries:
-                last = request.entries[-1]
-                expect(
-                    host.disk.holds(last.index, last.term),
-                    f"acknowledged {last.index}/{last.term}, which is not durable",
-                )
+            last = request.entries[-1] if request.entries else None
+            if last and not host.disk.holds(last.index, last.term):
+                raise ViolationError(f"acknowledged {last.index}/{last.term}, which is not durable")
 
     # -- clients ----------------------------------------------------------------------------
 
@@ -214,29 +244,47 @@ class Checker:
         known = self.digests.setdefault(entry.index, machine.digest)
         expect(known == machine.digest, f"state at {entry.index} differs")
 
-    def write_done(self, handle: Handle, entry: Entry) -> None:
+    def snapshot_taken(self, machine: SimMachine) -> None:
+        """Remember the state that a snapshot must give back."""
+        digest = machine.store.digest()
+        known = self.states.setdefault(machine.index, digest)
+        expect(known == digest, f"two states at {machine.index}")
+
+    def restored(self, machine: SimMachine, snapshot: Snapshot) -> None:
+        """Read a snapshot into a state machine: it must be the state that was there."""
+        index = snapshot.index
+        expect(index in self.digests, f"a snapshot at {index}, where nothing was applied")
+        machine.restore(index, snapshot.image(), self.digests[index])
+        expect(self.states[index] == machine.store.digest(), f"restored another state at {index}")
+
+    def write_done(self, handle: Handle, entry: Entry, result: Any = None) -> None:
         """A write or change is acknowledged at `entry.index`."""
-        self._answer(handle, "done")
         if handle.kind == "write":
             expect(entry.data == handle.data, f"{handle} was answered with another's entry")
         expect(self.committed.get(entry.index) == entry.term, "acknowledged without commit")
         expect(entry.index > handle.floor, f"{handle} took effect before it was asked")
         self.acknowledged[entry.index] = entry.data
         self.floor = max(self.floor, entry.index)
+        self._answer(handle, "done", (result, entry.index))
 
-    def read_done(self, handle: Handle, observed: int) -> None:
-        """A read is answered from a state at index `observed`."""
-        self._answer(handle, "done")
-        expect(
-            observed >= handle.floor,
-            f"stale read {handle}: saw {observed}, but {handle.floor} was acknowledged before",
-        )
+    def read_done(self, handle: Handle, machine: SimMachine) -> None:
+        """A read is answered from a state machine as it is."""
+        observed = machine.index
+        if self.leases_hold:
+            expect(
+                observed >= handle.floor,
+                f"stale read {handle}: saw {observed}, but {handle.floor} was acknowledged before",
+            )
         self.floor = max(self.floor, observed)
+        found = machine.read(handle.data.decode()) if handle.on_answer else None
+        self._answer(handle, "done", found)
 
     def ended(self, handle: Handle, answer: str) -> None:
         """A refusal, or a transfer that has succeeded."""
         self._answer(handle, answer)
 
-    def _answer(self, handle: Handle, answer: str) -> None:
+    def _answer(self, handle: Handle, answer: str, found: Any = None) -> None:
         expect(not handle.answer, f"{handle} answered twice: {handle.answer}, {answer}")
         handle.answer = answer
+        if handle.on_answer:
+            handle.on_answer(answer, found)

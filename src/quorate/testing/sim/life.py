@@ -1,0 +1,276 @@
+"""One life of a cluster: first everything may fail, then everything must recover, then be quiet."""
+
+from __future__ import annotations
+
+from random import Random
+
+from quorate.raft import Change, ChangeKind, Configuration
+from quorate.testing.history import Kind, Operation, Recorder
+from quorate.testing.linearizability import check
+from quorate.testing.sim.actions import Actions
+from quorate.testing.sim.checks import NoProgressError, ViolationError, expect
+from quorate.testing.sim.clients import Client
+from quorate.testing.sim.hosts import Host, Weather
+from quorate.testing.sim.plan import Plan
+from quorate.testing.sim.world import World
+
+RECOVERY_S = 15.0  # virtual, from the end of the faults: thirty election timeouts
+REPLACEMENT_S = 15.0  # more, for each server whose disk was damaged
+_FOUNDED_BY_S = 10.0
+_QUIET = {
+    "return": "a server came back without unseating the leader",
+    "deaf": "a server that heard all but its leader did not unseat it",
+    "removed": "a server that was removed unawares did not unseat the leader",
+    "alone": "a leader was cut off, and replaced for good",
+}
+
+
+class FailedLifeError(ViolationError):
+    """A life in which something was wrong; its text tells the story and how to see it again.
+
+    `rule` is what was wrong, in a line; `at` when, in seconds of the world.
+    """
+
+    def __init__(self, life: Life, error: ViolationError) -> None:
+        world = life.world
+        self.plan = life.plan
+        self.rule = str(error)
+        self.progress = isinstance(error, NoProgressError)
+        self.at = world.now
+        self.world = world
+        self.done = tuple(life.actions.done)
+        schedule = "\n".join(self.done) or "no action was done"
+        super().__init__(
+            f"{error}\nseed {life.plan.seed}, event {world.events}, time {world.now:.4f}, "
+            f"trace {world.trace:08x}\n{world.story()}\nactions:\n{schedule}\n{error}\n"
+            f"replay: {life.plan.command()}"
+        )
+
+
+class Life:
+    """Plays a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        seed = f"{plan.seed}" if not plan.variant else f"{plan.seed} variant {plan.variant}"
+        members = plan.members
+        if plan.founding == "one":
+            members = Configuration(members.servers[:1])
+        founded = plan.founding == "disks"
+        self.world = World(seed, plan.names, plan.settings, members, founded=founded)
+        self.members = members
+        self.world.network.wire = plan.wire
+        self.world.weather = plan.weather
+        self.world.checker.leases_hold = plan.clocks.lawful
+        self.actions = Actions(self.world, plan)
+        self.recorder = Recorder(lambda: self.world.now)
+        self.clients = [Client(self.world, each, self.recorder) for each in plan.clients]
+        self._replacing: set[str] = set()
+        rng = Random(f"clocks {seed}")
+        for host in self.world.hosts.values():
+            host.clock_rate = rng.uniform(1.0, plan.clocks.drift)
+            host.clock_offset = rng.uniform(0, 1000)
+
+    def run(self) -> World:
+        """All phases. Raises FailedLifeError."""
+        try:
+            self._faults()
+            self._heal()
+            if self._quorum_is_lost():
+                self.world.coverage.met("quorum lost to damage")
+                self.world.run_until(self.world.now + 2.0)
+            else:
+                leader = self._recover()
+                self._be_quiet(leader)
+            self._look_back()
+        except ViolationError as error:
+            raise FailedLifeError(self, error) from error
+        return self.world
+
+    # -- phase 1 ----------------------------------------------------------------------------
+
+    def _faults(self) -> None:
+        world, plan = self.world, self.plan
+        for name in world.hosts:
+            world.start(name)
+        self._found()
+        if not plan.clocks.lawful:
+            world.coverage.met("clocks ran further apart than leases allow")
+        self.actions.schedule()
+        for client in self.clients:
+            client.until = plan.duration + 1.0
+            client.begin()
+        world.run_until(plan.duration)
+
+    def _found(self) -> None:
+        """Found the cluster as its servers do; the servers may be cut off from each other."""
+        world, founding = self.world, self.plan.founding
+        if founding == "disks":
+            return
+        for server in self.members.servers:
+            world.found(world.hosts[server.id], self.members)
+        if founding == "servers":
+            world.coverage.met("cluster founded by its servers")
+        else:
+            world.later(0.5, lambda: self._grow(world.now + _FOUNDED_BY_S))
+
+    def _grow(self, end: float) -> None:
+        """Add the members one by one, as soon as the leader allows it."""
+        world = self.world
+        if world.now > min(end, self.plan.duration):
+            return
+        leader = world.leader()
+        if leader is not None:
+            known = leader.live.configuration
+            missing = [s for s in self.plan.members.servers if known.get(s.id) is None]
+            if not missing:
+                world.coverage.met("cluster grown from one server")
+                return
+            kind = ChangeKind.ADD_VOTER if missing[0].is_voter else ChangeKind.ADD_NONVOTER
+            world.change(leader, Change(kind, missing[0].id, missing[0].address))
+        world.later(0.1, lambda: self._grow(end))
+
+    # -- phase 2 ----------------------------------------------------------------------------
+
+    def _heal(self) -> None:
+        world = self.world
+        world.note("the faults end")
+        world.weather = Weather(delay=self.plan.topology.delay)
+        world.network.blocked.clear()
+        world.network.lag.clear()
+        for host in world.hosts.values():
+            host.lag = 0.0  # a process that is stopped goes on when its time has come
+            host.disk_delay = None
+            world.storage.set_full(host.name, full=False)
+            world.revive(host.name)
+
+    def _quorum_is_lost(self) -> bool:
+        """True if damaged disks are a majority of the newest membership."""
+        sound = [host.live for host in self.world.running()]
+        newest = max(sound, key=lambda node: (node.log.last_term, node.log.last_index))
+        voters = newest.configuration.voters()
+        whole = [s for s in voters if not self.world.hosts[s.id].damage]
+        return len(whole) < newest.configuration.quorum()
+
+    def _recover(self) -> Host:
+        """A write must be committed, and reach every member, in bounded time."""
+        world = self.world
+        end = world.now + RECOVERY_S
+        while world.now < end:
+            world.run_until(world.now + 0.25)
+            leader = world.leader()
+            if leader is None:
+                continue
+            if self._replace_damaged(leader):
+                end = max(end, world.now + REPLACEMENT_S)
+                continue
+            (write,) = world.propose(leader)
+            read = world.read(leader)
+            world.run_until(world.now + 0.75)
+            if write.answer == "done" and read.answer == "done" and self._level(leader):
+                self._all_answered()
+                return leader
+        raise NoProgressError(f"no recovery within {RECOVERY_S} s")
+
+    def _level(self, leader: Host) -> bool:
+        if not leader.node:
+            return False
+        members = leader.live.configuration.servers
+        hosts = [self.world.hosts[s.id] for s in members]
+        return all(host.machine.index == leader.live.commit_index for host in hosts)
+
+    def _replace_damaged(self, leader: Host) -> bool:
+        """What an operator does: remove the server, empty its disk, add it. True while at it."""
+        world, node = self.world, leader.live
+        if "snapshot" in {kind for kind, _ in leader.disk.flipped}:
+            world.storage.take_snapshot(leader.name)
+        for host in world.hosts.values():
+            member = node.configuration.get(host.name) is not None
+            if host.damage and member:
+                change = Change(ChangeKind.REMOVE_SERVER, host.name, host.address)
+                world.change(leader, change)
+                return True
+            if host.damage and node.committed_configuration.get(host.name) is None:
+                world.wipe(host.name)
+                world.start(host.name)
+                self._replacing.add(host.name)
+            if host.name in self._replacing:
+                if member and node.configuration_index <= node.commit_index:
+                    self._replacing.discard(host.name)
+                    world.coverage.met("a damaged server was replaced")
+                    continue
+                world.change(leader, Change(ChangeKind.ADD_VOTER, host.name, host.address))
+                return True
+        return False
+
+    def _all_answered(self) -> None:
+        world = self.world
+        world.run_until(world.now + 2.0)
+        for handle in world.handles:
+            if world.hosts[handle.host].incarnation == handle.incarnation:
+                expect(bool(handle.answer), f"{handle} at {handle.host} was never answered")
+
+    # -- phase 3 ----------------------------------------------------------------------------
+
+    def _be_quiet(self, leader: Host) -> None:
+        """A server that comes back, or was removed unawares, must not unseat the leader.
+
+        A leader that is cut off must step down, and another one must be there.
+        """
+        world, quiet = self.world, self.plan.quiet
+        voters = leader.live.configuration.voters() if leader.node else ()
+        if quiet == "none" or len(voters) < 3 or not leader.live.leader:
+            return
+        chosen = [s.id for s in voters if s.id != leader.name]
+        victim = Random(f"quiet {self.plan.seed}").choice(chosen)
+        if quiet == "alone":
+            victim = leader.name
+        term = leader.live.term
+        if quiet == "deaf":
+            world.network.blocked[leader.name, victim] = True
+        else:
+            world.network.isolated = victim
+        world.note(f"{victim} is cut off for 2.5 s ({quiet})")
+        if quiet == "removed":
+            world.change(leader, Change(ChangeKind.REMOVE_SERVER, victim, f"{victim}:1"))
+        world.run_until(world.now + 2.5)
+        if quiet == "alone":
+            expect(leader.live.leader is None, f"{victim} leads on although nobody answers")
+            found = world.leader()
+            expect(found is not None, f"nobody took over from {victim}")
+            leader = found or leader
+            term = leader.live.term
+        world.network.isolated = ""
+        world.network.blocked.clear()
+        world.note(f"{victim} is back")
+        world.run_until(world.now + 2.0)
+        stays = leader.node is not None and leader.live.leader and leader.live.term == term
+        expect(bool(stays), f"{victim} came back and unseated {leader.name}, leader of term {term}")
+        world.coverage.met(_QUIET[quiet])
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def _look_back(self) -> None:
+        """What can only be judged at the end."""
+        world, checker = self.world, self.world.checker
+        for index, data in checker.acknowledged.items():
+            term = checker.committed.get(index)
+            kept = term is not None and checker.entries[index, term][0][3] == data
+            expect(kept, f"the acknowledged write at {index} is gone")
+        states: dict[int, bytes] = {}
+        for host in world.running():
+            digest = host.machine.store.digest()
+            known = states.setdefault(host.machine.index, digest)
+            expect(known == digest, f"{host.name} holds another state at {host.machine.index}")
+        history = self.recorder.history()
+        self._tell_lost(history)
+        if not self.plan.clocks.lawful:
+            history = [o for o in history if o.kind is not Kind.READ]
+        result = check(history)
+        expect(result.ok, str(result))
+
+    def _tell_lost(self, history: list[Operation]) -> None:
+        seen = {(o.key, o.value) for o in history if o.kind is Kind.READ}
+        for operation in history:
+            if operation.returned_at is None and (operation.key, operation.value) in seen:
+                self.world.coverage.met("a write without an answer took effect")

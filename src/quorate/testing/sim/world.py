@@ -1,0 +1,390 @@
+"""A simulated cluster: real nodes, virtual time, one seed, and every fault we can think of.
+
+The world does what a runtime does with effects, but with a network that delays, loses, doubles
+and reorders, disks that are slow, stuck, full or forgetful, and clocks that drift. Nothing in it
+looks at the wall clock, and every choice comes from generators made from the seed, one for each
+host, so a seed replays, and what one host draws does not change what another one draws.
+"""
+
+from __future__ import annotations
+
+import heapq
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any, ClassVar, get_args
+
+from quorate.errors import LogDamaged
+from quorate.raft import Node, Settings
+from quorate.raft import effects as fx
+from quorate.raft import events as ev
+from quorate.raft.configuration import Change, Configuration
+from quorate.raft.messages import Entry, EntryKind, HardState
+from quorate.state.snapshot import SnapshotError
+from quorate.testing.sim.checks import Checker, Handle, ViolationError, expect
+from quorate.testing.sim.coverage import Coverage
+from quorate.testing.sim.disk import SimDisk
+from quorate.testing.sim.hosts import Host, Weather
+from quorate.testing.sim.machine import SimMachine
+from quorate.testing.sim.network import Network
+from quorate.testing.sim.printers import effect_text, event_text
+from quorate.testing.sim.storage import Storage
+from quorate.wire import membership as codec
+
+TIMELINE_EVENTS = 80
+_NAMES = {kind: kind.__name__.encode() for kind in get_args(ev.Event)}
+_ROLES = {role: role.value.encode() for role in fx.Role}
+
+
+class World:
+    """See the module. `founded`: the disks of `members` hold the first entry from the start."""
+
+    def __init__(
+        self,
+        seed: Any,
+        names: Iterable[str],
+        settings: Settings,
+        members: Configuration,
+        *,
+        founded: bool = True,
+        rng: Random | None = None,
+    ) -> None:
+        """With `rng` all hosts draw from that one."""
+        self.seed = seed
+        self.settings = settings
+        self.now = 0.0
+        self.weather = Weather()
+        self.events = 0
+        self.trace = 0
+        self.hosts = {
+            name: Host(name, rng or Random(f"quorate {seed} {name}"), SimDisk(name))
+            for name in names
+        }
+        self.coverage = Coverage()
+        self.network = Network(self)
+        self.storage = Storage(self)
+        self.checker = Checker()
+        self.handles: list[Handle] = []
+        self.timeline: deque[tuple[float, str, Any, Any]] = deque(maxlen=TIMELINE_EVENTS)
+        self.watch: Callable[[Host, Any, list[Any]], None] | None = None
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = 0
+        self.first = Entry(1, 1, EntryKind.CONFIGURATION, codec.encode_configuration(members))
+        self.checker.entries[1, 1] = (self.first.value(), 0)
+        if founded:
+            for server in members.servers:
+                self.hosts[server.id].disk.fill([self.first], HardState(1))
+
+    # -- time -------------------------------------------------------------------------------
+
+    def later(self, delay: float, action: Callable[[], None]) -> None:
+        """Do `action` after `delay` seconds."""
+        self._order += 1
+        heapq.heappush(self._heap, (self.now + delay, self._order, action))
+
+    def for_host(self, host: Host, delay: float, action: Callable[[], None]) -> None:
+        """The same, if the process that runs now still runs then, and when it is not paused."""
+        incarnation = host.incarnation
+
+        def begin() -> None:
+            if host.node is None or host.incarnation != incarnation:
+                return
+            if host.paused_until > self.now:
+                self.later(host.paused_until - self.now, begin)
+                return
+            action()
+
+        self.later(delay, begin)
+
+    def run_until(self, end: float) -> None:
+        """Let everything happen that is due up to `end`."""
+        heap, pop = self._heap, heapq.heappop
+        while heap and heap[0][0] <= end:
+            self.now, _, action = pop(heap)
+            action()
+        self.now = max(self.now, end)
+
+    # -- machines ---------------------------------------------------------------------------
+
+    def start(self, name: str) -> None:
+        """Start a node from what its disk holds; it stays down if that is damaged."""
+        host = self.hosts[name]
+        host.incarnation += 1
+        host.machine = SimMachine()
+        host.jobs.clear()
+        host.working = False
+        host.tick_at = float("inf")
+        host.paused_until = 0.0
+        point = None
+        try:
+            stored = host.disk.load()
+            if stored:
+                point = (
+                    *(stored.index, stored.term),
+                    *(stored.configuration, stored.configuration_index),
+                )
+                self.checker.restored(host.machine, stored)
+                self.coverage.met("snapshot restored at a start")
+            expect(not host.disk.flipped, f"{name} believed damage: {sorted(host.disk.flipped)}")
+        except (LogDamaged, SnapshotError) as damage:
+            self.fail(host, damage)
+            return
+        host.node = Node(
+            server_id=name,
+            address=host.address,
+            settings=self.settings,
+            reader=host.disk,
+            hard_state=host.disk.hard_state,
+            codec=codec,
+            rng=Random(host.rng.random()),
+            now=host.clock(self.now),
+            snapshot=point,
+        )
+        if host.node.log.superseded:
+            self.coverage.met("a log was replaced by its snapshot at a start")
+        if host.disk.full:
+            self.step(host, ev.StorageState(full=True))
+        self._plan_tick(host)
+
+    def revive(self, name: str) -> None:
+        """Start a node unless somebody else has."""
+        host = self.hosts[name]
+        if not host.node and not host.damage:
+            self.start(name)
+
+    def fail(self, host: Host, damage: Exception) -> None:
+        """A server found its disk damaged: it says what, and is down until somebody helps."""
+        text = str(damage)
+        expect(bool(host.disk.flipped), f"{host.name} found damage that is none: {text}")
+        expect("damage" in text or "snapshot" in text, f"damage is not named: {text}")
+        host.damage = text
+        self.note(f"{host.name} stops: {text}")
+        for kind, _ in sorted(host.disk.flipped):
+            running = "while it ran" if host.node else "at a start"
+            self.coverage.met(f"damaged {kind} found {running}")
+        if host.node:
+            self.crash(host.name, lucky=False)
+
+    def crash(self, name: str, *, lucky: bool = True) -> None:
+        """Stop a node at once; its unsynced writes are lost, or only a part if it is lucky.
+
+        The transaction under way is torn; as in LMDB, nothing of it counts.
+        """
+        host = self.hosts[name]
+        disk = host.disk
+        host.node = None
+        lucky = lucky and disk.busy and not disk.full
+        kept = host.rng.randint(0, len(disk.queue)) if lucky else 0
+        self.coverage.crash(disk, kept)
+        disk.crash(kept)
+        for other in self.hosts.values():
+            if other.node and host.rng.random() < self.weather.reset:
+                self.later_step(other, 0.001, ev.LeaderUnreachable(name))
+
+    def wipe(self, name: str) -> None:
+        """An empty disk takes the place of a stopped server's."""
+        host = self.hosts[name]
+        assert not host.node, f"{name} runs"
+        host.disk = SimDisk(name, generation=host.disk.generation + 1)
+        host.damage = ""
+
+    def pause(self, name: str, seconds: float) -> None:
+        """Stop a process for a while; its clock goes on."""
+        host = self.hosts[name]
+        host.paused_until = max(host.paused_until, self.now + seconds)
+
+    def jump(self, name: str, seconds: float) -> None:
+        """A clock jumps forward."""
+        host = self.hosts[name]
+        host.clock_offset += seconds
+        if host.node:
+            self._plan_tick(host)
+
+    def running(self) -> list[Host]:
+        """The hosts whose node runs."""
+        return [host for host in self.hosts.values() if host.node]
+
+    def leader(self) -> Host | None:
+        """The leader of the highest term, if any."""
+        leaders = [host for host in self.running() if host.live.leader]
+        return max(leaders, key=lambda host: host.live.term, default=None)
+
+    # -- steps ------------------------------------------------------------------------------
+
+    def step(self, host: Host, event: Any) -> None:
+        """Give a node an event, check everything, do what it wants."""
+        self.events += 1
+        node = host.live
+        effects: list[Any] = []
+        self.timeline.append((self.now, host.name, event, effects))
+        before = self.coverage.before(node)
+        try:
+            effects += node.step(event, host.clock(self.now))
+            if self.watch:
+                self.watch(host, event, effects)
+            for effect in effects:
+                if type(effect) is fx.Persist:
+                    self.checker.persisting(host, effect)
+            self.checker.after_step(host, self.hosts)
+            self.coverage.after(self, host, event, effects, before)
+            for effect in effects:
+                self.perform(host, effect)
+        except ViolationError:
+            raise
+        except LogDamaged as damage:
+            self.fail(host, damage)
+            return
+        except Exception as error:
+            raise ViolationError(f"{host.name} failed: {error!r}") from error
+        line = b"%.6f%b%b%d%b%d,%d,%d" % (
+            self.now,
+            host.name.encode(),
+            _NAMES[type(event)],
+            node.term,
+            _ROLES[node.role],
+            node.log.last_index,
+            node.commit_index,
+            len(effects),
+        )
+        self.trace = zlib.crc32(line, self.trace)
+        if host.node:
+            self._plan_tick(host)
+
+    def later_step(self, host: Host, delay: float, event: Any) -> None:
+        """Give the node that runs now an event after a while."""
+        self.for_host(host, delay, lambda: self.step(host, event))
+
+    def ask(self, host: Host, event: Any) -> None:
+        """Give a node an event from a client: at once, or when its process goes on."""
+        if host.paused_until > self.now:
+            self.later_step(host, host.paused_until - self.now, event)
+        else:
+            self.step(host, event)
+
+    def _plan_tick(self, host: Host) -> None:
+        due = max(host.world_time(host.live.deadline()), self.now) + 1e-6
+        if due >= host.tick_at:
+            return  # the tick that is planned looks again
+        host.tick_at = due
+
+        def tick() -> None:
+            if host.tick_at == due:
+                host.tick_at = float("inf")
+            if host.clock(self.now) >= host.live.deadline():
+                self.step(host, ev.Tick())
+            else:
+                self._plan_tick(host)
+
+        self.for_host(host, due - self.now, tick)
+
+    def perform(self, host: Host, effect: Any) -> None:
+        """Begin what a node wants done."""
+        self._performers[type(effect)](self, host, effect)
+
+    def _ignore(self, host: Host, effect: fx.RoleChanged | fx.ConfigurationChanged) -> None:
+        """These only tell observers."""
+
+    def _send(self, host: Host, effect: fx.Send) -> None:
+        self.network.send(host, effect.to, effect.rpc_id, effect.request)
+
+    def _send_snapshot(self, host: Host, effect: fx.SendSnapshot) -> None:
+        self.network.send_snapshot(host, effect)
+
+    def _reply(self, host: Host, effect: fx.Reply) -> None:
+        self.network.reply(host, effect.reply_to, effect.response)
+
+    def _persist(self, host: Host, effect: fx.Persist) -> None:
+        host.disk.queue.append(effect)
+        self.storage.work_disk(host)
+
+    def _receive_snapshot(self, host: Host, effect: fx.ReceiveSnapshot) -> None:
+        self.storage.receive_snapshot(host, effect)
+
+    def _work(self, host: Host, effect: fx.Apply | fx.RestoreSnapshot) -> None:
+        host.jobs.append(effect)
+        self.storage.work_machine(host)
+
+    def _read_ready(self, host: Host, effect: fx.ReadReady) -> None:
+        for handle in effect.handles:
+            self.checker.read_done(handle, host.machine)
+
+    def _done(self, _: Host, effect: fx.Done) -> None:
+        self.checker.ended(effect.handle, f"done: {effect.leader_id} leads")
+
+    def _rejected(self, _: Host, effect: fx.Rejected) -> None:
+        for handle in effect.handles:
+            self.checker.ended(handle, effect.reason.value)
+
+    _performers: ClassVar[dict[type, Callable[[World, Host, Any], None]]] = {
+        fx.Send: _send,
+        fx.SendSnapshot: _send_snapshot,
+        fx.Reply: _reply,
+        fx.Persist: _persist,
+        fx.ReceiveSnapshot: _receive_snapshot,
+        fx.Apply: _work,
+        fx.RestoreSnapshot: _work,
+        fx.ReadReady: _read_ready,
+        fx.Done: _done,
+        fx.Rejected: _rejected,
+        fx.RoleChanged: _ignore,
+        fx.ConfigurationChanged: _ignore,
+    }
+
+    # -- clients ----------------------------------------------------------------------------
+
+    def handle(self, host: Host, kind: str, data: bytes = b"") -> Handle:
+        """A new thing to wait for at `host`."""
+        name = f"{kind[0]}{len(self.handles) + 1}"
+        text = data or name.encode()
+        floor = self.checker.floor
+        handle = Handle(name, kind, host.name, host.incarnation, floor, text)
+        self.handles.append(handle)
+        return handle
+
+    def propose(self, host: Host, count: int = 1) -> list[Handle]:
+        """Ask `host` for `count` writes in one batch."""
+        handles = [self.handle(host, "write") for _ in range(count)]
+        self.ask(host, ev.Propose(tuple((h, h.data) for h in handles)))
+        return handles
+
+    def read(self, host: Host) -> Handle:
+        """Ask `host` for a linearizable read."""
+        handle = self.handle(host, "read")
+        self.ask(host, ev.ReadRequested(handle))
+        return handle
+
+    def change(self, host: Host, change: Change) -> Handle:
+        """Ask `host` for a membership change."""
+        handle = self.handle(host, "change")
+        self.ask(host, ev.ChangeRequested(handle, change))
+        return handle
+
+    def transfer(self, host: Host, target: str = "") -> Handle:
+        """Ask `host` to hand leadership over."""
+        handle = self.handle(host, "transfer")
+        self.ask(host, ev.TransferRequested(handle, target))
+        return handle
+
+    def found(self, host: Host, members: Configuration) -> Handle:
+        """Ask an empty server to found the cluster of `members`."""
+        handle = self.handle(host, "bootstrap")
+        self.ask(host, ev.Bootstrap(handle, members))
+        return handle
+
+    # -- telling ----------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Put what was done to the world into its story."""
+        self.timeline.append((self.now, "*", text, ()))
+
+    def story(self) -> str:
+        """The last events, one line each with what followed from it."""
+        lines = []
+        for time, name, event, effects in self.timeline:
+            if effects and all(type(e) is fx.Rejected for e in effects):
+                continue
+            text = event if isinstance(event, str) else event_text(event)
+            lines.append(f"{time:9.4f} {name}  {text}")
+            lines += [f"{'':12}  -> {effect_text(effect)}" for effect in effects]
+        return "\n".join(lines)
