@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,15 +16,16 @@ from server_processes import Servers, until
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 DISK_BYTES = 64 << 20
+SMALLER_THAN_THE_RESERVE = 12 << 20  # of a large disk, 16 MiB stay free
 
 
 @contextmanager
-def small_disk(path: Path) -> Iterator[None]:
+def small_disk(path: Path, size: int) -> Iterator[None]:
     """A file system of its own at `path`, while the block runs."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount a small file system to fill")
     path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(path)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"needs the right to mount a file system: {mounted.stderr.strip()}")
@@ -45,10 +47,12 @@ def fill(disk: Path) -> Path:
 
 
 @contextmanager
-def on_small_disk(folder: Path, count: int, number: int) -> Iterator[Servers]:
+def on_small_disk(
+    folder: Path, count: int, number: int, size: int = DISK_BYTES
+) -> Iterator[Servers]:
     """A running cluster in which one server has a small disk."""
     servers = Servers(folder, count)
-    with small_disk(servers.data_dir(number)):
+    with small_disk(servers.data_dir(number), size):
         servers.start()
         try:
             until(lambda: read(servers, servers.leader()), "the first writes of the leader")
@@ -57,14 +61,16 @@ def on_small_disk(folder: Path, count: int, number: int) -> Iterator[Servers]:
             servers.stop_all()
 
 
-def test_a_server_alone_refuses_writes_until_there_is_room(tmp_path: Path) -> None:
-    with on_small_disk(tmp_path, 1, 0) as servers:
+@pytest.mark.parametrize("size", [DISK_BYTES, SMALLER_THAN_THE_RESERVE])
+def test_a_server_alone_refuses_writes_until_there_is_room(tmp_path: Path, size: int) -> None:
+    with on_small_disk(tmp_path, 1, 0, size) as servers:
         assert servers.ask(0, PATH, "PUT", body(1)).status == 200
         ballast = fill(servers.data_dir(0))
         until(lambda: servers.stats(0)["disk_full"] == "true", "the full disk to be seen")
         refused = servers.ask(0, PATH, "PUT", body(2))
         assert refused.status == 507
         assert refused.text.startswith("no space left on")
+        assert re.search(r": 0\.\d MiB free, [0-9.]+ MiB needed", refused.text)
         assert "\n" not in refused.text
         assert read(servers, 0).value == 1
         ballast.unlink()

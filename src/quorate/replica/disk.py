@@ -12,23 +12,36 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from quorate.errors import StorageFull
 from quorate.raft.effects import Persist
 from quorate.raft.messages import Entry
-from quorate.storage.free_space import free_bytes
+from quorate.storage.free_space import free_bytes, reserve_on
 from quorate.storage.log_store import LogStore, WriteBatch
 
 _BATCH_ENTRIES_MAX = 8192
 _CHECK_INTERVAL_S = 0.25
 _RETRY_INTERVAL_S = 0.2
+_MIB = 1 << 20
+
+
+class Room(NamedTuple):
+    """Bytes free on the disk, and how many must be for writes to be taken."""
+
+    free: int = 0
+    needed: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.free / _MIB:.1f} MiB free, {self.needed / _MIB:.1f} MiB needed"
 
 
 class Disk:
     """See the module. The callbacks run in the disk's thread: hand them over to the loop.
 
     `on_durable(sequence, seconds)`, `on_full(bool)`, `on_failure(exception)`. Below
-    `reserve_bytes` of free space the disk counts as full, while term and vote can still be kept.
+    `reserve_bytes` of free space (an eighth of the file system, if that is less) the disk counts
+    as full, while term and vote can still be kept; with half as much again it no longer does.
     """
 
     def __init__(
@@ -50,12 +63,18 @@ class Disk:
         self._queue: queue.SimpleQueue[Persist | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._full = False
+        self._room = Room()
         self._checked_at = 0.0
         self._thread = threading.Thread(target=self._run, name="quorate-disk", daemon=True)
 
     def start(self) -> None:
         """Begin to work."""
         self._thread.start()
+
+    @property
+    def room(self) -> Room:
+        """As last looked at, which is a few times a second."""
+        return self._room
 
     def submit(self, persist: Persist) -> None:
         """Make this durable after all that was submitted before."""
@@ -129,6 +148,7 @@ class Disk:
             try:
                 self._store.write(batch)
             except StorageFull:
+                self._look_at_room(full=True)
                 self._set_full(True)
                 if self._closing.wait(_RETRY_INTERVAL_S):
                     return False
@@ -141,10 +161,15 @@ class Disk:
 
     def _check_space(self) -> None:
         self._checked_at = time.monotonic()
-        free = free_bytes(self._folder)
+        room = self._look_at_room(full=self._full)
+        self._set_full(room.free < room.needed)
+
+    def _look_at_room(self, *, full: bool) -> Room:
+        reserve = reserve_on(self._folder, self._reserve_bytes)
         # Leave the state only with some room to spare, so that it does not flutter.
-        limit = self._reserve_bytes * (3 if self._full else 2) // 2
-        self._set_full(free < limit)
+        needed = reserve * 3 // 2 if full else reserve
+        self._room = Room(free_bytes(self._folder), needed)
+        return self._room
 
     def _set_full(self, full: bool) -> None:
         if full != self._full:

@@ -28,7 +28,7 @@ from quorate.raft.messages import (
 )
 from quorate.raft.node import Node
 from quorate.raft.settings import Settings
-from quorate.replica.disk import Disk
+from quorate.replica.disk import Disk, Room
 from quorate.replica.incoming import IncomingConnection, Slot
 from quorate.replica.machine import StateMachine
 from quorate.replica.outgoing import PeerLink
@@ -224,6 +224,11 @@ class Replica:
     def is_leader(self) -> bool:
         """True while this replica believes to lead."""
         return self.node.leader is not None
+
+    @property
+    def disk_room(self) -> Room:
+        """How much room the disk has, and how much is needed for writes."""
+        return self._disk.room
 
     @property
     def role(self) -> Role:
@@ -455,11 +460,14 @@ class Replica:
             effect.handle.set_result(effect.leader_id)
 
     def _rejected(self, effect: effects.Rejected) -> None:
+        detail = effect.detail
+        if effect.reason is Reason.STORAGE_FULL:
+            detail = str(self.disk_room)
         for future in effect.handles:
             if not future.done():
                 node = self.node
                 future.set_exception(
-                    error_for(effect.reason, effect.detail, node.leader_id, node.leader_address)
+                    error_for(effect.reason, detail, node.leader_id, node.leader_address)
                 )
 
     def _role_changed(self, effect: effects.RoleChanged) -> None:

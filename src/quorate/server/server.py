@@ -28,6 +28,7 @@ from quorate.errors import (
 from quorate.metrics import Metrics
 from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import RoleChanged
+from quorate.replica.disk import Room
 from quorate.replica.replica import Options, Replica
 from quorate.server import raft_views, stats
 from quorate.server.answers import Answers, Departure
@@ -500,7 +501,8 @@ class Server:
             while applying and (applying[0][0] <= begun_before or applying[0][1].done()):
                 _, future = applying.popleft()
                 if not future.done():
-                    future.set_exception(_unconfirmed_on_full_disk() if full else ApplyTimeout())
+                    error = _unconfirmed(self.replica.disk_room) if full else ApplyTimeout()
+                    future.set_exception(error)
 
     async def remove_peer(self, *, server_id: str | None, address: str | None, force: bool) -> None:
         """Remove a server from the Raft configuration; it stays out until it asks to rejoin."""
@@ -572,8 +574,9 @@ class Server:
         return Rejoin(id=me)
 
 
-def _unconfirmed_on_full_disk() -> StorageFull:
+def _unconfirmed(room: Room) -> StorageFull:
     return StorageFull(
-        "no space left on the leader's disk: not confirmed, but may stand once there is room",
+        f"no space left on the leader's disk: {room}; "
+        "the write is not confirmed, but may stand once there is room",
         "make room, then read before you repeat it",
     )

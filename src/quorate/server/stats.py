@@ -78,6 +78,8 @@ def disk(replica: Replica) -> dict[str, str]:
         "disk_sync_p99": format_duration(int(times[len(times) * 99 // 100] * 1e9)),
         "disk_sync_max": format_duration(int(times[-1] * 1e9)),
         "disk_full": _flag(replica.storage_full),
+        "disk_free_bytes": str(replica.disk_room.free),
+        "disk_needed_bytes": str(replica.disk_room.needed),
     }
 
 

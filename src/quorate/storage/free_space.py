@@ -1,11 +1,24 @@
-"""How much room the disk under a folder has."""
+"""How much room the disk under a folder has, and how much of it a log must leave free."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Final
 
 from quorate.storage.disk_errors import clear_errors
+
+RESERVE_SHARE: Final = 8
+"""A reserve is never more than this part (one eighth) of its file system."""
+
+
+def reserve_on(path: Path, wanted_bytes: int) -> int:
+    """The bytes to leave free on the file system of `path`: those wanted, less on a small one.
+
+    A fixed reserve would make a small file system full for ever. Raises QuorateError.
+    """
+    with clear_errors(f"ask for the size of the file system of {path}"):
+        return min(wanted_bytes, shutil.disk_usage(path).total // RESERVE_SHARE)
 
 
 def free_bytes(path: Path) -> int:
