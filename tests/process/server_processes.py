@@ -22,14 +22,16 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str, timeout_s: float = 20.0) -> T:
+def until(condition: Callable[[], T], what: str | Callable[[], str], timeout_s: float = 20.0) -> T:
     """The first true value of `condition`; fails naming `what` after the deadline."""
     deadline = time.monotonic() + timeout_s
     while True:
         with contextlib.suppress(OSError, ValueError):
             if value := condition():
                 return value
-        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
+        if time.monotonic() >= deadline:
+            text = what if isinstance(what, str) else what()
+            raise AssertionError(f"not within {timeout_s:g} s: {text}")
         threading.Event().wait(0.02)
 
 
@@ -64,25 +66,42 @@ class Servers:
             self._configure(number, server_keys)
 
     def _configure(self, number: int, server_keys: dict[str, Any]) -> None:
-        loopback = "127.0.0.1"
+        host = self.host(number)
         config = {
             "name": f"s{number}",
             "data_dir": str(self.data_dir(number)),
-            "bind_addr": loopback,
+            "bind_addr": host,
             "ports": {
                 "http": self.http[number],
                 "rpc": self.rpc[number],
                 "serf": self.serf[number],
             },
-            "advertise": {"http": loopback, "rpc": loopback, "serf": loopback},
+            "advertise": {"http": host, "rpc": host, "serf": host},
             "autopilot": {"server_stabilization_time": "500ms"},
             "server": {
                 "enabled": True,
-                "initial_servers": [f"{loopback}:{port}" for port in self.rpc],
+                "initial_servers": [self.rpc_address(n) for n in range(self.count)],
                 **server_keys,
             },
         }
         self.config(number).write_text(json.dumps(config))
+
+    def host(self, number: int) -> str:
+        """Where a server listens; where every server has a network of its own, this differs."""
+        del number
+        return "127.0.0.1"
+
+    def command(self, number: int) -> list[str]:
+        """What starts a server."""
+        return [sys.executable, "-m", "quorate", "agent", "-config", str(self.config(number))]
+
+    def environment(self, number: int) -> dict[str, str]:
+        """What its process finds in the environment, beside what we have."""
+        del number
+        return {}
+
+    def rpc_address(self, number: int) -> str:
+        return f"{self.host(number)}:{self.rpc[number]}"
 
     def data_dir(self, number: int) -> Path:
         return self.folder / f"s{number}"
@@ -97,7 +116,8 @@ class Servers:
         for number in numbers or range(self.count):
             with (self.folder / f"s{number}.log").open("ab") as log:
                 self.processes[number] = subprocess.Popen(
-                    [sys.executable, "-m", "quorate", "agent", "-config", str(self.config(number))],
+                    self.command(number),
+                    env={**os.environ, **self.environment(number)},
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     stdin=subprocess.DEVNULL,
@@ -127,7 +147,7 @@ class Servers:
         self, number: int, path: str, method: str = "GET", body: Any = None, timeout_s: float = 12.0
     ) -> Answer:
         """An answer of any status; OSError when there is none."""
-        url = f"http://127.0.0.1:{self.http[number]}{path}"
+        url = f"http://{self.host(number)}:{self.http[number]}{path}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, method=method)
         try:
@@ -142,21 +162,41 @@ class Servers:
         section: dict[str, str] = self.ask(number, "/v1/agent/self").json["stats"]["raft"]
         return section
 
-    def leader(self) -> int:
+    def leader(self, timeout_s: float = 20.0) -> int:
         """The server that leads, once all that run agree on it."""
 
         found = -1
+        said: dict[int, str] = {}
 
         def agreed() -> bool:
             nonlocal found
-            said = {self.ask(n, "/v1/status/leader?stale").json for n in self.processes}
-            if len(said) != 1:
+            for n in list(self.processes):
+                said[n] = "no answer"
+                said[n] = self.ask(n, "/v1/status/leader?stale", timeout_s=3).json
+            leaders = {said[n] for n in self.processes}
+            addresses = [self.rpc_address(n) for n in range(self.count)]
+            if len(leaders) != 1 or (leader := leaders.pop()) not in addresses:
                 return False
-            found = self.rpc.index(int(said.pop().rpartition(":")[2]))
+            found = addresses.index(leader)
             return found in self.processes and self.stats(found)["state"] == "Leader"
 
-        until(agreed, "a leader on whom all agree")
+        until(agreed, lambda: f"a leader on whom all agree; they say {said}", timeout_s)
         return found
+
+    def move_leadership_to(self, number: int) -> None:
+        """Make that server the leader."""
+
+        def moved() -> bool:
+            leader = self.leader()
+            if leader == number:
+                return True
+            rows = self.ask(leader, "/v1/operator/raft/configuration").json["Servers"]
+            address = self.rpc_address(number)
+            target = next(row["ID"] for row in rows if row["Address"] == address)
+            self.ask(leader, f"/v1/operator/raft/transfer-leadership?id={target}", "PUT")
+            return False
+
+        until(moved, f"server {number} to lead")
 
     def voters(self) -> int:
         """How many voters the configuration has, as any server knows it."""

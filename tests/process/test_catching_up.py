@@ -45,6 +45,32 @@ def test_a_wiped_follower_catches_up_by_snapshot_without_an_election(tmp_path: P
         assert servers.leader() == leader
 
 
+def test_servers_start_again_from_a_snapshot(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {
+        "raft_snapshot_threshold": 20,
+        "raft_snapshot_interval": "100ms",
+        "raft_trailing_logs": 5,
+    }
+    with running(tmp_path, **keys) as servers:
+        leader = servers.leader()
+        for number in range(60):
+            body = {"SchedulerAlgorithm": "spread", "NodeLimitForFeasibilityChecks": number}
+            assert servers.ask(leader, SCHEDULER, "PUT", body).status == 200
+        for number in range(3):
+
+            def stored(number: int = number) -> bool:
+                return int(servers.stats(number)["last_snapshot_index"]) > 20
+
+            until(stored, f"a snapshot of server {number}")
+        servers.kill(0, 1, 2)
+        servers.start()
+        found = servers.ask(servers.leader(), SCHEDULER).json["SchedulerConfig"]
+        assert found["NodeLimitForFeasibilityChecks"] == 59
+        for number in range(3):
+            assert int(servers.stats(number)["last_snapshot_index"]) > 20
+            assert "Traceback" not in servers.log(number)
+
+
 def test_a_removed_server_stays_out_until_it_asks_to_rejoin(tmp_path: Path) -> None:
     with running(tmp_path) as servers:
         leader = servers.leader()

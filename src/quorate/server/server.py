@@ -154,9 +154,11 @@ class Server:
         self.replica.on_role.append(self._role_changed)
         self.replica.on_refused.append(self._refused)
         self.replica.on_failure.append(self._on_fatal)
+        await self.replica.start()
+        # From here on: a snapshot that is loaded while starting changes the table, too, but there
+        # is no node yet to tell.
         self._machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
         self._machine.store.watch(servers.TABLE.name, self._forget_view)
-        await self.replica.start()
         self._learn_cluster_id()
 
     def _meet_the_others(self) -> None:
