@@ -83,6 +83,20 @@ def test_a_server_alone_refuses_writes_until_there_is_room(tmp_path: Path, size:
         assert "Traceback" not in servers.log(0)
 
 
+def test_a_leader_without_room_makes_way_for_one_that_has(tmp_path: Path) -> None:
+    with on_small_disk(tmp_path, 3, 0) as servers:
+        assert servers.voters() == 3
+        servers.move_leadership_to(0)
+        ballast = fill(servers.data_dir(0))
+        until(lambda: servers.leader() != 0, "another leader")
+        until(lambda: servers.ask(1, PATH, "PUT", body(7)).status == 200, "a write")
+        leader = servers.leader()
+        assert "no space left on this leader's disk" in servers.log(0)
+        ballast.unlink()
+        newest = read(servers, leader)
+        until(lambda: read(servers, 0, "?stale") == newest, "the full one to catch up")
+
+
 def test_a_follower_without_room_holds_up_nobody_and_catches_up(tmp_path: Path) -> None:
     with on_small_disk(tmp_path, 3, 0) as servers:
         if servers.leader() == 0:

@@ -1,4 +1,4 @@
-"""What a leader does besides replicating: first writes, promoting newcomers, following the pool."""
+"""What a leader does besides replicating: first writes, newcomers, the pool; making way if full."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from quorate.state.table import Command
 log = logging.getLogger("quorate.server")
 
 _INTERVAL_S = 0.25
+_ASK_AGAIN_S = 10.0  # the others were asked to lead and did not: their disks may be full as well
 
 
 class LeaderDuties:
@@ -43,6 +44,7 @@ class LeaderDuties:
         self._apply = apply
         self._reconciler = reconciler
         self._stability = Stability()
+        self._asked_to_lead: dict[str, float] = {}  # by id: when
 
     async def run(self) -> None:
         """For ever."""
@@ -51,11 +53,34 @@ class LeaderDuties:
             if not self._replica.is_leader:
                 continue
             try:
+                if self._replica.storage_full:
+                    await self._make_way()
+                    continue
                 await self._first_writes()
                 await self._promote()
                 await self._reconciler.run(self._replica.node.configuration)
             except QuorateError as error:
                 log.info("leader duty postponed: %s", error)
+
+    async def _make_way(self) -> None:
+        """Hand over to a voter that may have room: a leader without can take no write at all."""
+        replica = self._replica
+        leader, now = replica.node.leader, asyncio.get_running_loop().time()
+        if leader is None:
+            return
+        settings = replica.options.settings
+        able = [
+            (peer.match_index, peer.server)
+            for peer in leader.peers.values()
+            if replica.node.configuration.is_voter(peer.server.id)
+            and now - peer.contact_at < settings.election_timeout_s
+            and now - self._asked_to_lead.get(peer.server.id, -_ASK_AGAIN_S) >= _ASK_AGAIN_S
+        ]
+        if able:
+            _, target = max(able, key=lambda pair: pair[0])
+            self._asked_to_lead[target.id] = now
+            log.warning("no space left on this leader's disk: %s shall lead", target.address)
+            await replica.transfer(target.id)
 
     async def _first_writes(self) -> None:
         if autopilot.current(self._state) is None or cluster.current(self._state) is None:
