@@ -9,6 +9,7 @@ import msgspec
 
 from quorate.errors import QuorateError
 from quorate.server.bootstrap import Bootstrap, Promise, Proposal
+from quorate.server.calls import UNDECODABLE
 from quorate.server.directory import Directory
 from quorate.server.identity import Greeting, Identity
 from quorate.server.joining import JoinAnswer
@@ -55,7 +56,7 @@ class Answers:
         argument_type, answer = handler
         try:
             argument = msgspec.json.decode(body, type=argument_type)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise QuorateError(f"{verb}: {error}") from None
         return msgspec.json.encode(await answer(self, argument))
 

@@ -15,6 +15,9 @@ from quorate.server.http_pool import HttpPool
 
 CALL_PATH = "/v1/internal/"
 
+UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What `msgspec.json.decode` raises: for other JSON, for no UTF-8, for what is nested too deep."""
+
 T = TypeVar("T")
 
 
@@ -39,5 +42,5 @@ class Callers:
             raise QuorateError(response.body.decode("utf-8", "replace")[:500])
         try:
             return msgspec.json.decode(response.body, type=answer)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise QuorateError(f"{address} answered {verb} with something else: {error}") from None

@@ -22,7 +22,8 @@ Invariant: nothing that was read leaves this module unless its checksum matched.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 from zlib import crc32
 
@@ -117,8 +118,9 @@ def hard_state_of(settings: dict[bytes, bytes], path: str) -> HardState:
         case [None, None, None]:
             return HardState()
         case [bytes(term), bytes(voted_for), bytes(vote_term)]:
-            number = _U64.unpack
-            return HardState(number(term)[0], voted_for.decode(), number(vote_term)[0])
+            with _understood(path):
+                number = _U64.unpack
+                return HardState(number(term)[0], voted_for.decode(), number(vote_term)[0])
     raise LogDamaged(f"{path} is damaged: term and vote are not whole", path=path)
 
 
@@ -127,9 +129,10 @@ def base_settings(base: tuple[int, int]) -> dict[bytes, bytes]:
     return {BASE_KEY: _PAIR.pack(*base)}
 
 
-def base_of(settings: dict[bytes, bytes]) -> tuple[int, int]:
-    """The base of the log out of all settings, whose checksums were tested."""
-    index, term = _PAIR.unpack(settings[BASE_KEY]) if BASE_KEY in settings else (0, 0)
+def base_of(settings: dict[bytes, bytes], path: str) -> tuple[int, int]:
+    """The base of the log out of all settings, whose checksums were tested. Raises LogDamaged."""
+    with _understood(path):
+        index, term = _PAIR.unpack(settings[BASE_KEY]) if BASE_KEY in settings else (0, 0)
     return index, term
 
 
@@ -138,10 +141,22 @@ def meta_settings(meta: Mapping[str, bytes]) -> dict[bytes, bytes]:
     return {META_PREFIX + name.encode(): value for name, value in meta.items()}
 
 
-def meta_of(settings: dict[bytes, bytes]) -> dict[str, bytes]:
-    """The small values of the store's user out of all settings."""
-    return {
-        key.removeprefix(META_PREFIX).decode(): payload
-        for key, payload in settings.items()
-        if key.startswith(META_PREFIX)
-    }
+def meta_of(settings: dict[bytes, bytes], path: str) -> dict[str, bytes]:
+    """The small values of the store's user out of all settings. Raises LogDamaged."""
+    with _understood(path):
+        return {
+            key.removeprefix(META_PREFIX).decode(): payload
+            for key, payload in settings.items()
+            if key.startswith(META_PREFIX)
+        }
+
+
+@contextmanager
+def _understood(path: str) -> Iterator[None]:
+    """A value of another size or no text, under a checksum that fits: not written by us."""
+    try:
+        yield
+    except (struct.error, UnicodeDecodeError) as error:
+        raise LogDamaged(
+            f"{path} is damaged: a setting is no such value: {error}", path=path
+        ) from error

@@ -272,10 +272,10 @@ class LogStore:
             is_new = not settings and txn.stat(self._logs)["entries"] == 0
             if not is_new:
                 self._check_layout(settings)
-            base = log_format.base_of(settings)
+            base = log_format.base_of(settings, self._path)
             self._extent, self._garbage = check_entries(txn, self._logs, base, self._path)
         self._hard_state = log_format.hard_state_of(settings, self._path)
-        self._meta = log_format.meta_of(settings)
+        self._meta = log_format.meta_of(settings, self._path)
         if is_new:
             self._write_layout()
 

@@ -55,7 +55,7 @@ def unseal(line: bytes, path: str, kind: type[T]) -> T:
         raise LogDamaged(f"{path} is damaged: its checksum does not match", path=path)
     try:
         return msgspec.json.decode(body + b"}", type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # also: not UTF-8, too deep
         raise LogDamaged(f"{path} cannot be understood: {error}", path=path) from error
 
 
