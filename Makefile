@@ -9,6 +9,8 @@ SECONDS ?= 60
 
 .PHONY: setup demo test check bench soak mutants mixed gossip-figures clean
 
+.PHONY: setup demo test check bench mixed gossip-figures faults fuzz clean
+
 setup: $(STAMP)
 
 $(STAMP): requirements-dev.lock pyproject.toml
@@ -46,6 +48,18 @@ soak: setup
 
 mutants: setup
 	$(BIN)/pytest tests/raft/test_mutants.py -n 2 --dist worksteal --timeout 600
+
+# Real servers under faults: SECONDS=, SEED= of a run to repeat. Then the long forms of its tests.
+SECONDS ?= 600
+faults: setup
+	PYTHONPATH=tests/process $(BIN)/python tests/faults/fault_soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	FAULTS_LONG=1 $(BIN)/pytest tests/faults -s -p no:xdist
+
+# Coverage-guided fuzzing of every decoder: FUZZ_SECONDS= for each, TARGET= for one of them.
+FUZZ_SECONDS ?= 60
+fuzz: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
+	PYTHONPATH=tests/api $(BIN)/python tests/fuzz/fuzz_soak.py --seconds $(FUZZ_SECONDS) $(if $(TARGET),--target $(TARGET))
 
 clean:
 	rm -rf $(VENV) dist build

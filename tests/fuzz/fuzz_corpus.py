@@ -1,0 +1,178 @@
+"""The saved inputs, and the seeds they began with.
+
+`python tests/fuzz/fuzz_corpus.py` writes the seeds again: golden bytes of other programs, and what
+our own encoders give. Inputs that once broke a decoder are named `crash-*` and are never removed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+CORPUS = Path(__file__).with_name("corpus")
+VECTORS = Path(__file__).parent.parent / "vectors"
+GOLDEN = Path(__file__).parent.parent / "golden" / "http"
+_SEED_BYTES_MAX = 4096
+_SEEDS_PER_TARGET_MAX = 24
+
+
+def saved(target: str) -> list[bytes]:
+    """All inputs saved for a target."""
+    return [path.read_bytes() for path in sorted((CORPUS / target).glob("*"))]
+
+
+def save(target: str, data: bytes, kind: str = "seed") -> Path:
+    """Keep an input; where."""
+    path = CORPUS / target / f"{kind}-{sha256(data).hexdigest()[:12]}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def _vectors(name: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads((VECTORS / f"{name}.json").read_text())["vectors"]
+    return found
+
+
+def _hex_values(value: object, key: str) -> Iterator[bytes]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == key and isinstance(inner, str):
+                yield bytes.fromhex(inner)
+            else:
+                yield from _hex_values(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _hex_values(inner, key)
+
+
+def _wire_seeds() -> Iterator[tuple[str, bytes]]:
+    for vector in _vectors("raft-messages"):
+        yield "raft-requests", b"\x0f" + bytes.fromhex(vector["request_hex"])
+        yield "raft-responses", b"\x0f" + bytes.fromhex(vector["response_hex"])
+    for name in ("raft-configuration", "raft-log-entries", "peers-json"):
+        document = json.loads((VECTORS / f"{name}.json").read_text())
+        for key in _hex_keys(document):
+            for data in _hex_values(document, key):
+                yield from ((t, data) for t in ("log-entry", "membership", "peers", "msgpack"))
+
+
+def _hex_keys(value: object) -> set[str]:
+    if isinstance(value, dict):
+        own = {key for key in value if isinstance(key, str) and key.endswith("hex")}
+        return own.union(*(_hex_keys(inner) for inner in value.values()))
+    if isinstance(value, list):
+        return set().union(*(_hex_keys(inner) for inner in value))
+    return set()
+
+
+def _text_seeds() -> Iterator[tuple[str, bytes]]:
+    for text in ("1h2m3.5s", "250ms", "-1.5h", "0", "1us", "9223372036854775807ns", "1x", ".5s"):
+        yield "duration", text.encode()
+    for text in (
+        'name = "a"\nserver {\n  enabled = true\n  bootstrap_expect = 3\n}\n',
+        'ports { http = 4646 rpc = 4647 }\nadvertise { http = "10.0.0.1" }\n# more\n',
+        '{"name": "a", "server": {"enabled": true, "initial_servers": ["a:1", "b:2"]}}',
+        "telemetry {\n  prometheus_metrics = true\n}\nautopilot { min_quorum = 3 }",
+        'server { retry_join = ["10.0.0.1", "[::1]:4648"] \n raft_multiplier = 5 }',
+        "bind_addr = <<EOF\n0.0.0.0\nEOF\n",
+    ):
+        yield "configuration", text.encode()
+    for text in ("stale", "index=5&wait=1m", "region=a%20b&cas=7", "pretty&index=%zz", "wait=-1"):
+        yield "query", text.encode()
+    for text in ('{"a": 1, "b": [true, null, 1.5e3]}', '"\\ud800"', "[[[]]]", "{} x", "-0"):
+        yield "body", text.encode()
+    yield "node-id", b"68279362-7ebc-e6ca-8c47-bc3536d97319"
+
+
+def _http_seeds() -> Iterator[tuple[str, bytes]]:
+    paths = (
+        "GET /v1/operator/raft/configuration?stale",
+        "DELETE /v1/operator/raft/peer?id=68279362-7ebc-e6ca-8c47-bc3536d97319",
+        "GET /v1/agent/members?pretty",
+        "GET /v1/metrics?format=prometheus",
+        "GET /v1/namespaces?index=1&wait=1ms",
+    )
+    for path in paths:
+        yield "http-request", b"\xff" + f"{path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    body = b'{"SchedulerAlgorithm":"spread","NodeLimitForFeasibilityChecks":5}'
+    head = b"PUT /v1/operator/scheduler/configuration?cas=1 HTTP/1.1\r\nHost: a\r\n"
+    yield "http-request", b"\x20" + head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    yield "http-request", b"\x40" + head + chunked
+    yield "http-answer", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Nomad-Index: 5\r\n\r\n{}"
+    yield (
+        "http-answer",
+        b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    )
+
+
+def _own_seeds() -> Iterator[tuple[str, bytes]]:
+    import msgspec
+
+    from quorate.raft.configuration import Configuration, Server
+    from quorate.raft.messages import Entry
+    from quorate.server.identity import Greeting, Identity
+    from quorate.state.commands import encode
+    from quorate.state.defaults import InitialiseDefaults
+    from quorate.state.store import StateStore
+    from quorate.storage.log_format import entry_record
+    from quorate.storage.snapshot_meta import SnapshotMeta, meta_line
+    from quorate.wire.go_time import pack_time
+
+    store = StateStore()
+    command = encode(InitialiseDefaults())
+    yield "state-command", command
+    store.apply(3, command)
+    pieces: list[bytes] = []
+    store.snapshot()(pieces.append)
+    whole = b"".join(pieces)
+    yield "state-snapshot-as-it-is", whole
+    yield "state-snapshot", whole[:-32]
+    record = entry_record(Entry(7, 2, 0, b"x" * 20))[1]
+    yield "log-record", record
+    yield "log-record", record[4:]
+    yield "log-settings", b"\x07" + bytes(range(60))
+    configuration = Configuration((Server("a", "10.0.0.1:1"), Server("b", "10.0.0.2:1")))
+    name = "2-33-1795533755911"
+    meta = SnapshotMeta(
+        id=name,
+        index=33,
+        term=2,
+        configuration=configuration,
+        configuration_index=1,
+        size=5,
+        crc=bytes(8),
+    )
+    yield "snapshot-meta", meta_line(meta).rpartition(b',"Checksum"')[0]
+    yield "time", pack_time(1_795_533_755_911_000_000)[1:]
+    me = Identity(
+        id="a",
+        name="a",
+        region="global",
+        datacenter="dc1",
+        address="10.0.0.1:1",
+        serf_port=1,
+        version="1",
+    )
+    yield "server-call", msgspec.json.encode(me)
+    yield "server-call", msgspec.json.encode(Greeting(me=me, others=(me,)))
+    stored = b'{"region":"global","node_id":"a","created_version":"0","has_log":true'
+    yield "identity", stored
+
+
+def write_seeds() -> None:
+    """Write the seeds of all targets."""
+    counts: dict[str, int] = {}
+    for source in (_wire_seeds, _text_seeds, _http_seeds, _own_seeds):
+        for target, data in source():
+            if len(data) <= _SEED_BYTES_MAX and counts.get(target, 0) < _SEEDS_PER_TARGET_MAX:
+                counts[target] = counts.get(target, 0) + 1
+                save(target, data)
+    print(counts)
+
+
+if __name__ == "__main__":
+    write_seeds()

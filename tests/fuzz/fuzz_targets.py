@@ -1,0 +1,179 @@
+"""Every decoder of bytes that come from peers, disks or users, and what it may raise.
+
+A target takes any bytes. What it does not catch itself must be one of its `errors`: anything else
+is a bug, and so is more memory or time than `fuzz_bounds` allows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import NamedTuple
+from zlib import crc32
+
+from fuzz_server_targets import http_answer, http_request, server_call
+
+from quorate.api.body import BodyError, first_value
+from quorate.api.endpoints.cas import parse_cas
+from quorate.api.params import decode_path, parse_query
+from quorate.api.request_error import RequestError
+from quorate.config.load import assemble
+from quorate.config.parse import parse_bytes
+from quorate.errors import BadFrame, ConfigError, LogDamaged, QuorateError
+from quorate.state.commands import decode as decode_command
+from quorate.state.snapshot import SnapshotError, decode_snapshot
+from quorate.state.store import StateStore
+from quorate.storage import log_format
+from quorate.storage.identity import Identity, read_identity, read_node_id
+from quorate.storage.sealed import _ending
+from quorate.storage.snapshot_meta import META_FILE, read_meta
+from quorate.wire.duration import format_duration, parse_duration
+from quorate.wire.entries import decode_entry
+from quorate.wire.go_msgpack import unpack
+from quorate.wire.go_time import read_time
+from quorate.wire.membership import decode_configuration, decode_peers
+from quorate.wire.messages import RequestKind
+from quorate.wire.stream import RequestReader, ResponseReader
+
+LIMIT = 1 << 20
+
+
+class Target(NamedTuple):
+    """`decode` gets any bytes, and may raise `errors` and nothing else.
+
+    `memory_factor` bounds the bytes of memory for each byte of input: a Python object is up to 80
+    times as large as the byte that declares it.
+    """
+
+    name: str
+    decode: Callable[[bytes], object]
+    errors: tuple[type[Exception], ...]
+    memory_factor: int = 200
+
+
+def _fed(reader: RequestReader | ResponseReader, data: bytes) -> None:
+    """The first byte says how the others are cut."""
+    size = 1 + data[0] if data else 1
+    for start in range(1, len(data), size):
+        reader.feed(data[start : start + size])
+
+
+def requests(data: bytes) -> None:
+    _fed(RequestReader(LIMIT), data)
+
+
+def responses(data: bytes) -> None:
+    reader = ResponseReader(LIMIT)
+    for _ in range(20):
+        for kind in RequestKind:
+            reader.expect(kind)
+    _fed(reader, data)
+
+
+def query(data: bytes) -> None:
+    decode_path(data)
+    parse_query(data, read=False)
+    parse_cas(parse_query(data, read=True))
+
+
+def configuration(data: bytes) -> None:
+    assemble([parse_bytes(data, "a.hcl")], {}, dev=False)
+
+
+def duration(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    assert parse_duration(format_duration(parse_duration(text))) == parse_duration(text)
+
+
+def command(data: bytes) -> None:
+    store = StateStore()
+    decode_command(data)
+    store.apply(1, data)
+    store.digest()
+
+
+def snapshot(data: bytes) -> None:
+    """With a digest that fits, so that what stands before it is looked at."""
+    sealed = data + hashlib.sha256(data).digest()
+    StateStore().restore(decode_snapshot(BytesIO(sealed).read))
+
+
+def snapshot_as_it_is(data: bytes) -> None:
+    decode_snapshot(BytesIO(data).read)
+
+
+def log_record(data: bytes) -> None:
+    """With a checksum that fits, and as it is."""
+    key = log_format.entry_key(7)
+    log_format.read_entry(7, crc32(data, crc32(key)).to_bytes(4, "big") + data, "log")
+    log_format.read_entry(7, data, "log")
+
+
+def log_settings(data: bytes) -> None:
+    """Values under the names that a log has; their checksums fit."""
+    names = [log_format.TERM_KEY, log_format.VOTE_TERM_KEY, log_format.VOTED_FOR_KEY]
+    names += [log_format.BASE_KEY, log_format.META_PREFIX + data[-3:]]
+    size = 1 + data[0] % 16 if data else 1
+    values = [data[1 + n * size : 1 + (n + 1) * size] for n in range(len(names))]
+    settings = {
+        name: log_format.read_setting(name, log_format.setting_value(name, value), "log")
+        for name, value in zip(names, values, strict=True)
+    }
+    log_format.hard_state_of(settings, "log")
+    log_format.base_of(settings, "log")
+    log_format.meta_of(settings, "log")
+
+
+_FOLDER = Path(mkdtemp(prefix="quorate-fuzz-")) / "2-33-1795533755911"
+
+
+def snapshot_meta(data: bytes) -> None:
+    _FOLDER.mkdir(exist_ok=True)
+    (_FOLDER / META_FILE).write_bytes(data + _ending(data))
+    read_meta(_FOLDER)
+
+
+def identity(data: bytes) -> None:
+    _FOLDER.mkdir(exist_ok=True)
+    (_FOLDER / "quorate.json").write_bytes(data + _ending(data))
+    found = read_identity(_FOLDER)
+    assert found is None or isinstance(found, Identity)
+
+
+def node_id(data: bytes) -> None:
+    _FOLDER.mkdir(exist_ok=True)
+    (_FOLDER / "node-id").write_bytes(data)
+    read_node_id(_FOLDER)
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("raft-requests", requests, (BadFrame,)),
+        Target("raft-responses", responses, (BadFrame,)),
+        Target("log-entry", decode_entry, (BadFrame,)),
+        Target("membership", decode_configuration, (BadFrame,)),
+        Target("peers", decode_peers, (BadFrame,)),
+        Target("msgpack", unpack, (BadFrame,)),
+        Target("time", lambda data: read_time(data, "AppendedAt"), (BadFrame,)),
+        Target("duration", duration, (ValueError,)),
+        # A token of HCL and its place in the tree are some 450 bytes; files are an operator's own.
+        Target("configuration", configuration, (ConfigError,), 600),
+        Target("query", query, (RequestError,)),
+        Target("body", first_value, (BodyError,)),
+        Target("http-request", http_request, ()),
+        Target("http-answer", http_answer, (QuorateError,)),
+        Target("server-call", server_call, (QuorateError,)),
+        Target("state-command", command, ()),
+        Target("state-snapshot", snapshot, (SnapshotError,)),
+        Target("state-snapshot-as-it-is", snapshot_as_it_is, (SnapshotError,)),
+        Target("log-record", log_record, (LogDamaged,)),
+        Target("log-settings", log_settings, (LogDamaged,)),
+        Target("snapshot-meta", snapshot_meta, (LogDamaged,)),
+        Target("identity", identity, (LogDamaged,)),
+        Target("node-id", node_id, (LogDamaged,)),
+    )
+}
