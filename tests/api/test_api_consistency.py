@@ -419,3 +419,27 @@ def test_a_configuration_that_changed_is_encoded_anew() -> None:
     second = application.handle(get(CONFIGURATION))
     assert isinstance(second, Response)
     assert msgspec.json.decode(second.body)["Servers"][2]["Voter"] is False
+
+
+# -- a leader that was asked and does not answer -------------------------------------------------
+
+
+@asynchronous
+async def test_a_read_is_asked_again_when_another_leads_before_the_answer() -> None:
+    follower, _ = pair()
+    follower.leader_errors = [LeadershipLost()]
+    response = await answered(follower.application(), get(AUTOPILOT))
+    assert response.status == 200
+    assert len(follower.forwarded) == 2
+
+
+@asynchronous
+async def test_a_write_is_not_asked_again_when_another_leads_before_the_answer() -> None:
+    follower, leader = pair()
+    follower.leader_errors = [LeadershipLost()]
+    before = autopilot.current(leader.state)
+    response = await answered(follower.application(), put())
+    assert response.status == 500
+    assert (b"X-Quorate-Error", b"leadership-lost") in response.headers
+    assert len(follower.forwarded) == 1
+    assert autopilot.current(leader.state) == before

@@ -171,7 +171,11 @@ class Authority:
         hold = Hold(self._random)
         while True:
             if not self._service.is_leader():
-                forwarded = await self._ask_leader(call, hold)
+                try:
+                    forwarded = await self._ask_leader(call, hold)
+                except LeadershipLost:  # another leads now, and a read may be asked again
+                    hold = Hold(self._random)
+                    continue
                 if forwarded is not None:
                     return forwarded
                 continue
@@ -218,6 +222,8 @@ class Authority:
         except NoLeader as error:
             await hold.pause(error)
             return None
+        except LeadershipLost:
+            raise
         except QuorateError as error:
             raise _failed(error) from error
         if _was_not_leader(response):

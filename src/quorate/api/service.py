@@ -92,7 +92,8 @@ class Service(Protocol):
     async def forward_to_leader(self, request: ForwardRequest) -> ForwardResponse:
         """Pass a request to the leader over the RPC port.
 
-        Raises NoLeader when none is known, QuorateError with the transport's text on failure.
+        Raises NoLeader when none is known, LeadershipLost when another leader was elected before
+        the answer came, QuorateError with the transport's text on failure.
         """
 
     async def forward_to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:

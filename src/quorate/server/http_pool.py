@@ -13,7 +13,7 @@ from typing import cast
 
 import httptools
 
-from quorate.errors import QuorateError
+from quorate.errors import LeadershipLost, QuorateError
 from quorate.server.exchange import ForwardRequest, ForwardResponse
 
 _IDLE_MAX = 256
@@ -28,6 +28,7 @@ class _Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[ForwardResponse] | None = None
         self.usable = True
         self._parser = httptools.HttpResponseParser(self)
+        self.sent_at = 0.0
         self._reset()
 
     def _reset(self) -> None:
@@ -41,7 +42,9 @@ class _Connection(asyncio.Protocol):
         """Send; the future gives the answer or the transport's error."""
         assert self._transport is not None
         assert self._waiter is None
-        self._waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        self.sent_at = loop.time()
         self._transport.write(data)
         return self._waiter
 
@@ -75,12 +78,16 @@ class _Connection(asyncio.Protocol):
             waiter.set_result(response)
 
     def _fail(self, text: str) -> None:
+        self._fail_with(QuorateError(text, "try again"))
+
+    def _fail_with(self, error: QuorateError) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
-            waiter.set_exception(QuorateError(text, "try again"))
+            waiter.set_exception(error)
 
-    def give_up(self, text: str) -> None:
-        self._fail(text)
+    def give_up(self, error: QuorateError) -> None:
+        """Whoever waits for an answer hears this instead."""
+        self._fail_with(error)
         self.close()
 
     def close(self) -> None:
@@ -94,6 +101,7 @@ class HttpPool:
 
     def __init__(self) -> None:
         self._idle: dict[str, deque[_Connection]] = {}
+        self._busy: dict[str, set[_Connection]] = {}
 
     async def request(self, address: str, request: ForwardRequest) -> ForwardResponse:
         """Send `request` to the server at `address`.
@@ -102,8 +110,10 @@ class HttpPool:
         """
         connection = await self._connection(address)
         waiter = connection.exchange(_encode(address, request))
-        text = f"no answer from {address} within {request.timeout_s:g} s"
-        timer = waiter.get_loop().call_later(request.timeout_s, connection.give_up, text)
+        late = QuorateError(f"no answer from {address} within {request.timeout_s:g} s", "try again")
+        timer = waiter.get_loop().call_later(request.timeout_s, connection.give_up, late)
+        busy = self._busy.setdefault(address, set())
+        busy.add(connection)
         try:
             response = await waiter
         except asyncio.CancelledError:
@@ -111,6 +121,7 @@ class HttpPool:
             raise
         finally:
             timer.cancel()
+            busy.discard(connection)
         if connection.usable:
             idle = self._idle.setdefault(address, deque())
             if len(idle) < _IDLE_MAX:
@@ -118,6 +129,15 @@ class HttpPool:
             else:
                 connection.close()
         return response
+
+    def give_up(self, address: str, sent_before: float) -> None:
+        """Wait no longer for answers to what was sent to `address` before that time of the loop.
+
+        Who waits hears LeadershipLost: what was asked may or may not be carried out.
+        """
+        for connection in tuple(self._busy.get(address, ())):
+            if connection.sent_at < sent_before:
+                connection.give_up(LeadershipLost())
 
     async def _connection(self, address: str) -> _Connection:
         idle = self._idle.get(address)

@@ -68,6 +68,7 @@ from quorate.wire.first_byte import RAFT_BYTE
 log = logging.getLogger("quorate.server")
 
 APPLY_TIMEOUT_S = 10.0
+FORMER_LEADER_PATIENCE_S = 0.3
 FULL_DISK_PATIENCE_S = 1.0  # the other servers may have room, and confirm the write
 
 
@@ -90,6 +91,8 @@ class Server:
         self._refusals: dict[tuple[str, str], float] = {}
         self._expect = options.expect
         self._applying: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._http = HttpPool()
+        self._followed = ""  # address of the leader known last
         self._view: RaftConfigurationView | None = None
         self._view_of: object = None
 
@@ -163,7 +166,6 @@ class Server:
 
     def _meet_the_others(self) -> None:
         options = self.options
-        self._http = HttpPool()
         self._callers = Callers(self._http)
         self.directory = Directory(
             self.identity(), fail_after_s=None if options.gossip is not None else 5.0
@@ -335,10 +337,21 @@ class Server:
             change.cause,
         )
         if change.leader_address:
+            self._follow(change.leader_address)
             waiters, self._leader_waiters = self._leader_waiters, []
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
+
+    def _follow(self, leader_address: str) -> None:
+        """Give up, after a while, on what the former leader was asked and does not answer."""
+        former, self._followed = self._followed, leader_address
+        if former not in {"", leader_address}:
+            # One that runs answers at once that it leads no more; one that is stopped or cut off
+            # would keep its callers waiting for as long as they can.
+            self._loop.call_later(
+                FORMER_LEADER_PATIENCE_S, self._http.give_up, former, self._loop.time()
+            )
 
     def _refused(self, where: str, why: str) -> None:
         key = (where.rpartition(":")[0] or where, why[:60])
@@ -411,7 +424,11 @@ class Server:
         return int((self._loop.time() - self.replica.node.contact_at) * 1000)
 
     async def forward_to_leader(self, request: ForwardRequest) -> ForwardResponse:
-        """Pass a request to the leader over the RPC port."""
+        """Pass a request to the leader over the RPC port.
+
+        Raises NoLeader, LeadershipLost when another leader was elected before the answer came,
+        or QuorateError with the transport's text.
+        """
         address = self.leader_address()
         if not address:
             raise NoLeader
