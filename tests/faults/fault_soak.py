@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from fault_run import run
 
 
@@ -19,7 +20,10 @@ def main() -> None:
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(10**6)
     print(f"seed {seed} (the same order of faults again: make faults SEED={seed})", flush=True)
     with TemporaryDirectory(prefix="quorate-faults-") as folder:
-        report = run(Path(folder), seed, arguments.seconds, tell=lambda t: print(t, flush=True))
+        try:
+            report = run(Path(folder), seed, arguments.seconds, tell=lambda t: print(t, flush=True))
+        except pytest.skip.Exception as missing:
+            raise SystemExit(f"cannot run here: {missing}") from None
     print(report)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fault_clients import Clients
 from fault_cluster import running, serves_everywhere
+from fault_lengths import either
 from server_processes import until
 
 from quorate.raft.settings import Settings
@@ -15,7 +16,7 @@ from quorate.testing.linearizability import check
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
-STALL_S = 10.0
+STALL_S = either(5.0, 10.0)
 SHORT_STALL_S = Settings().disk_stall_s * 0.4
 ELECTION_MAX_S = 2 * Settings().election_timeout_s  # a follower waits one to two base timeouts
 

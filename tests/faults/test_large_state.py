@@ -55,6 +55,10 @@ class Replicas:
     def status(self, name: str) -> dict[str, Any]:
         return self.ask(name, do="status")
 
+    def leader(self) -> str:
+        """Who leads; empty if nobody does."""
+        return next((n for n in self.servers if self.status(n)["leads"]), "")
+
     def kill(self, *names: str) -> None:
         for name in names or tuple(self.processes):
             with self.processes.pop(name) as process:
@@ -73,11 +77,16 @@ def running(folder: Path) -> Iterator[Replicas]:
 
 def test_a_wiped_follower_of_a_large_state_catches_up_without_an_election(tmp_path: Path) -> None:
     with running(tmp_path) as replicas:
-        leader = until(
-            lambda: [n for n in replicas.servers if replicas.status(n)["leads"]], "a leader"
-        )[0]
         count = STATE_BYTES // VALUE_BYTES
-        replicas.ask(leader, do="fill", count=count, bytes=VALUE_BYTES)
+
+        def filled() -> bool:
+            found = until(replicas.leader, "a leader", 60)
+            status = replicas.ask(found, do="fill", count=count, bytes=VALUE_BYTES)
+            return bool(status["leads"] and status["keys"] == count)
+
+        until(filled, "the state to be written", CATCH_UP_S)
+        leader = replicas.leader()
+        assert leader
         until(lambda: replicas.status(leader)["snapshot"] > 0, "a snapshot", 60)
         follower, other = [n for n in replicas.servers if n != leader]
         before = {n: replicas.status(n) for n in (leader, other)}

@@ -41,4 +41,5 @@ def _decode(target: Target, data: bytes) -> None:
     else:
         return
     assert text, "an error must say something"
-    assert len(text) <= 2000 + 16 * len(data), "an error grows out of proportion"
+    # Go quotes what it refuses, byte by byte as "\\xff", twice even: so do we, word for word.
+    assert len(text) <= 2000 + 32 * len(data), "an error grows out of proportion"

@@ -15,8 +15,8 @@ from quorate.errors import ConfigError
 
 pytestmark = pytest.mark.timeout(120)
 
-EXAMPLES = 60
-MUTANTS = 150
+EXAMPLES = 40
+MUTANTS = 100
 
 
 @pytest.fixture(autouse=True, scope="module")
