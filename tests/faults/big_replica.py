@@ -1,7 +1,8 @@
 """One replica of a large state, as a process: lines of JSON in, lines of JSON out.
 
 Commands: {"do": "fill", "count": n, "bytes": n}, {"do": "steady", "on": bool}, {"do": "status"}.
-A key is written by `fill`, and one number again and again while `steady` is on.
+A key is written by `fill`, and one number again and again while `steady` is on. A leader may wait
+long for its disk here, for it is not the disk's speed that is in question.
 """
 
 from __future__ import annotations
@@ -126,7 +127,9 @@ class Process:
 async def main(server_id: str, servers: dict[str, str], folder: Path) -> None:
     machine = Blobs()
     options = Options(
-        settings=Settings(trailing_logs=50), snapshot_threshold=200, snapshot_interval_s=1.0
+        settings=Settings(trailing_logs=50, disk_stall_s=10.0),
+        snapshot_threshold=200,
+        snapshot_interval_s=1.0,
     )
     process = Process(await serve(server_id, servers, machine, folder, options), machine)
     lines = asyncio.StreamReader()

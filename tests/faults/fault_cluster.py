@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -24,6 +26,9 @@ _RESIDENT = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
 
 class FaultServers(Servers):
     """Servers with a shim each; with `network`, each in a namespace of its own.
+
+    Their data lies in memory: a disk that other programs keep busy would be a fault that no test
+    asked for. A killed process loses nothing by that.
 
     Server `small_disk`, if given, has its data on a small file system that can be filled.
     """
@@ -42,6 +47,10 @@ class FaultServers(Servers):
         self.shims = [Shim(folder / f"s{number}.shim") for number in range(count)]
         self.stopped: set[int] = set()
         self._mounted = False
+        memory = Path("/dev/shm")
+        self._disks = Path(
+            mkdtemp(prefix="quorate-faults-", dir=memory if memory.is_dir() else None)
+        )
         super().__init__(folder, count, **server_keys)
 
     def host(self, number: int) -> str:
@@ -53,6 +62,9 @@ class FaultServers(Servers):
 
     def environment(self, number: int) -> dict[str, str]:
         return self.shims[number].environment()
+
+    def data_dir(self, number: int) -> Path:
+        return self._disks / f"s{number}"
 
     # -- a small disk -----------------------------------------------------------------------------
 
@@ -111,6 +123,7 @@ class FaultServers(Servers):
                 ["umount", "--lazy", str(self.data_dir(self.small_disk or 0))], check=True
             )
             self._mounted = False
+        shutil.rmtree(self._disks, ignore_errors=True)
 
     # -- what can be seen -------------------------------------------------------------------------
 

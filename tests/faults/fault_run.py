@@ -112,7 +112,8 @@ def run(
             assert result.ok, str(result)
             assert largest < first + RESIDENT_GROWTH_MAX_BYTES, (first, largest)
             for number in range(servers.count):
-                assert "Traceback" not in servers.log(number), f"s{number} reported an error"
+                _, _, traceback = servers.log(number).partition("Traceback")
+                assert not traceback, f"s{number} reported an error: {traceback[:3000]}"
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}\n{log_tail(servers)}") from error
     unanswered = sum(operation.returned_at is None for operation in history)
