@@ -124,17 +124,18 @@ def http_answer(data: bytes) -> None:
     _loop().run_until_complete(exchange())
 
 
+async def _echo(_: Answers, argument: object) -> object:
+    return argument
+
+
 class _Echo(Answers):
     """Takes every call apart, and does nothing."""
 
     def __init__(self) -> None:
         pass
 
-    async def _done(self, argument: object) -> object:
-        return argument
-
     _verbs: ClassVar[dict[str, tuple[Any, Any]]] = {
-        verb: (argument_type, _done) for verb, (argument_type, _) in Answers._verbs.items()
+        verb: (argument_type, _echo) for verb, (argument_type, _) in Answers._verbs.items()
     }
 
 

@@ -158,8 +158,7 @@ class Server:
         self.replica.on_refused.append(self._refused)
         self.replica.on_failure.append(self._on_fatal)
         await self.replica.start()
-        # From here on: a snapshot that is loaded while starting changes the table, too, but there
-        # is no node yet to tell.
+        # Only now: a snapshot that is loaded at the start changes tables when there is no node yet.
         self._machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
         self._machine.store.watch(servers.TABLE.name, self._forget_view)
         self._learn_cluster_id()
