@@ -19,7 +19,7 @@ Begin = Callable[[FaultServers, int, Random], str]
 class Fault(NamedTuple):
     """`majority_whole`: while it lasts, a majority can work, and so writes must be confirmed.
 
-    `needs_network`: a namespace for each server. `unseats` nobody: no election may follow.
+    `needs_network`: a namespace for each server. `keeps_leader`: no election may follow.
     """
 
     name: str
