@@ -19,13 +19,12 @@ Begin = Callable[[FaultServers, int, Random], str]
 class Fault(NamedTuple):
     """`majority_whole`: while it lasts, a majority can work, and so writes must be confirmed.
 
-    `needs_network`: a namespace for each server. `keeps_leader`: no election may follow.
+    `keeps_leader`: no election may follow.
     """
 
     name: str
     begin: Begin
     majority_whole: bool = True
-    needs_network: bool = False
     keeps_leader: bool = False
 
 
@@ -162,12 +161,12 @@ FAULTS = (
     Fault("kill all", kill_all, majority_whole=False),
     Fault("freeze the leader", freeze_leader),
     Fault("freeze a majority", freeze_majority, majority_whole=False),
-    Fault("cut the leader off", cut_leader_off, needs_network=True),
-    Fault("split, leader with the minority", split, needs_network=True),
-    Fault("leader not heard", mute_leader, needs_network=True),
-    Fault("leader hears nothing", deafen_leader, needs_network=True),
-    Fault("lossy links", lossy_links, needs_network=True),
-    Fault("narrow links", narrow_links, needs_network=True),
+    Fault("cut the leader off", cut_leader_off),
+    Fault("split, leader with the minority", split),
+    Fault("leader not heard", mute_leader),
+    Fault("leader hears nothing", deafen_leader),
+    Fault("lossy links", lossy_links),
+    Fault("narrow links", narrow_links),
     Fault("full disk", full_disk),
     Fault("syncs of the leader blocked", block_leaders_syncs),
     Fault("syncs of a minority blocked", block_followers_syncs, keeps_leader=True),
