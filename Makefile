@@ -7,9 +7,7 @@ STAMP := $(VENV)/.installed
 
 SECONDS ?= 60
 
-.PHONY: setup demo test check bench soak mutants mixed gossip-figures clean
-
-.PHONY: setup demo test check bench mixed gossip-figures faults fuzz clean
+.PHONY: setup demo test check bench soak mutants mixed gossip-figures faults fuzz clean
 
 setup: $(STAMP)
 
@@ -49,10 +47,10 @@ soak: setup
 mutants: setup
 	$(BIN)/pytest tests/raft/test_mutants.py -n 2 --dist worksteal --timeout 600
 
-# Real servers under faults: SECONDS=, SEED= of a run to repeat. Then the long forms of its tests.
-SECONDS ?= 600
+# Real servers under faults: FAULT_SECONDS=, SEED= of a run to repeat. Then the long forms of its tests.
+FAULT_SECONDS ?= 600
 faults: setup
-	PYTHONPATH=tests/process $(BIN)/python tests/faults/fault_soak.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	PYTHONPATH=tests/process $(BIN)/python tests/faults/fault_soak.py --seconds $(FAULT_SECONDS) $(if $(SEED),--seed $(SEED))
 	FAULTS_LONG=1 $(BIN)/pytest tests/faults -s -p no:xdist
 
 # Coverage-guided fuzzing of every decoder: FUZZ_SECONDS= for each, TARGET= for one of them.
