@@ -127,7 +127,8 @@ MUTANTS = [
         RaftLog.__init__,
         "stored < snapshot_index or",
         "False or",
-        100,
+        0,
+        "crash_between_snapshot_and_log",
     ),
     Mutant("forgets an append that failed", Leader.on_failure, "peer.restart_probe()", "pass", 10),
     Mutant(
@@ -351,6 +352,14 @@ MUTANTS = [
         "read.index <= node.applied_index",
         "True",
         10,
+    ),
+    Mutant(
+        "lets two campaign together",
+        election._comes_first,
+        "theirs > ours or",
+        "False and",
+        0,
+        "two_servers",
     ),
     Mutant("swaps without comparing", table.cas_holds, "cas is None or", "True or", 10),
     Mutant(

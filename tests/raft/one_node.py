@@ -25,8 +25,14 @@ def log_of(*terms: int, members: Configuration = THREE) -> list[Entry]:
 class OneNode:
     """Node `a` of a, b, c, past its first election timeout."""
 
-    def __init__(self, *terms: int, term: int = 0, settings: Settings | None = None) -> None:
-        entries = log_of(*(terms or (1,)))
+    def __init__(
+        self,
+        *terms: int,
+        term: int = 0,
+        settings: Settings | None = None,
+        members: Configuration = THREE,
+    ) -> None:
+        entries = log_of(*(terms or (1,)), members=members)
         self.disk = SimDisk(log=entries, hard_state=HardState(term or entries[-1].term))
         self.now = 0.0
         self.node = Node(

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from one_node import OneNode, append, sends, vote
 
-from quorate.raft import Role
+from quorate.raft import Configuration, Role, Server
 from quorate.raft import events as ev
 from quorate.raft import messages as msg
 
@@ -103,6 +103,34 @@ def test_servers_that_saw_their_leader_go_campaign_early() -> None:
     heard = a.now
     a.step(ev.LeaderUnreachable("b"))
     assert heard + 0.5 <= a.node.deadline() <= heard + 0.65
+
+
+@pytest.mark.parametrize(
+    ("sender", "last", "role"),
+    [
+        ("b", (1, 1), Role.PRE_CANDIDATE),
+        ("b", (2, 2), Role.FOLLOWER),
+        ("b", (1, 0), Role.PRE_CANDIDATE),
+        ("A", (1, 1), Role.FOLLOWER),
+    ],
+    ids=["equal logs, a later id", "a newer log", "an older log", "equal logs, an earlier id"],
+)
+def test_of_two_that_begin_to_campaign_together_one_gives_way(
+    sender: str, last: tuple[int, int], role: Role
+) -> None:
+    """So they do not pass the pre-vote by each other's word and then split the votes."""
+    a = OneNode(1, members=Configuration(tuple(Server(n, f"{n}:1") for n in "Aabc")))
+    a.now = a.node.election_deadline
+    a.step(ev.Tick())
+    ask = msg.PreVoteRequest(
+        term=2,
+        sender_id=sender,
+        sender_address=f"{sender}:1",
+        last_log_term=last[0],
+        last_log_index=last[1],
+    )
+    a.ask(ask)
+    assert a.node.role is role
 
 
 def test_a_vote_is_given_to_a_server_not_to_an_address() -> None:

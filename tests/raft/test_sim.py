@@ -23,7 +23,7 @@ from quorate.testing.sim.__main__ import main
 from quorate.testing.sim.coverage import SITUATIONS, Coverage
 from quorate.testing.sim.disk import SimDisk, Snapshot
 from quorate.testing.sim.life import FailedLifeError, Life
-from quorate.testing.sim.plan import CLOCKS, draw, parse_only
+from quorate.testing.sim.plan import CLOCKS, Topology, draw, parse_only
 from quorate.testing.sim.shrink import Shrinker
 from quorate.testing.sim.soak import soak
 
@@ -136,6 +136,11 @@ def test_a_soak_adds_up() -> None:
     assert "steps per second" in text
     assert "never reached: " in text
     assert all(name in text for name in SITUATIONS)
+
+
+def test_a_seed_is_the_same_plan_from_the_command_line() -> None:
+    for seed in range(20):
+        assert draw(seed, Topology()) == draw(seed)
 
 
 def test_a_cluster_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:

@@ -179,8 +179,20 @@ def _out_of_place(node: NodeState, request: PreVoteRequest | RequestVoteRequest)
     return not node.configuration.is_voter(request.sender_id)
 
 
+def _comes_first(node: NodeState, request: PreVoteRequest) -> bool:
+    """True if of two servers that begin to campaign together it is the sender that should win.
+
+    Otherwise both might pass the pre-vote by each other's word and then split the votes. The
+    newer log comes first, then the lower id. (Not in the papers; it changes who campaigns, never
+    who may be voted for.)
+    """
+    ours = (node.log.last_term, node.log.last_index)
+    theirs = (request.last_log_term, request.last_log_index)
+    return theirs > ours or (theirs == ours and "" < request.sender_id < node.server_id)
+
+
 def on_pre_vote(node: NodeState, reply_to: Any, request: PreVoteRequest) -> None:
-    """Would this server vote for the sender in `request.term`? Nothing is changed."""
+    """Would this server vote for the sender in `request.term`? Term and vote stay as they are."""
     granted = (
         request.term >= node.term
         and not _follows_another(node, request.sender_id, request.sender_address)
@@ -194,6 +206,9 @@ def on_pre_vote(node: NodeState, reply_to: Any, request: PreVoteRequest) -> None
         sender_address=node.address,
     )
     node.reply(reply_to, response, durable=False)
+    campaign = node.campaign
+    if granted and campaign is not None and campaign.pre and _comes_first(node, request):
+        node.become_follower(node.term, f"{request.sender_address} campaigns too, and comes first")
 
 
 def on_request_vote(node: NodeState, reply_to: Any, request: RequestVoteRequest) -> None:

@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 
 def topology_of(options: argparse.Namespace) -> Topology:
     """The cluster that is asked for. Raises ValueError."""
-    delay = Topology().delay
+    delay = None
     if options.delay_ms:
         low, _, high = options.delay_ms.partition(",")
         delay = (float(low) / 1000, float(high or low) / 1000)

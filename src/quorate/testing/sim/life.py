@@ -135,7 +135,7 @@ class Life:
     def _heal(self) -> None:
         world = self.world
         world.note("the faults end")
-        world.weather = Weather(delay=self.plan.topology.delay)
+        world.weather = Weather(delay=self.plan.topology.delay or Weather().delay)
         world.network.blocked.clear()
         world.network.lag.clear()
         for host in world.hosts.values():

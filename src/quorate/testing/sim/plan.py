@@ -60,12 +60,13 @@ CLOCKS = (
 class Topology:
     """A cluster that is not drawn but given: its servers, and the delay of messages in seconds.
 
-    The delay (lower and upper bound) is that of the healed network; faults come on top.
+    The delay (lower and upper bound) is that of the healed network; faults come on top. What is
+    zero or None is drawn.
     """
 
     voters: int = 0
     nonvoters: int = 0
-    delay: tuple[float, float] = Weather().delay
+    delay: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError."""
@@ -85,7 +86,7 @@ class Topology:
         """The words of a command line that stand for it."""
         words = ["--voters", str(self.voters)] if self.voters else []
         words += ["--nonvoters", str(self.nonvoters)] if self.nonvoters else []
-        if self.delay != Weather().delay:
+        if self.delay is not None:
             words += ["--delay-ms", ",".join(f"{bound * 1000:g}" for bound in self.delay)]
         return words
 
@@ -158,9 +159,11 @@ def draw(seed: int, topology: Topology | None = None) -> Plan:
 
 def _on(plan: Plan, topology: Topology) -> Plan:
     """The plan for a cluster that is given."""
-    low, high = topology.delay
-    weather = replace(plan.weather, delay=(low, max(high, plan.weather.delay[1])))
-    plan = replace(plan, topology=topology, weather=weather)
+    plan = replace(plan, topology=topology)
+    if topology.delay is not None:
+        low, high = topology.delay
+        weather = replace(plan.weather, delay=(low, max(high, plan.weather.delay[1])))
+        plan = replace(plan, weather=weather)
     if not topology.voters:
         return plan
     members = topology.members()
