@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from quorate.raft.configuration import Change, ChangeKind, Configuration, Server, Suffrage
+from quorate.errors import ChangeRefused
+from quorate.raft.configuration import (
+    Change,
+    ChangeKind,
+    Configuration,
+    Server,
+    Suffrage,
+    next_configuration,
+)
 from quorate.server.identity import Identity
 from quorate.server.joining import changes_for
 
@@ -51,4 +59,29 @@ def identity(server_id: str, address: str) -> Identity:
     ],
 )
 def test_changes_for_a_joiner(joiner: tuple[str, str], expected: list[Change]) -> None:
-    assert changes_for(Configuration((A, B, C)), identity(*joiner)) == expected
+    assert changes_for(Configuration((A, B, C)), identity(*joiner), {}) == expected
+
+
+def test_servers_that_have_traded_places_keep_their_votes() -> None:
+    live = {"a": C.address, "b": A.address, "c": B.address}
+    (change,) = changes_for(Configuration((A, B, C)), identity("a", C.address), live)
+    result = next_configuration(Configuration((A, B, C)), change)
+    assert {s.id: s.address for s in result.servers} == live
+    assert [(s.id, s.suffrage) for s in result.servers] == [
+        (s.id, s.suffrage) for s in (A, B, C)
+    ]
+
+
+@pytest.mark.parametrize("live", [{}, {"b": B.address}, {"b": C.address}])
+def test_a_member_takes_no_place_of_which_nobody_knows_who_has_it(live: dict[str, str]) -> None:
+    with pytest.raises(ChangeRefused, match="is still the address of [bc]"):
+        changes_for(Configuration((A, B, C)), identity("a", B.address), live)
+
+
+def test_a_newcomer_makes_a_member_that_has_moved_move() -> None:
+    (change,) = changes_for(
+        Configuration((A, B, C)), identity("d", B.address), {"b": "10.0.0.9:4647"}
+    )
+    result = next_configuration(Configuration((A, B, C)), change)
+    assert result.by_address(B.address) == Server("d", B.address, Suffrage.NONVOTER)
+    assert result.get("b") == Server("b", "10.0.0.9:4647")

@@ -1,8 +1,8 @@
 """The membership of a cluster, and the legal changes of it.
 
 Invariant: every configuration has at least one voter, no empty and no duplicate id or address;
-a change turns one valid configuration into another that differs in one server, so that any two
-neighbouring configurations share a majority (thesis 4.1).
+a change turns one valid configuration into another in which one server more, or less, votes, so
+that any two neighbouring configurations share a majority (thesis 4.1). Addresses do not count.
 
 Pure. Same rules as hashicorp/raft, except that removing an unknown server is refused here
 instead of writing an entry that changes nothing (docs/divergence.md).
@@ -107,13 +107,16 @@ class Change(msgspec.Struct, frozen=True):
     """One change of membership.
 
     `prev_index`, when not 0, must equal the index of the newest configuration: a guard for
-    callers who decided by what they had read.
+    callers who decided by what they had read. `moves` are members (by id) that have another
+    address from the same entry on: two that have changed places could not be written one after
+    the other, and neither could ever be taken out for the other's sake.
     """
 
     kind: ChangeKind
     server_id: str
     address: str = ""
     prev_index: int = 0
+    moves: tuple[tuple[str, str], ...] = ()  # (id, address)
 
 
 def _replace(configuration: Configuration, new: Server) -> Configuration:
@@ -123,12 +126,22 @@ def _replace(configuration: Configuration, new: Server) -> Configuration:
     return Configuration(tuple(new if s.id == new.id else s for s in configuration.servers))
 
 
+def _moved(configuration: Configuration, moves: tuple[tuple[str, str], ...]) -> Configuration:
+    for server_id, address in moves:
+        known = configuration.get(server_id)
+        if known is None:
+            raise ConfigurationError(f"server {server_id!r} is not in configuration")
+        configuration = _replace(configuration, Server(known.id, address, known.suffrage))
+    return configuration
+
+
 def next_configuration(current: Configuration, change: Change) -> Configuration:
     """What `current` becomes by `change`.
 
     Raises ConfigurationError when the server to change is unknown or the result is not valid.
     A change that alters nothing returns an equal configuration.
     """
+    current = _moved(current, change.moves)
     known = current.get(change.server_id)
     match change.kind:
         case ChangeKind.ADD_VOTER:

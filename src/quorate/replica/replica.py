@@ -58,6 +58,8 @@ class DiskTimes(msgspec.Struct):
     recent: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=512))
     count: int = 0
 
+_ANOTHER = "another server answers at this address"
+
 
 class Replica:
     """See the module. Make it with its disk opened; `start`, use, `stop`."""
@@ -384,7 +386,10 @@ class Replica:
 
     def _link(self, peer_id: str, address: str) -> PeerLink:
         def answered(rpc_id: int, response: AnyResponse) -> None:
-            self.step(events.ResponseReceived(peer_id, rpc_id, response))
+            if _is_of(peer_id, response):
+                self.step(events.ResponseReceived(peer_id, rpc_id, response))
+            else:
+                failed(rpc_id, _ANOTHER)
 
         def failed(rpc_id: int, reason: str) -> None:
             self.step(events.RequestFailed(peer_id, rpc_id, reason))
@@ -406,7 +411,10 @@ class Replica:
         except (OSError, TimeoutError, QuorateError) as error:
             self.step(events.RequestFailed(peer.id, effect.rpc_id, str(error) or "i/o timeout"))
         else:
-            self.step(events.SnapshotDelivered(peer.id, effect.rpc_id, index, response))
+            if _is_of(peer.id, response):
+                self.step(events.SnapshotDelivered(peer.id, effect.rpc_id, index, response))
+            else:
+                self.step(events.RequestFailed(peer.id, effect.rpc_id, _ANOTHER))
 
     def _reply(self, effect: effects.Reply) -> None:
         slot: Slot = effect.reply_to
@@ -538,3 +546,11 @@ class Replica:
                     await self.snapshot_now()
                 except (QuorateError, OSError) as error:
                     self.refused("snapshot", str(error))  # no room, say: tried again later
+
+
+def _is_of(peer_id: str, response: AnyResponse) -> bool:
+    """False if another server answers at the peer's address: its vote is not the peer's.
+
+    Old peers send no ID; where addresses are IDs (before protocol 3) the address is the name.
+    """
+    return response.sender_id in {"", peer_id} or response.sender_address == peer_id

@@ -9,6 +9,8 @@ joiner asks again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from quorate.errors import ChangeRefused
@@ -29,34 +31,56 @@ class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
     removed_at: int = 0
 
 
-def changes_for(configuration: Configuration, joiner: Identity) -> list[Change]:
+def changes_for(
+    configuration: Configuration, joiner: Identity, whereabouts: Mapping[str, str]
+) -> list[Change]:
     """The changes that make `joiner` a member at its address; none if it is one.
 
-    Another ID at the same address is a server that is gone: its place has been taken.
+    `whereabouts` says of living servers, by ID, where they are now. Who has to give up an address
+    is written where it lives now, in the same entry: servers that have traded places keep their
+    votes. A newcomer in the place of a member that lives nowhere has replaced it. Raises
+    ChangeRefused where a member has moved into a place of which nobody knows who has it.
     """
-    changes = []
-    holder = configuration.by_address(joiner.address)
-    if holder is not None and holder.id != joiner.id:
-        changes.append(Change(ChangeKind.REMOVE_SERVER, holder.id))
     known = configuration.get(joiner.id)
-    if known is None or known.address != joiner.address:
-        # Adding a voter again as a non-voter changes its address only.
-        changes.append(Change(ChangeKind.ADD_NONVOTER, joiner.id, joiner.address))
-    return changes
+    if known is not None and known.address == joiner.address:
+        return []
+    moves: dict[str, str] = {}
+    place = joiner.address
+    while (holder := configuration.by_address(place)) is not None:
+        if holder.id == joiner.id or holder.id in moves:
+            break
+        now = whereabouts.get(holder.id, place)
+        if now == place:
+            if known is not None or moves:
+                raise ChangeRefused(
+                    f"{place} is still the address of {holder.id}, which has not been seen "
+                    "anywhere else",
+                    f"if it is gone: quorate operator raft remove-peer -peer-id={holder.id}",
+                )
+            return [
+                Change(ChangeKind.REMOVE_SERVER, holder.id),
+                Change(ChangeKind.ADD_NONVOTER, joiner.id, joiner.address),
+            ]
+        moves[holder.id] = place = now
+    # Adding a voter again as a non-voter changes its address only.
+    moved = tuple(moves.items())
+    return [Change(ChangeKind.ADD_NONVOTER, joiner.id, joiner.address, moves=moved)]
 
 
-async def admit(replica: Replica, joiner: Identity, cluster_id: str) -> JoinAnswer:
+async def admit(
+    replica: Replica, joiner: Identity, cluster_id: str, whereabouts: Mapping[str, str]
+) -> JoinAnswer:
     """Take `joiner` in, or say why not."""
     if joiner.cluster_id and cluster_id and joiner.cluster_id != cluster_id:
         why = f"the data of {joiner.node} belongs to cluster {joiner.cluster_id}, not {cluster_id}"
         return JoinAnswer(why=why)
-    for change in changes_for(replica.node.configuration, joiner):
-        if change.kind == ChangeKind.REMOVE_SERVER and change.server_id == replica.server_id:
-            return JoinAnswer(why=f"{joiner.address} is the leader's own address")
-        try:
+    try:
+        for change in changes_for(replica.node.configuration, joiner, whereabouts):
+            if change.kind == ChangeKind.REMOVE_SERVER and change.server_id == replica.server_id:
+                return JoinAnswer(why=f"{joiner.address} is the leader's own address")
             await replica.change(change)
-        except ChangeRefused as error:
-            return JoinAnswer(why=str(error))
+    except ChangeRefused as error:
+        return JoinAnswer(why="; ".join(filter(None, (error.text, error.next_step))))
     return JoinAnswer(member=True)
 
 

@@ -72,7 +72,8 @@ class Membership:
                 "on that server brings it back"
             )
             return JoinAnswer(why=why, removed_at=removed_at)
-        answer = await admit(replica, joiner, replica.node.cluster_id)
+        whereabouts = {one.id: one.address for one in self._directory.alive(ours)}
+        answer = await admit(replica, joiner, replica.node.cluster_id, whereabouts)
         if answer.member:
             await self.record(joiner)
         return answer
