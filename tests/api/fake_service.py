@@ -109,6 +109,7 @@ class FakeService(Service):
         self.region_applications: dict[str, HttpApplication] = {}
         self.region_errors: list[QuorateError] = []
         self.problem: str | None = None
+        self.reason = ""  # for which nobody leads
         self.pool_error: QuorateError | None = None
         self.joined: list[str] = []
         self.unreachable: dict[str, str] = {}  # by address: why
@@ -205,6 +206,9 @@ class FakeService(Service):
 
     def regions(self) -> list[str]:
         return self.known_regions
+
+    def waiting(self) -> str:
+        return self.reason
 
     def health_problem(self) -> str | None:
         return self.problem

@@ -50,6 +50,16 @@ async def test_health_waits_for_an_election() -> None:
     assert (response.status, response.body) == (200, b'{"server":{"message":"ok","ok":true}}')
 
 
+@asynchronous
+async def test_health_says_why_nobody_leads() -> None:
+    service = FakeService("s1", role="lost")
+    service.reason = "no leader: 1 of 3 voters are here (s1.global), and 2 are needed"
+    response = await answered(service.application(), Request("GET", b"/v1/agent/health"))
+    assert response.status == 500
+    message = msgspec.json.decode(response.body)["server"]["message"]
+    assert message == f"No cluster leader; {service.reason}"
+
+
 def test_health_of_a_client_is_known_without_a_leader() -> None:
     response = (
         FakeService(role="lost")

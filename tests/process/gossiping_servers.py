@@ -170,10 +170,12 @@ class GossipingServers(Servers):
         return message
 
     def write(self, algorithm: str = "spread") -> None:
-        """Something that must not be lost."""
+        """Something that must not be lost; returns when all that run have it."""
         body = {"SchedulerAlgorithm": algorithm}
         answer = self.ask(self.leader(), SCHEDULER, "PUT", body)
         assert answer.status == 200, answer.text
+        for number in self.processes:
+            until(lambda n=number: self.written(n) == algorithm, "the write to have arrived")
 
     def written(self, number: int) -> str:
         """What was written last, as that server has it."""
@@ -200,6 +202,20 @@ class GossipingServers(Servers):
 
         until(reached, lambda: f"these voters: {expected}; there are {seen}", timeout_s)
 
+    def at_rest(self) -> None:
+        """Wait until the leader's own first writes are done: nothing new in the log for 1 s."""
+        leader = self.leader()
+        newest, since = "", time.monotonic()
+
+        def quiet() -> bool:
+            nonlocal newest, since
+            index = self.stats(leader)["last_log_index"]
+            if index != newest:
+                newest, since = index, time.monotonic()
+            return time.monotonic() - since > 1.0
+
+        until(quiet, "the leader to have nothing to do")
+
     def terminate(self, *numbers: int, timeout_s: float = 15.0) -> dict[int, int]:
         """SIGTERM to all of them at once; the exit code of each."""
         for number in numbers:
@@ -211,6 +227,10 @@ class GossipingServers(Servers):
 
     def was_started(self, number: int) -> bool:
         return (self.folder / f"s{number}.log").exists()
+
+    def new_log(self, number: int) -> str:
+        """What that server has logged since its newest start."""
+        return self.log(number).rpartition("==> Starting Quorate agent")[2]
 
     def log_says(self, number: int, *texts: str, timeout_s: float = 20.0) -> None:
         """Wait until the log of that server contains these texts."""

@@ -29,7 +29,10 @@ class Founder:
             expect=expect,
         )
         self.founded: Proposal | None = None
-        self.bootstrap = Bootstrap(me=lambda: self.identity, found=self._found)
+        self.met: list[Identity] = []
+        self.bootstrap = Bootstrap(
+            me=lambda: self.identity, found=self._found, met=lambda: self.met
+        )
         self.world = world
 
     async def _found(self, proposal: Proposal) -> None:
@@ -105,6 +108,14 @@ def test_whoever_holds_data_promises_nothing() -> None:
     with pytest.raises(QuorateError, match="belongs to cluster"):
         asyncio.run(world.servers["d"].lead("d", "e", "c"))
     assert "d" not in world.founded()
+
+
+def test_whoever_has_met_a_cluster_promises_nothing() -> None:
+    world = World(2, "a", "b", "old")
+    world.servers["b"].met.append(world.servers["old"].identity)
+    with pytest.raises(QuorateError, match="b.global has met old.global"):
+        asyncio.run(world.servers["a"].lead("a", "b"))
+    assert world.founded() == {}
 
 
 def test_a_differing_expectation_is_refused_with_both_numbers() -> None:

@@ -114,6 +114,9 @@ class Service(Protocol):
     def regions(self) -> list[str]:
         """Sorted names of the regions with at least one live server."""
 
+    def waiting(self) -> str:
+        """What this server waits for, in words; empty if for nothing."""
+
     def health_problem(self) -> str | None:
         """Why this server does not take part although nothing keeps it from finding a leader.
 

@@ -11,7 +11,7 @@ happens to see; docs/divergence.md.)
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -44,11 +44,16 @@ class Bootstrap:
     """Both sides of the founding, on a server that holds no data yet."""
 
     def __init__(
-        self, *, me: Callable[[], Identity], found: Callable[[Proposal], Awaitable[None]]
+        self,
+        *,
+        me: Callable[[], Identity],
+        found: Callable[[Proposal], Awaitable[None]],
+        met: Callable[[], Sequence[Identity]],
     ) -> None:
-        """`found` writes entry 1 and starts the replica."""
+        """`found` writes entry 1 and starts the replica; `met` are the servers that hold data."""
         self._me = me
         self._found = found
+        self._met = met
         self._promised: Proposal | None = None
 
     def promise(self, proposal: Proposal) -> Promise:
@@ -56,6 +61,8 @@ class Bootstrap:
         me = self._me()
         if me.initialised:
             return Promise(f"{me.node} belongs to cluster {me.cluster_id or '(unnamed)'} already")
+        if met := self._met():
+            return Promise(f"{me.node} has met {met[0].node}, which holds data of a cluster")
         if me.region != proposal.region:
             return Promise(f"{me.node} is of region {me.region!r}, not {proposal.region!r}")
         if (me.id, me.address) not in proposal.servers:

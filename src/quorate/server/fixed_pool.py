@@ -13,6 +13,7 @@ class FixedPool:
     """`GossipPool` for servers that do not gossip."""
 
     looked_for_others = True
+    trouble = ""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory

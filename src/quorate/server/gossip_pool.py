@@ -104,6 +104,8 @@ class GossipPool:
         self._pool.on_member.append(self._member_changed)
         self.looked_for_others = not (gossip.retry_join or gossip.start_join)
         """True once the configured members were asked: until then nobody founds a cluster."""
+        self.trouble = ""
+        """Why none of the configured members could be joined so far; empty if one was."""
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -150,6 +152,7 @@ class GossipPool:
                 continue
             result = await self._pool.join(addresses)
             self.looked_for_others = True
+            self.trouble = "" if result.count else _one_line(result.error)
             if result.count:
                 log.info("joined the pool through %d of %d", result.count, len(addresses))
                 if options.start_join:
@@ -167,7 +170,7 @@ class GossipPool:
                     f"retry_join reached nobody in {tries} tries: {_one_line(result.error)}",
                     "start one of them, or raise retry_max (0: no limit)",
                 )
-            log.warning("nobody to join yet: %s", _one_line(result.error))
+            log.warning("nobody to join yet: %s", self.trouble)
             await asyncio.sleep(min(pause, options.retry_interval_s))
             pause *= 2
         self.looked_for_others = True

@@ -25,6 +25,7 @@ from quorate.replica.replica import Replica
 from quorate.server.directory import Directory
 from quorate.server.identity import Identity
 from quorate.server.joining import JoinAnswer, admit
+from quorate.server.no_leader import is_stranger
 from quorate.server.views import Transfer
 from quorate.state import servers
 from quorate.state.commands import encode
@@ -72,11 +73,22 @@ class Membership:
                 "on that server brings it back"
             )
             return JoinAnswer(why=why, removed_at=removed_at)
+        if not member and not joiner.cluster_id and (others := self._strangers()):
+            why = (
+                f"there are servers of another cluster in this pool ({others}), and it does not "
+                "say to which it belongs; let them leave the pool first"
+            )
+            return JoinAnswer(why=why)
         whereabouts = {one.id: one.address for one in self._directory.alive(ours)}
         answer = await admit(replica, joiner, replica.node.cluster_id, whereabouts)
         if answer.member:
             await self.record(joiner)
         return answer
+
+    def _strangers(self) -> str:
+        me = self._directory.me
+        live = self._directory.alive(me.region)
+        return ", ".join(other.node for other in live if is_stranger(me, other))
 
     async def record(self, server: Identity) -> None:
         """Keep the name and address of a member in the replicated state."""

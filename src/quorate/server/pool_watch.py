@@ -22,16 +22,21 @@ from quorate.server.fixed_pool import FixedPool
 from quorate.server.gossip_pool import GossipPool
 from quorate.server.identity import Greeting, Identity
 from quorate.server.joining import JoinAnswer
+from quorate.server.no_leader import is_stranger
 from quorate.server.options import ServerOptions
 
 log = logging.getLogger("quorate.server")
 
 _ASK_INTERVAL_S = 2.0
 _HURRY_INTERVAL_S = 0.25
+_LEADERLESS_S = 3.0  # an election is over sooner
 
 
 class PoolWatch:
-    """See the module. `introduced` is True once the leader knows this server as it is now."""
+    """See the module. `introduced` is True once the leader knows this server as it is now.
+
+    `waiting` says in words what this server waits for; empty while all is well.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class PoolWatch:
         pool: FixedPool | GossipPool,
         me: Callable[[], Identity],
         take_in: Callable[..., Awaitable[JoinAnswer]],
+        why_no_leader: Callable[[], str],
         fatal: Callable[[QuorateError], None],
         rng: Random,
     ) -> None:
@@ -54,14 +60,16 @@ class PoolWatch:
         self._gossips = options.gossip is not None
         self._me = me
         self._take_in = take_in
+        self._why_no_leader = why_no_leader
         self._fatal = fatal
         self._rng = rng
         self.introduced = False
         self.removed_at = 0  # the index of our removal, if the leader has told us of one
-        self._said = ""
+        self.waiting = ""
         listed = () if self._gossips else (*options.founders, *options.join)
         self._configured = [address for address in listed if address != options.rpc_address]
         self._loop = asyncio.get_running_loop()
+        self._leader_at = self._loop.time()  # when one was known last
 
     async def run(self) -> None:
         """For ever."""
@@ -73,8 +81,9 @@ class PoolWatch:
             self._directory.refresh(self._loop.time())
             try:
                 await self._act()
+                self._wait_for(self._leaderless())
             except QuorateError as error:
-                self._say(str(error))
+                self._wait_for(str(error))
             hurry = not (self._settled() or self.removed_at)
             pause = _HURRY_INTERVAL_S if hurry else _ASK_INTERVAL_S
             await asyncio.sleep(pause * (0.75 + self._rng.random() / 2))
@@ -88,17 +97,29 @@ class PoolWatch:
         try:
             async with asyncio.timeout(timeout_s):
                 await self._ask_all()
-                await self._introduce(self._me(), self._others(), "rejoin")
+                await self._introduce(self._me(), self.settled_others(), "rejoin")
         except TimeoutError:
             return f"no answer within {timeout_s:g} s"
         except QuorateError as error:
             return str(error)
         return "" if self.introduced else "nobody leads, or says who does"
 
-    def _say(self, text: str) -> None:
-        if text != self._said:
-            self._said = text
+    def _wait_for(self, text: str) -> None:
+        if text and text != self.waiting:
             log.info("waiting: %s", text)
+        self.waiting = text
+
+    def _leaderless(self) -> str:
+        """Why nobody leads, if that has been so for longer than an election takes; else empty."""
+        me, now = self._me(), self._loop.time()
+        if me.leader or not me.initialised:
+            self._leader_at = now
+        if now - self._leader_at < _LEADERLESS_S:
+            return ""
+        return self._why_no_leader() + self._join_trouble()
+
+    def _join_trouble(self) -> str:
+        return f"; nobody could be joined: {self._pool.trouble}" if self._pool.trouble else ""
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -142,17 +163,21 @@ class PoolWatch:
 
     async def _act(self) -> None:
         me = self._me()
-        settled = self._others()
+        settled = self.settled_others()
         if not me.initialised and not settled:
             await self._try_to_found(me, self._directory.alive(me.region))
         elif not self.introduced:
             await self._introduce(me, settled, "join")
 
-    def _others(self) -> list[Identity]:
-        """The living servers of this region that hold a configuration."""
+    def settled_others(self) -> list[Identity]:
+        """The living servers of this region that hold a configuration, but for strangers."""
         me = self._me()
         live = self._directory.alive(me.region)
-        return [other for other in live if other.initialised and other.id != me.id]
+        return [
+            other
+            for other in live
+            if other.initialised and other.id != me.id and not is_stranger(me, other)
+        ]
 
     async def _try_to_found(self, me: Identity, live: list[Identity]) -> None:
         if not self._pool.looked_for_others:
@@ -187,13 +212,15 @@ class PoolWatch:
         if elsewhere:
             others = ", ".join(f"{o.node} of region {o.region!r}" for o in elsewhere)
             text += f"; the pool also has {others}: the servers of a cluster name the same region"
-        return text
+        return text + self._join_trouble()
 
     async def _introduce(self, me: Identity, settled: list[Identity], verb: str) -> None:
         leader = me.leader or next((other.leader for other in settled if other.leader), "")
+        if not me.cluster_id:
+            _check_one_cluster(settled)
         if not leader:
             if not me.initialised:
-                raise QuorateError("the cluster has no leader that could take this server in")
+                raise QuorateError(_no_leader_to_join(settled))
             return
         if leader == me.address:
             answer = await self._take_in(me, forgive=verb == "rejoin")
@@ -205,6 +232,26 @@ class PoolWatch:
             log.info("the leader at %s knows this server", leader)
         elif answer.why:
             raise QuorateError(f"the leader at {leader} does not take this server in: {answer.why}")
+
+
+def _check_one_cluster(settled: list[Identity]) -> None:
+    found = {other.cluster_id: other.node for other in settled if other.cluster_id}
+    if len(found) > 1:
+        named = ", ".join(f"{node} (cluster {cluster})" for cluster, node in sorted(found.items()))
+        raise QuorateError(
+            f"there are servers of {len(found)} clusters in this pool, {named}, and this one has "
+            "data of none; start it where only servers of its own are reached"
+        )
+
+
+def _no_leader_to_join(settled: list[Identity]) -> str:
+    named = ", ".join(
+        f"{other.node} (cluster {other.cluster_id or 'not named'})" for other in settled
+    )
+    return (
+        f"there is a cluster already, of {named}, and it has no leader that could take this "
+        "server in; no other cluster is founded beside it"
+    )
 
 
 def _wrong_cluster(options: ServerOptions, ours: str, other: Identity) -> WrongDataFolder:

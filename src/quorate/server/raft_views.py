@@ -18,6 +18,7 @@ from quorate.raft.effects import Role
 from quorate.replica.replica import Replica
 from quorate.server.calls import Callers
 from quorate.server.directory import LEFT, Directory
+from quorate.server.no_leader import is_stranger
 from quorate.server.views import ServerView, VoterView
 
 DEADLINE_S = 2.0
@@ -105,7 +106,9 @@ def view_targets(directory: Directory, region: str, peers: Sequence[Peer]) -> li
     targets = {
         known.identity.id: Target(known.identity.id, known.identity.node, known.identity.address)
         for known in directory.all()
-        if known.identity.region == region and known.status != LEFT
+        if known.identity.region == region
+        and known.status != LEFT
+        and not is_stranger(directory.me, known.identity)
     }
     for peer in peers:
         name = targets[peer.id].node if peer.id in targets else "(unknown)"

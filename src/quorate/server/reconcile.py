@@ -19,6 +19,7 @@ from quorate.server.calls import Callers
 from quorate.server.directory import ALIVE, LEFT, Directory, Known
 from quorate.server.identity import Greeting, Identity
 from quorate.server.membership import Membership
+from quorate.server.no_leader import is_stranger
 from quorate.state import servers
 from quorate.state.store import StateStore
 
@@ -46,7 +47,7 @@ def plan(
         other = known.identity
         if other.region != me.region:
             continue
-        if other.cluster_id and me.cluster_id and other.cluster_id != me.cluster_id:
+        if is_stranger(me, other):
             strangers.append(other)
             continue
         member = configuration.get(other.id)
@@ -86,7 +87,11 @@ class Reconciler:
         me = self._directory.me
         found = plan(configuration, self._directory.all(), me, self._state)
         for stranger in found.strangers:
-            self._say(stranger.id, f"{stranger.node} belongs to cluster {stranger.cluster_id}")
+            self._say(
+                stranger.id,
+                f"{stranger.node} is in this pool but belongs to another cluster, "
+                f"{stranger.cluster_id}, not {me.cluster_id}: neither takes the other's servers in",
+            )
         for server_id in found.let_go:
             why = await self._membership.let_go(server_id)
             self._say(server_id, f"{server_id} has left but stays in the configuration: {why}", why)

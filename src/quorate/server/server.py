@@ -43,6 +43,7 @@ from quorate.server.http_pool import HttpPool
 from quorate.server.identity import Identity
 from quorate.server.machine import ServerMachine
 from quorate.server.membership import Membership
+from quorate.server.no_leader import why_no_leader
 from quorate.server.options import ServerOptions
 from quorate.server.peer_view import peer_view
 from quorate.server.pool_watch import PoolWatch
@@ -174,7 +175,9 @@ class Server:
         self._membership = Membership(
             replica=self.replica, state=self.state, directory=self.directory, apply=self.apply
         )
-        self._bootstrap = Bootstrap(me=self.identity, found=self._found)
+        self._bootstrap = Bootstrap(
+            me=self.identity, found=self._found, met=lambda: self._watch.settled_others()
+        )
         self._watch = PoolWatch(
             options=options,
             directory=self.directory,
@@ -183,6 +186,7 @@ class Server:
             pool=self._pool,
             me=self.identity,
             take_in=self._membership.take_in,
+            why_no_leader=self._why_no_leader,
             fatal=self._on_fatal,
             rng=random.Random(),
         )
@@ -201,6 +205,10 @@ class Server:
             view=self.own_view,
         )
         self._duties = LeaderDuties(self.replica, self.state, options, self.apply, reconciler)
+
+    def _why_no_leader(self) -> str:
+        configuration = self.replica.node.configuration
+        return why_no_leader(configuration, self.identity(), self.directory.all(), self.state)
 
     def _make_pool(self) -> FixedPool | GossipPool:
         gossip = self.options.gossip
@@ -487,6 +495,7 @@ class Server:
             },
             "serf": self._pool.stats(),
             "runtime": stats.runtime(platform.machine()),
+            "quorate": {"waiting": self.waiting()},
         }
 
     def config_view(self) -> dict[str, Any]:
@@ -564,6 +573,10 @@ class Server:
         if index:
             return f"removed from the cluster at index {index}; run: quorate server rejoin"
         return None
+
+    def waiting(self) -> str:
+        """What this server waits for, in words: a leader, others to found with. Empty: nothing."""
+        return self._watch.waiting
 
     async def views(self) -> list[ServerView]:
         """What each server of this region believes, this one first."""

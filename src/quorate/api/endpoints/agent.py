@@ -96,7 +96,8 @@ class AgentEndpoint:
     async def _health_after_waiting(self, call: Call) -> Response:
         if await self._service.wait_for_leader(HOLD_S):
             return json_response(_SERVER_OK, pretty=call.query.pretty)
-        return _unhealthy("server", NoLeader().text)
+        waiting = self._service.waiting()
+        return _unhealthy("server", "; ".join(filter(None, (NoLeader().text, waiting))))
 
 
 def _unhealthy(kind: str, message: str) -> Response:

@@ -1,0 +1,63 @@
+"""Why nobody leads, in words."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from quorate.raft.configuration import Configuration, Server
+from quorate.server.directory import ALIVE, FAILED, Known
+from quorate.server.identity import Identity
+from quorate.server.no_leader import why_no_leader
+from quorate.state.commands import encode
+from quorate.state.servers import RecordServer
+from quorate.state.store import StateStore
+
+A = Identity(
+    id="a",
+    name="s1",
+    region="global",
+    datacenter="dc1",
+    address="10.0.0.1:4647",
+    serf_port=4648,
+    version="0",
+    cluster_id="ours",
+    initialised=True,
+)
+B = msgspec.structs.replace(A, id="b", name="s2", address="10.0.0.2:4647")
+NEW = msgspec.structs.replace(B, id="n", cluster_id="", initialised=False)
+STRANGER = msgspec.structs.replace(B, cluster_id="theirs")
+MEMBERS = Configuration((Server("a", A.address), Server("b", B.address)))
+ALONE = "no leader: 1 of 2 voters are here (s1.global), and 2 are needed; missing: "
+
+
+@pytest.mark.parametrize(
+    ("other", "status", "named", "expected"),
+    [
+        (B, ALIVE, False, "no leader: 2 of 2 voters are here (s1.global, s2.global), and 2 are needed"),
+        (B, FAILED, False, ALONE + "(b at 10.0.0.2:4647)"),
+        (B, FAILED, True, ALONE + "s2.global (b at 10.0.0.2:4647)"),
+        (
+            NEW,
+            ALIVE,
+            False,
+            f"{ALONE}(b at 10.0.0.2:4647); without data, and so no help: s2.global (a server with "
+            "an empty data folder is a new one)",
+        ),
+        (
+            STRANGER,
+            ALIVE,
+            False,
+            f"{ALONE}(b at 10.0.0.2:4647); of another cluster than ours: s2.global "
+            "(cluster theirs)",
+        ),
+        (msgspec.structs.replace(NEW, region="west"), ALIVE, False, ALONE + "(b at 10.0.0.2:4647)"),
+    ],
+)
+def test_in_words(other: Identity, status: str, named: bool, expected: str) -> None:
+    store = StateStore()
+    if named:
+        command = RecordServer(server_id="b", name="s2.global", address=B.address)
+        store.apply(1, encode(command))
+    pool = [Known(A, 0.0), Known(other, 0.0, status)]
+    assert why_no_leader(MEMBERS, A, pool, store) == expected
