@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 
 SECONDS ?= 60
 
-.PHONY: setup demo test check bench soak mutants mixed gossip-figures faults fuzz clean
+.PHONY: setup demo test check bench soak mutants mixed gossip-figures faults fuzz pains clean
 
 setup: $(STAMP)
 
@@ -58,6 +58,10 @@ FUZZ_SECONDS ?= 60
 fuzz: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
 	PYTHONPATH=tests/api $(BIN)/python tests/fuzz/fuzz_soak.py --seconds $(FUZZ_SECONDS) $(if $(TARGET),--target $(TARGET))
+
+# Each pain of docs/pains.md on real servers, its long forms too, with the figures measured.
+pains: setup
+	$(BIN)/pytest tests/process -k pain -m process -s -p no:xdist
 
 clean:
 	rm -rf $(VENV) dist build

@@ -59,11 +59,30 @@ def test_list_peers_with_what_is_known_of_the_absent() -> None:
     routes = {f"GET {RAFT}": json_reply({"Servers": [{**row, **known}]})}
     shown, _ = against(routes, *["operator", "raft", "list-peers"], "-verbose")
     assert shown.stdout.splitlines()[0].endswith(
-        "RaftProtocol  Status  Last Contact          Last Name"
+        "RaftProtocol  Status  Last Contact          Last Name  Verdict"
     )
-    assert shown.stdout.splitlines()[1].endswith("failed  2026-11-23T14:40:00Z  s1.global")
+    line = shown.stdout.splitlines()[1]
+    assert "failed  2026-11-23T14:40:00Z  s1.global  not answering; can be removed" in line
     plain, _ = against(routes, *["operator", "raft", "list-peers"])
     assert plain.stdout.splitlines()[0].endswith("RaftProtocol")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ("alive alive alive", "ok"),
+        ("failed alive alive", "not answering; can be removed: 2 of 2 other voters live"),
+        ("unknown alive alive", "not seen since the servers started; can be removed: 2 of 2"),
+        ("failed failed alive", "not answering; do not remove: only 1 of 2 other voters live"),
+        ("left alive alive", "is leaving"),
+    ],
+)
+def test_the_verdict_on_a_voter(statuses: str, expected: str) -> None:
+    servers = [
+        RaftServer(id=str(n), voter=True, status=status)
+        for n, status in enumerate(statuses.split())
+    ]
+    assert verdict(servers[0], servers).startswith(expected)
 
 
 @pytest.mark.parametrize(

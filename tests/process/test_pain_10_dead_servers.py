@@ -93,7 +93,7 @@ def test_a_row_keeps_its_name_when_gossip_has_forgotten_it(tmp_path: Path) -> No
         until(named, lambda: f"the last name of a server that nobody has seen: {row}")
         assert row["Status"] == "unknown"
         assert row["Address"] == servers.rpc_address(dead)
-        table = servers.run(rest[0], "operator", "raft", "list-peers")
+        table = servers.run(rest[0], "operator", "raft", "list-peers", "-verbose")
         assert table.code == 0
         line = next(line for line in table.out.splitlines() if dead_id in line)
         assert "(unknown)" in line

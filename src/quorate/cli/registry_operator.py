@@ -32,8 +32,8 @@ RAFT = (
             Flag(
                 "verbose",
                 "bool",
-                "Also whether each server is alive, when a failed one was heard last, and what "
-                "an unknown one was called (from servers that tell).",
+                "Also whether each server is alive, when a failed one was heard last, what an "
+                "unknown one was called, and whether it can be removed (from servers that tell).",
             ),
             *FORMS,
         ),

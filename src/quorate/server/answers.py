@@ -13,16 +13,11 @@ from quorate.server.calls import UNDECODABLE
 from quorate.server.directory import Directory
 from quorate.server.identity import Greeting, Identity
 from quorate.server.joining import JoinAnswer
+from quorate.server.leaving import Departure
 from quorate.server.membership import Membership
 from quorate.server.pool_watch import PoolWatch
 from quorate.server.raft_views import ViewRequest
 from quorate.server.views import ServerView
-
-
-class Departure(msgspec.Struct, frozen=True):
-    """The argument of `leave`: who goes."""
-
-    id: str
 
 
 class Answers:

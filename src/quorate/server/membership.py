@@ -36,6 +36,7 @@ from quorate.state.table import Command
 log = logging.getLogger("quorate.server")
 
 CHANGE_TIMEOUT_S = 10.0
+_LOOK_AGAIN_S = 0.02
 
 
 class Membership:
@@ -126,7 +127,7 @@ class Membership:
         if not self._replica.is_leader:
             raise NotLeader(self._replica.node.leader_id, self._replica.node.leader_address)
         if not force:
-            self._check_quorum_without(peer)
+            await self._check_quorum_without(peer)
         name = self._name_of(peer)
         await self._write(RecordRemoval(server_id=peer.id, name=name, address=peer.address))
         try:
@@ -147,7 +148,7 @@ class Membership:
         if len(configuration.voters()) == 1 and peer.is_voter:
             return "it is the last voter: the cluster would have no configuration any more"
         try:
-            self._check_quorum_without(peer)
+            await self._check_quorum_without(peer)
             await self._change(Change(ChangeKind.REMOVE_SERVER, peer.id))
         except QuorateError as error:
             return error.text
@@ -168,25 +169,28 @@ class Membership:
             raise ApplyTimeout
         future.result()
 
-    def _check_quorum_without(self, peer: Peer) -> None:
-        replica = self._replica
-        leader = replica.node.leader
-        if leader is None or not peer.is_voter:
-            return
-        now = asyncio.get_running_loop().time()
-        horizon = now - 4 * replica.options.settings.election_timeout_s
+    async def _check_quorum_without(self, peer: Peer) -> None:
+        """Only who answers from now on counts: whoever died a moment ago looks alive as yet."""
+        loop, replica = asyncio.get_running_loop(), self._replica
         rest = [s for s in replica.node.configuration.voters() if s.id != peer.id]
-        live = [s for s in rest if s.id == replica.server_id]
-        live += [
-            s for s in rest if s.id in leader.peers and leader.peers[s.id].contact_at > horizon
-        ]
         quorum = len(rest) // 2 + 1
-        if rest and len(live) < quorum:
-            raise ChangeRefused(
-                f"removing {peer.address} would leave {len(live)} live of {len(rest)} voters, and "
-                f"{quorum} are needed for a quorum; force=true removes it all the same",
-                "bring a voter back, or remove a dead one first",
+        since = loop.time()
+        deadline = since + 2 * replica.options.settings.election_timeout_s
+        while (leader := replica.node.leader) is not None and rest and peer.is_voter:
+            peers = leader.peers
+            live = sum(
+                s.id == replica.server_id or (s.id in peers and peers[s.id].contact_at > since)
+                for s in rest
             )
+            if live >= quorum:
+                return
+            if loop.time() >= deadline:
+                raise ChangeRefused(
+                    f"removing {peer.address} would leave {live} live of {len(rest)} voters, and "
+                    f"{quorum} are needed for a quorum; force=true removes it all the same",
+                    "bring a voter back, or remove a dead one first",
+                )
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     # -- handing over ----------------------------------------------------------------------------
 

@@ -31,8 +31,8 @@ from quorate.raft.effects import RoleChanged
 from quorate.replica.disk import Room
 from quorate.replica.replica import Options, Replica
 from quorate.server import raft_views, stats
-from quorate.server.answers import Answers, Departure
-from quorate.server.bootstrap import Bootstrap, Promise, Proposal
+from quorate.server.answers import Answers
+from quorate.server.bootstrap import Bootstrap, Proposal
 from quorate.server.calls import Callers
 from quorate.server.directory import Directory
 from quorate.server.duties import LeaderDuties
@@ -41,6 +41,7 @@ from quorate.server.fixed_pool import FixedPool
 from quorate.server.gossip_pool import GossipPool
 from quorate.server.http_pool import HttpPool
 from quorate.server.identity import Identity
+from quorate.server.leaving import Leaving
 from quorate.server.machine import ServerMachine
 from quorate.server.membership import Membership
 from quorate.server.no_leader import why_no_leader
@@ -261,42 +262,12 @@ class Server:
         )
 
     async def leave(self) -> None:
-        """Before a graceful stop: hand leadership over, and let the cluster go on without us.
-
-        With gossip the leader takes this server out of the configuration, and the pool hears that
-        it left. A fixed list stays as it is. Raises QuorateError when the cluster cannot do
-        without this server: then it stops without leaving, and is missed.
-        """
-        configuration = self.replica.node.configuration
-        if self.replica.is_leader and len(configuration.voters()) > 1:
-            try:
-                await self.replica.transfer()
-            except QuorateError as error:
-                log.warning("leadership could not be handed over: %s", error)
-        if self.options.gossip is None:
-            return
-        if configuration.get(self.replica.server_id) is not None:
-            why = await self._ask_to_go()
-            if why:
-                raise QuorateError(
-                    f"this server does not leave: {why}",
-                    "it stops all the same, and is expected back; to take it out for good: quorate "
-                    f"operator raft remove-peer -peer-id={self.replica.server_id}",
-                )
-        await self._pool.leave()
-
-    async def _ask_to_go(self) -> str:
-        """Ask the leader to take this server out; why it does not, or empty."""
-        if not await self.wait_for_leader(2.0):
-            return "nobody leads"
-        if self.is_leader():
-            return await self._membership.let_go(self.replica.server_id)
-        argument = Departure(id=self.replica.server_id)
-        try:
-            answer = await self._callers.call(self.leader_address(), "leave", argument, Promise)
-        except QuorateError as error:
-            return error.text
-        return answer.why
+        """Before a graceful stop. Raises QuorateError when the cluster cannot do without us."""
+        asker = Leaving(self.replica, self._membership, self._callers, self.wait_for_leader)
+        await asker.hand_over()
+        if self.options.gossip is not None:  # a fixed list stays as it is
+            await asker.leave_configuration()
+            await self._pool.leave()
 
     # -- identity --------------------------------------------------------------------------------
 

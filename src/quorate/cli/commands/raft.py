@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.tables import format_table, word
-from quorate.client import RaftConfiguration
+from quorate.client import RaftConfiguration, RaftServer
 
 HEADING = ("Node", "ID", "Address", "State", "Voter", "RaftProtocol")
-KNOWN = ("Status", "Last Contact", "Last Name")
+KNOWN = ("Status", "Last Contact", "Last Name", "Verdict")
 
 
 def list_peers(context: Context) -> int:
@@ -30,9 +32,27 @@ def peers_table(configuration: RaftConfiguration, *, verbose: bool = False) -> s
     ]
     if not verbose:
         return format_table([HEADING, *rows])
-    known = [(s.status, s.last_contact, s.last_name) for s in servers]
+    known = [(s.status, s.last_contact, s.last_name, verdict(s, servers)) for s in servers]
     wide = [(*row, *more) for row, more in zip(rows, known, strict=True)]
     return format_table([(*HEADING, *KNOWN), *wide])
+
+
+def verdict(server: RaftServer, servers: Sequence[RaftServer]) -> str:
+    """What to make of a server, and whether taking it out would leave a quorum; empty: no word."""
+    if not server.status:
+        return ""
+    if server.status == "alive":
+        return "ok" if server.voter else "no vote yet"
+    if server.status in {"leaving", "left"}:
+        return "is leaving"
+    rest = [one for one in servers if one.voter and one.id != server.id]
+    live = sum(one.status == "alive" for one in rest)
+    seen = "not seen since the servers started" if server.status == "unknown" else "not answering"
+    if not server.voter:
+        return f"{seen}; can be removed: it has no vote"
+    if 2 * live > len(rest):
+        return f"{seen}; can be removed: {live} of {len(rest)} other voters live"
+    return f"{seen}; do not remove: only {live} of {len(rest)} other voters live"
 
 
 def remove_peer(context: Context) -> int:

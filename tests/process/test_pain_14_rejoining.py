@@ -1,0 +1,77 @@
+"""Pain 14: a removed server that cannot come back until someone wipes its disk.
+
+It learns of its removal from committed state, says so in its health, disturbs nobody, and
+`quorate server rejoin` brings it back with the folder that it has.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from gossiping_servers import GossipingServers, cluster
+from server_processes import until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+
+
+def remove(servers: GossipingServers, asked: int, removed: int) -> None:
+    done = servers.run(
+        asked, "operator", "raft", "remove-peer", f"-peer-id={servers.server_id(removed)}"
+    )
+    assert done.code == 0, done
+
+
+def knows(servers: GossipingServers, number: int) -> None:
+    """Its health says since when it is out, and what to do."""
+    said = ""
+
+    def told() -> bool:
+        nonlocal said
+        said = servers.health(number)
+        return said.startswith("removed from the cluster at index ") and said.endswith(
+            "; run: quorate server rejoin"
+        )
+
+    until(told, lambda: f"it to know that it was removed; it says: {said}")
+
+
+def rejoin(servers: GossipingServers, number: int) -> None:
+    done = servers.run(number, "server", "rejoin")
+    assert done.code == 0, done
+    servers.all_vote()
+    until(lambda: servers.health(number) == "ok", "it to be healthy again")
+
+
+def test_removed_alive_removed_while_down_and_back_each_time(tmp_path: Path) -> None:
+    with cluster(tmp_path) as servers:
+        servers.write()
+        leader = servers.leader()
+        removed = (leader + 1) % 3
+        server_id = servers.server_id(removed)
+        term = servers.stats(leader)["term"]
+
+        remove(servers, leader, removed)
+        knows(servers, removed)
+        end = time.monotonic() + 3.0  # six election timeouts
+        while time.monotonic() < end:
+            assert servers.stats(leader)["term"] == servers.stats(removed)["term"] == term
+            assert server_id not in servers.rows(leader)
+        servers.write("binpack")
+        rejoin(servers, removed)
+        assert servers.written(removed) == "binpack"
+
+        # Removed while it was down: a restart tells it, and does not bring it back.
+        servers.kill(removed)
+        until(lambda: servers.members(leader)[servers.node(removed)] == "failed", "it to be missed")
+        remove(servers, leader, removed)
+        servers.write("spread")
+        servers.start(removed)
+        knows(servers, removed)
+        assert server_id not in servers.rows(leader)
+        assert servers.stats(leader)["term"] == term
+        rejoin(servers, removed)
+        assert servers.written(removed) == "spread"
+        assert servers.server_id(removed) == server_id
+        assert servers.stats(leader)["term"] == term
