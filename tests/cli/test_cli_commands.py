@@ -7,6 +7,9 @@ import pytest
 from cli_run import Ran, run
 from client_fake_agent import FakeAgent, Reply, golden_http, json_reply, text_reply
 
+from quorate.cli.commands.raft import verdict
+from quorate.client import RaftServer
+
 RAFT = "/v1/operator/raft/configuration"
 SCHEDULER = "/v1/operator/scheduler/configuration"
 TRANSFER = "PUT /v1/operator/raft/transfer-leadership"

@@ -169,12 +169,13 @@ class GossipingServers(Servers):
         message: str = self.ask(number, "/v1/agent/health").json["server"]["message"]
         return message
 
-    def write(self, algorithm: str = "spread") -> None:
-        """Something that must not be lost; returns when all that run have it."""
+    def write(self, algorithm: str = "spread", *numbers: int) -> None:
+        """Something that must not be lost; returns when these have it, all that run by default."""
+        having = numbers or tuple(self.processes)
         body = {"SchedulerAlgorithm": algorithm}
-        answer = self.ask(self.leader(), SCHEDULER, "PUT", body)
+        answer = self.ask(having[0], SCHEDULER, "PUT", body)
         assert answer.status == 200, answer.text
-        for number in self.processes:
+        for number in having:
             until(lambda n=number: self.written(n) == algorithm, "the write to have arrived")
 
     def written(self, number: int) -> str:

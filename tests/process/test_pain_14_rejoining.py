@@ -6,11 +6,12 @@ It learns of its removal from committed state, says so in its health, disturbs n
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
 import pytest
-from gossiping_servers import GossipingServers, cluster
+from gossiping_servers import SCHEDULER, GossipingServers, cluster
 from server_processes import until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
@@ -58,7 +59,7 @@ def test_removed_alive_removed_while_down_and_back_each_time(tmp_path: Path) -> 
         while time.monotonic() < end:
             assert servers.stats(leader)["term"] == servers.stats(removed)["term"] == term
             assert server_id not in servers.rows(leader)
-        servers.write("binpack")
+        servers.write("binpack", leader)
         rejoin(servers, removed)
         assert servers.written(removed) == "binpack"
 
@@ -66,7 +67,7 @@ def test_removed_alive_removed_while_down_and_back_each_time(tmp_path: Path) -> 
         servers.kill(removed)
         until(lambda: servers.members(leader)[servers.node(removed)] == "failed", "it to be missed")
         remove(servers, leader, removed)
-        servers.write("spread")
+        servers.write("spread", leader)
         servers.start(removed)
         knows(servers, removed)
         assert server_id not in servers.rows(leader)
@@ -75,3 +76,23 @@ def test_removed_alive_removed_while_down_and_back_each_time(tmp_path: Path) -> 
         assert servers.written(removed) == "spread"
         assert servers.server_id(removed) == server_id
         assert servers.stats(leader)["term"] == term
+
+
+def test_removed_while_it_hears_nothing(tmp_path: Path) -> None:
+    """Replication that has come to a stop for longer than anybody waits to tell it goodbye."""
+    with cluster(tmp_path) as servers:
+        servers.write()
+        leader = servers.leader()
+        removed = (leader + 1) % 3
+        servers.signal(removed, signal.SIGSTOP)
+        for number in range(200):  # it is far behind when it goes on
+            algorithm = ("binpack", "spread")[number % 2]
+            servers.ask(leader, SCHEDULER, "PUT", {"SchedulerAlgorithm": algorithm})
+        remove(servers, leader, removed)
+        term = servers.stats(leader)["term"]
+        until(lambda: servers.members(leader)[servers.node(removed)] == "failed", "it to be missed")
+        servers.signal(removed, signal.SIGCONT)
+        knows(servers, removed)
+        rejoin(servers, removed)
+        assert servers.stats(leader)["term"] == term
+        until(lambda: servers.written(removed) == "spread", "it to have caught up")
