@@ -61,7 +61,7 @@ fuzz: setup
 
 # Each pain of docs/pains.md on real servers, its long forms too, with the figures measured.
 pains: setup
-	$(BIN)/pytest tests/process -k pain -m process -s -p no:xdist
+	$(BIN)/pytest tests/process -k "pain or gossip_times" -m process -s -p no:xdist
 
 clean:
 	rm -rf $(VENV) dist build
