@@ -175,8 +175,7 @@ class GossipingServers(Servers):
         body = {"SchedulerAlgorithm": algorithm}
         answer = self.ask(having[0], SCHEDULER, "PUT", body)
         assert answer.status == 200, answer.text
-        for number in having:
-            until(lambda n=number: self.written(n) == algorithm, "the write to have arrived")
+        until(lambda: {self.written(n) for n in having} == {algorithm}, "all to have the write")
 
     def written(self, number: int) -> str:
         """What was written last, as that server has it."""

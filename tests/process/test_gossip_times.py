@@ -17,8 +17,10 @@ FAILED_S = 5.0
 
 def test_a_killed_server_is_seen_by_all_of_five_and_a_new_one_joins(tmp_path: Path) -> None:
     with cluster(tmp_path, 5) as servers:
-        for number in range(5):
-            until(lambda n=number: list(servers.members(n).values()) == ["alive"] * 5, "all alive")
+        until(
+            lambda: all(list(servers.members(n).values()) == ["alive"] * 5 for n in range(5)),
+            "all to be alive for all",
+        )
         killed = next(n for n in range(5) if n != servers.leader())
         name = servers.node(killed)
         servers.kill(killed)

@@ -57,8 +57,10 @@ def test_a_removal_sticks(tmp_path: Path) -> None:
         # Forgotten by all, at once, and not remembered by a restart of everything.
         pruned = servers.run(other, "server", "force-leave", "-prune", dead_name)
         assert pruned.code == 0, pruned
-        for number in servers.processes:
-            until(lambda n=number: dead_name not in servers.members(n), "it to be forgotten")
+        until(
+            lambda: all(dead_name not in servers.members(n) for n in servers.processes),
+            "it to be forgotten",
+        )
         stays_gone(servers, dead, dead_id, 2.0)
         servers.kill(leader, cut_off, other, fifth)
         servers.start(leader, cut_off, other, fifth)
@@ -79,7 +81,9 @@ def test_a_row_keeps_its_name_when_gossip_has_forgotten_it(tmp_path: Path) -> No
         servers.at_rest()
         servers.kill(*range(3))
         for number in rest:
-            servers.keys[number] = {"server": {"retry_join": [servers.serf_address(n) for n in rest]}}
+            servers.keys[number] = {
+                "server": {"retry_join": [servers.serf_address(n) for n in rest]}
+            }
         servers.configure()
         servers.start(*rest)
         servers.leader()

@@ -7,6 +7,7 @@ joined stay two.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,10 @@ def test_two_new_servers_meet_an_old_one(tmp_path: Path) -> None:
         for number in new:
             waits_for(servers, number, "there is a cluster already", servers.node(old), old_cluster)
             assert servers.stats(number)["last_log_index"] == "0"
+        with ThreadPoolExecutor(3) as asking:  # each is held for five seconds
+            for said in asking.map(servers.health, range(3)):
+                assert said.startswith("No cluster leader; ")
         for number in range(3):
-            assert servers.health(number).startswith("No cluster leader; ")
             assert "leader in term" not in servers.new_log(number)
             assert servers.stats(number)["state"] != "Leader"
 
@@ -81,7 +84,11 @@ def test_what_differs_is_said_by_both_sides(tmp_path: Path) -> None:
         servers.start(2)
         for number in (0, 1):
             waits_for(
-                servers, number, "2 of 3 expected", "s2.west of region 'west'", "name the same region"
+                servers,
+                number,
+                "2 of 3 expected",
+                "s2.west of region 'west'",
+                "name the same region",
             )
         waits_for(servers, 2, "1 of 3 expected", "s0.global of region 'global'")
 
@@ -111,10 +118,12 @@ def test_two_clusters_in_one_pool_stay_two(tmp_path: Path) -> None:
             one.all_vote()
         joined = left.run(0, "server", "join", right.serf_address(0))
         assert (joined.code, joined.err) == (0, ""), joined
+        until(lambda: len(left.members(0)) == len(right.members(0)) == 2, "both in one pool")
         for one, other in ((left, right), (right, left)):
-            until(lambda one=one: len(one.members(0)) == 2, "both in one pool")
             theirs = other.own_stats(0)["nomad"]["cluster_id"]
-            one.log_says(0, f"{other.node(0)} is in this pool but belongs to another cluster, {theirs}")
+            one.log_says(
+                0, f"{other.node(0)} is in this pool but belongs to another cluster, {theirs}"
+            )
         # A newcomer that could belong to either is taken in by neither, and hears why.
         new = left.add("new", server={"retry_join": [left.serf_address(0)]})
         left.start(new)

@@ -50,7 +50,7 @@ def test_removed_alive_removed_while_down_and_back_each_time(tmp_path: Path) -> 
         servers.write()
         leader = servers.leader()
         removed = (leader + 1) % 3
-        server_id = servers.server_id(removed)
+        server_id, name = servers.server_id(removed), servers.node(removed)
         term = servers.stats(leader)["term"]
 
         remove(servers, leader, removed)
@@ -63,9 +63,26 @@ def test_removed_alive_removed_while_down_and_back_each_time(tmp_path: Path) -> 
         rejoin(servers, removed)
         assert servers.written(removed) == "binpack"
 
+        # Nor does it come back by its own gossip when the others forget all that is not on disk.
+        others = [n for n in range(3) if n != removed]
+        remove(servers, leader, removed)
+        knows(servers, removed)
+        servers.kill(*others)
+        servers.start(*others)
+        servers.all_vote(*others)
+        until(lambda: servers.members(others[0])[name] == "alive", "its gossip to be heard again")
+        knows(servers, removed)
+        assert server_id not in servers.rows(others[0])
+        rejoin(servers, removed)
+
         # Removed while it was down: a restart tells it, and does not bring it back.
+        leader = servers.leader()
+        if leader == removed:
+            servers.move_leadership_to(others[0])
+            leader = others[0]
+        term = servers.stats(leader)["term"]
         servers.kill(removed)
-        until(lambda: servers.members(leader)[servers.node(removed)] == "failed", "it to be missed")
+        until(lambda: servers.members(leader)[name] == "failed", "it to be missed")
         remove(servers, leader, removed)
         servers.write("spread", leader)
         servers.start(removed)

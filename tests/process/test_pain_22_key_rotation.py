@@ -41,11 +41,10 @@ def rotate(servers: GossipingServers, asked: int, timeout: str, code: int) -> di
 
 
 def alive(servers: GossipingServers, *numbers: int) -> None:
-    for number in numbers:
-        until(
-            lambda n=number: set(servers.members(n).values()) == {"alive"},
-            "every member to be alive for every other",
-        )
+    until(
+        lambda: all(set(servers.members(n).values()) == {"alive"} for n in numbers),
+        "every member to be alive for every other",
+    )
 
 
 def test_a_rotation_waits_for_who_is_away_and_a_wrong_key_is_named(tmp_path: Path) -> None:
@@ -87,7 +86,9 @@ def test_a_rotation_waits_for_who_is_away_and_a_wrong_key_is_named(tmp_path: Pat
         # A server with another key cannot join, and is told why; so are the others.
         stranger = servers.add("stranger", server={"encrypt": new_key()})
         servers.start(stranger)
-        servers.log_says(stranger, "nobody to join yet", "No installed keys could decrypt the message")
+        servers.log_says(
+            stranger, "nobody to join yet", "No installed keys could decrypt the message"
+        )
         for number in range(3):
             servers.log_says(
                 number, "refused gossip from 127.", ": No installed keys could decrypt the message"

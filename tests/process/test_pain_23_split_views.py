@@ -43,8 +43,9 @@ class SplitServers(GossipingServers):
 def servers(tmp_path: Path) -> Iterator[SplitServers]:
     network = Network(5)
     try:
-        with network.inside(), gossiping(SplitServers(tmp_path, network)) as started:
-            yield started
+        split = SplitServers(tmp_path, network)
+        with network.inside(), gossiping(split):
+            yield split
     finally:
         network.close()
 
@@ -113,9 +114,13 @@ def test_a_dead_region_fails_no_list(tmp_path: Path) -> None:
     servers = GossipingServers(tmp_path, 1)
     west = servers.add("w0", region="west", server={"bootstrap_expect": 1})
     with gossiping(servers):
-        for number in (0, west):
-            until(lambda n=number: servers.stats(n)["state"] == "Leader", "a leader in each region")
-            until(lambda n=number: len(servers.members(n)) == 2, "one pool")
+        until(
+            lambda: all(
+                servers.stats(n)["state"] == "Leader" and len(servers.members(n)) == 2
+                for n in (0, west)
+            ),
+            "two regions in one pool, each with its leader",
+        )
         assert servers.ask(0, "/v1/regions").json == ["global", "west"]
         servers.kill(west)
         until(lambda: servers.members(0)["w0.west"] == "failed", "the other region to be missed")

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from replica_cluster import FAST, Replicas, until
+from replica_cluster import FAST, Pairs, Replicas, until
 
 from quorate.errors import ChangeRefused, LeadershipLost, NotLeader
 from quorate.raft import Change, ChangeKind, Settings
+from quorate.replica import Options, Replica
+from quorate.storage.log_store import LogStore
+from quorate.storage.snapshot_store import SnapshotStore
 
 
 def test_a_write_reaches_all_and_the_proposer_gets_the_result(tmp_path: Path) -> None:
@@ -203,3 +206,55 @@ def test_answers_of_no_use_are_told(tmp_path: Path, answer: bytes, told: str) ->
         listener.close()
 
     asyncio.run(scenario())
+
+
+def test_votes_of_whoever_has_the_addresses_of_lost_members_do_not_count(tmp_path: Path) -> None:
+    """Two of three come back with empty folders, and so as other servers, where the old ones were.
+
+    Their votes would make the third the leader of a majority that it has not.
+    """
+
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        leader = await cluster.leader()
+        await leader.propose(b"k=1")
+        await cluster.stop()
+        new = [await without_data(tmp_path / name, cluster.servers[name]) for name in "bc"]
+        await cluster.start("a")
+        old = cluster.running["a"]
+        term, campaigns = old.node.term, []
+
+        def campaigned() -> bool:
+            campaign = old.node.campaign
+            if campaign is not None and all(campaign is not known for known in campaigns):
+                campaigns.append(campaign)
+            return len(campaigns) == 4 or old.node.term > term
+
+        await until(campaigned)
+        assert (old.node.term, old.is_leader) == (term, False)
+        assert [replica.node.term for replica in new] == [0, 0]
+        await cluster.stop()
+        for replica in new:
+            await replica.stop()
+
+    asyncio.run(scenario())
+
+
+async def without_data(old_folder: Path, address: str) -> Replica:
+    """A replica that belongs to nothing, under a name of its own."""
+    folder = old_folder.with_name(f"{old_folder.name}-new")
+    replica = Replica(
+        server_id=folder.name,
+        address=address,
+        machine=Pairs(),
+        log=LogStore.open(folder / "log"),
+        snapshots=SnapshotStore(folder / "snapshots"),
+        options=Options(),
+    )
+    await replica.start()
+    host, _, port = address.rpartition(":")
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(replica.connection, host, int(port))
+    replica.at_stop.append(listener.close)
+    return replica

@@ -113,7 +113,7 @@ def test_whoever_holds_data_promises_nothing() -> None:
 def test_whoever_has_met_a_cluster_promises_nothing() -> None:
     world = World(2, "a", "b", "old")
     world.servers["b"].met.append(world.servers["old"].identity)
-    with pytest.raises(QuorateError, match="b.global has met old.global"):
+    with pytest.raises(QuorateError, match=r"b\.global has met old\.global"):
         asyncio.run(world.servers["a"].lead("a", "b"))
     assert world.founded() == {}
 

@@ -67,14 +67,12 @@ def test_servers_that_have_traded_places_keep_their_votes() -> None:
     (change,) = changes_for(Configuration((A, B, C)), identity("a", C.address), live)
     result = next_configuration(Configuration((A, B, C)), change)
     assert {s.id: s.address for s in result.servers} == live
-    assert [(s.id, s.suffrage) for s in result.servers] == [
-        (s.id, s.suffrage) for s in (A, B, C)
-    ]
+    assert [(s.id, s.suffrage) for s in result.servers] == [(s.id, s.suffrage) for s in (A, B, C)]
 
 
 @pytest.mark.parametrize("live", [{}, {"b": B.address}, {"b": C.address}])
 def test_a_member_takes_no_place_of_which_nobody_knows_who_has_it(live: dict[str, str]) -> None:
-    with pytest.raises(ChangeRefused, match="is still the address of [bc]"):
+    with pytest.raises(ChangeRefused, match=r"is still the address of [bc]"):
         changes_for(Configuration((A, B, C)), identity("a", B.address), live)
 
 

@@ -30,26 +30,35 @@ STRANGER = msgspec.structs.replace(B, cluster_id="theirs")
 MEMBERS = Configuration((Server("a", A.address), Server("b", B.address)))
 ALONE = "no leader: 1 of 2 voters are here (s1.global), and 2 are needed; missing: "
 
+WITHOUT_DATA = (
+    "(b at 10.0.0.2:4647); without data, and so no help: s2.global "
+    "(a server with an empty data folder is a new one)"
+)
+OF_ANOTHER = "(b at 10.0.0.2:4647); of another cluster than ours: s2.global (cluster theirs)"
+
 
 @pytest.mark.parametrize(
     ("other", "status", "named", "expected"),
     [
-        (B, ALIVE, False, "no leader: 2 of 2 voters are here (s1.global, s2.global), and 2 are needed"),
+        (
+            B,
+            ALIVE,
+            False,
+            "no leader: 2 of 2 voters are here (s1.global, s2.global), and 2 are needed",
+        ),
         (B, FAILED, False, ALONE + "(b at 10.0.0.2:4647)"),
         (B, FAILED, True, ALONE + "s2.global (b at 10.0.0.2:4647)"),
         (
             NEW,
             ALIVE,
             False,
-            f"{ALONE}(b at 10.0.0.2:4647); without data, and so no help: s2.global (a server with "
-            "an empty data folder is a new one)",
+            ALONE + WITHOUT_DATA,
         ),
         (
             STRANGER,
             ALIVE,
             False,
-            f"{ALONE}(b at 10.0.0.2:4647); of another cluster than ours: s2.global "
-            "(cluster theirs)",
+            ALONE + OF_ANOTHER,
         ),
         (msgspec.structs.replace(NEW, region="west"), ALIVE, False, ALONE + "(b at 10.0.0.2:4647)"),
     ],

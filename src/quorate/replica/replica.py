@@ -58,6 +58,7 @@ class DiskTimes(msgspec.Struct):
     recent: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=512))
     count: int = 0
 
+
 _ANOTHER = "another server answers at this address"
 
 

@@ -58,22 +58,25 @@ class Bootstrap:
 
     def promise(self, proposal: Proposal) -> Promise:
         """Would this server found that cluster?"""
-        me = self._me()
+        why = self._objection(proposal)
+        if not why:
+            self._promised = proposal
+        return Promise(why)
+
+    def _objection(self, proposal: Proposal) -> str:
+        me, met, held = self._me(), self._met(), self._promised
         if me.initialised:
-            return Promise(f"{me.node} belongs to cluster {me.cluster_id or '(unnamed)'} already")
-        if met := self._met():
-            return Promise(f"{me.node} has met {met[0].node}, which holds data of a cluster")
+            return f"{me.node} belongs to cluster {me.cluster_id or '(unnamed)'} already"
+        if met:
+            return f"{me.node} has met {met[0].node}, which holds data of a cluster"
         if me.region != proposal.region:
-            return Promise(f"{me.node} is of region {me.region!r}, not {proposal.region!r}")
+            return f"{me.node} is of region {me.region!r}, not {proposal.region!r}"
         if (me.id, me.address) not in proposal.servers:
-            return Promise(f"{me.node} ({me.id} at {me.address}) is not in the proposal")
+            return f"{me.node} ({me.id} at {me.address}) is not in the proposal"
         if me.expect != len(proposal.servers):
-            return Promise(f"{me.node} expects {me.expect} servers, not {len(proposal.servers)}")
-        held = self._promised
-        if held is not None and held.proposer != proposal.proposer:
-            return Promise(f"{me.node} has promised itself to {held.proposer}")
-        self._promised = proposal
-        return Promise()
+            return f"{me.node} expects {me.expect} servers, not {len(proposal.servers)}"
+        taken = held is not None and held.proposer != proposal.proposer
+        return f"{me.node} has promised itself to {held.proposer}" if held and taken else ""
 
     async def commit(self, proposal: Proposal) -> Promise:
         """Found it now, as promised."""

@@ -147,7 +147,7 @@ class GossipPool:
             if self._pool.node.knows_alive_others():
                 # Not for good: all others may move while this server is cut off from them.
                 self.looked_for_others = joined = True
-                pause = _FIRST_PAUSE_S
+                pause, self.trouble = _FIRST_PAUSE_S, ""
                 await asyncio.sleep(_LOOK_AGAIN_S)
                 continue
             result = await self._pool.join(addresses)

@@ -45,7 +45,9 @@ def why_no_leader(
             named.append(f"{name}({voter.id} at {voter.address})")
         text += f"; missing: {', '.join(named)}"
     others = [one for one in live.values() if one.id != me.id]
-    empty = [one.node for one in others if not one.initialised and configuration.get(one.id) is None]
+    empty = [
+        one.node for one in others if not one.initialised and configuration.get(one.id) is None
+    ]
     if missing and empty:
         text += (
             f"; without data, and so no help: {', '.join(empty)} (a server with an empty data "

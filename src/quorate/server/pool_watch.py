@@ -4,7 +4,8 @@ Every known address is asked who it is; the answers fill the directory. While th
 configuration it founds a cluster together with the others it expects, or waits to be taken in;
 after every start it introduces itself to the leader, which takes it in, notes a new address, or
 finds nothing to do. A server that an operator removed stays out until it is asked to rejoin.
-With gossip the addresses come from the pool, and nobody is asked once this server is settled.
+With gossip the addresses come from the pool, and nobody is asked once this server is settled,
+until it has had no leader for longer than an election takes.
 """
 
 from __future__ import annotations
@@ -76,15 +77,19 @@ class PoolWatch:
         while True:
             self._directory.update_me(self._me())
             self._pool.tell()
+            leaderless = self._leaderless()
+            if leaderless:
+                # Perhaps only for this one: others may follow a leader that has let go of it.
+                self.introduced = False
             if not (self._gossips and self._settled()):
                 await self._ask_all()
             self._directory.refresh(self._loop.time())
             try:
                 await self._act()
-                self._wait_for(self._leaderless())
+                self._wait_for(self._why_no_leader() + self._join_trouble() if leaderless else "")
             except QuorateError as error:
                 self._wait_for(str(error))
-            hurry = not (self._settled() or self.removed_at)
+            hurry = not (self._settled() or self.removed_at or leaderless)
             pause = _HURRY_INTERVAL_S if hurry else _ASK_INTERVAL_S
             await asyncio.sleep(pause * (0.75 + self._rng.random() / 2))
 
@@ -109,14 +114,12 @@ class PoolWatch:
             log.info("waiting: %s", text)
         self.waiting = text
 
-    def _leaderless(self) -> str:
-        """Why nobody leads, if that has been so for longer than an election takes; else empty."""
+    def _leaderless(self) -> bool:
+        """True if a server with a configuration knows no leader for longer than elections take."""
         me, now = self._me(), self._loop.time()
         if me.leader or not me.initialised:
             self._leader_at = now
-        if now - self._leader_at < _LEADERLESS_S:
-            return ""
-        return self._why_no_leader() + self._join_trouble()
+        return now - self._leader_at > _LEADERLESS_S
 
     def _join_trouble(self) -> str:
         return f"; nobody could be joined: {self._pool.trouble}" if self._pool.trouble else ""

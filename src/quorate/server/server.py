@@ -22,7 +22,6 @@ from quorate.errors import (
     ChangeRefused,
     NoLeader,
     NoPathToRegion,
-    QuorateError,
     StorageFull,
 )
 from quorate.metrics import Metrics
@@ -71,6 +70,7 @@ log = logging.getLogger("quorate.server")
 
 APPLY_TIMEOUT_S = 10.0
 FORMER_LEADER_PATIENCE_S = 0.3
+LEADER_PATIENCE_S = 5.0  # as long as the API holds a request while nobody leads
 FULL_DISK_PATIENCE_S = 1.0  # the other servers may have room, and confirm the write
 
 
@@ -176,9 +176,7 @@ class Server:
         self._membership = Membership(
             replica=self.replica, state=self.state, directory=self.directory, apply=self.apply
         )
-        self._bootstrap = Bootstrap(
-            me=self.identity, found=self._found, met=lambda: self._watch.settled_others()
-        )
+        self._bootstrap = Bootstrap(me=self.identity, found=self._found, met=self._settled_others)
         self._watch = PoolWatch(
             options=options,
             directory=self.directory,
@@ -206,6 +204,9 @@ class Server:
             view=self.own_view,
         )
         self._duties = LeaderDuties(self.replica, self.state, options, self.apply, reconciler)
+
+    def _settled_others(self) -> list[Identity]:
+        return self._watch.settled_others()
 
     def _why_no_leader(self) -> str:
         configuration = self.replica.node.configuration
@@ -562,9 +563,11 @@ class Server:
         Raises NoLeader, and ChangeRefused if it is a member or is not taken in.
         """
         me = self.replica.server_id
-        leader = raft_views.leader_of(await self.views())
-        if leader is None:
-            raise NoLeader
+        deadline = self._loop.time() + LEADER_PATIENCE_S
+        while (leader := raft_views.leader_of(await self.views())) is None:
+            if self._loop.time() >= deadline:
+                raise NoLeader
+            await asyncio.sleep(0.25)
         if any(server.id == me for server in leader.servers):
             raise ChangeRefused(
                 f"this server is in the Raft configuration of the leader, {leader.node}",
