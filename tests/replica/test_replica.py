@@ -223,7 +223,8 @@ def test_votes_of_whoever_has_the_addresses_of_lost_members_do_not_count(tmp_pat
         new = [await without_data(tmp_path / name, cluster.servers[name]) for name in "bc"]
         await cluster.start("a")
         old = cluster.running["a"]
-        term, campaigns = old.node.term, []
+        term = old.node.term
+        campaigns: list[object] = []
 
         def campaigned() -> bool:
             campaign = old.node.campaign

@@ -82,7 +82,7 @@ class Leaving:
 
     async def _ask_once(self, me: str, timeout_s: float) -> str:
         if not await self._wait_for_leader(max(timeout_s, 0.0)):
-            return "nobody leads"
+            return "nobody leads, and only a leader with a majority behind it can take it out"
         if self._replica.is_leader:
             return await self._membership.let_go(me)
         leader = self._replica.node.leader_address
