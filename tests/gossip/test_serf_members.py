@@ -212,6 +212,20 @@ def test_a_push_pull_tells_who_has_left_and_the_times() -> None:
     assert serf.ltime == 5
 
 
+def test_a_push_pull_in_the_middle_of_a_leave_does_not_take_it_back() -> None:
+    """Whoever hears of the leaver's times before its word still believes the word."""
+    leaver, hearer = Solo(2), Solo(1)
+    leaver.tell_serf(JoinIntent(6, "p2"))
+    leaver.tell_serf(LeaveIntent(7, "p2"))
+    assert leaver.status("p2") == "LEAVING"
+    serf = reply(leaver.pull(PushPull(False, ()))).user_state
+    hearer.tell_serf(JoinIntent(6, "p2"))
+    hearer.pull(PushPull(False, (), serf))
+    hearer.tell_serf(LeaveIntent(7, "p2"))
+    hearer.tell(Dead(1, "p2", "p2"))
+    assert hearer.status("p2") == "LEFT"
+
+
 def test_left_members_of_a_peer_are_taken_over() -> None:
     solo = Solo(2)
     solo.tell(Dead(1, "p2", "p9"))

@@ -41,6 +41,7 @@ from quorate.gossip.messages import (
 )
 
 if TYPE_CHECKING:
+    from quorate.gossip.roster import Known
     from quorate.gossip.state import State
 
 _SCALE_FROM: Final = 32
@@ -233,13 +234,22 @@ def own_state(node: State, join: bool, asked: Iterable[str] = ()) -> PushPull:
     roster = node.roster
     serf = SerfPushPull(
         ltime=node.clock.time,
-        status_ltimes={known.name: known.status_ltime for known in roster.members.values()},
+        status_ltimes={known.name: _told_time(known) for known in roster.members.values()},
         left_members=tuple(roster.left),
         event_ltime=node.event_clock.time,
         events=user_events.remembered(node),
         query_ltime=node.query_clock.time,
     )
     return PushPull(join, tuple(nodes), node.codec.encode_serf(serf))
+
+
+def _told_time(known: Known) -> int:
+    """The time at which a member said last that it is here; a push-pull has no word for leaving.
+
+    Differs from Serf, which tells the time of the leave: whoever hears that takes it for the time
+    of a join, has no ear for the leave itself when it comes, and sees the member fail.
+    """
+    return known.status_ltime - (known.status is SerfStatus.LEAVING)
 
 
 # -- what comes in -------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     expect: int = 0
     leader: str = ""  # RPC address of the leader it follows
     log: str = ""  # "<term>-<index>" of its last entry, for people
+    leaving: bool = False  # it is about to stop for good: nobody takes it in any more
 
     @property
     def node(self) -> str:

@@ -66,6 +66,8 @@ class Membership:
         ours = self._directory.me.region
         if joiner.region != ours:
             return JoinAnswer(why=f"{joiner.node} is of region {joiner.region!r}, this is {ours!r}")
+        if joiner.leaving:
+            return JoinAnswer(why="it is leaving")
         removed_at = servers.removed_at(self._state, joiner.id)
         member = replica.node.configuration.get(joiner.id) is not None
         if removed_at and not member and not forgive:

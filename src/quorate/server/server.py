@@ -92,6 +92,7 @@ class Server:
         self._leader_waiters: list[asyncio.Future[None]] = []
         self._refusals: dict[tuple[str, str], float] = {}
         self._expect = options.expect
+        self._leaving = False
         self._applying: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._http = HttpPool()
         self._followed = ""  # address of the leader known last
@@ -264,6 +265,7 @@ class Server:
 
     async def leave(self) -> None:
         """Before a graceful stop. Raises QuorateError when the cluster cannot do without us."""
+        self._leaving = True
         asker = Leaving(self.replica, self._membership, self._callers, self.wait_for_leader)
         await asker.hand_over()
         if self.options.gossip is not None:  # a fixed list stays as it is
@@ -288,6 +290,7 @@ class Server:
             expect=self._expect,
             leader=node.leader_address,
             log=f"{node.log.last_term}-{node.log.last_index}",
+            leaving=self._leaving,
         )
 
     def _learn_cluster_id(self) -> None:
