@@ -321,7 +321,8 @@ class Server:
         log.info("this server belongs to cluster %s", cluster_id)
 
     async def _found(self, proposal: Proposal) -> None:
-        log.info("founding cluster %s with %s", proposal.cluster_id, proposal.servers)
+        founders = ", ".join(address for _, address in proposal.servers)
+        log.info("founding cluster %s of %s", proposal.cluster_id, founders)
         self._keep_cluster_id(proposal.cluster_id)
         await self.replica.bootstrap(proposal.configuration())
 
