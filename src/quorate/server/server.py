@@ -21,7 +21,6 @@ from quorate.errors import (
     ApplyTimeout,
     ChangeRefused,
     NoLeader,
-    NoPathToRegion,
     QuorateError,
     StorageFull,
 )
@@ -48,6 +47,7 @@ from quorate.server.peer_view import peer_view
 from quorate.server.pool_watch import PoolWatch
 from quorate.server.raft_views import view_targets
 from quorate.server.reconcile import Reconciler
+from quorate.server.regions import forward_to_region
 from quorate.server.rpc_port import ProtocolFactory, RpcPort
 from quorate.server.views import (
     JoinResult,
@@ -436,10 +436,7 @@ class Server:
 
     async def forward_to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
         """Pass a request to a live server of that region. Raises NoPathToRegion."""
-        live = self.directory.alive(region)
-        if not live:
-            raise NoPathToRegion
-        return await self._http.request(random.choice(live).address, request)
+        return await forward_to_region(region, request, directory=self.directory, http=self._http)
 
     # -- reads -----------------------------------------------------------------------------------
 
