@@ -46,6 +46,9 @@ NEXT_STEPS = (
 )
 """What to do about texts of servers."""
 
+ONLY_OURS = frozenset({"/v1/operator/raft/views", "/v1/agent/rejoin"})
+"""Paths at which a Nomad server has nothing."""
+
 
 class Client:
     """A connection to one agent; every call raises ClientError (see `quorate.client.errors`).
@@ -277,6 +280,10 @@ class Client:
         self, method: str, path: str, query: list[tuple[str, str]], body: bytes | None = None
     ) -> Answer:
         answer = self.request(method, path, query=query, body=body)
+        if answer.status == 404 and path in ONLY_OURS:
+            raise StatusError(
+                404, answer.text, "only Quorate's servers answer this: ask one of them"
+            )
         if answer.status != 200:
             raise _refusal(answer)
         return answer
