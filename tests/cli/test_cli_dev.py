@@ -1,6 +1,7 @@
 """`quorate dev`: the parts that plan and speak; no server is started here."""
 
 import json
+import os
 import shlex
 import socket
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from quorate.cli.dev.plan import (
     write_configurations,
 )
 from quorate.cli.dev.ports import PortPlan, PortSet, plan_ports, port_is_free
-from quorate.cli.dev.processes import agent_argv, how_it_ended
+from quorate.cli.dev.processes import how_it_ended
 from quorate.cli.dev.standing import Standing, Standings
 from quorate.client import RaftConfiguration, RaftServer
 from quorate.config.load import load
@@ -70,11 +71,12 @@ def test_chosen_ports_are_free_and_distinct(count: int, first: int, taken: set[i
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_a_port_in_use_is_noticed(kind: socket.SocketKind) -> None:
+    # Below the range from which the kernel hands out ports, so that nobody gets it meanwhile.
+    port = next(n for n in range(19_000 + os.getpid() % 1_000, 21_000) if port_is_free(n))
     with socket.socket(socket.AF_INET, kind) as holder:
-        holder.bind(("127.0.0.1", 0))
+        holder.bind(("127.0.0.1", port))
         if kind == socket.SOCK_STREAM:
             holder.listen()
-        port = holder.getsockname()[1]
         assert not port_is_free(port)
     assert port_is_free(port)
 
@@ -319,7 +321,7 @@ def test_regions_are_ready_when_each_is_and_all_know_each_other() -> None:
 
 def running(ports: Sequence[PortSet], regions: int = 1) -> list[Running]:
     servers = lay_out(Path("/data"), ports, regions)
-    return [Running(s, 11 * n, agent_argv(s)) for n, s in enumerate(servers, start=1)]
+    return [Running(s, 11 * n) for n, s in enumerate(servers, start=1)]
 
 
 def guide(count: int, leader: int) -> str:
@@ -334,8 +336,6 @@ def commands(text: str) -> list[str]:
 
 
 def test_what_to_try_next() -> None:
-    agent = shlex.join(running(THREE)[2].command)
-    assert agent.endswith(" -m quorate agent -config /data/server-3.json")
     first, third = "-address=http://127.0.0.1:4646", "-address=http://127.0.0.1:4666"
     assert commands(guide(3, 2)) == [
         f"quorate operator raft list-peers {first}",
@@ -344,7 +344,7 @@ def test_what_to_try_next() -> None:
         f"quorate operator raft list-peers {first}",
         f"quorate server members {first}",
         f"quorate operator raft remove-peer -peer-id=id-2 {first}",
-        agent,
+        "quorate agent -config /data/server-3.json",
         "curl 'http://127.0.0.1:4666/v1/agent/health'",
         f"quorate server rejoin {third}",
         f"quorate operator raft views {first}",
@@ -363,8 +363,8 @@ def test_what_to_try_with_two_regions() -> None:
         "kill -9 33 44",
         f"quorate server members {ask}",
         f"quorate operator raft list-peers -region=west {ask}",
-        shlex.join(four[2].command),
-        shlex.join(four[3].command),
+        "quorate agent -config /data/server-3.json",
+        "quorate agent -config /data/server-4.json",
     ]
 
 
@@ -381,7 +381,8 @@ def test_the_commands_it_gives_are_commands(text: str, tmp_path: Path) -> None:
     assert len(ours) >= 2
     for words in ours:
         path = next(p for p in BY_PATH if tuple(words[1 : 1 + len(p)]) == p)
-        parse(BY_PATH[path].all_flags(), words[1 + len(path) :])
+        if path != ("agent",):  # it reads its options itself
+            parse(BY_PATH[path].all_flags(), words[1 + len(path) :])
 
 
 def test_nothing_is_removed_where_no_majority_is_left() -> None:

@@ -18,7 +18,7 @@ import sys
 import quorate.cli.dev.processes as processes, quorate.cli.dev.run as run
 from quorate.cli.main import main
 def agent_argv(server): return [sys.executable, sys.argv[1], str(server.config)]
-processes.agent_argv = run.agent_argv = agent_argv
+processes.agent_argv = agent_argv
 processes.GRACE_S = 0.5
 run.READY_TIMEOUT_S = 2.0
 sys.exit(main(sys.argv[2:]))

@@ -16,11 +16,10 @@ Step = tuple[str, str]
 
 
 class Running(NamedTuple):
-    """One server that was started: its plan, process id and command."""
+    """One server that was started."""
 
     plan: ServerPlan
     pid: int
-    command: Sequence[str]
 
 
 def what_next(
@@ -59,7 +58,7 @@ def _several(
         ),
         (
             "Start it again (in another terminal); it was removed, so it stays out",
-            shlex.join(victim.command),
+            _start(call, victim),
         ),
         ("... and its health says so", f"curl '{victim.plan.http_address}/v1/agent/health'"),
         ("Bring it back", f"{call} server rejoin -address={victim.plan.http_address}"),
@@ -78,7 +77,7 @@ def _pair(call: str, victim: Running, other: Running) -> list[Step]:
             "Of two voters both are needed: the other one has no leader now",
             f"{call} operator raft views {ask}",
         ),
-        ("Start it again (in another terminal)", shlex.join(victim.command)),
+        ("Start it again (in another terminal)", _start(call, victim)),
         _without_client(other),
     ]
 
@@ -121,11 +120,15 @@ def _regions(call: str, running: Sequence[Running]) -> list[Step]:
         *(
             (
                 f"Bring {far} back (each line in a terminal of its own)" if not n else "...",
-                shlex.join(each.command),
+                _start(call, each),
             )
             for n, each in enumerate(there)
         ),
     ]
+
+
+def _start(call: str, server: Running) -> str:
+    return f"{call} agent -config {shlex.quote(str(server.plan.config))}"
 
 
 def _without_client(server: Running) -> Step:

@@ -24,7 +24,7 @@ from quorate.cli.dev.plan import (
     write_configurations,
 )
 from quorate.cli.dev.ports import port_is_free
-from quorate.cli.dev.processes import ServerProcess, agent_argv, how_it_ended, stop_all
+from quorate.cli.dev.processes import ServerProcess, how_it_ended, stop_all
 from quorate.cli.dev.signals import StopSignals
 from quorate.cli.dev.standing import Standings, look
 from quorate.cli.output import Output
@@ -136,7 +136,7 @@ def _show(out: Output, processes: Sequence[ServerProcess], standings: Standings)
         out.line("" if len(configurations) == 1 else f"\nRegion {region}:")
         out.table(peers_table(configuration))
     out.line("")
-    running = [Running(each.plan, each.pid, agent_argv(each.plan)) for each in processes]
+    running = [Running(each.plan, each.pid) for each in processes]
     out.line(what_next(texts.program(), running, configurations))
     out.stdout.flush()
 
