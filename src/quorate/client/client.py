@@ -40,6 +40,7 @@ SCHEDULER = "/v1/operator/scheduler/configuration"
 NEXT_STEPS = (
     ("No cluster leader", "wait for an election; -stale shows what this agent alone knows"),
     ("No path to region", "see the regions that answer: quorate operator api /v1/regions"),
+    ("nodes reported failure", "see why by -verbose; a pool without server.encrypt has no keys"),
     ("Permission denied", "give a token with that right by -token (NOMAD_TOKEN)"),
     ("ACL token not found", "check the token given by -token (NOMAD_TOKEN)"),
     ("HTTP request to an HTTPS server", "write the address with https://"),
