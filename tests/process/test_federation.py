@@ -84,6 +84,20 @@ def federation(tmp_path: Path) -> Iterator[Federation]:
         assert "Traceback" not in servers.log(number), servers.log(number)
 
 
+def test_parts_of_a_pool_meet_although_others_came_first(tmp_path: Path) -> None:
+    """Who looks for a server that is not there yet goes on, whoever joins it meanwhile."""
+    servers = Federation(tmp_path)
+    try:
+        servers.start(3, 4)  # s3 looks for s2 alone, s4 for s3
+        until(partial(servers.knows, 3, ["east", "south"]), "s3 to be joined by s4")
+        servers.start(2)
+        for number in (2, 3, 4):
+            three = ["east", "north", "south"]
+            until(partial(servers.knows, number, three), f"s{number} to know s2, s3 and s4")
+    finally:
+        servers.stop_all()
+
+
 def test_any_region_through_any_other_while_regions_are_lost(federation: Federation) -> None:
     servers = federation
     any_through_any(servers)
