@@ -17,7 +17,7 @@ from server_processes import free_ports, until
 
 NOMAD = shutil.which("nomad")
 needs_nomad = pytest.mark.skipif(
-    NOMAD is None, reason="there is no nomad program on the PATH (releases.hashicorp.com/nomad)"
+    NOMAD is None, reason="there is no nomad program on the PATH; Debian has none"
 )
 
 
