@@ -1,13 +1,16 @@
 # Two commands do everything: `make demo` and `make test`. Beside them: `make soak SECONDS=600` plays
 # simulated clusters for as long as told, `make mutants` shows that the simulator finds bugs.
+# `make demo REGIONS=2` (or `make demo -- regions`) is a federation; SERVERS is the number in each.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SERVERS ?= 3
+REGIONS ?= $(if $(filter regions,$(MAKECMDGOALS)),2,1)
 
 SECONDS ?= 60
 
-.PHONY: setup demo test check bench soak mutants mixed gossip-figures faults fuzz pains clean
+.PHONY: setup demo regions test check bench soak mutants mixed gossip-figures faults fuzz pains clean
 
 setup: $(STAMP)
 
@@ -18,7 +21,10 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	touch $@
 
 demo: setup
-	$(BIN)/quorate dev
+	$(BIN)/quorate dev -servers=$(SERVERS) -regions=$(REGIONS)
+
+regions: demo
+	@:
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -109,10 +109,15 @@ class ChangeRefused(QuorateError):
 
 
 class NoPathToRegion(QuorateError):
-    """No live server of the region is known."""
+    """No live server of the region is known, or none that takes requests from this one."""
 
-    def __init__(self) -> None:
-        super().__init__("No path to region", "see /v1/regions for those that answer")
+    def __init__(self, reason: str = "") -> None:
+        text = "No path to region" + (f" ({reason})" if reason else "")
+        super().__init__(text, "see /v1/regions for those that answer")
+
+
+class NotReached(QuorateError):
+    """No connection to the other server: nothing was sent, so another one may be asked."""
 
 
 class GossipDisabled(QuorateError):

@@ -1,8 +1,10 @@
 """`quorate dev`: the parts that plan and speak; no server is started here."""
 
 import json
+import os
 import shlex
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,20 +14,23 @@ from hypothesis import strategies as st
 
 from quorate.cli.context import Failure
 from quorate.cli.dev import texts
+from quorate.cli.dev.guide import Running, what_next
 from quorate.cli.dev.plan import (
-    ServerPlan,
+    Cluster,
     Wish,
-    choose_ports,
+    choose,
     configuration,
     lay_out,
     read_back,
     write_configurations,
 )
-from quorate.cli.dev.ports import PortSet, plan_ports, port_is_free
-from quorate.cli.dev.processes import agent_argv, how_it_ended
-from quorate.cli.dev.standing import Standing
+from quorate.cli.dev.ports import PortPlan, PortSet, plan_ports, port_is_free
+from quorate.cli.dev.processes import how_it_ended
+from quorate.cli.dev.standing import Standing, Standings
 from quorate.client import RaftConfiguration, RaftServer
+from quorate.config.load import load
 
+FOUR = tuple(PortSet.starting_at(4646 + 10 * n) for n in range(4))
 THREE = (PortSet(4646, 4647, 4648), PortSet(4656, 4657, 4658), PortSet(4666, 4667, 4668))
 
 
@@ -66,11 +71,12 @@ def test_chosen_ports_are_free_and_distinct(count: int, first: int, taken: set[i
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_a_port_in_use_is_noticed(kind: socket.SocketKind) -> None:
+    # Below the range from which the kernel hands out ports, so that nobody gets it meanwhile.
+    port = next(n for n in range(19_000 + os.getpid() % 1_000, 21_000) if port_is_free(n))
     with socket.socket(socket.AF_INET, kind) as holder:
-        holder.bind(("127.0.0.1", 0))
+        holder.bind(("127.0.0.1", port))
         if kind == socket.SOCK_STREAM:
             holder.listen()
-        port = holder.getsockname()[1]
         assert not port_is_free(port)
     assert port_is_free(port)
 
@@ -82,21 +88,50 @@ def test_configuration_of_a_server(tmp_path: Path) -> None:
     servers = lay_out(tmp_path, THREE)
     assert configuration(servers[1], servers) == {
         "name": "server-2",
+        "region": "global",
         "data_dir": str(tmp_path / "server-2"),
         "bind_addr": "127.0.0.1",
         "ports": {"http": 4656, "rpc": 4657, "serf": 4658},
         "advertise": {"http": "127.0.0.1", "rpc": "127.0.0.1", "serf": "127.0.0.1"},
         "server": {
             "enabled": True,
-            "initial_servers": ["127.0.0.1:4647", "127.0.0.1:4657", "127.0.0.1:4667"],
+            "bootstrap_expect": 3,
+            "server_join": {"retry_join": ["127.0.0.1:4648", "127.0.0.1:4668"]},
         },
     }
+
+
+def test_regions_are_clusters_of_their_own_that_look_for_each_other(tmp_path: Path) -> None:
+    servers = lay_out(tmp_path, FOUR, 2)
+    assert [(s.name, s.region) for s in servers] == [
+        ("server-1", "global"),
+        ("server-2", "global"),
+        ("server-3", "west"),
+        ("server-4", "west"),
+    ]
+    found = configuration(servers[2], servers)
+    assert found["region"] == "west"
+    assert found["server"]["bootstrap_expect"] == 2
+    looked_for = found["server"]["server_join"]["retry_join"]
+    assert looked_for == ["127.0.0.1:4648", "127.0.0.1:4658", "127.0.0.1:4678"]
+
+
+@pytest.mark.parametrize(("ports", "regions"), [(THREE, 1), (THREE, 3), (FOUR, 2)])
+def test_what_is_written_is_a_configuration_of_an_agent(
+    ports: tuple[PortSet, ...], regions: int, tmp_path: Path
+) -> None:
+    servers = lay_out(tmp_path, ports, regions)
+    write_configurations(servers)
+    for server in servers:
+        read = load([server.config])[0]
+        assert (read.name, read.region) == (server.name, server.region)
+        assert read.server.gossips
 
 
 def test_a_cluster_that_was_written_is_read_back_and_kept(tmp_path: Path) -> None:
     servers = lay_out(tmp_path, THREE)
     write_configurations(servers)
-    assert read_back(tmp_path) == THREE
+    assert read_back(tmp_path) == Cluster(THREE, 1)
     assert all(server.data_dir.is_dir() for server in servers)
     changed = {**json.loads(servers[0].config.read_text()), "log_level": "DEBUG"}
     servers[0].config.write_text(json.dumps(changed))
@@ -104,28 +139,64 @@ def test_a_cluster_that_was_written_is_read_back_and_kept(tmp_path: Path) -> Non
     assert json.loads(servers[0].config.read_text()) == changed
 
 
+def test_a_folder_of_the_time_before_regions_is_read_back(tmp_path: Path) -> None:
+    servers = lay_out(tmp_path, THREE)
+    write_configurations(servers)
+    for server in servers:
+        config = json.loads(server.config.read_text())
+        del config["region"]
+        server.config.write_text(json.dumps(config))
+    assert read_back(tmp_path) == Cluster(THREE, 1)
+
+
+def test_regions_that_were_edited_are_refused(tmp_path: Path) -> None:
+    servers = lay_out(tmp_path, FOUR, 2)
+    write_configurations(servers)
+    assert read_back(tmp_path) == Cluster(FOUR, 2)
+    config = {**json.loads(servers[3].config.read_text()), "region": "global"}
+    servers[3].config.write_text(json.dumps(config))
+    with pytest.raises(Failure, match="3 of 'global', 1 of 'west'"):
+        read_back(tmp_path)
+
+
 def wish(folder: Path | None, **given: int) -> Wish:
     return Wish(
         folder,
         given.get("servers", 3),
         given.get("http_port", 4646),
+        given.get("regions", 1),
         servers_given="servers" in given,
         http_port_given="http_port" in given,
+        regions_given="regions" in given,
     )
 
 
 def test_a_new_cluster_goes_where_it_is_wanted(tmp_path: Path) -> None:
     for folder in (None, tmp_path / "new", tmp_path):
-        plan, again = choose_ports(wish(folder, servers=1, http_port=5000), lambda _: True)
-        assert (plan.chosen, again) == ((PortSet(5000, 5001, 5002),), False)
+        choice = choose(wish(folder, servers=1, http_port=5000), lambda _: True)
+        assert (choice.ports.chosen, choice.again) == ((PortSet(5000, 5001, 5002),), False)
 
 
 def test_a_cluster_that_comes_back_has_its_old_ports(tmp_path: Path) -> None:
     five = tuple(PortSet.starting_at(7000 + 10 * n) for n in range(5))
     write_configurations(lay_out(tmp_path, five))
     for asked in (wish(tmp_path), wish(tmp_path, servers=5, http_port=7000)):
-        plan, again = choose_ports(asked, lambda _: True)
-        assert (plan.chosen, plan.skipped, again) == (five, (), True)
+        choice = choose(asked, lambda _: True)
+        assert choice == (PortPlan(five, ()), 1, True)
+
+
+def test_regions_that_come_back(tmp_path: Path) -> None:
+    write_configurations(lay_out(tmp_path, FOUR, 2))
+    for asked in ({}, {"regions": 2}, {"servers": 2}, {"servers": 2, "regions": 2}):
+        choice = choose(wish(tmp_path, **asked), lambda _: True)
+        assert choice == (PortPlan(FOUR, ()), 2, True)
+    for asked, text in (
+        ({"servers": 4}, "holds a cluster of 2 regions of 2, not of 2 regions of 4"),
+        ({"regions": 1}, "holds a cluster of 2 regions of 2, not of 2"),
+        ({"servers": 1, "regions": 4}, "holds a cluster of 2 regions of 2, not of 4 regions of 1"),
+    ):
+        with pytest.raises(Failure, match=text):
+            choose(wish(tmp_path, **asked), lambda _: True)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +212,7 @@ def test_a_cluster_that_cannot_come_back(
 ) -> None:
     write_configurations(lay_out(tmp_path, THREE))
     with pytest.raises(Failure) as caught:
-        choose_ports(wish(tmp_path, **given), lambda port: port not in taken)
+        choose(wish(tmp_path, **given), lambda port: port not in taken)
     assert text in caught.value.text.replace(str(tmp_path), "<dir>")
     assert caught.value.next_step
 
@@ -172,6 +243,8 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     [
         (("-servers=0",), "Error: -servers must be between 1 and 7, got 0"),
         (("-servers=8",), "Error: -servers must be between 1 and 7, got 8"),
+        (("-regions=0",), "Error: -regions must be between 1 and 5, got 0"),
+        (("-regions=6",), "Error: -regions must be between 1 and 5, got 6"),
         (("-servers=x",), 'invalid value "x" for flag -servers'),
         (("-http-port=70000",), "Error: -http-port must be between 1 and 65533, got 70000"),
         (("extra",), "This command takes no arguments"),
@@ -226,51 +299,96 @@ def test_the_newest_answer_that_knows_a_leader_counts() -> None:
     assert standing.newest is newer
 
 
+def test_regions_are_ready_when_each_is_and_all_know_each_other() -> None:
+    ready, young = Standing((answer(0, ALL),) * 3), Standing((answer(None, ALL),) * 3)
+    both = Standings({"global": ready, "west": ready})
+    assert both.is_ready()
+    assert both.are_led()
+    assert both.progress() == "all regions are ready"
+    apart = both._replace(federated=False)
+    assert not apart.is_ready()
+    assert apart.progress() == "all regions are ready, not all federated yet"
+    half = Standings({"global": ready, "west": young})
+    assert not half.is_ready()
+    assert not half.are_led()
+    missing = "west: 3 of 3 servers answer, no leader yet"
+    assert half.progress() == f"1 of 2 regions are ready; {missing}"
+    assert Standings({"global": young}).progress() == "3 of 3 servers answer, no leader yet"
+
+
 # -- what it says -------------------------------------------------------------------------------
 
 
-def plans(count: int) -> tuple[ServerPlan, ...]:
-    return lay_out(Path("/data"), THREE[:count])
+def running(ports: Sequence[PortSet], regions: int = 1) -> list[Running]:
+    servers = lay_out(Path("/data"), ports, regions)
+    return [Running(s, 11 * n) for n, s in enumerate(servers, start=1)]
+
+
+def guide(count: int, leader: int) -> str:
+    voters = (True,) * count
+    return what_next("quorate", running(THREE[:count]), {"global": answer(leader, voters)})
+
+
+def commands(text: str) -> list[str]:
+    """The lines to copy."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines[1:-1] if line and not line.startswith("#")]
 
 
 def test_what_to_try_next() -> None:
-    servers = plans(3)
-    agents = [agent_argv(server) for server in servers]
-    text = texts.what_next("quorate", servers, [11, 22, 33], answer(2, ALL), agents)
-    lines = [line.strip() for line in text.splitlines() if not line.strip().startswith("#")]
-    assert [line for line in lines if line] == [
-        "Try next:",
-        "quorate operator raft list-peers -address=http://127.0.0.1:4646",
+    first, third = "-address=http://127.0.0.1:4646", "-address=http://127.0.0.1:4666"
+    assert commands(guide(3, 2)) == [
+        f"quorate operator raft list-peers {first}",
+        f"quorate server members {first}",
         "kill -9 33",
-        "quorate operator raft list-peers -address=http://127.0.0.1:4646",
-        "quorate operator raft remove-peer -peer-id=id-2 -address=http://127.0.0.1:4646",
-        shlex.join(agents[2]),
+        f"quorate operator raft list-peers {first}",
+        f"quorate server members {first}",
+        f"quorate operator raft remove-peer -peer-id=id-2 {first}",
+        "quorate agent -config /data/server-3.json",
+        "curl 'http://127.0.0.1:4666/v1/agent/health'",
+        f"quorate server rejoin {third}",
+        f"quorate operator raft views {first}",
         "curl 'http://127.0.0.1:4646/v1/operator/raft/configuration?pretty'",
-        "Ctrl-C stops all servers.",
     ]
-    assert agents[2][1:] == ["-m", "quorate", "agent", "-config", "/data/server-3.json"]
 
 
-def test_the_commands_it_gives_are_commands(tmp_path: Path) -> None:
+def test_what_to_try_with_two_regions() -> None:
+    four = running(FOUR, 2)
+    ask = "-address=http://127.0.0.1:4646"
+    assert commands(what_next("quorate", four, {})) == [
+        f"quorate server members {ask}",
+        "curl 'http://127.0.0.1:4646/v1/regions'",
+        f"quorate operator raft list-peers -region=west {ask}",
+        "curl 'http://127.0.0.1:4646/v1/status/leader?region=west'",
+        "kill -9 33 44",
+        f"quorate server members {ask}",
+        f"quorate operator raft list-peers -region=west {ask}",
+        "quorate agent -config /data/server-3.json",
+        "quorate agent -config /data/server-4.json",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", [guide(1, 0), guide(2, 1), guide(3, 0), what_next("quorate", running(FOUR, 4), {})]
+)
+def test_the_commands_it_gives_are_commands(text: str, tmp_path: Path) -> None:
     from quorate.cli.flags import parse
     from quorate.cli.registry import BY_PATH
 
-    servers = plans(3)
-    agents = [agent_argv(server) for server in servers]
-    text = texts.what_next("quorate", servers, [1, 2, 3], answer(0, ALL), agents)
-    text += texts.farewell("quorate", tmp_path / "a b")
-    lines = [line[line.index("quorate ") :] for line in text.splitlines() if "quorate " in line]
-    ours = [shlex.split(line) for line in lines if "-m quorate" not in text or "agent" not in line]
-    assert len(ours) == 4
+    farewell = texts.farewell("quorate", tmp_path / "a b")
+    ours = [shlex.split(line) for line in commands(text) if line.startswith("quorate ")]
+    ours.append(shlex.split(farewell[farewell.index("quorate dev") :]))
+    assert len(ours) >= 2
     for words in ours:
         path = next(p for p in BY_PATH if tuple(words[1 : 1 + len(p)]) == p)
-        parse(BY_PATH[path].all_flags(), words[1 + len(path) :])
+        if path != ("agent",):  # it reads its options itself
+            parse(BY_PATH[path].all_flags(), words[1 + len(path) :])
 
 
-def test_a_single_server_is_not_to_be_killed() -> None:
-    text = texts.what_next("quorate", plans(1), [1], answer(0, (True,)), [["agent"]])
-    assert "list-peers" in text
-    assert "kill" not in text
+def test_nothing_is_removed_where_no_majority_is_left() -> None:
+    assert "kill" not in guide(1, 0)
+    assert "kill -9 22" in guide(2, 1)
+    assert "remove" not in guide(2, 1)
 
 
 @pytest.mark.parametrize(
@@ -288,7 +406,7 @@ def test_how_a_server_ended(code: int, words: str) -> None:
 
 @pytest.mark.parametrize(("left", "others"), [(2, "the others stay up"), (0, "none is left")])
 def test_a_server_that_exits_is_reported_with_its_last_words(left: int, others: str) -> None:
-    text = texts.exited(plans(1)[0], 7, "exited with code 1", ["one", "two"], left=left)
+    text = texts.exited(running(THREE)[0].plan, 7, "exited with code 1", ["one", "two"], left=left)
     assert text == (
         f"==> server-1 (pid 7) exited with code 1; {others}.\n"
         "    Last lines of /data/server-1.log:\n"

@@ -18,7 +18,7 @@ import sys
 import quorate.cli.dev.processes as processes, quorate.cli.dev.run as run
 from quorate.cli.main import main
 def agent_argv(server): return [sys.executable, sys.argv[1], str(server.config)]
-processes.agent_argv = run.agent_argv = agent_argv
+processes.agent_argv = agent_argv
 processes.GRACE_S = 0.5
 run.READY_TIMEOUT_S = 2.0
 sys.exit(main(sys.argv[2:]))
@@ -132,6 +132,29 @@ def test_the_same_cluster_comes_back(tmp_path: Path) -> None:
             cluster.process.send_signal(signal.SIGINT)
             assert cluster.end() == 0
     assert len(set(pids_in(tmp_path))) == 4
+
+
+def last_pid(folder: Path, number: int) -> int:
+    """The newest process of a server."""
+    words = (folder / f"server-{number}.log").read_text().split()
+    return int(words[-1])
+
+
+def test_two_regions_come_up_and_come_back(tmp_path: Path) -> None:
+    for argv in ([PORTS, "-servers=2", "-regions=2"], []):
+        with dev(tmp_path, *argv) as cluster:
+            cluster.hear("4 servers of 2 regions (global, west) on 127.0.0.1")
+            cluster.hear("Region global:")
+            cluster.hear("server-2.global")
+            cluster.hear("Region west:")
+            cluster.hear("server-3.west  id-3  127.0.0.1:")
+            cluster.hear("server-4.west  id-4  127.0.0.1:")
+            victims = [int(pid) for pid in cluster.hear("kill -9 ").split()[2:]]
+            assert victims == [last_pid(tmp_path, 3), last_pid(tmp_path, 4)]
+            cluster.hear("Ctrl-C stops all servers.")
+            cluster.process.send_signal(signal.SIGINT)
+            assert cluster.end() == 0
+    assert not any(map(is_alive, pids_in(tmp_path)))
 
 
 def prepared(folder: Path, name: str) -> None:

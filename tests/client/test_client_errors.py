@@ -12,7 +12,14 @@ import msgspec
 import pytest
 from client_fake_agent import TLS, AlertServer, FakeAgent, closed_port, server_context
 
-from quorate.client import AddressError, Client, RequestError, TlsError, TlsOptions
+from quorate.client import (
+    AddressError,
+    Client,
+    RequestError,
+    StatusError,
+    TlsError,
+    TlsOptions,
+)
 from quorate.client.address import Address, parse_address
 
 GOOD = TlsOptions(
@@ -258,3 +265,17 @@ def test_files_are_checked_before_anything_is_sent(
         Client(f"{scheme}://127.0.0.1:1", tls=options_with(tmp_path, **paths))
     assert str(caught.value).replace(str(tmp_path), "<dir>").startswith(text)
     assert caught.value.next_step
+
+
+@pytest.mark.parametrize("body", [b"", b"Invalid method"])
+def test_what_only_our_servers_answer(body: bytes) -> None:
+    head = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with (
+        raw_server(head + body) as address,
+        Client(address) as client,
+        pytest.raises(StatusError) as caught,
+    ):
+        client.raft_views()
+    shown = f" ({body.decode()})" if body else ""
+    assert str(caught.value) == f"Unexpected response code: 404{shown}"
+    assert caught.value.next_step == "only Quorate's servers answer this: ask one of them"

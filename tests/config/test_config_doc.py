@@ -95,18 +95,26 @@ def test_flags_are_named() -> None:
     assert named == expected
 
 
-def example(language: str, tmp_path: Path) -> AgentConfig:
-    found = re.search(rf"```{language}\n(.*?)```", DOC, re.DOTALL)
-    assert found is not None
+def example(language: str, number: int, tmp_path: Path) -> AgentConfig:
+    found = re.findall(rf"```{language}\n(.*?)```", DOC, re.DOTALL)
     file = tmp_path / f"server.{language}"
-    file.write_text(found[1])
+    file.write_text(found[number])
     config, notes = load([file], host=HOST)
     assert notes.warnings == ()
     return config
 
 
 def test_the_examples_are_the_same_cluster_of_three(tmp_path: Path) -> None:
-    config = example("hcl", tmp_path)
-    assert config == example("json", tmp_path)
+    config = example("hcl", 1, tmp_path)
+    assert config == example("json", 0, tmp_path)
+    assert not config.server.gossips
     assert config.server.initial_servers == ("10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647")
     assert config.advertise.rpc == "10.0.0.1:4647"
+
+
+def test_the_first_example_finds_the_same_servers_by_gossip(tmp_path: Path) -> None:
+    config = example("hcl", 0, tmp_path)
+    assert config.server.gossips
+    assert config.server.bootstrap_expect == 3
+    joins = config.server.server_join.retry_join
+    assert list(joins) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,45 +24,140 @@ def alive(pid: int) -> bool:
         return False
 
 
+class Dev:
+    """A running `quorate dev` with real servers, its words in `output`."""
+
+    def __init__(self, folder: Path, output: Path, *arguments: str, **environment: str) -> None:
+        (port,) = free_ports(1)
+        self.output = output
+        self.children: list[int] = []
+        with output.open("wb") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "quorate", "dev", f"-http-port={port}", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                cwd=folder,
+                env={**os.environ, **environment},
+            )
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def up(self) -> None:
+        """Wait until it has explained."""
+        until(lambda: "Ctrl-C stops all servers." in self.said, "the explanation", 60)
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        self.children = [int(pid) for pid in listed.split()]
+
+    def step(self, does: str) -> list[str]:
+        """The words of the line to copy under the step that says this."""
+        found = re.search(
+            rf"^  # [^\n]*{re.escape(does)}[^\n]*\n  ([^\n]*)$", self.said, re.MULTILINE
+        )
+        assert found, self.said
+        return shlex.split(found[1])
+
+    def stop(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+        assert self.process.wait(20) == 0
+        until(lambda: not any(map(alive, self.children)), "the servers to be gone")
+
+    def end(self) -> None:
+        for pid in (self.process.pid, *self.children):
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
+def ran(words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_three_servers_until_a_signal(number: signal.Signals, tmp_path: Path) -> None:
     passing = tmp_path / "tmp"
     passing.mkdir()
-    (port,) = free_ports(1)
-    command = [sys.executable, "-m", "quorate", "dev", "-servers=3"]
-    output = tmp_path / "said"
-    with output.open("wb") as said:
-        process = subprocess.Popen(
-            [*command, f"-http-port={min(port, 60_000)}"],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            cwd=tmp_path,
-            env={**os.environ, "TMPDIR": str(passing)},
-        )
-    children: list[int] = []
+    dev = Dev(tmp_path, tmp_path / "said", "-servers=3", TMPDIR=str(passing))
     try:
-        until(lambda: "Ctrl-C stops all servers." in output.read_text(), "the explanation", 40)
-        listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-        children = [int(pid) for pid in listed.split()]
-        assert len(children) == 3
-        rows = re.findall(r"^server-\d\.global .*$", output.read_text(), re.MULTILINE)
+        dev.up()
+        assert len(dev.children) == 3
+        rows = re.findall(r"^server-\d\.global .*$", dev.said, re.MULTILINE)
         assert len(rows) == 3
         assert sum("leader" in row for row in rows) == 1
-        process.send_signal(number)
-        assert process.wait(20) == 0
-        until(lambda: not any(map(alive, children)), "the servers to be gone")
+        dev.stop(number)
     finally:
-        for pid in (process.pid, *children):
-            if alive(pid):
-                os.kill(pid, signal.SIGKILL)
-        process.wait(10)
+        dev.end()
     (folder,) = passing.iterdir()
     kinds = ("", ".json", ".log")
     assert {path.name for path in folder.iterdir()} == {
         f"server-{number}{kind}" for number in (1, 2, 3) for kind in kinds
     }
-    text = output.read_text()
-    assert str(folder) in text
-    assert "Traceback" not in text
+    assert str(folder) in dev.said
+    assert "Traceback" not in dev.said
     assert {path.name for path in tmp_path.iterdir()} == {"tmp", "said"}
+
+
+def test_the_guide_is_true(tmp_path: Path) -> None:
+    """Every line it prints, in its order: what is said above it happens."""
+    dev = Dev(tmp_path, tmp_path / "said", f"-data-dir={tmp_path / 'data'}")
+    by_hand = None
+    try:
+        dev.up()
+        assert ran(dev.step("Ask another server")).stdout.count("follower") == 2
+        members = dev.step("who is alive")
+        assert ran(members).stdout.count(" alive ") == 3
+        assert ran(dev.step("the leader")).returncode == 0
+        until(lambda: ran(dev.step("who leads now")).stdout.count(" leader ") == 1, "a new leader")
+        until(lambda: ran(members).stdout.count(" failed ") == 1, "the dead one to be failed")
+        assert ran(dev.step("remove it")).stdout.startswith("Removed peer with id")
+        by_hand = subprocess.Popen(
+            dev.step("Start it again"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        health = dev.step("its health says so")
+        until(lambda: "run: quorate server rejoin" in ran(health).stdout, "its health to tell")
+        assert ran(dev.step("who leads now")).stdout.count("\n") == 3  # heading and two servers
+        back = ran(dev.step("Bring it back"))
+        assert back.stdout.startswith("Rejoined as server"), back
+        until(lambda: '"ok":true' in ran(health).stdout, "its health to be good")
+        assert ran(dev.step("each server believes")).stdout.count("\n") == 4
+        assert ran(dev.step("without a client")).stdout.count('"Address"') == 3
+        dev.stop(signal.SIGINT)
+        assert "runs in another terminal" in dev.said
+    finally:
+        dev.end()
+        if by_hand:
+            by_hand.kill()
+            by_hand.wait(10)
+
+
+def test_the_guide_of_two_regions_is_true(tmp_path: Path) -> None:
+    arguments = ("-regions=2", "-servers=1", f"-data-dir={tmp_path / 'data'}")
+    dev = Dev(tmp_path, tmp_path / "said", *arguments)
+    by_hand = None
+    try:
+        dev.up()
+        assert re.findall(r"^server-\d\.\w+ ", dev.said, re.MULTILINE) == [
+            "server-1.global ",
+            "server-2.west ",
+        ]
+        members, voters = dev.step("all servers of all regions"), dev.step("the voters of west")
+        assert ran(members).stdout.count(" true ") == 2
+        assert ran(dev.step("Which regions")).stdout == '["global","west"]'
+        assert "server-2.west" in ran(voters).stdout
+        assert ran(dev.step("without a client")).stdout.startswith('"127.0.0.1:')
+        assert ran(dev.step("Kill the whole region")).returncode == 0
+        until(lambda: ran(members).stdout.count(" failed ") == 1, "west to be failed")
+        assert 'Region "west"' in ran(members).stderr
+        assert "No path to region" in ran(voters).stderr
+        by_hand = subprocess.Popen(
+            dev.step("Bring west back"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until(lambda: ran(members).returncode == 0, "west to be back")
+        dev.stop(signal.SIGTERM)
+    finally:
+        dev.end()
+        if by_hand:
+            by_hand.kill()
+            by_hand.wait(10)

@@ -32,8 +32,11 @@ LOCAL = (
         "at the end; give that folder to -data-dir and the same cluster comes back.",
         MODULE + "dev:run",
         (
-            Flag("servers", "uint", "How many servers, 1 to 7. Default 3, or as many as the data "
-                 "folder has.", "number"),
+            Flag("servers", "uint", "How many servers in a region, 1 to 7. Default 3, or as many "
+                 "as the data folder has.", "number"),
+            Flag("regions", "uint", "How many regions, 1 to 5: clusters of their own that know "
+                 "each other by gossip, so that any server may be asked for any region. Default "
+                 "1, or as many as the data folder has.", "number"),
             Flag("data-dir", "string", "Folder for all data and logs. Default: a new one in the "
                  "system's temporary folder.", "folder"),
             Flag("http-port", "uint", "HTTP port of the first server; RPC and gossip use the "
@@ -42,6 +45,7 @@ LOCAL = (
         (
             Example("quorate dev", "three servers"),
             Example("quorate dev -servers=5 -data-dir=./cluster", "five, kept in a folder"),
+            Example("quorate dev -regions=2", "two regions of three, federated"),
         ),
         general=False,
     ),

@@ -40,11 +40,15 @@ SCHEDULER = "/v1/operator/scheduler/configuration"
 NEXT_STEPS = (
     ("No cluster leader", "wait for an election; -stale shows what this agent alone knows"),
     ("No path to region", "see the regions that answer: quorate operator api /v1/regions"),
+    ("nodes reported failure", "see why by -verbose; a pool without server.encrypt has no keys"),
     ("Permission denied", "give a token with that right by -token (NOMAD_TOKEN)"),
     ("ACL token not found", "check the token given by -token (NOMAD_TOKEN)"),
     ("HTTP request to an HTTPS server", "write the address with https://"),
 )
 """What to do about texts of servers."""
+
+ONLY_OURS = frozenset({"/v1/operator/raft/views", "/v1/agent/rejoin"})
+"""Paths at which a Nomad server has nothing."""
 
 
 class Client:
@@ -277,6 +281,10 @@ class Client:
         self, method: str, path: str, query: list[tuple[str, str]], body: bytes | None = None
     ) -> Answer:
         answer = self.request(method, path, query=query, body=body)
+        if answer.status == 404 and path in ONLY_OURS:
+            raise StatusError(
+                404, answer.text, "only Quorate's servers answer this: ask one of them"
+            )
         if answer.status != 200:
             raise _refusal(answer)
         return answer

@@ -52,7 +52,8 @@ class StatusError(ClientError):
     """The server answered with an error; `status` is its code, `body` its text."""
 
     def __init__(self, status: int, body: str, next_step: str = "") -> None:
-        super().__init__(f"Unexpected response code: {status} ({body})", next_step)
+        told = f" ({body})" if body else ""
+        super().__init__(f"Unexpected response code: {status}{told}", next_step)
         self.status = status
         self.body = body
 

@@ -144,9 +144,9 @@ class GossipPool:
         ]
         pause, tries, joined = _FIRST_PAUSE_S, 0, False
         while addresses:
-            if self._pool.node.knows_alive_others():
+            # To be joined by others is not enough: they may be a part that has not met the rest.
+            if joined and self._pool.node.knows_alive_others():
                 # Not for good: all others may move while this server is cut off from them.
-                self.looked_for_others = joined = True
                 pause, self.trouble = _FIRST_PAUSE_S, ""
                 await asyncio.sleep(_LOOK_AGAIN_S)
                 continue
@@ -154,6 +154,7 @@ class GossipPool:
             self.looked_for_others = True
             self.trouble = "" if result.count else _one_line(result.error)
             if result.count:
+                joined = True
                 log.info("joined the pool through %d of %d", result.count, len(addresses))
                 if options.start_join:
                     return
@@ -165,7 +166,8 @@ class GossipPool:
                     "start one of them first, or use retry_join, which goes on trying",
                 )
             tries += pause >= options.retry_interval_s  # quick tries at the beginning do not count
-            if options.retry_max and tries >= options.retry_max and not joined:
+            alone = not (joined or self._pool.node.knows_alive_others())
+            if alone and options.retry_max and tries >= options.retry_max:
                 raise QuorateError(
                     f"retry_join reached nobody in {tries} tries: {_one_line(result.error)}",
                     "start one of them, or raise retry_max (0: no limit)",

@@ -13,7 +13,7 @@ from typing import cast
 
 import httptools
 
-from quorate.errors import LeadershipLost, QuorateError
+from quorate.errors import LeadershipLost, NotReached, QuorateError
 from quorate.server.exchange import ForwardRequest, ForwardResponse
 
 _IDLE_MAX = 256
@@ -106,7 +106,8 @@ class HttpPool:
     async def request(self, address: str, request: ForwardRequest) -> ForwardResponse:
         """Send `request` to the server at `address`.
 
-        Raises QuorateError with the transport's text: refused, reset, timed out.
+        Raises QuorateError with the transport's text: reset, timed out; NotReached if no byte of
+        the request has left, because there is no connection.
         """
         connection = await self._connection(address)
         waiter = connection.exchange(_encode(address, request))
@@ -151,10 +152,10 @@ class HttpPool:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 _, protocol = await loop.create_connection(_Connection, host.strip("[]"), int(port))
         except TimeoutError:
-            raise QuorateError(f"failed to get conn: dial tcp {address}: i/o timeout") from None
+            raise NotReached(f"failed to get conn: dial tcp {address}: i/o timeout") from None
         except (OSError, ValueError) as error:
             reason = "connect: connection refused" if _refused(error) else str(error)
-            raise QuorateError(f"failed to get conn: dial tcp {address}: {reason}") from None
+            raise NotReached(f"failed to get conn: dial tcp {address}: {reason}") from None
         return protocol
 
     def close(self) -> None:

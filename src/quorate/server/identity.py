@@ -18,7 +18,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     `address` is host:port of its RPC port. `expect` is how many servers it waits for before a
     bootstrap, 0 if it never founds a cluster; `initialised` is True once it holds a configuration.
-    `cluster_id` is empty until it is known.
+    `cluster_id` is empty until it is known. `is_ours` is False for a Nomad server in the same pool:
+    it takes no HTTP at its RPC port.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     leader: str = ""  # RPC address of the leader it follows
     log: str = ""  # "<term>-<index>" of its last entry, for people
     leaving: bool = False  # it is about to stop for good: nobody takes it in any more
+    is_ours: bool = True
 
     @property
     def node(self) -> str:
@@ -89,6 +91,7 @@ def identity_from_tags(name: str, host: str, port: int, tags: Mapping[str, str])
         version=tags.get("quorate", tags.get("build", "")),
         cluster_id=tags.get(CLUSTER_TAG, ""),
         expect=1 if "bootstrap" in tags else int(expect),
+        is_ours="quorate" in tags,
     )
 
 

@@ -21,7 +21,6 @@ from quorate.errors import (
     ApplyTimeout,
     ChangeRefused,
     NoLeader,
-    NoPathToRegion,
     StorageFull,
 )
 from quorate.metrics import Metrics
@@ -49,6 +48,7 @@ from quorate.server.peer_view import peer_view
 from quorate.server.pool_watch import PoolWatch
 from quorate.server.raft_views import view_targets
 from quorate.server.reconcile import Reconciler
+from quorate.server.regions import forward_to_region
 from quorate.server.rpc_port import ProtocolFactory, RpcPort
 from quorate.server.views import (
     JoinResult,
@@ -304,7 +304,8 @@ class Server:
         log.info("this server belongs to cluster %s", cluster_id)
 
     async def _found(self, proposal: Proposal) -> None:
-        log.info("founding cluster %s with %s", proposal.cluster_id, proposal.servers)
+        founders = ", ".join(address for _, address in proposal.servers)
+        log.info("founding cluster %s of %s", proposal.cluster_id, founders)
         self._keep_cluster_id(proposal.cluster_id)
         await self.replica.bootstrap(proposal.configuration())
 
@@ -418,10 +419,7 @@ class Server:
 
     async def forward_to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
         """Pass a request to a live server of that region. Raises NoPathToRegion."""
-        live = self.directory.alive(region)
-        if not live:
-            raise NoPathToRegion
-        return await self._http.request(random.choice(live).address, request)
+        return await forward_to_region(region, request, directory=self.directory, http=self._http)
 
     # -- reads -----------------------------------------------------------------------------------
 

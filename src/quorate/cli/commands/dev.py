@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from quorate.cli.context import Context, Failure
-from quorate.cli.dev.plan import DEFAULT_HTTP_PORT, DEFAULT_SERVERS, MOST_SERVERS, Wish
+from quorate.cli.dev.plan import DEFAULT_HTTP_PORT, DEFAULT_SERVERS, MOST_SERVERS, REGIONS, Wish
 from quorate.cli.dev.run import run_cluster
 
 
@@ -15,6 +15,9 @@ def run(context: Context) -> int:
     servers = flags.number("servers", DEFAULT_SERVERS)
     if not 1 <= servers <= MOST_SERVERS:
         raise Failure(f"Error: -servers must be between 1 and {MOST_SERVERS}, got {servers}")
+    regions = flags.number("regions", 1)
+    if not 1 <= regions <= len(REGIONS):
+        raise Failure(f"Error: -regions must be between 1 and {len(REGIONS)}, got {regions}")
     http_port = flags.number("http-port", DEFAULT_HTTP_PORT)
     if not 1 <= http_port <= 65533:
         raise Failure(f"Error: -http-port must be between 1 and 65533, got {http_port}")
@@ -23,8 +26,10 @@ def run(context: Context) -> int:
         folder=Path(folder).absolute() if folder else None,
         servers=servers,
         http_port=http_port,
+        regions=regions,
         servers_given="servers" in flags.values,
         http_port_given="http-port" in flags.values,
+        regions_given="regions" in flags.values,
     )
     try:
         return run_cluster(context.out, wish)

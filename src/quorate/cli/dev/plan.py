@@ -1,13 +1,15 @@
 """What a dev cluster consists of, before anything is started.
 
 A folder that holds a cluster keeps its plan: the configuration files in it say how many servers
-there are and on which ports, because the servers know each other by these addresses.
+there are, of which regions and on which ports, because the servers know each other by these
+addresses. Servers are numbered through all regions, so that a number names one of them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,23 +18,48 @@ from quorate.cli.dev.ports import HOST, PortPlan, PortSet, first_taken, plan_por
 
 DEFAULT_SERVERS = 3
 MOST_SERVERS = 7
+REGIONS = ("global", "west", "east", "north", "south")
 DEFAULT_HTTP_PORT = 4646
 
 
 class Wish(NamedTuple):
-    """What was asked for. `folder` is None for a new one in the temporary folder."""
+    """What was asked for. `folder` is None for a new one; `servers` is the number per region."""
 
     folder: Path | None
     servers: int
     http_port: int
+    regions: int = 1
     servers_given: bool = False
     http_port_given: bool = False
+    regions_given: bool = False
+
+
+class Cluster(NamedTuple):
+    """What a folder holds: the ports of all servers, and how many regions they make."""
+
+    ports: tuple[PortSet, ...]
+    regions: int
+
+    @property
+    def size(self) -> str:
+        """In words."""
+        each = len(self.ports) // self.regions
+        return str(each) if self.regions == 1 else f"{self.regions} regions of {each}"
+
+
+class Choice(NamedTuple):
+    """The ports to use, the number of regions; `again` if a cluster comes back."""
+
+    ports: PortPlan
+    regions: int
+    again: bool
 
 
 class ServerPlan(NamedTuple):
-    """One server: its name, ports and places."""
+    """One server: its name, region, ports and places."""
 
     name: str
+    region: str
     ports: PortSet
     data_dir: Path
     config: Path
@@ -45,52 +72,69 @@ class ServerPlan(NamedTuple):
 
     @property
     def rpc_address(self) -> str:
-        """How the servers know it."""
+        """How its region knows it."""
         return f"{HOST}:{self.ports.rpc}"
 
+    @property
+    def gossip_address(self) -> str:
+        """Where the others look for it."""
+        return f"{HOST}:{self.ports.serf}"
 
-def choose_ports(wish: Wish, is_free: Callable[[int], bool]) -> tuple[PortPlan, bool]:
-    """The ports to use, and True if they are those of a cluster that comes back.
+
+def choose(wish: Wish, is_free: Callable[[int], bool]) -> Choice:
+    """What to start: the cluster that the folder holds, or a new one.
 
     Raises Failure when the folder does not fit the wish, or its ports are in use.
     """
-    before = read_back(wish.folder) if wish.folder else ()
-    if not before:
-        return plan_ports(wish.servers, wish.http_port, is_free), False
-    if wish.servers_given and wish.servers != len(before):
-        raise Failure(
-            f"Error: {wish.folder} holds a cluster of {len(before)}, not of {wish.servers}",
-            "leave out -servers, or give another -data-dir",
-        )
-    if wish.http_port_given and wish.http_port != before[0].http:
-        raise Failure(
-            f"Error: the cluster in {wish.folder} uses HTTP port {before[0].http} and keeps it",
-            "leave out -http-port, or give another -data-dir",
-        )
-    for number, ports in enumerate(before, start=1):
-        taken = first_taken(ports, is_free)
+    before = read_back(wish.folder) if wish.folder else None
+    if before is None:
+        ports = plan_ports(wish.servers * wish.regions, wish.http_port, is_free)
+        return Choice(ports, wish.regions, again=False)
+    _refuse_another_shape(wish, before)
+    for number, one in enumerate(before.ports, start=1):
+        taken = first_taken(one, is_free)
         if taken is not None:
             raise Failure(
                 f"Error: port {taken} of server-{number} in {wish.folder} is in use",
                 "stop what uses it; perhaps this cluster is running already",
             )
-    return PortPlan(before, ()), True
+    return Choice(PortPlan(before.ports, ()), before.regions, again=True)
 
 
-def read_back(folder: Path) -> tuple[PortSet, ...]:
-    """The ports of the cluster that lives in `folder`; empty if there is none.
+def _refuse_another_shape(wish: Wish, before: Cluster) -> None:
+    regions = wish.regions if wish.regions_given else before.regions
+    servers = wish.servers if wish.servers_given else len(before.ports) // before.regions
+    if (regions, servers * regions) != (before.regions, len(before.ports)):
+        wanted = str(servers) if regions == 1 else f"{regions} regions of {servers}"
+        raise Failure(
+            f"Error: {wish.folder} holds a cluster of {before.size}, not of {wanted}",
+            "leave out -servers and -regions, or give another -data-dir",
+        )
+    if wish.http_port_given and wish.http_port != before.ports[0].http:
+        raise Failure(
+            f"Error: the cluster in {wish.folder} uses HTTP port {before.ports[0].http} "
+            "and keeps it",
+            "leave out -http-port, or give another -data-dir",
+        )
+
+
+def read_back(folder: Path) -> Cluster | None:
+    """The cluster that lives in `folder`; None if there is none.
 
     Raises Failure for a folder with other things in it, or a damaged configuration.
     """
     if not folder.exists():
-        return ()
+        return None
     if not folder.is_dir():
         raise Failure(f"Error: -data-dir {folder} is not a folder")
     found: list[PortSet] = []
+    regions: Counter[str] = Counter()
     while (path := folder / f"server-{len(found) + 1}.json").exists():
         try:
-            ports = json.loads(path.read_text())["ports"]
+            config = json.loads(path.read_text())
+            ports = config["ports"]
             found.append(PortSet(int(ports["http"]), int(ports["rpc"]), int(ports["serf"])))
+            regions[config.get("region", REGIONS[0])] += 1
         except (ValueError, KeyError, TypeError) as error:
             raise Failure(
                 f"Error: {path} is not a configuration of quorate dev: {error!r}",
@@ -101,14 +145,22 @@ def read_back(folder: Path) -> tuple[PortSet, ...]:
             f"Error: {folder} is not empty and holds no cluster of quorate dev",
             "give a new or an empty folder to -data-dir",
         )
-    return tuple(found)
+    if tuple(regions) != REGIONS[: len(regions)] or len(set(regions.values())) > 1:
+        raise Failure(
+            f"Error: the regions in {folder} are not as quorate dev lays them out: "
+            + ", ".join(f"{many} of {name!r}" for name, many in regions.items()),
+            "repair the configurations, or give another -data-dir",
+        )
+    return Cluster(tuple(found), len(regions)) if found else None
 
 
-def lay_out(folder: Path, ports: tuple[PortSet, ...]) -> tuple[ServerPlan, ...]:
-    """Names and places of the servers in `folder` (absolute)."""
+def lay_out(folder: Path, ports: Sequence[PortSet], regions: int = 1) -> tuple[ServerPlan, ...]:
+    """Names, regions and places of the servers in `folder` (absolute), region by region."""
+    each = len(ports) // regions
     return tuple(
         ServerPlan(
             name=f"server-{number}",
+            region=REGIONS[(number - 1) // each],
             ports=one,
             data_dir=folder / f"server-{number}",
             config=folder / f"server-{number}.json",
@@ -118,10 +170,19 @@ def lay_out(folder: Path, ports: tuple[PortSet, ...]) -> tuple[ServerPlan, ...]:
     )
 
 
-def configuration(server: ServerPlan, servers: tuple[ServerPlan, ...]) -> dict[str, Any]:
-    """The agent configuration of one server."""
+def by_region(servers: Sequence[ServerPlan]) -> dict[str, list[ServerPlan]]:
+    """The servers of each region, in order."""
+    found: dict[str, list[ServerPlan]] = {}
+    for server in servers:
+        found.setdefault(server.region, []).append(server)
+    return found
+
+
+def configuration(server: ServerPlan, servers: Sequence[ServerPlan]) -> dict[str, Any]:
+    """The agent configuration of one server: it looks for all others, of all regions."""
     return {
         "name": server.name,
+        "region": server.region,
         "data_dir": str(server.data_dir),
         "bind_addr": HOST,
         "ports": server.ports._asdict(),
@@ -129,12 +190,15 @@ def configuration(server: ServerPlan, servers: tuple[ServerPlan, ...]) -> dict[s
         "advertise": {"http": HOST, "rpc": HOST, "serf": HOST},
         "server": {
             "enabled": True,
-            "initial_servers": [each.rpc_address for each in servers],
+            "bootstrap_expect": len(by_region(servers)[server.region]),
+            "server_join": {
+                "retry_join": [each.gossip_address for each in servers if each is not server]
+            },
         },
     }
 
 
-def write_configurations(servers: tuple[ServerPlan, ...]) -> None:
+def write_configurations(servers: Sequence[ServerPlan]) -> None:
     """Write the configuration files that are not there yet; those that are stay as they are."""
     for server in servers:
         server.data_dir.mkdir(parents=True, exist_ok=True)

@@ -13,11 +13,20 @@ from pathlib import Path
 
 from quorate.cli.commands.raft import peers_table
 from quorate.cli.dev import texts
-from quorate.cli.dev.plan import ServerPlan, Wish, choose_ports, lay_out, write_configurations
-from quorate.cli.dev.ports import PortPlan, port_is_free
-from quorate.cli.dev.processes import ServerProcess, agent_argv, how_it_ended, stop_all
+from quorate.cli.dev.guide import Running, what_next
+from quorate.cli.dev.plan import (
+    Choice,
+    ServerPlan,
+    Wish,
+    by_region,
+    choose,
+    lay_out,
+    write_configurations,
+)
+from quorate.cli.dev.ports import port_is_free
+from quorate.cli.dev.processes import ServerProcess, how_it_ended, stop_all
 from quorate.cli.dev.signals import StopSignals
-from quorate.cli.dev.standing import Standing, look
+from quorate.cli.dev.standing import Standings, look
 from quorate.cli.output import Output
 
 READY_TIMEOUT_S = 30.0
@@ -30,18 +39,18 @@ def run_cluster(out: Output, wish: Wish) -> int:
 
     Raises Failure, and OSError when the folder cannot be used.
     """
-    ports, again = choose_ports(wish, port_is_free)
-    for line in texts.skipped_ports(ports):
+    choice = choose(wish, port_is_free)
+    for line in texts.skipped_ports(choice.ports):
         out.line(line)
-    folder, servers = _prepare(wish, ports)
-    out.line(texts.starting(servers, folder, again=again))
+    folder, servers = _prepare(wish, choice)
+    out.line(texts.starting(servers, folder, again=choice.again))
     out.stdout.flush()
     processes: list[ServerProcess] = []
     with StopSignals() as stop:
         try:
             processes += [ServerProcess(server) for server in servers]
-            standing = _await_ready(out, servers, processes, stop)
-            code = _stay(out, servers, processes, standing, stop)
+            standings = _await_ready(out, servers, processes, stop)
+            code = _stay(out, processes, standings, stop)
         finally:
             gone = [p for p in processes if p.exit_code() is not None]
             first = stop.count
@@ -53,10 +62,10 @@ def run_cluster(out: Output, wish: Wish) -> int:
     return code
 
 
-def _prepare(wish: Wish, ports: PortPlan) -> tuple[Path, tuple[ServerPlan, ...]]:
+def _prepare(wish: Wish, choice: Choice) -> tuple[Path, tuple[ServerPlan, ...]]:
     folder = wish.folder or Path(tempfile.mkdtemp(prefix="quorate-dev-"))
     folder.mkdir(parents=True, exist_ok=True)
-    servers = lay_out(folder, ports.chosen)
+    servers = lay_out(folder, choice.ports.chosen, choice.regions)
     write_configurations(servers)
     return folder, servers
 
@@ -66,19 +75,23 @@ def _await_ready(
     servers: tuple[ServerPlan, ...],
     processes: Sequence[ServerProcess],
     stop: StopSignals,
-) -> Standing:
+) -> Standings:
     """Look until all are voters under one leader, time is up, none is left, or a signal comes."""
-    deadline = time.monotonic() + READY_TIMEOUT_S
+    deadline = time.monotonic() + _patience_s(servers)
     shown = ""
     while True:
-        standing = look(servers)
-        shown = _show_progress(out, standing.progress(), shown)
+        standings = look(servers)
+        shown = _show_progress(out, standings.progress(), shown)
         _report_exits(out, processes)
         alive = any(process.exit_code() is None for process in processes)
-        if standing.is_ready() or not alive or time.monotonic() > deadline or stop.wait(GLANCE_S):
+        if standings.is_ready() or not alive or time.monotonic() > deadline or stop.wait(GLANCE_S):
             if out.stdout.isatty():
                 out.line("")
-            return standing
+            return standings
+
+
+def _patience_s(servers: Sequence[ServerPlan]) -> float:
+    return READY_TIMEOUT_S * len(by_region(servers))
 
 
 def _show_progress(out: Output, text: str, shown: str) -> str:
@@ -94,28 +107,17 @@ def _show_progress(out: Output, text: str, shown: str) -> str:
 
 
 def _stay(
-    out: Output,
-    servers: tuple[ServerPlan, ...],
-    processes: Sequence[ServerProcess],
-    standing: Standing,
-    stop: StopSignals,
+    out: Output, processes: Sequence[ServerProcess], standings: Standings, stop: StopSignals
 ) -> int:
-    """Explain, then watch until a signal; 1 if there never was a leader."""
+    """Explain, then watch until a signal; 1 if a region never had a leader."""
     if stop.count:
         return 0
-    configuration = standing.newest
-    if configuration is None:
-        _say_there_is_no_leader(out, processes, standing)
+    if not standings.are_led():
+        _say_there_is_no_leader(out, processes, standings)
         return 1
-    if not standing.is_ready():
-        out.line(f"==> Not all is as planned: {standing.progress()}; see the logs")
-    out.line("")
-    out.table(peers_table(configuration))
-    out.line("")
-    pids = [process.pid for process in processes]
-    agents = [agent_argv(server) for server in servers]
-    out.line(texts.what_next(texts.program(), servers, pids, configuration, agents))
-    out.stdout.flush()
+    if not standings.is_ready():
+        out.line(f"==> Not all is as planned: {standings.progress()}; see the logs")
+    _show(out, processes, standings)
     while not stop.wait(WATCH_S):
         _report_exits(out, processes)
     out.line("\n==> Stopping all servers ...")
@@ -123,11 +125,28 @@ def _stay(
     return 0
 
 
+def _show(out: Output, processes: Sequence[ServerProcess], standings: Standings) -> None:
+    """A table for each region, and what to try."""
+    configurations = {
+        region: standing.newest
+        for region, standing in standings.regions.items()
+        if standing.newest is not None
+    }
+    for region, configuration in configurations.items():
+        out.line("" if len(configurations) == 1 else f"\nRegion {region}:")
+        out.table(peers_table(configuration))
+    out.line("")
+    running = [Running(each.plan, each.pid) for each in processes]
+    out.line(what_next(texts.program(), running, configurations))
+    out.stdout.flush()
+
+
 def _say_there_is_no_leader(
-    out: Output, processes: Sequence[ServerProcess], standing: Standing
+    out: Output, processes: Sequence[ServerProcess], standings: Standings
 ) -> None:
     alive = [process for process in processes if process.exit_code() is None]
-    waited = f"no leader after {READY_TIMEOUT_S:.0f} s: {standing.progress()}"
+    patience = _patience_s([process.plan for process in processes])
+    waited = f"no leader after {patience:.0f} s: {standings.progress()}"
     out.error(f"Error: {waited if alive else 'all servers ended before there was a leader'}")
     for process in alive:
         lines = process.last_lines()
