@@ -24,7 +24,33 @@ Failed = Callable[[int, str], None]
 Refused = Callable[[str, str], None]
 
 
-class Connection(asyncio.Protocol):
+class _Stream(asyncio.Protocol):
+    """One TCP connection to the peer. It says nothing more once its owner has given it up."""
+
+    def __init__(self, owner: Connection) -> None:
+        self.owner: Connection | None = owner
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Too late if it was given up meanwhile."""
+        self.transport = cast("asyncio.Transport", transport)
+        if self.owner is None:
+            self.transport.abort()
+        else:
+            self.owner.stands()
+
+    def data_received(self, data: bytes) -> None:
+        """Answers."""
+        if self.owner is not None:
+            self.owner.received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """By the other side, or by its death."""
+        if self.owner is not None:
+            self.owner.close(str(exc) if exc else "EOF")
+
+
+class Connection:
     """One connection to a peer. `prefix` is what the port expects before the Raft stream.
 
     `refused(where, why)` is told of what a correct peer does not answer: bytes that are no
@@ -43,49 +69,54 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self._host, self._port, self._prefix = host, port, prefix
         self._answered, self._failed, self._refused = answered, failed, refused
-        self._transport: asyncio.Transport | None = None
+        self._stream: _Stream | None = None  # made when first needed, and after each end
         self._connecting: asyncio.Task[None] | None = None
         self._reader = ResponseReader(RESPONSE_BYTES_MAX)
         self._waiting: deque[tuple[int, AnyRequest]] = deque()
         self._unanswered: deque[tuple[int, float]] = deque()  # request number, sent at
         self._loop = asyncio.get_running_loop()
-        self.connected_once = False
 
     def send(self, rpc_id: int, request: AnyRequest) -> None:
         """Send, or keep until the connection stands."""
-        if self._transport is not None:
-            self._write(rpc_id, request)
+        stream = self._stream
+        if stream is not None and stream.transport is not None:
+            self._write(stream.transport, rpc_id, request)
             return
         self._waiting.append((rpc_id, request))
-        if self._connecting is None:
-            self._connecting = self._loop.create_task(self._connect())
+        if stream is None:
+            self._stream = stream = _Stream(self)
+            self._reader = ResponseReader(RESPONSE_BYTES_MAX)
+            self._connecting = self._loop.create_task(self._connect(stream))
 
-    def _write(self, rpc_id: int, request: AnyRequest) -> None:
-        assert self._transport is not None
+    def _write(self, transport: asyncio.Transport, rpc_id: int, request: AnyRequest) -> None:
         self._reader.expect(kind_of(request))
         self._unanswered.append((rpc_id, self._loop.time()))
-        self._transport.write(encode_request(request))
+        try:
+            transport.write(encode_request(request))
+        except RuntimeError as error:
+            # uvloop, of a connection that it has closed and not yet told us of.
+            self.close(str(error))
 
-    async def _connect(self) -> None:
+    async def _connect(self, stream: _Stream) -> None:
         try:
             async with asyncio.timeout(2.0):
-                await self._loop.create_connection(lambda: self, self._host, self._port)
+                await self._loop.create_connection(lambda: stream, self._host, self._port)
         except (OSError, TimeoutError) as error:
-            self._fail_all(f"dial tcp {self._host}:{self._port}: {error or 'i/o timeout'}")
-        finally:
-            self._connecting = None
+            if stream.owner is not None:
+                self._connecting = None
+                self.close(f"dial tcp {self._host}:{self._port}: {error or 'i/o timeout'}")
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def stands(self) -> None:
         """Write what was waiting."""
-        self._transport = stream = cast("asyncio.Transport", transport)
-        self.connected_once = True
-        self._reader = ResponseReader(RESPONSE_BYTES_MAX)
+        assert self._stream is not None
+        assert self._stream.transport is not None
+        transport = self._stream.transport
         if self._prefix:
-            stream.write(self._prefix)
+            transport.write(self._prefix)
         while self._waiting:
-            self._write(*self._waiting.popleft())
+            self._write(transport, *self._waiting.popleft())
 
-    def data_received(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         """Match answers with requests, in order."""
         try:
             answers = self._reader.feed(data)
@@ -94,6 +125,8 @@ class Connection(asyncio.Protocol):
             self.close(f"bad answer: {error}")
             return
         for response, error_text in answers:
+            if not self._unanswered:
+                return  # closed by what an answer led to: all the others have failed
             rpc_id, _ = self._unanswered.popleft()
             if error_text or response is None:
                 self._refused(f"{self._host}:{self._port}", f"it answers: {error_text}")
@@ -101,31 +134,26 @@ class Connection(asyncio.Protocol):
             else:
                 self._answered(rpc_id, response)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Everything unanswered has failed."""
-        self._transport = None
-        self._fail_all(str(exc) if exc else "EOF")
-
     def close(self, reason: str = "closed") -> None:
-        """End the connection; what is unanswered fails with `reason`."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-        if self._transport is not None:
-            self._transport.abort()
-            self._transport = None
-        self._fail_all(reason)
-
-    def check(self, limit_s: float) -> None:
-        """Close if the oldest unanswered request is older than `limit_s` seconds."""
-        if self._unanswered and self._loop.time() - self._unanswered[0][1] > limit_s:
-            self.close("i/o timeout")
-
-    def _fail_all(self, reason: str) -> None:
+        """End the connection, or the attempt; what is unanswered fails with `reason`."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.owner = None
+            if stream.transport is not None:
+                stream.transport.abort()
+            elif self._connecting is not None:
+                self._connecting.cancel()
+        self._connecting = None
         lost = [rpc_id for rpc_id, _ in self._unanswered] + [r for r, _ in self._waiting]
         self._unanswered.clear()
         self._waiting.clear()
         for rpc_id in lost:
             self._failed(rpc_id, reason)
+
+    def check(self, limit_s: float) -> None:
+        """Close if the oldest unanswered request is older than `limit_s` seconds."""
+        if self._unanswered and self._loop.time() - self._unanswered[0][1] > limit_s:
+            self.close("i/o timeout")
 
 
 class PeerLink:

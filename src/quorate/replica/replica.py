@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -325,13 +325,22 @@ class Replica:
             return
         self._draining = True
         try:
-            node, queue, perform = self.node, self._events, self._perform
+            node, queue = self.node, self._events
             while queue:
-                for effect in node.step(queue.popleft(), self._loop.time()):
-                    perform[type(effect)](effect)
+                self._carry_out(node.step(queue.popleft(), self._loop.time()))
         finally:
             self._draining = False
         self._arm()
+
+    def _carry_out(self, todo: Sequence[Any]) -> None:
+        perform = self._perform
+        try:
+            for effect in todo:
+                perform[type(effect)](effect)
+        except Exception as error:
+            # The core believes that all of it is done: a server that went on would be another one.
+            self._fail(error)
+            raise
 
     def _arm(self) -> None:
         deadline = self.node.deadline()
@@ -364,8 +373,7 @@ class Replica:
             return
         released = self._released
         for done in [s for s in released if s <= sequence]:
-            for effect in released.pop(done):
-                self._perform[type(effect)](effect)
+            self._carry_out(released.pop(done))
         self.step(events.Persisted(sequence))
 
     def _disk_full(self, full: bool) -> None:
