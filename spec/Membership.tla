@@ -3,7 +3,7 @@
 (* Logs, votes and membership: the rules of src/quorate/raft in election,  *)
 (* receiver, leader, membership and handover, without time.                *)
 (*                                                                         *)
-(* A server is in force of the newest configuration of its log, committed  *)
+(* In force at a server is the newest configuration of its log, committed  *)
 (* or not; a change differs from it in one server, is written only when    *)
 (* the one before is committed, and not before an entry of the leader's    *)
 (* own term is.  A configuration that is truncated away is out of force.   *)
@@ -61,6 +61,11 @@ Entry(term, configuration) == [term |-> term, conf |-> configuration]
 Members(c) == c.voters \cup c.others
 
 Majority(part, whole) == 2 * Cardinality(part \cap whole) > Cardinality(whole)
+\* A majority of the voters; what other members say is not counted.
+Enough(part, c) ==
+    IF Rule("voters count")
+    THEN Majority(part, c.voters)
+    ELSE 2 * Cardinality(part) > Cardinality(c.voters)
 
 \* All legal successors: one server is added, removed, promoted or demoted.
 Successors(c) ==
@@ -190,7 +195,7 @@ Lead(s) ==
         given == {v \in Server : <<t, v, s>> \in votes}
         longer == Append(mem[s].log, Entry(t, NoConfiguration))
     IN  /\ role[s] = "candidate"
-        /\ Majority(given, InForce(s).voters)
+        /\ Enough(given, InForce(s))
         /\ Step(s, [mem[s] EXCEPT !.log = longer], "leader", commit[s],
                 [said EXCEPT ![t] = [leaders |-> @.leaders \cup {s}, log |-> longer,
                                      commit |-> commit[s]]])
@@ -247,7 +252,7 @@ Commit(s, n) ==
     IN  /\ role[s] = "leader"
         /\ n > commit[s] /\ n <= Len(mem[s].log)
         /\ Rule("own term only") => mem[s].log[n].term = t
-        /\ Majority(holders, InForce(s).voters)
+        /\ Enough(holders, InForce(s))
         /\ Step(s, mem[s], "leader", n, [said EXCEPT ![t].commit = n])
 
 -----------------------------------------------------------------------------
@@ -334,7 +339,19 @@ Steady ==
         \/ Campaign(s)
         \/ \E b \in asked : Vote(s, b)
         \/ Lead(s)
+        \/ StepDown(s)
         \/ \E c \in Successors(InForce(s)) \ {InForce(s)} : Change(s, c)
+        \/ \E t \in Led : \E n \in 1..Len(said[t].log) :
+               Accept(s, t, n, Min(n, said[t].commit))
+        \/ \E n \in 1..Len(mem[s].log) : Commit(s, n)
+
+\* The same with a membership that never changes.
+Fixed ==
+    \E s \in Server :
+        \/ Campaign(s)
+        \/ \E b \in asked : Vote(s, b)
+        \/ Lead(s)
+        \/ StepDown(s)
         \/ \E t \in Led : \E n \in 1..Len(said[t].log) :
                Accept(s, t, n, Min(n, said[t].commit))
         \/ \E n \in 1..Len(mem[s].log) : Commit(s, n)
