@@ -112,7 +112,7 @@ Apply ==
 (* Snapshots of its own, and compaction.                                   *)
 
 TakeSnapshot ==
-    LET c == IF Rule("snapshot of what is committed") THEN agreed ELSE inForce
+    LET c == agreed
     IN  /\ applied > base.index /\ arrived = 0
         /\ Rule("snapshot not below its configuration") => c.index <= applied
         /\ snapshot' = [index |-> applied, term |-> TermAt(applied),
