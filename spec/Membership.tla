@@ -144,14 +144,28 @@ Sync(s) ==
     /\ Learn(s, Head(queue[s]), said)
     /\ UNCHANGED <<mem, role, commit, said>>
 
-\* The power went: what waited is lost. `known` is what a snapshot says to be committed.
-Restart(s, known) ==
-    /\ known <= Min(commit[s], Len(disk[s].log))
+\* The power went: what waited is lost, and what is committed must be learnt again.
+Restart(s) ==
     /\ mem' = [mem EXCEPT ![s] = disk[s]]
     /\ queue' = [queue EXCEPT ![s] = <<>>]
     /\ role' = [role EXCEPT ![s] = "follower"]
-    /\ commit' = [commit EXCEPT ![s] = known]
+    /\ commit' = [commit EXCEPT ![s] = 0]
     /\ UNCHANGED <<disk, asked, votes, said, acked>>
+
+\* The same where the disk has a snapshot up to index n of what some leader
+\* committed: a log that does not reach it, or contradicts it, gives way to it.
+RestartFromSnapshot(s, t, n) ==
+    LET contained == Prefix(said[t].log, n)
+        l == IF Agree(disk[s].log, contained) = n THEN disk[s].log ELSE contained
+        d == [disk[s] EXCEPT !.log = l]
+    IN  /\ n <= said[t].commit
+        /\ mem' = [mem EXCEPT ![s] = d]
+        /\ disk' = [disk EXCEPT ![s] = d]
+        /\ queue' = [queue EXCEPT ![s] = <<>>]
+        /\ role' = [role EXCEPT ![s] = "follower"]
+        /\ commit' = [commit EXCEPT ![s] = n]
+        /\ Learn(s, d, said)
+        /\ UNCHANGED said
 
 -----------------------------------------------------------------------------
 (* Elections.                                                              *)
@@ -288,7 +302,7 @@ Next ==
                Accept(s, t, n, Min(n, said[t].commit))
         \/ \E n \in 1..Len(mem[s].log) : Commit(s, n)
         \/ Sync(s)
-        \/ Restart(s, 0)
+        \/ Restart(s)
 
 Spec == Init /\ [][Next]_vars
 
