@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 
 SECONDS ?= 60
 
-.PHONY: setup demo test check bench soak mutants mixed gossip-figures faults fuzz clean
+.PHONY: setup demo test check bench soak mutants mixed gossip-figures faults fuzz spec clean
 
 setup: $(STAMP)
 
@@ -58,6 +58,11 @@ FUZZ_SECONDS ?= 60
 fuzz: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
 	PYTHONPATH=tests/api $(BIN)/python tests/fuzz/fuzz_soak.py --seconds $(FUZZ_SECONDS) $(if $(TARGET),--target $(TARGET))
+
+# The TLA+ specification, all models, a quarter of an hour; then LIVES= of the simulator against it.
+LIVES ?= 100
+spec: setup
+	PYTHONPATH=tests:tests/raft $(BIN)/python tests/spec/spec_run.py --lives $(LIVES)
 
 clean:
 	rm -rf $(VENV) dist build

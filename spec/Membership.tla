@@ -103,7 +103,7 @@ Agree(a, b) == AgreeFrom(a, b, 1)
 InForce(s) ==
     IF Rule("newest in the log")
     THEN ConfigurationAt(mem[s].log, ConfigurationIndex(mem[s].log))
-    ELSE ConfigurationAt(mem[s].log, NewestUpTo(mem[s].log, Max(1, commit[s])))
+    ELSE ConfigurationAt(mem[s].log, NewestUpTo(mem[s].log, Min(Len(mem[s].log), Max(1, commit[s]))))
 
 -----------------------------------------------------------------------------
 (* A step of one server: its new state, role and commit index, and what it *)

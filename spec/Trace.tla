@@ -4,10 +4,10 @@
 (*                                                                         *)
 (* tests/spec/spec_recorder.py watches the real code in the simulator and  *)
 (* writes down, for each step of a server, which action of Membership it   *)
-(* should be and what the server's term, vote, role, commit index and log  *)
-(* are after it.  A step that is no such action, or that ends elsewhere,   *)
-(* leaves no next state: TLC reports a deadlock, and the last state shows  *)
-(* by `trace` and `at` which step it was.                                  *)
+(* should be and what the server's term, vote, role, commit index, log and *)
+(* configuration are after it.  A step that is no such action, or that     *)
+(* ends elsewhere, leaves no next state: TLC reports a deadlock, and the   *)
+(* last state shows by `trace` and `at` which step it was.                 *)
 (*                                                                         *)
 (* Time is not compared: pre-votes, promises and leases are no steps here. *)
 (***************************************************************************)
@@ -29,6 +29,9 @@ UpTo(e) == e[5]
 Known(e) == e[6]
 After(e) == [term |-> e[7], vote |-> e[8], role |-> e[9], commit |-> e[10],
              keep |-> e[11], add |-> e[12]]
+\* <<voters, others>> of the configuration in force; <<>> between two actions that
+\* are one step of the code.
+ConfigurationAfter(e) == e[13]
 
 \* In the trace an entry is <<term, voters, others>>, or <<term>> without a configuration.
 EntryOf(x) == IF Len(x) = 1 THEN Entry(x[1], NoConfiguration)
@@ -61,6 +64,9 @@ Agrees(e) ==
         /\ role'[s] = a.role
         /\ commit'[s] = a.commit
         /\ mem'[s].log = Prefix(mem[s].log, a.keep) \o EntriesOf(a.add)
+        /\ ConfigurationAfter(e) # <<>> =>
+               ConfigurationAt(mem'[s].log, ConfigurationIndex(mem'[s].log))
+                   = Configuration(ConfigurationAfter(e)[1], ConfigurationAfter(e)[2])
 
 TraceInit ==
     /\ trace \in 1..Len(Lives)
@@ -87,4 +93,14 @@ TraceNext ==
        /\ UNCHANGED trace
     \/ /\ at > Len(Steps)
        /\ UNCHANGED <<vars, trace, at>>
+
+\* What leaders said is kept, so a look at the end sees what was ever wrong with
+\* it; to look after each step would take most of the time.
+RightAtTheEnd ==
+    at > Len(Steps) =>
+        /\ ElectionSafety
+        /\ LeaderCompleteness
+        /\ StateMachineSafety
+        /\ CommittedIsHere
+        /\ AtMostOneUncommittedConfiguration
 =============================================================================

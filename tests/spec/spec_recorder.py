@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
-from quorate.raft import events as ev
 from quorate.raft.configuration import Configuration
 from quorate.raft.effects import Persist, Role
 from quorate.raft.membership import configurations_in
@@ -79,7 +78,11 @@ class State:
 
 @dataclass(frozen=True)
 class Step:
-    """One action: what it is, whose, its arguments, and the server before and after it."""
+    """One action: what it is, whose, its arguments, and the server before and after it.
+
+    `configuration` is what is in force after it, where that can be seen: not between two actions
+    that are one step of the code.
+    """
 
     what: str
     server: str
@@ -89,6 +92,7 @@ class Step:
     by: str = ""
     up_to: int = 0
     known: int = 0
+    configuration: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
 
 @dataclass
@@ -116,7 +120,7 @@ class Recorder:
             state = State(term=host.disk.hard_state.term, log=log)
             self.servers[name] = Followed(state, disk=state)
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> Self:
         world = self.world
         start = world.start
 
@@ -156,9 +160,11 @@ class Recorder:
         if self.full:
             return
         server = self.servers[host.name]
-        waiting = len(server.durable)
+        waiting, told = len(server.durable), len(self.steps)
         persists = [effect for effect in effects if isinstance(effect, Persist)]
         self._compare(host, event, persists)
+        if len(self.steps) > told:
+            self._see_configuration(host)
         changes = len(server.durable) - waiting
         for position in range(len(persists)):
             server.writes.append(changes if position == 0 else 0)
@@ -183,6 +189,12 @@ class Recorder:
         server.state = replace(disk, role="follower", commit=index)
         what = "restart from snapshot" if index else "restart"
         self._note(Step(what, host.name, before, server.state, up_to=index))
+        if host.node is not None and not self.full:
+            self._see_configuration(host)
+
+    def _see_configuration(self, host: Host) -> None:
+        found = members_of(host.live.configuration)
+        self.steps[-1] = replace(self.steps[-1], configuration=found)
 
     # -- what has happened ------------------------------------------------------------------
 
@@ -303,5 +315,3 @@ def record_some(count: int, limit: int, first: int = 0) -> list[Trace]:
         found += [trace] if trace else []
         seed += 1
     return found
-
-

@@ -23,10 +23,11 @@ def _step(step: Step) -> str:
     while keep < min(len(before), len(after)) and before[keep] == after[keep]:
         keep += 1
     state = step.after
+    seen = ",".join(_set(names) for names in step.configuration or ())
     added = ",".join(_item(item) for item in after[keep:])
     return (
         f'<<"{step.what}","{step.server}",{step.term},"{step.by}",{step.up_to},{step.known},'
-        f'{state.term},"{state.vote}","{state.role}",{state.commit},{keep},<<{added}>>>>'
+        f'{state.term},"{state.vote}","{state.role}",{state.commit},{keep},<<{added}>>,<<{seen}>>>>'
     )
 
 
@@ -54,6 +55,5 @@ def settings(traces: list[Trace]) -> str:
         f"CONSTANTS\n    Server = {_set(sorted(servers))}\n    Founders = {{}}\n"
         f'    Nobody = ""\n    MaxTerm = {terms}\n    MaxLog = 0\n    DiskLags = TRUE\n'
         "    Broken = {}\n    Lives <- Recorded\nINIT TraceInit\nNEXT TraceNext\n"
-        "INVARIANTS ElectionSafety LeaderCompleteness StateMachineSafety CommittedIsHere\n"
-        "    AtMostOneUncommittedConfiguration\n"
+        "INVARIANT RightAtTheEnd\n"
     )
