@@ -100,10 +100,7 @@ AgreeFrom(a, b, n) ==
     ELSE IF a[n] # b[n] THEN n - 1 ELSE AgreeFrom(a, b, n + 1)
 Agree(a, b) == AgreeFrom(a, b, 1)
 
-InForce(s) ==
-    IF Rule("newest in the log")
-    THEN ConfigurationAt(mem[s].log, ConfigurationIndex(mem[s].log))
-    ELSE ConfigurationAt(mem[s].log, NewestUpTo(mem[s].log, Min(Len(mem[s].log), Max(1, commit[s]))))
+InForce(s) == ConfigurationAt(mem[s].log, ConfigurationIndex(mem[s].log))
 
 -----------------------------------------------------------------------------
 (* A step of one server: its new state, role and commit index, and what it *)
