@@ -103,6 +103,7 @@ class Followed:
     durable: deque[State] = field(default_factory=deque)  # one for each change of `writes`
     writes: deque[int] = field(default_factory=deque)  # how many changes each write carries
     disk: State = field(default_factory=State)
+    incarnation: int = 1  # the process that `state` is of
 
 
 class Recorder:
@@ -125,10 +126,8 @@ class Recorder:
         start = world.start
 
         def started(name: str) -> None:
-            again = world.hosts[name].incarnation > 0
             start(name)
-            if again:
-                self._restarted(world.hosts[name])
+            self._look_for_restart(world.hosts[name])
 
         self._patches.enter_context(patch.object(world, "start", started))
         for host in world.hosts.values():
@@ -159,6 +158,7 @@ class Recorder:
     def _stepped(self, host: Host, event: Any, effects: list[Any]) -> None:
         if self.full:
             return
+        self._look_for_restart(host)
         server = self.servers[host.name]
         waiting, told = len(server.durable), len(self.steps)
         persists = [effect for effect in effects if isinstance(effect, Persist)]
@@ -174,6 +174,13 @@ class Recorder:
         for _ in range(server.writes.popleft() if server.writes else 0):
             server.disk = server.durable.popleft()
             self._note(Step("sync", name, server.state, server.state))
+
+    def _look_for_restart(self, host: Host) -> None:
+        # A start with a full disk is a start and a step: the step is seen first.
+        server = self.servers[host.name]
+        if host.incarnation != server.incarnation:
+            server.incarnation = host.incarnation
+            self._restarted(host)
 
     def _restarted(self, host: Host) -> None:
         server = self.servers[host.name]
