@@ -211,10 +211,10 @@ Lead(s) ==
                 [said EXCEPT ![t] = [leaders |-> @.leaders \cup {s}, log |-> longer,
                                      commit |-> commit[s]]])
 
-\* Somebody answers, or asks in vain, in a higher term.
+\* Somebody answered, or asked in vain, in a higher term, perhaps some time ago.
 HearTerm(s, t) ==
     /\ t > mem[s].term
-    /\ \E r \in Server : mem[r].term = t
+    /\ \E r \in Server : mem[r].term >= t
     /\ Step(s, [mem[s] EXCEPT !.term = t, !.vote = Nobody], "follower", commit[s], said)
 
 \* For want of answers, with a disk that stands still, or after its removal.
