@@ -10,7 +10,7 @@ REGIONS ?= $(if $(filter regions,$(MAKECMDGOALS)),2,1)
 
 SECONDS ?= 60
 
-.PHONY: setup demo regions test check bench soak mutants mixed gossip-figures faults fuzz pains clean
+.PHONY: setup demo regions test check bench soak mutants mixed gossip-figures faults fuzz pains spec clean
 
 setup: $(STAMP)
 
@@ -68,6 +68,11 @@ fuzz: setup
 # Each pain of docs/pains.md on real servers, its long forms too, with the figures measured.
 pains: setup
 	$(BIN)/pytest tests/process -k "pain or gossip_times" -m process -s -p no:xdist
+
+# The TLA+ specification, all models, a quarter of an hour; then LIVES= of the simulator against it.
+LIVES ?= 100
+spec: setup
+	PYTHONPATH=tests:tests/raft $(BIN)/python tests/spec/spec_run.py --lives $(LIVES)
 
 clean:
 	rm -rf $(VENV) dist build
