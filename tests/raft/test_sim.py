@@ -91,9 +91,9 @@ def test_a_failure_is_made_short_and_its_command_shows_it_again(
 ) -> None:
     with mutated(VOTES_TWICE):
         failure = next(filter(None, map(_failure, range(VOTES_TWICE.seeds))))
-        short = Shrinker(failure, seconds=8).run()
-        assert len(short.plan.actions) < len(failure.plan.actions) / 2
-        assert len(short.plan.actions) <= 8
+        # Its clock counts tries here, so that a busy machine shortens as far as an idle one.
+        short = Shrinker(failure, seconds=150, clock=count(0.0).__next__).run()
+        assert len(short.plan.actions) < len(failure.plan.actions) / 4
         words = short.plan.command().split()
         assert words[:3] == ["python", "-m", "quorate.testing.sim"]
         assert main([*words[3:], "--no-shrink"]) == 1
