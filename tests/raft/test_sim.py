@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from itertools import count
 from random import Random, SystemRandom
 
 import pytest
