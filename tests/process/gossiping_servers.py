@@ -269,12 +269,17 @@ def cluster(folder: Path, count: int = 3, **keys: Any) -> Iterator[GossipingServ
 
 
 def measured(what: str, condition: Callable[[], Any], bound_s: float) -> float:
-    """Seconds until `condition` holds; fails above the bound, and prints the figure."""
+    """Seconds until `condition` holds; fails above the bound, and prints the figure.
+
+    The bounds are meant for servers that have the machine for themselves, as in `make pains`.
+    Beside the tests of another worker twice the bound is allowed.
+    """
+    allowed_s = bound_s * (2 if "PYTEST_XDIST_WORKER" in os.environ else 1)
     began = time.monotonic()
     until(condition, what, timeout_s=max(3 * bound_s, 20.0))
     took = time.monotonic() - began
     print(f"{what}: {took:.2f} s (bound {bound_s:g} s)")
-    assert took <= bound_s, f"{what}: {took:.2f} s, and {bound_s:g} s are the bound"
+    assert took <= allowed_s, f"{what}: {took:.2f} s, and {allowed_s:g} s are allowed"
     return took
 
 
