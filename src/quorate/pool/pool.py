@@ -248,7 +248,7 @@ class Pool:
         members = self.members()
         member_time, event_time, query_time = node.clocks()
         return {
-            "coordinate_resets": "0",
+            "coordinate_resets": "0",  # never: bad numbers are refused (gossip.vivaldi)
             "encrypted": "true" if self.encrypted else "false",
             "event_queue": str(len(node.event_news)),
             "event_time": str(event_time + 1),
