@@ -111,6 +111,7 @@ def _http_seeds() -> Iterator[tuple[str, bytes]]:
 
 def _own_seeds() -> Iterator[tuple[str, bytes]]:
     import msgspec
+    from quorate.storage.log_format import entry_record
 
     from quorate.raft.configuration import Configuration, Server
     from quorate.raft.messages import Entry
@@ -118,7 +119,6 @@ def _own_seeds() -> Iterator[tuple[str, bytes]]:
     from quorate.state.commands import encode
     from quorate.state.defaults import InitialiseDefaults
     from quorate.state.store import StateStore
-    from quorate.storage.log_format import entry_record
     from quorate.storage.snapshot_meta import SnapshotMeta, meta_line
     from quorate.wire.go_time import pack_time
 

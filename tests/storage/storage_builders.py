@@ -7,7 +7,7 @@ from pathlib import Path
 
 from quorate.raft.configuration import Configuration, Server, Suffrage
 from quorate.raft.messages import Entry
-from quorate.storage.log_environment import DATA_FILE
+from quorate.storage.log_segment import segments_in
 from quorate.storage.log_store import LogStore
 
 NO_LIMIT = 1 << 40
@@ -57,4 +57,6 @@ def flip_all(path: Path, content: bytes, at: int = 0) -> int:
 
 
 def data_file(folder: Path) -> Path:
-    return folder / DATA_FILE
+    """The file of a log that has one only."""
+    (only,) = segments_in(folder)
+    return only

@@ -18,6 +18,7 @@ from storage_builders import entries, flip_all
 from quorate.errors import DataFolderInUse, LogDamaged, QuorateError, WrongDataFolder
 from quorate.storage.data_folder import DataFolder
 from quorate.storage.identity import Identity
+from quorate.storage.log_segment import PIECE
 from quorate.storage.log_store import WriteBatch
 
 NODE_ID = "0b7d2b4c-6f0e-4d7e-9a41-9f3d1f0c2a55"
@@ -141,7 +142,7 @@ def test_other_region_is_refused_and_nothing_changed(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
-@pytest.mark.parametrize("wiped", ["raft", "raft/log", "raft/log/data.mdb"])
+@pytest.mark.parametrize("wiped", ["raft", "raft/log", "raft/log/0000000001.segment"])
 def test_server_that_lost_its_log_gets_a_new_id(tmp_path: Path, wiped: str) -> None:
     old = made(tmp_path)
     lost = tmp_path / "server" / wiped
@@ -172,10 +173,11 @@ def test_crash_between_the_two_files_of_a_new_id(tmp_path: Path) -> None:
     assert (tmp_path / "server" / "node-id").read_text() == new
 
 
-def test_log_emptied_by_a_crash_at_its_making_is_no_loss(tmp_path: Path) -> None:
+@pytest.mark.parametrize("zeros", [b"", bytes(PIECE)])
+def test_log_emptied_by_a_crash_at_its_making_is_no_loss(tmp_path: Path, zeros: bytes) -> None:
     with open_folder(tmp_path) as folder:
         folder.log_path.mkdir()
-        (folder.log_path / "data.mdb").touch()
+        (folder.log_path / "0000000001.segment").write_bytes(zeros)
     with open_folder(tmp_path) as again:
         assert not again.state_lost
         assert again.node_id == folder.node_id

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import random
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import lmdb
 import pytest
 from storage_builders import NO_LIMIT, data_file, dump, entries, entry, flip_all
 
-from quorate.errors import LogDamaged
-from quorate.raft.messages import HardState
-from quorate.storage.log_format import entry_key, entry_record
+from quorate.errors import LogDamaged, WrongDataFolder
+from quorate.raft.messages import Entry, HardState
+from quorate.storage import log_records, log_segment
+from quorate.storage.log_frames import BODY, FRAME, frame_record
+from quorate.storage.log_segment import PIECE, segments_in
 from quorate.storage.log_store import LogStore, WriteBatch
 
-PAGE = 4096
-LARGE = 20_000  # on pages of its own
+LARGE = 20_000  # over many frames
 
 
 def make(folder: Path) -> None:
-    """A store with every kind of record, written in several transactions."""
+    """A store with every kind of record, written in several writes."""
     store = LogStore.open(folder)
     store.write(WriteBatch(entries=entries(1, 3)))
     store.write(WriteBatch(entries=[entry(4, 2, b"large" * (LARGE // 5))]))
@@ -32,19 +31,18 @@ def make(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "named", "index"),
+    ("content", "index"),
     [
-        (b"entry 3", "entry 3 in .*: its checksum does not match", 3),
-        (b"large" * 100, "entry 4 in .*: its checksum does not match", 4),
-        (b"precious", "meta/x in .*: its checksum does not match", None),
-        (b"10.1.2.3:4647", "LastVoteCand in .*: its checksum does not match", None),
+        (b"entry 3", 1),  # the three were written together, and share a frame
+        (b"large" * 20, 4),
+        (b"precious", 43),  # its frame begins in the last entry but one
+        (b"10.1.2.3:4647", 45),  # no entry yet: the one to come
     ],
 )
-def test_flipped_value_is_named(
-    tmp_path: Path, content: bytes, named: str, index: int | None
-) -> None:
+def test_flipped_value_is_named(tmp_path: Path, content: bytes, index: int) -> None:
     make(tmp_path)
     assert flip_all(data_file(tmp_path), content) > 0
+    named = f"entry {index} in .*, or what was written with it, is damaged: a checksum"
     with pytest.raises(LogDamaged, match=named) as caught:
         LogStore.open(tmp_path)
     assert caught.value.path == str(data_file(tmp_path))
@@ -53,115 +51,173 @@ def test_flipped_value_is_named(
 
 
 def test_value_flipped_under_a_running_server_is_named(tmp_path: Path) -> None:
-    make(tmp_path)
     store = LogStore.open(tmp_path)
+    for index in range(1, 6):
+        store.write(WriteBatch(entries=[entry(index)]))
     flip_all(data_file(tmp_path), b"entry 3")
     assert [e.index for e in store.entries(2, 3, NO_LIMIT)] == [2]
-    with pytest.raises(LogDamaged, match="entry 3 in ") as caught:
-        store.entries(2, 9, NO_LIMIT)
-    assert caught.value.index == 3
+    for low in (2, 3):
+        with pytest.raises(
+            LogDamaged, match=r"entry 3 in .*: its checksum does not match"
+        ) as caught:
+            store.entries(low, 9, NO_LIMIT)
+        assert caught.value.index == 3
     store.close()
 
 
 def test_no_flipped_byte_is_ever_loaded(tmp_path: Path) -> None:
-    """Whatever byte of the file is changed: it is found, or it is one that nobody reads."""
+    """Whatever byte of the file is changed, also behind its end: it is found."""
     make(tmp_path / "good")
-    store = LogStore.open(tmp_path / "good")
-    good = dump(store)
-    store.close()
     content = data_file(tmp_path / "good").read_bytes()
+    written = len(content.rstrip(b"\0"))
     rng = random.Random(20_260_101)
-    # The pages that LMDB navigates by are small; give their bytes more than their share.
-    places = [page + rng.randrange(170) for page in range(0, len(content), PAGE) for _ in range(5)]
-    places += [rng.randrange(len(content)) for _ in range(200)]
-    found = 0
+    frames = range(0, written + FRAME, FRAME)
+    places = [frame + rng.randrange(22) for frame in frames]  # the heads
+    places += [rng.randrange(written) for _ in range(200)]
+    places += [rng.randrange(len(content)) for _ in range(20)]
     bad = tmp_path / "bad"
     bad.mkdir()
+    file = bad / data_file(tmp_path / "good").name
     for place in places:
         damaged = bytearray(content)
         damaged[place] ^= rng.randrange(1, 256)
-        data_file(bad).write_bytes(damaged)
-        try:
-            store = LogStore.open(bad)
-        except LogDamaged:
-            found += 1
-            continue
-        assert dump(store) == good, place
-        store.close()
-    assert found > 100
+        file.write_bytes(damaged)
+        with pytest.raises(LogDamaged):
+            LogStore.open(bad)
 
 
-@pytest.mark.parametrize("size", [1, 100, PAGE, PAGE + 100, 5 * PAGE, 10 * PAGE + 7])
-def test_shortened_file_is_named(tmp_path: Path, size: int) -> None:
+@pytest.mark.parametrize("size", [1, 100, FRAME, FRAME + 100, PIECE - 1, PIECE + FRAME])
+def test_file_of_another_size_is_named(tmp_path: Path, size: int) -> None:
     make(tmp_path)
     with data_file(tmp_path).open("r+b") as file:
         file.truncate(size)
-    with pytest.raises(LogDamaged, match=r"data\.mdb is damaged"):
+    with pytest.raises(LogDamaged, match=rf"segment is damaged: {size} bytes is no size of ours"):
         LogStore.open(tmp_path)
 
 
-def test_last_write_cannot_be_lost_by_a_flip_in_its_number(tmp_path: Path) -> None:
-    """LMDB opens the newer of two states by their numbers: a lower number must not win quietly."""
-    make(tmp_path)
-    content = bytearray(data_file(tmp_path).read_bytes())
-    number_at = 16 + 24 + 2 * 48 + 8
-    numbers = [struct.unpack_from("=Q", content, page + number_at)[0] for page in (0, PAGE)]
-    newest = numbers.index(max(numbers))
-    struct.pack_into("=Q", content, newest * PAGE + number_at, max(numbers) - 4)
-    data_file(tmp_path).write_bytes(content)
-    with pytest.raises(LogDamaged, match="transaction"):
-        LogStore.open(tmp_path)
-
-
-def _delete(key: bytes) -> Callable[[lmdb.Transaction[bytes]], None]:
-    return lambda txn: assert_true(txn.delete(key))
-
-
-def _put(key: bytes, value: bytes) -> Callable[[lmdb.Transaction[bytes]], None]:
-    return lambda txn: assert_true(txn.put(key, value))
-
-
-def assert_true(done: bool) -> None:
-    assert done
-
-
-FORGED = [
-    # (case, database, change, what is said)
-    ("hole", b"logs", _delete(entry_key(20)), "entry 20 in .*: it is missing"),
-    ("first one gone", b"logs", _delete(entry_key(2)), "entry 2 in .*: it is missing"),
-    ("swapped", b"logs", _put(entry_key(9), entry_record(entry(8))[1]), "entry 9 in .*: its check"),
-    ("term falls", b"logs", _put(*entry_record(entry(20, 2))), "entry 20 in .*: its term 2 is bel"),
-    ("too short", b"logs", _put(entry_key(20), b"abc"), "entry 20 in .*: it has 3 bytes only"),
-    ("empty", b"logs", _put(entry_key(20), b""), "entry 20 in .*: it has 0 bytes only"),
-    ("no layout", b"conf", _delete(b"Format"), "its layout is missing"),
-    ("no vote", b"conf", _delete(b"LastVoteCand"), "term and vote are not whole"),
-    ("no base", b"conf", _delete(b"LogBase"), "entry 1 in .*: it is missing"),
-]
+def make_three_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...]:
+    monkeypatch.setattr(log_segment, "SEGMENT_BYTES", 20_000)
+    store = LogStore.open(folder)
+    for first in range(1, 75, 3):
+        store.write(WriteBatch(entries=entries(first, 3, size=900), meta={"x": b"y"}))
+    assert len(segments_in(folder)) == 4
+    said = dump(store)
+    store.close()
+    LogStore.open(folder).close()
+    return said
 
 
 @pytest.mark.parametrize(
-    ("database", "change", "said"), [f[1:] for f in FORGED], ids=[f[0] for f in FORGED]
+    ("gone", "said"),
+    [(0, "entry 1 in .*: it is missing"), (1, "the file before it is missing")],
 )
-def test_record_that_does_not_fit_is_named(
-    tmp_path: Path,
-    database: bytes,
-    change: Callable[[lmdb.Transaction[bytes]], None],
-    said: str,
+def test_missing_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: int, said: str
 ) -> None:
-    make(tmp_path)
-    with lmdb.open(str(tmp_path), max_dbs=2, map_size=1 << 30) as env:
-        db = env.open_db(database)
-        with env.begin(db, write=True) as txn:
-            change(txn)
+    make_three_files(tmp_path, monkeypatch)
+    segments_in(tmp_path)[gone].unlink()
     with pytest.raises(LogDamaged, match=said):
         LogStore.open(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("number", "at", "said"),
+    [
+        (1, 0, "is missing"),  # the first record of a file in the middle
+        (1, FRAME, "is missing"),  # a part of it
+        (1, 6 * FRAME, "is missing"),
+        (0, 12 * FRAME, "is missing"),
+        (3, 0, "is missing"),  # the last file, whose other records are there
+    ],
+)
+def test_zeroed_frame_before_others_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, at: int, said: str
+) -> None:
+    """A sector that the disk has lost: what follows shows that it was durable."""
+    make_three_files(tmp_path, monkeypatch)
+    file = segments_in(tmp_path)[number]
+    content = bytearray(file.read_bytes())
+    content[at : at + FRAME] = bytes(FRAME)
+    file.write_bytes(content)
+    with pytest.raises(LogDamaged, match=said):
+        LogStore.open(tmp_path)
+
+
+HEAD = log_records.head_item(log_records.Head(log_records.LAYOUT, 0, 0, 0, 0))
+VOTE = log_records.hard_state_item(HardState(1, "a", 1))
+
+
+def of(*entries: Entry) -> bytes:
+    return b"".join(log_records.entry_items(entries))
+
+
+def at_place(frames: bytes, place: int) -> Callable[[bytes], bytes]:
+    return lambda content: content[: place * FRAME] + frames + content[place * FRAME :]
+
+
+FORGED = [
+    # (case, payloads of the records from the first on, what is said)
+    ("no head", [VOTE], "its head is not there"),
+    ("head inside", [HEAD + HEAD], "its head is not there"),
+    ("head at the second", [HEAD, HEAD], "its head is not there"),
+    ("term falls", [HEAD, of(entry(1, 5), entry(2, 4))], "entry 2 in .*: its term 4 is below 5"),
+    ("unknown item", [HEAD, b"\x63\0\0\0\0"], "no such item: kind 99"),
+    ("item cut off", [HEAD, VOTE[:-1]], "an item is cut off"),
+    ("short head", [HEAD[:1] + b"\x02\0\0\0ab"], "no such item: unpack"),
+    ("short entry", [HEAD, b"\x04\x02\0\0\0ab"], "no such item: unpack"),
+    ("no text", [HEAD, log_records.hard_state_item(HardState(1, "a", 1))[:-1] + b"\xff"], "utf-8"),
+    ("base ahead", [HEAD, of(entry(1, 5)) + log_records.base_item(3, 5)], "compacted to 3"),
+    (
+        "base behind what is there",
+        [log_records.head_item(log_records.Head(log_records.LAYOUT, 9, 1, 5, 1))],
+        "entry 6 in .*: it is missing",
+    ),
+]
+
+
+def forge(folder: Path, payloads: list[bytes], first: int = 1) -> Path:
+    frames = b"".join(frame_record(number, p) for number, p in enumerate(payloads, first))
+    file = folder / "0000000001.segment"
+    file.write_bytes(frames + bytes(PIECE - len(frames)))
+    return file
+
+
+@pytest.mark.parametrize(("payloads", "said"), [f[1:] for f in FORGED], ids=[f[0] for f in FORGED])
+def test_record_that_does_not_fit_is_named(
+    tmp_path: Path, payloads: list[bytes], said: str
+) -> None:
+    forge(tmp_path, payloads)
+    with pytest.raises(LogDamaged, match=said):
+        LogStore.open(tmp_path)
+
+
+def test_record_out_of_turn_is_named(tmp_path: Path) -> None:
+    file = forge(tmp_path, [HEAD, VOTE, VOTE])
+    content = file.read_bytes()
+    file.write_bytes(content[:FRAME] + content[2 * FRAME :] + bytes(FRAME))
+    with pytest.raises(LogDamaged, match="record 3 where 2 belongs"):
+        LogStore.open(tmp_path)
+    file.write_bytes(content[: 2 * FRAME] + bytes(FRAME) + content[2 * FRAME : -FRAME])
+    with pytest.raises(LogDamaged, match="record 3 lies there, record 3 is missing"):
+        LogStore.open(tmp_path)
+
+
+def test_frames_of_two_records_are_no_record(tmp_path: Path) -> None:
+    long = frame_record(2, log_records.meta_items({"x": bytes(3 * BODY)})[0])
+    file = forge(tmp_path, [HEAD])
+    content = bytearray(file.read_bytes())
+    content[FRAME : FRAME + len(long)] = long
+    content[3 * FRAME : 4 * FRAME] = frame_record(2, VOTE)
+    file.write_bytes(content)
+    with pytest.raises(LogDamaged, match="another record lies in it"):
+        LogStore.open(tmp_path)
+
+
 def test_entry_that_is_another_one_is_not_returned(tmp_path: Path) -> None:
-    """A value with a right checksum around a wrong entry: a bug of ours, found all the same."""
+    """A right checksum around a wrong entry: a bug of ours, found all the same."""
     store = LogStore.open(tmp_path)
     wrong = entry(1, 5)
-    wrong.encoded = entry_record(entry(2, 5))[1][13:]
+    wrong.encoded = b"".join(log_records.entry_items([entry(2, 5)])[1:])
     store.write(WriteBatch(entries=[wrong]))
     with pytest.raises(LogDamaged, match=r"entry 1 in .*: it holds entry 2 of term 5"):
         store.entries(1, 2, NO_LIMIT)
@@ -174,14 +230,22 @@ def test_entry_that_is_another_one_is_not_returned(tmp_path: Path) -> None:
 
 
 def test_file_of_something_else_is_named(tmp_path: Path) -> None:
-    data_file(tmp_path).write_bytes(b"not a log at all" * 1000)
-    with pytest.raises(LogDamaged, match=r"data\.mdb is damaged: not an LMDB data file"):
+    (tmp_path / "0000000001.segment").write_bytes(b"not a log at all" * (PIECE // 16))
+    with pytest.raises(LogDamaged, match=r"a checksum does not match"):
+        LogStore.open(tmp_path)
+    (tmp_path / "0000000001.segment").rename(tmp_path / "mine.segment")
+    with pytest.raises(LogDamaged, match=r"its name is no number"):
         LogStore.open(tmp_path)
 
 
-def test_store_whose_making_was_interrupted_is_made_anew(tmp_path: Path) -> None:
-    data_file(tmp_path).touch()
-    store = LogStore.open(tmp_path)
-    store.write(WriteBatch(entries=entries(1, 1)))
-    store.close()
-    LogStore.open(tmp_path).close()
+@pytest.mark.parametrize("layout", [1, 3])
+def test_store_of_another_layout_is_refused(tmp_path: Path, layout: int) -> None:
+    forge(tmp_path, [log_records.head_item(log_records.Head(layout, 0, 0, 0, 0))])
+    with pytest.raises(WrongDataFolder, match=f"has layout {layout}, we read layout 2"):
+        LogStore.open(tmp_path)
+
+
+def test_store_of_the_oldest_layout_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data.mdb").write_bytes(b"x")
+    with pytest.raises(WrongDataFolder, match="has layout 1, we read layout 2"):
+        LogStore.open(tmp_path)

@@ -1,7 +1,7 @@
-"""The thread that makes the log durable: one transaction for all that is waiting.
+"""The thread that makes the log durable: one write for all that is waiting.
 
 Order is kept, so "write N is durable" implies all before it. The loop hands over `Persist`
-effects and gets one report per transaction. A full disk is not an error but a state: the waiting
+effects and gets one report per write. A full disk is not an error but a state: the waiting
 writes are tried again until there is room, and the loop is told when the state begins and ends.
 """
 
@@ -100,19 +100,15 @@ class Disk:
             self._on_failure(error)
 
     def _next(self) -> Persist | None:
-        """The next write; meanwhile compaction goes on and the free space is watched."""
+        """The next write; meanwhile the free space is watched."""
         while True:
             try:
-                idle_s = 0.0 if self._store.compaction_pending() else _CHECK_INTERVAL_S
-                return self._queue.get(timeout=idle_s or 0.001)
+                return self._queue.get(timeout=_CHECK_INTERVAL_S)
             except queue.Empty:
-                if self._store.compaction_pending():
-                    self._write(WriteBatch(), 0)
-                else:
-                    self._check_space()
+                self._check_space()
 
     def _collect(self, first: Persist) -> tuple[WriteBatch, int, Persist | None]:
-        """All that waits and may share a transaction; one that may not is held for the next."""
+        """All that waits and may share a write; one that may not is held for the next."""
         entries: list[Entry] = list(first.entries)
         hard_state, compact_to, sequence = first.hard_state, first.compact_to, first.sequence
         held: Persist | None = None

@@ -25,8 +25,7 @@ from quorate.storage.atomic import make_dir
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.folder_lock import FolderLock
 from quorate.storage.identity import Identity, check_value, settle_identity, write_identity
-from quorate.storage.log_environment import DATA_FILE
-from quorate.storage.log_store import LogStore
+from quorate.storage.log_store import LogStore, has_log
 
 LOCK_FILE: Final = "quorate.lock"
 
@@ -72,7 +71,8 @@ class DataFolder:
             make_dir(server / "raft")
         lock = FolderLock(server / LOCK_FILE)
         try:
-            log_exists = _has_content(server / "raft" / "log" / DATA_FILE)
+            with clear_errors(f"look at {server}"):
+                log_exists = has_log(server / "raft" / "log")
             identity, lost = settle_identity(
                 server, region=region, version=version, log_exists=log_exists, make_id=make_id
             )
@@ -146,8 +146,3 @@ class DataFolder:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _has_content(path: Path) -> bool:
-    with clear_errors(f"look at {path}"):
-        return path.exists() and path.stat().st_size > 0

@@ -1,92 +1,136 @@
-"""The durable log of a server with its term and vote, on LMDB.
+"""The durable log of a server with its term and vote: records in files that only grow.
 
 Invariants:
-- `write` is one LMDB transaction: after it returns, all of the batch is on disk; when it raises,
-  and whenever the process or the machine dies before it returns, all or nothing of it is. What
-  Raft must have on disk before it answers (Figure 2: currentTerm, votedFor, log[]) goes through
-  one such call.
-- Nothing that fails its checksum is ever returned (layout: `log_format`; checks: `log_check`).
+- `write` is one record and one flush of the disk: after it returns, all of the batch is on disk;
+  when it raises, and whenever the process or the machine dies before it returns, all or nothing of
+  it is. What Raft must have on disk before it answers (Figure 2: currentTerm, votedFor, log[])
+  goes through one such call.
+- Nothing that fails its checksum is ever returned, and no damage is taken for the end of the log
+  (layout: `log_frames`, `log_records`; opening: `log_replay`).
 - One thread writes at a time, others may read meanwhile: they see the state before or after a
-  write, because LMDB keeps versions of its pages, and `LogExtent` is replaced as a whole.
+  write. Only the short moment in which a finished write is entered here is locked for readers.
 
-Same three stable keys as hashicorp/raft (files, section 5). Differs in that vote and entries
-share a transaction, and in the checksums.
+Same three stable values as hashicorp/raft (files, section 5). Differs in that vote and entries
+share a write, and in the checksums. The entries themselves stay on the disk, in the encoding in
+which they travel; in memory are their places (`log_places`) and their terms (`log_extent`).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 
-import lmdb
-
-from quorate.errors import LogDamaged, StorageFull, WrongDataFolder
+from quorate.errors import QuorateError, WrongDataFolder
 from quorate.raft.messages import Entry, HardState
-from quorate.storage import log_format
+from quorate.storage import log_records
+from quorate.storage.atomic import fsync_dir, make_dir
 from quorate.storage.disk_errors import clear_errors
-from quorate.storage.log_check import check_entries, check_file, check_settings
-from quorate.storage.log_environment import DATA_FILE, lmdb_error, open_environment
 from quorate.storage.log_extent import LogExtent
-from quorate.storage.log_room import Room
+from quorate.storage.log_frames import BODY, FRAME, frame_record, is_unwritten
+from quorate.storage.log_places import LogPlaces, Place
+from quorate.storage.log_records import ENTRY_HEAD, Head, entry_damaged, read_entry
+from quorate.storage.log_replay import LogReplay
+from quorate.storage.log_segment import PIECE, Segment, segments_in
 from quorate.storage.write_batch import WriteBatch
 
-__all__ = ["LogStore", "WriteBatch"]
+__all__ = ["LogStore", "WriteBatch", "has_log"]
 
-COMPACT_MAX_PER_WRITE: Final = 16_384
-"""10 to 15 ms of work; more than one snapshot interval usually leaves."""
+_LAYOUT_1_FILE: Final = "data.mdb"
+_READ_MAX: Final = 1 << 20  # bytes of the disk that one read asks for
 
-COMPACT_WHEN_FULL: Final = 64
-"""The same for a disk without room."""
+
+def has_log(path: Path) -> bool:
+    """True if something was ever durable in the log in `path`, whatever its health now.
+
+    A file of zeros is what a crash leaves of the making of a log. Raises OSError.
+    """
+    return _has_layout_1(path) or any(
+        not is_unwritten(_first_frame(file)) for file in segments_in(path)
+    )
+
+
+def _first_frame(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(FRAME)
+
+
+def _has_layout_1(path: Path) -> bool:
+    file = path / _LAYOUT_1_FILE
+    return file.exists() and file.stat().st_size > 0
 
 
 class LogStore:
     """The log store in one folder. Made by `open`."""
 
-    def __init__(self, path: Path, env: lmdb.Environment, compact_max: int) -> None:
+    def __init__(self, path: Path, replay: LogReplay) -> None:
         self._folder = path
-        self._compact_max = compact_max
-        self._path = str(path / DATA_FILE)
-        self._env = env
-        self._logs: Any = env.open_db(b"logs")
-        self._conf: Any = env.open_db(b"conf")
-        self._room = Room(env, (self._logs, self._conf), path)
         self._writing = Lock()
-        self._extent = LogExtent()
-        self._garbage = 0  # records at or below the base that still lie on the disk
-        self._hard_state = HardState()
-        self._meta: dict[str, bytes] = {}
+        self._entering = Lock()
+        self._closed = False
+        self._extent = replay.extent()
+        self._places: LogPlaces = replay.places
+        self._places.compact_to(self._extent.base_index)
+        self._segments = deque(replay.segments)
+        self._next_record = replay.next_record
+        self._hard_state = replay.hard_state
+        self._meta = replay.meta
 
     @classmethod
-    def open(cls, path: Path, compact_max: int = COMPACT_MAX_PER_WRITE) -> LogStore:
+    def open(cls, path: Path) -> LogStore:
         """Open the store in folder `path`, or make one there, and check all of it.
 
-        `compact_max` is the most compacted records that one write removes from the disk; it bounds
-        how long a write takes. The others are out of the log at once all the same, and are
-        removed by later writes.
-
         The caller has made sure that nobody else uses the folder (see `DataFolder`). Takes about
-        5 us an entry. Raises LogDamaged, WrongDataFolder (another layout), StorageFull,
+        2 us an entry. Raises LogDamaged, WrongDataFolder (another layout), StorageFull,
         QuorateError.
         """
-        doing = f"open the log in {path}"
-        with clear_errors(doing):
-            data_file = path / DATA_FILE
-            if data_file.exists() and data_file.stat().st_size > 0:
-                check_file(data_file)
-            env = open_environment(path)
-        try:
-            store = cls(path, env, compact_max)
-            store._load()
-        except lmdb.Error as error:
-            env.close()
-            raise lmdb_error(error, doing, path) from error
-        except BaseException:
-            env.close()
-            raise
+        replay = LogReplay()
+        opened: list[Segment] = []
+        with clear_errors(f"open the log in {path}"):
+            make_dir(path)
+            if _has_layout_1(path):
+                raise WrongDataFolder(
+                    f"the log in {path} has layout 1, we read layout {log_records.LAYOUT}: "
+                    "an older version of Quorate wrote it",
+                    "start the version that wrote it, or move the folder away and let this "
+                    "server be filled by its peers",
+                )
+            try:
+                files = segments_in(path)
+                for number, file in enumerate(files, 1):
+                    opened.append(Segment.open(file))
+                    replay.take(opened[-1], is_last=number == len(files))
+                if opened and not replay.segments:
+                    opened.pop().remove()  # what a crash left of its making
+                elif len(opened) > len(replay.segments):
+                    opened.pop().remove()
+                elif opened:
+                    opened[-1].clear_behind()
+                store = cls(path, replay)
+                if not replay.segments:
+                    store._begin()
+            except BaseException:
+                for segment in opened:
+                    segment.close()
+                raise
         return store
+
+    def _begin(self) -> None:
+        """Make the first file of a new store."""
+        self._next_record = 1
+        segment = Segment.create(self._folder, 1)
+        try:
+            head = log_records.head_item(Head(log_records.LAYOUT, 0, 0, 0, 0))
+            segment.append(frame_record(1, head), keep=PIECE)
+            fsync_dir(self._folder)
+        except BaseException:
+            segment.remove()
+            raise
+        self._segments.append(segment)
+        self._next_record = 2
 
     @property
     def path(self) -> Path:
@@ -95,8 +139,11 @@ class LogStore:
 
     def close(self) -> None:
         """Give the files back. No other method may be used after it."""
-        with self._writing:
-            self._env.close()
+        with self._writing, self._entering:
+            if not self._closed:
+                self._closed = True
+                for segment in self._segments:
+                    segment.close()
 
     # -- reading: on the event loop, while another thread may be in `write` -----------------------
 
@@ -130,41 +177,75 @@ class LogStore:
         return self._meta.get(key)
 
     def size_bytes(self) -> int:
-        """Size of the file. It never shrinks: room that became free is used again."""
-        with clear_errors(f"ask for the size of {self._path}"):
-            return Path(self._path).stat().st_size
-
-    def compaction_pending(self) -> bool:
-        """True while compacted records still lie on the disk; any write removes more of them."""
-        return self._garbage > 0
+        """What the files take together, with the room they hold for what comes next."""
+        with self._entering:
+            return sum(segment.room for segment in self._segments)
 
     def entries(self, low: int, high: int, max_bytes: int) -> list[Entry]:
         """The entries from `low` up to, not including, `high`, as far as the log has them.
 
         Stops before the travelling forms exceed `max_bytes` together, but gives at least one
-        entry. Empty if `low` is not in the log. Raises LogDamaged.
+        entry. Empty if `low` is not in the log. Raises LogDamaged, QuorateError.
         """
-        extent = self._extent
-        if low not in extent or low >= high:
-            return []
-        with self._clear_errors("read"), self._env.begin(self._logs) as txn:
-            return self._read(txn.cursor(), low, min(high, extent.last_index + 1), max_bytes)
+        with self._entering, self._open("read"):
+            extent = self._extent
+            if low not in extent or low >= high:
+                return []
+            wanted = self._wanted(low, min(high, extent.last_index + 1), max_bytes)
+            found: list[Entry] = []
+            while low < wanted:
+                piece = self._read(low, wanted, extent)
+                found += piece
+                low += len(piece)
+            return found
 
-    def _read(self, cursor: Any, low: int, high: int, max_bytes: int) -> list[Entry]:
-        if not cursor.set_range(log_format.entry_key(low)):
-            return []  # truncated by a write since the extent was looked at
-        found: list[Entry] = []
-        room = max_bytes
-        for index, (key, value) in zip(range(low, high), cursor, strict=False):
-            if key != log_format.entry_key(index):
-                if index == low and not cursor.prev():
-                    return []  # compacted or replaced, likewise
-                raise log_format.entry_damaged(index, self._path, "it is missing")
-            room -= len(value) - log_format.ENTRY_HEAD.size
-            if room < 0 and found:
+    def _wanted(self, low: int, high: int, max_bytes: int) -> int:
+        """The index behind the last entry that `max_bytes` allow."""
+        index, room = low, max_bytes
+        while index < high:
+            room -= self._places.place(index).size
+            if room < 0 and index > low:
                 break
-            found.append(log_format.read_entry(index, value, self._path))
+            index += 1
+        return index
+
+    def _read(self, low: int, high: int, extent: LogExtent) -> list[Entry]:
+        """At least the entry at `low`, and those that lie behind it in the same piece of a file."""
+        first = self._places.place(low)
+        run = [first]
+        for index in range(low + 1, high):
+            place = self._places.place(index)
+            behind = run[-1].start + run[-1].size
+            if place.segment != first.segment or not behind <= place.start < behind + BODY:
+                break
+            if place.start + place.size - first.start > _READ_MAX:
+                break
+            run.append(place)
+        segment = self._segments[first.segment - self._segments[0].number]
+        path = str(segment.path)
+        data = segment.read(first.start, run[-1].start + run[-1].size)
+        if data is None:
+            self._name_damaged(segment, low, run)
+            raise AssertionError  # the frames were damaged, so one entry's are
+        found = []
+        for index, place in enumerate(run, low):
+            start = place.start - first.start
+            encoded = data[start : start + place.size]
+            found.append(read_entry(index, extent.term(index), encoded, path))
         return found
+
+    def _name_damaged(self, segment: Segment, low: int, run: list[Place]) -> None:
+        for index, place in enumerate(run, low):
+            if segment.read(place.start, place.start + place.size) is None:
+                raise entry_damaged(index, str(segment.path), "its checksum does not match")
+
+    @contextmanager
+    def _open(self, verb: str) -> Iterator[None]:
+        """The store must be open; what the system refuses is said clearly."""
+        if self._closed:
+            raise QuorateError(f"cannot {verb} the log in {self._folder}: it is closed")
+        with clear_errors(f"{verb} the log in {self._folder}"):
+            yield
 
     # -- writing: in a worker thread --------------------------------------------------------------
 
@@ -175,42 +256,101 @@ class LogStore:
         succeed. Raises QuorateError for anything else the disk says; what is on disk is then
         known only after opening the store anew.
         """
-        with self._writing:
+        with self._writing, self._open("write"):
             extent = self._extent_after(batch)
-            if batch.entries:
-                with self._clear_errors("write"):
-                    self._room.check(batch.entries)
-            try:
-                garbage = self._commit(batch, extent, self._compact_max)
-            except StorageFull:
-                # What the last compaction freed can be used from the second write after it on,
-                # and a smaller compaction needs less room: see `log_room`.
-                self._write_layout()
-                garbage = self._commit(batch, extent, COMPACT_WHEN_FULL)
-            self._extent = extent
-            self._garbage = garbage
-            if batch.hard_state is not None:
-                self._hard_state = batch.hard_state
-            if batch.meta:
-                self._meta = self._meta | dict(batch.meta)
+            segment = self._segments[-1]
+            if segment.is_full and batch.entries:
+                segment = Segment.create(self._folder, segment.number + 1)
+                try:
+                    self._append(segment, batch, extent, self._heading())
+                    fsync_dir(self._folder)
+                except BaseException:
+                    segment.remove()
+                    raise
+            else:
+                self._append(segment, batch, extent, [])
+            if batch.reset_to is not None or batch.compact_to is not None:
+                self._remove_compacted()
 
-    def _commit(self, batch: WriteBatch, extent: LogExtent, compact_max: int) -> int:
-        size = sum(len(entry.encoded or b"") for entry in batch.entries)
-        with self._clear_errors("write", size), self._env.begin(write=True) as txn:
-            return self._apply(txn, batch, extent, compact_max)
+    def _heading(self) -> list[bytes]:
+        """The items with which a file begins: what all before it came to."""
+        extent = self._extent
+        head = Head(
+            log_records.LAYOUT,
+            extent.last_index,
+            extent.last_term,
+            extent.base_index,
+            extent.base_term,
+        )
+        state = log_records.hard_state_item(self._hard_state)
+        return [log_records.head_item(head), state, *log_records.meta_items(self._meta)]
 
-    def _write_layout(self) -> None:
-        """Write the layout, also where it stands already: the smallest of all writes."""
-        key, layout = log_format.FORMAT_KEY, log_format.FORMAT
-        with self._clear_errors("write"), self._env.begin(write=True) as txn:
-            txn.put(key, log_format.setting_value(key, layout), db=self._conf)
+    def _append(
+        self, segment: Segment, batch: WriteBatch, extent: LogExtent, items: list[bytes]
+    ) -> None:
+        """Write `items` and the batch to the segment, and then let readers see it."""
+        if batch.reset_to is not None:
+            items.append(log_records.reset_item(*batch.reset_to))
+        if batch.truncate_from is not None:
+            items.append(log_records.truncate_item(batch.truncate_from))
+        entries_at = segment.size // FRAME * BODY + sum(map(len, items))
+        forms = log_records.entry_items(batch.entries)
+        items += forms
+        if batch.hard_state is not None:
+            items.append(log_records.hard_state_item(batch.hard_state))
+        base = (extent.base_index, extent.base_term)
+        if batch.compact_to is not None and base != self.base():
+            items.append(log_records.base_item(*base))
+        items += log_records.meta_items(batch.meta)
+        frames = frame_record(self._next_record, b"".join(items))
+        segment.append(frames, keep=PIECE if batch.entries else 0)
+        self._next_record += 1
+        with self._entering:
+            self._enter(segment, batch, extent, entries_at, forms)
 
-    @contextmanager
-    def _clear_errors(self, verb: str, size: int = 0) -> Iterator[None]:
-        try:
-            yield
-        except lmdb.Error as error:
-            raise lmdb_error(error, f"{verb} {self._path}", self._folder, size) from error
+    def _enter(
+        self,
+        segment: Segment,
+        batch: WriteBatch,
+        extent: LogExtent,
+        entries_at: int,
+        forms: list[bytes],
+    ) -> None:
+        """Enter here what has just become durable. `forms` are those of `entry_items`."""
+        places = self._places
+        if segment is not self._segments[-1]:
+            self._segments.append(segment)
+        if batch.reset_to is not None:
+            places.reset(batch.reset_to[0])
+            for held in self._segments:
+                held.last_index = 0
+        if batch.truncate_from is not None:
+            places.truncate_from(batch.truncate_from)
+        number, at = segment.number, entries_at
+        for form in forms[1::2]:
+            at += ENTRY_HEAD
+            places.add(number, at, len(form))
+            at += len(form)
+        if batch.entries:
+            segment.last_index = max(segment.last_index, batch.entries[-1].index)
+        places.compact_to(extent.base_index)
+        self._extent = extent
+        if batch.hard_state is not None:
+            self._hard_state = batch.hard_state
+        if batch.meta:
+            self._meta = self._meta | dict(batch.meta)
+
+    def _remove_compacted(self) -> None:
+        """Remove the files all of whose entries are compacted, the oldest first."""
+        gone: list[Segment] = []
+        with self._entering:
+            while len(self._segments) > 1:
+                if self._segments[0].last_index > self._extent.base_index:
+                    break
+                gone.append(self._segments.popleft())
+        for segment in gone:
+            with suppress(OSError):  # it is in nobody's way, and found when the log is opened
+                segment.remove()
 
     def _extent_after(self, batch: WriteBatch) -> LogExtent:
         extent = self._extent
@@ -224,69 +364,3 @@ class LogStore:
         if batch.compact_to is not None:
             extent = extent.compacted_to(batch.compact_to)
         return extent
-
-    def _apply(
-        self,
-        txn: lmdb.Transaction[bytes],
-        batch: WriteBatch,
-        extent: LogExtent,
-        compact_max: int,
-    ) -> int:
-        """Bring the transaction to `extent` and the batch; how many compacted records remain."""
-        garbage, old = self._garbage, self._extent
-        if batch.reset_to is not None:
-            txn.drop(self._logs, delete=False)
-            garbage, old = 0, LogExtent(*batch.reset_to, batch.reset_to[0])
-        with txn.cursor(self._logs) as cursor:
-            if batch.truncate_from is not None:
-                first_key = log_format.entry_key(batch.truncate_from)
-                while cursor.set_range(first_key):
-                    cursor.delete()
-            if batch.entries:
-                records = [log_format.entry_record(entry) for entry in batch.entries]
-                _, added = cursor.putmulti(records, append=True)
-                assert added == len(records), (added, len(records))
-            garbage += extent.base_index - old.base_index
-            for _ in range(min(garbage, compact_max)):
-                cursor.first()
-                cursor.delete()
-        for key, payload in self._changed_settings(batch, extent).items():
-            txn.put(key, log_format.setting_value(key, payload), db=self._conf)
-        return max(0, garbage - compact_max)
-
-    def _changed_settings(self, batch: WriteBatch, extent: LogExtent) -> dict[bytes, bytes]:
-        changed = log_format.meta_settings(batch.meta)
-        if batch.hard_state is not None:
-            changed |= log_format.hard_state_settings(batch.hard_state)
-        base = (extent.base_index, extent.base_term)
-        if base != self.base():
-            changed |= log_format.base_settings(base)
-        return changed
-
-    # -- opening ----------------------------------------------------------------------------------
-
-    def _load(self) -> None:
-        """Check and take over what is on the disk; a store without anything gets its layout."""
-        with self._env.begin() as txn:
-            settings = check_settings(txn, self._conf, self._path)
-            is_new = not settings and txn.stat(self._logs)["entries"] == 0
-            if not is_new:
-                self._check_layout(settings)
-            base = log_format.base_of(settings, self._path)
-            self._extent, self._garbage = check_entries(txn, self._logs, base, self._path)
-        self._hard_state = log_format.hard_state_of(settings, self._path)
-        self._meta = log_format.meta_of(settings, self._path)
-        if is_new:
-            self._write_layout()
-
-    def _check_layout(self, settings: dict[bytes, bytes]) -> None:
-        layout = settings.get(log_format.FORMAT_KEY)
-        if layout is None:
-            raise LogDamaged(f"{self._path} is damaged: its layout is missing", path=self._path)
-        if layout != log_format.FORMAT:
-            shown = layout.decode(errors="backslashreplace")
-            raise WrongDataFolder(
-                f"the log in {self._folder} has layout {shown}, we read layout "
-                f"{log_format.FORMAT.decode()}: another version of Quorate wrote it",
-                "start the version that wrote it",
-            )

@@ -10,10 +10,7 @@ from quorate.raft.messages import Entry, HardState
 
 
 class WriteBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What one write changes, in this order.
-
-    An empty batch is allowed: it removes more of what was compacted.
-    """
+    """What one write changes, in this order. An empty batch is allowed."""
 
     reset_to: tuple[int, int] | None = None
     """Drop the whole log; a snapshot whose last entry has this (index, term) replaces it."""

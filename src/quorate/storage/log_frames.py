@@ -1,0 +1,84 @@
+"""The frames in which a log lies on the disk: they tell a torn write from a damaged one.
+
+A record is what one write makes durable. It lies in frames of 512 bytes, the unit that a disk
+writes whole or not at all, at multiples of 512 of its file, in files that were zeros before:
+
+    crc32, u32   of all that follows in the frame
+    record, u64  number of the record; records are numbered without gaps through all files
+    part, u32    number of this frame in the record, from 0
+    parts, u32   how many frames the record has
+    used, u16    how many bytes of the body are in use; all but the last frame are full
+    body         490 bytes, the unused ones zero; integers are little endian
+
+Invariant: after a crash in the middle of a write, each of its frames is either whole or still
+zeros (so is each sector of LMDB's two roots, and it relies on that too). A frame that is neither
+was changed later, by something else than us: damage, wherever it lies, and never "the write that
+the crash cut off". Without this, a flipped bit in the last record would look like a write that
+nobody was told of, and a server would forget an entry or a vote it had acknowledged.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+from zlib import crc32
+
+FRAME: Final = 512
+_CRC: Final = struct.Struct("<I")
+_REST: Final = struct.Struct("<QIIH")
+HEAD: Final = _CRC.size + _REST.size
+BODY: Final = FRAME - HEAD
+"""Bytes of a record in one frame."""
+
+_UNWRITTEN: Final = bytes(FRAME)
+
+
+class Frame(NamedTuple):
+    """A frame whose checksum matched."""
+
+    record: int
+    part: int
+    parts: int
+    used: int
+    body: bytes
+
+
+def frame_record(number: int, payload: bytes) -> bytes:
+    """The frames of record `number`, one after another."""
+    parts = max(1, -(-len(payload) // BODY))
+    pack, pack_crc = _REST.pack, _CRC.pack
+    pieces: list[bytes] = []
+    for part in range(parts):
+        body = payload[part * BODY : (part + 1) * BODY]
+        rest = pack(number, part, parts, len(body)) + body
+        if len(body) < BODY:
+            rest += bytes(BODY - len(body))
+        pieces += (pack_crc(crc32(rest)), rest)
+    return b"".join(pieces)
+
+
+def is_unwritten(data: bytes) -> bool:
+    """True if a frame was never written: zeros, or beyond the end of its file."""
+    return data == _UNWRITTEN or not data
+
+
+def read_frame(data: bytes) -> Frame | None:
+    """The frame in 512 bytes, or None if they are not what was written."""
+    if len(data) != FRAME:
+        return None
+    rest = data[_CRC.size :]
+    if _CRC.unpack_from(data)[0] != crc32(rest):
+        return None
+    record, part, parts, used = _REST.unpack_from(rest)
+    return Frame(record, part, parts, used, rest[_REST.size :])
+
+
+def bodies(data: bytes) -> bytes | None:
+    """The bodies of the frames in `data`, whole with their unused bytes, or None if damaged."""
+    pieces: list[bytes] = []
+    for at in range(0, len(data), FRAME):
+        frame = read_frame(data[at : at + FRAME])
+        if frame is None:
+            return None
+        pieces.append(frame.body)
+    return b"".join(pieces)

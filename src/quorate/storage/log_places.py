@@ -1,0 +1,63 @@
+"""Where the entries of a log lie: segment, place and size of each, in memory.
+
+16 bytes an entry; filled when the log is opened and at each write. The places are continuous like
+the log's indexes, so an entry is found by a subtraction.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import NamedTuple
+
+_SEGMENT_SHIFT = 40  # a segment is far below 2**40 bytes
+
+
+class Place(NamedTuple):
+    """Where the travelling form of an entry lies: bytes of bodies (`Segment.read`)."""
+
+    segment: int
+    start: int
+    size: int
+
+
+class LogPlaces:
+    """The places of the entries `first`, `first + 1`, ..."""
+
+    def __init__(self, first: int = 1) -> None:
+        self.first = first
+        self._where = array("Q")
+        self._sizes = array("Q")
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def add(self, segment: int, start: int, size: int) -> None:
+        """The place of the next entry."""
+        self._where.append(segment << _SEGMENT_SHIFT | start)
+        self._sizes.append(size)
+
+    def place(self, index: int) -> Place:
+        """Raises IndexError."""
+        at = index - self.first
+        where = self._where[at]
+        start = where & ((1 << _SEGMENT_SHIFT) - 1)
+        return Place(where >> _SEGMENT_SHIFT, start, self._sizes[at])
+
+    def truncate_from(self, index: int) -> None:
+        """Forget `index` and all above; the next entry to come is `index`."""
+        at = max(index - self.first, 0)
+        del self._where[at:], self._sizes[at:]
+        if not self._where:
+            self.first = index
+
+    def compact_to(self, index: int) -> None:
+        """Forget `index` and all below."""
+        gone = index + 1 - self.first
+        if gone > 0:
+            del self._where[:gone], self._sizes[:gone]
+            self.first = index + 1
+
+    def reset(self, index: int) -> None:
+        """Forget all; the next entry to come is the one behind `index`."""
+        self.first = index + 1
+        del self._where[:], self._sizes[:]
