@@ -16,25 +16,28 @@ from hypothesis import strategies as st
 from quorate.api.body import (
     BodyError,
     Field,
+    Shape,
     a_bool,
     a_duration,
     a_string,
     a_uint64,
     an_int64,
     first_value,
-    read_fields,
-    read_object,
 )
 from quorate.api.messages import Request, Response
 from quorate.state import autopilot, scheduler
 
-FIELDS = (
+INNER = Shape(Field("Deep", "deep", a_bool), Field("Text", "text", a_string))
+SHAPE = Shape(
     Field("Name", "name", a_string),
     Field("Count", "count", a_uint64),
     Field("Balance", "balance", an_int64),
     Field("Open", "is_open", a_bool),
     Field("Wait", "wait_ns", a_duration),
+    Field("Inner", "inner", INNER),
 )
+
+OPEN_AND_INNER = {"deep": True, "text": "b", "is_open": False}
 
 
 @pytest.mark.parametrize(
@@ -53,13 +56,17 @@ FIELDS = (
         (b'{"Wait":"1h2m3.5s"}', {"wait_ns": 3_723_500_000_000}),
         (b'{"Wait":"-1s"}', {"wait_ns": -1_000_000_000}),
         (b'{"Wait":""}', {"wait_ns": 0}),
+        (b'{"Inner":{"Deep":true,"text":"b"},"Open":false}', OPEN_AND_INNER),
+        (b'{"Inner":{"Deep":true,"Text":"b"},"Open":false}', OPEN_AND_INNER),
+        (b'{"Inner":{"Deep":true},"Inner":{"Text":"b"}}', {"text": "b"}),
+        (b'{"Inner":null}', {}),
         (b'{"Name":"\\ud83d\\ude00"}', {"name": "\N{GRINNING FACE}"}),
         (b'{"Name":"\\ud83d"}', {"name": "\N{REPLACEMENT CHARACTER}"}),
         (b'{"Name":"\xff"}', {"name": "\N{REPLACEMENT CHARACTER}"}),
     ],
 )
 def test_bodies_that_are_read(body: bytes, expected: dict[str, Any]) -> None:
-    assert read_object(body, FIELDS) == expected
+    assert SHAPE.read(body) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_bodies_that_are_read(body: bytes, expected: dict[str, Any]) -> None:
 )
 def test_bodies_that_are_refused(body: bytes, text: str) -> None:
     with pytest.raises(BodyError) as refused:
-        read_object(body, FIELDS)
+        SHAPE.read(body)
     assert text in str(refused.value)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 300
@@ -118,7 +125,7 @@ def refusal_of(read: Callable[[], object]) -> str:
 @settings(max_examples=50)
 @given(st.binary(max_size=200) | st.text(max_size=100).map(lambda text: text.encode()))
 def test_no_bytes_do_worse_than_a_refusal(body: bytes) -> None:
-    assert "\n" not in refusal_of(lambda: read_fields(first_value(body), FIELDS))
+    assert "\n" not in refusal_of(lambda: SHAPE.read(body))
 
 
 @settings(max_examples=50)
@@ -136,7 +143,7 @@ def test_the_first_value_is_the_one_that_was_sent(value: Any, rest: bytes) -> No
 @settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(["Name", "count", "OPEN", "Wait", "Other"]), JSON))
 def test_no_json_does_worse_than_a_refusal(value: dict[str, Any]) -> None:
-    assert "\n" not in refusal_of(lambda: read_fields(value, FIELDS))
+    assert "\n" not in refusal_of(lambda: SHAPE.of(value))
 
 
 # -- through the endpoints -----------------------------------------------------------------------
@@ -239,3 +246,43 @@ def test_before_the_first_command_of_a_leader(target: bytes, text: bytes) -> Non
     response = FakeService().application().handle(Request("GET", target))
     assert isinstance(response, Response)
     assert (response.status, response.body) == (500, text)
+
+
+NEAR_MISSES = st.sampled_from(
+    [
+        *b"true null 1 -0 1.0 1e2 18446744073709551616 9223372036854775808".split(),
+        *[
+            b'""',
+            b'"a"',
+            b'"1h"',
+            b'"\\ud83d"',
+            b'"\\ud83d\\ude00"',
+            b'"\xff"',
+            b'"\\u0000"',
+            b"{}",
+        ],
+        *[b'{"Deep":true}', b'{"deep":false,"Text":"x"}', b'{"Deep":null}', b"[]", b"NaN", b""],
+    ]
+)
+NAMES = st.sampled_from(["Name", "Count", "Balance", "Open", "Wait", "Inner", "name", "Other"])
+
+
+@settings(max_examples=300)
+@given(
+    members=st.lists(st.tuples(NAMES, NEAR_MISSES), max_size=4),
+    before=st.sampled_from([b"", b" ", b"\xef\xbb\xbf"]),
+    behind=st.sampled_from([b"", b"\n", b" x", b"}"]),
+)
+def test_the_short_way_and_the_long_way_are_one(
+    members: list[tuple[str, bytes]], before: bytes, behind: bytes
+) -> None:
+    joined = b",".join(b'"%b":%b' % (name.encode(), value) for name, value in members)
+    body = before + b"{" + joined + b"}" + behind
+
+    def read(reader: Callable[[bytes], dict[str, Any]]) -> object:
+        try:
+            return reader(body)
+        except BodyError as error:
+            return str(error)
+
+    assert read(SHAPE.read) == read(lambda body: SHAPE.of(first_value(body)))

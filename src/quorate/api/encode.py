@@ -32,6 +32,8 @@ _GZIP_LEVEL: Final = 6
 _GZIP_WINDOW_BITS: Final = 16 + 12  # 16 asks zlib for gzip's frame
 _GZIP_MEMORY_LEVEL: Final = 5
 
+_WITHOUT_LENGTH: Final = frozenset({int(HTTPStatus.NO_CONTENT), int(HTTPStatus.NOT_MODIFIED)})
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -118,7 +120,7 @@ class Renderer:
         if body and compressed:
             body = gzipped(body)
             headers.append(_GZIP)
-        if response.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+        if response.status not in _WITHOUT_LENGTH:
             headers.append((b"Content-Length", str(len(body)).encode()))
         lines = [status_line(response.status)]
         lines += [b"%b: %b\r\n" % header for header in headers]

@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 import httptools
 from uvicorn.config import Config
@@ -58,7 +58,7 @@ class Shared:
         self.limits = limits
         self.limiter = limiter
         self.state = ServerState()
-        self.answers: set[asyncio.Future[Response]] = set()
+        self.answers: set[asyncio.Future[Any]] = set()
         self.connection_lost: Callable[[], None] | None = None
 
 
@@ -149,8 +149,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._put_aside.insert(0, data[start:])
                 self.flow.pause_reading()
                 break
-            piece = data[start : start + SLICE_BYTES] if len(data) > SLICE_BYTES else data
-            self._parse(piece)
+            self._parse(data[start : start + SLICE_BYTES])
             if self.deaf:
                 return
         if self.reading is Reading.NOTHING:
@@ -229,7 +228,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._start_asgi_task(cycle, app)
         elif self.reading is Reading.NOTHING:
             self._since = self.loop.time()
-        self._take_up()
+        if self._put_aside or self.flow.read_paused:
+            self._take_up()
 
     def _take_up(self) -> None:
         """Parse what was put aside, as far as that may be."""

@@ -2,9 +2,9 @@
 
 A request without a body, or with one of known and allowed length, that comes while no other is
 being answered, is given to the application as soon as it is complete. An answer that is there
-at once is written at once; one that must be awaited is awaited by one task and written when
-that ends. Everything else (a request behind an unfinished one, `Expect`, a chunked body, a
-client that does not read) goes uvicorn's way, through `AsgiApplication`.
+at once is written at once; that of a write in the callback of its future; any other is awaited by
+one task and written when that ends. Everything else (a request behind an unfinished one, `Expect`,
+a chunked body, a client that does not read) goes uvicorn's way, through `AsgiApplication`.
 
 Shorter still: who polls sends the same bytes again and again. Bytes equal to those that were,
 alone, the request before on this connection are not parsed a second time. Measured with wrk and a
@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import ClassVar, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from quorate.api.app import Answering
 from quorate.api.asgi import too_large
+from quorate.api.consistency import Replicating
 from quorate.api.encode import accepts_gzip
 from quorate.api.guarded_protocol import GuardedProtocol, Reading, Shared
 from quorate.api.messages import BODY_BYTES_MAX, Request, Response
@@ -43,10 +44,12 @@ class _NobodyWaits:
 class _Awaited:
     """An answer that is being awaited: what the base class looks at in `cycle`."""
 
-    __slots__ = ("disconnected", "keep_alive", "response_complete")
+    __slots__ = ("compressed", "disconnected", "keep_alive", "method", "response_complete")
     message_event: ClassVar = _NobodyWaits()
 
-    def __init__(self, keep_alive: bool) -> None:
+    def __init__(self, method: str, compressed: bool, keep_alive: bool) -> None:
+        self.method = method
+        self.compressed = compressed
         self.keep_alive = keep_alive
         self.response_complete = False
         self.disconnected = False
@@ -145,7 +148,7 @@ class QuorateHttpProtocol(GuardedProtocol):
     # -- the ways ------------------------------------------------------------------------------
 
     def _answer(self, request: Request) -> None:
-        result = self.application.handle(request)
+        result = self.application.begin(request)
         if isinstance(result, Response):
             self.server_state.total_requests += 1
             self.send(
@@ -154,39 +157,50 @@ class QuorateHttpProtocol(GuardedProtocol):
                 keep_alive=self._keep_alive,
                 head=self._method == "HEAD",
             )
-        else:
-            self._answer_later(result)
-
-    def _answer_later(self, result: Answering) -> None:
-        cycle = _Awaited(self._keep_alive)
+            return
+        cycle = _Awaited(self._method, self._compressed, self._keep_alive)
         self.cycle = cast("RequestResponseCycle", cycle)
-        task = asyncio.ensure_future(result, loop=self.loop)
-        self.shared.answers.add(task)
-        if self._method == _CANCELLED_WITH_ITS_CLIENT:
-            self._read_task = task
-        task.add_done_callback(partial(self._answered, cycle, self._method, self._compressed))
+        if isinstance(result, Replicating):
+            self.shared.answers.add(result.future)
+            result.future.add_done_callback(partial(self._replicated, cycle, request, result))
+        else:
+            self._await(cycle, result)
 
-    def _answered(
+    def _await(self, cycle: _Awaited, answering: Answering) -> None:
+        task = asyncio.ensure_future(answering, loop=self.loop)
+        self.shared.answers.add(task)
+        if cycle.method == _CANCELLED_WITH_ITS_CLIENT:
+            self._read_task = task
+        task.add_done_callback(partial(self._answered, cycle))
+
+    def _replicated(
         self,
         cycle: _Awaited,
-        method: str,
-        compressed: bool,
-        task: asyncio.Future[Response],
+        request: Request,
+        write: Replicating,
+        future: asyncio.Future[tuple[int, Any]],
     ) -> None:
+        self.shared.answers.discard(future)
+        result = self.application.end(request, write)
+        if isinstance(result, Response):
+            self._finish(cycle, result)
+        else:
+            self._await(cycle, result)
+
+    def _answered(self, cycle: _Awaited, task: asyncio.Future[Response]) -> None:
         self.shared.answers.discard(task)
         self._read_task = None
-        cycle.response_complete = True
-        if self.transport.is_closing() or cycle.disconnected:
-            return
-        if task.cancelled():
+        if not task.cancelled():
+            self._finish(cycle, task.result())
+        elif not cycle.disconnected:
             self.transport.abort()
+
+    def _finish(self, cycle: _Awaited, response: Response) -> None:
+        cycle.response_complete = True
+        if cycle.disconnected or self.transport.is_closing():
             return
-        self.send(
-            task.result(),
-            compressed=compressed,
-            keep_alive=cycle.keep_alive,
-            head=method == "HEAD",
-        )
+        head = cycle.method == "HEAD"
+        self.send(response, compressed=cycle.compressed, keep_alive=cycle.keep_alive, head=head)
         self.on_response_complete()
 
     def _go_the_long_way(self) -> None:

@@ -10,6 +10,7 @@ from random import Random
 from typing import Final
 
 from quorate.api.app import Answering, HttpApplication
+from quorate.api.consistency import Replicating
 from quorate.api.encode import text_response
 from quorate.api.messages import Request, Response
 from quorate.api.service import Service
@@ -35,10 +36,10 @@ class RpcApplication(HttpApplication):
         super().__init__(service, metrics, clock, random)
         self._answer_call = answer_call
 
-    def handle(self, request: Request) -> Response | Answering:
-        """The response, or something to await that gives it."""
+    def begin(self, request: Request) -> Response | Replicating | Answering:
+        """See the base class."""
         if not request.target.startswith(_PREFIX):
-            return super().handle(request)
+            return super().begin(request)
         if request.method != "POST":
             return text_response(405, "Invalid method")
         return self._later(request, self._call(request))

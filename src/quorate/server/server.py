@@ -488,8 +488,12 @@ class Server:
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (log index, result of applying it)."""
         future = self.replica.propose(command)
-        # One sweep for all of them: a timer for each would cost more than the write.
-        self._applying.append((self._loop.time(), future))
+        # One sweep for all of them: a timer for each would cost more than the write. What is done
+        # goes at once, while the processor still has it at hand.
+        applying = self._applying
+        while applying and applying[0][1].done():
+            applying.popleft()
+        applying.append((self._loop.time(), future))
         return future
 
     async def _sweep_overdue(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.api import body
-from quorate.api.body import BodyError, Field
+from quorate.api.body import BodyError, Field, Shape
 from quorate.api.consistency import Replicating
 from quorate.api.context import Context
 from quorate.api.encode import json_response, text_response
@@ -20,7 +20,7 @@ from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfigur
 from quorate.state.commands import encode
 from quorate.wire.duration import format_duration
 
-_FIELDS: Final = (
+_BODY: Final = Shape(
     Field("CleanupDeadServers", "cleanup_dead_servers", body.a_bool),
     Field("LastContactThreshold", "last_contact_threshold_ns", body.a_duration),
     Field("MaxTrailingLogs", "max_trailing_logs", body.a_uint64),
@@ -76,7 +76,7 @@ class AutopilotEndpoint:
     def put(self, call: Call) -> Replicating | Awaitable[Response]:
         """Replace the configuration: `true`, or `false` if `cas` is not its modify index."""
         try:
-            fields = body.read_object(call.request.body, _FIELDS)
+            fields = _BODY.read(call.request.body)
         except BodyError as error:
             raise RequestError(f"Error parsing autopilot config: {error}") from error
         configuration = AutopilotConfiguration(**{**_ZERO, **fields})

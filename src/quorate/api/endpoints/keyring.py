@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from quorate.api import body
-from quorate.api.body import BodyError, Field
+from quorate.api.body import BodyError, Field, Shape
 from quorate.api.context import Context
 from quorate.api.encode import json_response
 from quorate.api.messages import Call, Response
@@ -22,7 +22,7 @@ from quorate.api.service import KeyringOperation, KeyringResult
 from quorate.errors import QuorateError
 from quorate.wire.gossip_key import key_fault
 
-_FIELDS: Final = (Field("Key", "key", body.a_string),)
+_BODY: Final = Shape(Field("Key", "key", body.a_string))
 
 # As captured: what is wrong with a key or its body is a 500 here, not a 400.
 _BAD_KEY_STATUS: Final = 500
@@ -96,7 +96,7 @@ def _details_json(result: KeyringResult) -> _DetailsJson:
 def _key(raw: bytes) -> str:
     """The key of a body, known to be one. Raises RequestError."""
     try:
-        key: str = body.read_object(raw, _FIELDS).get("key", "")
+        key: str = _BODY.read(raw).get("key", "")
     except BodyError as error:
         raise RequestError(str(error), _BAD_KEY_STATUS) from error
     fault = key_fault(key)

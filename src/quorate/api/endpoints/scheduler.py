@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.api import body
-from quorate.api.body import BodyError, Field
+from quorate.api.body import BodyError, Field, Shape
 from quorate.api.consistency import Replicating
 from quorate.api.context import Context
 from quorate.api.encode import json_response, text_response
@@ -21,21 +21,16 @@ from quorate.state import scheduler
 from quorate.state.commands import encode
 from quorate.state.scheduler import ALGORITHMS, SchedulerConfiguration, SetSchedulerConfiguration
 
-_PREEMPTION: Final = (
+_PREEMPTION: Final = Shape(
     Field("SystemSchedulerEnabled", "preempt_system", body.a_bool),
     Field("SysBatchSchedulerEnabled", "preempt_sysbatch", body.a_bool),
     Field("BatchSchedulerEnabled", "preempt_batch", body.a_bool),
     Field("ServiceSchedulerEnabled", "preempt_service", body.a_bool),
 )
 
-
-def _preemption(value: Any) -> dict[str, Any]:
-    return body.read_fields(value, _PREEMPTION)
-
-
-_FIELDS: Final = (
+_BODY: Final = Shape(
     Field("SchedulerAlgorithm", "scheduler_algorithm", body.a_string),
-    Field("PreemptionConfig", "preemption", _preemption),
+    Field("PreemptionConfig", "preemption", _PREEMPTION),
     Field("MemoryOversubscriptionEnabled", "memory_oversubscription_enabled", body.a_bool),
     Field("RejectJobRegistration", "reject_job_registration", body.a_bool),
     Field("PauseEvalBroker", "pause_eval_broker", body.a_bool),
@@ -122,11 +117,10 @@ class SchedulerEndpoint:
 
 def _read(raw: bytes) -> SchedulerConfiguration:
     try:
-        fields = body.read_object(raw, _FIELDS)
+        fields = _BODY.read(raw)
     except BodyError as error:
         raise RequestError(f"Error parsing scheduler config: {error}") from error
-    preemption = fields.pop("preemption", {})
-    configuration = SchedulerConfiguration(**{**_ZERO, **fields, **preemption})
+    configuration = SchedulerConfiguration(**{**_ZERO, **fields})
     algorithm = configuration.scheduler_algorithm
     if algorithm not in ALGORITHMS:
         raise RequestError(f"invalid scheduler algorithm: {quote(algorithm)[1:-1]}")
