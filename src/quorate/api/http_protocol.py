@@ -100,8 +100,7 @@ class QuorateHttpProtocol(GuardedProtocol):
             return
         self.reading = Reading.BODY
         headers = dict(self.headers)
-        length = int(headers.get(b"content-length", b"0"))
-        if length > BODY_BYTES_MAX:
+        if int(headers.get(b"content-length", b"0")) > BODY_BYTES_MAX:
             self.refuse(too_large())
             return
         if (

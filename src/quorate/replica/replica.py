@@ -95,6 +95,7 @@ class Replica:
         self._links: dict[str, PeerLink] = {}
         self._events: deque[Any] = deque()
         self._draining = False
+        self._to_persist: list[effects.Persist] = []
         self._proposals: list[tuple[asyncio.Future[Any], bytes]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0  # when it fires; uvloop's handles cannot always say
@@ -331,6 +332,12 @@ class Replica:
         finally:
             self._draining = False
         self._arm()
+        if self._to_persist:
+            # Last of all: the disk's thread wakes when this one is about to wait, and need not
+            # wait for the interpreter in its turn.
+            for effect in self._to_persist:
+                self._disk.submit(effect)
+            self._to_persist.clear()
 
     def _carry_out(self, todo: Sequence[Any]) -> None:
         perform = self._perform
@@ -364,7 +371,7 @@ class Replica:
     def _persist(self, effect: effects.Persist) -> None:
         if effect.then:
             self._released[effect.sequence] = effect.then
-        self._disk.submit(effect)
+        self._to_persist.append(effect)
 
     def _durable(self, sequence: int, seconds: float) -> None:
         self.disk_times.recent.append(seconds)
