@@ -109,7 +109,7 @@ def make_three_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[obj
 
 @pytest.mark.parametrize(
     ("gone", "said"),
-    [(0, "entry 1 in .*: it is missing"), (1, "the file before it is missing")],
+    [(0, "entry 1 in .*: it is missing"), (1, "entry 1 in .*: it is missing")],
 )
 def test_missing_file_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: int, said: str

@@ -245,6 +245,24 @@ def test_entries_replaced_over_a_file_border(
     store.close()
 
 
+def test_file_whose_removal_the_disk_forgot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_segment, "SEGMENT_BYTES", 2000)
+    store = LogStore.open(tmp_path)
+    for index in range(1, 30):
+        store.write(WriteBatch(entries=[entry(index)]))
+    oldest = segments_in(tmp_path)[0]
+    content = oldest.read_bytes()
+    store.write(WriteBatch(compact_to=20))
+    assert segments_in(tmp_path)[0] > oldest.with_name("0000000003")
+    oldest.write_bytes(content)
+    store = reopened(store, tmp_path)
+    assert not oldest.exists()
+    assert [e.index for e in all_entries(store)] == list(range(21, 30))
+    store.close()
+
+
 def test_write_flushes_the_disk_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = LogStore.open(tmp_path)
     flushed: list[int] = []

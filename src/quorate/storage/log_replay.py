@@ -33,6 +33,7 @@ class LogReplay:
         self.meta: dict[str, bytes] = {}
         self.next_record = 0  # 0: any; the first file says where the count stands
         self.segments: list[Segment] = []
+        self.leftover: list[Segment] = []  # files that should be gone
         # The log without what is compacted, as `LogExtent` has it. Entries of files that are gone
         # are compacted, whether or not the record that says so has been met yet.
         self._from = self._last = 0
@@ -48,7 +49,10 @@ class LogReplay:
         """
         path = str(segment.path)
         if self.segments and segment.number != self.segments[-1].number + 1:
-            raise LogDamaged(f"{path} is damaged: the file before it is missing", path=path)
+            # Files are removed oldest first, but the disk may have forgotten that of one of them.
+            # If it was not so, entries will be missing, and `extent` says which.
+            self.leftover += self.segments
+            self.segments, self.next_record = [], 0
         content = segment.content()
         at = 0
         while (payload := self._record_at(content, at, path)) is not None:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Final
 
 from quorate.errors import LogDamaged, QuorateError
-from quorate.storage.atomic import fsync_dir
 from quorate.storage.log_frames import BODY, FRAME, bodies
 
 SUFFIX: Final = ".segment"
@@ -122,7 +121,6 @@ class Segment:
         os.close(self._descriptor)
 
     def remove(self) -> None:
-        """Close it and give its room back. Raises OSError."""
+        """Close it and give its room back, when the system gets to it. Raises OSError."""
         self.close()
         self.path.unlink(missing_ok=True)
-        fsync_dir(self.path.parent)

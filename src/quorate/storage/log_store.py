@@ -103,13 +103,13 @@ class LogStore:
                 for number, file in enumerate(files, 1):
                     opened.append(Segment.open(file))
                     replay.take(opened[-1], is_last=number == len(files))
-                if opened and not replay.segments:
-                    opened.pop().remove()  # what a crash left of its making
-                elif len(opened) > len(replay.segments):
-                    opened.pop().remove()
-                elif opened:
+                if opened and opened[-1].size:
                     opened[-1].clear_behind()
+                elif opened:
+                    opened.pop().remove()  # what a crash left of its making
                 store = cls(path, replay)
+                for segment in replay.leftover:
+                    segment.remove()
                 if not replay.segments:
                     store._begin()
             except BaseException:
