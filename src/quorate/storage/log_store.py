@@ -103,10 +103,10 @@ class LogStore:
                 for number, file in enumerate(files, 1):
                     opened.append(Segment.open(file))
                     replay.take(opened[-1], is_last=number == len(files))
-                if opened and opened[-1].size:
-                    opened[-1].clear_behind()
-                elif opened:
+                if opened and not opened[-1].size:
                     opened.pop().remove()  # what a crash left of its making
+                if opened:
+                    opened[-1].clear_behind()
                 store = cls(path, replay)
                 for segment in replay.leftover:
                     segment.remove()
