@@ -49,7 +49,8 @@ def test_flipped_value_is_named(
         LogStore.open(tmp_path)
     assert caught.value.path == str(data_file(tmp_path))
     assert caught.value.index == index
-    assert caught.value.next_step.startswith("keep the folder")
+    cure = "keep the folder" if index is None else f"move the folder {tmp_path.parent} away"
+    assert caught.value.next_step.startswith(cure)
 
 
 def test_value_flipped_under_a_running_server_is_named(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 from zlib import crc32
 
@@ -84,8 +85,16 @@ def read_entry_term(index: int, value: bytes, path: str) -> int:
 
 
 def entry_damaged(index: int, path: str, what: str) -> LogDamaged:
-    """The error for the entry at `index`."""
-    return LogDamaged(f"entry {index} in {path} is damaged: {what}", path=path, index=index)
+    """The error for the entry at `index` of the log in the file `path`."""
+    return LogDamaged(
+        f"entry {index} in {path} is damaged: {what}",
+        path=path,
+        index=index,
+        next_step=(
+            f"move the folder {Path(path).parent.parent} away, keep it for a look, and start this "
+            "server: it is filled again from its peers"
+        ),
+    )
 
 
 def setting_value(key: bytes, payload: bytes) -> bytes:

@@ -166,6 +166,41 @@ class LogStore:
             found.append(log_format.read_entry(index, value, self._path))
         return found
 
+    # -- looking after what lies there: in any thread ---------------------------------------------
+
+    def check(self, low: int, count: int, max_bytes: int) -> int:
+        """Read up to `count` entries from `low` on where they lie on the disk, for their checksums.
+
+        Also those of term, vote and base. Stops once more than `max_bytes` were read. Returns the
+        index to go on from, 0 when the end of the log was reached. Raises LogDamaged.
+        """
+        try:
+            return self._check(low, count, max_bytes)
+        except LogDamaged:
+            # What looked like damage may have been a write of which only a part was published.
+            with self._writing:
+                return self._check(low, count, max_bytes)
+
+    def _check(self, low: int, count: int, max_bytes: int) -> int:
+        extent = self._extent
+        low = max(low, extent.base_index + 1)
+        high, room = min(low + count, extent.last_index + 1), max_bytes
+        with self._clear_errors("read"), self._env.begin(self._logs) as txn:
+            check_settings(txn, self._conf, self._path)
+            cursor = txn.cursor()
+            cursor.set_range(log_format.entry_key(low))
+            for index in range(low, high):
+                if cursor.key() != log_format.entry_key(index):
+                    raise log_format.entry_damaged(index, self._path, "it is missing")
+                value = cursor.value()
+                log_format.read_entry_term(index, value, self._path)
+                room -= len(value)
+                if room < 0:
+                    high = index + 1
+                    break
+                cursor.next()
+        return high if high <= extent.last_index else 0
+
     # -- writing: in a worker thread --------------------------------------------------------------
 
     def write(self, batch: WriteBatch) -> None:
