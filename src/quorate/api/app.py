@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.api.consistency import Authority, Replicating
+from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Replicating
 from quorate.api.context import Context, Handler
 from quorate.api.encode import Renderer, text_response
 from quorate.api.messages import TARGET_BYTES_MAX, Call, Request, Response
@@ -29,7 +29,7 @@ from quorate.api.request_error import RequestError
 from quorate.api.routes import Match, Routes
 from quorate.api.service import Service
 from quorate.api.status import error_response
-from quorate.errors import NotLeader, QuorateError
+from quorate.errors import QuorateError
 from quorate.metrics import Metrics
 
 logger: Final = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class HttpApplication:
         try:
             index, result = future.result()
             outcome.set_result(write.answer(index, result))
-        except NotLeader:
+        except REFUSED_UNBEGUN:
             again = outcome.get_loop().create_task(self._later(request, write.again()))
             self._repeated.add(again)
             again.add_done_callback(self._repeated.discard)
