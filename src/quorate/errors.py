@@ -9,6 +9,7 @@
     |- StorageFull               the disk has no room: writes are refused, reads go on
     |- StorageStalled            the disk does not answer
     |- LogDamaged                an entry, a snapshot or an identity on disk is not what was written
+    |- StateDamaged              the state here is not that of the other servers: ask one of them
     |- DataFolderInUse           another process holds the data folder
     |- WrongDataFolder           the data folder belongs to another cluster, region or server
     |- PeerNotFound              no such server in the Raft configuration
@@ -81,10 +82,25 @@ class StorageStalled(QuorateError):
 class LogDamaged(QuorateError):
     """What is on disk is not what was written; `path` and, for entries, `index` name it."""
 
-    def __init__(self, text: str, *, path: str, index: int | None = None) -> None:
-        super().__init__(text, "keep the folder as it is; restore this server from its peers")
+    def __init__(
+        self,
+        text: str,
+        *,
+        path: str,
+        index: int | None = None,
+        next_step: str = "keep the folder as it is; restore this server from its peers",
+    ) -> None:
+        super().__init__(text, next_step)
         self.path = path
         self.index = index
+
+
+class StateDamaged(QuorateError):
+    """The replicated state of this server is not that of a majority: it answers nothing from it."""
+
+    def again(self) -> StateDamaged:
+        """The same, to be raised: one object for many callers would gather all their traces."""
+        return StateDamaged(self.text, self.next_step)
 
 
 class DataFolderInUse(QuorateError):

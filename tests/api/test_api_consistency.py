@@ -21,6 +21,7 @@ from quorate.errors import (
     NotLeader,
     NotReady,
     QuorateError,
+    StateDamaged,
     StorageFull,
 )
 from quorate.state import autopilot
@@ -83,7 +84,9 @@ async def test_the_answer_is_of_the_moment_after_the_barrier() -> None:
     assert msgspec.json.decode(response.body)["Index"] == 99
 
 
-@pytest.mark.parametrize("error", [NotLeader(), NotReady(), LeadershipLost()], ids=type)
+@pytest.mark.parametrize(
+    "error", [NotLeader(), NotReady(), LeadershipLost(), StateDamaged("its state")], ids=type
+)
 @asynchronous
 async def test_a_read_whose_barrier_fails_is_tried_again(error: QuorateError) -> None:
     service = FakeService()
@@ -319,10 +322,11 @@ async def test_a_held_request_is_answered_here_when_this_server_is_elected() -> 
 # -- writes --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("error", [NotLeader(), StateDamaged("its state")], ids=type)
 @asynchronous
-async def test_a_write_refused_before_it_began_is_tried_again() -> None:
+async def test_a_write_refused_before_it_began_is_tried_again(error: QuorateError) -> None:
     service = FakeService().write_defaults()
-    service.apply_errors = [NotLeader()]
+    service.apply_errors = [error]
     response = await answered(service.application(), put())
     assert (response.status, response.body) == (200, b"true")
 

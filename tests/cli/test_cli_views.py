@@ -74,6 +74,9 @@ def test_a_server_that_does_not_answer_is_one_line_and_no_disagreement() -> None
         (view("b", 2, "c"), "stale: the newest term is 3"),
         (view("b", 3, ""), "knows no leader"),
         (view("b", 3, "c"), "follows another leader"),
+        (view("b", State="damaged"), "its replicated state is damaged"),
+        (view("b", State="disagree"), "state digests disagree, no majority"),
+        (view("b", 2, State="damaged"), "stale: the newest term is 3"),
         (view("b", Configuration={**CONFIGURATION, "Index": 6}), "has another configuration"),
         (
             view("b", Configuration={"Index": 7, "Servers": CONFIGURATION["Servers"][:4]}),  # type: ignore[index]

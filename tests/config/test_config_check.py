@@ -80,6 +80,10 @@ def three(*changes: str) -> list[str]:
             {"server.raft_snapshot_interval": "1ms"},
             'raft_snapshot_interval must be greater than 5ms, got "1ms" (',
         ),
+        (
+            {"server.state_check_interval": "99ms"},
+            "server.state_check_interval cannot be 99ms (",
+        ),
         ({"server.encrypt": "abc"}, "Invalid encryption key: illegal base64 data at input byte 0"),
         (
             {"server.encrypt": KEY, "server.initial_servers": three()},

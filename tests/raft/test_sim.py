@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from itertools import count
 from random import Random, SystemRandom
 
@@ -18,11 +19,14 @@ from mutants import MUTANTS, mutated
 
 from quorate.errors import LogDamaged
 from quorate.raft import Configuration, Entry, HardState, Server
+from quorate.raft.effects import Role, RoleChanged
+from quorate.raft.events import MachineState
 from quorate.state.snapshot import SnapshotError
 from quorate.state.store import StateStore
 from quorate.testing.sim.__main__ import main
 from quorate.testing.sim.coverage import SITUATIONS, Coverage
 from quorate.testing.sim.disk import SimDisk, Snapshot
+from quorate.testing.sim.hosts import Host
 from quorate.testing.sim.life import FailedLifeError, Life
 from quorate.testing.sim.plan import CLOCKS, Topology, draw, parse_only
 from quorate.testing.sim.shrink import Shrinker
@@ -64,6 +68,41 @@ def test_fresh_seeds() -> None:
     first = SystemRandom().randrange(1 << 32)
     for seed in range(first, first + FRESH_SEEDS):
         Life(draw(seed)).run()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whose_state_is_damaged_never_leads_and_keeps_all_promises(seed: int) -> None:
+    """Lives with all their faults, in which state machines are found wrong, and right again."""
+    life = Life(draw(seed))
+    world, rng = life.world, Random(seed)
+    seen = Counter[str]()
+
+    def find_damage() -> None:
+        host = rng.choice([None, *world.running()])
+        if host is None:
+            return
+        world.step(host, MachineState(damaged=True))
+        seen["damaged"] += 1
+        world.later(rng.uniform(0.2, 2.0), lambda: mend(host))
+
+    def mend(host: Host) -> None:
+        if host.node:
+            world.step(host, MachineState(damaged=False))
+
+    def watch(host: Host, event: object, effects: Sequence[object]) -> None:
+        del event
+        if host.live.machine_damaged:
+            for effect in effects:
+                elected = isinstance(effect, RoleChanged) and effect.role is Role.LEADER
+                assert not elected, f"{host.name} was elected"
+                seen["steps"] += 1
+
+    world.watch = watch
+    for _ in range(12):
+        world.later(rng.uniform(0, life.plan.duration - 2.0), find_damage)
+    life.run()
+    assert seen["damaged"]
+    assert seen["steps"]
 
 
 def test_a_seed_replays_whatever_the_hashes_are() -> None:

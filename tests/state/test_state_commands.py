@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
+from quorate.state.checks import CheckState
 from quorate.state.cluster import SetClusterMetadata
 from quorate.state.commands import UnknownCommand, decode, encode
 from quorate.state.defaults import InitialiseDefaults
@@ -30,6 +31,7 @@ EXAMPLES: tuple[Command, ...] = (
     SetClusterMetadata(cluster_id="c-1"),
     RecordServer(server_id="a", name="s1.global", address="10.0.0.1:4647"),
     RecordRemoval(server_id="a", name="s1.global", address="10.0.0.1:4647"),
+    CheckState(),
 )
 
 
@@ -52,6 +54,7 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "SetClusterMetadata": 4,
         "RecordServer": 5,
         "RecordRemoval": 6,
+        "CheckState": 7,
     }
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,12 +17,20 @@ from hypothesis import strategies as st
 from quorate import __version__
 from quorate.state import autopilot, scheduler
 from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
+from quorate.state.checks import CheckState
 from quorate.state.cluster import SetClusterMetadata
-from quorate.state.commands import encode
+from quorate.state.commands import NO_SUCH_TYPE, encode
 from quorate.state.defaults import InitialiseDefaults
 from quorate.state.namespaces import Namespace
 from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
-from quorate.state.snapshot import SnapshotError, SnapshotImage, decode_snapshot, encode_snapshot
+from quorate.state.snapshot import (
+    SnapshotError,
+    SnapshotImage,
+    UnknownTally,
+    decode_snapshot,
+    encode_snapshot,
+    passed_over,
+)
 from quorate.state.store import StateStore
 from quorate.state.table import Command
 
@@ -167,6 +176,54 @@ def test_log_alone_and_snapshot_plus_rest_of_log_lead_to_one_state(
         second.apply(index, encode(command))
     assert second.digest() == straight.digest()
     assert second.image().rows == straight.image().rows
+
+
+@given(st.lists(COMMANDS, max_size=12), st.lists(st.integers(0, 12), min_size=2, max_size=5))
+def test_servers_with_any_history_of_restarts_have_one_digest_at_every_check(
+    commands: list[Command], restarts: list[int]
+) -> None:
+    """Each server is restored from its own snapshot at another place; a check changes nothing."""
+    seen: dict[int, set[bytes]] = {}
+    for restart in restarts:
+        store = StateStore()
+        for index, command in enumerate(commands, start=1):
+            store.apply(2 * index, encode(command))
+            before = store.digest()
+            assert isinstance(store.apply(2 * index + 1, encode(CheckState())), CheckState)
+            assert store.digest() == before
+            seen.setdefault(index, set()).add(before)
+            if index == restart:
+                collected = read_back(collect(store.snapshot()))
+                store = StateStore()
+                store.restore(collected)
+                assert store.digest() == before
+    assert all(len(digests) == 1 for digests in seen.values())
+
+
+@pytest.mark.parametrize(
+    ("command", "comparable"),
+    [
+        pytest.param(b"\xfe", False, id="a type of a later version"),
+        pytest.param(b"\x02" + msgspec.msgpack.encode({"shiny": 1}), False, id="a later field"),
+        pytest.param(encode(CheckState()), True, id="a check"),
+    ],
+)
+def test_a_state_that_may_lack_something_compares_with_none(
+    command: bytes, comparable: bool
+) -> None:
+    store = StateStore()
+    store.apply(1, command)
+    assert (not passed_over(store.image())) == comparable
+
+
+def test_what_an_older_version_passed_over_and_this_one_knows_is_compared_again() -> None:
+    image = StateStore().image()
+    image.unknown = (
+        UnknownTally(
+            type=CheckState.TYPE, reason=NO_SUCH_TYPE, count=3, first_index=1, last_index=9
+        ),
+    )
+    assert not passed_over(read_back(collect(partial(encode_snapshot, image))))
 
 
 # -- refusals ----------------------------------------------------------------------------------

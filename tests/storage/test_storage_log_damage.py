@@ -47,7 +47,7 @@ def test_flipped_value_is_named(tmp_path: Path, content: bytes, index: int) -> N
         LogStore.open(tmp_path)
     assert caught.value.path == str(data_file(tmp_path))
     assert caught.value.index == index
-    assert caught.value.next_step.startswith("keep the folder")
+    assert caught.value.next_step.startswith(f"move the folder {tmp_path.parent} away")
 
 
 def test_value_flipped_under_a_running_server_is_named(tmp_path: Path) -> None:

@@ -46,6 +46,12 @@ class Gauges:
             self._writes_seen = replica.disk_times.count
             for seconds in list(replica.disk_times.recent)[-fresh:]:
                 self._metrics.sample("quorate.disk.sync_ms", seconds * 1000)
+        checks = self._server.checks
+        wrong = {odd.id for odd in checks.verdict.wrong}
+        gauge("quorate.state.damaged", float(checks.damage is not None))
+        gauge("quorate.state.disagree", float(bool(checks.disagreement)))
+        gauge("quorate.state.checkedIndex", checks.verdict.index)
+        gauge("quorate.state.damagedServers", len(wrong))
         if node.leader is not None:
             now = asyncio.get_running_loop().time()
             voters = {server.id for server in node.configuration.voters()}
@@ -53,9 +59,11 @@ class Gauges:
             for peer_id, peer in node.leader.peers.items():
                 age = now - peer.contact_at
                 self._metrics.sample("nomad.raft.leader.lastContact", age * 1000)
-                live += peer_id in voters and age < node.settings.election_timeout_s
+                sound = peer_id in voters - wrong
+                live += sound and age < node.settings.election_timeout_s
             tolerance = live - node.configuration.quorum()
-            gauge("nomad.nomad.autopilot.healthy", float(live == len(voters)))
+            healthy = live == len(voters) and not (wrong or checks.disagreement)
+            gauge("nomad.nomad.autopilot.healthy", float(healthy))
             gauge("nomad.nomad.autopilot.failure_tolerance", max(tolerance, 0))
 
     def _process(self) -> None:

@@ -35,6 +35,7 @@ def server_options(config: AgentConfig, data_dir: Path) -> ServerOptions:
         settings=raft_settings(config),
         snapshot_threshold=server.raft_snapshot_threshold,
         snapshot_interval_s=server.raft_snapshot_interval_ns / 1e9,
+        state_check_interval_s=server.state_check_interval_ns / 1e9,
         rpc_handshake_timeout_s=config.limits.rpc_handshake_timeout_ns / 1e9,
         rpc_connections_max=config.limits.rpc_max_conns_per_client,
         autopilot=_autopilot(config),

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.api.consistency import Authority, Replicating
+from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Replicating
 from quorate.api.context import Context, Handler
 from quorate.api.encode import Renderer, text_response
 from quorate.api.messages import TARGET_BYTES_MAX, Call, Request, Response
@@ -28,7 +28,7 @@ from quorate.api.request_error import RequestError
 from quorate.api.routes import Match, Routes
 from quorate.api.service import Service
 from quorate.api.status import error_response
-from quorate.errors import NotLeader, QuorateError
+from quorate.errors import QuorateError
 from quorate.metrics import Metrics
 
 logger: Final = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class HttpApplication:
         """The response to a write whose future is done; never raises, nor does what it gives."""
         try:
             return write.answer(*write.future.result())
-        except NotLeader:
+        except REFUSED_UNBEGUN:
             return self._later(request, write.again())
         except Exception as error:  # noqa: BLE001  told in `_failed`
             return self._failed(request, error)

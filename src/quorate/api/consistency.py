@@ -33,6 +33,7 @@ from quorate.errors import (
     NotLeader,
     NotReady,
     QuorateError,
+    StateDamaged,
 )
 
 Answer = Callable[[Call], Response]
@@ -73,12 +74,19 @@ class Replicating(msgspec.Struct, frozen=True):
     """A write that this leader has in hand: no task waits for it, its future's callback answers.
 
     `answer` makes the response of index and result; `again` is for a write that was refused
-    before it was begun, because leadership had just ended.
+    before it was begun, because leadership had just ended or is about to.
     """
 
     future: asyncio.Future[tuple[int, Any]]
     answer: Applied
     again: Callable[[], Awaitable[Response]]
+
+
+REFUSED_UNBEGUN: Final = (NotLeader, StateDamaged)
+"""Errors of a leader that has not begun a write: it is safe to try again, with the next leader.
+
+A leader whose state is damaged hands over within a second; until then its clients wait.
+"""
 
 
 class ForwardError(QuorateError):
@@ -181,7 +189,7 @@ class Authority:
                 continue
             try:
                 await self._service.read_barrier()
-            except (NotLeader, NotReady, LeadershipLost) as error:
+            except (NotLeader, NotReady, LeadershipLost, StateDamaged) as error:
                 await hold.pause(error)
                 continue
             if watched is None or not watched.must_wait(call):
@@ -195,7 +203,7 @@ class Authority:
             if self._service.is_leader():
                 try:
                     return await perform()
-                except NotLeader as error:  # refused before it was begun: safe to try again
+                except REFUSED_UNBEGUN as error:
                     hold = hold or Hold(self._random)
                     await hold.pause(error)
                     continue

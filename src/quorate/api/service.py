@@ -61,7 +61,11 @@ class Service(Protocol):
 
     @property
     def state(self) -> StateStore:
-        """The replicated state, as applied here so far."""
+        """The replicated state, as applied here so far.
+
+        Raises StateDamaged while it is known not to be that of the other servers. What is of the
+        log (who leads, the Raft configuration) can be answered all the same.
+        """
 
     # -- who leads, and who may answer ---------------------------------------------------------
 
@@ -80,7 +84,7 @@ class Service(Protocol):
     async def read_barrier(self) -> None:
         """Return when a read made now on this leader is linearizable.
 
-        Raises NotLeader, NotReady or LeadershipLost.
+        Raises NotLeader, NotReady, LeadershipLost or StateDamaged.
         """
 
     async def wait_for_leader(self, timeout_s: float) -> bool:
@@ -141,7 +145,7 @@ class Service(Protocol):
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command of `quorate.state.commands`: (log index, result of applying it).
 
-        Raises NotLeader, LeadershipLost, ApplyTimeout, StorageFull.
+        Raises NotLeader, LeadershipLost, ApplyTimeout, StorageFull, StateDamaged.
         """
 
     async def remove_peer(self, *, server_id: str | None, address: str | None, force: bool) -> None:

@@ -23,6 +23,7 @@ from quorate.errors import (
     NotReady,
     PeerNotFound,
     QuorateError,
+    StateDamaged,
     StorageFull,
     StorageStalled,
 )
@@ -45,6 +46,7 @@ STATUS: Final[dict[type[QuorateError], int]] = {
     ChangeRefused: 409,
     StorageFull: 507,
     StorageStalled: 503,
+    StateDamaged: 503,
 }
 
 # To a client "not the leader" means that nobody was found who is.

@@ -82,9 +82,10 @@ RAFT = (
         "Show what each server believes",
         "Asks every server of the region who leads, in which term and with which configuration, "
         "and shows the answers side by side. It needs no leader, and a server that does not "
-        "answer is one line. The agent asks the others over the RPC port; where the network is "
-        "cut, name agents of the other side too, and they are asked as well. Exit code 2 if "
-        "the servers do not agree, 1 if none knows a leader.",
+        "answer is one line. A server whose replicated state is not that of the others is named "
+        "too. The agent asks the others over the RPC port; where the network is cut, name agents "
+        "of the other side too, and they are asked as well. Exit code 2 if the servers do not "
+        "agree, 1 if none knows a leader.",
         MODULE + "views:views",
         FORMS,
         (

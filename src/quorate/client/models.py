@@ -63,13 +63,17 @@ class ConfigurationOfView(msgspec.Struct, frozen=True, kw_only=True, rename="pas
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What one server believes; `error` is why it could not be asked, or empty."""
+    """What one server believes; `error` is why it could not be asked, or empty.
+
+    `state` is right, damaged, disagree or unchecked: what comparing the servers' states said of it.
+    """
 
     id: str = msgspec.field(name="ID", default="")
     node: str = ""
     address: str = ""
     error: str = ""
     role: str = ""
+    state: str = ""
     term: int = 0
     leader: str = ""
     leader_id: str = msgspec.field(name="LeaderID", default="")

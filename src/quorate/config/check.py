@@ -25,6 +25,7 @@ GOSSIP_PROFILES: Final = ("lan", "wan")
 _RAFT_PROTOCOL: Final = 3
 _MULTIPLIER_MAX: Final = 10
 _SNAPSHOT_INTERVAL_MIN_NS: Final = 5 * MILLISECOND
+_STATE_CHECK_INTERVAL_MIN_NS: Final = 100 * MILLISECOND
 
 _Check = Callable[[AgentConfig], Iterator[ConfigError]]
 
@@ -139,6 +140,17 @@ def _raft(config: AgentConfig) -> Iterator[ConfigError]:
             "server.raft_snapshot_interval",
             "raft_snapshot_interval must be greater than"
             f' {format_duration(_SNAPSHOT_INTERVAL_MIN_NS)}, got "{format_duration(interval_ns)}"',
+        )
+
+
+def _state_checks(config: AgentConfig) -> Iterator[ConfigError]:
+    interval_ns, least = config.server.state_check_interval_ns, _STATE_CHECK_INTERVAL_MIN_NS
+    if interval_ns and interval_ns < least:
+        yield error_at(
+            config,
+            "server.state_check_interval",
+            f"server.state_check_interval cannot be {format_duration(interval_ns)}",
+            f'use {format_duration(least)} or more, or "0s" for no checks',
         )
 
 
@@ -272,6 +284,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _ports,
     _log,
     _raft,
+    _state_checks,
     _initial_servers,
     _joining,
     _scheduler,

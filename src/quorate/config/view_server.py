@@ -63,6 +63,7 @@ def server_view(config: AgentConfig) -> dict[str, Any]:
         "RetryMaxAttempts": server.retry_max,
         "ServerJoin": _join(server.server_join),
         "StartJoin": list(server.start_join),
+        "StateCheckInterval": format_duration(server.state_check_interval_ns),
     }
     for go_name, (key, unset) in _WITHOUT_EFFECT.items():
         view[go_name] = _as_set(config, key, unset)

@@ -2,7 +2,8 @@
 
 Invariants: a vote is given once per term and is durable before the answer leaves; a pre-vote
 changes nothing; only voters of the configuration in force campaign; nobody who heard from a
-leader within the election timeout votes for another, except in a leadership transfer.
+leader within the election timeout votes for another, except in a leadership transfer; nobody whose
+state machine is damaged campaigns, not even when told to (ours, in no paper).
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ def timed_out(node: NodeState) -> None:
         if node.leader_id:
             node.become_follower(node.term, "no leader heard; this server has no vote")
         return
+    if node.machine_damaged:
+        if node.leader_id:
+            node.become_follower(node.term, "no leader heard; the state here is damaged")
+        return
     if node.disk_stalled() or node.storage_full:
         # It could not store its own vote: let another one lead.
         return
@@ -59,7 +64,8 @@ def on_timeout_now(node: NodeState, reply_to: Any, request: TimeoutNowRequest) -
         durable=False,
     )
     current = request.term in {0, node.term} and request.sender_id in {"", node.leader_id}
-    if current and node.leader is None and node.is_voter() and not node.storage_full:
+    able = not (node.storage_full or node.machine_damaged)
+    if current and node.leader is None and node.is_voter() and able:
         _begin(node, pre=False, cause="the leader handed over", transfer=True)
 
 

@@ -58,6 +58,16 @@ class StorageState(msgspec.Struct, frozen=True, gc=False):
     full: bool
 
 
+class MachineState(msgspec.Struct, frozen=True, gc=False):
+    """Whether the state machine here is known not to hold what the log says.
+
+    Log, term and vote are right all the same: such a server stores entries and votes, so that the
+    others have their quorum, but does not campaign, since nobody could be answered by it.
+    """
+
+    damaged: bool
+
+
 class Propose(msgspec.Struct, frozen=True):
     """Commands to replicate, as (handle, command) pairs, in order."""
 
@@ -132,6 +142,7 @@ Event = (
     | LeaderUnreachable
     | Persisted
     | StorageState
+    | MachineState
     | Propose
     | ReadRequested
     | ChangeRequested

@@ -27,6 +27,7 @@ from quorate.raft.events import (
     ChangeRequested,
     Event,
     LeaderUnreachable,
+    MachineState,
     Persisted,
     Propose,
     ReadRequested,
@@ -130,6 +131,11 @@ class Node(NodeState):
             self.outbox.restart_clocks(self.now)
         self.storage_full = event.full
 
+    def _on_machine(self, event: MachineState) -> None:
+        self.machine_damaged = event.damaged
+        if event.damaged and self.campaign is not None:
+            self.become_follower(self.term, "the state here is damaged")
+
     def _on_propose(self, event: Propose) -> None:
         if self.leader is None:
             handles = tuple(handle for handle, _ in event.proposals)
@@ -187,6 +193,7 @@ class Node(NodeState):
         LeaderUnreachable: _on_leader_unreachable,
         Persisted: _on_persisted,
         StorageState: _on_storage,
+        MachineState: _on_machine,
         Propose: _on_propose,
         ReadRequested: _on_read,
         ChangeRequested: _on_change,

@@ -86,6 +86,7 @@ class NodeState:
         self.contact_at = now
         self.election_deadline = now + self._random_timeout()
         self.storage_full = False
+        self.machine_damaged = False
         self.proposals: dict[int, Any] = {}
         self.last_rpc_id = 0
         self.outbox = Outbox()

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.errors import QuorateError
+from quorate.errors import QuorateError, StateDamaged
 from quorate.raft import effects, events
 from quorate.raft.configuration import Change, Configuration, Server
 from quorate.raft.effects import Reason, Role, RoleChanged
@@ -33,6 +33,7 @@ from quorate.replica.incoming import IncomingConnection, Slot
 from quorate.replica.machine import StateMachine
 from quorate.replica.outgoing import PeerLink
 from quorate.replica.reasons import error_for
+from quorate.replica.scrubbing import scrub
 from quorate.replica.snapshots import IncomingSnapshot, SnapshotWorker, send_snapshot
 from quorate.storage.log_store import LogStore, WriteBatch
 from quorate.storage.snapshot_store import SnapshotStore
@@ -49,6 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_threshold: int = 8192  # entries since the last snapshot
     snapshot_interval_s: float = 120.0
     disk_reserve_bytes: int = 16 << 20
+    scrub_interval_s: float = 30.0  # within which damage to the log at rest is found; 0: never
     cluster_id: str = ""
 
 
@@ -90,6 +92,7 @@ class Replica:
         self.at_stop: list[Callable[[], object]] = []
         self.locate: Callable[[Server], str] = lambda peer: peer.address  # where it is now
         self.storage_full = False
+        self.damage: StateDamaged | None = None
         self._rng = rng or Random()
         self._connections: set[IncomingConnection] = set()
         self._links: dict[str, PeerLink] = {}
@@ -158,6 +161,7 @@ class Replica:
         self._disk.start()
         self._spawn(self._watch_snapshots())
         self._spawn(self._watch_links())
+        self._spawn(scrub(self, self._worker))
         self.step(events.Tick())
 
     def _from_disk(self, handler: Callable[..., None]) -> Callable[..., None]:
@@ -242,15 +246,23 @@ class Replica:
     def lease_valid(self) -> bool:
         """True if a read of the state machine made right now is linearizable."""
         leader = self.node.leader
-        return leader is not None and leader.ready() and leader.lease_until() > self._loop.time()
+        return (
+            leader is not None
+            and self.damage is None
+            and leader.ready()
+            and leader.lease_until() > self._loop.time()
+        )
 
     def propose(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (index, what `apply` returned).
 
-        Fails with NotLeader, LeadershipLost, StorageFull, or QuorateError when overloaded.
-        All proposals of one turn of the loop travel as one batch.
+        Fails with NotLeader, LeadershipLost, StorageFull, StateDamaged, or QuorateError when
+        overloaded. All proposals of one turn of the loop travel as one batch.
         """
         future: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
+        if self.damage is not None:  # what `apply` returned here could be wrong
+            future.set_exception(self.damage.again())
+            return future
         self._proposals.append((future, command))
         if len(self._proposals) == 1:
             self._loop.call_soon(self._flush_proposals)
@@ -263,8 +275,10 @@ class Replica:
     async def read_barrier(self) -> None:
         """Return when a read of the state machine made now is linearizable.
 
-        Raises NotLeader or LeadershipLost.
+        Raises NotLeader, LeadershipLost or StateDamaged.
         """
+        if self.damage is not None:
+            raise self.damage.again()
         if not self.lease_valid():
             future: asyncio.Future[None] = self._loop.create_future()
             self.step(events.ReadRequested(future))
@@ -293,6 +307,16 @@ class Replica:
         self.options = options
         self.node.settings = options.settings
 
+    def quarantine(self, damage: StateDamaged | None) -> None:
+        """The state machine here is known to be wrong, or None: it is right again.
+
+        Until then this replica answers no read and takes no write, does not campaign, and neither
+        takes nor sends a snapshot, which would carry the damage and compact the log that could
+        mend it. It goes on to vote and to store the log. A leader has to be told to `transfer`.
+        """
+        self.damage = damage
+        self.step(events.MachineState(damage is not None))
+
     def set_cluster_id(self, cluster_id: str) -> None:
         """From now on carry this identity, and refuse peers that carry another."""
         self.node.cluster_id = cluster_id
@@ -305,15 +329,20 @@ class Replica:
         return connection
 
     async def snapshot_now(self) -> int:
-        """Store a snapshot of what is applied and compact the log; its index, 0 if nothing new."""
+        """Store a snapshot of what is applied and compact the log; its index, 0 if nothing new.
+
+        Also 0 while the state machine is known to be wrong.
+        """
         point = self.node.snapshot_point()
-        if point is None or self._snapshot_running:
+        if point is None or self._snapshot_running or self.damage is not None:
             return 0
         self._snapshot_running = True
         try:
             meta = await self._worker.take(point, self.machine.snapshot())
         finally:
             self._snapshot_running = False
+        if self.node.machine_damaged:  # found meanwhile: the log must not be compacted behind it
+            return 0
         self.step(events.SnapshotStored(meta.index, meta.term))
         return meta.index
 
@@ -414,6 +443,10 @@ class Replica:
         return PeerLink(address, prefix, answered=answered, failed=failed, refused=self.refused)
 
     def _send_snapshot(self, effect: effects.SendSnapshot) -> None:
+        if self.damage is not None:
+            failed = events.RequestFailed(effect.to.id, effect.rpc_id, self.damage.text)
+            self._loop.call_soon(self.step, failed)
+            return
         self._spawn(self._deliver_snapshot(effect))
 
     async def _deliver_snapshot(self, effect: effects.SendSnapshot) -> None:

@@ -17,6 +17,8 @@ from quorate.server.leaving import Departure
 from quorate.server.membership import Membership
 from quorate.server.pool_watch import PoolWatch
 from quorate.server.raft_views import ViewRequest
+from quorate.server.state_checks import DigestAnswer, DigestRequest, Heard, StateChecks
+from quorate.server.state_verdict import Verdict
 from quorate.server.views import ServerView
 
 
@@ -32,6 +34,8 @@ class Answers:
         bootstrap: Bootstrap,
         me: Callable[[], Identity],
         view: Callable[[], ServerView],
+        checks: StateChecks,
+        applied_index: Callable[[], int],
     ) -> None:
         self._directory = directory
         self._watch = watch
@@ -39,6 +43,8 @@ class Answers:
         self._bootstrap = bootstrap
         self._me = me
         self._view = view
+        self._checks = checks
+        self._applied_index = applied_index
 
     async def answer(self, verb: str, body: bytes) -> bytes:
         """The encoded answer.
@@ -86,6 +92,13 @@ class Answers:
     async def _tell_view(self, _: ViewRequest) -> ServerView:
         return self._view()
 
+    async def _tell_digest(self, request: DigestRequest) -> DigestAnswer:
+        return self._checks.digest_at(request.index, self._applied_index())
+
+    async def _hear_verdict(self, verdict: Verdict) -> Heard:
+        self._checks.hear(verdict)
+        return Heard()
+
     _verbs: ClassVar[dict[str, tuple[Any, Any]]] = {
         "greet": (Greeting, _greet),
         "join": (Identity, _join),
@@ -94,4 +107,6 @@ class Answers:
         "bootstrap-promise": (Proposal, _promise),
         "bootstrap-commit": (Proposal, _commit),
         "view": (ViewRequest, _tell_view),
+        "state-digest": (DigestRequest, _tell_digest),
+        "state-verdict": (Verdict, _hear_verdict),
     }

@@ -1,4 +1,4 @@
-"""What a leader does besides replicating: first writes, newcomers, the pool; making way if full."""
+"""What a leader does besides replicating: first writes, newcomers, pool; making way if unfit."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from quorate.replica.replica import Replica
 from quorate.server.joining import Stability
 from quorate.server.options import ServerOptions
 from quorate.server.reconcile import Reconciler
+from quorate.server.state_checks import StateChecks
 from quorate.state import autopilot, cluster
 from quorate.state.cluster import SetClusterMetadata
 from quorate.state.commands import encode
@@ -24,7 +25,7 @@ from quorate.state.table import Command
 log = logging.getLogger("quorate.server")
 
 _INTERVAL_S = 0.25
-_ASK_AGAIN_S = 10.0  # the others were asked to lead and did not: their disks may be full as well
+_ASK_AGAIN_S = 10.0  # the others were asked to lead and did not: they may be no better off
 
 
 class LeaderDuties:
@@ -32,17 +33,20 @@ class LeaderDuties:
 
     def __init__(
         self,
+        *,
         replica: Replica,
         state: StateStore,
         options: ServerOptions,
         apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
         reconciler: Reconciler,
+        checks: StateChecks,
     ) -> None:
         self._replica = replica
         self._state = state
         self._options = options
         self._apply = apply
         self._reconciler = reconciler
+        self._checks = checks
         self._stability = Stability()
         self._asked_to_lead: dict[str, float] = {}  # by id: when
 
@@ -53,8 +57,11 @@ class LeaderDuties:
             if not self._replica.is_leader:
                 continue
             try:
+                if self._replica.damage is not None:
+                    await self._make_way("the state of this leader is damaged")
+                    continue
                 if self._replica.storage_full:
-                    await self._make_way()
+                    await self._make_way("no space left on this leader's disk")
                     continue
                 await self._first_writes()
                 await self._promote()
@@ -62,24 +69,26 @@ class LeaderDuties:
             except QuorateError as error:
                 log.info("leader duty postponed: %s", error)
 
-    async def _make_way(self) -> None:
-        """Hand over to a voter that may have room: a leader without can take no write at all."""
+    async def _make_way(self, why: str) -> None:
+        """Hand over to a voter that may be better off: this leader can take no write at all."""
         replica = self._replica
         leader, now = replica.node.leader, asyncio.get_running_loop().time()
         if leader is None:
             return
         settings = replica.options.settings
+        wrong = {odd.id for odd in self._checks.verdict.wrong}
         able = [
             (peer.match_index, peer.server)
             for peer in leader.peers.values()
             if replica.node.configuration.is_voter(peer.server.id)
+            and peer.server.id not in wrong
             and now - peer.contact_at < settings.election_timeout_s
             and now - self._asked_to_lead.get(peer.server.id, -_ASK_AGAIN_S) >= _ASK_AGAIN_S
         ]
         if able:
             _, target = max(able, key=lambda pair: pair[0])
             self._asked_to_lead[target.id] = now
-            log.warning("no space left on this leader's disk: %s shall lead", target.address)
+            log.warning("%s: %s shall lead", why, target.address)
             await replica.transfer(target.id)
 
     async def _first_writes(self) -> None:

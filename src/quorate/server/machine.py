@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from quorate.replica.machine import Read, Write
+from quorate.server.state_checks import StateChecks
+from quorate.state.checks import CheckState
 from quorate.state.snapshot import SnapshotImage, decode_snapshot
 from quorate.state.store import StateStore
 
@@ -13,12 +15,16 @@ from quorate.state.store import StateStore
 class ServerMachine:
     """`quorate.state.StateStore` with the shape of `quorate.replica.StateMachine`."""
 
-    def __init__(self) -> None:
+    def __init__(self, checks: StateChecks) -> None:
         self.store = StateStore()
+        self._checks = checks
 
     def apply(self, index: int, command: bytes) -> Any:
         """One committed command."""
-        return self.store.apply(index, command)
+        result = self.store.apply(index, command)
+        if isinstance(result, CheckState):
+            self._checks.applied(index, self.store.image())
+        return result
 
     def snapshot(self) -> Callable[[Write], None]:
         """A shallow copy, to be written out in a thread."""
@@ -31,3 +37,4 @@ class ServerMachine:
     def restore(self, image: SnapshotImage) -> None:
         """Swap."""
         self.store.restore(image)
+        self._checks.restored()

@@ -43,7 +43,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses are "host:port", times seconds.
 
     `founders` is the static list of RPC addresses, this server's among them; `join` are servers
-    to ask over RPC. `gossip` is None where the servers are a fixed list.
+    to ask over RPC. `gossip` is None where the servers are a fixed list. Within
+    `state_check_interval_s` a state that differs and a log that is damaged are found; 0: never.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings = msgspec.field(default_factory=Settings)
     snapshot_threshold: int = 8192
     snapshot_interval_s: float = 120.0
+    state_check_interval_s: float = 30.0
     rpc_handshake_timeout_s: float = 5.0
     rpc_connections_max: int = 100
     autopilot: AutopilotConfiguration = AutopilotConfiguration()

@@ -19,6 +19,7 @@ from quorate.replica.replica import Replica
 from quorate.server.calls import Callers
 from quorate.server.directory import LEFT, Directory
 from quorate.server.no_leader import is_stranger
+from quorate.server.state_checks import StateChecks
 from quorate.server.views import ServerView, VoterView
 
 DEADLINE_S = 2.0
@@ -43,7 +44,7 @@ class Target(msgspec.Struct, frozen=True):
     address: str
 
 
-def own_view(replica: Replica, name: str, now: float) -> ServerView:
+def own_view(replica: Replica, name: str, now: float, checks: StateChecks) -> ServerView:
     """What this server believes; `name` is its name in the pool, `now` the loop's time."""
     node = replica.node
     leads_or_lost = replica.is_leader or not node.leader_address
@@ -59,6 +60,7 @@ def own_view(replica: Replica, name: str, now: float) -> ServerView:
         last_index=node.log.last_index,
         commit_index=node.commit_index,
         configuration_index=node.configuration_index,
+        state=checks.standing(),
         servers=tuple(
             VoterView(id=server.id, address=server.address, voter=server.is_voter)
             for server in node.configuration.servers

@@ -11,22 +11,15 @@ import platform
 import random
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from quorate.errors import (
-    ApplyTimeout,
-    ChangeRefused,
-    NoLeader,
-    StorageFull,
-)
+from quorate.errors import ChangeRefused, NoLeader, StateDamaged
 from quorate.metrics import Metrics
 from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import RoleChanged
-from quorate.replica.disk import Room
 from quorate.replica.replica import Options, Replica
 from quorate.server import raft_views, stats
 from quorate.server.answers import Answers
@@ -50,6 +43,8 @@ from quorate.server.raft_views import view_targets
 from quorate.server.reconcile import Reconciler
 from quorate.server.regions import forward_to_region
 from quorate.server.rpc_port import ProtocolFactory, RpcPort
+from quorate.server.state_checks import StateChecks
+from quorate.server.state_judge import StateJudge
 from quorate.server.views import (
     JoinResult,
     KeyringOperation,
@@ -60,6 +55,7 @@ from quorate.server.views import (
     ServerView,
     Transfer,
 )
+from quorate.server.writes import APPLY_TIMEOUT_S, Writes
 from quorate.state import cluster, servers
 from quorate.state.store import StateStore
 from quorate.storage.data_folder import DataFolder
@@ -68,10 +64,8 @@ from quorate.wire.first_byte import RAFT_BYTE
 
 log = logging.getLogger("quorate.server")
 
-APPLY_TIMEOUT_S = 10.0
 FORMER_LEADER_PATIENCE_S = 0.3
 LEADER_PATIENCE_S = 5.0  # as long as the API holds a request while nobody leads
-FULL_DISK_PATIENCE_S = 1.0  # the other servers may have room, and confirm the write
 
 
 class Server:
@@ -87,13 +81,13 @@ class Server:
         self.options = options
         self._on_fatal = on_fatal
         self._metrics = metrics or Metrics()
-        self._machine = ServerMachine()
+        self.checks = StateChecks(self._spawn, self._distrust)
+        self._machine = ServerMachine(self.checks)
         self._tasks: set[asyncio.Task[None]] = set()
         self._leader_waiters: list[asyncio.Future[None]] = []
         self._refusals: dict[tuple[str, str], float] = {}
         self._expect = options.expect
         self._leaving = False
-        self._applying: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._http = HttpPool()
         self._followed = ""  # address of the leader known last
         self._view: RaftConfigurationView | None = None
@@ -137,7 +131,8 @@ class Server:
             raise
         self._spawn(self._watch.run())
         self._spawn(self._duties.run())
-        self._spawn(self._sweep_overdue())
+        self._spawn(self._judge.run())
+        self._spawn(self._writes.sweep())
 
     async def _start_replica(self) -> None:
         options = self.options
@@ -154,13 +149,17 @@ class Server:
                 stream_prefix=bytes([RAFT_BYTE]),
                 snapshot_threshold=options.snapshot_threshold,
                 snapshot_interval_s=options.snapshot_interval_s,
+                scrub_interval_s=options.state_check_interval_s,
                 cluster_id=self.folder.identity.cluster_id,
             ),
         )
+        self.checks.open(self.folder.node_id, self.folder.raft_path)
         self.replica.on_role.append(self._role_changed)
         self.replica.on_refused.append(self._refused)
         self.replica.on_failure.append(self._on_fatal)
         await self.replica.start()
+        self._distrust(self.checks.damage)
+        self._writes = Writes(self.replica)
         # Only now: a snapshot that is loaded at the start changes tables when there is no node yet.
         self._machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
         self._machine.store.watch(servers.TABLE.name, self._forget_view)
@@ -174,8 +173,9 @@ class Server:
         )
         self.replica.locate = self._locate
         self._pool = self._make_pool()
+        state = self._machine.store
         self._membership = Membership(
-            replica=self.replica, state=self.state, directory=self.directory, apply=self.apply
+            replica=self.replica, state=state, directory=self.directory, apply=self.apply
         )
         self._bootstrap = Bootstrap(me=self.identity, found=self._found, met=self._settled_others)
         self._watch = PoolWatch(
@@ -194,7 +194,7 @@ class Server:
             directory=self.directory,
             membership=self._membership,
             callers=self._callers,
-            state=self.state,
+            state=state,
         )
         self._answers = Answers(
             directory=self.directory,
@@ -203,15 +203,32 @@ class Server:
             bootstrap=self._bootstrap,
             me=self.identity,
             view=self.own_view,
+            checks=self.checks,
+            applied_index=lambda: self.replica.node.applied_index,
         )
-        self._duties = LeaderDuties(self.replica, self.state, options, self.apply, reconciler)
+        self._duties = LeaderDuties(
+            replica=self.replica,
+            state=state,
+            options=options,
+            apply=self.apply,
+            reconciler=reconciler,
+            checks=self.checks,
+        )
+        self._judge = StateJudge(
+            replica=self.replica,
+            checks=self.checks,
+            callers=self._callers,
+            directory=self.directory,
+            apply=self.apply,
+            interval_s=options.state_check_interval_s,
+        )
 
     def _settled_others(self) -> list[Identity]:
         return self._watch.settled_others()
 
     def _why_no_leader(self) -> str:
-        configuration = self.replica.node.configuration
-        return why_no_leader(configuration, self.identity(), self.directory.all(), self.state)
+        configuration, known = self.replica.node.configuration, self.directory.all()
+        return why_no_leader(configuration, self.identity(), known, self._machine.store)
 
     def _make_pool(self) -> FixedPool | GossipPool:
         gossip = self.options.gossip
@@ -252,14 +269,16 @@ class Server:
         self.folder.close()
 
     def reconfigure(self, options: ServerOptions) -> None:
-        """Take over the options that may change while running: Raft's timing and snapshots."""
+        """Take over the options that may change while running: Raft's timing, snapshots, checks."""
         replica = self.replica
+        self._judge.interval_s = options.state_check_interval_s
         replica.reconfigure(
             msgspec.structs.replace(
                 replica.options,
                 settings=options.settings,
                 snapshot_threshold=options.snapshot_threshold,
                 snapshot_interval_s=options.snapshot_interval_s,
+                scrub_interval_s=options.state_check_interval_s,
             )
         )
 
@@ -294,7 +313,7 @@ class Server:
         )
 
     def _learn_cluster_id(self) -> None:
-        metadata = cluster.current(self.state)
+        metadata = cluster.current(self._machine.store)
         if metadata is not None and metadata.cluster_id != self.replica.node.cluster_id:
             self._keep_cluster_id(metadata.cluster_id)
 
@@ -345,13 +364,18 @@ class Server:
             self._refusals[key] = now
             log.warning("refused %s: %s", where, why)
 
+    def _distrust(self, damage: StateDamaged | None) -> None:
+        """The state here is found to be wrong, or None: to be right."""
+        self.replica.quarantine(damage)
+
     async def answer_call(self, verb: str, body: bytes) -> bytes:
         """Answer a call of another server. Raises QuorateError."""
         return await self._answers.answer(verb, body)
 
     def own_view(self) -> ServerView:
         """What this server believes of the cluster."""
-        return raft_views.own_view(self.replica, self.identity().node, self._loop.time())
+        name, now = self.identity().node, self._loop.time()
+        return raft_views.own_view(self.replica, name, now, self.checks)
 
     # -- who leads, and who may answer -----------------------------------------------------------
 
@@ -372,7 +396,9 @@ class Server:
 
     @property
     def state(self) -> StateStore:
-        """The replicated state, as applied here so far."""
+        """The replicated state, as applied here so far, to answer from. Raises StateDamaged."""
+        if self.checks.damage is not None:
+            raise self.checks.damage.again()
         return self._machine.store
 
     def leader_address(self) -> str:
@@ -435,7 +461,7 @@ class Server:
                     peer_view(
                         server,
                         directory=self.directory,
-                        state=self.state,
+                        state=self._machine.store,
                         leader_id=node.leader_id,
                         unix_time=self._unix_time,
                     )
@@ -464,11 +490,11 @@ class Server:
             "nomad": stats.nomad(self.replica, self.directory, self._expect == 1),
             "raft": {
                 **stats.raft(self.replica, self._loop.time()),
-                **stats.unknown_commands(self.state),
+                **stats.unknown_commands(self._machine.store),
             },
             "serf": self._pool.stats(),
             "runtime": stats.runtime(platform.machine()),
-            "quorate": {"waiting": self.waiting()},
+            "quorate": {"waiting": self.waiting(), **stats.state_check(self.checks)},
         }
 
     def config_view(self) -> dict[str, Any]:
@@ -487,26 +513,7 @@ class Server:
 
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (log index, result of applying it)."""
-        future = self.replica.propose(command)
-        # One sweep for all of them: a timer for each would cost more than the write. What is done
-        # goes at once, while the processor still has it at hand.
-        applying = self._applying
-        while applying and applying[0][1].done():
-            applying.popleft()
-        applying.append((self._loop.time(), future))
-        return future
-
-    async def _sweep_overdue(self) -> None:
-        applying = self._applying
-        while True:
-            await asyncio.sleep(0.5)
-            full = self.replica.storage_full
-            begun_before = self._loop.time() - (FULL_DISK_PATIENCE_S if full else APPLY_TIMEOUT_S)
-            while applying and (applying[0][0] <= begun_before or applying[0][1].done()):
-                _, future = applying.popleft()
-                if not future.done():
-                    error = _unconfirmed(self.replica.disk_room) if full else ApplyTimeout()
-                    future.set_exception(error)
+        return self._writes.apply(command)
 
     async def remove_peer(self, *, server_id: str | None, address: str | None, force: bool) -> None:
         """Remove a server from the Raft configuration; it stays out until it asks to rejoin."""
@@ -542,14 +549,18 @@ class Server:
         node = self.replica.node
         if node.configuration.get(self.replica.server_id) is not None and node.leader_id:
             return 0
-        return servers.removed_at(self.state, self.replica.server_id) or self._watch.removed_at
+        index = servers.removed_at(self._machine.store, self.replica.server_id)
+        return index or self._watch.removed_at
 
     def health_problem(self) -> str | None:
         """Why this server takes no part, with the cure."""
         index = self.removed_at()
         if index:
             return f"removed from the cluster at index {index}; run: quorate server rejoin"
-        return None
+        damage = self.checks.damage
+        if damage is not None:
+            return f"{damage.text}; {damage.next_step}"
+        return self.checks.disagreement or None
 
     def waiting(self) -> str:
         """What this server waits for, in words: a leader, others to found with. Empty: nothing."""
@@ -582,11 +593,3 @@ class Server:
         if why:
             raise ChangeRefused(f"this server was not taken in: {why}", "see the leader's log")
         return Rejoin(id=me)
-
-
-def _unconfirmed(room: Room) -> StorageFull:
-    return StorageFull(
-        f"no space left on the leader's disk: {room}; "
-        "the write is not confirmed, but may stand once there is room",
-        "make room, then read before you repeat it",
-    )

@@ -9,6 +9,7 @@ import threading
 from quorate.raft.effects import Role
 from quorate.replica.replica import Replica
 from quorate.server.directory import Directory
+from quorate.server.state_checks import StateChecks
 from quorate.state.store import StateStore
 from quorate.wire.duration import format_duration
 
@@ -86,6 +87,20 @@ def disk(replica: Replica) -> dict[str, str]:
 def unknown_commands(state: StateStore) -> dict[str, str]:
     """How many log entries this version could not read; if any, it needs upgrading."""
     return {"unknown_commands": str(sum(tally.count for tally in state.unknown_commands))}
+
+
+def state_check(checks: StateChecks) -> dict[str, str]:
+    """What the last comparison of the servers' states said of this one, and of the others.
+
+    `state` is right, damaged, disagree (nobody can say who is wrong) or unchecked.
+    """
+    return {
+        "state": checks.standing(),
+        "state_right_index": str(checks.right_at),
+        "state_checked_index": str(checks.verdict.index),
+        "state_damaged_servers": ", ".join(odd.node for odd in checks.verdict.wrong),
+        "state_unknown_servers": ", ".join(odd.node for odd in checks.verdict.unknown),
+    }
 
 
 def runtime(arch: str) -> dict[str, str]:

@@ -125,7 +125,8 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
 
     `role` is leader, follower or candidate. `leader_address` is empty if it follows nobody.
     `last_contact_ms` is how long ago that leader was heard, 0 on the leader itself.
-    `configuration_index` is the log index of `servers`.
+    `configuration_index` is the log index of `servers`. `state` is what comparing the servers'
+    states said of this one: right, damaged, disagree, unchecked; empty from a version without it.
     """
 
     id: str
@@ -140,4 +141,5 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     last_index: int = 0
     commit_index: int = 0
     configuration_index: int = 0
+    state: str = ""
     servers: tuple[VoterView, ...] = ()

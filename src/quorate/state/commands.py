@@ -25,6 +25,10 @@ _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
 assert len(_DECODERS) == len(COMMANDS), "two commands share a type byte"
 
 
+NO_SUCH_TYPE: Final = "no such type"
+"""The reason where a whole kind of command is unknown, not only a field of one."""
+
+
 class UnknownCommand(msgspec.Struct, frozen=True, gc=False):
     """What applying a command gives that this version cannot read. `type` is -1 if it is empty."""
 
@@ -49,7 +53,7 @@ def decode(data: bytes) -> Command | UnknownCommand:
         return UnknownCommand(-1, "it is empty")
     decoder = _DECODERS.get(data[0])
     if decoder is None:
-        return UnknownCommand(data[0], "no such type")
+        return UnknownCommand(data[0], NO_SUCH_TYPE)
     try:
         command: Command = decoder.decode(memoryview(data)[1:])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

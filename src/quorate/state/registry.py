@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from quorate.state import autopilot, cluster, defaults, namespaces, scheduler, servers
+from quorate.state import autopilot, checks, cluster, defaults, namespaces, scheduler, servers
 from quorate.state.table import Command, Record, Table, Tables
 
 TABLES: Final[tuple[Table[Any], ...]] = (
@@ -17,8 +17,11 @@ TABLES: Final[tuple[Table[Any], ...]] = (
 
 COMMANDS: Final[tuple[type[Command], ...]] = (
     defaults.InitialiseDefaults,
+    checks.CheckState,
     *(command for table in TABLES for command in table.commands),
 )
+
+COMMAND_TYPES: Final = frozenset(command.TYPE for command in COMMANDS)
 
 BY_NAME: Final[dict[str, Table[Any]]] = {table.name: table for table in TABLES}
 

@@ -22,6 +22,7 @@ import msgspec
 from quorate import __version__
 from quorate.errors import QuorateError
 from quorate.state import registry
+from quorate.state.commands import NO_SUCH_TYPE
 from quorate.state.table import Record
 
 MAGIC: Final = b"QRMSTATE"
@@ -225,3 +226,16 @@ def digest_of(image: SnapshotImage) -> bytes:
             for key in sorted(rows):
                 digest.update(_encode((key, rows[key])))
     return digest.digest()
+
+
+def passed_over(image: SnapshotImage) -> tuple[UnknownTally, ...]:
+    """What the image may lack because its server could not read it: then it compares with none.
+
+    A type that is known by now does not count: either it changes nothing, or the state really
+    lacks what an older version passed over, and a comparison must show it.
+    """
+    return tuple(
+        tally
+        for tally in image.unknown
+        if tally.type not in registry.COMMAND_TYPES or tally.reason != NO_SUCH_TYPE
+    )

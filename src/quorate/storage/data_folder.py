@@ -5,6 +5,7 @@
     <data_dir>/server/quorate.json      region, cluster, ... (`identity`)
     <data_dir>/server/raft/log/         log, term and vote (`log_store`)
     <data_dir>/server/raft/snapshots/   snapshots (`snapshot_store`)
+    <data_dir>/server/raft/state-damaged.json   there while the state is wrong (`damage_mark`)
 
 Names and places are Nomad's where Nomad has the same thing (files, section 1), so that the same
 backup rules and the same `ls` serve. Invariant: a folder of a real Nomad server is never written
@@ -46,6 +47,7 @@ class DataFolder:
         self._identity = identity
         self.state_lost: Final = state_lost
         self.server: Final = server
+        self.raft_path: Final = server / "raft"
         self.log_path: Final = server / "raft" / "log"
         self.snapshots_path: Final = server / "raft" / "snapshots"
 

@@ -1,12 +1,13 @@
 """Where the entries of a log lie: segment, place and size of each, in memory.
 
 16 bytes an entry; filled when the log is opened and at each write. The places are continuous like
-the log's indexes, so an entry is found by a subtraction.
+the log's indexes, so an entry is found by a subtraction; and they ascend, because files only grow.
 """
 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from typing import NamedTuple
 
 _SEGMENT_SHIFT = 40  # a segment is far below 2**40 bytes
@@ -42,6 +43,15 @@ class LogPlaces:
         where = self._where[at]
         start = where & ((1 << _SEGMENT_SHIFT) - 1)
         return Place(where >> _SEGMENT_SHIFT, start, self._sizes[at])
+
+    def first_reaching(self, segment: int, start: int) -> int | None:
+        """The first entry of that segment that ends behind `start`, or None."""
+        where = segment << _SEGMENT_SHIFT | start
+        at = bisect_right(self._where, where) - 1
+        if at < 0 or self._where[at] + self._sizes[at] <= where:
+            at += 1
+        inside = at < len(self._where) and self._where[at] >> _SEGMENT_SHIFT == segment
+        return self.first + at if inside else None
 
     def truncate_from(self, index: int) -> None:
         """Forget `index` and all above; the next entry to come is `index`."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from quorate.errors import BadFrame, LogDamaged
@@ -162,6 +163,15 @@ def read_entry(index: int, term: int | None, encoded: bytes, path: str) -> Entry
     return entry
 
 
+def log_damaged(text: str, path: str, index: int | None = None) -> LogDamaged:
+    """The error for the log's file `path`, with what to do about it."""
+    next_step = (
+        f"move the folder {Path(path).parent.parent} away, keep it for a look, and start this "
+        "server: it is filled again from its peers"
+    )
+    return LogDamaged(text, path=path, index=index, next_step=next_step)
+
+
 def entry_damaged(index: int, path: str, what: str) -> LogDamaged:
-    """The error for the entry at `index`."""
-    return LogDamaged(f"entry {index} in {path} is damaged: {what}", path=path, index=index)
+    """The error for the entry at `index` of the log in the file `path`."""
+    return log_damaged(f"entry {index} in {path} is damaged: {what}", path, index)

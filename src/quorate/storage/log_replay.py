@@ -18,7 +18,7 @@ from quorate.storage import log_records
 from quorate.storage.log_extent import LogExtent
 from quorate.storage.log_frames import BODY, FRAME, Frame, is_unwritten, read_frame
 from quorate.storage.log_places import LogPlaces
-from quorate.storage.log_records import ENTRY_BODY, Item, entry_damaged
+from quorate.storage.log_records import ENTRY_BODY, Item, entry_damaged, log_damaged
 from quorate.storage.log_segment import Segment
 
 _CHECKSUM: Final = "a checksum does not match"
@@ -64,7 +64,7 @@ class LogReplay:
         if at:
             self.segments.append(segment)
         elif not is_last:
-            raise LogDamaged(f"{path} is damaged: its records are missing", path=path)
+            raise log_damaged(f"{path} is damaged: its records are missing", path)
 
     def extent(self) -> LogExtent:
         """What the log holds, when all files are taken in. Raises LogDamaged."""
@@ -87,7 +87,7 @@ class LogReplay:
             self.next_record = first.record
         if first.record != self.next_record:
             what = f"record {first.record} where {self.next_record} belongs"
-            raise LogDamaged(f"{path} is damaged: {what}", path=path)
+            raise log_damaged(f"{path} is damaged: {what}", path)
         payload = first.body[: first.used]
         for part in range(1, first.parts):
             frame = self._frame_at(content, at + part * FRAME, path, payload)
@@ -120,7 +120,7 @@ class LogReplay:
                 index = log_records.read_pair(payload, item)[0]
         index += 1
         where = f"entry {index} in {path}, or what was written with it,"
-        return LogDamaged(f"{where} is damaged: {what}", path=path, index=index)
+        return log_damaged(f"{where} is damaged: {what}", path, index)
 
     def _check_behind(self, content: bytes, at: int, path: str) -> None:
         """Behind the last record there may be parts of the next one, and nothing else."""
@@ -129,7 +129,7 @@ class LogReplay:
             frame = self._frame_at(content, place, path, b"")
             if frame is not None and frame[:2] != (expected, (place - at) // FRAME):
                 what = f"record {frame.record} lies there, record {expected} is missing"
-                raise LogDamaged(f"{path} is damaged: {what}", path=path)
+                raise log_damaged(f"{path} is damaged: {what}", path)
 
     # -- records ----------------------------------------------------------------------------------
 
@@ -140,13 +140,13 @@ class LogReplay:
         try:
             for item in log_records.items_of(payload):
                 if (item.kind == log_records.HEAD) != (is_first and end == 0):
-                    raise LogDamaged(f"{path} is damaged: its head is not there", path=path)
+                    raise log_damaged(f"{path} is damaged: its head is not there", path)
                 self._do_item(payload, item, segment, start)
                 end = item.end
         except (struct.error, UnicodeDecodeError, ValueError) as error:
-            raise LogDamaged(f"{path} is damaged: no such item: {error}", path=path) from error
+            raise log_damaged(f"{path} is damaged: no such item: {error}", path) from error
         if end != len(payload):
-            raise LogDamaged(f"{path} is damaged: an item is cut off", path=path)
+            raise log_damaged(f"{path} is damaged: an item is cut off", path)
 
     def _do_item(self, payload: bytes, item: Item, segment: Segment, start: int) -> None:
         match item.kind:
@@ -183,7 +183,7 @@ class LogReplay:
         elif self._last != head.last_index or self._last_term not in (0, head.last_term):
             path = str(segment.path)
             what = f"it follows entry {head.last_index}, and the file before ends at {self._last}"
-            raise LogDamaged(f"{path} is damaged: {what}", path=path)
+            raise log_damaged(f"{path} is damaged: {what}", path)
 
     def _entry(self, payload: bytes, item: Item, segment: Segment, start: int) -> None:
         term = log_records.read_number(payload, item)

@@ -18,8 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from quorate.errors import LogDamaged, QuorateError
+from quorate.errors import QuorateError
 from quorate.storage.log_frames import BODY, FRAME, bodies
+from quorate.storage.log_records import log_damaged
 
 SUFFIX: Final = ".segment"
 SEGMENT_BYTES: Final = 2 << 20
@@ -57,12 +58,12 @@ class Segment:
     def open(cls, path: Path) -> Segment:
         """Open one that is there. Raises LogDamaged, OSError."""
         if not path.stem.isdecimal():
-            raise LogDamaged(f"{path} is damaged: its name is no number", path=str(path))
+            raise log_damaged(f"{path} is damaged: its name is no number", str(path))
         descriptor = os.open(path, os.O_RDWR)
         room = os.fstat(descriptor).st_size
         if room % PIECE:
             os.close(descriptor)
-            raise LogDamaged(f"{path} is damaged: {room} bytes is no size of ours", path=str(path))
+            raise log_damaged(f"{path} is damaged: {room} bytes is no size of ours", str(path))
         return cls(path, int(path.stem), descriptor, room)
 
     @property
@@ -110,6 +111,10 @@ class Segment:
         data = os.pread(self._descriptor, (last - first + 1) * FRAME, first * FRAME)
         found = bodies(data)
         return None if found is None else found[start - first * BODY : end - first * BODY]
+
+    def frames(self, start: int, size: int) -> bytes:
+        """Frames that are durable, from offset `start` on, `size` bytes or less. Raises OSError."""
+        return os.pread(self._descriptor, min(size, self.size - start), start)
 
     def clear_behind(self) -> None:
         """Zero what a write that a crash cut off has left behind the frames. Raises OSError."""

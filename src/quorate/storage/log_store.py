@@ -24,15 +24,15 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from quorate.errors import QuorateError, WrongDataFolder
+from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
 from quorate.raft.messages import Entry, HardState
 from quorate.storage import log_records
 from quorate.storage.atomic import fsync_dir, make_dir
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.log_extent import LogExtent
-from quorate.storage.log_frames import BODY, FRAME, frame_record, is_unwritten
+from quorate.storage.log_frames import BODY, FRAME, frame_record, is_unwritten, read_frame
 from quorate.storage.log_places import LogPlaces, Place
-from quorate.storage.log_records import ENTRY_HEAD, Head, entry_damaged, read_entry
+from quorate.storage.log_records import ENTRY_HEAD, Head, entry_damaged, log_damaged, read_entry
 from quorate.storage.log_replay import LogReplay
 from quorate.storage.log_segment import PIECE, Segment, segments_in
 from quorate.storage.write_batch import WriteBatch
@@ -41,6 +41,7 @@ __all__ = ["LogStore", "WriteBatch", "has_log"]
 
 _LAYOUT_1_FILE: Final = "data.mdb"
 _READ_MAX: Final = 1 << 20  # bytes of the disk that one read asks for
+_PLACES: Final = 1 << 40  # a place for `check` is a segment's number times this, and an offset
 
 
 def has_log(path: Path) -> bool:
@@ -246,6 +247,41 @@ class LogStore:
             raise QuorateError(f"cannot {verb} the log in {self._folder}: it is closed")
         with clear_errors(f"{verb} the log in {self._folder}"):
             yield
+
+    # -- looking after what lies there: in any thread ---------------------------------------------
+
+    def check(self, place: int, max_bytes: int) -> int:
+        """Look at the checksums of up to `max_bytes` of what is durable, from `place` on.
+
+        All of it counts: entries, also such as are gone but still lie there, term, vote and base,
+        for at the next start all must be right. A place is what the last call returned, or 0
+        for the beginning, which is also what is returned at the end. Raises LogDamaged.
+        """
+        with self._entering, self._open("read"):
+            number, offset = divmod(place, _PLACES)
+            first = self._segments[0].number
+            if number < first:
+                number, offset = first, 0
+            segment = self._segments[number - first]
+            data = segment.frames(offset, max_bytes)
+            is_last = segment is self._segments[-1]
+        for at in range(0, len(data), FRAME):
+            if read_frame(data[at : at + FRAME]) is None:
+                raise self._damaged_at(segment, offset + at)
+        offset += len(data)
+        if offset < segment.size:
+            return number * _PLACES + offset
+        return 0 if is_last else (number + 1) * _PLACES
+
+    def _damaged_at(self, segment: Segment, offset: int) -> LogDamaged:
+        path, start = str(segment.path), offset // FRAME * BODY
+        with self._entering:
+            index = self._places.first_reaching(segment.number, start)
+            inside = index is not None and self._places.place(index).start < start + BODY
+        if inside and index is not None:
+            return entry_damaged(index, path, "its checksum does not match")
+        what = f"a checksum does not match at byte {offset}, where no entry lies that is in force"
+        return log_damaged(f"{path} is damaged: {what}", path)
 
     # -- writing: in a worker thread --------------------------------------------------------------
 

@@ -37,6 +37,7 @@ class _ViewJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     leader_id: str = msgspec.field(name="LeaderID")
     node: str
     role: str
+    state: str
     term: int
 
 
@@ -83,5 +84,6 @@ def _view_json(view: ServerView) -> _ViewJson:
         leader_id=view.leader_id,
         node=view.node,
         role=view.role,
+        state=view.state,
         term=view.term,
     )

@@ -11,6 +11,10 @@ from quorate.client import ClientError, View
 
 HEADING = ("Node", "Address", "State", "Term", "Leader", "Commit", "Configuration", "Note")
 DISAGREE = 2
+STATES = {
+    "damaged": "its replicated state is damaged",
+    "disagree": "state digests disagree, no majority",
+}
 NOTHING = "-"
 
 
@@ -27,9 +31,12 @@ def views(context: Context) -> int:
     }
     context.show(answer, lambda: context.out.table(_table(found, notes)))
     if not agreed:
+        states = any(view.state in STATES for view in found)
         raise Failure(
             "The servers do not agree",
-            "ask again; if it stays so, see which of them reach each other",
+            "see /v1/agent/health of the servers whose state is not that of the others"
+            if states
+            else "ask again; if it stays so, see which of them reach each other",
             DISAGREE,
         )
     if not any(view.leader for view in found):
@@ -74,7 +81,8 @@ def _gathered(context: Context) -> tuple[list[View], dict[str, Any]]:
 def notes_on(found: Sequence[View]) -> list[str]:
     """For each view why it cannot be had, or in what it differs from the newest; else empty.
 
-    The newest is that of the highest term, and in it of whoever leads.
+    Also if its replicated state is not that of the others. The newest is that of the highest
+    term, and in it of whoever leads.
     """
     answered = [view for view in found if not view.error]
     if not answered:
@@ -91,7 +99,7 @@ def _difference(view: View, newest: View) -> str:
         return "follows another leader" if view.leader else "knows no leader"
     if view.configuration != newest.configuration:
         return "has another configuration"
-    return ""
+    return STATES.get(view.state, "")
 
 
 def _table(found: Sequence[View], notes: Sequence[str]) -> str:

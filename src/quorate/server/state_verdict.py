@@ -1,0 +1,55 @@
+"""Whose state is right: the rule by which digests of one index are compared.
+
+Invariant: a digest is right only if more than half of ALL voters hold it, whether or not the others
+answered. So no two digests of an index can both be right, whoever judges; and a leader whose own
+state is wrong finds that itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+import msgspec
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What one member holds: `digest` in hexadecimal, empty (and `why`) where it is not known."""
+
+    id: str
+    node: str
+    voter: bool
+    digest: str = ""
+    why: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be made of the digests at `index`, and `by` whom (a server's name) it was said.
+
+    `right` is the digest of a majority of the voters, empty if none is. `wrong` are the members
+    that hold another one. `disagree`: no digest has a majority, and yet two differ; then nobody
+    can say who is wrong. `unknown` are the members that were not compared.
+    """
+
+    index: int = 0
+    by: str = ""
+    right: str = ""
+    wrong: tuple[Held, ...] = ()
+    unknown: tuple[Held, ...] = ()
+    disagree: bool = False
+
+
+def judge(index: int, by: str, members: Collection[Held]) -> Verdict:
+    """The verdict over all members of the configuration."""
+    votes = Counter(held.digest for held in members if held.voter and held.digest)
+    quorum = sum(held.voter for held in members) // 2 + 1
+    right = next((digest for digest, count in votes.items() if count >= quorum), "")
+    differing = {held.digest for held in members if held.digest}
+    return Verdict(
+        index=index,
+        by=by,
+        right=right,
+        wrong=tuple(held for held in members if right and held.digest not in {"", right}),
+        unknown=tuple(held for held in members if not held.digest),
+        disagree=not right and len(differing) > 1,
+    )

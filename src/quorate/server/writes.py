@@ -1,0 +1,57 @@
+"""Writes under way. Each comes to an end: confirmed, refused, or given up as unconfirmed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from quorate.errors import ApplyTimeout, StorageFull
+from quorate.replica.disk import Room
+from quorate.replica.replica import Replica
+
+APPLY_TIMEOUT_S = 10.0
+FULL_DISK_PATIENCE_S = 1.0  # the other servers may have room, and confirm the write
+
+_SWEEP_S = 0.5
+
+
+class Writes:
+    """The writes of one server."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._loop = asyncio.get_running_loop()
+        self._applying: deque[tuple[float, asyncio.Future[Any]]] = deque()
+
+    def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
+        """Replicate a command; the future gives (log index, result of applying it)."""
+        future = self._replica.propose(command)
+        # One sweep for all of them: a timer for each would cost more than the write. What is done
+        # goes at once, while the processor still has it at hand.
+        applying = self._applying
+        while applying and applying[0][1].done():
+            applying.popleft()
+        applying.append((self._loop.time(), future))
+        return future
+
+    async def sweep(self) -> None:
+        """For ever: give up what has waited for too long."""
+        applying = self._applying
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            full = self._replica.storage_full
+            begun_before = self._loop.time() - (FULL_DISK_PATIENCE_S if full else APPLY_TIMEOUT_S)
+            while applying and (applying[0][0] <= begun_before or applying[0][1].done()):
+                _, future = applying.popleft()
+                if not future.done():
+                    error = _unconfirmed(self._replica.disk_room) if full else ApplyTimeout()
+                    future.set_exception(error)
+
+
+def _unconfirmed(room: Room) -> StorageFull:
+    return StorageFull(
+        f"no space left on the leader's disk: {room}; "
+        "the write is not confirmed, but may stand once there is room",
+        "make room, then read before you repeat it",
+    )

@@ -1,0 +1,115 @@
+"""Whole servers in one process, on loopback and real disks, without the agent around them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+from quorate.api.app import HttpApplication
+from quorate.api.internal import RpcApplication
+from quorate.api.limits import ListenerConfig
+from quorate.api.listener import create_protocol_factory
+from quorate.api.messages import Request, Response
+from quorate.metrics import Metrics
+from quorate.server.options import ServerOptions
+from quorate.server.server import Server
+
+T = TypeVar("T")
+
+
+class ServerCluster:
+    """Servers s0, s1, ... that found a cluster; `running` by number; `fatal` is what ended one."""
+
+    def __init__(self, folder: Path, count: int = 3, **options: Any) -> None:
+        self.folder = folder
+        self.addresses = tuple(f"127.0.0.1:{port}" for port in _free_ports(count))
+        self.options = options
+        self.running: dict[int, Server] = {}
+        self.applications: dict[int, HttpApplication] = {}
+        self.fatal: dict[int, BaseException] = {}
+
+    async def start(self, *numbers: int) -> None:
+        for number in numbers or range(len(self.addresses)):
+            await self._start(number)
+
+    async def _start(self, number: int) -> None:
+        host, _, port = self.addresses[number].rpartition(":")
+        options = ServerOptions(
+            name=f"s{number}",
+            region="global",
+            datacenter="dc1",
+            data_dir=self.folder / f"s{number}",
+            rpc_bind=(host, int(port)),
+            rpc_address=self.addresses[number],
+            serf_port=4648,
+            version="0",
+            founders=self.addresses,
+            **self.options,
+        )
+
+        def fatal(error: BaseException) -> None:
+            self.fatal.setdefault(number, error)
+
+        server = Server(options, on_fatal=fatal)
+        rpc = RpcApplication(server, Metrics(), time.time, Random(), server.answer_call)
+        await server.start(create_protocol_factory(rpc, ListenerConfig(max_conns_per_client=0)))
+        self.running[number] = server
+        self.applications[number] = HttpApplication(server, Metrics(), time.time, Random())
+
+    async def stop(self, *numbers: int) -> None:
+        for number in numbers or tuple(self.running):
+            await self.running.pop(number).stop()
+
+    async def ask(self, number: int, target: str, method: str = "GET", body: str = "") -> Response:
+        """What a client of that server is answered."""
+        request = Request(method, target.encode(), body=body.encode())
+        answer = self.applications[number].handle(request)
+        return answer if isinstance(answer, Response) else await answer
+
+    async def leader(self) -> int:
+        """The number of the server that leads and is followed by all that run."""
+
+        def agreed() -> int:
+            named = {server.leader_address() for server in self.running.values()}
+            if len(named) != 1 or (address := named.pop()) not in self.addresses:
+                return 0
+            number = self.addresses.index(address)
+            leads = number in self.running and self.running[number].lease_valid()
+            return number + 1 if leads else 0
+
+        return await until(agreed) - 1
+
+
+@asynccontextmanager
+async def cluster(folder: Path, count: int = 3, **options: Any) -> AsyncIterator[ServerCluster]:
+    """A cluster with a leader; all of it is stopped afterwards."""
+    servers = ServerCluster(folder, count, **options)
+    await servers.start()
+    try:
+        await servers.leader()
+        yield servers
+    finally:
+        await servers.stop()
+
+
+async def until(condition: Callable[[], T], timeout_s: float = 10.0) -> T:
+    """Wait for a true value; fails after the deadline."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while not (value := condition()):
+        assert asyncio.get_running_loop().time() < deadline, f"never came: {condition}"
+        await asyncio.sleep(0.01)
+    return value
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
