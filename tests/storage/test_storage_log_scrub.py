@@ -108,7 +108,7 @@ def test_writing_truncating_and_compacting_meanwhile_is_no_damage(tmp_path: Path
 
     reader = threading.Thread(target=look)
     reader.start()
-    for _ in range(150):
+    for _ in range(50):
         last = store.last_index()
         store.write(WriteBatch(truncate_from=last - 50, entries=entries(last - 50, 90)))
         store.write(WriteBatch(compact_to=store.last_index() - 300))

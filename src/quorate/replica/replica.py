@@ -21,7 +21,6 @@ from quorate.raft.configuration import Change, Configuration, Server
 from quorate.raft.effects import Reason, Role, RoleChanged
 from quorate.raft.messages import (
     AnyRequest,
-    AnyResponse,
     AppendEntriesRequest,
     EntryKind,
     InstallSnapshotRequest,
@@ -30,16 +29,14 @@ from quorate.raft.node import Node
 from quorate.raft.settings import Settings
 from quorate.replica.disk import Disk, Room
 from quorate.replica.incoming import IncomingConnection, Slot
+from quorate.replica.links import ANOTHER, PeerLinks, is_of
 from quorate.replica.machine import StateMachine
-from quorate.replica.outgoing import PeerLink
 from quorate.replica.reasons import error_for
 from quorate.replica.scrubbing import scrub
 from quorate.replica.snapshots import IncomingSnapshot, SnapshotWorker, send_snapshot
 from quorate.storage.log_store import LogStore, WriteBatch
 from quorate.storage.snapshot_store import SnapshotStore
 from quorate.wire import membership as codec
-
-_APPEND_TIMEOUT_S = 10.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +56,6 @@ class DiskTimes(msgspec.Struct):
 
     recent: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=512))
     count: int = 0
-
-
-_ANOTHER = "another server answers at this address"
 
 
 class Replica:
@@ -95,7 +89,7 @@ class Replica:
         self.damage: StateDamaged | None = None
         self._rng = rng or Random()
         self._connections: set[IncomingConnection] = set()
-        self._links: dict[str, PeerLink] = {}
+        self._links = PeerLinks(options.stream_prefix, self.step, self.refused)
         self._events: deque[Any] = deque()
         self._draining = False
         self._to_persist: list[effects.Persist] = []
@@ -195,8 +189,7 @@ class Replica:
             self._timer.cancel()
         for task in list(self._tasks):
             task.cancel()
-        for link in self._links.values():
-            link.close()
+        self._links.close()
         for connection in list(self._connections):
             connection.close()
         self._fail_waiting()
@@ -421,26 +414,7 @@ class Replica:
 
     def _send(self, effect: effects.Send) -> None:
         peer = effect.to
-        address = self.locate(peer)
-        link = self._links.get(peer.id)
-        if link is None or link.address != address:
-            if link is not None:
-                link.close()
-            link = self._links[peer.id] = self._link(peer.id, address)
-        link.send(effect.rpc_id, effect.request)
-
-    def _link(self, peer_id: str, address: str) -> PeerLink:
-        def answered(rpc_id: int, response: AnyResponse) -> None:
-            if _is_of(peer_id, response):
-                self.step(events.ResponseReceived(peer_id, rpc_id, response))
-            else:
-                failed(rpc_id, _ANOTHER)
-
-        def failed(rpc_id: int, reason: str) -> None:
-            self.step(events.RequestFailed(peer_id, rpc_id, reason))
-
-        prefix = self.options.stream_prefix
-        return PeerLink(address, prefix, answered=answered, failed=failed, refused=self.refused)
+        self._links.send(peer.id, self.locate(peer), effect.rpc_id, effect.request)
 
     def _send_snapshot(self, effect: effects.SendSnapshot) -> None:
         if self.damage is not None:
@@ -460,10 +434,10 @@ class Replica:
         except (OSError, TimeoutError, QuorateError) as error:
             self.step(events.RequestFailed(peer.id, effect.rpc_id, str(error) or "i/o timeout"))
         else:
-            if _is_of(peer.id, response):
+            if is_of(peer.id, response):
                 self.step(events.SnapshotDelivered(peer.id, effect.rpc_id, index, response))
             else:
-                self.step(events.RequestFailed(peer.id, effect.rpc_id, _ANOTHER))
+                self.step(events.RequestFailed(peer.id, effect.rpc_id, ANOTHER))
 
     def _reply(self, effect: effects.Reply) -> None:
         slot: Slot = effect.reply_to
@@ -532,16 +506,16 @@ class Replica:
             tell(effect)
 
     def _configuration_changed(self, effect: effects.ConfigurationChanged) -> None:
-        members = {server.id for server in effect.configuration.servers}
-        for peer_id in [p for p in self._links if p not in members]:
-            if effect.committed:
+        if effect.committed:
+            members = {server.id for server in effect.configuration.servers}
+            for peer_id in self._links.besides(members):
                 self._loop.call_later(5.0, self._drop_link, peer_id)
         for tell in self.on_configuration:
             tell(effect)
 
     def _drop_link(self, peer_id: str) -> None:
-        if self.node.configuration.get(peer_id) is None and peer_id in self._links:
-            self._links.pop(peer_id).close()
+        if self.node.configuration.get(peer_id) is None:
+            self._links.drop(peer_id)
 
     # -- what connections ask (quorate.replica.incoming.Handler) -----------------------------------
 
@@ -574,8 +548,7 @@ class Replica:
         election = self.options.settings.election_timeout_s
         while True:
             await asyncio.sleep(election / 2)
-            for link in list(self._links.values()):
-                link.check(_APPEND_TIMEOUT_S, 2 * election)
+            self._links.check(2 * election)
 
     async def _watch_snapshots(self) -> None:
         """Snapshot when enough entries have gathered; sooner when very many have."""
@@ -595,11 +568,3 @@ class Replica:
                     await self.snapshot_now()
                 except (QuorateError, OSError) as error:
                     self.refused("snapshot", str(error))  # no room, say: tried again later
-
-
-def _is_of(peer_id: str, response: AnyResponse) -> bool:
-    """False if another server answers at the peer's address: its vote is not the peer's.
-
-    Old peers send no ID; where addresses are IDs (before protocol 3) the address is the name.
-    """
-    return response.sender_id in {"", peer_id} or response.sender_address == peer_id
