@@ -85,7 +85,7 @@ class LogStore:
         """Open the store in folder `path`, or make one there, and check all of it.
 
         The caller has made sure that nobody else uses the folder (see `DataFolder`). Takes about
-        2 us an entry. Raises LogDamaged, WrongDataFolder (another layout), StorageFull,
+        3 us an entry. Raises LogDamaged, WrongDataFolder (another layout), StorageFull,
         QuorateError.
         """
         replay = LogReplay()
