@@ -155,7 +155,7 @@ class Replica:
         self._disk.start()
         self._spawn(self._watch_snapshots())
         self._spawn(self._watch_links())
-        self._spawn(scrub(self, self._worker))
+        self._spawn(scrub(self, self._worker, lambda: self.options.scrub_interval_s))
         self.step(events.Tick())
 
     def _from_disk(self, handler: Callable[..., None]) -> Callable[..., None]:

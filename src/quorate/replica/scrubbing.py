@@ -11,15 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from quorate.errors import LogDamaged, QuorateError
 from quorate.replica.snapshots import SnapshotWorker
 from quorate.storage.log_scrub import LogScrub
+from quorate.storage.log_store import LogStore
 from quorate.storage.snapshot_store import NewestSnapshot
-
-if TYPE_CHECKING:
-    from quorate.replica.replica import Replica
 
 log = logging.getLogger("quorate.replica")
 
@@ -30,16 +29,32 @@ _IDLE_S: Final = 1.0  # how often it is looked whether a scrub that was switched
 _PAUSE_MIN_S: Final = 0.005
 
 
-async def scrub(replica: Replica, worker: SnapshotWorker) -> None:
+class Scrubbed(Protocol):
+    """What is needed of a replica."""
+
+    log: LogStore
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether it believes to lead."""
+
+    async def transfer(self) -> str:
+        """Hand leadership over."""
+
+    async def snapshot_now(self) -> int:
+        """Store a snapshot; its index, 0 if there is nothing new."""
+
+
+async def scrub(replica: Scrubbed, worker: SnapshotWorker, interval_s: Callable[[], float]) -> None:
     """For ever. Raises LogDamaged when the log is not what was written.
 
-    A round over the log takes half of `Options.scrub_interval_s`, so that a byte that changes right
-    behind the reader is found within the whole. All reading is done by the snapshots' thread.
+    A round over the log takes half of the interval (0: none is made), so that a byte that changes
+    right behind the reader is found within the whole. All reading is done by the snapshots' thread.
     """
     rounds = LogScrub(replica.log)
     since_snapshot = 0.0
     while True:
-        interval = replica.options.scrub_interval_s
+        interval = interval_s()
         if not interval:
             await asyncio.sleep(_IDLE_S)
             continue
@@ -61,7 +76,7 @@ async def scrub(replica: Replica, worker: SnapshotWorker) -> None:
                 log.warning("the newest snapshot could not be looked at, or replaced: %s", error)
 
 
-async def _look_at_snapshot(replica: Replica, worker: SnapshotWorker) -> None:
+async def _look_at_snapshot(replica: Scrubbed, worker: SnapshotWorker) -> None:
     newest: NewestSnapshot = await worker.run(worker.store.newest_valid)
     for damage in newest.problems:
         log.error("%s; another snapshot is taken in its place", damage.text)
