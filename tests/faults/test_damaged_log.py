@@ -8,7 +8,7 @@ import pytest
 from register_writers import PATH, body, read
 from server_processes import running, until
 
-from quorate.storage.log_segment import segments_in
+from quorate.storage.log_files import segments_in
 from quorate.storage.log_store import LogStore
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]

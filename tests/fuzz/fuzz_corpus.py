@@ -111,10 +111,8 @@ def _http_seeds() -> Iterator[tuple[str, bytes]]:
 
 def _own_seeds() -> Iterator[tuple[str, bytes]]:
     import msgspec
-    from quorate.storage.log_format import entry_record
 
     from quorate.raft.configuration import Configuration, Server
-    from quorate.raft.messages import Entry
     from quorate.server.identity import Greeting, Identity
     from quorate.state.commands import encode
     from quorate.state.defaults import InitialiseDefaults
@@ -131,10 +129,7 @@ def _own_seeds() -> Iterator[tuple[str, bytes]]:
     whole = b"".join(pieces)
     yield "state-snapshot-as-it-is", whole
     yield "state-snapshot", whole[:-32]
-    record = entry_record(Entry(7, 2, 0, b"x" * 20))[1]
-    yield "log-record", record
-    yield "log-record", record[4:]
-    yield "log-settings", b"\x07" + bytes(range(60))
+    yield from _log_seeds()
     configuration = Configuration((Server("a", "10.0.0.1:1"), Server("b", "10.0.0.2:1")))
     name = "2-33-1795533755911"
     meta = SnapshotMeta(
@@ -161,6 +156,34 @@ def _own_seeds() -> Iterator[tuple[str, bytes]]:
     yield "server-call", msgspec.json.encode(Greeting(me=me, others=(me,)))
     stored = b'{"region":"global","node_id":"a","created_version":"0","has_log":true'
     yield "identity", stored
+
+
+def _log_seeds() -> Iterator[tuple[str, bytes]]:
+    from quorate.raft.messages import Entry, HardState
+    from quorate.storage import log_records as records
+    from quorate.storage.log_frames import FRAME, frame_record
+
+    def entries(first: int, term: int, *sizes: int) -> bytes:
+        made = [Entry(first + n, term, 0, bytes(size)) for n, size in enumerate(sizes)]
+        return b"".join(records.entry_items(made))
+
+    head = records.head_item(records.Head(records.LAYOUT, 0, 0, 0, 0))
+    vote = records.hard_state_item(HardState(3, "a", 2))
+    payloads = [
+        entries(1, 1, 5, 0, 900),
+        records.truncate_item(3) + entries(3, 2, 5) + vote,
+        b"".join(records.meta_items({"x": b"kept", "": b""})) + records.base_item(2, 1),
+        records.reset_item(9, 4) + entries(10, 4, 5),
+        vote[:-10],
+        b"",
+    ]
+    for some in (payloads, payloads[:1], payloads[1:2], payloads[3:4], payloads[4:]):
+        yield "log-records", b"".join(len(p).to_bytes(2, "little") + p for p in some)
+    for some in ([head, *payloads[:4]], [head], [head + vote, payloads[0]]):
+        content = b"".join(frame_record(number, p) for number, p in enumerate(some, 1))
+        yield "log-segment", content
+        frames = [content[at : at + FRAME] for at in range(0, len(content), FRAME)]
+        yield "log-frames", b"".join(frame[4:] for frame in frames)
 
 
 def write_seeds() -> None:

@@ -7,6 +7,7 @@ is a bug, and so is more memory or time than `fuzz_bounds` allows.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -22,14 +23,19 @@ from quorate.api.params import decode_path, parse_query
 from quorate.api.request_error import RequestError
 from quorate.config.load import assemble
 from quorate.config.parse import parse_bytes
-from quorate.errors import BadFrame, ConfigError, LogDamaged, QuorateError
+from quorate.errors import BadFrame, ConfigError, LogDamaged, QuorateError, WrongDataFolder
+from quorate.raft.messages import HardState
 from quorate.state.commands import decode as decode_command
 from quorate.state.snapshot import SnapshotError, decode_snapshot
 from quorate.state.store import StateStore
-from quorate.storage import log_format
 from quorate.storage.identity import Identity, read_identity, read_node_id
+from quorate.storage.log_frames import FRAME, frame_record
+from quorate.storage.log_records import LAYOUT, Head, head_item
+from quorate.storage.log_store import LogStore, WriteBatch
 from quorate.storage.sealed import _ending
 from quorate.storage.snapshot_meta import META_FILE, read_meta
+from quorate.testing.sim.disk import SmallFiles
+from quorate.testing.sim.sectors import SectorDisk
 from quorate.wire.duration import format_duration, parse_duration
 from quorate.wire.entries import decode_entry
 from quorate.wire.go_msgpack import unpack
@@ -39,6 +45,7 @@ from quorate.wire.messages import RequestKind
 from quorate.wire.stream import RequestReader, ResponseReader
 
 LIMIT = 1 << 20
+_RECORDS_MAX = 64
 
 
 class Target(NamedTuple):
@@ -105,26 +112,36 @@ def snapshot_as_it_is(data: bytes) -> None:
     decode_snapshot(BytesIO(data).read)
 
 
-def log_record(data: bytes) -> None:
-    """With a checksum that fits, and as it is."""
-    key = log_format.entry_key(7)
-    log_format.read_entry(7, crc32(data, crc32(key)).to_bytes(4, "big") + data, "log")
-    log_format.read_entry(7, data, "log")
+def log_segment(data: bytes) -> None:
+    """A log with this file: opened and read. What can be read can be gone on with, too."""
+    sectors = SectorDisk()
+    files = SmallFiles(Path("log"), sectors)
+    descriptor = sectors.open(Path("log/0000000001.segment"), os.O_RDWR | os.O_CREAT)
+    sectors.posix_fallocate(descriptor, 0, -(-len(data) // files.piece) * files.piece)
+    sectors.pwrite(descriptor, data, 0)
+    store = LogStore.open_files(files)
+    held = store.entries(store.first_index(), store.last_index() + 1, 1 << 30)
+    store.write(WriteBatch(hard_state=HardState(9, "a", 8)))
+    again = LogStore.open_files(files)
+    assert again.base() == store.base()
+    assert again.entries(again.first_index(), again.last_index() + 1, 1 << 30) == held
 
 
-def log_settings(data: bytes) -> None:
-    """Values under the names that a log has; their checksums fit."""
-    names = [log_format.TERM_KEY, log_format.VOTE_TERM_KEY, log_format.VOTED_FOR_KEY]
-    names += [log_format.BASE_KEY, log_format.META_PREFIX + data[-3:]]
-    size = 1 + data[0] % 16 if data else 1
-    values = [data[1 + n * size : 1 + (n + 1) * size] for n in range(len(names))]
-    settings = {
-        name: log_format.read_setting(name, log_format.setting_value(name, value), "log")
-        for name, value in zip(names, values, strict=True)
-    }
-    log_format.hard_state_of(settings, "log")
-    log_format.base_of(settings, "log")
-    log_format.meta_of(settings, "log")
+def log_frames(data: bytes) -> None:
+    """Frames that say this; their checksums fit."""
+    size = FRAME - 4
+    rests = [data[at : at + size].ljust(size, b"\0") for at in range(0, len(data), size)]
+    log_segment(b"".join(crc32(rest).to_bytes(4, "little") + rest for rest in rests))
+
+
+def log_records(data: bytes) -> None:
+    """Records with these items, each behind its length; the frames are as they should be."""
+    frames = [frame_record(1, head_item(Head(LAYOUT, 0, 0, 0, 0)))]
+    while data and len(frames) < _RECORDS_MAX:
+        end = 2 + int.from_bytes(data[:2], "little")
+        frames.append(frame_record(len(frames) + 1, data[2:end]))
+        data = data[end:]
+    log_segment(b"".join(frames))
 
 
 _FOLDER = Path(mkdtemp(prefix="quorate-fuzz-")) / "2-33-1795533755911"
@@ -170,8 +187,9 @@ TARGETS = {
         Target("state-command", command, ()),
         Target("state-snapshot", snapshot, (SnapshotError,)),
         Target("state-snapshot-as-it-is", snapshot_as_it_is, (SnapshotError,)),
-        Target("log-record", log_record, (LogDamaged,)),
-        Target("log-settings", log_settings, (LogDamaged,)),
+        Target("log-segment", log_segment, (LogDamaged, WrongDataFolder)),
+        Target("log-frames", log_frames, (LogDamaged, WrongDataFolder)),
+        Target("log-records", log_records, (LogDamaged, WrongDataFolder)),
         Target("snapshot-meta", snapshot_meta, (LogDamaged,)),
         Target("identity", identity, (LogDamaged,)),
         Target("node-id", node_id, (LogDamaged,)),

@@ -18,7 +18,11 @@ from quorate.raft.node import Node
 from quorate.raft.progress import Progress
 from quorate.raft.state import NodeState
 from quorate.state import table
-from quorate.storage import log_format, sealed
+from quorate.storage import log_frames, sealed
+from quorate.storage.log_files import LogFiles
+from quorate.storage.log_replay import LogReplay
+from quorate.storage.log_segment import Segment
+from quorate.storage.log_store import LogStore
 
 
 class Mutant(NamedTuple):
@@ -81,7 +85,7 @@ MUTANTS = [
         receiver.on_append_entries,
         "_end_of(request))",
         "node.log.last_index)",
-        200,
+        260,
     ),
     Mutant(
         "keeps conflicting entries",
@@ -387,18 +391,74 @@ MUTANTS = [
     ),
     Mutant("swaps without comparing", table.cas_holds, "cas is None or", "True or", 10),
     Mutant(
-        "believes a damaged entry",
-        log_format.read_entry_term,
-        "!= crc",
+        "believes a damaged frame",
+        log_frames.read_frame,
+        "!= crc32(rest)",
         "== -1",
         40,
     ),
     Mutant(
-        "believes a damaged term or vote",
-        log_format.read_setting,
-        "!= value",
-        "== b''",
+        "takes damage for the end of the log",
+        log_frames.is_unwritten,
+        "or not data",
+        "or not data or read_frame(data) is None",
         150,
+    ),
+    Mutant(
+        "takes a torn write for whole",
+        LogReplay._record_at,
+        "if frame is None:",
+        "if frame is None:\n            break\n        if False:",
+        40,
+    ),
+    Mutant(
+        "overlooks damage behind the log",
+        LogReplay.take,
+        "self._check_behind(content, at, path)",
+        "pass",
+        150,
+    ),
+    Mutant(
+        "does not flush a write",
+        Segment.append,
+        "self._system.fdatasync(self._descriptor)",
+        "pass",
+        10,
+    ),
+    Mutant(
+        "does not clear what a torn write has left",
+        Segment.clear_behind,
+        "bytes(self._room - self.size)",
+        "b''",
+        100,
+    ),
+    Mutant(
+        "does not flush what it finds at a start",
+        Segment.clear_behind,
+        "self._system.fdatasync(self._descriptor)",
+        "pass",
+        150,
+    ),
+    Mutant(
+        "does not make the name of a new file durable",
+        LogFiles.create,
+        "fsync_dir(self.folder, self.system)",
+        "pass",
+        10,
+    ),
+    Mutant(
+        "removes a file whose entries are needed",
+        LogStore._remove_compacted,
+        "segments[0].last_index <= base",
+        "segments[0].last_index <= base + 1",
+        60,
+    ),
+    Mutant(
+        "begins a file without term and vote",
+        LogStore._heading,
+        "head_item(head), state,",
+        "head_item(head),",
+        40,
     ),
     Mutant(
         "believes a damaged snapshot's meta",

@@ -39,7 +39,7 @@ class OneNode:
             server_id="a",
             address="a:1",
             settings=settings or Settings(),
-            reader=self.disk,
+            reader=self.disk.store,
             hard_state=self.disk.hard_state,
             codec=codec,
             rng=Random(1),

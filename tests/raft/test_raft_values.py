@@ -101,7 +101,7 @@ def test_the_last_voter_stays() -> None:
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=20), st.integers(0, 25), st.integers(0, 7))
 def test_hint_by_halving_is_the_hint_by_walking(terms: list[int], index: int, term: int) -> None:
     terms.sort()
-    log = RaftLog(SimDisk(log=log_of(*terms)))
+    log = RaftLog(SimDisk(log=log_of(*terms)).store)
     walked = max(min(index - 1, len(terms)), 0)
     while walked > 0 and terms[walked - 1] > term:
         walked -= 1
@@ -113,7 +113,7 @@ def entries(low: int, term: int, count: int) -> tuple[Entry, ...]:
 
 
 def test_a_late_report_does_not_vouch_for_what_was_truncated() -> None:
-    log = RaftLog(SimDisk())
+    log = RaftLog(SimDisk().store)
     log.append(entries(1, 1, 5))
     log.writing(1)
     log.truncate_from(3)
@@ -126,7 +126,7 @@ def test_a_late_report_does_not_vouch_for_what_was_truncated() -> None:
 
 
 def test_entries_keep_both_limits_but_give_at_least_one() -> None:
-    log = RaftLog(SimDisk())
+    log = RaftLog(SimDisk().store)
     log.append(entries(1, 1, 5))
     assert [e.index for e in log.entries(1, 6, 3, 1000)] == [1, 2, 3]
     assert [e.index for e in log.entries(1, 6, 9, 25)] == [1, 2]
@@ -136,7 +136,7 @@ def test_entries_keep_both_limits_but_give_at_least_one() -> None:
 
 def test_entries_come_from_the_disk_when_the_tail_has_let_them_go() -> None:
     disk = SimDisk(log=list(entries(1, 1, 4)))
-    log = RaftLog(disk)
+    log = RaftLog(disk.store)
     log.append(entries(5, 2, 2))
     assert [e.index for e in log.entries(2, 7, 9, 1000)] == [2, 3, 4]
     assert [e.index for e in log.entries(5, 7, 9, 1000)] == [5, 6]
@@ -156,18 +156,18 @@ def test_entries_come_from_the_disk_when_the_tail_has_let_them_go() -> None:
 def test_log_at_start(
     stored: list[int], snapshot: tuple[int, int], superseded: bool, last: int
 ) -> None:
-    log = RaftLog(SimDisk(log=log_of(*stored) if stored else []), *snapshot)
+    log = RaftLog(SimDisk(log=log_of(*stored) if stored else []).store, *snapshot)
     assert (log.superseded, log.last_index) == (superseded, last)
     assert log.first_index == (last + 1 if superseded or not stored else 1)
 
 
 def test_a_log_that_does_not_reach_down_to_the_snapshot_is_refused() -> None:
     with pytest.raises(ValueError, match="begins at 5, the snapshot ends at 3"):
-        RaftLog(SimDisk(log=list(entries(5, 1, 2))), 3, 1)
+        RaftLog(SimDisk(log=list(entries(5, 1, 2))).store, 3, 1)
 
 
 def test_the_term_of_the_entry_compacted_last_stays_known() -> None:
-    log = RaftLog(SimDisk(log=list(entries(1, 1, 4))))
+    log = RaftLog(SimDisk(log=list(entries(1, 1, 4))).store)
     log.snapshot_index, log.snapshot_term = 4, 1
     log.compact_to(2)
     assert [log.term(i) for i in (1, 2, 3, 4)] == [None, 1, 1, 1]

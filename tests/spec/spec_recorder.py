@@ -140,13 +140,10 @@ class Recorder:
         self._patches.close()
 
     def _watch_disk(self, host: Host) -> None:
-        write = host.disk.write
-
-        def written(persist: Persist) -> None:
-            write(persist)
+        def written(_: Persist) -> None:
             self._written(host.name)
 
-        self._patches.enter_context(patch.object(host.disk, "write", written))
+        self._patches.enter_context(patch.object(host.disk, "on_durable", written))
 
     @property
     def full(self) -> bool:

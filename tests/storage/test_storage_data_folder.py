@@ -18,7 +18,7 @@ from storage_builders import entries, flip_all
 from quorate.errors import DataFolderInUse, LogDamaged, QuorateError, WrongDataFolder
 from quorate.storage.data_folder import DataFolder
 from quorate.storage.identity import Identity
-from quorate.storage.log_segment import PIECE
+from quorate.storage.log_files import LogFiles
 from quorate.storage.log_store import WriteBatch
 
 NODE_ID = "0b7d2b4c-6f0e-4d7e-9a41-9f3d1f0c2a55"
@@ -173,7 +173,7 @@ def test_crash_between_the_two_files_of_a_new_id(tmp_path: Path) -> None:
     assert (tmp_path / "server" / "node-id").read_text() == new
 
 
-@pytest.mark.parametrize("zeros", [b"", bytes(PIECE)])
+@pytest.mark.parametrize("zeros", [b"", bytes(LogFiles.piece)])
 def test_log_emptied_by_a_crash_at_its_making_is_no_loss(tmp_path: Path, zeros: bytes) -> None:
     with open_folder(tmp_path) as folder:
         folder.log_path.mkdir()

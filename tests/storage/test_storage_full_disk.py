@@ -17,7 +17,7 @@ from quorate.raft.messages import HardState
 from quorate.storage.atomic import write_atomic
 from quorate.storage.data_folder import DataFolder
 from quorate.storage.free_space import free_bytes
-from quorate.storage.log_segment import PIECE
+from quorate.storage.log_files import LogFiles
 from quorate.storage.log_store import LogStore, WriteBatch
 from quorate.storage.snapshot_sink import SnapshotSink
 from quorate.storage.snapshot_store import SnapshotStore
@@ -71,7 +71,7 @@ def test_log_store(small_disk: Path, size: int) -> None:
         write_until_full(store, size)
     assert caught.value.next_step == "make room on that disk"
     assert dump(store)[:3] == (before[0], 1, store.last_index())
-    for number in range(PIECE // 512):  # in the room that is kept, the server still votes
+    for number in range(LogFiles.piece // 512):  # in the room that is kept, the server still votes
         store.write(WriteBatch(hard_state=HardState(number, "10.0.0.1:4647", number)))
     before = dump(store)
     store.close()
@@ -96,7 +96,7 @@ def test_write_beyond_the_room_that_is_kept(small_disk: Path, size: int) -> None
     ballast = fill(small_disk)
     before = dump(store)
     batch = WriteBatch(hard_state=HardState(9, "a", 9), meta={"x": bytes(size)})
-    if size < PIECE:
+    if size < LogFiles.piece:
         store.write(batch)
     else:
         for _ in range(2):

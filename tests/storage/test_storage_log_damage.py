@@ -11,9 +11,9 @@ from storage_builders import NO_LIMIT, data_file, dump, entries, entry, flip_all
 
 from quorate.errors import LogDamaged, WrongDataFolder
 from quorate.raft.messages import Entry, HardState
-from quorate.storage import log_records, log_segment
+from quorate.storage import log_records
+from quorate.storage.log_files import LogFiles, segments_in
 from quorate.storage.log_frames import BODY, FRAME, frame_record
-from quorate.storage.log_segment import PIECE, segments_in
 from quorate.storage.log_store import LogStore, WriteBatch
 
 LARGE = 20_000  # over many frames
@@ -86,7 +86,9 @@ def test_no_flipped_byte_is_ever_loaded(tmp_path: Path) -> None:
             LogStore.open(bad)
 
 
-@pytest.mark.parametrize("size", [1, 100, FRAME, FRAME + 100, PIECE - 1, PIECE + FRAME])
+@pytest.mark.parametrize(
+    "size", [1, 100, FRAME, FRAME + 100, LogFiles.piece - 1, LogFiles.piece + FRAME]
+)
 def test_file_of_another_size_is_named(tmp_path: Path, size: int) -> None:
     make(tmp_path)
     with data_file(tmp_path).open("r+b") as file:
@@ -96,7 +98,7 @@ def test_file_of_another_size_is_named(tmp_path: Path, size: int) -> None:
 
 
 def make_three_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...]:
-    monkeypatch.setattr(log_segment, "SEGMENT_BYTES", 20_000)
+    monkeypatch.setattr(LogFiles, "segment_bytes", 20_000)
     store = LogStore.open(folder)
     for first in range(1, 75, 3):
         store.write(WriteBatch(entries=entries(first, 3, size=900), meta={"x": b"y"}))
@@ -118,6 +120,18 @@ def test_missing_file_is_named(
     segments_in(tmp_path)[gone].unlink()
     with pytest.raises(LogDamaged, match=said):
         LogStore.open(tmp_path)
+
+
+def test_missing_file_before_one_in_its_making_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest file is gone, so nothing tells what was in force: no log begins anew over it."""
+    make_three_files(tmp_path, monkeypatch)
+    files = segments_in(tmp_path)
+    (tmp_path / "0000000006.segment").touch()
+    with pytest.raises(LogDamaged, match=r"6.segment is damaged: the file before it is missing"):
+        LogStore.open(tmp_path)
+    assert segments_in(tmp_path)[:4] == files
 
 
 @pytest.mark.parametrize(
@@ -158,13 +172,18 @@ def at_place(frames: bytes, place: int) -> Callable[[bytes], bytes]:
 FORGED = [
     # (case, payloads of the records from the first on, what is said)
     ("no head", [VOTE], "its head is not there"),
+    ("nothing at all", [b""], "its head is not there"),
     ("head inside", [HEAD + HEAD], "its head is not there"),
     ("head at the second", [HEAD, HEAD], "its head is not there"),
     ("term falls", [HEAD, of(entry(1, 5), entry(2, 4))], "entry 2 in .*: its term 4 is below 5"),
     ("unknown item", [HEAD, b"\x63\0\0\0\0"], "no such item: kind 99"),
     ("item cut off", [HEAD, VOTE[:-1]], "an item is cut off"),
     ("short head", [HEAD[:1] + b"\x02\0\0\0ab"], "no such item: unpack"),
-    ("short entry", [HEAD, b"\x04\x02\0\0\0ab"], "no such item: unpack"),
+    ("short entry", [HEAD, b"\x04\x02\0\0\0ab"], "no such item: a number is cut off"),
+    ("short entry first", [HEAD, b"\x04\x02\0\0\0ab" + VOTE], "a number is cut off"),
+    ("short truncation", [HEAD, b"\x03\x02\0\0\0ab" + VOTE], "a number is cut off"),
+    ("short vote", [HEAD, b"\x06\x02\0\0\0ab" + VOTE], "no such item: unpack"),
+    ("short name", [HEAD, b"\x07\x03\0\0\0\x02\0a" + VOTE], "a name is cut off"),
     ("no text", [HEAD, log_records.hard_state_item(HardState(1, "a", 1))[:-1] + b"\xff"], "utf-8"),
     ("base ahead", [HEAD, of(entry(1, 5)) + log_records.base_item(3, 5)], "compacted to 3"),
     (
@@ -178,7 +197,7 @@ FORGED = [
 def forge(folder: Path, payloads: list[bytes], first: int = 1) -> Path:
     frames = b"".join(frame_record(number, p) for number, p in enumerate(payloads, first))
     file = folder / "0000000001.segment"
-    file.write_bytes(frames + bytes(PIECE - len(frames)))
+    file.write_bytes(frames + bytes(LogFiles.piece - len(frames)))
     return file
 
 
@@ -202,6 +221,12 @@ def test_record_out_of_turn_is_named(tmp_path: Path) -> None:
         LogStore.open(tmp_path)
 
 
+def test_record_whose_number_cannot_be_is_named(tmp_path: Path) -> None:
+    forge(tmp_path, [HEAD], first=(1 << 64) - 1)
+    with pytest.raises(LogDamaged, match="record 18446744073709551615 where 0 belongs"):
+        LogStore.open(tmp_path)
+
+
 def test_frames_of_two_records_are_no_record(tmp_path: Path) -> None:
     long = frame_record(2, log_records.meta_items({"x": bytes(3 * BODY)})[0])
     file = forge(tmp_path, [HEAD])
@@ -210,6 +235,17 @@ def test_frames_of_two_records_are_no_record(tmp_path: Path) -> None:
     content[3 * FRAME : 4 * FRAME] = frame_record(2, VOTE)
     file.write_bytes(content)
     with pytest.raises(LogDamaged, match="another record lies in it"):
+        LogStore.open(tmp_path)
+
+
+def test_damage_behind_items_that_make_no_sense_is_named(tmp_path: Path) -> None:
+    """Their record's first frame is sound, and says nothing that could be counted on."""
+    broken = b"\x02\x02\0\0\0ab"  # a reset without its numbers
+    file = forge(tmp_path, [HEAD, broken + bytes(BODY)])
+    content = bytearray(file.read_bytes())
+    content[2 * FRAME + 30] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(LogDamaged, match=r"entry 1 in .* is damaged: a checksum does not match"):
         LogStore.open(tmp_path)
 
 
@@ -230,7 +266,7 @@ def test_entry_that_is_another_one_is_not_returned(tmp_path: Path) -> None:
 
 
 def test_file_of_something_else_is_named(tmp_path: Path) -> None:
-    (tmp_path / "0000000001.segment").write_bytes(b"not a log at all" * (PIECE // 16))
+    (tmp_path / "0000000001.segment").write_bytes(b"not a log at all" * (LogFiles.piece // 16))
     with pytest.raises(LogDamaged, match=r"a checksum does not match"):
         LogStore.open(tmp_path)
     (tmp_path / "0000000001.segment").rename(tmp_path / "mine.segment")

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from storage_builders import all_entries
 
 from quorate.raft.messages import Entry, HardState
-from quorate.storage import log_segment
+from quorate.storage.log_files import LogFiles
 from quorate.storage.log_store import LogStore, WriteBatch
 
 IN_MEMORY = Path("/dev/shm")  # what is compared here is not whether the disk syncs
@@ -26,7 +26,7 @@ class LogStoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.segment_bytes = pytest.MonkeyPatch()
-        self.segment_bytes.setattr(log_segment, "SEGMENT_BYTES", 20_000)  # several files in a run
+        self.segment_bytes.setattr(LogFiles, "segment_bytes", 20_000)  # several files in a run
         self.folder = TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None)
         self.store = LogStore.open(Path(self.folder.name))
         self.base = (0, 0)

@@ -10,9 +10,8 @@ from storage_builders import data_file, entries
 
 from quorate.errors import LogDamaged
 from quorate.raft.messages import HardState
-from quorate.storage import log_segment
+from quorate.storage.log_files import LogFiles, segments_in
 from quorate.storage.log_scrub import LogScrub
-from quorate.storage.log_segment import segments_in
 from quorate.storage.log_store import LogStore, WriteBatch
 
 COUNT = 1000
@@ -50,7 +49,7 @@ def flip(folder: Path, content: bytes) -> None:
 def test_a_healthy_log_is_read_in_pieces_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_segment, "SEGMENT_BYTES", 200_000)
+    monkeypatch.setattr(LogFiles, "segment_bytes", 200_000)
     store = filled(tmp_path)
     scrub = LogScrub(store)
     for _ in range(3):

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Final
 
 from quorate.storage.disk_errors import clear_errors
+from quorate.storage.system import System
 
 UNFINISHED: Final = ".tmp"
 """Suffix of what is being written. Whoever finds it after a crash may remove it."""
 
 
-def fsync_dir(path: Path) -> None:
+def fsync_dir(path: Path, system: System = os) -> None:
     """Make the names in a folder durable. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = system.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        system.fsync(descriptor)
     finally:
-        os.close(descriptor)
+        system.close(descriptor)
 
 
 def make_dir(path: Path) -> None:

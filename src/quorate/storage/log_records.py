@@ -134,21 +134,26 @@ def read_pair(payload: bytes, item: Item) -> tuple[int, int]:
 
 
 def read_number(payload: bytes, item: Item) -> int:
-    """The index of a truncation, the term of an entry. Raises struct.error."""
+    """The index of a truncation, the term of an entry. Raises ValueError."""
+    if item.end - item.start < _TERM.size:
+        raise ValueError("a number is cut off")
     return int(_TERM.unpack_from(payload, item.start)[0])
 
 
 def read_hard_state(payload: bytes, item: Item) -> HardState:
     """Raises struct.error, UnicodeDecodeError."""
-    term, vote_term = _PAIR.unpack_from(payload, item.start)
-    return HardState(term, payload[item.start + _PAIR.size : item.end].decode(), vote_term)
+    body = payload[item.start : item.end]
+    term, vote_term = _PAIR.unpack_from(body)
+    return HardState(term, body[_PAIR.size :].decode(), vote_term)
 
 
 def read_meta(payload: bytes, item: Item) -> tuple[str, bytes]:
-    """Raises struct.error, UnicodeDecodeError."""
-    name_at = item.start + _NAME.size
-    value_at = name_at + _NAME.unpack_from(payload, item.start)[0]
-    return payload[name_at:value_at].decode(), payload[value_at : item.end]
+    """Raises struct.error, ValueError."""
+    body = payload[item.start : item.end]
+    value_at = _NAME.size + _NAME.unpack_from(body)[0]
+    if value_at > len(body):
+        raise ValueError("a name is cut off")
+    return body[_NAME.size : value_at].decode(), body[value_at:]
 
 
 def read_entry(index: int, term: int | None, encoded: bytes, path: str) -> Entry:

@@ -9,6 +9,8 @@ zeros. That is a write which a crash cut off, nobody was told that it is durable
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,7 @@ from quorate.storage.log_records import ENTRY_BODY, Item, entry_damaged, log_dam
 from quorate.storage.log_segment import Segment
 
 _CHECKSUM: Final = "a checksum does not match"
+_NO_RECORD: Final = 1 << 63  # no log lives to see that number
 
 
 class LogReplay:
@@ -65,6 +68,8 @@ class LogReplay:
             self.segments.append(segment)
         elif not is_last:
             raise log_damaged(f"{path} is damaged: its records are missing", path)
+        elif self.leftover and not self.segments:  # a log never begins anew over another one
+            raise log_damaged(f"{path} is damaged: the file before it is missing", path)
 
     def extent(self) -> LogExtent:
         """What the log holds, when all files are taken in. Raises LogDamaged."""
@@ -80,44 +85,47 @@ class LogReplay:
 
     def _record_at(self, content: bytes, at: int, path: str) -> bytes | None:
         """The payload of the record at offset `at`; None if none was finished there."""
-        first = self._frame_at(content, at, path, b"")
+        first = self._frame_at(content, at, path)
         if first is None or first.part != 0:
             return None  # `_check_behind` looks whose it is
-        if self.next_record == 0:
+        if self.next_record == 0 and first.record < _NO_RECORD:
             self.next_record = first.record
         if first.record != self.next_record:
             what = f"record {first.record} where {self.next_record} belongs"
             raise log_damaged(f"{path} is damaged: {what}", path)
-        payload = first.body[: first.used]
+        bodies = [first.body[: first.used]]  # joined at last: a record may be of many megabytes
         for part in range(1, first.parts):
-            frame = self._frame_at(content, at + part * FRAME, path, payload)
+            frame = self._frame_at(content, at + part * FRAME, path, bodies)
             if frame is None:
                 return None
             if frame[:3] != (first.record, part, first.parts):
-                raise self._damaged(payload, path, "another record lies in it")
-            payload += frame.body[: frame.used]
-        return payload
+                raise self._damaged(bodies, path, "another record lies in it")
+            bodies.append(frame.body[: frame.used])
+        return b"".join(bodies)
 
-    def _frame_at(self, content: bytes, at: int, path: str, payload: bytes) -> Frame | None:
-        """The frame there, None if there is none yet; `payload` is what its record had so far."""
+    def _frame_at(
+        self, content: bytes, at: int, path: str, bodies: Sequence[bytes] = ()
+    ) -> Frame | None:
+        """The frame there, None if there is none yet; `bodies` are those before, of its record."""
         data = content[at : at + FRAME]
         if is_unwritten(data):
             return None
         frame = read_frame(data)
         if frame is None:
-            raise self._damaged(payload, path, _CHECKSUM)
+            raise self._damaged(bodies, path, _CHECKSUM)
         return frame
 
-    def _damaged(self, payload: bytes, path: str, what: str) -> LogDamaged:
+    def _damaged(self, bodies: Sequence[bytes], path: str, what: str) -> LogDamaged:
         """Names the first entry of the record at hand of which not all bytes are sound."""
-        index = self._last
-        for item in log_records.items_of(payload):
-            if item.kind == log_records.ENTRY:
-                index += 1
-            elif item.kind == log_records.TRUNCATE:
-                index = log_records.read_number(payload, item) - 1
-            elif item.kind == log_records.RESET:
-                index = log_records.read_pair(payload, item)[0]
+        index, payload = self._last, b"".join(bodies)
+        with suppress(struct.error, ValueError):  # what is damaged need not make sense
+            for item in log_records.items_of(payload):
+                if item.kind == log_records.ENTRY:
+                    index += 1
+                elif item.kind == log_records.TRUNCATE:
+                    index = log_records.read_number(payload, item) - 1
+                elif item.kind == log_records.RESET:
+                    index = log_records.read_pair(payload, item)[0]
         index += 1
         where = f"entry {index} in {path}, or what was written with it,"
         return log_damaged(f"{where} is damaged: {what}", path, index)
@@ -126,7 +134,7 @@ class LogReplay:
         """Behind the last record there may be parts of the next one, and nothing else."""
         expected = self.next_record or 1  # a store that a crash cut off in its making
         for place in range(at, len(content), FRAME):
-            frame = self._frame_at(content, place, path, b"")
+            frame = self._frame_at(content, place, path)
             if frame is not None and frame[:2] != (expected, (place - at) // FRAME):
                 what = f"record {frame.record} lies there, record {expected} is missing"
                 raise log_damaged(f"{path} is damaged: {what}", path)
@@ -147,6 +155,8 @@ class LogReplay:
             raise log_damaged(f"{path} is damaged: no such item: {error}", path) from error
         if end != len(payload):
             raise log_damaged(f"{path} is damaged: an item is cut off", path)
+        if is_first and not payload:
+            raise log_damaged(f"{path} is damaged: its head is not there", path)
 
     def _do_item(self, payload: bytes, item: Item, segment: Segment, start: int) -> None:
         match item.kind:

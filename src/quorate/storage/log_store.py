@@ -27,14 +27,15 @@ from typing import Final
 from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
 from quorate.raft.messages import Entry, HardState
 from quorate.storage import log_records
-from quorate.storage.atomic import fsync_dir, make_dir
+from quorate.storage.atomic import make_dir
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.log_extent import LogExtent
+from quorate.storage.log_files import LogFiles, segments_in
 from quorate.storage.log_frames import BODY, FRAME, frame_record, is_unwritten, read_frame
 from quorate.storage.log_places import LogPlaces, Place
 from quorate.storage.log_records import ENTRY_HEAD, Head, entry_damaged, log_damaged, read_entry
 from quorate.storage.log_replay import LogReplay
-from quorate.storage.log_segment import PIECE, Segment, segments_in
+from quorate.storage.log_segment import Segment
 from quorate.storage.write_batch import WriteBatch
 
 __all__ = ["LogStore", "WriteBatch", "has_log"]
@@ -67,8 +68,9 @@ def _has_layout_1(path: Path) -> bool:
 class LogStore:
     """The log store in one folder. Made by `open`."""
 
-    def __init__(self, path: Path, replay: LogReplay) -> None:
-        self._folder = path
+    def __init__(self, files: LogFiles, replay: LogReplay) -> None:
+        self._files = files
+        self._folder = files.folder
         self._writing = Lock()
         self._entering = Lock()
         self._closed = False
@@ -88,8 +90,6 @@ class LogStore:
         3 us an entry. Raises LogDamaged, WrongDataFolder (another layout), StorageFull,
         QuorateError.
         """
-        replay = LogReplay()
-        opened: list[Segment] = []
         with clear_errors(f"open the log in {path}"):
             make_dir(path)
             if _has_layout_1(path):
@@ -99,18 +99,28 @@ class LogStore:
                     "start the version that wrote it, or move the folder away and let this "
                     "server be filled by its peers",
                 )
+        return cls.open_files(LogFiles(path))
+
+    @classmethod
+    def open_files(cls, files: LogFiles) -> LogStore:
+        """The same with files that lie elsewhere, in a folder that is there."""
+        replay = LogReplay()
+        opened: list[Segment] = []
+        with clear_errors(f"open the log in {files.folder}"):
             try:
-                files = segments_in(path)
-                for number, file in enumerate(files, 1):
-                    opened.append(Segment.open(file))
-                    replay.take(opened[-1], is_last=number == len(files))
+                paths = segments_in(files.folder, files.system)
+                for number, path in enumerate(paths, 1):
+                    opened.append(files.open(path))
+                    replay.take(opened[-1], is_last=number == len(paths))
                 if opened and not opened[-1].size:
                     opened.pop().remove()  # what a crash left of its making
                 if opened:
                     opened[-1].clear_behind()
-                store = cls(path, replay)
+                store = cls(files, replay)
                 for segment in replay.leftover:
-                    segment.remove()
+                    opened.remove(segment)
+                    with suppress(OSError):  # it is in nobody's way, and found at the next start
+                        segment.remove()
                 if not replay.segments:
                     store._begin()
             except BaseException:
@@ -122,11 +132,10 @@ class LogStore:
     def _begin(self) -> None:
         """Make the first file of a new store."""
         self._next_record = 1
-        segment = Segment.create(self._folder, 1)
+        segment = self._files.create(1)
         try:
             head = log_records.head_item(Head(log_records.LAYOUT, 0, 0, 0, 0))
-            segment.append(frame_record(1, head), keep=PIECE)
-            fsync_dir(self._folder)
+            segment.append(frame_record(1, head), spare=True)
         except BaseException:
             segment.remove()
             raise
@@ -295,11 +304,10 @@ class LogStore:
         with self._writing, self._open("write"):
             extent = self._extent_after(batch)
             segment = self._segments[-1]
-            if segment.is_full and batch.entries:
-                segment = Segment.create(self._folder, segment.number + 1)
+            if batch.entries and segment.size >= self._files.segment_bytes:
+                segment = self._files.create(segment.number + 1)
                 try:
                     self._append(segment, batch, extent, self._heading())
-                    fsync_dir(self._folder)
                 except BaseException:
                     segment.remove()
                     raise
@@ -339,7 +347,7 @@ class LogStore:
             items.append(log_records.base_item(*base))
         items += log_records.meta_items(batch.meta)
         frames = frame_record(self._next_record, b"".join(items))
-        segment.append(frames, keep=PIECE if batch.entries else 0)
+        segment.append(frames, spare=bool(batch.entries))
         self._next_record += 1
         with self._entering:
             self._enter(segment, batch, extent, entries_at, forms)
@@ -377,16 +385,16 @@ class LogStore:
             self._meta = self._meta | dict(batch.meta)
 
     def _remove_compacted(self) -> None:
-        """Remove the files all of whose entries are compacted, the oldest first."""
-        gone: list[Segment] = []
-        with self._entering:
-            while len(self._segments) > 1:
-                if self._segments[0].last_index > self._extent.base_index:
-                    break
-                gone.append(self._segments.popleft())
-        for segment in gone:
-            with suppress(OSError):  # it is in nobody's way, and found when the log is opened
-                segment.remove()
+        """Remove the files all of whose entries are compacted, the oldest first.
+
+        One that cannot be removed is in nobody's way, and is tried again with the next compaction.
+        """
+        segments, base = self._segments, self._extent.base_index
+        with suppress(OSError):
+            while len(segments) > 1 and segments[0].last_index <= base:
+                segments[0].unlink()
+                with self._entering:
+                    segments.popleft().close()
 
     def _extent_after(self, batch: WriteBatch) -> LogExtent:
         extent = self._extent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from quorate.raft import Change, ChangeKind
-from quorate.testing.sim.hosts import Host
+from quorate.testing.sim.hosts import AtWrite, Host
 from quorate.testing.sim.plan import Action, Plan
 from quorate.testing.sim.world import World
 
@@ -82,9 +82,17 @@ class Actions:
         if host is None:
             return ""
         name = host.name
-        world.crash(name)
-        world.later(pause, lambda: world.revive(name))
-        return f"{name} crashes for {pause} s"
+
+        def crash() -> None:
+            world.crash(name)
+            world.later(pause, lambda: world.revive(name))
+
+        when = self.rng.choice(["", "any", "large", "first", "compacting"])
+        if not when:
+            crash()
+            return f"{name} crashes for {pause} s"
+        host.at_write = AtWrite(crash, when)
+        return f"{name} crashes for {pause} s in its next write ({when})"
 
     def _blackout(self) -> str:
         world = self.world
@@ -133,6 +141,9 @@ class Actions:
         world = self.world
         name = self.rng.choice(list(world.hosts))
         seconds = self.rng.choice([0.2, 2.0])
+        leader = world.leader()
+        if leader and self.rng.random() < 0.5:
+            name = leader.name
         world.storage.set_full(name, full=True)
         world.later(seconds, lambda: world.storage.set_full(name, full=False))
         return f"the disk of {name} is full for {seconds} s"

@@ -56,7 +56,8 @@ class Client:
             return
         draw = self.rng.random()
         if draw < 0.1:
-            self.world.propose(host, self.rng.choice([1, 2, 7]))
+            # Of a size that one sector of a disk does not hold, as a rule.
+            self.world.propose(host, self.rng.choice([1, 2, 7]), self.rng.choice([0, 700, 3000]))
             self.begin()
             return
         self._turn += 1

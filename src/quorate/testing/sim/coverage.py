@@ -53,6 +53,15 @@ SITUATIONS = (
     "a crash lost unsynced writes",
     "a crash kept some unsynced writes",
     "a crash tore a write",
+    "a torn write left some of its sectors",
+    "a write that nobody was told of was durable",
+    "a crash undid the growth of a file",
+    "a crash lost a new file of the log",
+    "a new file of the log lacked some of its first record",
+    "a file of the log was removed",
+    "a removed file of the log was back after a crash",
+    "a log of several files was opened",
+    "a start was cut off",
     # snapshots
     "log compacted",
     "snapshot sent to a peer far behind",
@@ -99,7 +108,9 @@ SITUATIONS = (
     "write refused for a full disk",
     "damaged entry found at a start",
     "damaged entry found while it ran",
+    "damaged entry that is gone found at a start",
     "damaged setting found at a start",
+    "damaged space behind the log found at a start",
     "damaged snapshot found at a start",
     "damaged snapshot found while it ran",
     "a damaged snapshot was found before it was sent",
@@ -173,8 +184,6 @@ class Coverage:
             self.met("a crash kept some unsynced writes")
         if kept < len(disk.queue):
             self.met("a crash lost unsynced writes")
-            if disk.busy:
-                self.met("a crash tore a write")
 
     def before(self, node: Node) -> Before:
         """What `after` wants to know of the node before its step."""

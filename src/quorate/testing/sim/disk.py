@@ -1,17 +1,23 @@
 """The disk of a simulated server: the bytes that a real one would hold, in memory.
 
-What is durable is kept in the forms of `quorate.storage` (log records, settings, snapshot meta) and
-`quorate.state` (the state), checksums and all, and is read back from these bytes at every start. A
-crash keeps some first part of the queue of writes, as a real disk might, and forgets the rest.
-`SimDisk` reads as a `LogReader`.
+Log, term and vote lie in the real log store, whose files lie on a disk of sectors (`sectors`);
+snapshots in the forms of `quorate.storage` (meta) and `quorate.state` (the state). All is read back
+from these bytes at every start. A crash keeps some first part of the queue of writes, tears the one
+under way, and forgets the rest.
 
-Invariant: a byte that was flipped is noticed before what it stands for is used (`flipped` is what a
-start must stumble over).
+Invariants:
+- What was durable is there at the next start, and the write under way wholly or not at all. Beside
+  the store stands the truth, which shares no code with it.
+- A byte that was flipped is noticed before what it stands for is used (`flipped` is what a start
+  must stumble over).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 
 from fastcrc.crc64 import xz
@@ -21,16 +27,27 @@ from quorate.raft.configuration import Configuration
 from quorate.raft.effects import Persist
 from quorate.raft.messages import Entry, HardState
 from quorate.state.snapshot import SnapshotImage, decode_snapshot, encode_snapshot
-from quorate.storage.log_format import (
-    entry_record,
-    hard_state_of,
-    hard_state_settings,
-    read_entry,
-    read_setting,
-    setting_value,
-)
+from quorate.storage.log_files import LogFiles
+from quorate.storage.log_store import LogStore, WriteBatch
 from quorate.storage.sealed import crc_bytes
 from quorate.storage.snapshot_meta import SnapshotMeta, meta_line, meta_of_line, snapshot_id
+from quorate.testing.sim.checks import expect
+from quorate.testing.sim.sectors import SECTOR, CutError, SectorDisk
+from quorate.testing.sim.spots import Spot, spots_of
+
+_POWER_LOSS = 0.75  # of crashes; in the others only the process goes
+_CUT_AT_START = 0.1
+
+
+def _nobody_looks(what: object) -> None:
+    """Of a disk that no world counts for, and no recorder watches."""
+
+
+class SmallFiles(LogFiles):
+    """So small that they follow one another, and are removed, within a life."""
+
+    segment_bytes = 8 << 10
+    piece = 2 << 10
 
 
 @dataclass(frozen=True)
@@ -97,89 +114,59 @@ class Snapshot:
 
 @dataclass
 class SimDisk:
-    """See the module."""
+    """See the module. `log`, `base` and `hard_state` are the truth: what was made durable."""
 
     name: str = "disk"
     hard_state: HardState = field(default_factory=HardState)
     log: list[Entry] = field(default_factory=list)
-    records: dict[int, bytes] = field(default_factory=dict)
-    settings: dict[bytes, bytes] = field(default_factory=dict)
+    base: tuple[int, int] = (0, 0)  # index and term of the entry before the log
     snapshot: Snapshot | None = None  # the newest
     snapshots: dict[int, Snapshot] = field(default_factory=dict)
     queue: list[Persist] = field(default_factory=list)
-    flipped: set[tuple[str, int]] = field(default_factory=set)
     generation: int = 0  # counts wipes
     busy: bool = False
     full: bool = False
     room_since: float = 0.0
     waiting: bool = False  # for room
+    met: Callable[[str], object] = _nobody_looks  # a situation has come about
+    on_durable: Callable[[Persist], object] = _nobody_looks  # also of what nobody was told of
 
     def __post_init__(self) -> None:
+        self._torn: Persist | None = None  # perhaps durable: the next start tells
+        self._flips: list[tuple[Spot, bytes]] = []
+        self._bad_snapshots: set[int] = set()
         self.fill(self.log, self.hard_state)
 
     def fill(self, entries: list[Entry], hard_state: HardState) -> None:
         """Put this log on the disk in place of what is there."""
-        self.log = list(entries)
-        self.records = {entry.index: entry_record(entry)[1] for entry in entries}
-        self._keep(hard_state)
+        self._sectors = SectorDisk()
+        self.log, self.base, self.hard_state = [], (0, 0), HardState()
+        self.store = LogStore.open_files(self._files())
+        first = entries[0].index if entries else 1
+        reset_to = (first - 1, entries[0].term) if first > 1 else None
+        if entries or hard_state.term:
+            everything = Persist(
+                0, hard_state=hard_state, reset_to=reset_to, entries=tuple(entries)
+            )
+            self._do(everything)
 
-    def _keep(self, hard_state: HardState) -> None:
-        self.hard_state = hard_state
-        for key, payload in hard_state_settings(hard_state).items():
-            self.settings[key] = setting_value(key, payload)
-        self.flipped.discard(("setting", 0))
+    def _files(self) -> SmallFiles:
+        return SmallFiles(Path(self.name, "raft"), self._sectors)
 
-    @property
-    def path(self) -> str:
-        """Where the log lies, for error texts."""
-        return f"{self.name}/raft"
-
-    def load(self) -> Snapshot | None:
-        """Read everything back from its bytes, as at a start; the newest snapshot.
-
-        Raises LogDamaged, naming what is damaged.
-        """
-        self.queue = []
-        self.busy = self.waiting = False
-        path = self.path
-        payloads = {key: read_setting(key, v, path) for key, v in self.settings.items()}
-        self.hard_state = hard_state_of(payloads, path)
-        indexes = [entry.index for entry in self.log]
-        self.log = [read_entry(index, self.records[index], path) for index in indexes]
-        if self.snapshot is not None:
-            self.snapshot = self.snapshot.opened(f"{self.name}/snapshots")
-        return self.snapshot
-
-    # -- quorate.raft.log.LogReader --
+    # -- what is durable --------------------------------------------------------------------
 
     def first_index(self) -> int:
-        """See LogReader."""
+        """Index of the oldest durable entry, 0 if there is none."""
         return self.log[0].index if self.log else 0
 
     def last_index(self) -> int:
-        """See LogReader."""
+        """Index of the newest durable entry, 0 if there is none."""
         return self.log[-1].index if self.log else 0
 
     def term(self, index: int) -> int | None:
-        """See LogReader."""
+        """Term of a durable entry, or None."""
         entry = self.entry(index)
         return entry.term if entry else None
-
-    def entries(self, low: int, high: int, max_bytes: int) -> list[Entry]:
-        """See LogReader. Raises LogDamaged."""
-        first = self.first_index()
-        assert self.log, f"asked for {low} of an empty log"
-        assert first <= low < high <= self.last_index() + 1, f"{low}..{high} is not stored"
-        found: list[Entry] = []
-        for index in range(low, high):
-            entry = read_entry(index, self.records[index], self.path)
-            if found and max_bytes < len(entry.data):
-                break
-            max_bytes -= len(entry.data)
-            found.append(entry)
-        return found
-
-    # -- the writing side --
 
     def entry(self, index: int) -> Entry | None:
         """The durable entry at `index`, or None."""
@@ -192,75 +179,198 @@ class SimDisk:
             return True
         return self.term(index) == term
 
+    # -- starting ---------------------------------------------------------------------------
+
+    def load(self) -> Snapshot | None:
+        """Read everything back from its bytes, as at a start; the newest snapshot.
+
+        Raises LogDamaged, naming what is damaged, and ViolationError if something else comes back
+        than what was durable.
+        """
+        self.queue = []
+        self.busy = self.waiting = False
+        self._sectors.restart()
+        self.store = LogStore.open_files(self._files())
+        if len(self._sectors.files) > 1:
+            self.met("a log of several files was opened")
+        self._compare()
+        if self.snapshot is not None:
+            self.snapshot = self.snapshot.opened(f"{self.name}/snapshots")
+            if not self.log and self.base[0] < self.snapshot.index:
+                # As `Replica` does: a log without entries must know where they go on. What a log
+                # with entries must do is left to the node (`RaftLog.superseded`).
+                self._do(Persist(0, reset_to=(self.snapshot.index, self.snapshot.term)))
+        return self.snapshot
+
+    def _compare(self) -> None:
+        """All that was durable is there, and the write under way wholly or not at all."""
+        store = self.store
+        log = store.entries(store.first_index(), store.last_index() + 1, 1 << 40)
+        found = (store.hard_state(), store.base(), log)
+        torn, self._torn = self._torn, None
+        if found != (self.hard_state, self.base, self.log) and torn is not None:
+            self._enter(torn)
+            self.on_durable(torn)
+            self.met("a write that nobody was told of was durable")
+        expect(
+            found == (self.hard_state, self.base, self.log),
+            f"{self.name} came back with {_told(*found)}; "
+            f"durable was {_told(self.hard_state, self.base, self.log)}",
+        )
+
+    # -- writing ----------------------------------------------------------------------------
+
     def write(self, persist: Persist) -> None:
-        """Make one write durable."""
+        """Make one write durable. Raises AssertionError if it leaves a hole in the log."""
+        self._do(persist)
+        self.on_durable(persist)
+
+    def _do(self, persist: Persist) -> None:
+        files = len(self._sectors.files)
+        self.store.write(_batch(persist))
+        if len(self._sectors.files) < files:
+            self.met("a file of the log was removed")
+        self._enter(persist)
+
+    def _enter(self, persist: Persist) -> None:
+        """What a write that is durable makes of the truth."""
         if persist.reset_to:
-            self._drop(self.log)
             self.log = []
+            self.base = persist.reset_to
         if persist.truncate_from:
-            position = max(persist.truncate_from - self.first_index(), 0)
-            self._drop(self.log[position:])
-            del self.log[position:]
-        if persist.entries:
-            if self.log:
-                assert persist.entries[0].index == self.last_index() + 1, "a hole in the log"
-            self.log += persist.entries
-            for entry in persist.entries:
-                self.records[entry.index] = entry_record(entry)[1]
+            del self.log[max(persist.truncate_from - self.base[0] - 1, 0) :]
+        self.log += persist.entries
         if persist.hard_state:
-            self._keep(persist.hard_state)
-        if persist.compact_to:
-            count = max(persist.compact_to - self.first_index() + 1, 0) if self.log else 0
-            self._drop(self.log[:count])
+            self.hard_state = persist.hard_state
+        if persist.compact_to and self.log:
+            count = min(max(persist.compact_to - self.base[0], 0), len(self.log))
+            if count:
+                self.base = (self.log[count - 1].index, self.log[count - 1].term)
             del self.log[:count]
 
-    def _drop(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            del self.records[entry.index]
-            self.flipped.discard(("entry", entry.index))
+    def kind_of_write(self) -> str:
+        """Of what waits: "compacting", the "first" of a file, "large" (over a sector), "small"."""
+        if any(persist.compact_to for persist in self.queue):
+            return "compacting"
+        entries = [entry for persist in self.queue for entry in persist.entries]
+        newest = self._sectors.files[max(self._sectors.files)]
+        if entries and len(newest.content.rstrip(b"\0")) > SmallFiles.segment_bytes - SECTOR:
+            return "first"
+        return "large" if sum(len(entry.data) for entry in entries) > SECTOR else "small"
 
     def store_snapshot(self, snapshot: Snapshot) -> None:
         """Keep a snapshot."""
         self.snapshots[snapshot.index] = snapshot
         if self.snapshot is None or snapshot.index > self.snapshot.index:
             self.snapshot = snapshot
-            self.flipped = {what for what in self.flipped if what[0] != "snapshot"}
+            self._bad_snapshots.clear()
 
-    # -- faults --
+    # -- faults -----------------------------------------------------------------------------
 
-    def crash(self, kept: int) -> None:
-        """Lose the queue but for its first `kept` writes."""
+    def crash(self, kept: int, rng: Random | None = None) -> None:
+        """Lose the queue but for its first `kept` writes.
+
+        With `rng`, the write under way behind them is torn, and the power may have gone.
+        """
         for persist in self.queue[:kept]:
             self.write(persist)
+        if rng is not None:
+            if self.busy and not self.full and kept < len(self.queue):
+                self._tear(self.queue[kept], rng)
+            if rng.random() < _POWER_LOSS:
+                self._lose_power(rng)
+            if rng.random() < _CUT_AT_START:
+                self._cut_at_start(rng)
         self.queue = []
         self.busy = self.waiting = False
 
+    def _tear(self, persist: Persist, rng: Random) -> None:
+        self._torn = persist
+        self.met("a crash tore a write")
+        flushes = 1 + (self.kind_of_write() == "first") + bool(persist.compact_to)
+        self._sectors.cut_after(rng.randrange(flushes))
+        with suppress(CutError):
+            self.store.write(_batch(persist))
+
+    def _lose_power(self, rng: Random) -> None:
+        loss = self._sectors.lose_power(rng)
+        if 0 < loss.kept < loss.changed:
+            self.met("a torn write left some of its sectors")
+        if loss.shrunk:
+            self.met("a crash undid the growth of a file")
+        if loss.unnamed:
+            self.met("a crash lost a new file of the log")
+        if loss.unfilled:
+            self.met("a new file of the log lacked some of its first record")
+        if loss.back:
+            self.met("a removed file of the log was back after a crash")
+
+    def _cut_at_start(self, rng: Random) -> None:
+        """Begin to start, and come no further than one of the flushes."""
+        self._sectors.restart()
+        self._sectors.cut_after(rng.randrange(2))
+        try:
+            LogStore.open_files(self._files())
+        except CutError:
+            self.met("a start was cut off")
+        except LogDamaged:
+            pass  # the start that counts finds it too
+        if rng.random() < _POWER_LOSS:
+            self._lose_power(rng)
+
+    @property
+    def flipped(self) -> set[str]:
+        """What a start must stumble over: the kinds of what is damaged now."""
+        files = self._sectors.files
+        found = {
+            spot.kind
+            for spot, bad in self._flips
+            if spot.file in files and files[spot.file].sector(spot.sector) == bad
+        }
+        return found | ({"snapshot"} if self._bad_snapshots else set())
+
     def flip(self, rng: Random) -> str:
-        """Change one bit somewhere; what was hit, or empty if there is nothing."""
-        kinds = ["entry"] * bool(self.log) + ["setting"] * bool(self.settings)
-        kinds += ["meta", "state"] * bool(self.snapshot)
-        kind = rng.choice(kinds) if kinds else ""
-        if kind == "entry":
-            index = rng.choice(self.log).index
-            self.records[index] = _flipped(self.records[index], rng)
-            self.flipped.add(("entry", index))
-            return f"entry {index}"
-        if kind == "setting":
-            key = rng.choice(sorted(self.settings))
-            self.settings[key] = _flipped(self.settings[key], rng)
-            self.flipped.add(("setting", 0))
-            return f"setting {key.decode()}"
-        if kind and self.snapshot:
-            one = self.snapshot
-            changed = (
-                replace(one, meta=_flipped(one.meta, rng))
-                if kind == "meta"
-                else replace(one, body=_flipped(one.body, rng))
-            )
-            self.snapshot = self.snapshots[one.index] = changed
-            self.flipped.add(("snapshot", one.index))
-            return f"{kind} of snapshot {one.index}"
-        return ""
+        """Change one bit somewhere; what was hit."""
+        spots = spots_of(self._sectors, self.term)
+        kinds = sorted({spot.kind for spot in spots})
+        if self.snapshot:
+            kinds += ["meta", "state"] * 2
+        kind = rng.choice(kinds)
+        if kind in {"meta", "state"}:
+            return self._flip_snapshot(kind, rng)
+        spot = rng.choice([spot for spot in spots if spot.kind == kind])
+        at = spot.sector * SECTOR + rng.randrange(SECTOR)
+        self._sectors.flip(spot.file, at, 1 << rng.randrange(8))
+        self._flips.append((spot, self._sectors.files[spot.file].sector(spot.sector)))
+        return f"{kind} in {spot.file} at {at}"
+
+    def _flip_snapshot(self, kind: str, rng: Random) -> str:
+        one = self.snapshot
+        assert one is not None
+        changed = (
+            replace(one, meta=_flipped(one.meta, rng))
+            if kind == "meta"
+            else replace(one, body=_flipped(one.body, rng))
+        )
+        self.snapshot = self.snapshots[one.index] = changed
+        self._bad_snapshots.add(one.index)
+        return f"{kind} of snapshot {one.index}"
+
+
+def _batch(persist: Persist) -> WriteBatch:
+    return WriteBatch(
+        reset_to=persist.reset_to,
+        truncate_from=persist.truncate_from,
+        entries=persist.entries,
+        hard_state=persist.hard_state,
+        compact_to=persist.compact_to,
+    )
+
+
+def _told(hard_state: HardState, base: tuple[int, int], log: list[Entry]) -> str:
+    entries = f"{log[0].index}..{log[-1].index}/{log[-1].term}" if log else "no entries"
+    vote = f", vote for {hard_state.voted_for} in {hard_state.vote_term}"
+    return f"term {hard_state.term}{vote if hard_state.vote_term else ''}, {entries} behind {base}"
 
 
 def _flipped(data: bytes, rng: Random) -> bytes:

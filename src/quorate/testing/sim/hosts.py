@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from quorate.raft import Node
 from quorate.testing.sim.disk import SimDisk
@@ -31,6 +32,16 @@ class Weather:
     reset: float = 0.5  # probability that a peer sees at once that a process went
 
 
+class AtWrite(NamedTuple):
+    """Something to be done in the middle of a write to the disk.
+
+    `which` is the next one of that kind: "any", or what `SimDisk.kind_of_write` says.
+    """
+
+    action: Callable[[], None]
+    which: str = "any"
+
+
 @dataclass
 class Host:
     """One machine: what survives a crash, and the node while it runs.
@@ -54,6 +65,7 @@ class Host:
     paused_until: float = 0.0
     lag: float = 0.0
     damage: str = ""  # why it will not start
+    at_write: AtWrite | None = None
 
     @property
     def live(self) -> Node:

@@ -97,10 +97,20 @@ class Life:
         if not plan.clocks.lawful:
             world.coverage.met("clocks ran further apart than leases allow")
         self.actions.schedule()
+        self._operate()
         for client in self.clients:
             client.until = plan.duration + 1.0
             client.begin()
         world.run_until(plan.duration)
+
+    def _operate(self) -> None:
+        """Now and then somebody looks for damaged servers, and replaces them."""
+        world = self.world
+        if world.now < self.plan.duration:
+            leader = world.leader()
+            if leader:
+                self._replace_damaged(leader)
+            world.later(0.5, self._operate)
 
     def _found(self) -> None:
         """Found the cluster as its servers do; the servers may be cut off from each other."""
@@ -141,6 +151,7 @@ class Life:
         for host in world.hosts.values():
             host.lag = 0.0  # a process that is stopped goes on when its time has come
             host.disk_delay = None
+            host.at_write = None
             world.storage.set_full(host.name, full=False)
             world.revive(host.name)
 
@@ -182,7 +193,7 @@ class Life:
     def _replace_damaged(self, leader: Host) -> bool:
         """What an operator does: remove the server, empty its disk, add it. True while at it."""
         world, node = self.world, leader.live
-        if "snapshot" in {kind for kind, _ in leader.disk.flipped}:
+        if "snapshot" in leader.disk.flipped:
             world.storage.take_snapshot(leader.name)
         for host in world.hosts.values():
             member = node.configuration.get(host.name) is not None

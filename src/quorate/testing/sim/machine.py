@@ -37,7 +37,7 @@ def command_text(data: bytes) -> str:
         case SetAutopilotConfiguration(configuration=other, cas=cas):
             what = f"autopilot={other.max_trailing_logs}"
         case _:
-            return data.decode(errors="backslashreplace")
+            return data.decode(errors="backslashreplace").rstrip()
     return what if cas is None else f"{what} cas {cas}"
 
 

@@ -298,7 +298,7 @@ def _snapshots(plan: Plan, rng: Random) -> Plan:
 
 
 def _damage(plan: Plan, rng: Random) -> Plan:
-    few = _few(plan, rng, {"flip": 1.5, "crash": 0.5, "snapshot": 1.0, "cut": 0.3})
+    few = _few(plan, rng, {"flip": 1.0, "crash": 0.5, "snapshot": 3.0, "cut": 0.3})
     return replace(few, settings=Settings(trailing_logs=rng.choice([0, 20])))
 
 

@@ -67,6 +67,9 @@ class Storage:
                 self._stood_still(host, term, self.world.now - since)
             self._written(host, count)
 
+        if host.at_write and host.at_write.which in {"any", disk.kind_of_write()}:
+            self.world.for_host(host, delay / 2, host.at_write.action)
+            host.at_write = None
         self.world.for_host(host, delay, written)
 
     def _stood_still(self, host: Host, term: int, seconds: float) -> None:

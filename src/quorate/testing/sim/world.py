@@ -57,11 +57,15 @@ class World:
         self.weather = Weather()
         self.events = 0
         self.trace = 0
+        self.coverage = Coverage()
         self.hosts = {
-            name: Host(name, rng or Random(f"quorate {seed} {name}"), SimDisk(name))
+            name: Host(
+                name,
+                rng or Random(f"quorate {seed} {name}"),
+                SimDisk(name, met=self.coverage.met),
+            )
             for name in names
         }
-        self.coverage = Coverage()
         self.network = Network(self)
         self.storage = Storage(self)
         self.checker = Checker()
@@ -130,17 +134,20 @@ class World:
         except (LogDamaged, SnapshotError) as damage:
             self.fail(host, damage)
             return
-        host.node = Node(
-            server_id=name,
-            address=host.address,
-            settings=self.settings,
-            reader=host.disk,
-            hard_state=host.disk.hard_state,
-            codec=codec,
-            rng=Random(host.rng.random()),
-            now=host.clock(self.now),
-            snapshot=point,
-        )
+        try:
+            host.node = Node(
+                server_id=name,
+                address=host.address,
+                settings=self.settings,
+                reader=host.disk.store,
+                hard_state=host.disk.hard_state,
+                codec=codec,
+                rng=Random(host.rng.random()),
+                now=host.clock(self.now),
+                snapshot=point,
+            )
+        except ValueError as error:
+            raise ViolationError(f"{name} does not start: {error}") from error
         if host.node.log.superseded:
             self.coverage.met("a log was replaced by its snapshot at a start")
         if host.disk.full:
@@ -160,7 +167,7 @@ class World:
         expect("damage" in text or "snapshot" in text, f"damage is not named: {text}")
         host.damage = text
         self.note(f"{host.name} stops: {text}")
-        for kind, _ in sorted(host.disk.flipped):
+        for kind in sorted(host.disk.flipped):
             running = "while it ran" if host.node else "at a start"
             self.coverage.met(f"damaged {kind} found {running}")
         if host.node:
@@ -169,15 +176,17 @@ class World:
     def crash(self, name: str, *, lucky: bool = True) -> None:
         """Stop a node at once; its unsynced writes are lost, or only a part if it is lucky.
 
-        The transaction under way is torn; as in LMDB, nothing of it counts.
+        Luck is also what is left of the write under way, which then is torn.
         """
         host = self.hosts[name]
         disk = host.disk
         host.node = None
-        lucky = lucky and disk.busy and not disk.full
-        kept = host.rng.randint(0, len(disk.queue)) if lucky else 0
+        under_way = lucky and disk.busy and not disk.full and disk.queue
+        kept = host.rng.randint(0, len(disk.queue) - 1) if under_way else 0
         self.coverage.crash(disk, kept)
-        disk.crash(kept)
+        # A generator of its own: how many sectors a write has must not change what the host does.
+        torn = Random(f"torn {self.seed} {name} {host.incarnation}") if lucky else None
+        disk.crash(kept, torn)
         for other in self.hosts.values():
             if other.node and host.rng.random() < self.weather.reset:
                 self.later_step(other, 0.001, ev.LeaderUnreachable(name))
@@ -186,7 +195,8 @@ class World:
         """An empty disk takes the place of a stopped server's."""
         host = self.hosts[name]
         assert not host.node, f"{name} runs"
-        host.disk = SimDisk(name, generation=host.disk.generation + 1)
+        generation = host.disk.generation + 1
+        host.disk = SimDisk(name, generation=generation, met=self.coverage.met)
         host.damage = ""
 
     def pause(self, name: str, seconds: float) -> None:
@@ -342,9 +352,11 @@ class World:
         self.handles.append(handle)
         return handle
 
-    def propose(self, host: Host, count: int = 1) -> list[Handle]:
-        """Ask `host` for `count` writes in one batch."""
+    def propose(self, host: Host, count: int = 1, size: int = 0) -> list[Handle]:
+        """Ask `host` for `count` writes in one batch, of at least `size` bytes each."""
         handles = [self.handle(host, "write") for _ in range(count)]
+        for handle in handles:
+            handle.data = handle.data.ljust(size)
         self.ask(host, ev.Propose(tuple((h, h.data) for h in handles)))
         return handles
 

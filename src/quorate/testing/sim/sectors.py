@@ -1,0 +1,220 @@
+"""A disk in memory, sector by sector, with the calls of a `System`: what a crash may leave of it.
+
+What everybody sees is kept apart from what is durable. A write counts at once and is durable after
+`fdatasync`; a growth of a file likewise; a name that is new or gone after `fsync` of the folder.
+When the power goes, each sector of 512 bytes that was not flushed has its new content or its old
+one, whole; a file any of the sizes it had since; a name is there or not; all independently. When
+only the process goes, the machine keeps everything, and may still lose it later.
+
+`cut_after` ends a process in the middle of its work, before one of its flushes.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+SECTOR = 512
+
+
+class CutError(Exception):
+    """The process, or the machine with it, was gone in the middle of a call."""
+
+
+class Loss(NamedTuple):
+    """What a loss of power came to."""
+
+    changed: int = 0  # sectors that were not flushed
+    kept: int = 0  # those of them that were there all the same
+    shrunk: bool = False  # the growth of a file was undone
+    unnamed: bool = False  # a new file was gone
+    unfilled: bool = False  # a file was there without some of the first that was written to it
+    back: bool = False  # a file that had been removed was there again
+
+
+class _File:
+    """`sizes`: the durable one, and that after each growth. `unsynced`: what is durable instead."""
+
+    __slots__ = ("content", "sizes", "unsynced")
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+        self.sizes = [0]
+        self.unsynced: dict[int, bytes] = {}
+
+    def sector(self, number: int) -> bytes:
+        """What everybody sees there."""
+        return bytes(self.content[number * SECTOR : (number + 1) * SECTOR])
+
+    def sync(self) -> None:
+        """All of it is durable."""
+        self.unsynced.clear()
+        self.sizes = [len(self.content)]
+
+    def lose(self, rng: Random, share: float) -> tuple[int, int, bool]:
+        """Sectors changed, sectors kept, whether it is smaller than it was."""
+        content, before = self.content, len(self.content)
+        size = self.sizes[-1]
+        if len(self.sizes) > 1 and not rng.random() < share:
+            size = rng.choice(self.sizes[:-1])
+        changed = kept = 0
+        for sector, old in self.unsynced.items():
+            at = sector * SECTOR
+            if content[at : at + SECTOR] == old:
+                continue
+            changed += 1
+            if at < size and rng.random() < share:
+                kept += 1
+            else:
+                content[at : at + SECTOR] = old
+        del content[size:]
+        self.sync()
+        return changed, kept, size < before
+
+
+class SectorDisk:
+    """See the module. One folder; `files` are the files that everybody sees, by name."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, _File] = {}
+        self._durable: dict[str, _File] = {}  # the names
+        self._opened: dict[int, _File | None] = {}  # None is the folder
+        self._flushes_left = -1  # until the process is cut off; none if negative
+        self._gone = False
+
+    # -- faults -----------------------------------------------------------------------------
+
+    def cut_after(self, flushes: int) -> None:
+        """After so many flushes, each call ends with CutError, until `restart`."""
+        self._flushes_left = flushes
+
+    def restart(self) -> None:
+        """The process begins anew; the machine went on."""
+        self._opened.clear()
+        self._flushes_left = -1
+        self._gone = False
+
+    def lose_power(self, rng: Random) -> Loss:
+        """The machine begins anew with what it may have kept."""
+        self.restart()
+        share = rng.choice((0.0, rng.random(), rng.random(), rng.random(), 1.0))
+        changed = kept = 0
+        shrunk = unnamed = unfilled = back = False
+        names: dict[str, _File] = {}
+        for name in sorted(self.files | self._durable):
+            file = self.files.get(name) or self._durable[name]
+            is_new = name not in self._durable
+            if (is_new or name not in self.files) and (rng.random() < share) is not is_new:
+                unnamed |= is_new
+                continue
+            back |= name not in self.files
+            names[name] = file
+            is_empty = file.sizes[0] == 0
+            of_it = file.lose(rng, share)
+            changed += of_it[0]
+            kept += of_it[1]
+            shrunk |= of_it[2]
+            unfilled |= is_empty and of_it[1] < of_it[0]
+        self.files = names
+        self._durable = dict(names)
+        return Loss(changed, kept, shrunk, unnamed, unfilled, back)
+
+    def flip(self, name: str, at: int, mask: int) -> None:
+        """Change a byte that is durable."""
+        self.files[name].content[at] ^= mask
+
+    # -- the calls, as in `os` --------------------------------------------------------------
+
+    def open(self, path: Path, flags: int, mode: int = 0o777, /) -> int:
+        """See System."""
+        del mode
+        self._check()
+        file = None
+        if not flags & os.O_DIRECTORY:
+            if flags & os.O_CREAT:
+                assert path.name not in self.files, f"{path} is there"
+                self.files[path.name] = _File()
+            file = self.files[path.name]
+        descriptor = max(self._opened, default=2) + 1
+        self._opened[descriptor] = file
+        return descriptor
+
+    def close(self, fd: int, /) -> None:
+        """See System."""
+        self._opened.pop(fd, None)
+
+    def listdir(self, path: Path, /) -> list[str]:
+        """See System."""
+        del path
+        return list(self.files)
+
+    def unlink(self, path: Path, /) -> None:
+        """See System."""
+        self._check()
+        del self.files[path.name]
+
+    def lseek(self, fd: int, position: int, whence: int, /) -> int:
+        """See System."""
+        assert (position, whence) == (0, os.SEEK_END)
+        return len(self._file(fd).content)
+
+    def pread(self, fd: int, length: int, offset: int, /) -> bytes:
+        """See System."""
+        return bytes(self._file(fd).content[offset : offset + length])
+
+    def pwrite(self, fd: int, data: bytes, offset: int, /) -> int:
+        """See System."""
+        self._check()
+        file = self._file(fd)
+        content, unsynced = file.content, file.unsynced
+        end = offset + len(data)
+        assert end <= len(content), "written beyond the room that was taken"
+        for sector in range(offset // SECTOR, -(-end // SECTOR)):
+            if sector not in unsynced:
+                unsynced[sector] = bytes(content[sector * SECTOR : (sector + 1) * SECTOR])
+        content[offset:end] = data
+        return len(data)
+
+    def posix_fallocate(self, fd: int, offset: int, length: int, /) -> None:
+        """See System."""
+        self._check()
+        file = self._file(fd)
+        assert offset == len(file.content)
+        file.content.extend(bytes(length))
+        file.sizes.append(len(file.content))
+
+    def ftruncate(self, fd: int, length: int, /) -> None:
+        """See System."""
+        self._check()
+        file = self._file(fd)
+        del file.content[length:]
+        file.sizes.append(length)
+
+    def fdatasync(self, fd: int, /) -> None:
+        """See System."""
+        self._flush()
+        self._file(fd).sync()
+
+    def fsync(self, fd: int, /) -> None:
+        """See System."""
+        self._flush()
+        assert self._opened[fd] is None, "only the folder is flushed so"
+        self._durable = dict(self.files)
+
+    def _file(self, fd: int) -> _File:
+        file = self._opened[fd]
+        assert file is not None
+        return file
+
+    def _check(self) -> None:
+        if self._gone:
+            raise CutError
+
+    def _flush(self) -> None:
+        self._check()
+        if self._flushes_left == 0:
+            self._gone = True
+            raise CutError
+        self._flushes_left -= 1
