@@ -178,7 +178,13 @@ class Actions:
         if host.node and self.rng.random() < 0.7:
             world.crash(host.name)
             world.later(self.rng.choice([0.001, 0.5]), lambda: world.revive(host.name))
+        elif host.node:
+            world.for_host(host, 0.1, lambda: self._scrub(host))
         return f"a bit is flipped on {host.name}: {what}"
+
+    def _scrub(self, host: Host) -> None:
+        if not self._over():
+            self.world.scrub(host)
 
     # -- network ----------------------------------------------------------------------------
 

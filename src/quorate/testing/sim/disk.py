@@ -287,7 +287,7 @@ class SimDisk:
     def _tear(self, persist: Persist, rng: Random) -> None:
         self._torn = persist
         self.met("a crash tore a write")
-        flushes = 1 + (self.kind_of_write() == "first") + bool(persist.compact_to)
+        flushes = 1 + (self.kind_of_write() == "first")
         self._sectors.cut_after(rng.randrange(flushes))
         with suppress(CutError):
             self.store.write(_batch(persist))

@@ -47,20 +47,20 @@ def _kinds(content: bytes, term_at: TermAt) -> Iterator[tuple[int, str]]:
     at = 0
     while at < len(content):
         payload, parts = _record(content, at)
-        kind = _kind(payload, term_at) if payload else SPACE
+        kind = SPACE if payload is None else _kind(payload, term_at)
         for part in range(parts):
             yield at + part * FRAME, kind
         at += parts * FRAME
 
 
-def _record(content: bytes, at: int) -> tuple[bytes, int]:
-    """The payload of the record there and its number of frames; (nothing, 1) if there is none."""
+def _record(content: bytes, at: int) -> tuple[bytes | None, int]:
+    """The payload of the record there and its number of frames; (None, 1) if there is none."""
     payload, part, parts = b"", 0, 1
     while part < parts:
         data = content[at + part * FRAME : at + (part + 1) * FRAME]
         frame = None if is_unwritten(data) else read_frame(data)
         if frame is None or frame.part != part:
-            return b"", 1  # not written, or what a torn write has left
+            return None, 1  # not written, or what a torn write has left
         payload += frame.body[: frame.used]
         part, parts = part + 1, frame.parts
     return payload, parts

@@ -22,6 +22,7 @@ from quorate.raft import events as ev
 from quorate.raft.configuration import Change, Configuration
 from quorate.raft.messages import Entry, EntryKind, HardState
 from quorate.state.snapshot import SnapshotError
+from quorate.storage.log_scrub import LogScrub
 from quorate.testing.sim.checks import Checker, Handle, ViolationError, expect
 from quorate.testing.sim.coverage import Coverage
 from quorate.testing.sim.disk import SimDisk
@@ -29,6 +30,7 @@ from quorate.testing.sim.hosts import Host, Weather
 from quorate.testing.sim.machine import SimMachine
 from quorate.testing.sim.network import Network
 from quorate.testing.sim.printers import effect_text, event_text
+from quorate.testing.sim.spots import SPACE
 from quorate.testing.sim.storage import Storage
 from quorate.wire import membership as codec
 
@@ -190,6 +192,18 @@ class World:
         for other in self.hosts.values():
             if other.node and host.rng.random() < self.weather.reset:
                 self.later_step(other, 0.001, ev.LeaderUnreachable(name))
+
+    def scrub(self, host: Host) -> None:
+        """Look at all that lies in the log of a running server, as each does all the time."""
+        scrub = LogScrub(host.disk.store)
+        try:
+            while not scrub.rounds:
+                scrub.piece()
+        except LogDamaged as damage:
+            self.fail(host, damage)
+            return
+        overlooked = host.disk.flipped - {SPACE, "snapshot"}
+        expect(not overlooked, f"{host.name} looked at its log and overlooked damage: {overlooked}")
 
     def wipe(self, name: str) -> None:
         """An empty disk takes the place of a stopped server's."""
