@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 from quorate.raft import Change, ChangeKind
@@ -25,7 +26,7 @@ class Actions:
     def schedule(self) -> None:
         """Plan them all."""
         for action in self.plan.actions:
-            self.world.later(action.at - self.world.now, lambda a=action: self._do(a))  # type: ignore[misc]
+            self.world.later(action.at - self.world.now, partial(self._do, action))
 
     def _do(self, action: Action) -> None:
         self.rng = Random(f"{self.plan.seed} action {action.number}")
@@ -99,7 +100,7 @@ class Actions:
         names = [host.name for host in world.running()]
         for name in names:
             world.crash(name)
-            world.later(self.rng.uniform(0.01, 0.5), lambda n=name: world.revive(n))  # type: ignore[misc]
+            world.later(self.rng.uniform(0.01, 0.5), partial(world.revive, name))
         return "all crash"
 
     def _pause(self) -> str:
