@@ -54,7 +54,8 @@ class Reader:
         """The page's words in the words of this run."""
         for theirs, ours in self.words.items():
             text = text.replace(theirs, ours)
-        return re.sub(r"(?<![-\w])46(\d\d)(?![-\w])", lambda m: str(self.http + int(m[1]) - 46), text)
+        port = r"(?<![-\w])46(\d\d)(?![-\w])"  # not inside an ID
+        return re.sub(port, lambda m: str(self.http + int(m[1]) - 46), text)
 
     def start(self, command: str, said: Path) -> subprocess.Popen[bytes]:
         with said.open("wb") as out:
