@@ -5,232 +5,337 @@
 (*                                                                         *)
 (* Two halves are on the disk and are not written at once: the newest      *)
 (* snapshot, which carries the configuration at its index, and the log,    *)
-(* whose oldest entries are removed once a snapshot contains them.  After  *)
-(* a crash the configuration in force must come out of the two again.      *)
+(* whose oldest entries are removed once a snapshot contains them.  What   *)
+(* is decided about the log waits for the disk, and a crash loses what     *)
+(* waits.  Out of the two halves the configuration in force must come      *)
+(* again.                                                                  *)
 (*                                                                         *)
-(* The server follows a leader whose log is Good, all of it to be          *)
-(* committed.  It may hold the end of another log, Bad, which parts from   *)
-(* Good after the index Fork: entries of an older term that never were     *)
-(* committed.  A configuration is written as its number; 0 is none.        *)
+(* `good` is the log that is committed in the end, whoever leads.  What a  *)
+(* leader sends need not be a part of it: but up to an index, which is     *)
+(* `sure`, the log of that leader is that of all leaders after it (Raft's  *)
+(* Leader Completeness).  What comes after may be another leader's, never  *)
+(* to be committed.  A server that leads sends to itself.  A configuration *)
+(* is written as its number; 0 is none.                                    *)
 (***************************************************************************)
 EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS
-    Good, Bad,  \* sequences of [term, conf]
-    Fork,       \* up to here they are the same
+    Leaders,    \* for the models: set of [log, sure]
+    Committed,  \* for the models: the log `good`
+    Lag,        \* how many writes may wait for the disk; 0: none ever waits
     Broken      \* names of rules that this model leaves out
 
 VARIABLES
-    entries,    \* index -> entry: what the log holds, in memory and on disk
-    snapshot,   \* [index, term, conf, confIndex] on the disk
-    arrived,    \* index of a snapshot stored but not yet in force, 0 if none
+    good,       \* sequence of [term, conf]; never changes
+    entries,    \* the log in memory: [first, items]
+    disk,       \* the log on the disk
+    queue,      \* writes on their way there, oldest first: [log, promise]
+    snapshot,   \* [index, term, conf, confIndex]: the newest on the disk
+    taking,     \* sequence of the same: own snapshots that are being written
+    arrived,    \* indexes of received snapshots, on the disk and not yet in force
     base,       \* [index, term]: the snapshot that the log in memory stands on
     commit,
     applied,
     inForce,    \* [conf, index]: the newest configuration
     agreed,     \* the same, of the newest that is known to be committed
-    promised    \* highest index that was acknowledged to the leader
+    compared,   \* up to here the log was found to be that of a leader who is sure
+    promised    \* the highest index that was acknowledged, and is to stay
 
-vars == <<entries, snapshot, arrived, base, commit, applied, inForce, agreed, promised>>
+vars == <<good, entries, disk, queue, snapshot, taking, arrived, base, commit, applied,
+          inForce, agreed, compared, promised>>
 
 Rule(name) == name \notin Broken
 Max(a, b) == IF a > b THEN a ELSE b
+Min(a, b) == IF a < b THEN a ELSE b
 Highest(set) == CHOOSE i \in set : \A j \in set : j <= i
+Lowest(set) == CHOOSE i \in set : \A j \in set : i <= j
 
-Indexes == DOMAIN entries
-LastIndex == IF Indexes = {} THEN base.index ELSE Highest(Indexes)
-\* Nothing is known of the term of an entry that is neither here nor named.
+\* A log without its beginning: `items` are at `first` and after.
+Log(first, items) == [first |-> IF items = <<>> THEN 1 ELSE first, items |-> items]
+Last(l) == l.first + Len(l.items) - 1
+Has(l, i) == l.first <= i /\ i <= Last(l)
+Item(l, i) == l.items[i - l.first + 1]
+After(l, n) ==      \* without index n and what is before it
+    IF n < l.first THEN l ELSE Log(n + 1, SubSeq(l.items, n - l.first + 2, Len(l.items)))
+Upto(l, n) ==       \* without what is after index n
+    IF n >= Last(l) THEN l ELSE Log(l.first, SubSeq(l.items, 1, n - l.first + 1))
+Joined(l, k) == IF l.items = <<>> THEN k ELSE Log(l.first, l.items \o k.items)
+
+LastIndex == IF entries.items = <<>> THEN base.index ELSE Last(entries)
+\* 0 for an entry that is neither here nor named, and where the log begins.
 TermAt(i) ==
-    IF i = 0 THEN 0
-    ELSE IF i \in Indexes THEN entries[i].term
-    ELSE IF i = base.index THEN base.term ELSE 99
-
-Only(e, set) == [i \in DOMAIN e \cap set |-> e[i]]
-Part(l, from, to) == [i \in from..to |-> l[i]]
+    IF Has(entries, i) THEN Item(entries, i).term
+    ELSE IF i = base.index THEN base.term ELSE 0
 
 None == [conf |-> 0, index |-> 0]
-\* The newest configuration among the entries e up to n, or else `other`.
-Newest(e, n, other) ==
-    LET found == {i \in DOMAIN e : i <= n /\ e[i].conf # 0}
+\* The newest configuration in the log l up to index n, or else `other`.
+Newest(l, n, other) ==
+    LET found == {i \in l.first..Min(n, Last(l)) : Item(l, i).conf # 0}
     IN  IF found = {} THEN other
-        ELSE [conf |-> e[Highest(found)].conf, index |-> Highest(found)]
+        ELSE [conf |-> Item(l, Highest(found)).conf, index |-> Highest(found)]
+ConfigurationOfGood(n) == Newest(Log(1, good), n, None)
+
+-----------------------------------------------------------------------------
+(* The disk.                                                               *)
+
+\* The log becomes `e`; when that is durable, up to `promise` is acknowledged.
+Write(e, promise) ==
+    /\ entries' = e
+    /\ IF Lag = 0
+       THEN /\ disk' = e
+            /\ promised' = Max(promised, promise)
+            /\ UNCHANGED queue
+       ELSE /\ Len(queue) < Lag
+            /\ queue' = Append(queue, [log |-> e, promise |-> promise])
+            /\ promised' = IF Rule("acknowledged when durable") THEN promised
+                           ELSE Max(promised, promise)
+            /\ UNCHANGED disk
+
+\* The oldest write that waits is done.
+Sync ==
+    /\ queue # <<>>
+    /\ disk' = Head(queue).log
+    /\ queue' = Tail(queue)
+    /\ promised' = Max(promised, Head(queue).promise)
+    /\ UNCHANGED <<good, entries, snapshot, taking, arrived, base, commit, applied,
+                   inForce, agreed, compared>>
 
 -----------------------------------------------------------------------------
 (* From leaders.                                                           *)
 
-\* Entries from..to of log l replace what contradicts them.  A configuration in
-\* what is removed gives place to the one before it, the committed one.
-Take(l, from, to) ==
-    LET new == {i \in from..to : TermAt(i) # l[i].term /\ i > base.index}
-        first == CHOOSE i \in new : \A j \in new : i <= j
-        kept == Only(entries, 0..(first - 1))
-        back == IF inForce.index >= first THEN agreed ELSE inForce
-        added == Newest(Part(l, first, to), to, None)
-    IN  /\ new # {}
-        /\ entries' = [i \in DOMAIN kept \cup first..to |->
-                          IF i \in DOMAIN kept THEN kept[i] ELSE l[i]]
-        /\ IF added.index = 0
-           THEN /\ inForce' = IF Rule("truncation falls back") THEN back ELSE inForce
-                /\ agreed' = agreed
-           ELSE /\ inForce' = added
-                /\ agreed' = Newest(Part(l, first, to), added.index - 1, back)
+\* What leaders may say: what they are sure of is good, and whoever leads after
+\* one who is sure of something is sure of it as well.
+MayCome(prev, term, new, sure) ==
+    /\ sure >= compared /\ sure >= promised /\ sure >= snapshot.index
+    /\ IF prev = 0 \/ prev > sure THEN TRUE ELSE good[prev].term = term
+    /\ \A k \in 1..Len(new) : prev + k <= sure => new[k] = good[prev + k]
 
 \* The logs meet at the entry before; what is in the snapshot need not be asked.
-Meets(l, i) == IF i <= base.index THEN TRUE ELSE TermAt(i) = l[i].term
+Meets(prev, term) == IF prev <= base.index THEN TRUE ELSE TermAt(prev) = term
 
-AppendGood(from, to) ==
-    /\ from <= LastIndex + 1 /\ from > 0
-    /\ Meets(Good, from - 1)
-    /\ Take(Good, from, to)
-    /\ promised' = Max(promised, to)
-    /\ UNCHANGED <<snapshot, arrived, base, commit, applied>>
+\* The entries `new` follow on `prev`, an entry of `term`, in the log of a leader
+\* who is sure up to `sure`.  The first that is not here and all after it replace
+\* what is here; a configuration in what is removed gives place to the one before
+\* it, the committed one.  `waits`: the answer waits for the disk.
+Take(prev, term, new, sure, waits) ==
+    LET to == prev + Len(new)
+        sent == Log(prev + 1, new)
+        missing == {i \in (prev + 1)..to : i > base.index /\ TermAt(i) # Item(sent, i).term}
+        first == Lowest(missing)
+        added == After(sent, first - 1)
+        conf == Newest(added, to, None)
+        back == IF missing # {} /\ inForce.index >= first THEN agreed ELSE inForce
+        same == Max(compared, Min(to, sure))
+    IN  /\ MayCome(prev, term, new, sure)
+        /\ Meets(prev, term)
+        /\ compared' = same
+        /\ IF missing = {}
+           THEN /\ UNCHANGED <<inForce, agreed>>
+                /\ IF waits THEN Write(entries, same)
+                   ELSE /\ queue = <<>>
+                        /\ promised' = Max(promised, same)
+                        /\ UNCHANGED <<entries, disk, queue>>
+           ELSE /\ waits
+                /\ Write(Joined(Upto(entries, first - 1), added), same)
+                /\ IF conf.index = 0
+                   THEN /\ inForce' = IF Rule("truncation falls back") THEN back ELSE inForce
+                        /\ UNCHANGED agreed
+                   ELSE /\ inForce' = conf
+                        /\ agreed' = Newest(added, conf.index - 1, back)
+        /\ UNCHANGED <<good, snapshot, taking, arrived, base, commit, applied>>
 
-\* Only before it has heard of the newer leader.
-AppendBad(from, to) ==
-    /\ promised <= Fork /\ arrived = 0 /\ commit <= Fork /\ base.index <= Fork
-    /\ from <= LastIndex + 1 /\ from > 0
-    /\ Meets(Bad, from - 1)
-    /\ Take(Bad, from, to)
-    /\ UNCHANGED <<snapshot, arrived, base, commit, applied, promised>>
-
-\* What is committed is known only for what was compared with the leader's log.
 CommitTo(n) ==
     /\ commit' = n
     /\ agreed' = IF inForce.index <= n THEN inForce ELSE agreed
 
+\* What is committed is known only for what was compared with a leader's log.
 LearnCommit(n) ==
-    /\ n > commit /\ n <= LastIndex /\ n <= promised
+    /\ n > commit /\ n <= LastIndex /\ n <= compared
     /\ CommitTo(n)
-    /\ UNCHANGED <<entries, snapshot, arrived, base, applied, inForce, promised>>
+    /\ UNCHANGED <<good, entries, disk, queue, snapshot, taking, arrived, base, applied,
+                   inForce, compared, promised>>
 
-Apply ==
-    /\ applied < commit
-    /\ applied' = applied + 1
-    /\ UNCHANGED <<entries, snapshot, arrived, base, commit, inForce, agreed, promised>>
+Apply(n) ==
+    /\ n > applied /\ n <= commit
+    /\ applied' = n
+    /\ UNCHANGED <<good, entries, disk, queue, snapshot, taking, arrived, base, commit,
+                   inForce, agreed, compared, promised>>
 
 -----------------------------------------------------------------------------
 (* Snapshots of its own, and compaction.                                   *)
 
-TakeSnapshot ==
-    LET c == agreed
-    IN  /\ applied > base.index /\ arrived = 0
-        /\ Rule("snapshot not below its configuration") => c.index <= applied
-        /\ snapshot' = [index |-> applied, term |-> TermAt(applied),
-                        conf |-> IF Rule("snapshot carries it") THEN c.conf ELSE 0,
-                        confIndex |-> IF Rule("snapshot carries it") THEN c.index ELSE 0]
-        /\ base' = [index |-> applied, term |-> TermAt(applied)]
-        /\ UNCHANGED <<entries, arrived, commit, applied, inForce, agreed, promised>>
+\* What a snapshot of the state as it is now says.
+Point ==
+    LET c == IF Rule("snapshot carries it") THEN agreed ELSE None
+    IN  [index |-> applied, term |-> TermAt(applied), conf |-> c.conf, confIndex |-> c.index]
+
+\* It is begun; the server goes on meanwhile.
+BeginSnapshot ==
+    /\ applied > base.index
+    /\ Rule("snapshot not below its configuration") => agreed.index <= applied
+    /\ taking' = Append(taking, Point)
+    /\ UNCHANGED <<good, entries, disk, queue, snapshot, arrived, base, commit, applied,
+                   inForce, agreed, compared, promised>>
+
+\* It is on the disk.  One that a received snapshot has overtaken is not used.
+StoreSnapshot(k) ==
+    LET p == taking[k]
+    IN  /\ taking' = SubSeq(taking, 1, k - 1) \o SubSeq(taking, k + 1, Len(taking))
+        /\ snapshot' = IF p.index > snapshot.index THEN p ELSE snapshot
+        /\ base' = IF p.index > base.index THEN [index |-> p.index, term |-> p.term] ELSE base
+        /\ UNCHANGED <<good, entries, disk, queue, arrived, commit, applied,
+                       inForce, agreed, compared, promised>>
 
 Compact(n) ==
-    /\ n \in Indexes
+    /\ Has(entries, n)
     /\ n <= IF Rule("compaction below the snapshot") THEN base.index ELSE commit
-    /\ entries' = Only(entries, (n + 1)..Len(Good) + Len(Bad))
-    /\ UNCHANGED <<snapshot, arrived, base, commit, applied, inForce, agreed, promised>>
+    /\ Write(After(entries, n), 0)
+    /\ UNCHANGED <<good, snapshot, taking, arrived, base, commit, applied,
+                   inForce, agreed, compared>>
 
 -----------------------------------------------------------------------------
 (* A snapshot from the leader: first the body is stored, then, in another  *)
 (* write, it takes the place of the log.                                   *)
 
-ConfigurationOfGood(n) == Newest(Part(Good, 1, n), n, None)
+SnapshotOfGood(n) ==
+    [index |-> n, term |-> good[n].term,
+     conf |-> ConfigurationOfGood(n).conf, confIndex |-> ConfigurationOfGood(n).index]
 
 Arrive(n) ==
-    /\ n > snapshot.index /\ arrived = 0
-    /\ snapshot' = [index |-> n, term |-> Good[n].term,
-                    conf |-> ConfigurationOfGood(n).conf,
-                    confIndex |-> ConfigurationOfGood(n).index]
-    /\ arrived' = n
-    /\ UNCHANGED <<entries, base, commit, applied, inForce, agreed, promised>>
+    /\ arrived' = arrived \cup {n}
+    /\ snapshot' = IF n > snapshot.index THEN SnapshotOfGood(n) ELSE snapshot
+    /\ UNCHANGED <<good, entries, disk, queue, taking, base, commit, applied,
+                   inForce, agreed, compared, promised>>
 
-Install ==
-    LET n == arrived
-    IN  /\ n > 0
-        /\ arrived' = 0
-        /\ UNCHANGED snapshot
+Install(n) ==
+    LET s == SnapshotOfGood(n)
+    IN  /\ n \in arrived
+        /\ arrived' = arrived \ {n}
+        /\ UNCHANGED <<good, snapshot, taking>>
         /\ IF n <= commit
            THEN \* old news
-                UNCHANGED <<entries, base, commit, applied, inForce, agreed, promised>>
-           ELSE IF TermAt(n) = snapshot.term /\ Rule("keep what follows")
+                UNCHANGED <<entries, disk, queue, base, commit, applied, inForce, agreed,
+                            compared, promised>>
+           ELSE IF TermAt(n) = s.term /\ Rule("keep what follows")
            THEN \* all of it is here as log, and more may have been acknowledged
                 /\ CommitTo(n)
-                /\ promised' = Max(promised, n)
-                /\ UNCHANGED <<entries, base, applied, inForce>>
-           ELSE /\ entries' = <<>>
-                /\ base' = [index |-> n, term |-> snapshot.term]
-                /\ commit' = n /\ applied' = n
-                /\ inForce' = [conf |-> snapshot.conf, index |-> snapshot.confIndex]
+                /\ compared' = Max(compared, n)
+                /\ UNCHANGED <<entries, disk, queue, base, applied, inForce, promised>>
+           ELSE \* the state machine takes its time to do the same
+                /\ Write(Log(1, <<>>), n)
+                /\ base' = [index |-> n, term |-> s.term]
+                /\ commit' = n
+                /\ UNCHANGED applied
+                /\ inForce' = [conf |-> s.conf, index |-> s.confIndex]
                 /\ agreed' = inForce'
-                /\ promised' = Max(promised, n)
+                /\ compared' = Max(compared, n)
+
+\* Its leader was replaced while the body came: it is not used.  It stays on the
+\* disk, and a start would begin with it.
+Ignore(n) ==
+    /\ n \in arrived
+    /\ arrived' = arrived \ {n}
+    /\ UNCHANGED <<good, entries, disk, queue, snapshot, taking, base, commit, applied,
+                   inForce, agreed, compared, promised>>
 
 -----------------------------------------------------------------------------
-\* A crash and a start from what the disk holds.  A log that ends below the
-\* snapshot, or contradicts it, counts as empty.
+\* A log that ends below the snapshot, or contradicts it, counts as empty.
+Superseded ==
+    LET n == snapshot.index
+    IN  /\ disk.items # <<>>
+        /\ Rule("superseded logs are dropped")
+        /\ Last(disk) < n \/ (Has(disk, n) /\ Item(disk, n).term # snapshot.term)
+Recovered == IF Superseded THEN Log(1, <<>>) ELSE disk
+
+\* A crash and a start from what the disk holds.
 Restart ==
     LET n == snapshot.index
-        last == IF Indexes = {} THEN 0 ELSE Highest(Indexes)
-        superseded ==
-            /\ Indexes # {}
-            /\ Rule("superseded logs are dropped")
-            /\ last < n \/ (n \in Indexes /\ entries[n].term # snapshot.term)
-        log == IF superseded THEN <<>> ELSE entries
         from == [conf |-> snapshot.conf, index |-> snapshot.confIndex]
-        above == Only(log, (n + 1)..(n + Len(Good) + Len(Bad)))
-        newest == Newest(above, n + Len(Good) + Len(Bad), from)
-    IN  /\ entries' = log
+        above == After(Recovered, n)
+        newest == Newest(above, Last(above), from)
+    IN  /\ entries' = Recovered
+        /\ disk' = IF Lag = 0 THEN Recovered ELSE disk
+        /\ queue' = IF Lag > 0 /\ Superseded THEN <<[log |-> Recovered, promise |-> 0]>> ELSE <<>>
         /\ base' = [index |-> n, term |-> snapshot.term]
-        /\ commit' = n /\ applied' = n /\ arrived' = 0
+        /\ commit' = n /\ applied' = n /\ compared' = n
+        /\ arrived' = {} /\ taking' = <<>>
         /\ inForce' = newest
-        /\ agreed' = Newest(above, Max(newest.index, 1) - 1, from)
-        /\ UNCHANGED <<snapshot, promised>>
+        /\ agreed' = IF newest.index > n THEN Newest(above, newest.index - 1, from) ELSE from
+        /\ UNCHANGED <<good, snapshot, promised>>
 
 -----------------------------------------------------------------------------
-Init ==
-    /\ entries = Part(Good, 1, 1)
+\* A log as it is when a cluster is founded, or that of a server that is to join.
+Begin(items) ==
+    /\ entries = Log(1, items)
+    /\ disk = Log(1, items)
+    /\ queue = <<>>
     /\ snapshot = [index |-> 0, term |-> 0, conf |-> 0, confIndex |-> 0]
-    /\ arrived = 0
+    /\ taking = <<>> /\ arrived = {}
     /\ base = [index |-> 0, term |-> 0]
-    /\ commit = 0 /\ applied = 0 /\ promised = 1
-    /\ inForce = [conf |-> Good[1].conf, index |-> 1]
+    /\ commit = 0 /\ applied = 0 /\ compared = 0
+    /\ promised = 0
+    /\ inForce = Newest(Log(1, items), 1, None)
     /\ agreed = None
 
+Init ==
+    /\ good = Committed
+    /\ Begin(SubSeq(Committed, 1, 1))
+
+TermBefore(l, i) == IF i = 1 THEN 0 ELSE l[i - 1].term
+
+\* In a model an own snapshot and a received one are under way at most, and the
+\* leader is asked only for what helps.
 Next ==
-    \/ \E from, to \in 1..Len(Good) : AppendGood(from, to)
-    \/ \E from, to \in 1..Len(Bad) : AppendBad(from, to)
-    \/ \E n \in 1..Len(Good) : LearnCommit(n) \/ Compact(n) \/ Arrive(n)
-    \/ Apply \/ TakeSnapshot \/ Install \/ Restart
+    \/ \E l \in Leaders : \E from, to \in 1..Len(l.log) : \E waits \in BOOLEAN :
+           /\ from <= to
+           /\ Take(from - 1, TermBefore(l.log, from), SubSeq(l.log, from, to), l.sure, waits)
+    \/ \E n \in 1..Len(good) :
+           \/ LearnCommit(n) \/ Compact(n) \/ Install(n) \/ Ignore(n)
+           \/ (n = applied + 1 \/ n = base.index) /\ Apply(n)
+           \/ arrived = {} /\ n > snapshot.index /\ Arrive(n)
+    \/ taking = <<>> /\ BeginSnapshot
+    \/ \E k \in DOMAIN taking : StoreSnapshot(k)
+    \/ Sync \/ Restart
 
 Spec == Init /\ [][Next]_vars
 
 -----------------------------------------------------------------------------
 (* What must hold.                                                         *)
 
-\* What the server's log would be, had nothing been removed from its beginning.
-Whole ==
-    [i \in 1..LastIndex |-> IF i \in Indexes THEN entries[i] ELSE Good[i]]
+\* The newest configuration up to index n of the log, had nothing been removed
+\* from its beginning.
+NewestOfWhole(n) == Newest(entries, n, Newest(Log(1, good), Min(n, entries.first - 1), None))
+
+\* A log that reaches down to the snapshot n, and up to it.
+Sound(log, n) == log.items # <<>> => log.first <= n + 1 /\ Last(log) >= n
 
 NoHole ==
-    /\ Indexes # {} =>
-        /\ Indexes = (CHOOSE i \in Indexes : \A j \in Indexes : i <= j)..LastIndex
-        /\ \A i \in 1..LastIndex : i \in Indexes \/ i <= base.index
-    /\ base.index <= LastIndex
+    /\ Sound(entries, base.index)
+    /\ Sound(Recovered, snapshot.index)
+    /\ base.index <= commit /\ commit <= LastIndex /\ applied <= commit
 
-CommittedIsGood == \A i \in Indexes : i <= commit => entries[i] = Good[i]
+IsGood(log, i) == Has(log, i) /\ Item(log, i) = good[i]
+
+CommittedIsGood == \A i \in entries.first..Min(commit, Last(entries)) : IsGood(entries, i)
 
 \* The configuration in force is always the newest of the whole log.
-ConfigurationInForce == inForce = Newest(Whole, LastIndex, None)
+ConfigurationInForce ==
+    inForce = IF entries.items = <<>> THEN ConfigurationOfGood(LastIndex) ELSE NewestOfWhole(LastIndex)
 
 \* And what it falls back to is the newest committed one.
 ConfigurationAgreed ==
     inForce.index > Max(commit, 1) =>
-        agreed = Newest(Whole, inForce.index - 1, None)
+        agreed = NewestOfWhole(inForce.index - 1)
 
-\* What was acknowledged is in the log or in a snapshot, crash or not.
+\* What was acknowledged is here, and would be after a crash, in log or snapshot.
 NothingAcknowledgedIsLost ==
-    \A i \in 1..promised :
-        i <= snapshot.index \/ (i \in Indexes /\ entries[i] = Good[i])
+    LET log == Recovered
+    IN  \A i \in 1..promised :
+            /\ i <= base.index \/ i <= snapshot.index \/ IsGood(entries, i)
+            /\ i <= snapshot.index \/ IsGood(log, i)
 
 \* A snapshot carries the configuration at its index.
 SnapshotConfiguration ==
-    snapshot.index > 0 =>
-        [conf |-> snapshot.conf, index |-> snapshot.confIndex]
-            = ConfigurationOfGood(snapshot.index)
+    \A p \in {snapshot} \cup {taking[k] : k \in DOMAIN taking} :
+        p.index > 0 => p = SnapshotOfGood(p.index)
 =============================================================================

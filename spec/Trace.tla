@@ -14,6 +14,7 @@
 EXTENDS Membership
 
 \* Sequence of [voters, others, steps]: the founding members, and what followed.
+\* Not a constant of the .cfg file, which TLC would work out anew at each use.
 CONSTANT Lives
 
 VARIABLES trace, at

@@ -51,8 +51,13 @@ class Model(NamedTuple):
         return run(self.module, self.text(), limit_s=limit_s)
 
 
-def _snapshot(broken: str, expected: str) -> Model:
-    return Model("SnapshotConfigurationModel", "SnapshotConfiguration", broken, expected)
+_ONE_WAITS = ("Lag = 0", "Lag = 1")
+_TWO_WAIT = ("Lag = 0", "Lag = 2")
+
+
+def _snapshot(broken: str, expected: str, *changes: tuple[str, str]) -> Model:
+    module, settings = "SnapshotConfigurationModel", "SnapshotConfiguration"
+    return Model(module, settings, broken, expected, True, changes)
 
 
 def _lease(broken: str, changes: tuple[tuple[str, str], ...] = ()) -> Model:
@@ -105,9 +110,12 @@ MODELS = [
     Model("VoteById", "VoteById"),
     Model("VoteById", "VoteById", "by id", "OneVoteATerm"),
     Model("SnapshotConfigurationModel", "SnapshotConfiguration"),
+    Model("SnapshotConfigurationModel", "SnapshotConfiguration", "", "", False, (_ONE_WAITS,)),
+    Model("SnapshotConfigurationModel", "SnapshotConfiguration", "", "", False, (_TWO_WAIT,)),
+    _snapshot("acknowledged when durable", "NothingAcknowledgedIsLost", _ONE_WAITS),
     _snapshot("snapshot carries it", "SnapshotConfiguration"),
     _snapshot("snapshot not below its configuration", "SnapshotConfiguration"),
-    _snapshot("compaction below the snapshot", "ConfigurationInForce"),
+    _snapshot("compaction below the snapshot", "NoHole"),
     _snapshot("truncation falls back", "ConfigurationInForce"),
     _snapshot("keep what follows", "NothingAcknowledgedIsLost"),
     _snapshot("superseded logs are dropped", "NoHole"),

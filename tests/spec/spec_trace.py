@@ -32,7 +32,7 @@ def _step(step: Step) -> str:
 
 
 def module(name: str, traces: list[Trace]) -> str:
-    """The text of a module that extends Trace and defines Recorded."""
+    """The text of a module that is Trace with these `Lives`."""
     lives = []
     for trace in traces:
         voters, others = members_of(trace.founders)
@@ -41,7 +41,10 @@ def module(name: str, traces: list[Trace]) -> str:
             f"[voters |-> {_set(voters)}, others |-> {_set(others)}, steps |-> <<\n{steps} >>]"
         )
     body = ",\n".join(lives)
-    return f"---- MODULE {name} ----\nEXTENDS Trace\nRecorded == <<\n{body} >>\n====\n"
+    return (
+        f"---- MODULE {name} ----\nEXTENDS Membership\nVARIABLES trace, at\n"
+        f"Lives == <<\n{body} >>\nINSTANCE Trace\n====\n"
+    )
 
 
 def settings(traces: list[Trace]) -> str:
@@ -54,6 +57,6 @@ def settings(traces: list[Trace]) -> str:
     return (
         f"CONSTANTS\n    Server = {_set(sorted(servers))}\n    Founders = {{}}\n"
         f'    Nobody = ""\n    MaxTerm = {terms}\n    MaxLog = 0\n    DiskLags = TRUE\n'
-        "    Broken = {}\n    Lives <- Recorded\nINIT TraceInit\nNEXT TraceNext\n"
+        "    Broken = {}\nINIT TraceInit\nNEXT TraceNext\n"
         "INVARIANT RightAtTheEnd\n"
     )

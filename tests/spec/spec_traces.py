@@ -1,13 +1,15 @@
-"""Lives of the simulator, judged by TLC; and which deliberate bugs make it refuse one."""
+"""Recorded lives, judged by TLC; and which deliberate bugs make it refuse one."""
 
 from __future__ import annotations
 
 import re
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import spec_snapshot_trace
 import spec_trace
-from spec_recorder import Step, Trace, record, record_some
+from spec_recorder import Step, Trace, record
+from spec_snapshots import ServerTrace, record_servers
 from spec_tlc import ROOT, Result, run
 
 # As pytest does for the tests that lie beside it; `make spec` runs without pytest.
@@ -18,22 +20,62 @@ MODULE = "RecordedLives"
 
 
 class Verdict(NamedTuple):
-    """What TLC said; `refused` is the step that is none of the specification, if any."""
+    """What TLC said; `refused` is the step that is none of the specification, if any.
+
+    `place` says whose it is: the seed, and the server where a trace is of one.
+    """
 
     result: Result
-    refused: Step | None
-    seed: int
+    refused: Any
+    place: str
 
 
 def judge(traces: list[Trace], limit_s: float = 100) -> Verdict:
-    """Check traces. Raises what `spec_tlc.run` does."""
+    """Check lives against Membership. Raises what `spec_tlc.run` does."""
     text = spec_trace.module(MODULE, traces)
     result = run(MODULE, spec_trace.settings(traces), also=text, limit_s=limit_s)
+    at = _end(result)
+    return Verdict(result, _step(traces, at), f"seed {traces[at[0]].seed}" if at else "")
+
+
+def judge_servers(traces: list[ServerTrace], limit_s: float = 100) -> Verdict:
+    """Check servers against SnapshotConfiguration. Raises what `spec_tlc.run` does."""
+    text = spec_snapshot_trace.module(MODULE, traces)
+    settings = spec_snapshot_trace.SETTINGS + spec_snapshot_trace.INVARIANTS
+    result = run(MODULE, settings, also=text, limit_s=limit_s)
+    at = _end(result)
+    place = f"seed {traces[at[0]].seed}, {traces[at[0]].server}" if at else ""
+    return Verdict(result, _step(traces, at), place)
+
+
+def refused_servers(traces: list[ServerTrace], limit_s: float = 100) -> list[Any]:
+    """For each trace the first step that is none of the specification; None if all are."""
+    text = spec_snapshot_trace.module(MODULE, traces)
+    settings = spec_snapshot_trace.SETTINGS + spec_snapshot_trace.TOLD
+    return _refused(traces, run(MODULE, settings, also=text, limit_s=limit_s))
+
+
+def _refused(traces: list[Any], result: Result) -> list[Any]:
+    came = [0] * len(traces)
+    for trace, at in re.findall(r'<<"came to", (\d+), (\d+)>>', result.output):
+        came[int(trace) - 1] = max(came[int(trace) - 1], int(at))
+    return [_step(traces, (which, at - 1)) for which, at in enumerate(came)]
+
+
+def _end(result: Result) -> tuple[int, int] | None:
+    """Where TLC stopped: the position of the trace, and of the step in it."""
     if not result.violated:
-        return Verdict(result, None, 0)
-    trace = traces[int(re.findall(r"/\\ trace = (\d+)", result.output)[-1]) - 1]
-    at = int(re.findall(r"/\\ at = (\d+)", result.output)[-1]) - 1
-    return Verdict(result, trace.steps[at] if at < len(trace.steps) else None, trace.seed)
+        return None
+    trace, at = (re.findall(rf"/\\ {name} = (\d+)", result.output)[-1] for name in ("trace", "at"))
+    # A deadlock is before the step that is refused, a broken invariant after it.
+    return int(trace) - 1, int(at) - (1 if result.violated == "deadlock" else 2)
+
+
+def _step(traces: list[Any], at: tuple[int, int] | None) -> Any:
+    if at is None:
+        return None
+    steps = traces[at[0]].steps
+    return steps[at[1]] if at[1] < len(steps) else None
 
 
 class Refusal(NamedTuple):
@@ -71,4 +113,26 @@ def mutant_trace(name: str, first: int, limit: int) -> Trace:
     raise AssertionError(f"{name}: no harm in a hundred seeds from {first} on")
 
 
-__all__ = ["REFUSALS", "Verdict", "judge", "mutant_trace", "record_some"]
+def mutant_servers(name: str, first: int, count: int) -> list[ServerTrace]:
+    """All servers of the first `count` lives from seed `first` on, with a bug in the code."""
+    (mutant,) = [m for m in MUTANTS if m.name == name]
+    found: list[ServerTrace] = []
+    seed = first
+    with mutated(mutant):
+        while count:
+            traces = record_servers(seed)
+            found += traces
+            count -= bool(traces)
+            seed += 1
+    return found
+
+
+__all__ = [
+    "REFUSALS",
+    "Step",
+    "Verdict",
+    "judge",
+    "judge_servers",
+    "mutant_servers",
+    "mutant_trace",
+]
