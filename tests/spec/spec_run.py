@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 
 from spec_models import MODELS
+from spec_recorder import record_some
+from spec_snapshot_kinds import KINDS, count
+from spec_snapshots import record_some_servers
 from spec_tlc import NoTlcError, fetch
-from spec_traces import judge, record_some
+from spec_traces import judge, judge_servers
 
 _BATCH = 10
+_BATCH_OF_SERVERS = 60
 
 
 def _models(limit_s: float) -> bool:
@@ -36,12 +41,31 @@ def _lives(count: int, steps: int, first: int, limit_s: float) -> bool:
         verdict = judge(batch, limit_s)
         seconds += verdict.result.seconds
         if verdict.result.violated:
-            print(f"seed {verdict.seed} is refused ({verdict.result.violated}): {verdict.refused}")
+            print(f"{verdict.place} is refused ({verdict.result.violated}): {verdict.refused}")
             return False
         judged += sum(len(trace.steps) for trace in batch)
     seeds = f"seeds {traces[0].seed} to {traces[-1].seed}"
     print(f"{count} lives ({seeds}), {judged:,} steps: all allowed, {seconds:.0f} s")
     return True
+
+
+def _servers(lives: int, first: int, limit_s: float) -> bool:
+    """The servers of so many lives against SnapshotConfiguration, and what occurred in them."""
+    traces = record_some_servers(lives, first)
+    seconds, states = 0.0, 0
+    for start in range(0, len(traces), _BATCH_OF_SERVERS):
+        verdict = judge_servers(traces[start : start + _BATCH_OF_SERVERS], limit_s)
+        seconds += verdict.result.seconds
+        states += verdict.result.distinct
+        if verdict.result.violated:
+            print(f"{verdict.place} is refused ({verdict.result.violated}): {verdict.refused}")
+            return False
+    steps = sum(len(trace.steps) for trace in traces)
+    told = sum(map(count, traces), Counter[str]())
+    print(f"{len(traces)} servers of {lives} lives, {steps:,} steps: all allowed, {seconds:.0f} s")
+    for kind in KINDS:
+        print(f"{told[kind]:10,}  {kind}")
+    return states == steps + len(traces)
 
 
 def main() -> int:
@@ -60,7 +84,8 @@ def main() -> int:
         return 1
     good = given.no_models or _models(given.limit)
     lived = not given.lives or _lives(given.lives, given.steps, given.first, given.limit)
-    return 0 if good and lived else 1
+    stored = not given.lives or _servers(given.lives, given.first, given.limit)
+    return 0 if good and lived and stored else 1
 
 
 if __name__ == "__main__":

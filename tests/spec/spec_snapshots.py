@@ -24,13 +24,13 @@ from spec_recorder import quiet, recordable
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft.configuration import Configuration
+from quorate.raft.membership import configurations_in
 from quorate.raft.messages import (
     AppendEntriesRequest,
     AppendEntriesResponse,
     Entry,
     InstallSnapshotResponse,
 )
-from quorate.raft.membership import configurations_in
 from quorate.testing.sim.checks import ViolationError
 from quorate.testing.sim.disk import Snapshot
 from quorate.testing.sim.hosts import Host
@@ -50,7 +50,7 @@ class Item(NamedTuple):
 class Point(NamedTuple):
     """A snapshot, or (0, 0, 0, 0) for none."""
 
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # hides tuple.index, which nobody calls
     term: int = 0
     conf: int = 0
     conf_index: int = 0
@@ -83,7 +83,7 @@ class Step(NamedTuple):
     """
 
     what: str
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # hides tuple.index, which nobody calls
     term: int = 0
     sure: int = 0
     prev: int = 0
@@ -192,7 +192,7 @@ class SnapshotRecorder:
 
     def trace(self, seed: int, name: str, founder: bool, broken: str) -> ServerTrace:
         """What `name` did, now that the life is over."""
-        good = []
+        good: list[Item] = []
         while (index := len(good) + 1) in self.good:
             good.append(self.good[index])
         steps = self.servers[name].steps
@@ -442,3 +442,15 @@ def record_servers(seed: int) -> list[ServerTrace]:
             broken = str(error).splitlines()[0]
     founders = {server.id for server in plan.members.servers}
     return [recorder.trace(seed, name, name in founders, broken) for name in recorder.servers]
+
+
+def record_some_servers(count: int, first: int = 0) -> list[ServerTrace]:
+    """The traces of all servers of the first `count` recordable seeds from `first` on."""
+    found: list[ServerTrace] = []
+    seed = first
+    while count:
+        traces = record_servers(seed)
+        found += traces
+        count -= bool(traces)
+        seed += 1
+    return found

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import spec_snapshot_trace
 import spec_trace
 from spec_recorder import Step, Trace, record
-from spec_snapshots import ServerTrace, record_servers
+from spec_snapshots import ServerTrace, record_some_servers
 from spec_tlc import ROOT, Result, run
 
 # As pytest does for the tests that lie beside it; `make spec` runs without pytest.
@@ -116,15 +116,8 @@ def mutant_trace(name: str, first: int, limit: int) -> Trace:
 def mutant_servers(name: str, first: int, count: int) -> list[ServerTrace]:
     """All servers of the first `count` lives from seed `first` on, with a bug in the code."""
     (mutant,) = [m for m in MUTANTS if m.name == name]
-    found: list[ServerTrace] = []
-    seed = first
     with mutated(mutant):
-        while count:
-            traces = record_servers(seed)
-            found += traces
-            count -= bool(traces)
-            seed += 1
-    return found
+        return record_some_servers(count, first)
 
 
 __all__ = [

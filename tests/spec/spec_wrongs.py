@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from spec_snapshots import Item, Point, Seen, ServerTrace, Step, record_servers
+from spec_snapshots import Item, Point, ServerTrace, Step
 
 
 class Falsified(NamedTuple):
@@ -19,22 +19,14 @@ class Falsified(NamedTuple):
 _Found = tuple[int, tuple[Step, ...]]
 
 
-def _changed(steps: tuple[Step, ...], at: int, **fields: object) -> _Found:
+def _changed(steps: tuple[Step, ...], at: int, **fields: Any) -> _Found:
     return at, (*steps[:at], steps[at]._replace(**fields), *steps[at + 1 :])
 
 
-def _seen(steps: tuple[Step, ...], at: int, **fields: object) -> _Found:
+def _seen(steps: tuple[Step, ...], at: int, **fields: Any) -> _Found:
     seen = steps[at].seen
     assert seen is not None, "nothing was seen there"
     return _changed(steps, at, seen=seen._replace(**fields))
-
-
-def _compacts_before_the_snapshot_is_there(steps: tuple[Step, ...]) -> _Found | None:
-    for at in range(len(steps) - 1):
-        if (steps[at].what, steps[at + 1].what) == ("store", "compact"):
-            swapped = steps[at + 1]._replace(seen=None), steps[at]._replace(seen=None)
-            return at, (*steps[:at], *swapped, *steps[at + 2 :])
-    return None
 
 
 def _loses_what_was_durable(steps: tuple[Step, ...]) -> _Found | None:
@@ -107,7 +99,6 @@ def _starts_above_its_snapshot(steps: tuple[Step, ...]) -> _Found | None:
 
 
 WRONGS: tuple[Callable[[tuple[Step, ...]], _Found | None], ...] = (
-    _compacts_before_the_snapshot_is_there,
     _loses_what_was_durable,
     _acknowledges_at_once,
     _stores_another_entry,

@@ -5,15 +5,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from spec_models import MODELS, Model
+from spec_recorder import record_some
+from spec_snapshot_kinds import count
+from spec_snapshots import record_some_servers
 from spec_tlc import SPEC, NoTlcError, fetch
-from spec_traces import REFUSALS, Refusal, judge, mutant_trace, record_some
+from spec_traces import REFUSALS, Refusal, judge, judge_servers, mutant_trace, refused_servers
+from spec_wrongs import falsify
 
 LIVES = 24
 STEPS = 60
+SERVERS_OF_LIVES = 12
+ALWAYS_SEEN = (
+    "take: entries that follow on the log",
+    "take: entries replaced",
+    "commit",
+    "begin",
+    "store",
+    "compact",
+    "install: the log is replaced",
+    "restart: snapshot and log",
+    "restart: writes were lost",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,9 +53,26 @@ def test_lives_of_the_simulator_are_behaviours_of_the_specification() -> None:
     told = {step.what for trace in traces for step in trace.steps}
     assert told >= {"campaign", "vote", "lead", "accept", "commit", "change", "sync", "restart"}
     verdict = judge(traces)
-    assert not verdict.result.violated, f"seed {verdict.seed}: {verdict.refused}"
+    assert not verdict.result.violated, f"{verdict.place}: {verdict.refused}"
     # Each step is one state: none was passed over.
     assert verdict.result.distinct == sum(len(trace.steps) + 1 for trace in traces)
+
+
+def test_servers_of_the_simulator_are_behaviours_of_the_specification() -> None:
+    """Each server's log, snapshot and configuration, against SnapshotConfiguration."""
+    traces = record_some_servers(SERVERS_OF_LIVES)
+    told = sum(map(count, traces), Counter[str]())
+    assert {kind for kind in ALWAYS_SEEN if not told[kind]} == set()
+    verdict = judge_servers(traces)
+    assert not verdict.result.violated, f"{verdict.place}: {verdict.refused}"
+    assert verdict.result.distinct == sum(len(trace.steps) + 1 for trace in traces)
+
+
+def test_falsified_servers_are_refused_where_they_are_false() -> None:
+    falsified = falsify(record_some_servers(SERVERS_OF_LIVES))
+    refused = refused_servers([one.trace for one in falsified])
+    places = {one.name: one.trace.steps[one.at] for one in falsified}
+    assert dict(zip(places, refused, strict=True)) == places
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.mutant)
