@@ -322,10 +322,12 @@ CommittedIsGood == \A i \in entries.first..Min(commit, Last(entries)) : IsGood(e
 ConfigurationInForce ==
     inForce = IF entries.items = <<>> THEN ConfigurationOfGood(LastIndex) ELSE NewestOfWhole(LastIndex)
 
-\* And what it falls back to is the newest committed one.
+\* And what it falls back to is the newest committed one.  After a truncation it
+\* has fallen back to that one; that it is committed was lost in a crash, and is
+\* known again by the next step.
 ConfigurationAgreed ==
     inForce.index > Max(commit, 1) =>
-        agreed = NewestOfWhole(inForce.index - 1)
+        agreed \in {inForce, NewestOfWhole(inForce.index - 1)}
 
 \* What was acknowledged is here, and would be after a crash, in log or snapshot.
 NothingAcknowledgedIsLost ==
