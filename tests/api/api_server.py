@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from quorate.api.app import HttpApplication
-from quorate.api.listener import HttpListener, ListenerConfig, create_protocol_factory
+from quorate.api.http.listener import HttpListener, ListenerConfig, create_protocol_factory
 
 
 class Served(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from quorate.api.app import HttpApplication
-from quorate.api.messages import Request, Response
+from quorate.api.http.messages import Request, Response
 from quorate.api.service import (
     ForwardRequest,
     ForwardResponse,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from fake_service import FakeService, member
 
-from quorate.api.messages import Request
+from quorate.api.http.messages import Request
 from quorate.api.service import Member, PeerView, RaftConfigurationView, Versions
 
 FOLDER = Path(__file__).parent.parent / "golden" / "http"

@@ -12,9 +12,9 @@ from fake_service import FakeService
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quorate.api.http_protocol import QuorateHttpProtocol
-from quorate.api.limits import ConnectionLimiter
-from quorate.api.messages import BODY_BYTES_MAX
+from quorate.api.http.limits import ConnectionLimiter
+from quorate.api.http.messages import BODY_BYTES_MAX
+from quorate.api.http.protocol import QuorateHttpProtocol
 
 LEADER = "/v1/status/leader"
 AUTOPILOT = "/v1/operator/autopilot/configuration"

@@ -10,7 +10,7 @@ from api_running import asynchronous, until
 from fake_service import FakeService, answered
 from golden_setups import leader, load
 
-from quorate.api.messages import Request, Response
+from quorate.api.http.messages import Request, Response
 
 
 @pytest.mark.parametrize("name", ["r3-agent-self", "enc-agent-self-encrypted"])

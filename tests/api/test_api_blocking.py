@@ -13,7 +13,7 @@ from api_running import asynchronous, until
 from fake_service import FakeService, answered
 
 from quorate.api import blocking
-from quorate.api.messages import Request, Response
+from quorate.api.http.messages import Request, Response
 from quorate.errors import NotLeader
 from quorate.state.namespaces import TABLE, Namespace
 from quorate.state.registry import fresh_tables

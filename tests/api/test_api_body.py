@@ -13,7 +13,7 @@ from fake_service import FakeService, answered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quorate.api.body import (
+from quorate.api.codec.body import (
     BodyError,
     Field,
     Shape,
@@ -24,7 +24,7 @@ from quorate.api.body import (
     an_int64,
     first_value,
 )
-from quorate.api.messages import Request, Response
+from quorate.api.http.messages import Request, Response
 from quorate.state import autopilot, scheduler
 
 INNER = Shape(Field("Deep", "deep", a_bool), Field("Text", "text", a_string))

@@ -12,7 +12,7 @@ from fake_service import FakeService, answered, peer
 
 import quorate.api.consistency
 from quorate.api.consistency import FORWARDED_HEADER, passed_back
-from quorate.api.messages import Request, Response
+from quorate.api.http.messages import Request, Response
 from quorate.api.service import ForwardResponse, RaftConfigurationView
 from quorate.errors import (
     ApplyTimeout,

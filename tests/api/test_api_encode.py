@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.api.encode import (
+from quorate.api.codec.encode import (
     Renderer,
     accepts_gzip,
     gzipped,
@@ -17,7 +17,7 @@ from quorate.api.encode import (
     redirect_response,
     text_response,
 )
-from quorate.api.messages import Response
+from quorate.api.http.messages import Response
 from quorate.api.status import STATUS, error_response, kind_of, status_of
 from quorate.errors import NotLeader, PeerNotFound, QuorateError, StorageFull
 

@@ -38,8 +38,8 @@ from golden_setups import (
 
 import quorate.api.consistency
 import quorate.api.endpoints.agent
-from quorate.api.encode import accepts_gzip
-from quorate.api.messages import Rendered
+from quorate.api.codec.encode import accepts_gzip
+from quorate.api.http.messages import Rendered
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
 

@@ -11,7 +11,7 @@ from fake_service import FakeService, answered, member
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.api.messages import Request, Response
+from quorate.api.http.messages import Request, Response
 
 BASE = "/v1/agent/keyring/"
 OLD = "cg8StVXbQJ0gPvMd9o7yrg=="

@@ -11,7 +11,7 @@ from golden_setups import load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quorate.api.messages import Request, Response
+from quorate.api.http.messages import Request, Response
 from quorate.metrics import Aggregate, Metrics, Window
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quorate.api.go_text import parse_bool, parse_uint64, quote
-from quorate.api.params import Query, decode_path, parse_query, split_pairs
+from quorate.api.codec.go_text import parse_bool, parse_uint64, quote
+from quorate.api.codec.params import Query, decode_path, parse_query, split_pairs
 from quorate.api.request_error import RequestError
 
 

@@ -11,7 +11,7 @@ from fake_service import IDS, FakeService, answered, member, peer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.api.messages import Request, Response
+from quorate.api.http.messages import Request, Response
 from quorate.api.service import RaftConfigurationView, Versions
 from quorate.errors import ChangeRefused, GossipDisabled, QuorateError
 

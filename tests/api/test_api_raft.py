@@ -6,7 +6,7 @@ import pytest
 from api_running import asynchronous
 from fake_service import FakeService, answered, peer
 
-from quorate.api.messages import Request, Response
+from quorate.api.http.messages import Request, Response
 from quorate.api.service import RaftConfigurationView
 
 S1 = "68279362-7ebc-e6ca-8c47-bc3536d97319"

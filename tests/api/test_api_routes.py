@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.api.endpoints.pages import ENDPOINTS
-from quorate.api.messages import TARGET_BYTES_MAX, Request, Response
+from quorate.api.http.messages import TARGET_BYTES_MAX, Request, Response
 from quorate.api.routes import cleaned, path_of
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, ip_address
 
-from quorate.config.endpoint import IPAddress
-from quorate.config.host import Host, Interface
+from quorate.config.checks.endpoint import IPAddress
+from quorate.config.checks.host import Host, Interface
 
 
 class MadeUpHost(Host):

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.config import gossip_addresses, http_binds, join_addresses, rpc_bind
-from quorate.config.addresses import resolve_addresses
 from quorate.config.build import with_value
-from quorate.config.endpoint import Endpoint, parse_endpoint
-from quorate.config.host import Host
+from quorate.config.checks.addresses import resolve_addresses
+from quorate.config.checks.endpoint import Endpoint, parse_endpoint
+from quorate.config.checks.host import Host
 from quorate.config.model import AgentConfig
 from quorate.errors import ConfigError
 

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quorate.config.build import build
-from quorate.config.merge import merge
+from quorate.config.keys.schema import SCHEMA, Block
+from quorate.config.keys.spec import Key, Kind
 from quorate.config.model import AgentConfig
-from quorate.config.parse import parse_bytes
-from quorate.config.schema import SCHEMA, Block
-from quorate.config.spec import Key, Kind
-from quorate.wire.duration import format_duration
+from quorate.config.read.merge import merge
+from quorate.config.read.parse import parse_bytes
+from quorate.wire.go.duration import format_duration
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=8).filter(
     lambda text: "${" not in text and "%{" not in text  # computed in HCL, plain in JSON

@@ -10,10 +10,10 @@ import pytest
 from config_hosts import HOST
 
 from quorate.config import FLAGS, AgentConfig, load
-from quorate.config.ignored import IGNORED
-from quorate.config.schema import KEYS
-from quorate.config.spec import Effect, Key, Kind, Merge
-from quorate.wire.duration import parse_duration
+from quorate.config.keys.ignored import IGNORED
+from quorate.config.keys.schema import KEYS
+from quorate.config.keys.spec import Effect, Key, Kind, Merge
+from quorate.wire.go.duration import parse_duration
 
 DOC = (Path(__file__).parent.parent.parent / "docs" / "configuration.md").read_text()
 ROW = re.compile(r"^\| `(\w+)` \| (\w+)( †)? \| (?:(.*?) )?\| (.*) \|$", re.MULTILINE)

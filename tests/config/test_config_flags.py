@@ -8,8 +8,8 @@ import pytest
 from config_hosts import HOST
 
 from quorate.config import FLAGS, apply_flags, load
-from quorate.config.schema import KEYS
-from quorate.config.spec import Kind
+from quorate.config.keys.schema import KEYS
+from quorate.config.keys.spec import Kind
 from quorate.errors import ConfigError
 
 FITTING = {

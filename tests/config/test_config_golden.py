@@ -14,7 +14,7 @@ import pytest
 from config_hosts import HOST
 
 from quorate.config import AgentConfig, Notes, load, reload
-from quorate.config.flags import FLAGS
+from quorate.config.read.flags import FLAGS
 from quorate.errors import ConfigError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "cli"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from quorate.config.hcl_apart import read_hcl_apart
-from quorate.config.hcl_text import read_hcl
-from quorate.config.tree import MalformedError
+from quorate.config.read.hcl_apart import read_hcl_apart
+from quorate.config.read.hcl_text import read_hcl
+from quorate.config.read.tree import MalformedError
 
 EVERYTHING = """
 name = "s\\u00e9 \\"1\\""
@@ -59,8 +59,8 @@ def test_the_parent_does_not_load_the_hcl_parser(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from quorate.config.hcl_apart import read_hcl_apart\n"
-        "from quorate.config.parse import parse_file\n"
+        "from quorate.config.read.hcl_apart import read_hcl_apart\n"
+        "from quorate.config.read.parse import parse_file\n"
         f"print(len(parse_file(Path({str(file)!r}), read_hcl_apart)))\n"
         "sys.exit('hcl2' in sys.modules or 'lark' in sys.modules)\n"
     )

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from quorate.config.build import build, key_values
-from quorate.config.merge import merge
 from quorate.config.model import AgentConfig
-from quorate.config.parse import parse_bytes
+from quorate.config.read.merge import merge
+from quorate.config.read.parse import parse_bytes
 
 
 def merged(*texts: str) -> AgentConfig:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quorate.config.parse import FILE_BYTES_MAX, parse_bytes, parse_file
+from quorate.config.read.parse import FILE_BYTES_MAX, parse_bytes, parse_file
 from quorate.errors import ConfigError
 
 
@@ -210,7 +210,7 @@ def test_a_start_with_json_only_does_not_load_the_hcl_parser(tmp_path: Path) -> 
         "import sys\n"
         "from pathlib import Path\n"
         "import quorate.config\n"
-        "from quorate.config.parse import parse_file\n"
+        "from quorate.config.read.parse import parse_file\n"
         f"print(len(parse_file(Path({str(file)!r}))))\n"
         "sys.exit('hcl2' in sys.modules or 'lark' in sys.modules)\n"
     )

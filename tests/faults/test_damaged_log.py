@@ -8,8 +8,8 @@ import pytest
 from register_writers import PATH, body, read
 from server_processes import running, until
 
-from quorate.storage.log_files import segments_in
-from quorate.storage.log_store import LogStore
+from quorate.storage.log.files import segments_in
+from quorate.storage.log.store import LogStore
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 

@@ -113,12 +113,12 @@ def _own_seeds() -> Iterator[tuple[str, bytes]]:
     import msgspec
 
     from quorate.raft.configuration import Configuration, Server
-    from quorate.server.identity import Greeting, Identity
+    from quorate.server.cluster.identity import Greeting, Identity
     from quorate.state.commands import encode
     from quorate.state.defaults import InitialiseDefaults
     from quorate.state.store import StateStore
-    from quorate.storage.snapshot_meta import SnapshotMeta, meta_line
-    from quorate.wire.go_time import pack_time
+    from quorate.storage.snapshots.meta import SnapshotMeta, meta_line
+    from quorate.wire.go.time import pack_time
 
     store = StateStore()
     command = encode(InitialiseDefaults())
@@ -160,8 +160,8 @@ def _own_seeds() -> Iterator[tuple[str, bytes]]:
 
 def _log_seeds() -> Iterator[tuple[str, bytes]]:
     from quorate.raft.messages import Entry, HardState
-    from quorate.storage import log_records as records
-    from quorate.storage.log_frames import FRAME, frame_record
+    from quorate.storage.log import records
+    from quorate.storage.log.frames import FRAME, frame_record
 
     def entries(first: int, term: int, *sizes: int) -> bytes:
         made = [Entry(first + n, term, 0, bytes(size)) for n, size in enumerate(sizes)]

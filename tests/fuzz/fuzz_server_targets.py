@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 from fake_service import FakeService
 
-from quorate.api.listener import HttpListener, ListenerConfig, create_protocol_factory
-from quorate.server.answers import Answers
-from quorate.server.bootstrap import Promise
-from quorate.server.calls import Callers
-from quorate.server.exchange import ForwardRequest, ForwardResponse
-from quorate.server.http_pool import HttpPool, _Connection
-from quorate.server.identity import Greeting
-from quorate.server.joining import JoinAnswer
+from quorate.api.http.listener import HttpListener, ListenerConfig, create_protocol_factory
+from quorate.server.cluster.founding import Promise
+from quorate.server.cluster.identity import Greeting
+from quorate.server.cluster.joining import JoinAnswer
+from quorate.server.rpc.answers import Answers
+from quorate.server.rpc.calls import Callers
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.rpc.http_pool import HttpPool, _Connection
 
 
 class Wire(asyncio.Transport):

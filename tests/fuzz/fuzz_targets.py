@@ -17,32 +17,32 @@ from zlib import crc32
 
 from fuzz_server_targets import http_answer, http_request, server_call
 
-from quorate.api.body import BodyError, first_value
+from quorate.api.codec.body import BodyError, first_value
+from quorate.api.codec.params import decode_path, parse_query
 from quorate.api.endpoints.cas import parse_cas
-from quorate.api.params import decode_path, parse_query
 from quorate.api.request_error import RequestError
 from quorate.config.load import assemble
-from quorate.config.parse import parse_bytes
+from quorate.config.read.parse import parse_bytes
 from quorate.errors import BadFrame, ConfigError, LogDamaged, QuorateError, WrongDataFolder
 from quorate.raft.messages import HardState
 from quorate.state.commands import decode as decode_command
 from quorate.state.snapshot import SnapshotError, decode_snapshot
 from quorate.state.store import StateStore
-from quorate.storage.identity import Identity, read_identity, read_node_id
-from quorate.storage.log_frames import FRAME, frame_record
-from quorate.storage.log_records import LAYOUT, Head, head_item
-from quorate.storage.log_store import LogStore, WriteBatch
+from quorate.storage.folder.identity import Identity, read_identity, read_node_id
+from quorate.storage.log.frames import FRAME, frame_record
+from quorate.storage.log.records import LAYOUT, Head, head_item
+from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.storage.sealed import _ending
-from quorate.storage.snapshot_meta import META_FILE, read_meta
+from quorate.storage.snapshots.meta import META_FILE, read_meta
 from quorate.testing.sim.disk import SmallFiles
 from quorate.testing.sim.sectors import SectorDisk
-from quorate.wire.duration import format_duration, parse_duration
-from quorate.wire.entries import decode_entry
-from quorate.wire.go_msgpack import unpack
-from quorate.wire.go_time import read_time
-from quorate.wire.membership import decode_configuration, decode_peers
-from quorate.wire.messages import RequestKind
-from quorate.wire.stream import RequestReader, ResponseReader
+from quorate.wire.go.duration import format_duration, parse_duration
+from quorate.wire.go.msgpack import unpack
+from quorate.wire.go.time import read_time
+from quorate.wire.raft.entries import decode_entry
+from quorate.wire.raft.membership import decode_configuration, decode_peers
+from quorate.wire.raft.messages import RequestKind
+from quorate.wire.raft.stream import RequestReader, ResponseReader
 
 LIMIT = 1 << 20
 _RECORDS_MAX = 64

@@ -23,7 +23,7 @@ from gossip_pool import Host, Pool, formed
 
 from quorate.gossip import LAN
 from quorate.gossip.messages import NodeState, SerfStatus
-from quorate.gossip.suspicion import shortest_s
+from quorate.gossip.swim.suspicion import shortest_s
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SIZES = (10, 100, 1000)

@@ -24,7 +24,7 @@ from quorate.gossip.events import (
     SendUserEvent,
     SetTags,
 )
-from quorate.gossip.phase import Phase
+from quorate.gossip.serf.phase import Phase
 
 # Virtual, from the end of the faults: three exchanges of states in the largest pool, and a round
 # of probes. What heals only by an exchange needs the luck of meeting the right member.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from quorate.gossip import exchange, intents, merge
-from quorate.gossip.user_events import Ring
+from quorate.gossip.serf import intents
+from quorate.gossip.serf.user_events import Ring
+from quorate.gossip.swim import merge
+from quorate.gossip.swim import push_pull as exchange
 
 
 class Mutant(NamedTuple):

@@ -8,7 +8,7 @@ from gossip_life import Life
 
 from quorate.gossip.messages import Message
 from quorate.wire import gossip
-from quorate.wire.memberlist_messages import decode_in_packet
+from quorate.wire.memberlist.messages import decode_in_packet
 
 
 class RealCodec:

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.gossip import LAN, LOCAL, WAN, Settings
-from quorate.gossip.expressions import BadExpression, Expression
 from quorate.gossip.messages import Coordinate
+from quorate.gossip.serf.expressions import BadExpression, Expression
+from quorate.gossip.swim.vivaldi import ORIGIN, Vivaldi, distance_s
 from quorate.gossip.timers import Timers
-from quorate.gossip.vivaldi import ORIGIN, Vivaldi, distance_s
 
 # -- expressions -----------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from test_swim_probe import fail, next_ping
 
 from quorate.gossip import LAN, LOCAL, WAN, Settings
 from quorate.gossip.messages import Ack, SerfStatus, Suspect
-from quorate.gossip.suspicion import Awareness, confirmations_wanted, shortest_s, timeout_s
+from quorate.gossip.swim.suspicion import Awareness, confirmations_wanted, shortest_s, timeout_s
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ from gossip_solo import (
 )
 
 from quorate.gossip import LAN
-from quorate.gossip.clock import LTIME_MAX
 from quorate.gossip.effects import JoinDone, LeaveDone, StreamRequest
 from quorate.gossip.events import (
     ForceLeaveRequested,
@@ -47,6 +46,7 @@ from quorate.gossip.messages import (
     SerfPushPull,
     SerfStatus,
 )
+from quorate.gossip.serf.clock import LTIME_MAX
 
 
 def serf_state(**fields: Any) -> bytes:

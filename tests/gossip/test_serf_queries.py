@@ -21,7 +21,6 @@ from gossip_solo import (
 from test_serf_members import serf_state
 
 from quorate.gossip import LAN
-from quorate.gossip.asking import default_timeout_s
 from quorate.gossip.effects import (
     EventArrived,
     KeyAction,
@@ -55,6 +54,7 @@ from quorate.gossip.messages import (
     User,
     UserEvent,
 )
+from quorate.gossip.serf.asking import default_timeout_s
 
 # -- events ----------------------------------------------------------------------------------------
 

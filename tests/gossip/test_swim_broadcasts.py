@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.gossip import LAN
-from quorate.gossip.broadcasts import BroadcastQueue, retransmit_limit
 from quorate.gossip.effects import SendPacket
 from quorate.gossip.events import SendUserEvent
-from quorate.gossip.exchange import interval_s
 from quorate.gossip.messages import Alive, Dead, Ping, Suspect, Versions
+from quorate.gossip.swim.broadcasts import BroadcastQueue, retransmit_limit
+from quorate.gossip.swim.push_pull import interval_s
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from quorate.gossip.messages import (
     Suspect,
     Versions,
 )
-from quorate.gossip.probe import RELAYED_MAX, patience_of_helper_s
+from quorate.gossip.swim.probe import RELAYED_MAX, patience_of_helper_s
 
 ROUND = LAN.probe_interval_s
 

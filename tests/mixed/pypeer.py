@@ -23,8 +23,8 @@ from quorate.raft import Change, ChangeKind, Settings
 from quorate.raft.configuration import Configuration, Server, Suffrage
 from quorate.replica import Options, Replica
 from quorate.replica.machine import Read, Write
-from quorate.storage.log_store import LogStore
-from quorate.storage.snapshot_store import SnapshotStore
+from quorate.storage.log.store import LogStore
+from quorate.storage.snapshots.store import SnapshotStore
 from quorate.wire.first_byte import RAFT_BYTE
 
 _HEAD = struct.Struct(">QI")

@@ -31,7 +31,7 @@ from quorate.gossip.messages import Address, NodeFilter
 from quorate.gossip.settings import LAN
 from quorate.pool.options import PoolOptions
 from quorate.pool.pool import Pool
-from quorate.wire.keyring import Keyring, key_text
+from quorate.wire.memberlist.keyring import Keyring, key_text
 
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {"compress": False},

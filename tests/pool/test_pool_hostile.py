@@ -44,11 +44,12 @@ from quorate.metrics import Metrics
 from quorate.pool.pool import Pool
 from quorate.pool.refusals import PREFIX, Refusals
 from quorate.pool.streams import THREAD_BYTES
-from quorate.wire import gossip, lzw
-from quorate.wire.gossip_layers import Layers, compressed
-from quorate.wire.gossip_packet import encode_packets
-from quorate.wire.gossip_stream import StreamReader, encode_stream
-from quorate.wire.keyring import Keyring
+from quorate.wire import gossip
+from quorate.wire.memberlist import lzw
+from quorate.wire.memberlist.keyring import Keyring
+from quorate.wire.memberlist.layers import Layers, compressed
+from quorate.wire.memberlist.packet import encode_packets
+from quorate.wire.memberlist.stream import StreamReader, encode_stream
 
 PLAIN = Layers(compress=False)
 
@@ -261,7 +262,7 @@ def test_large_exchanges_are_worked_on_in_a_thread(
         await until(lambda: len(a.members()) == members + 1)
         # Now it has as much to say itself. (What this test reads, it does not decompress.)
         watched = SimpleNamespace(compress=compress, decompress=decompress)
-        monkeypatch.setattr("quorate.wire.gossip_layers.lzw", watched)
+        monkeypatch.setattr("quorate.wire.memberlist.layers.lzw", watched)
         reader, writer = await asyncio.open_connection(*_place(a))
         writer.write(data)
         while await reader.read(65536):

@@ -19,7 +19,7 @@ from quorate.gossip.effects import KeyAction, QueryArrived
 from quorate.gossip.messages import NodeFilter, TagFilter
 from quorate.gossip.settings import LAN
 from quorate.pool.pool import Pool
-from quorate.wire.keyring import key_text
+from quorate.wire.memberlist.keyring import key_text
 
 SERF = shutil.which("serf")
 pytestmark = [

@@ -23,8 +23,8 @@ from server_processes import Servers, free_ports, until
 
 from quorate.raft.configuration import Configuration
 from quorate.raft.membership import configurations_in
-from quorate.storage.log_store import LogStore
-from quorate.wire import membership
+from quorate.storage.log.store import LogStore
+from quorate.wire.raft import membership
 
 CONFIGURATION = "/v1/operator/raft/configuration"
 SCHEDULER = "/v1/operator/scheduler/configuration"

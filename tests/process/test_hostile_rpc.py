@@ -13,7 +13,7 @@ import pytest
 from server_processes import Servers, running, until
 
 from quorate.raft.messages import AppendEntriesRequest, RequestVoteRequest
-from quorate.wire.messages import encode_request
+from quorate.wire.raft.messages import encode_request
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 

@@ -23,8 +23,8 @@ from server_processes import Servers, running, until
 from quorate.state import autopilot
 from quorate.state.snapshot import decode_snapshot, encode_snapshot
 from quorate.state.table import SINGLETON
-from quorate.storage.log_files import segments_in
-from quorate.storage.snapshot_store import SnapshotStore
+from quorate.storage.log.files import segments_in
+from quorate.storage.snapshots.store import SnapshotStore
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 

@@ -18,11 +18,12 @@ from quorate.raft.node import Node
 from quorate.raft.progress import Progress
 from quorate.raft.state import NodeState
 from quorate.state import table
-from quorate.storage import log_frames, sealed
-from quorate.storage.log_files import LogFiles
-from quorate.storage.log_replay import LogReplay
-from quorate.storage.log_segment import Segment
-from quorate.storage.log_store import LogStore
+from quorate.storage import sealed
+from quorate.storage.log import frames as log_frames
+from quorate.storage.log.files import LogFiles
+from quorate.storage.log.replay import LogReplay
+from quorate.storage.log.segment import Segment
+from quorate.storage.log.store import LogStore
 
 
 class Mutant(NamedTuple):

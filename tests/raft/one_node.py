@@ -10,7 +10,7 @@ from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft import messages as msg
 from quorate.testing.sim.disk import SimDisk
-from quorate.wire import membership as codec
+from quorate.wire.raft import membership as codec
 
 THREE = Configuration(tuple(Server(n, f"{n}:1") for n in "abc"))
 

@@ -44,7 +44,7 @@ from quorate.testing.sim.printers import (
     response_text,
 )
 from quorate.testing.sim.world import World
-from quorate.wire import membership as codec
+from quorate.wire.raft import membership as codec
 
 _ASKED = {
     "vote": msg.RequestVoteRequest,

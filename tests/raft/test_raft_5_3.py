@@ -10,7 +10,7 @@ from quorate.raft import Entry, EntryKind
 from quorate.raft import events as ev
 from quorate.raft.configuration import Configuration
 from quorate.raft.messages import AppendEntriesRequest, AppendEntriesResponse
-from quorate.wire.membership import encode_configuration
+from quorate.wire.raft.membership import encode_configuration
 
 
 def test_older_term_is_refused() -> None:

@@ -11,7 +11,7 @@ from quorate.raft import Role
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft.messages import InstallSnapshotRequest, InstallSnapshotResponse
-from quorate.wire.membership import encode_configuration, encode_peers
+from quorate.wire.raft.membership import encode_configuration, encode_peers
 
 
 def install(index: int, log_term: int, term: int = 3) -> InstallSnapshotRequest:

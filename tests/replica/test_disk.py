@@ -16,7 +16,7 @@ from quorate.raft.effects import Persist
 from quorate.raft.messages import Entry, EntryKind, HardState
 from quorate.replica import disk as disk_module
 from quorate.replica.disk import Disk
-from quorate.storage.log_store import LogStore, WriteBatch
+from quorate.storage.log.store import LogStore, WriteBatch
 
 
 def entry(index: int, term: int = 1, data: bytes = b"x") -> Entry:

@@ -12,8 +12,8 @@ from replica_cluster import until
 
 from quorate.raft.messages import AnyResponse, AppendEntriesRequest, AppendEntriesResponse
 from quorate.replica.outgoing import Connection
-from quorate.wire.messages import encode_response
-from quorate.wire.stream import RequestReader
+from quorate.wire.raft.messages import encode_response
+from quorate.wire.raft.stream import RequestReader
 
 REQUEST = AppendEntriesRequest(term=2, leader="10.0.0.1:4647", prev_log_index=1)
 

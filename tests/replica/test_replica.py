@@ -13,8 +13,8 @@ from replica_cluster import FAST, Pairs, Replicas, until
 from quorate.errors import ChangeRefused, LeadershipLost, NotLeader
 from quorate.raft import Change, ChangeKind, Settings
 from quorate.replica import Options, Replica
-from quorate.storage.log_store import LogStore
-from quorate.storage.snapshot_store import SnapshotStore
+from quorate.storage.log.store import LogStore
+from quorate.storage.snapshots.store import SnapshotStore
 
 
 def test_a_write_reaches_all_and_the_proposer_gets_the_result(tmp_path: Path) -> None:

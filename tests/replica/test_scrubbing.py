@@ -11,7 +11,7 @@ from replica_cluster import FAST, Replicas, until
 
 from quorate.errors import ChangeRefused, LogDamaged, StateDamaged
 from quorate.replica import Replica
-from quorate.storage.snapshot_meta import STATE_FILE
+from quorate.storage.snapshots.meta import STATE_FILE
 
 INTERVAL_S = 0.1
 

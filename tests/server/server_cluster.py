@@ -12,10 +12,10 @@ from random import Random
 from typing import Any, TypeVar
 
 from quorate.api.app import HttpApplication
+from quorate.api.http.limits import ListenerConfig
+from quorate.api.http.listener import create_protocol_factory
+from quorate.api.http.messages import Request, Response
 from quorate.api.internal import RpcApplication
-from quorate.api.limits import ListenerConfig
-from quorate.api.listener import create_protocol_factory
-from quorate.api.messages import Request, Response
 from quorate.metrics import Metrics
 from quorate.server.options import ServerOptions
 from quorate.server.server import Server

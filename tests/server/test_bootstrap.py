@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from quorate.errors import QuorateError
-from quorate.server.bootstrap import Bootstrap, Promise, Proposal
-from quorate.server.identity import Identity
+from quorate.server.cluster.founding import Bootstrap, Promise, Proposal
+from quorate.server.cluster.identity import Identity
 
 
 class Founder:

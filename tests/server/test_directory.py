@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import msgspec
 
-from quorate.server.directory import Directory
-from quorate.server.identity import Identity
+from quorate.server.cluster.directory import Directory
+from quorate.server.cluster.identity import Identity
 
 ME = Identity(
     id="me",

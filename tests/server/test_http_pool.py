@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from quorate.errors import LeadershipLost, QuorateError
-from quorate.server.exchange import ForwardRequest
-from quorate.server.http_pool import HttpPool
+from quorate.server.rpc.forwarding import ForwardRequest
+from quorate.server.rpc.http_pool import HttpPool
 
 
 @asynccontextmanager

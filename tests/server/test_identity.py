@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from quorate.server.identity import Identity, identity_from_tags
+from quorate.server.cluster.identity import Identity, identity_from_tags
 
 ME = Identity(
     id="b96c93af-8283-d07d-fa02-97b2cb7253ed",

@@ -13,8 +13,8 @@ from quorate.raft.configuration import (
     Suffrage,
     next_configuration,
 )
-from quorate.server.identity import Identity
-from quorate.server.joining import changes_for
+from quorate.server.cluster.identity import Identity
+from quorate.server.cluster.joining import changes_for
 
 A = Server("a", "10.0.0.1:4647")
 B = Server("b", "10.0.0.2:4647")

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from quorate.raft.configuration import Configuration, Server
-from quorate.server.directory import ALIVE, Directory
-from quorate.server.identity import Identity
-from quorate.server.joining import JoinAnswer
-from quorate.server.membership import Membership
+from quorate.server.cluster.directory import ALIVE, Directory
+from quorate.server.cluster.identity import Identity
+from quorate.server.cluster.joining import JoinAnswer
+from quorate.server.cluster.membership import Membership
 from quorate.state.store import StateStore
 
 ME = Identity(

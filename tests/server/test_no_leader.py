@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from quorate.raft.configuration import Configuration, Server
-from quorate.server.directory import ALIVE, FAILED, Known
-from quorate.server.identity import Identity
-from quorate.server.no_leader import why_no_leader
+from quorate.server.cluster.directory import ALIVE, FAILED, Known
+from quorate.server.cluster.identity import Identity
+from quorate.server.cluster.no_leader import why_no_leader
 from quorate.state.commands import encode
 from quorate.state.servers import RecordServer
 from quorate.state.store import StateStore

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from quorate.raft.configuration import Server
-from quorate.server.directory import Directory
-from quorate.server.identity import Identity
-from quorate.server.peer_view import peer_view
-from quorate.server.raft_views import view_targets
-from quorate.server.views import PeerView
+from quorate.server.cluster.directory import Directory
+from quorate.server.cluster.identity import Identity
+from quorate.server.views.peer import peer_view
+from quorate.server.views.raft import view_targets
+from quorate.server.views.records import PeerView
 from quorate.state.commands import encode
 from quorate.state.servers import RecordServer
 from quorate.state.store import StateStore

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from quorate.raft.configuration import Configuration, Server
-from quorate.server.directory import ALIVE, FAILED, LEAVING, LEFT, Known
-from quorate.server.identity import Identity
-from quorate.server.reconcile import Plan, plan
+from quorate.server.cluster.directory import ALIVE, FAILED, LEAVING, LEFT, Known
+from quorate.server.cluster.identity import Identity
+from quorate.server.leader.reconcile import Plan, plan
 from quorate.state.commands import encode
 from quorate.state.servers import RecordRemoval, RecordServer
 from quorate.state.store import StateStore

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from quorate.errors import NoPathToRegion, NotReached, QuorateError
-from quorate.server.directory import Directory
-from quorate.server.exchange import ForwardRequest, ForwardResponse
-from quorate.server.identity import Identity
-from quorate.server.regions import forward_to_region
+from quorate.server.cluster.directory import Directory
+from quorate.server.cluster.identity import Identity
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.rpc.regions import forward_to_region
 
 ME = Identity(
     id="me",

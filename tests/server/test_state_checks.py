@@ -16,13 +16,13 @@ from server_cluster import ServerCluster, cluster, until
 
 from quorate.agent.gauges import Gauges
 from quorate.metrics import Metrics
+from quorate.server.integrity.checks import DigestAnswer, StateChecks
+from quorate.server.integrity.verdict import Held, Verdict
 from quorate.server.server import Server
-from quorate.server.state_checks import DigestAnswer, StateChecks
-from quorate.server.state_verdict import Held, Verdict
 from quorate.state import scheduler
 from quorate.state.store import StateStore
 from quorate.state.table import SINGLETON
-from quorate.storage.damage_mark import MARK_FILE
+from quorate.storage.folder.damage_mark import MARK_FILE
 
 INTERVAL_S = 0.2
 REGISTER = "/v1/operator/scheduler/configuration"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.server.state_verdict import Held, judge
+from quorate.server.integrity.verdict import Held, judge
 
 
 def members(text: str) -> list[Held]:

@@ -31,7 +31,7 @@ from quorate.testing.sim.hosts import Host
 from quorate.testing.sim.life import Life
 from quorate.testing.sim.plan import ClientPlan, Plan, draw
 from quorate.testing.sim.world import World
-from quorate.wire import membership as codec
+from quorate.wire.raft import membership as codec
 
 # A server before its campaign is a follower to the specification: pre-votes change nothing.
 _ROLES = {

@@ -37,7 +37,7 @@ from quorate.testing.sim.hosts import Host
 from quorate.testing.sim.life import Life
 from quorate.testing.sim.plan import draw
 from quorate.testing.sim.world import World
-from quorate.wire import membership as codec
+from quorate.wire.raft import membership as codec
 
 
 class Item(NamedTuple):

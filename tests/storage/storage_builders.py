@@ -7,8 +7,8 @@ from pathlib import Path
 
 from quorate.raft.configuration import Configuration, Server, Suffrage
 from quorate.raft.messages import Entry
-from quorate.storage.log_files import segments_in
-from quorate.storage.log_store import LogStore
+from quorate.storage.log.files import segments_in
+from quorate.storage.log.store import LogStore
 
 NO_LIMIT = 1 << 40
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from quorate.raft.messages import Entry, HardState
-from quorate.storage.log_store import LogStore, WriteBatch
+from quorate.storage.log.store import LogStore, WriteBatch
 
 ENTRIES = 7
 REPLACED = 3  # each batch first truncates so many of the batch before

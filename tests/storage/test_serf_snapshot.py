@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quorate.errors import QuorateError
 from quorate.gossip.messages import Address
-from quorate.storage.serf_snapshot import (
+from quorate.storage.folder.serf_snapshot import (
     COMPACT_BYTES,
     SerfSnapshot,
     alive_line,

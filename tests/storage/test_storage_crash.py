@@ -11,7 +11,7 @@ import storage_writer
 from storage_builders import all_entries
 
 from quorate.raft.messages import HardState
-from quorate.storage.log_store import LogStore
+from quorate.storage.log.store import LogStore
 
 ROUNDS = 6
 

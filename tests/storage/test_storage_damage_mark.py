@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from quorate.errors import LogDamaged
-from quorate.storage.damage_mark import MARK_FILE, DamageMark, keep_mark, read_mark
+from quorate.storage.folder.damage_mark import MARK_FILE, DamageMark, keep_mark, read_mark
 
 MARK = DamageMark(index=812, digest="3f", right="9b", by="s1.global")
 

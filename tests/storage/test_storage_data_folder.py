@@ -16,10 +16,10 @@ import pytest
 from storage_builders import entries, flip_all
 
 from quorate.errors import DataFolderInUse, LogDamaged, QuorateError, WrongDataFolder
-from quorate.storage.data_folder import DataFolder
-from quorate.storage.identity import Identity
-from quorate.storage.log_files import LogFiles
-from quorate.storage.log_store import WriteBatch
+from quorate.storage.folder.data_folder import DataFolder
+from quorate.storage.folder.identity import Identity
+from quorate.storage.log.files import LogFiles
+from quorate.storage.log.store import WriteBatch
 
 NODE_ID = "0b7d2b4c-6f0e-4d7e-9a41-9f3d1f0c2a55"
 OTHER_ID = "c0ffee00-1111-4222-8333-444455556666"
@@ -279,7 +279,8 @@ def test_folder_of_a_nomad_server_is_refused_and_left_untouched(tmp_path: Path, 
 
 def test_folder_in_use_by_another_process(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from quorate.storage.data_folder import DataFolder\n"
+        "import sys; from pathlib import Path\n"
+        "from quorate.storage.folder.data_folder import DataFolder\n"
         "def make_id(): return sys.argv[2]\n"
         "f = DataFolder.open(Path(sys.argv[1]), region='r', version='1', make_id=make_id)\n"
         "print('ready', flush=True); sys.stdin.read()"

@@ -15,12 +15,12 @@ from storage_builders import CONFIGURATION, dump, entries
 from quorate.errors import StorageFull
 from quorate.raft.messages import HardState
 from quorate.storage.atomic import write_atomic
-from quorate.storage.data_folder import DataFolder
+from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.free_space import free_bytes
-from quorate.storage.log_files import LogFiles
-from quorate.storage.log_store import LogStore, WriteBatch
-from quorate.storage.snapshot_sink import SnapshotSink
-from quorate.storage.snapshot_store import SnapshotStore
+from quorate.storage.log.files import LogFiles
+from quorate.storage.log.store import LogStore, WriteBatch
+from quorate.storage.snapshots.sink import SnapshotSink
+from quorate.storage.snapshots.store import SnapshotStore
 
 DISK_BYTES = 12 << 20
 NODE_ID = "0b7d2b4c-6f0e-4d7e-9a41-9f3d1f0c2a55"

@@ -11,10 +11,10 @@ from storage_builders import NO_LIMIT, data_file, dump, entries, entry, flip_all
 
 from quorate.errors import LogDamaged, WrongDataFolder
 from quorate.raft.messages import Entry, HardState
-from quorate.storage import log_records
-from quorate.storage.log_files import LogFiles, segments_in
-from quorate.storage.log_frames import BODY, FRAME, frame_record
-from quorate.storage.log_store import LogStore, WriteBatch
+from quorate.storage.log import records as log_records
+from quorate.storage.log.files import LogFiles, segments_in
+from quorate.storage.log.frames import BODY, FRAME, frame_record
+from quorate.storage.log.store import LogStore, WriteBatch
 
 LARGE = 20_000  # over many frames
 

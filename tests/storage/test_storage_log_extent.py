@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from storage_builders import entry
 
-from quorate.storage.log_extent import LogExtent
+from quorate.storage.log.extent import LogExtent
 
 Model = tuple[int, int, list[int]]  # base index, base term, terms of the entries behind it
 

@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from storage_builders import all_entries
 
 from quorate.raft.messages import Entry, HardState
-from quorate.storage.log_files import LogFiles
-from quorate.storage.log_store import LogStore, WriteBatch
+from quorate.storage.log.files import LogFiles
+from quorate.storage.log.store import LogStore, WriteBatch
 
 IN_MEMORY = Path("/dev/shm")  # what is compared here is not whether the disk syncs
 sizes = st.one_of(st.integers(0, 50), st.integers(400, 9000))  # inside a frame, and beyond it

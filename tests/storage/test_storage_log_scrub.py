@@ -10,9 +10,9 @@ from storage_builders import data_file, entries
 
 from quorate.errors import LogDamaged
 from quorate.raft.messages import HardState
-from quorate.storage.log_files import LogFiles, segments_in
-from quorate.storage.log_scrub import LogScrub
-from quorate.storage.log_store import LogStore, WriteBatch
+from quorate.storage.log.files import LogFiles, segments_in
+from quorate.storage.log.scrub import LogScrub
+from quorate.storage.log.store import LogStore, WriteBatch
 
 COUNT = 1000
 

@@ -13,9 +13,9 @@ from storage_builders import NO_LIMIT, all_entries, data_file, dump, entries, en
 
 from quorate.errors import QuorateError
 from quorate.raft.messages import Entry, EntryKind, HardState
-from quorate.storage.log_files import LogFiles, segments_in
-from quorate.storage.log_store import LogStore, WriteBatch
-from quorate.wire.entries import encode_entry
+from quorate.storage.log.files import LogFiles, segments_in
+from quorate.storage.log.store import LogStore, WriteBatch
+from quorate.wire.raft.entries import encode_entry
 
 VOTE = HardState(term=3, voted_for="10.0.0.1:4647", vote_term=2)
 

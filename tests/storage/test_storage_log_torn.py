@@ -21,9 +21,9 @@ from storage_builders import dump, entries
 
 from quorate.errors import LogDamaged, StorageFull
 from quorate.raft.messages import HardState
-from quorate.storage.log_files import LogFiles, segments_in
-from quorate.storage.log_frames import FRAME
-from quorate.storage.log_store import LogStore, WriteBatch
+from quorate.storage.log.files import LogFiles, segments_in
+from quorate.storage.log.frames import FRAME
+from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.testing.sim.sectors import CutError, SectorDisk
 
 SIZES = st.lists(st.integers(0, 3000), min_size=0, max_size=5)

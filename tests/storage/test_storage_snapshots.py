@@ -14,8 +14,8 @@ from storage_builders import CONFIGURATION, flip_all
 
 from quorate.errors import LogDamaged, QuorateError
 from quorate.raft.configuration import Configuration, Server, Suffrage
-from quorate.storage.snapshot_meta import SnapshotMeta
-from quorate.storage.snapshot_store import SnapshotStore
+from quorate.storage.snapshots.meta import SnapshotMeta
+from quorate.storage.snapshots.store import SnapshotStore
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 GOLDEN: dict[str, Any] = json.loads((VECTORS / "snapshot-archive.json").read_text())

@@ -22,13 +22,16 @@ from wire_vectors import load
 
 from quorate.gossip.codec import Codec
 from quorate.gossip.messages import Coordinate, Message, PushPull, Query, User
-from quorate.wire import gossip, lzw, memberlist_messages, serf_messages
-from quorate.wire.go_msgpack import pack_uint
-from quorate.wire.gossip_layers import Layers
-from quorate.wire.gossip_packet import decode_packet, encode_packets
-from quorate.wire.gossip_stream import StreamReader, encode_stream
-from quorate.wire.keyring import Keyring, decode_keyring, encode_keyring
-from quorate.wire.memberlist_messages import Kind, decode_in_packet, encode_user_on_stream
+from quorate.wire import gossip
+from quorate.wire.go.msgpack import pack_uint
+from quorate.wire.memberlist import lzw
+from quorate.wire.memberlist import messages as memberlist_messages
+from quorate.wire.memberlist.keyring import Keyring, decode_keyring, encode_keyring
+from quorate.wire.memberlist.layers import Layers
+from quorate.wire.memberlist.messages import Kind, decode_in_packet, encode_user_on_stream
+from quorate.wire.memberlist.packet import decode_packet, encode_packets
+from quorate.wire.memberlist.stream import StreamReader, encode_stream
+from quorate.wire.serf import messages as serf_messages
 
 TYPES: dict[str, int] = load("memberlist-packets")["message_types"]
 PLAIN = Layers(compress=False)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.wire.duration import (
+from quorate.wire.go.duration import (
     HOUR,
     MICROSECOND,
     MILLISECOND,

@@ -12,8 +12,8 @@ from wire_vectors import appended_at, entry_of, load
 
 from quorate.errors import BadFrame
 from quorate.raft.messages import Entry
-from quorate.wire.entries import decode_entry, encode_entry, entry_from_map
-from quorate.wire.go_time import pack_time
+from quorate.wire.go.time import pack_time
+from quorate.wire.raft.entries import decode_entry, encode_entry, entry_from_map
 
 VECTORS = load("raft-log-entries")
 STORES = ("bolt_store", "nomad_1_0_18_protocol_3_bolt", "nomad_1_0_18_protocol_2_bolt")

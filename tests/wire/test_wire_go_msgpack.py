@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.errors import BadFrame
-from quorate.wire.go_msgpack import (
+from quorate.wire.go.msgpack import (
     MAX_ARRAY_LENGTH,
     MAX_MAP_LENGTH,
     array_header,

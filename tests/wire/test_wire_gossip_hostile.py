@@ -26,18 +26,19 @@ from quorate.gossip.messages import (
     User,
     Versions,
 )
-from quorate.wire import gossip, lzw
-from quorate.wire.gossip_layers import NO_KEYS, NOT_ENCRYPTED, Layers, compressed
-from quorate.wire.gossip_packet import (
+from quorate.wire import gossip
+from quorate.wire.memberlist import lzw
+from quorate.wire.memberlist.keyring import KEYS_MAX, Keyring, decode_keyring, parse_key
+from quorate.wire.memberlist.layers import NO_KEYS, NOT_ENCRYPTED, Layers, compressed
+from quorate.wire.memberlist.packet import (
     DECOMPRESSED_MAX,
     MESSAGES_MAX,
     compound,
     decode_packet,
     encode_packets,
 )
-from quorate.wire.gossip_stream import STREAM_BYTES_MAX, StreamReader, encode_stream
-from quorate.wire.keyring import KEYS_MAX, Keyring, decode_keyring, parse_key
-from quorate.wire.serf_tags import META_MAX
+from quorate.wire.memberlist.stream import STREAM_BYTES_MAX, StreamReader, encode_stream
+from quorate.wire.serf.tags import META_MAX
 
 KEY = b"0123456789abcdef"
 RING = Keyring([KEY])
@@ -180,7 +181,7 @@ def test_many_small_bombs_in_one_packet_share_one_limit() -> None:
 
 
 def test_a_bomb_on_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quorate.wire.gossip_stream.STREAM_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr("quorate.wire.memberlist.stream.STREAM_BYTES_MAX", 1 << 20)
     bomb = compressed(bytes(4 << 20))
     within(2, 4 << 20, lambda: refused(read_stream, bomb, PLAIN))
     assert "more than" in refused(read_stream, bomb, PLAIN)

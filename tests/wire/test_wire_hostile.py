@@ -21,9 +21,9 @@ from quorate.raft.messages import (
     InstallSnapshotRequest,
     TimeoutNowRequest,
 )
-from quorate.wire.go_msgpack import MAX_ITEMS
-from quorate.wire.messages import RequestKind, encode_request, encode_response
-from quorate.wire.stream import RequestReader, ResponseReader
+from quorate.wire.go.msgpack import MAX_ITEMS
+from quorate.wire.raft.messages import RequestKind, encode_request, encode_response
+from quorate.wire.raft.stream import RequestReader, ResponseReader
 
 GOLDEN = [bytes.fromhex(v["request_hex"]) for v in load("raft-messages")["vectors"]]
 GOLDEN_ANSWERS = [bytes.fromhex(v["response_hex"]) for v in load("raft-messages")["vectors"]]

@@ -13,8 +13,8 @@ from wire_vectors import entry_of, load
 from quorate.errors import BadFrame
 from quorate.raft.configuration import Configuration, Server, Suffrage
 from quorate.raft.messages import EntryKind
-from quorate.wire.entries import encode_entry
-from quorate.wire.membership import (
+from quorate.wire.raft.entries import encode_entry
+from quorate.wire.raft.membership import (
     decode_configuration,
     decode_peers,
     encode_configuration,

@@ -20,14 +20,14 @@ from quorate.raft.messages import (
     RequestVoteResponse,
     TimeoutNowRequest,
 )
-from quorate.wire.messages import (
+from quorate.wire.raft.messages import (
     RequestKind,
     encode_request,
     encode_response,
     kind_of,
     request_from_map,
 )
-from quorate.wire.stream import ResponseReader, SnapshotChunk, SnapshotEnd
+from quorate.wire.raft.stream import ResponseReader, SnapshotChunk, SnapshotEnd
 
 MESSAGES = load("raft-messages")["vectors"]
 GO_ZERO_TIME = b"\xaf\x01" + b"\0" * 12 + b"\xff\xff"

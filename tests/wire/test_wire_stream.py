@@ -36,8 +36,8 @@ from quorate.raft.messages import (
     TimeoutNowRequest,
     TimeoutNowResponse,
 )
-from quorate.wire.messages import RequestKind, encode_request, encode_response, kind_of
-from quorate.wire.stream import (
+from quorate.wire.raft.messages import RequestKind, encode_request, encode_response, kind_of
+from quorate.wire.raft.stream import (
     RequestEvent,
     RequestReader,
     ResponseReader,

@@ -9,9 +9,9 @@ from wire_vectors import LIMIT, load
 
 from quorate.errors import BadFrame
 from quorate.raft.messages import AppendEntriesRequest, AppendEntriesResponse
-from quorate.wire.entries import decode_entry
-from quorate.wire.messages import RequestKind
-from quorate.wire.stream import RequestReader, ResponseReader
+from quorate.wire.raft.entries import decode_entry
+from quorate.wire.raft.messages import RequestKind
+from quorate.wire.raft.stream import RequestReader, ResponseReader
 
 CASES = {
     case["name"]: bytes.fromhex(case["hex"]) for case in load("raft-decoder-tolerance")["cases"]

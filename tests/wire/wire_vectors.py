@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from quorate.raft.messages import Entry
-from quorate.wire.stream import RequestEvent, RequestReader, SnapshotChunk
+from quorate.wire.raft.stream import RequestEvent, RequestReader, SnapshotChunk
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 LIMIT = 1 << 20
@@ -50,7 +50,7 @@ def entry_of(log: Any) -> Entry:
     return Entry(log["Index"], log["Term"], log["Type"], data, extensions, appended_at(log))
 
 
-# A twin of the table in quorate.wire.messages, written on its own from raft-wire, section 3.
+# A twin of the table in quorate.wire.raft.messages, written on its own from raft-wire, section 3.
 NAMES = {
     "ProtocolVersion": "protocol_version",
     "ID": "sender_id",

@@ -6,9 +6,9 @@ import base64
 from pathlib import Path
 
 from quorate import __version__
+from quorate.config.checks.network import gossip_addresses, join_addresses, rpc_bind, serf_bind
 from quorate.config.model import AgentConfig
-from quorate.config.network import gossip_addresses, join_addresses, rpc_bind, serf_bind
-from quorate.config.view import config_view
+from quorate.config.view.agent import config_view
 from quorate.raft.settings import Settings
 from quorate.server.options import GossipOptions, ServerOptions
 from quorate.state.autopilot import AutopilotConfiguration

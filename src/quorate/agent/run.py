@@ -23,13 +23,13 @@ from quorate.agent.gauges import Gauges
 from quorate.agent.options import keyring_path, server_options
 from quorate.agent.texts import banner, keyring_warning
 from quorate.api.app import HttpApplication
+from quorate.api.http.limits import ListenerConfig
+from quorate.api.http.listener import create_protocol_factory
 from quorate.api.internal import RpcApplication
-from quorate.api.limits import ListenerConfig
-from quorate.api.listener import create_protocol_factory
-from quorate.config.hcl_apart import read_hcl_apart
+from quorate.config.checks.network import http_binds
 from quorate.config.load import load
 from quorate.config.model import AgentConfig
-from quorate.config.network import http_binds
+from quorate.config.read.hcl_apart import read_hcl_apart
 from quorate.config.reload import reload
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics

@@ -19,11 +19,11 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.api.codec.encode import Renderer, text_response
+from quorate.api.codec.params import Query, parse_query
 from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Replicating
 from quorate.api.context import Context, Handler
-from quorate.api.encode import Renderer, text_response
-from quorate.api.messages import TARGET_BYTES_MAX, Call, Request, Response
-from quorate.api.params import Query, parse_query
+from quorate.api.http.messages import TARGET_BYTES_MAX, Call, Request, Response
 from quorate.api.request_error import RequestError
 from quorate.api.routes import Match, Routes
 from quorate.api.service import Service

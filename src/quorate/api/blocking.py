@@ -13,7 +13,7 @@ from random import Random
 
 import msgspec
 
-from quorate.api.messages import Call
+from quorate.api.http.messages import Call
 from quorate.state.store import StateStore
 
 

@@ -22,8 +22,8 @@ import msgspec
 
 from quorate.api import blocking
 from quorate.api.blocking import Watched
-from quorate.api.messages import Call, Header, Request, Response
-from quorate.api.params import Query
+from quorate.api.codec.params import Query
+from quorate.api.http.messages import Call, Header, Request, Response
 from quorate.api.service import ForwardRequest, ForwardResponse, Service
 from quorate.api.status import ERROR_HEADER, kind_of
 from quorate.errors import (

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from quorate.api.consistency import Authority, Replicating
-from quorate.api.messages import Call, Response
+from quorate.api.http.messages import Call, Response
 from quorate.api.service import Service
 from quorate.metrics import Metrics
 

@@ -10,9 +10,9 @@ from random import Random
 from typing import Final
 
 from quorate.api.app import Answering, HttpApplication
+from quorate.api.codec.encode import text_response
 from quorate.api.consistency import Replicating
-from quorate.api.encode import text_response
-from quorate.api.messages import Request, Response
+from quorate.api.http.messages import Request, Response
 from quorate.api.service import Service
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics

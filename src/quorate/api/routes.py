@@ -16,8 +16,9 @@ from urllib.parse import quote as percent_quote
 
 import msgspec
 
+from quorate.api.codec.encode import redirect_response, text_response
+from quorate.api.codec.params import decode_path
 from quorate.api.context import Context, Handler
-from quorate.api.encode import redirect_response, text_response
 from quorate.api.endpoints import cluster, pages, pool
 from quorate.api.endpoints.agent import AgentEndpoint
 from quorate.api.endpoints.autopilot import AutopilotEndpoint
@@ -29,8 +30,7 @@ from quorate.api.endpoints.pool import PoolEndpoint
 from quorate.api.endpoints.raft import RaftConfiguration, RaftPeer, TransferLeadership
 from quorate.api.endpoints.scheduler import SchedulerEndpoint
 from quorate.api.endpoints.views import ViewsEndpoint
-from quorate.api.messages import Response
-from quorate.api.params import decode_path
+from quorate.api.http.messages import Response
 
 INVALID_METHOD: Final = "Invalid method"
 

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from quorate.server.exchange import ForwardRequest, ForwardResponse
-from quorate.server.views import (
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.views.records import (
     JoinResult,
     KeyringOperation,
     KeyringResult,

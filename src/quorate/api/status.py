@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from quorate.api.encode import text_response
-from quorate.api.messages import Header, Response
+from quorate.api.codec.encode import text_response
+from quorate.api.http.messages import Header, Response
 from quorate.errors import (
     ApplyTimeout,
     ChangeRefused,

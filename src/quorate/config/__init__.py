@@ -9,13 +9,19 @@ looks at it, `addresses` resolves it. All mistakes are `quorate.errors.ConfigErr
 
 from __future__ import annotations
 
-from quorate.config.flags import FLAGS, AgentFlag, apply_flags
+from quorate.config.checks.network import (
+    gossip_addresses,
+    http_binds,
+    join_addresses,
+    rpc_bind,
+    serf_bind,
+)
 from quorate.config.load import Notes, load
 from quorate.config.model import AgentConfig
-from quorate.config.network import gossip_addresses, http_binds, join_addresses, rpc_bind, serf_bind
+from quorate.config.read.flags import FLAGS, AgentFlag, apply_flags
 from quorate.config.reload import Reload, reload
 from quorate.config.validate import validate
-from quorate.config.view import config_view
+from quorate.config.view.agent import config_view
 
 __all__ = [
     "FLAGS",

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from quorate.config.keys.schema import dotted, is_block
+from quorate.config.keys.spec import key_of, name_of
 from quorate.config.model import AgentConfig
-from quorate.config.schema import dotted, is_block
-from quorate.config.spec import key_of, name_of
-from quorate.config.value import Partial
+from quorate.config.read.value import Partial
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

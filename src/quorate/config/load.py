@@ -13,17 +13,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from quorate.config.addresses import resolve_addresses
 from quorate.config.build import build
-from quorate.config.check import address_problems, problems
-from quorate.config.effects import DEV_ORIGIN, dev_warnings, effect_warnings
-from quorate.config.endpoint import parse_endpoint
-from quorate.config.flags import apply_flags
-from quorate.config.host import Host
-from quorate.config.merge import merge
+from quorate.config.checks.addresses import resolve_addresses
+from quorate.config.checks.check import address_problems, problems
+from quorate.config.checks.endpoint import parse_endpoint
+from quorate.config.checks.host import Host
+from quorate.config.keys.effects import DEV_ORIGIN, dev_warnings, effect_warnings
 from quorate.config.model import AgentConfig
-from quorate.config.parse import HclReader, parse_file, read_hcl_here, reason
-from quorate.config.value import Partial, Setting, Source
+from quorate.config.read.flags import apply_flags
+from quorate.config.read.merge import merge
+from quorate.config.read.parse import HclReader, parse_file, read_hcl_here, reason
+from quorate.config.read.value import Partial, Setting, Source
 from quorate.errors import ConfigError
 
 THIS_HOST: Final = Host()
@@ -73,9 +73,9 @@ def load(
 ) -> tuple[AgentConfig, Notes]:
     """The configuration of an agent. Reads files and asks the host for its addresses.
 
-    `flags` are those given, by name (`quorate.config.flags`); `dev` is the same as its "dev". A
-    process that lives on reads HCL with `quorate.config.hcl_apart`. Raises ConfigError with the
-    first mistake.
+    `flags` are those given, by name (`quorate.config.read.flags`); `dev` is the same as its "dev".
+    A process that lives on reads HCL with `quorate.config.read.hcl_apart`. Raises ConfigError with
+    the first mistake.
     """
     found = {str(path): files_of(path) for path in paths}
     files = tuple(file for each in found.values() for file in each)

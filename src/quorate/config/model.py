@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from quorate.config.spec import Effect, Merge, key
-from quorate.config.value import Source
-from quorate.wire.duration import HOUR, MILLISECOND, MINUTE, SECOND
+from quorate.config.keys.spec import Effect, Merge, key
+from quorate.config.read.value import Source
+from quorate.wire.go.duration import HOUR, MILLISECOND, MINUTE, SECOND
 
 _NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 

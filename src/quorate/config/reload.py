@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from quorate.config.build import key_values, with_value
-from quorate.config.host import Host
+from quorate.config.checks.host import Host
+from quorate.config.keys.schema import KEYS
+from quorate.config.keys.spec import Effect
 from quorate.config.load import THIS_HOST, load
 from quorate.config.model import AgentConfig
-from quorate.config.parse import HclReader, read_hcl_here
-from quorate.config.schema import KEYS
-from quorate.config.spec import Effect
+from quorate.config.read.parse import HclReader, read_hcl_here
 
 
 class Reload(NamedTuple):

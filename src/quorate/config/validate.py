@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from quorate.config.check import address_problems, problems
-from quorate.config.host import Host
+from quorate.config.checks.check import address_problems, problems
+from quorate.config.checks.host import Host
 from quorate.config.load import THIS_HOST, assemble, complete, files_of
-from quorate.config.parse import parse_file
-from quorate.config.value import Partial
+from quorate.config.read.parse import parse_file
+from quorate.config.read.value import Partial
 from quorate.errors import ConfigError
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from quorate.gossip import intents, merge, probe, queries, user_events
-from quorate.gossip.clock import is_possible
 from quorate.gossip.effects import Refusal
 from quorate.gossip.events import PacketReceived
 from quorate.gossip.messages import (
@@ -26,6 +24,9 @@ from quorate.gossip.messages import (
     User,
     UserEvent,
 )
+from quorate.gossip.serf import intents, queries, user_events
+from quorate.gossip.serf.clock import is_possible
+from quorate.gossip.swim import merge, probe
 
 if TYPE_CHECKING:
     from quorate.gossip.state import State

@@ -15,16 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
-from quorate.gossip import (
-    asking,
-    exchange,
-    inbox,
-    intents,
-    leaving,
-    merge,
-    queries,
-    user_events,
-)
+from quorate.gossip import inbox
 from quorate.gossip.effects import Effect, JoinDone, Member, StreamReply
 from quorate.gossip.events import (
     AnswerKeyQuery,
@@ -42,8 +33,11 @@ from quorate.gossip.events import (
     StreamReceived,
     Tick,
 )
-from quorate.gossip.phase import Phase
+from quorate.gossip.serf import asking, intents, leaving, queries, user_events
+from quorate.gossip.serf.phase import Phase
 from quorate.gossip.state import State
+from quorate.gossip.swim import merge
+from quorate.gossip.swim import push_pull as exchange
 
 _HAS_LEFT: Final = "this member has left the pool"
 

@@ -13,15 +13,8 @@ from random import Random
 from typing import Any
 
 from quorate.errors import BadFrame
-from quorate.gossip import exchange, intents, merge, upkeep
-from quorate.gossip.asking import AskedQueries
-from quorate.gossip.broadcasts import BroadcastQueue, retransmit_limit
-from quorate.gossip.clock import LamportClock
 from quorate.gossip.codec import Codec
-from quorate.gossip.conflicts import Rival
 from quorate.gossip.effects import Effect, Refusal, Refused, SendPacket
-from quorate.gossip.exchange import Streams
-from quorate.gossip.leaving import Leave
 from quorate.gossip.messages import (
     Address,
     Coordinate,
@@ -31,16 +24,25 @@ from quorate.gossip.messages import (
     User,
     Versions,
 )
-from quorate.gossip.phase import Phase
-from quorate.gossip.probe import Awaiting, Prober
-from quorate.gossip.queries import OpenQueries
-from quorate.gossip.roster import Roster
+from quorate.gossip.serf import intents, upkeep
+from quorate.gossip.serf.asking import AskedQueries
+from quorate.gossip.serf.clock import LamportClock
+from quorate.gossip.serf.conflicts import Rival
+from quorate.gossip.serf.leaving import Leave
+from quorate.gossip.serf.phase import Phase
+from quorate.gossip.serf.queries import OpenQueries
+from quorate.gossip.serf.roster import Roster
+from quorate.gossip.serf.user_events import Ring
 from quorate.gossip.settings import PARTS_MAX, Settings
-from quorate.gossip.suspicion import Awareness
-from quorate.gossip.table import Record, Table
+from quorate.gossip.swim import merge
+from quorate.gossip.swim import push_pull as exchange
+from quorate.gossip.swim.broadcasts import BroadcastQueue, retransmit_limit
+from quorate.gossip.swim.probe import Awaiting, Prober
+from quorate.gossip.swim.push_pull import Streams
+from quorate.gossip.swim.suspicion import Awareness
+from quorate.gossip.swim.table import Record, Table
+from quorate.gossip.swim.vivaldi import Vivaldi
 from quorate.gossip.timers import Timer, Timers
-from quorate.gossip.user_events import Ring
-from quorate.gossip.vivaldi import Vivaldi
 
 Admit = Callable[[str, Address, Mapping[str, str]], str]
 """Asked with name, address and tags of a member: why it is not wanted here; empty if it is."""

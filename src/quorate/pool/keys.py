@@ -15,9 +15,9 @@ from typing import Any, Final
 from quorate.errors import QuorateError
 from quorate.gossip.effects import KeyAction
 from quorate.gossip.messages import KeyResponse
-from quorate.storage.keyring_file import read_keyring, write_keyring
-from quorate.wire.gossip_layers import Layers
-from quorate.wire.keyring import OVERHEAD, Keyring, key_text
+from quorate.storage.folder.keyring_file import read_keyring, write_keyring
+from quorate.wire.memberlist.keyring import OVERHEAD, Keyring, key_text
+from quorate.wire.memberlist.layers import Layers
 
 log = logging.getLogger("quorate.pool")
 

@@ -13,7 +13,7 @@ from quorate.errors import QuorateError
 from quorate.gossip.effects import Change, MemberChanged
 from quorate.gossip.messages import Address
 from quorate.pool.keys import OnDisk
-from quorate.storage.serf_snapshot import SerfSnapshot, alive_line, can_be_written
+from quorate.storage.folder.serf_snapshot import SerfSnapshot, alive_line, can_be_written
 
 log = logging.getLogger("quorate.pool")
 

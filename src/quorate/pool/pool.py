@@ -44,11 +44,11 @@ from quorate.pool.refusals import Refusals
 from quorate.pool.results import JoinResult, KeyResult, QueryResult
 from quorate.pool.sockets import Sockets, is_unspecified
 from quorate.pool.streams import Streams
-from quorate.storage.serf_snapshot import SerfSnapshot
+from quorate.storage.folder.serf_snapshot import SerfSnapshot
 from quorate.wire import gossip
-from quorate.wire.gossip_layers import Layers
-from quorate.wire.gossip_packet import decode_packet, encode_packets
-from quorate.wire.keyring import NONCE_BYTES
+from quorate.wire.memberlist.keyring import NONCE_BYTES
+from quorate.wire.memberlist.layers import Layers
+from quorate.wire.memberlist.packet import decode_packet, encode_packets
 
 log = logging.getLogger("quorate.pool")
 

@@ -25,9 +25,9 @@ from quorate.pool.addresses import ip_text, join_text
 from quorate.pool.keys import Keys
 from quorate.pool.refusals import Refusals
 from quorate.wire.gossip import encode
-from quorate.wire.gossip_layers import Layers
-from quorate.wire.gossip_stream import StreamReader, encode_stream
-from quorate.wire.keyring import NONCE_BYTES
+from quorate.wire.memberlist.keyring import NONCE_BYTES
+from quorate.wire.memberlist.layers import Layers
+from quorate.wire.memberlist.stream import StreamReader, encode_stream
 
 THREAD_BYTES: Final = 64 * 1024
 """Messages above this size are worked on in a thread."""

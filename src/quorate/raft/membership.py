@@ -29,7 +29,7 @@ _CARRIERS = _PEER_LISTS | {int(EntryKind.CONFIGURATION)}
 
 
 class Codec(Protocol):
-    """How configurations look in bytes; the module `quorate.wire.membership` is the real one."""
+    """How configurations look in bytes; `quorate.wire.raft.membership` is the real one."""
 
     def encode_configuration(self, configuration: Configuration) -> bytes:
         """The data of an entry of kind CONFIGURATION."""

@@ -18,7 +18,7 @@ from quorate.errors import StorageFull
 from quorate.raft.effects import Persist
 from quorate.raft.messages import Entry
 from quorate.storage.free_space import free_bytes, reserve_on
-from quorate.storage.log_store import LogStore, WriteBatch
+from quorate.storage.log.store import LogStore, WriteBatch
 
 _BATCH_ENTRIES_MAX = 8192
 _CHECK_INTERVAL_S = 0.25

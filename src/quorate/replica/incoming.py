@@ -18,8 +18,8 @@ from quorate.raft.messages import (
     AppendEntriesRequest,
     InstallSnapshotRequest,
 )
-from quorate.wire.messages import encode_response
-from quorate.wire.stream import RequestReader, SnapshotChunk, SnapshotEnd
+from quorate.wire.raft.messages import encode_response
+from quorate.wire.raft.stream import RequestReader, SnapshotChunk, SnapshotEnd
 
 REQUEST_BYTES_MAX = 64 << 20
 _UNANSWERED_MAX = 1024

@@ -14,8 +14,8 @@ from typing import cast
 
 from quorate.errors import BadFrame
 from quorate.raft.messages import AnyRequest, AnyResponse, AppendEntriesRequest
-from quorate.wire.messages import encode_request, kind_of
-from quorate.wire.stream import ResponseReader
+from quorate.wire.raft.messages import encode_request, kind_of
+from quorate.wire.raft.stream import ResponseReader
 
 RESPONSE_BYTES_MAX = 1 << 20
 

@@ -34,9 +34,9 @@ from quorate.replica.machine import StateMachine
 from quorate.replica.reasons import error_for
 from quorate.replica.scrubbing import scrub
 from quorate.replica.snapshots import IncomingSnapshot, SnapshotWorker, send_snapshot
-from quorate.storage.log_store import LogStore, WriteBatch
-from quorate.storage.snapshot_store import SnapshotStore
-from quorate.wire import membership as codec
+from quorate.storage.log.store import LogStore, WriteBatch
+from quorate.storage.snapshots.store import SnapshotStore
+from quorate.wire.raft import membership as codec
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

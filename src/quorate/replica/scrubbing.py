@@ -16,9 +16,9 @@ from typing import Final, Protocol
 
 from quorate.errors import LogDamaged, QuorateError
 from quorate.replica.snapshots import SnapshotWorker
-from quorate.storage.log_scrub import LogScrub
-from quorate.storage.log_store import LogStore
-from quorate.storage.snapshot_store import NewestSnapshot
+from quorate.storage.log.scrub import LogScrub
+from quorate.storage.log.store import LogStore
+from quorate.storage.snapshots.store import NewestSnapshot
 
 log = logging.getLogger("quorate.replica")
 

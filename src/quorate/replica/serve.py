@@ -9,8 +9,8 @@ from pathlib import Path
 from quorate.raft.configuration import Configuration, Server
 from quorate.replica.machine import StateMachine
 from quorate.replica.replica import Options, Replica
-from quorate.storage.log_store import LogStore
-from quorate.storage.snapshot_store import SnapshotStore
+from quorate.storage.log.store import LogStore
+from quorate.storage.snapshots.store import SnapshotStore
 
 
 async def serve(

@@ -15,12 +15,12 @@ from quorate.errors import QuorateError
 from quorate.raft.configuration import Configuration
 from quorate.raft.messages import AnyResponse, InstallSnapshotRequest
 from quorate.replica.machine import StateMachine, Write
-from quorate.storage.snapshot_meta import SnapshotMeta
-from quorate.storage.snapshot_sink import SnapshotSink
-from quorate.storage.snapshot_store import SnapshotStore
-from quorate.wire.membership import decode_configuration, encode_configuration, encode_peers
-from quorate.wire.messages import encode_request, kind_of
-from quorate.wire.stream import ResponseReader
+from quorate.storage.snapshots.meta import SnapshotMeta
+from quorate.storage.snapshots.sink import SnapshotSink
+from quorate.storage.snapshots.store import SnapshotStore
+from quorate.wire.raft.membership import decode_configuration, encode_configuration, encode_peers
+from quorate.wire.raft.messages import encode_request, kind_of
+from quorate.wire.raft.stream import ResponseReader
 
 CHUNK_BYTES = 256 << 10
 _CHUNKS_WAITING_MAX = 16

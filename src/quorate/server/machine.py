@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from quorate.replica.machine import Read, Write
-from quorate.server.state_checks import StateChecks
+from quorate.server.integrity.checks import StateChecks
 from quorate.state.checks import CheckState
 from quorate.state.snapshot import SnapshotImage, decode_snapshot
 from quorate.state.store import StateStore

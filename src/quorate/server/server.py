@@ -21,31 +21,32 @@ from quorate.metrics import Metrics
 from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import RoleChanged
 from quorate.replica.replica import Options, Replica
-from quorate.server import raft_views, stats
-from quorate.server.answers import Answers
-from quorate.server.bootstrap import Bootstrap, Proposal
-from quorate.server.calls import Callers
-from quorate.server.directory import Directory
-from quorate.server.duties import LeaderDuties
-from quorate.server.exchange import ForwardRequest, ForwardResponse
-from quorate.server.fixed_pool import FixedPool
-from quorate.server.gossip_pool import GossipPool
-from quorate.server.http_pool import HttpPool
-from quorate.server.identity import Identity
-from quorate.server.leaving import Leaving
+from quorate.server.cluster.directory import Directory
+from quorate.server.cluster.discovery import PoolWatch
+from quorate.server.cluster.fixed_pool import FixedPool
+from quorate.server.cluster.founding import Bootstrap, Proposal
+from quorate.server.cluster.gossip_pool import GossipPool
+from quorate.server.cluster.identity import Identity
+from quorate.server.cluster.leaving import Leaving
+from quorate.server.cluster.membership import Membership
+from quorate.server.cluster.no_leader import why_no_leader
+from quorate.server.integrity.checks import StateChecks
+from quorate.server.integrity.judge import StateJudge
+from quorate.server.leader.loop import LeaderDuties
+from quorate.server.leader.reconcile import Reconciler
 from quorate.server.machine import ServerMachine
-from quorate.server.membership import Membership
-from quorate.server.no_leader import why_no_leader
 from quorate.server.options import ServerOptions
-from quorate.server.peer_view import peer_view
-from quorate.server.pool_watch import PoolWatch
-from quorate.server.raft_views import view_targets
-from quorate.server.reconcile import Reconciler
-from quorate.server.regions import forward_to_region
-from quorate.server.rpc_port import ProtocolFactory, RpcPort
-from quorate.server.state_checks import StateChecks
-from quorate.server.state_judge import StateJudge
-from quorate.server.views import (
+from quorate.server.rpc.answers import Answers
+from quorate.server.rpc.calls import Callers
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.rpc.http_pool import HttpPool
+from quorate.server.rpc.port import ProtocolFactory, RpcPort
+from quorate.server.rpc.regions import forward_to_region
+from quorate.server.views import raft as raft_views
+from quorate.server.views import stats
+from quorate.server.views.peer import peer_view
+from quorate.server.views.raft import view_targets
+from quorate.server.views.records import (
     JoinResult,
     KeyringOperation,
     KeyringResult,
@@ -58,8 +59,8 @@ from quorate.server.views import (
 from quorate.server.writes import APPLY_TIMEOUT_S, Writes
 from quorate.state import cluster, servers
 from quorate.state.store import StateStore
-from quorate.storage.data_folder import DataFolder
-from quorate.storage.snapshot_store import SnapshotStore
+from quorate.storage.folder.data_folder import DataFolder
+from quorate.storage.snapshots.store import SnapshotStore
 from quorate.wire.first_byte import RAFT_BYTE
 
 log = logging.getLogger("quorate.server")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quorate.wire.memberlist_messages import encode_message as encode
-from quorate.wire.serf_filters import decode_filter, encode_filter
-from quorate.wire.serf_messages import decode_serf, encode_serf
-from quorate.wire.serf_tags import (
+from quorate.wire.memberlist.messages import encode_message as encode
+from quorate.wire.serf.filters import decode_filter, encode_filter
+from quorate.wire.serf.messages import decode_serf, encode_serf
+from quorate.wire.serf.tags import (
     decode_coordinate,
     decode_tags,
     encode_coordinate,

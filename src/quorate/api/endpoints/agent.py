@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.api.codec.encode import TEXT_TYPE, json_response
 from quorate.api.consistency import HOLD_S
 from quorate.api.context import Context
-from quorate.api.encode import TEXT_TYPE, json_response
-from quorate.api.messages import Call, Response
+from quorate.api.http.messages import Call, Response
 from quorate.api.service import Member
 from quorate.errors import NoLeader
 

@@ -7,18 +7,18 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.api import body
-from quorate.api.body import BodyError, Field, Shape
+from quorate.api.codec import body
+from quorate.api.codec.body import BodyError, Field, Shape
+from quorate.api.codec.encode import json_response, text_response
 from quorate.api.consistency import Replicating
 from quorate.api.context import Context
-from quorate.api.encode import json_response, text_response
 from quorate.api.endpoints.cas import parse_cas
-from quorate.api.messages import Call, Response
+from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.state import autopilot
 from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.commands import encode
-from quorate.wire.duration import format_duration
+from quorate.wire.go.duration import format_duration
 
 _BODY: Final = Shape(
     Field("CleanupDeadServers", "cleanup_dead_servers", body.a_bool),

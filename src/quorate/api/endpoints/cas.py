@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from quorate.api.go_text import parse_uint64
-from quorate.api.params import Query
+from quorate.api.codec.go_text import parse_uint64
+from quorate.api.codec.params import Query
 from quorate.api.request_error import RequestError
 
 

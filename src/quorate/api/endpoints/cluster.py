@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from quorate.api.codec.encode import empty_response, json_response, text_response
 from quorate.api.context import Context
-from quorate.api.encode import empty_response, json_response, text_response
-from quorate.api.messages import Call, Response
+from quorate.api.http.messages import Call, Response
 
 
 class ClusterEndpoint:

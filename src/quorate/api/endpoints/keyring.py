@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from quorate.api import body
-from quorate.api.body import BodyError, Field, Shape
+from quorate.api.codec import body
+from quorate.api.codec.body import BodyError, Field, Shape
+from quorate.api.codec.encode import json_response
+from quorate.api.codec.params import boolean
 from quorate.api.context import Context
-from quorate.api.encode import json_response
-from quorate.api.messages import Call, Response
-from quorate.api.params import boolean
+from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.api.service import KeyringOperation, KeyringResult
 from quorate.errors import QuorateError

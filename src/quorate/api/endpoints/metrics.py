@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from quorate.api.codec.encode import json_response, text_response
 from quorate.api.context import Context
-from quorate.api.encode import json_response, text_response
-from quorate.api.messages import Call, Response
+from quorate.api.http.messages import Call, Response
 from quorate.metrics import Aggregate, Totals, Window
 
 _PROMETHEUS_TYPE: Final = (b"Content-Type", b"text/plain; version=0.0.4; charset=utf-8")

@@ -12,10 +12,10 @@ from typing import Final
 import msgspec
 
 from quorate.api.blocking import Watched
+from quorate.api.codec.encode import json_response, text_response
+from quorate.api.codec.meta import read_headers
 from quorate.api.context import Context
-from quorate.api.encode import json_response, text_response
-from quorate.api.messages import Call, Response
-from quorate.api.meta import read_headers
+from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.state import namespaces
 from quorate.state.namespaces import Namespace

@@ -6,8 +6,8 @@ from html import escape
 from typing import Final
 
 from quorate import __version__
-from quorate.api.encode import HTML_TYPE
-from quorate.api.messages import Call, Response
+from quorate.api.codec.encode import HTML_TYPE
+from quorate.api.http.messages import Call, Response
 
 ENDPOINTS: Final = (
     ("GET", "/v1/status/leader", "RPC address of the leader"),

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Sequence
 
 import msgspec
 
+from quorate.api.codec.encode import empty_response, json_response, text_response
+from quorate.api.codec.go_text import parse_bool
+from quorate.api.codec.params import Query
 from quorate.api.context import Context
-from quorate.api.encode import empty_response, json_response, text_response
-from quorate.api.go_text import parse_bool
-from quorate.api.messages import Call, Response
-from quorate.api.params import Query
+from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 
 

@@ -9,11 +9,11 @@ from typing import Final
 
 import msgspec
 
+from quorate.api.codec.encode import empty_response, json_response
+from quorate.api.codec.go_text import quote
+from quorate.api.codec.params import Query, boolean
 from quorate.api.context import Context
-from quorate.api.encode import empty_response, json_response
-from quorate.api.go_text import quote
-from quorate.api.messages import Call, Response
-from quorate.api.params import Query, boolean
+from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.api.service import RaftConfigurationView, Transfer
 from quorate.api.status import error_response

@@ -7,15 +7,15 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.api import body
-from quorate.api.body import BodyError, Field, Shape
+from quorate.api.codec import body
+from quorate.api.codec.body import BodyError, Field, Shape
+from quorate.api.codec.encode import json_response, text_response
+from quorate.api.codec.go_text import quote
+from quorate.api.codec.meta import read_headers, write_headers
 from quorate.api.consistency import Replicating
 from quorate.api.context import Context
-from quorate.api.encode import json_response, text_response
 from quorate.api.endpoints.cas import parse_cas
-from quorate.api.go_text import quote
-from quorate.api.messages import Call, Response
-from quorate.api.meta import read_headers, write_headers
+from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.state import scheduler
 from quorate.state.commands import encode

@@ -6,9 +6,9 @@ from collections.abc import Awaitable
 
 import msgspec
 
+from quorate.api.codec.encode import json_response
 from quorate.api.context import Context
-from quorate.api.encode import json_response
-from quorate.api.messages import Call, Response
+from quorate.api.http.messages import Call, Response
 from quorate.api.service import ServerView
 
 

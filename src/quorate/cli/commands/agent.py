@@ -1,4 +1,4 @@
-"""`quorate agent` (agent-config, section 5): its options are declared by `quorate.config.flags`."""
+"""`quorate agent` (agent-config, section 5): `quorate.config.read.flags` declares its options."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 
 def agent_flags() -> tuple[Flag, ...]:
     """The options, those that have no use here hidden from help and completion."""
-    from quorate.config.flags import FLAGS
+    from quorate.config.read.flags import FLAGS
 
     return tuple(
         Flag(

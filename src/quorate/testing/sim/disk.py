@@ -27,10 +27,10 @@ from quorate.raft.configuration import Configuration
 from quorate.raft.effects import Persist
 from quorate.raft.messages import Entry, HardState
 from quorate.state.snapshot import SnapshotImage, decode_snapshot, encode_snapshot
-from quorate.storage.log_files import LogFiles
-from quorate.storage.log_store import LogStore, WriteBatch
+from quorate.storage.log.files import LogFiles
+from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.storage.sealed import crc_bytes
-from quorate.storage.snapshot_meta import SnapshotMeta, meta_line, meta_of_line, snapshot_id
+from quorate.storage.snapshots.meta import SnapshotMeta, meta_line, meta_of_line, snapshot_id
 from quorate.testing.sim.checks import expect
 from quorate.testing.sim.sectors import SECTOR, CutError, SectorDisk
 from quorate.testing.sim.spots import Spot, spots_of

@@ -24,9 +24,9 @@ from quorate.raft.messages import (
 from quorate.testing.sim.checks import expect
 from quorate.testing.sim.disk import Snapshot
 from quorate.testing.sim.hosts import Host
-from quorate.wire import membership as codec
-from quorate.wire.go_msgpack import unpack
-from quorate.wire.messages import (
+from quorate.wire.go.msgpack import unpack
+from quorate.wire.raft import membership as codec
+from quorate.wire.raft.messages import (
     encode_request,
     encode_response,
     kind_of,

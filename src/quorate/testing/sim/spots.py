@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from quorate.storage import log_records
-from quorate.storage.log_frames import FRAME, is_unwritten, read_frame
+from quorate.storage.log import records as log_records
+from quorate.storage.log.frames import FRAME, is_unwritten, read_frame
 from quorate.testing.sim.sectors import SectorDisk
-from quorate.wire.entries import decode_entry
+from quorate.wire.raft.entries import decode_entry
 
 ENTRY: Final = "entry"
 GONE: Final = "entry that is gone"

@@ -22,7 +22,7 @@ from quorate.raft import events as ev
 from quorate.raft.configuration import Change, Configuration
 from quorate.raft.messages import Entry, EntryKind, HardState
 from quorate.state.snapshot import SnapshotError
-from quorate.storage.log_scrub import LogScrub
+from quorate.storage.log.scrub import LogScrub
 from quorate.testing.sim.checks import Checker, Handle, ViolationError, expect
 from quorate.testing.sim.coverage import Coverage
 from quorate.testing.sim.disk import SimDisk
@@ -32,7 +32,7 @@ from quorate.testing.sim.network import Network
 from quorate.testing.sim.printers import effect_text, event_text
 from quorate.testing.sim.spots import SPACE
 from quorate.testing.sim.storage import Storage
-from quorate.wire import membership as codec
+from quorate.wire.raft import membership as codec
 
 TIMELINE_EVENTS = 80
 _NAMES = {kind: kind.__name__.encode() for kind in get_args(ev.Event)}

@@ -1,0 +1,1 @@
+"""From bytes to values and back: query strings, bodies, headers, JSON."""

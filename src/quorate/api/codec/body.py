@@ -1,0 +1,202 @@
+"""JSON bodies, read as Go's decoder reads them (http-api 1.2).
+
+Only the first JSON value counts and what follows it is not looked at; names of fields match
+without regard to case; unknown fields are ignored; `null` equals an empty object, and a field
+that is `null` counts as absent. A number with a fraction or an exponent is no integer.
+
+Nearly all bodies are exactly what the API describes. These are read in one step by a decoder made
+for the shape (0.6 us instead of 4 us); whatever that refuses, or does not know, is read anew by the
+rules above. Both give the same where the first gives anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from quorate.api.codec.go_text import UINT64_MAX
+from quorate.wire.go.duration import parse_duration
+
+_INT64_MIN: Final = -(2**63)
+_INT64_MAX: Final = 2**63 - 1
+_BLANKS: Final = re.compile(r"[ \t\r\n]*")
+
+
+class BodyError(Exception):
+    """What is wrong with a body, without the endpoint's prefix."""
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One known field: its name in the API, the attribute it becomes, how its value is read.
+
+    The attributes of an object in an object stand beside those of the outer one.
+    """
+
+    name: str
+    attribute: str
+    read: Callable[[Any], Any] | Shape
+
+
+class Shape:
+    """The known fields of an object."""
+
+    def __init__(self, *fields: Field) -> None:
+        self._fields = {field.name.lower(): field for field in fields}
+        self.exact: Any = msgspec.defstruct(
+            "Exact",
+            [(f.attribute, _type_of(f) | msgspec.UnsetType, msgspec.UNSET) for f in fields],
+            rename={field.attribute: field.name for field in fields},
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        self._decode = msgspec.json.Decoder(self.exact).decode
+        # Attributes whose value is what the decoder gives, and the others with how to read it.
+        native = [f for f in fields if f.read in _READ_BY_THEIR_TYPE]
+        self._native = tuple([f.attribute for f in native])
+        self._read = tuple([(f.attribute, f.read) for f in fields if f not in native])
+
+    def read(self, body: bytes) -> dict[str, Any]:
+        """The known fields of the object in `body`, by attribute. Raises BodyError."""
+        try:
+            return self.values(self._decode(body))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BodyError):
+            return self.of(first_value(body))
+
+    def values(self, exact: Any) -> dict[str, Any]:
+        """The fields that `exact`, of our type, has. Raises BodyError."""
+        result = {}
+        for attribute in self._native:
+            value = getattr(exact, attribute)
+            if value is not msgspec.UNSET:
+                result[attribute] = value
+        for attribute, read in self._read:
+            value = getattr(exact, attribute)
+            if value is msgspec.UNSET:
+                continue
+            if isinstance(read, Shape):
+                result.update(read.values(value))
+            else:
+                result[attribute] = read(value)
+        return result
+
+    def of(self, value: Any) -> dict[str, Any]:
+        """The known fields of a decoded object, by attribute; the last of equal names counts."""
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise BodyError(f"expected an object, got {_kind(value)}")
+        found: dict[str, Any] = {}
+        for name, item in value.items():
+            field = self._fields.get(name.lower())
+            if field is None or item is None:
+                continue
+            read = field.read
+            try:
+                found[field.attribute] = read.of(item) if isinstance(read, Shape) else read(item)
+            except BodyError as error:
+                raise BodyError(f"{field.name}: {error}") from error
+        for field in self._fields.values():
+            if isinstance(field.read, Shape) and field.attribute in found:
+                found.update(found.pop(field.attribute))
+        return found
+
+
+def first_value(body: bytes) -> Any:
+    """The first JSON value of `body`. Raises BodyError."""
+    if not body:
+        raise BodyError("Request body is empty")
+    text = body.decode(errors="replace")
+    blanks = _BLANKS.match(text)
+    start = blanks.end() if blanks else 0
+    if start == len(text):
+        raise BodyError("EOF")
+    try:
+        value, _ = _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        raise BodyError(f"invalid JSON at character {error.pos}: {error.msg}") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise BodyError(f"invalid JSON: {error}") from error
+    except RecursionError:
+        raise BodyError("invalid JSON: nested too deeply") from None
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise BodyError(f"invalid JSON: {name} is no JSON value")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _type_of(field: Field) -> Any:
+    return field.read.exact if isinstance(field.read, Shape) else _TYPES[field.read]
+
+
+def a_bool(value: Any) -> bool:
+    """A boolean, and nothing that only looks like one."""
+    if not isinstance(value, bool):
+        raise BodyError(f"expected a boolean, got {_kind(value)}")
+    return value
+
+
+def a_uint64(value: Any) -> int:
+    """A whole number from 0 up."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= UINT64_MAX:
+        raise BodyError(f"expected a whole number of 0 to 2^64-1, got {_kind(value)}")
+    return value
+
+
+def an_int64(value: Any) -> int:
+    """A whole number."""
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or not _INT64_MIN <= value <= _INT64_MAX
+    ):
+        raise BodyError(f"expected a whole number of 64 bits, got {_kind(value)}")
+    return value
+
+
+def a_string(value: Any) -> str:
+    """Text. What is no Unicode text (half a surrogate pair) is replaced, as Go does."""
+    if not isinstance(value, str):
+        raise BodyError(f"expected a string, got {_kind(value)}")
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def a_duration(value: Any) -> int:
+    """A duration string with a unit, as whole nanoseconds; an empty one is zero."""
+    text = a_string(value)
+    try:
+        return parse_duration(text) if text else 0
+    except ValueError as error:
+        raise BodyError(str(error)) from None
+
+
+_TYPES: Final[dict[Any, Any]] = {
+    a_bool: bool,
+    a_string: str,
+    a_uint64: int,
+    an_int64: int,
+    a_duration: str,
+}
+_READ_BY_THEIR_TYPE: Final = frozenset({a_bool, a_string})
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return f"number {json.dumps(value)[:40]}"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+    return "an object"

@@ -1,0 +1,20 @@
+"""The X-Nomad headers of reads and writes of replicated state (http-api 1.7)."""
+
+from __future__ import annotations
+
+from quorate.api.http.messages import Header
+from quorate.api.service import Service
+
+
+def read_headers(service: Service, index: int) -> tuple[Header, ...]:
+    """Index of the data, whether a leader is known, and when it was last heard."""
+    return (
+        (b"X-Nomad-Index", b"%d" % max(index, 1)),
+        (b"X-Nomad-Knownleader", b"true" if service.leader_address() else b"false"),
+        (b"X-Nomad-Lastcontact", b"%d" % service.last_contact_ms()),
+    )
+
+
+def write_headers(index: int) -> tuple[Header, ...]:
+    """Index of the log entry of the write."""
+    return ((b"X-Nomad-Index", b"%d" % index),)

@@ -1,0 +1,1 @@
+"""HTTP itself: the protocol, its bounds, and the port."""

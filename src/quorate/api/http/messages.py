@@ -1,0 +1,84 @@
+"""A request and a response as the API sees them, whatever way they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from quorate.api.codec.params import Query
+
+Header = tuple[bytes, bytes]
+
+BODY_BYTES_MAX: Final = 1024 * 1024
+TARGET_BYTES_MAX: Final = 8 * 1024
+
+
+class Request(msgspec.Struct, frozen=True):
+    """`target` is path and query as received; header names are lower case."""
+
+    method: str
+    target: bytes
+    headers: Sequence[Header] = ()
+    body: bytes = b""
+
+    def header(self, name: bytes) -> bytes:
+        """The first header of that (lower case) name, or empty."""
+        for known, value in self.headers:
+            if known == name:
+                return value
+        return b""
+
+
+class Response:
+    """An answer before it is rendered: no length, encoding, date or configured headers yet.
+
+    Treated as immutable, so that one object can answer many requests: `rendered` keeps what
+    `encode.Renderer` made of it. `handled` is False where no endpoint was reached (unknown paths
+    and redirects), which leaves out the configured headers (http-api 1.2).
+    """
+
+    __slots__ = ("body", "handled", "headers", "rendered", "status")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        headers: Iterable[Header] = (),
+        *,
+        handled: bool = True,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers: tuple[Header, ...] = tuple(headers)
+        self.handled = handled
+        self.rendered: dict[tuple[object, bool], Rendered] = {}
+
+    def header(self, name: bytes) -> bytes:
+        """The first header of that name (compared without case), or empty."""
+        lowered = name.lower()
+        for known, value in self.headers:
+            if known.lower() == lowered:
+                return value
+        return b""
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """A response ready to be sent, but for the headers Date and Connection.
+
+    `head` is the status line and all header lines; the empty line is not in it.
+    """
+
+    status: int
+    head: bytes
+    headers: tuple[Header, ...]
+    body: bytes
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request that was routed. `tail` is what follows the prefix, decoded; else empty."""
+
+    request: Request
+    query: Query
+    tail: str = ""

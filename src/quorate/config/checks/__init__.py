@@ -1,0 +1,1 @@
+"""Checks of a configuration, and the addresses that it means."""

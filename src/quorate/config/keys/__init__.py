@@ -1,0 +1,1 @@
+"""The keys that a configuration may have, and what each does."""

@@ -1,0 +1,1 @@
+"""Reading configuration: HCL, JSON, flags, and merging them."""

@@ -1,0 +1,1 @@
+"""Serf on top of SWIM: intents, events, queries, conflicts."""

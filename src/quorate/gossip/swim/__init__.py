@@ -1,0 +1,1 @@
+"""SWIM as memberlist does it: probing, suspicion, merging, push-pull."""

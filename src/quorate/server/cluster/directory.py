@@ -1,0 +1,125 @@
+"""Which servers there are, and which of them live, whoever knows it.
+
+Without gossip it is known by asking: every known address is asked over the RPC port who it is, and
+tells whom else it knows; who is silent for long has failed. With gossip the pool says who lives,
+and asking only adds what tags do not tell. Identity is the ID: an address, or a name in the pool,
+that another ID answers for belongs to another server from then on.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from quorate.server.cluster.identity import Identity
+
+ALIVE, LEAVING, FAILED, LEFT = "alive", "leaving", "failed", "left"
+
+
+class Known(msgspec.Struct):
+    """A server, when it last answered (loop seconds; -inf: never, only heard of), and how it is."""
+
+    identity: Identity
+    heard_at: float
+    status: str = ALIVE
+
+
+class Directory:
+    """All servers ever heard of since start, this one included."""
+
+    def __init__(self, me: Identity, fail_after_s: float | None) -> None:
+        """`fail_after_s` is None where the pool says who lives."""
+        self._fail_after_s = fail_after_s
+        self._known: dict[str, Known] = {me.id: Known(me, float("inf"))}
+        self.me = me
+        self.version = 0  # rises whenever a name, an address or a status may have changed
+
+    def update_me(self, me: Identity) -> None:
+        """This server itself has changed."""
+        self.me = me
+        self._known[me.id].identity = me
+
+    def heard(self, identity: Identity, now: float) -> bool:
+        """That server itself has answered. True if it was not known, or is another one now."""
+        if identity.id == self.me.id:
+            return False
+        for other in list(self._known.values()):
+            same_place = other.identity.address == identity.address
+            if same_place and other.identity.id not in (identity.id, self.me.id):
+                del self._known[other.identity.id]
+        known = self._known.get(identity.id)
+        self._known[identity.id] = Known(identity, now)
+        before = known.identity if known else None
+        if before is None or (before.node, before.address) != (identity.node, identity.address):
+            self.version += 1
+            return True
+        if known is not None and known.status != ALIVE:
+            self.version += 1
+        return False
+
+    def seen(self, identity: Identity, status: str, now: float) -> None:
+        """The pool says how that server is. What only the server itself can tell is kept."""
+        if identity.id == self.me.id:
+            return
+        for other in list(self._known.values()):
+            replaced = other.identity.node == identity.node and other.identity.id != identity.id
+            if replaced and other.identity.id != self.me.id:
+                del self._known[other.identity.id]
+        known = self._known.get(identity.id)
+        if known is not None:
+            before = known.identity
+            identity = msgspec.structs.replace(
+                identity, initialised=before.initialised, leader=before.leader, log=before.log
+            )
+        heard_at = now if known is None or ALIVE in (status, known.status) else known.heard_at
+        self._known[identity.id] = Known(identity, heard_at, status)
+        self.version += 1
+
+    def forget(self, server_id: str) -> None:
+        """The pool no longer speaks of that server."""
+        if server_id != self.me.id and self._known.pop(server_id, None) is not None:
+            self.version += 1
+
+    def told(self, identity: Identity) -> None:
+        """Another server says that this one exists: worth asking, no more."""
+        if identity.id not in self._known and self.by_address(identity.address) is None:
+            self._known[identity.id] = Known(identity, float("-inf"), FAILED)
+            self.version += 1
+
+    def refresh(self, now: float) -> None:
+        """Decide anew who is alive, unless the pool decides that."""
+        if self._fail_after_s is None:
+            return
+        for known in self._known.values():
+            if known.identity.id != self.me.id and known.status != LEFT:
+                silent = now - known.heard_at > self._fail_after_s
+                status = FAILED if silent else ALIVE
+                if status != known.status:
+                    known.status = status
+                    self.version += 1
+
+    def by_id(self, server_id: str) -> Known | None:
+        """The server with this ID."""
+        return self._known.get(server_id)
+
+    def by_address(self, address: str) -> Known | None:
+        """The server that answers at this RPC address."""
+        for known in self._known.values():
+            if known.identity.address == address:
+                return known
+        return None
+
+    def all(self) -> list[Known]:
+        """All of them, by name."""
+        return sorted(self._known.values(), key=lambda known: known.identity.node)
+
+    def alive(self, region: str) -> list[Identity]:
+        """Those of a region that answer, this one included."""
+        return [
+            known.identity
+            for known in self.all()
+            if known.identity.region == region and known.status == ALIVE
+        ]
+
+    def regions(self) -> list[str]:
+        """The regions with at least one live server, sorted."""
+        return sorted({k.identity.region for k in self._known.values() if k.status == ALIVE})

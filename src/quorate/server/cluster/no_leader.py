@@ -1,0 +1,59 @@
+"""Why nobody leads, in words, for a server that has a configuration: whom it misses.
+
+Nothing is asked here. It is what this server can see: who of the voters lives, who is missing, and
+who is there but does not count, having other data or none (pains 4 and 13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from quorate.raft.configuration import Configuration
+from quorate.server.cluster.directory import ALIVE, Known
+from quorate.server.cluster.identity import Identity
+from quorate.state import servers
+from quorate.state.table import Reader
+
+
+def is_stranger(me: Identity, other: Identity) -> bool:
+    """True for a server of our region whose data are of another cluster."""
+    both = bool(me.cluster_id and other.cluster_id)
+    return both and other.region == me.region and other.cluster_id != me.cluster_id
+
+
+def why_no_leader(
+    configuration: Configuration, me: Identity, pool: Iterable[Known], state: Reader
+) -> str:
+    """One line: how many voters live, who is missing, and who cannot stand in for them."""
+    live = {
+        known.identity.id: known.identity
+        for known in pool
+        if known.status == ALIVE and known.identity.region == me.region
+    }
+    voters = configuration.voters()
+    present = [v for v in voters if v.id in live and not is_stranger(me, live[v.id])]
+    missing = [v for v in voters if v not in present]
+    text = f"no leader: {len(present)} of {len(voters)} voters are here"
+    if present:
+        text += f" ({', '.join(live[v.id].node for v in present)})"
+    text += f", and {configuration.quorum()} are needed"
+    if missing:
+        named = []
+        for voter in missing:
+            record = servers.by_id(state, voter.id)
+            name = f"{record.name} " if record is not None else ""
+            named.append(f"{name}({voter.id} at {voter.address})")
+        text += f"; missing: {', '.join(named)}"
+    others = [one for one in live.values() if one.id != me.id]
+    empty = [
+        one.node for one in others if not one.initialised and configuration.get(one.id) is None
+    ]
+    if missing and empty:
+        text += (
+            f"; without data, and so no help: {', '.join(empty)} (a server with an empty data "
+            "folder is a new one)"
+        )
+    strangers = [f"{o.node} (cluster {o.cluster_id})" for o in others if is_stranger(me, o)]
+    if strangers:
+        text += f"; of another cluster than {me.cluster_id}: {', '.join(strangers)}"
+    return text

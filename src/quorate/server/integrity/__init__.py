@@ -1,0 +1,1 @@
+"""Comparing the servers' states, and what follows where one differs."""

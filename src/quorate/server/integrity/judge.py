@@ -1,0 +1,133 @@
+"""What a leader does so that a state that differs is found: check, gather, judge, tell.
+
+Every interval one command goes through the log; at its index every server takes a digest of its
+state. The leader asks all members for theirs over the RPC port, with one deadline; who does not
+answer, as servers that know no such call, is not compared. The verdict goes to all members, so
+that each knows what holds for itself, and can say who else is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from quorate.errors import QuorateError
+from quorate.raft.configuration import Server as Peer
+from quorate.replica.replica import Replica
+from quorate.server.cluster.directory import Directory
+from quorate.server.integrity.checks import DigestAnswer, DigestRequest, Heard, StateChecks
+from quorate.server.integrity.verdict import Held, Verdict, judge
+from quorate.server.rpc.calls import Callers
+from quorate.state.checks import CheckState
+from quorate.state.commands import encode
+
+log = logging.getLogger("quorate.server")
+
+DEADLINE_S: Final = 5.0
+"""For applying and hashing everywhere; an interval, if that is shorter."""
+
+_LOOK_S: Final = 0.1
+_TELL_S: Final = 2.0
+
+
+class StateJudge:
+    """Does nothing while another server leads, or while `interval_s` is 0."""
+
+    def __init__(
+        self,
+        *,
+        replica: Replica,
+        checks: StateChecks,
+        callers: Callers,
+        directory: Directory,
+        apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
+        interval_s: float,
+    ) -> None:
+        self._replica = replica
+        self._checks = checks
+        self._callers = callers
+        self._directory = directory
+        self._apply = apply
+        self.interval_s = interval_s
+
+    async def run(self) -> None:
+        """For ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            replica, interval = self._replica, self.interval_s
+            due = interval and loop.time() - self._checks.checked_at >= interval
+            if not due or not replica.is_leader or replica.damage or replica.storage_full:
+                continue
+            try:
+                await self.check()
+            except QuorateError as error:
+                log.info("state check postponed: %s", error)
+
+    async def check(self) -> Verdict:
+        """Compare the states of all members now. Raises what a write raises."""
+        index, _ = await self._apply(encode(CheckState()))
+        members = self._replica.node.configuration.servers
+        held = await asyncio.gather(*(self._held(peer, index) for peer in members))
+        verdict = judge(index, self._directory.me.node, held)
+        known = {odd.id for odd in self._checks.verdict.wrong}
+        for odd in verdict.wrong:
+            if odd.id not in known:
+                log.error(
+                    "the state of server %s (%s) is damaged: at index %d its digest is %s, and a "
+                    "majority of the voters has %s",
+                    *(odd.node, odd.id, index, odd.digest[:12], verdict.right[:12]),
+                )
+        self._checks.hear(verdict)
+        await asyncio.gather(*(self._tell(peer, verdict) for peer in members))
+        return verdict
+
+    async def _held(self, peer: Peer, index: int) -> Held:
+        """What this member holds at `index`. Never raises."""
+        deadline_s = min(DEADLINE_S, self.interval_s or DEADLINE_S)
+        answer = DigestAnswer(id=peer.id, why=f"no digest within {deadline_s:g} s")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                answer = await self._asked(peer, index)
+        known = self._directory.by_id(peer.id)
+        return Held(
+            id=peer.id,
+            node=known.identity.node if known is not None else "(unknown)",
+            voter=peer.is_voter,
+            digest=answer.digest,
+            why=answer.why,
+        )
+
+    async def _asked(self, peer: Peer, index: int) -> DigestAnswer:
+        """Its answer, asked for until it is there."""
+        while True:
+            if peer.id == self._replica.server_id:
+                answer = self._checks.digest_at(index, self._replica.node.applied_index)
+            else:
+                try:
+                    answer = await self._callers.call(
+                        self._replica.locate(peer),
+                        "state-digest",
+                        DigestRequest(index),
+                        DigestAnswer,
+                        timeout_s=DEADLINE_S,
+                    )
+                except QuorateError as error:
+                    return DigestAnswer(id=peer.id, why=error.text)
+            if answer.id != peer.id:
+                return DigestAnswer(id=peer.id, why="another server answers there")
+            if not answer.later:
+                return answer
+            await asyncio.sleep(_LOOK_S)
+
+    async def _tell(self, peer: Peer, verdict: Verdict) -> None:
+        if peer.id == self._replica.server_id:
+            return
+        address = self._replica.locate(peer)
+        try:
+            await self._callers.call(address, "state-verdict", verdict, Heard, timeout_s=_TELL_S)
+        except QuorateError as error:
+            log.debug("%s did not hear of the state check at %d: %s", address, verdict.index, error)

@@ -1,0 +1,1 @@
+"""The RPC port and what servers ask of each other over it."""

@@ -1,0 +1,119 @@
+"""What each server believes, gathered from all of them: the answer to "who is right?".
+
+Every server of the Raft configuration and every one that is known in the region is asked at once
+over the RPC port, with one deadline. Who does not answer is an entry with the reason: a list that
+fails when a server is away is no use on the night on which it is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from quorate.errors import QuorateError
+from quorate.raft.configuration import Server as Peer
+from quorate.raft.effects import Role
+from quorate.replica.replica import Replica
+from quorate.server.cluster.directory import LEFT, Directory
+from quorate.server.cluster.no_leader import is_stranger
+from quorate.server.integrity.checks import StateChecks
+from quorate.server.rpc.calls import Callers
+from quorate.server.views.records import ServerView, VoterView
+
+DEADLINE_S = 2.0
+
+_ROLES = {
+    Role.LEADER: "leader",
+    Role.FOLLOWER: "follower",
+    Role.PRE_CANDIDATE: "candidate",
+    Role.CANDIDATE: "candidate",
+}
+
+
+class ViewRequest(msgspec.Struct, frozen=True):
+    """The argument of the call `view`: there is nothing to say."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A server to ask."""
+
+    id: str
+    node: str
+    address: str
+
+
+def own_view(replica: Replica, name: str, now: float, checks: StateChecks) -> ServerView:
+    """What this server believes; `name` is its name in the pool, `now` the loop's time."""
+    node = replica.node
+    leads_or_lost = replica.is_leader or not node.leader_address
+    return ServerView(
+        id=replica.server_id,
+        node=name,
+        address=replica.address,
+        role=_ROLES[node.role],
+        term=node.term,
+        leader_id=node.leader_id,
+        leader_address=node.leader_address,
+        last_contact_ms=0 if leads_or_lost else int((now - node.contact_at) * 1000),
+        last_index=node.log.last_index,
+        commit_index=node.commit_index,
+        configuration_index=node.configuration_index,
+        state=checks.standing(),
+        servers=tuple(
+            VoterView(id=server.id, address=server.address, voter=server.is_voter)
+            for server in node.configuration.servers
+        ),
+    )
+
+
+async def gather(
+    callers: Callers, targets: Iterable[Target], deadline_s: float = DEADLINE_S
+) -> list[ServerView]:
+    """The views of these servers, in their order. Never raises."""
+    return list(await asyncio.gather(*(_ask(callers, each, deadline_s) for each in targets)))
+
+
+async def _ask(callers: Callers, target: Target, deadline_s: float) -> ServerView:
+    try:
+        async with asyncio.timeout(deadline_s):
+            view = await callers.call(
+                target.address, "view", ViewRequest(), ServerView, timeout_s=deadline_s
+            )
+    except TimeoutError:
+        return _silent(target, f"no answer within {deadline_s:g} s")
+    except QuorateError as error:
+        return _silent(target, error.text)
+    if view.id != target.id:
+        return _silent(target, f"another server answers there: {view.node} ({view.id})")
+    return view
+
+
+def _silent(target: Target, why: str) -> ServerView:
+    return ServerView(id=target.id, node=target.node, address=target.address, error=why)
+
+
+def leader_of(views: Iterable[ServerView]) -> ServerView | None:
+    """Who leads, by these views: of several that say so, the one with the newest term."""
+    leading = [view for view in views if view.role == "leader" and not view.error]
+    return max(leading, key=lambda view: view.term, default=None)
+
+
+def view_targets(directory: Directory, region: str, peers: Sequence[Peer]) -> list[Target]:
+    """Whom to ask for their view: the known servers of the region and those of the configuration.
+
+    The server itself is not among them. A member is asked at its address in the configuration.
+    """
+    targets = {
+        known.identity.id: Target(known.identity.id, known.identity.node, known.identity.address)
+        for known in directory.all()
+        if known.identity.region == region
+        and known.status != LEFT
+        and not is_stranger(directory.me, known.identity)
+    }
+    for peer in peers:
+        name = targets[peer.id].node if peer.id in targets else "(unknown)"
+        targets[peer.id] = Target(peer.id, name, peer.address)
+    targets.pop(directory.me.id, None)
+    return list(targets.values())

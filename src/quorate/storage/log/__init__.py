@@ -1,0 +1,1 @@
+"""The Raft log in segment files: records, replay, truncation, scrubbing."""

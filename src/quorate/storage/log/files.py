@@ -1,0 +1,64 @@
+"""Where the files of a log lie: their folder, the calls by which it is used, their sizes."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from quorate.storage.atomic import fsync_dir
+from quorate.storage.log.records import log_damaged
+from quorate.storage.log.segment import Segment
+from quorate.storage.system import System
+
+SUFFIX: Final = ".segment"
+
+
+def segments_in(folder: Path, system: System = os) -> list[Path]:
+    """The files of a log, the oldest first; none if there is no such folder. Raises OSError."""
+    names: list[str] = []
+    with suppress(FileNotFoundError):
+        names = system.listdir(folder)
+    return [folder / name for name in sorted(names) if name.endswith(SUFFIX)]
+
+
+class LogFiles:
+    """See the module. The folder must be there."""
+
+    segment_bytes: int = 2 << 20
+    """A file that has grown so far is followed by another one at the next write of entries."""
+
+    piece: int = 128 * 1024
+    """Bytes by which a file grows, and which entries leave free for term and vote."""
+
+    def __init__(self, folder: Path, system: System = os) -> None:
+        self.folder: Final = folder
+        self.system: Final = system
+
+    def create(self, number: int) -> Segment:
+        """Make an empty one. Raises OSError.
+
+        Its name is durable before anything is in it: else what is believed to be durable there,
+        after the process was killed and began anew, would go with the name when the power goes.
+        """
+        path = self.folder / f"{number:010d}{SUFFIX}"
+        descriptor = self.system.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        segment = Segment(path, descriptor, room=0, piece=self.piece, system=self.system)
+        try:
+            fsync_dir(self.folder, self.system)
+        except BaseException:
+            segment.remove()
+            raise
+        return segment
+
+    def open(self, path: Path) -> Segment:
+        """Open one of `segments_in`. Raises LogDamaged, OSError."""
+        if not path.stem.isdecimal():
+            raise log_damaged(f"{path} is damaged: its name is no number", str(path))
+        descriptor = self.system.open(path, os.O_RDWR)
+        room = self.system.lseek(descriptor, 0, os.SEEK_END)
+        if room % self.piece:
+            self.system.close(descriptor)
+            raise log_damaged(f"{path} is damaged: {room} bytes is no size of ours", str(path))
+        return Segment(path, descriptor, room=room, piece=self.piece, system=self.system)

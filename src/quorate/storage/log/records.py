@@ -1,0 +1,182 @@
+"""What a record of the log says: the items of one write, in the order in which they are done.
+
+Each item is its kind, u8, and the length of what follows, u32; then, integers little endian:
+
+    1 head       layout u8 | last index u64 | last term u64 | base index u64 | base term u64
+                 opens the first record of a file: what all files before it came to
+    2 reset      index u64 | term u64: the log is empty, a snapshot ends there
+    3 truncate   index u64: entries from there on are gone
+    4 entry      term u64 | travelling form of the entry; its index is one above the last one
+    5 base       index u64 | term u64: entries up to there are gone
+    6 hard state term u64 | vote term u64 | whom the vote went to, UTF-8
+    7 meta       length of the name u16 | name, UTF-8 | value
+
+An entry's checksum is that of its frames (`log_frames`).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from quorate.errors import BadFrame, LogDamaged
+from quorate.raft.messages import Entry, HardState
+from quorate.wire.raft.entries import decode_entry, encode_entry
+
+LAYOUT: Final = 2
+"""1 was the layout in LMDB."""
+
+HEAD, RESET, TRUNCATE, ENTRY, BASE, HARD_STATE, META = range(1, 8)
+
+_ITEM: Final = struct.Struct("<BI")
+_ENTRY: Final = struct.Struct("<BIQ")
+_TERM: Final = struct.Struct("<Q")
+_HEAD: Final = struct.Struct("<BQQQQ")
+_PAIR: Final = struct.Struct("<QQ")
+_NAME: Final = struct.Struct("<H")
+
+ENTRY_HEAD: Final = _ENTRY.size
+"""Bytes of an entry's item before its travelling form."""
+
+ENTRY_BODY: Final = _TERM.size
+"""Bytes of the body of an entry's item before its travelling form."""
+
+
+class Head(NamedTuple):
+    """What all files before this one came to."""
+
+    layout: int
+    last_index: int
+    last_term: int
+    base_index: int
+    base_term: int
+
+
+class Item(NamedTuple):
+    """One item: its kind, where in the payload its body begins and ends."""
+
+    kind: int
+    start: int
+    end: int
+
+
+def head_item(head: Head) -> bytes:
+    """The item that opens a file."""
+    return _item(HEAD, _HEAD.pack(*head))
+
+
+def reset_item(index: int, term: int) -> bytes:
+    """The log begins anew behind a snapshot."""
+    return _item(RESET, _PAIR.pack(index, term))
+
+
+def truncate_item(index: int) -> bytes:
+    """Entries from `index` on are gone."""
+    return _item(TRUNCATE, _TERM.pack(index))
+
+
+def base_item(index: int, term: int) -> bytes:
+    """Entries up to `index` are gone."""
+    return _item(BASE, _PAIR.pack(index, term))
+
+
+def hard_state_item(state: HardState) -> bytes:
+    """Term and vote."""
+    return _item(HARD_STATE, _PAIR.pack(state.term, state.vote_term) + state.voted_for.encode())
+
+
+def meta_items(meta: Mapping[str, bytes]) -> list[bytes]:
+    """The small values of the store's user."""
+    items = []
+    for name, value in meta.items():
+        encoded = name.encode()
+        items.append(_item(META, _NAME.pack(len(encoded)) + encoded + value))
+    return items
+
+
+def entry_items(entries: Sequence[Entry]) -> list[bytes]:
+    """Head and travelling form of each entry, in turns."""
+    items: list[bytes] = []
+    pack = _ENTRY.pack
+    for entry in entries:
+        encoded = encode_entry(entry)
+        items += (pack(ENTRY, _TERM.size + len(encoded), entry.term), encoded)
+    return items
+
+
+def _item(kind: int, body: bytes) -> bytes:
+    return _ITEM.pack(kind, len(body)) + body
+
+
+def items_of(payload: bytes) -> Iterator[Item]:
+    """The whole items at the beginning of a payload; one that is cut off ends the iteration."""
+    at, size, head = 0, len(payload), _ITEM.size
+    while at + head <= size:
+        kind, length = _ITEM.unpack_from(payload, at)
+        start, end = at + head, at + head + length
+        if end > size:
+            return
+        yield Item(kind, start, end)
+        at = end
+
+
+def read_head(payload: bytes, item: Item) -> Head:
+    """Raises struct.error."""
+    return Head(*_HEAD.unpack(payload[item.start : item.end]))
+
+
+def read_pair(payload: bytes, item: Item) -> tuple[int, int]:
+    """The numbers of a reset or a base. Raises struct.error."""
+    first, second = _PAIR.unpack(payload[item.start : item.end])
+    return first, second
+
+
+def read_number(payload: bytes, item: Item) -> int:
+    """The index of a truncation, the term of an entry. Raises ValueError."""
+    if item.end - item.start < _TERM.size:
+        raise ValueError("a number is cut off")
+    return int(_TERM.unpack_from(payload, item.start)[0])
+
+
+def read_hard_state(payload: bytes, item: Item) -> HardState:
+    """Raises struct.error, UnicodeDecodeError."""
+    body = payload[item.start : item.end]
+    term, vote_term = _PAIR.unpack_from(body)
+    return HardState(term, body[_PAIR.size :].decode(), vote_term)
+
+
+def read_meta(payload: bytes, item: Item) -> tuple[str, bytes]:
+    """Raises struct.error, ValueError."""
+    body = payload[item.start : item.end]
+    value_at = _NAME.size + _NAME.unpack_from(body)[0]
+    if value_at > len(body):
+        raise ValueError("a name is cut off")
+    return body[_NAME.size : value_at].decode(), body[value_at:]
+
+
+def read_entry(index: int, term: int | None, encoded: bytes, path: str) -> Entry:
+    """The entry that belongs at `index`, out of its travelling form. Raises LogDamaged."""
+    try:
+        entry = decode_entry(encoded)
+    except BadFrame as error:
+        raise entry_damaged(index, path, error.text) from error
+    if (entry.index, entry.term) != (index, term):
+        what = f"it holds entry {entry.index} of term {entry.term}, not of term {term}"
+        raise entry_damaged(index, path, what)
+    return entry
+
+
+def log_damaged(text: str, path: str, index: int | None = None) -> LogDamaged:
+    """The error for the log's file `path`, with what to do about it."""
+    next_step = (
+        f"move the folder {Path(path).parent.parent} away, keep it for a look, and start this "
+        "server: it is filled again from its peers"
+    )
+    return LogDamaged(text, path=path, index=index, next_step=next_step)
+
+
+def entry_damaged(index: int, path: str, what: str) -> LogDamaged:
+    """The error for the entry at `index` of the log in the file `path`."""
+    return log_damaged(f"entry {index} in {path} is damaged: {what}", path, index)

@@ -1,0 +1,1 @@
+"""Snapshots on disk: their metadata, writing and listing."""

@@ -1,0 +1,184 @@
+"""The snapshots of a server, in hashicorp/raft's folder format (files, section 3).
+
+Invariant: a state is handed out only after its digest was compared, in this call, with the one
+taken while it was written. All methods wait for the disk: call them from a worker thread.
+
+Same names, order and retention as hashicorp/raft. Differs in that a damaged newest snapshot is
+an error by default, not a reason to take an older one silently: the log may have been compacted
+behind the older one, and then the entries between are gone. Who knows where the log begins can
+allow the step back (`newest_valid`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple, TypeAlias
+
+from fastcrc.crc64 import xz
+
+from quorate.errors import LogDamaged, QuorateError
+from quorate.raft.configuration import Configuration
+from quorate.storage.atomic import UNFINISHED, make_dir
+from quorate.storage.disk_errors import clear_errors
+from quorate.storage.sealed import crc_bytes
+from quorate.storage.snapshots.meta import (
+    STATE_FILE,
+    SnapshotMeta,
+    parse_id,
+    read_meta,
+    snapshot_id,
+)
+from quorate.storage.snapshots.sink import SnapshotSink
+
+Metas: TypeAlias = list[SnapshotMeta]
+Names: TypeAlias = list[str]
+
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class NewestSnapshot(NamedTuple):
+    """What `newest_valid` found.
+
+    `meta` is None if there is no snapshot, or none that may be used; `problems` are the damaged
+    ones that are newer, newest first.
+    """
+
+    meta: SnapshotMeta | None
+    problems: tuple[LogDamaged, ...]
+
+
+class SnapshotStore:
+    """The snapshots in one folder, of which `retain` are kept.
+
+    Making it makes the folder, and removes what an interrupted server left unfinished.
+    Raises StorageFull, QuorateError.
+    """
+
+    def __init__(self, folder: Path, retain: int = 2) -> None:
+        assert retain >= 1, retain
+        self._folder = folder
+        self._retain = retain
+        with clear_errors(f"open the snapshots in {folder}"):
+            make_dir(folder)
+            for path in folder.iterdir():
+                if parse_id(path.name.removesuffix(UNFINISHED)) and path.suffix == UNFINISHED:
+                    shutil.rmtree(path)
+
+    def create(
+        self,
+        index: int,
+        term: int,
+        configuration: Configuration,
+        configuration_index: int,
+        now_ms: int,
+    ) -> SnapshotSink:
+        """Begin a snapshot of the state after entry `index`.
+
+        `now_ms` is Unix time in milliseconds; it is counted up while the id is taken. Raises
+        StorageFull, QuorateError.
+        """
+        with clear_errors(f"make a snapshot in {self._folder}"):
+            while self._is_taken(name := snapshot_id(term, index, now_ms)):
+                now_ms += 1
+            unfinished = self._folder / (name + UNFINISHED)
+            unfinished.mkdir(mode=0o700)
+            meta = SnapshotMeta(
+                id=name,
+                index=index,
+                term=term,
+                configuration=configuration,
+                configuration_index=configuration_index,
+                size=0,
+                crc=b"",
+            )
+            try:
+                return SnapshotSink(unfinished, meta, self._prune)
+            except OSError:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
+
+    def list(self) -> Metas:
+        """All snapshots whose meta is readable and whole, newest first. States are not read."""
+        found = []
+        for name in self._names():
+            with suppress(QuorateError):
+                found.append(read_meta(self._folder / name))
+        return found
+
+    def newest_valid(self, fall_back_to: int | None = None) -> NewestSnapshot:
+        """The newest snapshot if it is whole, meta and state.
+
+        If it is damaged the answer has no meta but the problem. With `fall_back_to`, older ones
+        are tried as well, down to that index of their last entry: pass the index of the log's
+        base, because a snapshot at or above it joins the log without a gap, and an older one
+        does not. Raises QuorateError when the folder cannot be listed.
+        """
+        problems: tuple[LogDamaged, ...] = ()
+        for name in self._names():
+            try:
+                meta = self._checked_meta(name)
+            except LogDamaged as damage:
+                problems = (*problems, damage)
+                if fall_back_to is None:
+                    break
+                continue
+            if problems and fall_back_to is not None and meta.index < fall_back_to:
+                break
+            return NewestSnapshot(meta, problems)
+        return NewestSnapshot(None, problems)
+
+    def open(self, snapshot: str) -> BinaryIO:
+        """The state of the snapshot with this id, at its beginning, its digest checked.
+
+        It stays readable when the snapshot is removed meanwhile. Raises LogDamaged, QuorateError.
+        """
+        meta = self._checked_meta(snapshot)
+        with clear_errors(f"read snapshot {meta.id}"):
+            return (self._folder / snapshot / STATE_FILE).open("rb")
+
+    def _checked_meta(self, name: str) -> SnapshotMeta:
+        """The meta of a snapshot, after reading all of its state."""
+        meta = read_meta(self._folder / name)
+        state = self._folder / name / STATE_FILE
+        size, crc = 0, xz(b"")
+        with clear_errors(f"read {state}"):
+            if not state.exists():
+                raise LogDamaged(f"{state} is missing", path=str(state))
+            with state.open("rb") as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    size += len(chunk)
+                    crc = xz(chunk, crc)
+        if size != meta.size:
+            text = f"{state} is damaged: it has {size} bytes of {meta.size}"
+            raise LogDamaged(text, path=str(state))
+        if crc_bytes(crc) != meta.crc:
+            text = f"{state} is damaged: its checksum does not match"
+            raise LogDamaged(text, path=str(state))
+        return meta
+
+    def _names(self) -> Names:
+        """Ids of what looks like a complete snapshot, newest first."""
+        with clear_errors(f"list {self._folder}"):
+            names = [path.name for path in self._folder.iterdir() if path.is_dir()]
+        return [key[2] for key in sorted(filter(None, map(parse_id, names)), reverse=True)]
+
+    def _is_taken(self, name: str) -> bool:
+        folder = self._folder / name
+        return folder.exists() or folder.with_name(name + UNFINISHED).exists()
+
+    def _prune(self, keep: Collection[str]) -> None:
+        """Remove what is beyond `retain`.
+
+        Damaged ones are neither counted nor removed: an operator may want to see them. A removal
+        that fails is tried again after the next snapshot, since this one is complete already.
+        """
+        for meta in self.list()[self._retain :]:
+            if meta.id not in keep:
+                with suppress(OSError):
+                    # Renamed first, so that a crash leaves something unfinished, not damaged.
+                    doomed = self._folder / (meta.id + UNFINISHED)
+                    (self._folder / meta.id).rename(doomed)
+                    shutil.rmtree(doomed)

@@ -1,0 +1,1 @@
+"""The bytes of memberlist: packets, streams, encryption, compression."""

@@ -1,0 +1,1 @@
+"""The bytes of hashicorp/raft's transport and of log entries."""

@@ -1,0 +1,275 @@
+"""Requests and responses of hashicorp/raft's transport (raft-wire, sections 1 to 3).
+
+The table below joins hashicorp/raft's names to ours; it is the only place that knows both. A
+request is a type byte and one map, a response an error text and one map or nil. Keys stand in
+byte order. `ID` and `Addr` name the sender and are written when it has a name, as new nodes do;
+without one the bytes are those of an old node. `QuorateCluster` is ours, and others skip it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+from quorate.raft.messages import (
+    AnyRequest,
+    AnyResponse,
+    AppendEntriesRequest,
+    AppendEntriesResponse,
+    Entry,
+    InstallSnapshotRequest,
+    InstallSnapshotResponse,
+    PreVoteRequest,
+    PreVoteResponse,
+    RequestVoteRequest,
+    RequestVoteResponse,
+    TimeoutNowRequest,
+    TimeoutNowResponse,
+)
+from quorate.wire.go.fields import (
+    BOOL,
+    BYTES,
+    INT,
+    OPTIONAL_BYTES,
+    SIZE,
+    TEXT,
+    UINT,
+    Codec,
+    read_bytes,
+)
+from quorate.wire.go.msgpack import (
+    EMPTY_ARRAY,
+    NIL,
+    array_header,
+    bad_frame,
+    map_header,
+    pack_raw,
+)
+from quorate.wire.raft.entries import encode_entry, entry_from_map
+
+
+class RequestKind(IntEnum):
+    """The type byte of a request."""
+
+    APPEND_ENTRIES = 0
+    REQUEST_VOTE = 1
+    INSTALL_SNAPSHOT = 2
+    TIMEOUT_NOW = 3
+    PRE_VOTE = 4
+
+
+def _pack_entries(entries: tuple[Entry, ...]) -> bytes:
+    if not entries:
+        return EMPTY_ARRAY
+    encoded = [entry.encoded or encode_entry(entry) for entry in entries]
+    return array_header(len(encoded)) + b"".join(encoded)
+
+
+def _read_entries(value: Any, key: str) -> tuple[Entry, ...]:
+    if type(value) is tuple:
+        return tuple([entry_from_map(fields) for fields in value])
+    if value is None:
+        return ()
+    raise bad_frame(f"{key} is no array but {type(value).__name__}")
+
+
+_ENTRIES: Final = Codec(_pack_entries, _read_entries)
+_ENTRIES_OF_HEARTBEAT: Final = Codec(lambda _: NIL, _read_entries)
+
+
+class _Field(NamedTuple):
+    """One key: hashicorp/raft's name, ours, and the Go type."""
+
+    key: str
+    attribute: str
+    codec: Codec
+
+
+class _Packing(NamedTuple):
+    """How a form is written: what stands first, then key, attribute and packer of each field."""
+
+    head: bytes
+    fields: tuple[tuple[bytes, str, Any], ...]
+
+
+_VERSION: Final = _Field("ProtocolVersion", "protocol_version", INT)
+_SENDER: Final = (_Field("ID", "sender_id", TEXT), _Field("Addr", "sender_address", TEXT))
+_CLUSTER: Final = _Field("QuorateCluster", "cluster_id", TEXT)
+
+
+class _Form:
+    """The shape of one message: which fields, and how each variant of it is written."""
+
+    def __init__(self, cls: type, *own: _Field, prefix: bytes = b"", cluster: bool = False) -> None:
+        self.cls = cls
+        self._prefix = prefix
+        fields = (_VERSION, *own)
+        self.old = self._packing(fields)
+        self.named = self._packing((*fields, *_SENDER))
+        self.old_of_cluster = self._packing((*fields, _CLUSTER))
+        self.named_of_cluster = self._packing((*fields, *_SENDER, _CLUSTER))
+        known = (*fields, *_SENDER, _CLUSTER) if cluster else (*fields, *_SENDER)
+        self._readers = [(f.key.encode(), f.key, f.attribute, f.codec.read) for f in known]
+
+    def _packing(self, fields: Iterable[_Field]) -> _Packing:
+        ordered = sorted(fields)
+        packers = tuple((pack_raw(f.key.encode()), f.attribute, f.codec.pack) for f in ordered)
+        return _Packing(self._prefix + map_header(len(packers)), packers)
+
+    def read(self, fields: Any) -> Any:
+        """The message that a decoded map (or nil: all zero) stands for. Raises BadFrame."""
+        if fields is None:
+            fields = {}
+        elif type(fields) is not dict:
+            raise bad_frame(f"{self.cls.__name__} is no map but {type(fields).__name__}")
+        get = fields.get
+        return self.cls(
+            **{attribute: read(get(key), name) for key, name, attribute, read in self._readers}
+        )
+
+
+def _request(kind: RequestKind, cls: type, *own: _Field) -> _Form:
+    return _Form(cls, *own, prefix=bytes((kind,)), cluster=True)
+
+
+_TERM: Final = _Field("Term", "term", UINT)
+_LEADER: Final = _Field("Leader", "leader", TEXT)
+_LAST_LOG_INDEX: Final = _Field("LastLogIndex", "last_log_index", UINT)
+_LAST_LOG_TERM: Final = _Field("LastLogTerm", "last_log_term", UINT)
+_GRANTED: Final = _Field("Granted", "granted", BOOL)
+_SUCCESS: Final = _Field("Success", "success", BOOL)
+_PEERS: Final = _Field("Peers", "peers", OPTIONAL_BYTES)
+
+_APPEND_ENTRIES: Final = (
+    _TERM,
+    _LEADER,
+    _Field("PrevLogEntry", "prev_log_index", UINT),
+    _Field("PrevLogTerm", "prev_log_term", UINT),
+    _Field("LeaderCommitIndex", "leader_commit", UINT),
+)
+
+_REQUESTS: Final = {
+    RequestKind.APPEND_ENTRIES: _request(
+        RequestKind.APPEND_ENTRIES,
+        AppendEntriesRequest,
+        *_APPEND_ENTRIES,
+        _Field("Entries", "entries", _ENTRIES),
+    ),
+    RequestKind.REQUEST_VOTE: _request(
+        RequestKind.REQUEST_VOTE,
+        RequestVoteRequest,
+        _TERM,
+        _Field("Candidate", "candidate", TEXT),
+        _LAST_LOG_INDEX,
+        _LAST_LOG_TERM,
+        _Field("LeadershipTransfer", "leadership_transfer", BOOL),
+    ),
+    RequestKind.INSTALL_SNAPSHOT: _request(
+        RequestKind.INSTALL_SNAPSHOT,
+        InstallSnapshotRequest,
+        _TERM,
+        _Field("SnapshotVersion", "snapshot_version", INT),
+        _LEADER,
+        _LAST_LOG_INDEX,
+        _LAST_LOG_TERM,
+        _PEERS,
+        _Field("Configuration", "configuration", BYTES),
+        _Field("ConfigurationIndex", "configuration_index", UINT),
+        _Field("Size", "size", SIZE),
+    ),
+    RequestKind.TIMEOUT_NOW: _request(RequestKind.TIMEOUT_NOW, TimeoutNowRequest),
+    RequestKind.PRE_VOTE: _request(
+        RequestKind.PRE_VOTE, PreVoteRequest, _TERM, _LAST_LOG_INDEX, _LAST_LOG_TERM
+    ),
+}
+
+# The one message whose bytes say more than its fields: a heartbeat has nil where an append
+# without entries has an empty array (raft-wire, section 5).
+_HEARTBEAT: Final = _request(
+    RequestKind.APPEND_ENTRIES,
+    AppendEntriesRequest,
+    *_APPEND_ENTRIES,
+    _Field("Entries", "entries", _ENTRIES_OF_HEARTBEAT),
+)
+
+_RESPONSES: Final = {
+    RequestKind.APPEND_ENTRIES: _Form(
+        AppendEntriesResponse,
+        _TERM,
+        _Field("LastLog", "last_log", UINT),
+        _SUCCESS,
+        _Field("NoRetryBackoff", "no_retry_backoff", BOOL),
+    ),
+    RequestKind.REQUEST_VOTE: _Form(RequestVoteResponse, _TERM, _PEERS, _GRANTED),
+    RequestKind.INSTALL_SNAPSHOT: _Form(InstallSnapshotResponse, _TERM, _SUCCESS),
+    RequestKind.TIMEOUT_NOW: _Form(TimeoutNowResponse),
+    RequestKind.PRE_VOTE: _Form(PreVoteResponse, _TERM, _GRANTED),
+}
+
+_KINDS: Final = {form.cls: kind for kind, form in _REQUESTS.items()}
+_RESPONSE_FORMS: Final = {form.cls: form for form in _RESPONSES.values()}
+
+
+def kind_of(request: AnyRequest) -> RequestKind:
+    """The type byte of a request, which is also what a ResponseReader has to expect."""
+    return _KINDS[type(request)]
+
+
+def encode_request(request: AnyRequest) -> bytes:
+    """The bytes of a request. Snapshot bytes, if any, are to follow right behind."""
+    form = _REQUESTS[_KINDS[type(request)]]
+    if isinstance(request, AppendEntriesRequest) and request.is_heartbeat:
+        form = _HEARTBEAT
+    named = request.sender_id or request.sender_address
+    if request.cluster_id:
+        return _write(form.named_of_cluster if named else form.old_of_cluster, request)
+    return _write(form.named if named else form.old, request)
+
+
+def encode_response(
+    response: AnyResponse | None, error: str = "", *, nil_sender: bool = False
+) -> bytes:
+    """The bytes of an answer: the error text (empty if none), then the body or nil.
+
+    With `nil_sender` the keys ID and Addr stand there as nil when the sender has no name, which
+    is how new nodes answer InstallSnapshot and TimeoutNow.
+    """
+    text = pack_raw(error.encode())
+    if response is None:
+        return text + NIL
+    form = _RESPONSE_FORMS[type(response)]
+    named = nil_sender or response.sender_id or response.sender_address
+    return text + _write(form.named if named else form.old, response)
+
+
+def _write(packing: _Packing, message: AnyRequest | AnyResponse) -> bytes:
+    parts = [packing.head]
+    for key, attribute, pack in packing.fields:
+        parts += (key, pack(getattr(message, attribute)))
+    return b"".join(parts)
+
+
+def read_kind(type_byte: int) -> RequestKind:
+    """The kind that a type byte announces. Raises BadFrame for an unknown one."""
+    try:
+        return RequestKind(type_byte)
+    except ValueError:
+        raise bad_frame(f"unknown type byte {type_byte:#04x} of a Raft request") from None
+
+
+def request_from_map(kind: RequestKind, fields: Any) -> AnyRequest:
+    """The request that a decoded map (or nil) stands for. Raises BadFrame."""
+    request: AnyRequest = _REQUESTS[kind].read(fields)
+    return request
+
+
+def response_from_map(kind: RequestKind, fields: Any) -> AnyResponse:
+    """The body of an answer to a request of that kind; nil is all zero. Raises BadFrame."""
+    response: AnyResponse = _RESPONSES[kind].read(fields)
+    return response
+
+
+def error_text(value: Any) -> str:
+    """The error text that stands before each body. It is for people: bad UTF-8 is replaced."""
+    return read_bytes(value, "the error text").decode(errors="replace")

@@ -1,0 +1,1 @@
+"""The bytes of Serf's messages, filters and tags."""
