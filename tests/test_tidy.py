@@ -23,32 +23,34 @@ FUNCTION_LINES_MAX = 70
 # What each part may import of the others. A name with a dot stands for one module.
 # `errors` and `metrics` are at the bottom: every part may import the first, those that count
 # something the second. `quorate` alone is the version.
-VALUES = {"raft.messages", "raft.configuration", "gossip.messages"}
+VALUES = {"raft.messages", "raft.configuration", "raft.identity", "gossip.messages"}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "levels": set(),
     "metrics": set(),
     "__init__": set(),
     "wire": {"errors"} | VALUES,
-    "storage": {"errors", "wire"} | VALUES,
+    "storage": {"errors", "levels", "wire"} | VALUES,
     "raft": {"errors"},
     "gossip": {"errors"},
-    "state": {"errors", "__init__"},
-    "replica": {"errors", "metrics", "raft", "storage", "wire"},
+    "state": {"errors", "levels", "__init__"},
+    "replica": {"errors", "levels", "metrics", "raft", "storage", "wire"},
     "pool": {"errors", "metrics", "gossip", "storage", "wire"},
     "server": {
-        *("errors", "metrics", "raft", "gossip", "state", "replica", "pool", "storage", "wire"),
+        *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
+        "wire",
     },
-    "api": {"errors", "metrics", "raft", "state", "server", "wire", "__init__"},
+    "api": {"errors", "levels", "metrics", "raft", "state", "server", "wire", "__init__"},
     "config": {"errors", "wire", "__init__"},
     "agent": {
         *("errors", "metrics", "raft", "state", "server", "api", "config"),
         "__init__",
     },
     "client": {"errors"},
-    "cli": {"errors", "client", "agent", "config", "wire.gossip_key", "__init__"},
+    "cli": {"errors", "levels", "client", "agent", "config", "wire.gossip_key", "__init__"},
     "__main__": {"cli"},
     # For users' own rehearsals: nothing imports it, and it runs everything that is pure.
-    "testing": {"errors", "raft", "gossip", "state", "storage", "wire", "__init__"},
+    "testing": {"errors", "levels", "raft", "gossip", "state", "storage", "wire", "__init__"},
 }
 PURE = ("raft", "gossip", "state")
 PURE_FILES = {"testing/history.py", "testing/linearizability.py"}

@@ -28,11 +28,16 @@ class Suffrage(IntEnum):
 
 
 class Server(msgspec.Struct, frozen=True, gc=False):
-    """One member. Its identity is `id`; `address` is where it is reached now ("host:port")."""
+    """One member. Its identity is `id`; `address` is where it is reached now ("host:port").
+
+    `key` is the public Ed25519 key (32 bytes) that proves the ID; empty where none is known, as
+    for servers of other makes and in clusters of feature level 0.
+    """
 
     id: str
     address: str
     suffrage: Suffrage = Suffrage.VOTER
+    key: bytes = b""
 
     @property
     def is_voter(self) -> bool:
@@ -109,7 +114,8 @@ class Change(msgspec.Struct, frozen=True):
     `prev_index`, when not 0, must equal the index of the newest configuration: a guard for
     callers who decided by what they had read. `moves` are members (by id) that have another
     address from the same entry on: two that have changed places could not be written one after
-    the other, and neither could ever be taken out for the other's sake.
+    the other, and neither could ever be taken out for the other's sake. `key` is the public key of
+    a server that is added; adding a member again with its key records a key that was not known.
     """
 
     kind: ChangeKind
@@ -117,6 +123,7 @@ class Change(msgspec.Struct, frozen=True):
     address: str = ""
     prev_index: int = 0
     moves: tuple[tuple[str, str], ...] = ()  # (id, address)
+    key: bytes = b""
 
 
 def _replace(configuration: Configuration, new: Server) -> Configuration:
@@ -131,8 +138,18 @@ def _moved(configuration: Configuration, moves: tuple[tuple[str, str], ...]) -> 
         known = configuration.get(server_id)
         if known is None:
             raise ConfigurationError(f"server {server_id!r} is not in configuration")
-        configuration = _replace(configuration, Server(known.id, address, known.suffrage))
+        moved = Server(known.id, address, known.suffrage, known.key)
+        configuration = _replace(configuration, moved)
     return configuration
+
+
+def _key_of(known: Server | None, change: Change) -> bytes:
+    """The key on record stays: an ID that came with another key would be borrowed."""
+    if known is None or not known.key:
+        return change.key
+    if change.key not in {b"", known.key}:
+        raise ConfigurationError(f"server {known.id!r} has another key on record")
+    return known.key
 
 
 def next_configuration(current: Configuration, change: Change) -> Configuration:
@@ -145,17 +162,19 @@ def next_configuration(current: Configuration, change: Change) -> Configuration:
     known = current.get(change.server_id)
     match change.kind:
         case ChangeKind.ADD_VOTER:
-            result = _replace(current, Server(change.server_id, change.address))
+            added = Server(change.server_id, change.address, key=_key_of(known, change))
+            result = _replace(current, added)
         case ChangeKind.ADD_NONVOTER:
             # A voter keeps its vote: adding is never a demotion.
             suffrage = Suffrage.VOTER if known and known.is_voter else Suffrage.NONVOTER
-            result = _replace(current, Server(change.server_id, change.address, suffrage))
+            key = _key_of(known, change)
+            result = _replace(current, Server(change.server_id, change.address, suffrage, key))
         case ChangeKind.DEMOTE_VOTER | ChangeKind.PROMOTE:
             if known is None:
                 raise ConfigurationError(f"server {change.server_id!r} is not in configuration")
             demote = change.kind == ChangeKind.DEMOTE_VOTER
             suffrage = Suffrage.NONVOTER if demote else Suffrage.VOTER
-            result = _replace(current, Server(known.id, known.address, suffrage))
+            result = _replace(current, Server(known.id, known.address, suffrage, known.key))
         case ChangeKind.REMOVE_SERVER:
             if known is None:
                 raise ConfigurationError(f"server {change.server_id!r} is not in configuration")

@@ -54,10 +54,11 @@ def parse_id(name: str) -> tuple[int, int, str] | None:
     return (int(match[1]), int(match[2]), name) if match else None
 
 
-class _Server(msgspec.Struct, frozen=True, rename="pascal"):
+class _Server(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
     suffrage: Suffrage
     id: str = msgspec.field(name="ID")
     address: str
+    quorate_key: bytes = b""  # ours; a file of another make, or of level 0, has none
 
 
 class _Servers(msgspec.Struct, frozen=True, rename="pascal"):
@@ -86,7 +87,7 @@ def meta_line(meta: SnapshotMeta) -> bytes:
             meta.index,
             meta.term,
             encode_peers(meta.configuration),
-            _Servers(tuple(_Server(s.suffrage, s.id, s.address) for s in servers)),
+            _Servers(tuple(_Server(s.suffrage, s.id, s.address, s.key) for s in servers)),
             meta.configuration_index,
             meta.size,
             meta.crc,
@@ -118,7 +119,9 @@ def _meta_of(meta: _MetaFile, name: str, path: str) -> SnapshotMeta:
         id=meta.id,
         index=meta.index,
         term=meta.term,
-        configuration=Configuration(tuple(Server(s.id, s.address, s.suffrage) for s in servers)),
+        configuration=Configuration(
+            tuple(Server(s.id, s.address, s.suffrage, s.quorate_key) for s in servers)
+        ),
         configuration_index=meta.configuration_index,
         size=meta.size,
         crc=meta.crc,

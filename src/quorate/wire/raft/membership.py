@@ -12,13 +12,24 @@ from __future__ import annotations
 from typing import Any, Final
 
 from quorate.raft.configuration import Configuration, Server, Suffrage
-from quorate.wire.go.fields import pack_text, read_int, read_text
-from quorate.wire.go.msgpack import NIL, array_header, bad_frame, map_header, pack_int, unpack
+from quorate.wire.go.fields import pack_text, read_bytes, read_int, read_text
+from quorate.wire.go.msgpack import (
+    NIL,
+    array_header,
+    bad_frame,
+    map_header,
+    pack_int,
+    pack_raw,
+    unpack,
+)
 
 _SERVERS: Final = map_header(1) + b"\xa7Servers"
 _ADDRESS: Final = map_header(3) + b"\xa7Address"
 _ID: Final = b"\xa2ID"
 _SUFFRAGE: Final = b"\xa8Suffrage"
+_KEYED: Final = map_header(4) + b"\xa7Address"
+_KEY: Final = b"\xaaQuorateKey"
+KEY_BYTES: Final = 32
 
 
 def encode_configuration(configuration: Configuration) -> bytes:
@@ -28,7 +39,11 @@ def encode_configuration(configuration: Configuration) -> bytes:
         return _SERVERS + NIL
     parts = [_SERVERS, array_header(len(servers))]
     for server in servers:
-        parts += (_ADDRESS, pack_text(server.address), _ID, pack_text(server.id))
+        # Keys in byte order. Other makes skip ours.
+        parts += (_KEYED if server.key else _ADDRESS, pack_text(server.address))
+        parts += (_ID, pack_text(server.id))
+        if server.key:
+            parts += (_KEY, pack_raw(server.key))
         parts += (_SUFFRAGE, pack_int(server.suffrage))
     return b"".join(parts)
 
@@ -78,4 +93,7 @@ def _read_server(fields: Any) -> Server:
     except ValueError:
         raise bad_frame(f"unknown Suffrage {number}") from None
     address = read_text(fields.get(b"Address"), "Address")
-    return Server(read_text(fields.get(b"ID"), "ID"), address, suffrage)
+    key = read_bytes(fields.get(b"QuorateKey"), "QuorateKey")
+    if len(key) not in {0, KEY_BYTES}:
+        raise bad_frame(f"a QuorateKey of {len(key)} bytes, not {KEY_BYTES}")
+    return Server(read_text(fields.get(b"ID"), "ID"), address, suffrage, key)
