@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from bench import rival, run_etcd, run_nomad, run_quorate
+from bench import rival, run_etcd, run_nomad, run_quorate, run_quorate_before
 from bench.load import LoadFailed, measure
 from bench.processes import ask
 from bench.rival import Cluster
@@ -40,7 +40,7 @@ class Rival(Protocol):
         """A starting cluster of three."""
 
 
-RIVALS: tuple[Rival, ...] = (run_quorate, run_etcd, run_nomad)
+RIVALS: tuple[Rival, ...] = (run_quorate, run_quorate_before, run_etcd, run_nomad)
 
 
 class Sample(NamedTuple):

@@ -21,6 +21,11 @@ def version() -> str | None:
 
 def start(folder: Path) -> Cluster:
     """Three servers with the default configuration."""
+    return start_with(sys.executable, folder)
+
+
+def start_with(interpreter: str, folder: Path) -> Cluster:
+    """Three servers of the Quorate that is installed for this interpreter."""
     ports = free_ports(3 * SERVERS)
     http, rpc, serf = ports[::3], ports[1::3], ports[2::3]
     founders = [f"127.0.0.1:{port}" for port in rpc]
@@ -32,6 +37,6 @@ def start(folder: Path) -> Cluster:
         )
         path = folder / f"server-{n}.json"
         path.write_text(json.dumps(config))
-        argv = [sys.executable, "-m", "quorate", "agent", "-config", str(path)]
+        argv = [interpreter, "-m", "quorate", "agent", "-config", str(path)]
         servers.append(ServerProcess(argv, folder / f"server-{n}.log"))
     return NomadApiCluster(servers, http, rpc)
