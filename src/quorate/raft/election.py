@@ -60,7 +60,9 @@ def on_timeout_now(node: NodeState, reply_to: Any, request: TimeoutNowRequest) -
     """
     node.reply(
         reply_to,
-        TimeoutNowResponse(sender_id=node.server_id, sender_address=node.address),
+        TimeoutNowResponse(
+            sender_id=node.server_id, sender_address=node.address, identity=node.identity
+        ),
         durable=False,
     )
     current = request.term in {0, node.term} and request.sender_id in {"", node.leader_id}
@@ -210,6 +212,7 @@ def on_pre_vote(node: NodeState, reply_to: Any, request: PreVoteRequest) -> None
         granted=granted,
         sender_id=node.server_id,
         sender_address=node.address,
+        identity=node.identity,
     )
     node.reply(reply_to, response, durable=False)
     campaign = node.campaign
@@ -225,6 +228,7 @@ def on_request_vote(node: NodeState, reply_to: Any, request: RequestVoteRequest)
         granted=granted,
         sender_id=node.server_id,
         sender_address=node.address,
+        identity=node.identity,
     )
     node.reply(reply_to, response)
 

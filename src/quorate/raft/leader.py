@@ -233,6 +233,7 @@ class Leader:
             sender_id=node.server_id,
             sender_address=node.address,
             cluster_id=node.cluster_id,
+            identity=node.identity,
             leader=node.address,
             prev_log_index=prev,
             prev_log_term=prev_term,

@@ -15,6 +15,8 @@ from enum import IntEnum
 
 import msgspec
 
+from quorate.raft.identity import IdentityRecord
+
 PROTOCOL_VERSION = 3
 """The version of hashicorp/raft's protocol that we speak; a receiver at 3 accepts 2 and 3."""
 
@@ -73,6 +75,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     `sender_id` and `sender_address` are empty when an old peer (which knows neither) speaks.
     `cluster_id` is Quorate's own addition, empty when unknown; other implementations skip it.
+    So is `identity`, which answers carry too; None from other makes and from feature level 0.
     """
 
     term: int
@@ -80,6 +83,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     sender_id: str = ""
     sender_address: str = ""
     cluster_id: str = ""
+    identity: IdentityRecord | None = None
 
 
 class AppendEntriesRequest(Request, frozen=True, gc=False, kw_only=True):
@@ -115,6 +119,7 @@ class AppendEntriesResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True)
     protocol_version: int = PROTOCOL_VERSION
     sender_id: str = ""
     sender_address: str = ""
+    identity: IdentityRecord | None = None
 
 
 class RequestVoteRequest(Request, frozen=True, gc=False, kw_only=True):
@@ -135,6 +140,7 @@ class RequestVoteResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     protocol_version: int = PROTOCOL_VERSION
     sender_id: str = ""
     sender_address: str = ""
+    identity: IdentityRecord | None = None
 
 
 class PreVoteRequest(Request, frozen=True, gc=False, kw_only=True):
@@ -155,6 +161,7 @@ class PreVoteResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     protocol_version: int = PROTOCOL_VERSION
     sender_id: str = ""
     sender_address: str = ""
+    identity: IdentityRecord | None = None
 
 
 class InstallSnapshotRequest(Request, frozen=True, gc=False, kw_only=True):
@@ -182,6 +189,7 @@ class InstallSnapshotResponse(msgspec.Struct, frozen=True, gc=False, kw_only=Tru
     protocol_version: int = 0
     sender_id: str = ""
     sender_address: str = ""
+    identity: IdentityRecord | None = None
 
 
 class TimeoutNowRequest(Request, frozen=True, gc=False, kw_only=True):
@@ -200,6 +208,7 @@ class TimeoutNowResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     protocol_version: int = 0
     sender_id: str = ""
     sender_address: str = ""
+    identity: IdentityRecord | None = None
 
 
 AnyRequest = (

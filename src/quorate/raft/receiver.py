@@ -91,6 +91,7 @@ def _answer(
         no_retry_backoff=no_retry_backoff,
         sender_id=node.server_id,
         sender_address=node.address,
+        identity=node.identity,
     )
     node.reply(reply_to, response, durable=durable)
 
@@ -191,5 +192,6 @@ def _answer_install(node: NodeState, reply_to: Any, *, success: bool) -> None:
         success=success,
         sender_id=node.server_id,
         sender_address=node.address,
+        identity=node.identity,
     )
     node.reply(reply_to, response)

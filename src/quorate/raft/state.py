@@ -22,6 +22,7 @@ from quorate.raft.effects import (
     RoleChanged,
     Send,
 )
+from quorate.raft.identity import IdentityRecord
 from quorate.raft.leader import Leader
 from quorate.raft.log import LogReader, RaftLog
 from quorate.raft.membership import Codec, configurations_in
@@ -63,6 +64,7 @@ class NodeState:
         self.codec = codec
         self.rng = rng
         self.cluster_id = cluster_id
+        self.identity: IdentityRecord | None = None  # what every message of ours carries
         self.hard_state = hard_state
         self.role = Role.FOLLOWER
         self.leader_id = ""
@@ -146,6 +148,7 @@ class NodeState:
             "sender_id": self.server_id,
             "sender_address": self.address,
             "cluster_id": self.cluster_id,
+            "identity": self.identity,
         }
 
     # -- what to do -----------------------------------------------------------------------------

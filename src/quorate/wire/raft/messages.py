@@ -3,7 +3,8 @@
 The table below joins hashicorp/raft's names to ours; it is the only place that knows both. A
 request is a type byte and one map, a response an error text and one map or nil. Keys stand in
 byte order. `ID` and `Addr` name the sender and are written when it has a name, as new nodes do;
-without one the bytes are those of an old node. `QuorateCluster` is ours, and others skip it.
+without one the bytes are those of an old node. `QuorateCluster` and `QuorateIdentity` are ours;
+others skip them, and where we have nothing to say they are left out.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from quorate.wire.go.msgpack import (
     pack_raw,
 )
 from quorate.wire.raft.entries import encode_entry, entry_from_map
+from quorate.wire.raft.identity import pack_record, read_record
 
 
 class RequestKind(IntEnum):
@@ -96,6 +98,12 @@ class _Packing(NamedTuple):
 _VERSION: Final = _Field("ProtocolVersion", "protocol_version", INT)
 _SENDER: Final = (_Field("ID", "sender_id", TEXT), _Field("Addr", "sender_address", TEXT))
 _CLUSTER: Final = _Field("QuorateCluster", "cluster_id", TEXT)
+_IDENTITY: Final = _Field("QuorateIdentity", "identity", Codec(pack_record, read_record))
+
+# What a message may carry besides its own fields, as bits of the number of its variant.
+_NAMED: Final = 1
+_OF_CLUSTER: Final = 2
+_IDENTIFIED: Final = 4
 
 
 class _Form:
@@ -105,11 +113,18 @@ class _Form:
         self.cls = cls
         self._prefix = prefix
         fields = (_VERSION, *own)
-        self.old = self._packing(fields)
-        self.named = self._packing((*fields, *_SENDER))
-        self.old_of_cluster = self._packing((*fields, _CLUSTER))
-        self.named_of_cluster = self._packing((*fields, *_SENDER, _CLUSTER))
-        known = (*fields, *_SENDER, _CLUSTER) if cluster else (*fields, *_SENDER)
+        self.variants = tuple(
+            self._packing(
+                (
+                    *fields,
+                    *(_SENDER if variant & _NAMED else ()),
+                    *((_CLUSTER,) if variant & _OF_CLUSTER else ()),
+                    *((_IDENTITY,) if variant & _IDENTIFIED else ()),
+                )
+            )
+            for variant in range(8)
+        )
+        known = (*fields, *_SENDER, *((_CLUSTER,) if cluster else ()), _IDENTITY)
         self._readers = [(f.key.encode(), f.key, f.attribute, f.codec.read) for f in known]
 
     def _packing(self, fields: Iterable[_Field]) -> _Packing:
@@ -221,10 +236,12 @@ def encode_request(request: AnyRequest) -> bytes:
     form = _REQUESTS[_KINDS[type(request)]]
     if isinstance(request, AppendEntriesRequest) and request.is_heartbeat:
         form = _HEARTBEAT
-    named = request.sender_id or request.sender_address
+    variant = _NAMED if request.sender_id or request.sender_address else 0
     if request.cluster_id:
-        return _write(form.named_of_cluster if named else form.old_of_cluster, request)
-    return _write(form.named if named else form.old, request)
+        variant |= _OF_CLUSTER
+    if request.identity is not None:
+        variant |= _IDENTIFIED
+    return _write(form.variants[variant], request)
 
 
 def encode_response(
@@ -239,8 +256,10 @@ def encode_response(
     if response is None:
         return text + NIL
     form = _RESPONSE_FORMS[type(response)]
-    named = nil_sender or response.sender_id or response.sender_address
-    return text + _write(form.named if named else form.old, response)
+    variant = _NAMED if nil_sender or response.sender_id or response.sender_address else 0
+    if response.identity is not None:
+        variant |= _IDENTIFIED
+    return text + _write(form.variants[variant], response)
 
 
 def _write(packing: _Packing, message: AnyRequest | AnyResponse) -> bytes:
