@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from quorate.gossip.serf import intents
-from quorate.gossip.serf.user_events import Ring
+from quorate.gossip.serf.ring import Ring
 from quorate.gossip.swim import merge
 from quorate.gossip.swim import push_pull as exchange
 

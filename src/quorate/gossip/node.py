@@ -33,17 +33,39 @@ from quorate.gossip.events import (
     StreamReceived,
     Tick,
 )
-from quorate.gossip.serf import asking, intents, leaving, queries, user_events
+from quorate.gossip.messages import NodeState
+from quorate.gossip.serf import asking, intents, leaving, queries, upkeep, user_events
 from quorate.gossip.serf.phase import Phase
 from quorate.gossip.state import State
 from quorate.gossip.swim import merge
 from quorate.gossip.swim import push_pull as exchange
+from quorate.gossip.swim.probe import Prober
+from quorate.gossip.swim.table import Record
 
 _HAS_LEFT: Final = "this member has left the pool"
 
 
 class Node(State):
     """See the module. The first step, at once, should be a `Tick`: it reports this member."""
+
+    prober: Prober
+
+    def _begin(self) -> None:
+        self.timers.at(self.now, self._appear)
+        self.prober = Prober(self)
+        exchange.start(self)
+        upkeep.start(self)
+
+    def _appear(self) -> None:
+        """This member is the first that it knows."""
+        record = Record(self.name, self.address, self.now)
+        record.incarnation = self.incarnation
+        record.meta = self.meta
+        record.versions = self.versions
+        record.set_state(NodeState.ALIVE, self.now)
+        self.table.add(record)
+        intents.member_joined(self, record, self.tags)
+        self.spread(merge.own_alive(self), self.name)
 
     def step(self, event: Event, now: float) -> list[Effect]:
         """Take one event at time `now` and return what is to be done, in order.

@@ -9,6 +9,7 @@ outside.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -24,21 +25,20 @@ from quorate.gossip.messages import (
     User,
     Versions,
 )
-from quorate.gossip.serf import intents, upkeep
-from quorate.gossip.serf.asking import AskedQueries
+from quorate.gossip.pending import (
+    AskedQueries,
+    Awaiting,
+    Departure,
+    OpenQueries,
+    ProbeTurns,
+    Streams,
+)
 from quorate.gossip.serf.clock import LamportClock
-from quorate.gossip.serf.conflicts import Rival
-from quorate.gossip.serf.leaving import Leave
 from quorate.gossip.serf.phase import Phase
-from quorate.gossip.serf.queries import OpenQueries
+from quorate.gossip.serf.ring import Ring
 from quorate.gossip.serf.roster import Roster
-from quorate.gossip.serf.user_events import Ring
 from quorate.gossip.settings import PARTS_MAX, Settings
-from quorate.gossip.swim import merge
-from quorate.gossip.swim import push_pull as exchange
 from quorate.gossip.swim.broadcasts import BroadcastQueue, retransmit_limit
-from quorate.gossip.swim.probe import Awaiting, Prober
-from quorate.gossip.swim.push_pull import Streams
 from quorate.gossip.swim.suspicion import Awareness
 from quorate.gossip.swim.table import Record, Table
 from quorate.gossip.swim.vivaldi import Vivaldi
@@ -55,6 +55,8 @@ _ROOM_MIN = 24  # no news is smaller: do not look for any
 
 class State:
     """See the module."""
+
+    prober: ProbeTurns
 
     def __init__(
         self,
@@ -118,24 +120,14 @@ class State:
         self.streams = Streams()
         self.open_queries = OpenQueries(settings.queries_max)
         self.asked = AskedQueries()
-        self.rival: Rival | None = None
-        self.leave: Leave | None = None
+        self.rival: Awaiting | None = None
+        self.leave: Departure | None = None
         self.joins_ignoring_old = 0
-        self.timers.at(now, self._appear)
-        self.prober = Prober(self)
-        exchange.start(self)
-        upkeep.start(self)
+        self._begin()
 
-    def _appear(self) -> None:
-        """This member is the first that it knows."""
-        record = Record(self.name, self.address, self.now)
-        record.incarnation = self.incarnation
-        record.meta = self.meta
-        record.versions = self.versions
-        record.set_state(NodeState.ALIVE, self.now)
-        self.table.add(record)
-        intents.member_joined(self, record, self.tags)
-        self.spread(merge.own_alive(self), self.name)
+    def _begin(self) -> None:
+        """Set the first timers of the rules, which stand above this module: `node.Node` does."""
+        raise NotImplementedError
 
     # -- what follows from it -------------------------------------------------------------------
 
@@ -155,6 +147,14 @@ class State:
         """A number for a ping."""
         self._sequence = (self._sequence + 1) & 0xFFFF_FFFF
         return self._sequence
+
+    def await_ack(self, sequence: int, waiting: Awaiting, seconds: float) -> None:
+        """Hand the ack of this ping to `waiting`, if it comes in time."""
+        self.awaiting[sequence] = waiting
+        self.later(seconds, partial(self._give_up, sequence))
+
+    def _give_up(self, sequence: int) -> None:
+        self.awaiting.pop(sequence, None)
 
     # -- what to do -----------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from quorate.gossip.effects import QueryAcked, QueryAnswered, QueryDone
 from quorate.gossip.events import SendQuery
 from quorate.gossip.messages import Query, QueryFlag, QueryResponse
+from quorate.gossip.pending import Asked
 from quorate.gossip.serf import queries
 
 if TYPE_CHECKING:
@@ -21,58 +22,6 @@ _TIMEOUT_NS_MAX: Final = (1 << 63) - 1
 def default_timeout_s(interval: float, mult: int, members: int) -> float:
     """Long enough for gossip to reach all of so many, and the answers to come back."""
     return interval * mult * math.ceil(math.log10(members + 1))
-
-
-class Asked:
-    """One open question."""
-
-    __slots__ = ("acked", "answered", "on_answer", "on_done")
-
-    def __init__(
-        self,
-        on_answer: Callable[[QueryResponse], None],
-        on_done: Callable[[Asked], None],
-    ) -> None:
-        self.acked: dict[str, None] = {}
-        self.answered: dict[str, None] = {}
-        self.on_answer = on_answer
-        self.on_done = on_done
-
-
-class AskedQueries:
-    """All that are open, by Lamport time and id."""
-
-    def __init__(self) -> None:
-        self._open: dict[tuple[int, int], Asked] = {}
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def add(self, query: Query, asked: Asked) -> None:
-        """Wait for what comes back."""
-        self._open[query.ltime, query.id] = asked
-
-    def close(self, query: Query) -> None:
-        """Its time is over."""
-        asked = self._open.pop((query.ltime, query.id), None)
-        if asked is not None:
-            asked.on_done(asked)
-
-    def close_all(self) -> None:
-        """Nothing more will be heard."""
-        for key in list(self._open):
-            asked = self._open.pop(key)
-            asked.on_done(asked)
-
-    def on_response(self, response: QueryResponse) -> None:
-        """Each sender counts once, however many copies come through others."""
-        asked = self._open.get((response.ltime, response.id))
-        if asked is None:
-            return
-        seen = asked.acked if response.flags & QueryFlag.ACK else asked.answered
-        if response.sender not in seen:
-            seen[response.sender] = None
-            asked.on_answer(response)
 
 
 def on_send_query(node: State, event: SendQuery) -> None:

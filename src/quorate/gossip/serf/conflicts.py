@@ -16,14 +16,12 @@ from quorate.gossip.events import SendQuery
 from quorate.gossip.messages import (
     Ack,
     Address,
-    ConflictMember,
     ConflictResponse,
     Ping,
     QueryResponse,
-    Versions,
 )
+from quorate.gossip.pending import Asked
 from quorate.gossip.serf import asking
-from quorate.gossip.swim import probe
 from quorate.gossip.swim.table import Record
 
 if TYPE_CHECKING:
@@ -41,17 +39,6 @@ def found_own(node: State, other: Address) -> None:
         node.rival = Rival(node, other)
 
 
-def described(node: State, name: str) -> ConflictResponse:
-    """The member of that name as this one knows it."""
-    known = node.roster.get(name)
-    if known is None:
-        return ConflictResponse(None)
-    member = ConflictMember(
-        known.name, known.address, known.tags, int(known.status), known.versions or Versions()
-    )
-    return ConflictResponse(member)
-
-
 class Rival:
     """Whoever may have this member's name at another address."""
 
@@ -63,7 +50,7 @@ class Rival:
         # No source address: the answer then shows from where it comes.
         sequence = node.next_sequence()
         patience = node.awareness.scaled(node.settings.probe_interval_s)
-        probe.watch(node, sequence, self, patience)
+        node.await_ack(sequence, self, patience)
         node.send(address, Ping(sequence, node.name))
         node.later(patience, self._time_over)
 
@@ -86,10 +73,10 @@ class Rival:
         if not node.settings.resolve_conflicts:
             node.rival = None
             return
-        asked = asking.Asked(asking.answers_of(self._answers), self._count)
+        asked = Asked(asking.answers_of(self._answers), self._count)
         asking.ask(node, SendQuery(None, "_serf_conflict", node.name.encode()), asked)
 
-    def _count(self, _asked: asking.Asked) -> None:
+    def _count(self, _asked: Asked) -> None:
         node = self.node
         node.rival = None
         addresses = [address for address in map(self._voted_for, self._answers) if address]

@@ -15,6 +15,8 @@ from quorate.gossip.effects import KeyAction, KeyChangeAsked, QueryArrived, Refu
 from quorate.gossip.events import AnswerKeyQuery, AnswerQuery
 from quorate.gossip.messages import (
     Address,
+    ConflictMember,
+    ConflictResponse,
     KeyRequest,
     KeyResponse,
     NodeFilter,
@@ -22,8 +24,8 @@ from quorate.gossip.messages import (
     QueryFlag,
     QueryResponse,
     Relay,
+    Versions,
 )
-from quorate.gossip.serf import conflicts
 from quorate.gossip.serf.clock import is_possible
 from quorate.gossip.serf.expressions import BadExpression, Expression
 
@@ -39,35 +41,6 @@ _RELAY_PROTOCOL: Final = 5
 _RELAY_MAX: Final = 16
 _TIMEOUT_MAX_S: Final = 3600.0
 _CUT: Final = "Truncated key list response, showing first {} of {} keys"
-
-
-class OpenQuery(msgspec.Struct, frozen=True):
-    """A question that was handed to the runtime; its answer is wanted until `deadline`."""
-
-    query: Query
-    deadline: float
-
-
-class OpenQueries:
-    """Those that wait for an answer: the oldest makes room when there are too many."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._open: dict[int, OpenQuery] = {}
-        self._last = 0
-
-    def add(self, query: Query, deadline: float) -> int:
-        """A handle for it."""
-        self._last += 1
-        self._open[self._last] = OpenQuery(query, deadline)
-        if len(self._open) > self._limit:
-            del self._open[next(iter(self._open))]
-        return self._last
-
-    def take(self, handle: int, now: float) -> Query | None:
-        """The query, once; None if it is answered already or its time is over."""
-        found = self._open.pop(handle, None)
-        return found.query if found is not None and now <= found.deadline else None
 
 
 def on_query(node: State, query: Query, source: Address | None) -> None:
@@ -133,6 +106,17 @@ def _ask_here(node: State, query: Query, source: Address | None) -> None:
         )
 
 
+def _described(node: State, name: str) -> ConflictResponse:
+    """The member of that name as this one knows it."""
+    known = node.roster.get(name)
+    if known is None:
+        return ConflictResponse(None)
+    member = ConflictMember(
+        known.name, known.address, known.tags, int(known.status), known.versions or Versions()
+    )
+    return ConflictResponse(member)
+
+
 def _answer_conflict(node: State, query: Query, source: Address | None) -> None:
     try:
         name = (query.payload or b"").decode()
@@ -140,7 +124,7 @@ def _answer_conflict(node: State, query: Query, source: Address | None) -> None:
         node.refuse(Refusal.BAD_BYTES, source, "a name that is no text")
         return
     if name != node.name:
-        response = conflicts.described(node, name)
+        response = _described(node, name)
         _respond(node, query, node.codec.encode_serf(response))
 
 

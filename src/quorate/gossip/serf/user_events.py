@@ -6,7 +6,7 @@ dropped, for nobody could tell whether it was seen.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from quorate.gossip.effects import EventArrived, Refusal
 from quorate.gossip.messages import Address, EventsAt, UserEvent
@@ -14,41 +14,6 @@ from quorate.gossip.serf.clock import is_possible
 
 if TYPE_CHECKING:
     from quorate.gossip.state import State
-
-_PER_TIME_MAX: Final = 256
-"""Events of one Lamport time: honest ones are as many as members that send at the same moment."""
-
-
-class Ring:
-    """What was seen at each of the last Lamport times; `first` is the oldest that is heeded."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._slots: dict[int, tuple[int, dict[Any, None]]] = {}
-        self.first = 0
-
-    def ignore_before(self, ltime: int) -> None:
-        """Do not heed what is older."""
-        self.first = max(self.first, ltime)
-
-    def is_new(self, clock: int, ltime: int, what: Any) -> bool:
-        """True once for `what` (hashable) at `ltime`, when our clock is at `clock`."""
-        if ltime < self.first or ltime + self._size < clock:
-            return False
-        place = ltime % self._size
-        slot = self._slots.get(place)
-        if slot is not None and slot[0] > ltime:
-            return False
-        if slot is None or slot[0] < ltime:
-            slot = self._slots[place] = (ltime, {})
-        if what in slot[1] or len(slot[1]) >= _PER_TIME_MAX:
-            return False
-        slot[1][what] = None
-        return True
-
-    def remembered(self) -> list[tuple[int, list[Any]]]:
-        """What is in the ring, by Lamport time."""
-        return [(ltime, list(seen)) for ltime, seen in sorted(self._slots.values())]
 
 
 def remembered(node: State) -> tuple[EventsAt, ...]:

@@ -11,8 +11,7 @@ confirmed or refuted within two intervals instead of a whole round.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from quorate.errors import BadFrame
 from quorate.gossip.effects import Refusal, StreamRequest
@@ -38,16 +37,6 @@ PROTOCOL_NACK: Final = 4
 PROTOCOL_CRC: Final = 5
 RELAYED_MAX: Final = 1024
 OUT_OF_TURN_MAX: Final = 8
-
-
-class Awaiting(Protocol):
-    """Somebody who has sent a ping."""
-
-    def on_ack(self, ack: Ack, source: Address) -> None:
-        """The answer."""
-
-    def on_nack(self) -> None:
-        """A helper heard nothing."""
 
 
 class Probe:
@@ -289,13 +278,3 @@ def on_nack(node: State, nack: Nack, _source: Address) -> None:
     waiting = node.awaiting.get(nack.sequence)
     if waiting is not None:
         waiting.on_nack()
-
-
-def watch(node: State, sequence: int, waiting: Awaiting, seconds: float) -> None:
-    """Hand the ack of this ping to `waiting`, if it comes in time."""
-    node.awaiting[sequence] = waiting
-    node.later(seconds, partial(_unwatch, node, sequence))
-
-
-def _unwatch(node: State, sequence: int) -> None:
-    node.awaiting.pop(sequence, None)

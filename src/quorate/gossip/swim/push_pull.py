@@ -60,26 +60,6 @@ def interval_s(base: float, members: int) -> float:
     return base * (math.ceil(math.log2(members) - math.log2(_SCALE_FROM)) + 1)
 
 
-class Streams:
-    """The streams that this member asked for, and what waits for each."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[int, Callable[[Message | None, str], None]] = {}
-        self._last = 0
-
-    def opened(self, then: Callable[[Message | None, str], None]) -> int:
-        """A handle for a stream; `then` gets the answer, or None and the reason."""
-        self._last += 1
-        self._waiting[self._last] = then
-        return self._last
-
-    def over(self, handle: int, message: Message | None, reason: str) -> None:
-        """It is answered or has failed; an unknown handle is one that was answered already."""
-        then = self._waiting.pop(handle, None)
-        if then is not None:
-            then(message, reason)
-
-
 def start(node: State) -> None:
     """The first exchange comes at a random time."""
     node.later(node.settings.push_pull_interval_s * node.rng.random(), partial(_periodic, node))
