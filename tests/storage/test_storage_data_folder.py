@@ -18,11 +18,14 @@ from storage_builders import entries, flip_all
 from quorate.errors import DataFolderInUse, LogDamaged, QuorateError, WrongDataFolder
 from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.identity import Identity
+from quorate.storage.folder.standing import STANDING_FILE
 from quorate.storage.log.files import LogFiles
 from quorate.storage.log.store import WriteBatch
 
 NODE_ID = "0b7d2b4c-6f0e-4d7e-9a41-9f3d1f0c2a55"
 OTHER_ID = "c0ffee00-1111-4222-8333-444455556666"
+
+RUN = b"\x01" * 8
 
 _numbers = count(1)
 
@@ -32,7 +35,7 @@ def make_id() -> str:
 
 
 def open_folder(path: Path, region: str = "global") -> DataFolder:
-    return DataFolder.open(path, region=region, version="0.1.0", make_id=make_id)
+    return DataFolder.open(path, region=region, version="0.1.0", make_id=make_id, run=RUN)
 
 
 def made(path: Path) -> str:
@@ -45,10 +48,11 @@ def made(path: Path) -> str:
 
 
 def tree(path: Path) -> dict[str, bytes | None]:
-    """All below a folder, with the content of the files."""
+    """All below a folder, with the content of the files; but for the start, which always rises."""
     return {
         str(p.relative_to(path)): p.read_bytes() if p.is_file() else None
         for p in sorted(path.rglob("*"))
+        if p.name != STANDING_FILE
     }
 
 
@@ -72,6 +76,7 @@ def test_new_folder(tmp_path: Path) -> None:
         "node-id",
         "quorate.json",
         "quorate.lock",
+        "quorate.standing",
         "raft",
     ]
 
@@ -258,6 +263,8 @@ def test_identity_file_is_one_readable_line(tmp_path: Path) -> None:
         "created_version",
         "has_log",
         "former_ids",
+        "epoch",
+        "public_key",
         "Checksum",
     ]
     assert said["node_id"] == node_id
@@ -282,7 +289,8 @@ def test_folder_in_use_by_another_process(tmp_path: Path) -> None:
         "import sys; from pathlib import Path\n"
         "from quorate.storage.folder.data_folder import DataFolder\n"
         "def make_id(): return sys.argv[2]\n"
-        "f = DataFolder.open(Path(sys.argv[1]), region='r', version='1', make_id=make_id)\n"
+        "f = DataFolder.open(Path(sys.argv[1]), region='r', version='1',"
+        " make_id=make_id, run=bytes(8))\n"
         "print('ready', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path), NODE_ID]

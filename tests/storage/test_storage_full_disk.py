@@ -13,6 +13,7 @@ import pytest
 from storage_builders import CONFIGURATION, dump, entries
 
 from quorate.errors import StorageFull
+from quorate.raft.identity import Start
 from quorate.raft.messages import HardState
 from quorate.storage.atomic import write_atomic
 from quorate.storage.folder.data_folder import DataFolder
@@ -183,7 +184,9 @@ def test_atomic_write_keeps_the_old_file(small_disk: Path) -> None:
 
 def test_data_folder_opens(small_disk: Path) -> None:
     def open_folder() -> DataFolder:
-        return DataFolder.open(small_disk, region="r", version="1", make_id=lambda: NODE_ID)
+        return DataFolder.open(
+            small_disk, region="r", version="1", make_id=lambda: NODE_ID, run=bytes(8)
+        )
 
     with open_folder() as folder:
         folder.open_log().close()
@@ -194,6 +197,20 @@ def test_data_folder_opens(small_disk: Path) -> None:
         with pytest.raises(StorageFull):
             folder.set_cluster_id("c")
         assert folder.identity.cluster_id == ""
+        # What a vote depends on is written all the same, at this start and in the next one.
+        assert folder.start.number == 2
+        folder.note_start("b", Start(7, b"12345678"))
+        folder.set_level(1)
+    with open_folder() as folder:
+        assert folder.start.number == 3
+        assert folder.seen == {"b": Start(7, b"12345678")}
+        assert folder.level == 1
+        folder.mark_rolled_back("seen at start 9", 1_800_000_000)
+    with pytest.raises(StorageFull):  # a new ID needs room
+        open_folder()
+    (small_disk / "ballast").unlink()
+    with open_folder() as folder:
+        assert folder.state_lost
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import platform
 import random
 import time
@@ -20,6 +21,7 @@ from quorate.errors import ChangeRefused, NoLeader, StateDamaged
 from quorate.metrics import Metrics
 from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import RoleChanged
+from quorate.raft.identity import RUN_BITS
 from quorate.replica.replica import Options, Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.discovery import PoolWatch
@@ -108,13 +110,11 @@ class Server:
             region=options.region,
             version=options.version,
             make_id=lambda: str(uuid.uuid4()),
+            run=os.urandom(RUN_BITS),
         )
-        if self.folder.state_lost:
-            log.warning(
-                "the raft folder is gone: the old identity cannot be trusted with a vote, so this "
-                "server joins anew as %s",
-                self.folder.node_id,
-            )
+        if why := self.folder.why_new_id:
+            # What it was cannot be trusted with a vote.
+            log.warning("%s; this server joins anew as %s", why, self.folder.node_id)
         try:
             await self._start_replica()
             self._rpc = RpcPort(

@@ -1,10 +1,9 @@
-"""The data folder of a server: its layout, its lock and its identity.
+"""The data folder of an agent: its layout and whose it is.
 
-    <data_dir>/server/quorate.lock      held while a server runs (`folder_lock`)
+    <data_dir>/server/                  see `server_folder`
     <data_dir>/server/node-id           the server's id, UUID text, 0600
-    <data_dir>/server/quorate.json      region, cluster, ... (`identity`)
-    <data_dir>/server/raft/log/         log, term and vote (`log_store`)
-    <data_dir>/server/raft/snapshots/   snapshots (`snapshot_store`)
+    <data_dir>/server/raft/log/         log, term and vote (`log.store`)
+    <data_dir>/server/raft/snapshots/   snapshots (`snapshots.store`)
     <data_dir>/server/raft/state-damaged.json   there while the state is wrong (`damage_mark`)
 
 Names and places are Nomad's where Nomad has the same thing (files, section 1), so that the same
@@ -16,50 +15,56 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
-
-import msgspec
+from typing import Final
 
 from quorate.errors import WrongDataFolder
 from quorate.storage.atomic import make_dir
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.folder.folder_lock import FolderLock
-from quorate.storage.folder.identity import Identity, check_value, settle_identity, write_identity
-from quorate.storage.log.store import LogStore, has_log
-
-LOCK_FILE: Final = "quorate.lock"
+from quorate.storage.folder.identity import (
+    Identity,
+    check_value,
+    identity_of_node_id,
+    read_identity,
+    read_node_id,
+    write_node_id,
+)
+from quorate.storage.folder.server_folder import LOCK_FILE, Layout, ServerFolder
+from quorate.storage.folder.standing import NEVER_STARTED
+from quorate.storage.log.store import has_log
 
 _NOMAD_LOGS: Final = ("raft.db", "wal")
 
 
-class DataFolder:
-    """An open data folder: locked, and with an identity. Made by `open`.
+class DataFolder(ServerFolder):
+    """An open data folder: locked, with an identity and a start. Made by `open`.
 
-    `state_lost` is true if the folder once had a log and has none now; `node_id` is a new one
-    then, and the cluster has to be told to remove the old one and take the new one in.
+    `server` is the folder that holds everything, `raft_path` the one below it that goes when the
+    server has to begin anew.
     """
 
-    def __init__(
-        self, server: Path, lock: FolderLock, identity: Identity, state_lost: bool
-    ) -> None:
-        self._lock = lock
-        self._identity = identity
-        self.state_lost: Final = state_lost
+    def __init__(self, server: Path, lock: FolderLock, run: bytes) -> None:
+        raft = server / "raft"
+        super().__init__(Layout(server, raft / "log", raft / "snapshots", (raft,)), lock, run)
         self.server: Final = server
-        self.raft_path: Final = server / "raft"
-        self.log_path: Final = server / "raft" / "log"
-        self.snapshots_path: Final = server / "raft" / "snapshots"
+        self.raft_path: Final = raft
 
     @classmethod
     def open(
-        cls, data_dir: Path, *, region: str, version: str, make_id: Callable[[], str]
+        cls,
+        data_dir: Path,
+        *,
+        region: str,
+        version: str,
+        make_id: Callable[[], str],
+        run: bytes,
     ) -> DataFolder:
         """Open `data_dir`, or make it.
 
-        `make_id` gives a fresh UUID as text, `version` is the running version of Quorate. Raises
-        DataFolderInUse, WrongDataFolder (a Nomad server's, another region's, or one that
-        contradicts itself; nothing is changed by it), LogDamaged, StorageFull, QuorateError.
+        `make_id` gives a fresh UUID as text, `version` is the running version of Quorate, `run` are
+        `RUN_BITS` random bytes of this process. Raises DataFolderInUse, WrongDataFolder (a Nomad
+        server's, another region's, or one that contradicts itself; nothing is changed by it),
+        LogDamaged, StorageFull, QuorateError.
         """
         server = data_dir / "server"
         with clear_errors(f"open data folder {data_dir}"):
@@ -73,78 +78,32 @@ class DataFolder:
             make_dir(server / "raft")
         lock = FolderLock(server / LOCK_FILE)
         try:
-            with clear_errors(f"look at {server}"):
-                log_exists = has_log(server / "raft" / "log")
-            identity, lost = settle_identity(
-                server, region=region, version=version, log_exists=log_exists, make_id=make_id
-            )
+            folder = cls(server, lock, run)
+            folder._settle(region, version, make_id)
         except BaseException:
             lock.release()
             raise
-        return cls(server, lock, identity, lost)
+        return folder
 
-    @property
-    def identity(self) -> Identity:
-        """What `quorate.json` says."""
-        return self._identity
-
-    @property
-    def node_id(self) -> str:
-        """The id of this server."""
-        return self._identity.node_id
-
-    def check(
-        self,
-        *,
-        region: str | None = None,
-        node_id: str | None = None,
-        cluster_id: str | None = None,
-    ) -> None:
-        """Raise WrongDataFolder, naming both values, if one that is given is not the folder's.
-
-        A folder that knows no cluster yet fits every cluster.
-        """
-        if region is not None:
-            check_value(self.server, "region", self._identity.region, region)
-        if node_id is not None:
-            check_value(self.server, "node id", self._identity.node_id, node_id)
-        if cluster_id is not None and self._identity.cluster_id:
-            check_value(self.server, "cluster", self._identity.cluster_id, cluster_id)
-
-    def set_cluster_id(self, cluster_id: str) -> None:
-        """Bind the folder to a cluster, durably. Raises WrongDataFolder if it has another one."""
-        self.check(cluster_id=cluster_id)
-        self._update(msgspec.structs.replace(self._identity, cluster_id=cluster_id))
-
-    def open_log(self) -> LogStore:
-        """Open the log store, and remember that there is one before anything is voted in it.
-
-        Raises what `LogStore.open` raises.
-        """
-        log = LogStore.open(self.log_path)
-        try:
-            self._update(msgspec.structs.replace(self._identity, has_log=True))
-        except BaseException:
-            log.close()
-            raise
-        return log
-
-    def close(self) -> None:
-        """Let other processes use the folder."""
-        self._lock.release()
-
-    def _update(self, identity: Identity) -> None:
-        if identity != self._identity:
-            write_identity(self.server, identity)
-            self._identity = identity
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def _settle(self, region: str, version: str, make_id: Callable[[], str]) -> None:
+        with clear_errors(f"look at {self.root}"):
+            log_exists = has_log(self.log_path)
+        standing, identity = self._twin.read() or NEVER_STARTED, read_identity(self.root)
+        node_id = identity_of_node_id(self.root, identity, log_exists=log_exists)
+        if identity is None:
+            identity = Identity(
+                region=region,
+                node_id=node_id or standing.server_id or make_id(),
+                created_version=version,
+                has_log=log_exists,
+            )
+        check_value(self.root, "region", identity.region, region)
+        found = self._look(identity, standing, log_exists=log_exists)
+        identity = found.identity
+        if found.retired:
+            identity = self._replace(found, make_id())
+            with clear_errors(f"make {self.raft_path}"):
+                make_dir(self.raft_path)
+        self._begin(identity, standing)
+        if identity.node_id != read_node_id(self.root):
+            write_node_id(self.root, identity.node_id)
