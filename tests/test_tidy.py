@@ -34,11 +34,12 @@ LAYERS: dict[str, set[str]] = {
     "raft": {"errors"},
     "gossip": {"errors"},
     "state": {"errors", "levels", "__init__"},
+    "autopilot": {"errors", "levels", "raft", "state"},
     "replica": {"errors", "levels", "metrics", "raft", "storage", "wire"},
     "pool": {"errors", "metrics", "gossip", "storage", "wire"},
     "server": {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
-        "wire",
+        *("autopilot", "wire"),
     },
     "api": {"errors", "levels", "metrics", "raft", "state", "server", "wire", "__init__"},
     "config": {"errors", "wire", "__init__"},
@@ -50,9 +51,10 @@ LAYERS: dict[str, set[str]] = {
     "cli": {"errors", "levels", "client", "agent", "config", "wire.gossip_key", "__init__"},
     "__main__": {"cli"},
     # For users' own rehearsals: nothing imports it, and it runs everything that is pure.
-    "testing": {"errors", "levels", "raft", "gossip", "state", "storage", "wire", "__init__"},
+    "testing": {"errors", "levels", "raft", "gossip", "state", "storage", "wire", "__init__"}
+    | {"autopilot"},
 }
-PURE = ("raft", "gossip", "state")
+PURE = ("raft", "gossip", "state", "autopilot")
 PURE_FILES = {"testing/history.py", "testing/linearizability.py"}
 # No clock, no randomness, no file, no socket, no thread: nothing but values and arithmetic.
 PURE_LIBRARIES = {

@@ -16,7 +16,7 @@ from quorate.api import blocking
 from quorate.api.http.messages import Request, Response
 from quorate.errors import NotLeader
 from quorate.state.namespaces import TABLE, Namespace
-from quorate.state.registry import fresh_tables
+from quorate.state.registry import TODAY
 from quorate.state.snapshot import SnapshotImage
 
 LIST = b"/v1/namespaces"
@@ -24,7 +24,7 @@ LIST = b"/v1/namespaces"
 
 def restore(service: FakeService, names: list[str], index: int) -> None:
     """Put a state in place that holds these namespaces; it counts as a restored snapshot."""
-    tables = fresh_tables()
+    tables = TODAY.fresh_tables()
     for name in names:
         tables.put(TABLE, name, Namespace(name=name), index)
     service.store.restore(SnapshotImage(index, tables.all_rows, tables.indexes))

@@ -20,6 +20,8 @@ from quorate.server.integrity.checks import DigestAnswer, StateChecks
 from quorate.server.integrity.verdict import Held, Verdict
 from quorate.server.server import Server
 from quorate.state import scheduler
+from quorate.state.commands import NO_SUCH_TYPE
+from quorate.state.snapshot import UnknownTally
 from quorate.state.store import StateStore
 from quorate.state.table import SINGLETON
 from quorate.storage.folder.damage_mark import MARK_FILE
@@ -323,8 +325,9 @@ async def test_a_verdict_without_a_majority_leaves_damage_as_it_was(one: Alone) 
 
 @alone
 async def test_a_state_that_lacks_what_could_not_be_read_is_not_compared(one: Alone) -> None:
-    one.store.apply(3, b"\xfe")
-    one.checks.applied(7, one.store.image())
+    image = one.store.image()
+    image.unknown = (UnknownTally(0x7E, NO_SUCH_TYPE, 1, 3, 3),)
+    one.checks.applied(7, image)
     answer = one.checks.digest_at(7, 7)
     assert (answer.digest, answer.later) == ("", False)
     assert "could not be read" in answer.why

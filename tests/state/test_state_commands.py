@@ -12,7 +12,8 @@ from quorate.state.checks import CheckState
 from quorate.state.cluster import SetClusterMetadata
 from quorate.state.commands import UnknownCommand, decode, encode
 from quorate.state.defaults import InitialiseDefaults
-from quorate.state.registry import COMMANDS
+from quorate.state.level import RaiseLevel
+from quorate.state.registry import TODAY
 from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.state.servers import RecordRemoval, RecordServer
 from quorate.state.table import Command
@@ -32,6 +33,7 @@ EXAMPLES: tuple[Command, ...] = (
     RecordServer(server_id="a", name="s1.global", address="10.0.0.1:4647"),
     RecordRemoval(server_id="a", name="s1.global", address="10.0.0.1:4647"),
     CheckState(),
+    RaiseLevel(level=1, version="0.1.0"),
 )
 
 
@@ -42,12 +44,12 @@ def test_a_command_comes_back_as_it_was(command: Command) -> None:
 
 
 def test_every_command_has_an_example() -> None:
-    assert {type(example) for example in EXAMPLES} == set(COMMANDS)
+    assert {type(example) for example in EXAMPLES} == set(TODAY.commands)
 
 
 def test_type_bytes_are_those_of_the_log() -> None:
     """Changing one would make old logs mean something else."""
-    assert {command.__name__: command.TYPE for command in COMMANDS} == {
+    assert {command.__name__: command.TYPE for command in TODAY.commands} == {
         "InitialiseDefaults": 1,
         "SetAutopilotConfiguration": 2,
         "SetSchedulerConfiguration": 3,
@@ -55,6 +57,7 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "RecordServer": 5,
         "RecordRemoval": 6,
         "CheckState": 7,
+        "RaiseLevel": 8,
     }
 
 

@@ -201,19 +201,21 @@ def test_servers_with_any_history_of_restarts_have_one_digest_at_every_check(
 
 
 @pytest.mark.parametrize(
-    ("command", "comparable"),
+    ("kind", "reason", "comparable"),
     [
-        pytest.param(b"\xfe", False, id="a type of a later version"),
-        pytest.param(b"\x02" + msgspec.msgpack.encode({"shiny": 1}), False, id="a later field"),
-        pytest.param(encode(CheckState()), True, id="a check"),
+        pytest.param(0x7E, NO_SUCH_TYPE, False, id="a type of a later version"),
+        pytest.param(2, "unknown field", False, id="a later field"),
+        pytest.param(-1, "it is empty", False, id="nothing"),
+        pytest.param(0xFE, NO_SUCH_TYPE, True, id="what may be passed over"),
     ],
 )
 def test_a_state_that_may_lack_something_compares_with_none(
-    command: bytes, comparable: bool
+    kind: int, reason: str, comparable: bool
 ) -> None:
-    store = StateStore()
-    store.apply(1, command)
-    assert (not passed_over(store.image())) == comparable
+    """Servers before levels passed over what they could not read, and say so in a snapshot."""
+    image = StateStore().image()
+    image.unknown = (UnknownTally(type=kind, reason=reason, count=1, first_index=1, last_index=1),)
+    assert (not passed_over(read_back(collect(partial(encode_snapshot, image))))) == comparable
 
 
 def test_what_an_older_version_passed_over_and_this_one_knows_is_compared_again() -> None:

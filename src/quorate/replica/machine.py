@@ -17,9 +17,10 @@ class StateMachine(Protocol):
     """
 
     def apply(self, index: int, command: bytes) -> Any:
-        """Carry out one committed command; what is returned goes to whoever proposed it.
+        """Carry out one committed command; what is returned goes to the caller that proposed it.
 
-        Must not raise for a bad command: return something that says so.
+        Must not raise for a bad command: return something that says so. A QuorateError that is
+        returned is raised for that caller.
         """
 
     def snapshot(self) -> Callable[[Write], None]:

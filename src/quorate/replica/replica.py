@@ -474,7 +474,10 @@ class Replica:
             is_command = entry.kind == EntryKind.COMMAND
             result = machine.apply(entry.index, entry.data) if is_command else None
             if handles and (future := handles.get(entry.index)) is not None and not future.done():
-                future.set_result((entry.index, result))
+                if isinstance(result, QuorateError):
+                    future.set_exception(result)
+                else:
+                    future.set_result((entry.index, result))
         applied = events.Applied(effect.entries[-1].index)
         if len(effect.entries) < self.options.settings.apply_entries_max:
             self._events.append(applied)

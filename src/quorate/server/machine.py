@@ -1,27 +1,44 @@
-"""The state machine of a server, as a replica drives it."""
+"""The state machine of a server, as a replica drives it.
+
+At a command that it cannot read it stops: from then on nothing is applied, so its state is that
+before this command, and the log behind the newest snapshot has all of it for a version to come.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
+from quorate.errors import StateDamaged
 from quorate.replica.machine import Read, Write
 from quorate.server.integrity.checks import StateChecks
 from quorate.state.checks import CheckState
 from quorate.state.snapshot import SnapshotImage, decode_snapshot
-from quorate.state.store import StateStore
+from quorate.state.store import Held, StateStore
+
+log = logging.getLogger("quorate.server")
 
 
 class ServerMachine:
     """`quorate.state.StateStore` with the shape of `quorate.replica.StateMachine`."""
 
-    def __init__(self, checks: StateChecks) -> None:
+    def __init__(self, checks: StateChecks, on_held: Callable[[], None]) -> None:
+        """`on_held` is called when `held` changes: it stops, or a snapshot brings it further."""
         self.store = StateStore()
+        self.held: Held | None = None
         self._checks = checks
+        self._on_held = on_held
 
     def apply(self, index: int, command: bytes) -> Any:
-        """One committed command."""
-        result = self.store.apply(index, command)
+        """One committed command. Past one that cannot be read the result is that `Held`."""
+        if self.held is not None:
+            return self.held
+        try:
+            result = self.store.apply(index, command)
+        except Held as held:
+            self._hold(held)
+            return held
         if isinstance(result, CheckState):
             self._checks.applied(index, self.store.image())
         return result
@@ -38,3 +55,16 @@ class ServerMachine:
         """Swap."""
         self.store.restore(image)
         self._checks.restored()
+        if self.held is not None:
+            self.held = None
+            self._on_held()
+
+    def _hold(self, held: Held) -> None:
+        self.held = held
+        log.error("%s; %s", held.text, held.next_step)
+        self._on_held()
+
+    def trouble(self) -> StateDamaged | None:
+        """Why this state is behind for good, and must not be served as the newest."""
+        held = self.held
+        return None if held is None else StateDamaged(held.text, held.next_step)

@@ -85,7 +85,7 @@ class Server:
         self._on_fatal = on_fatal
         self._metrics = metrics or Metrics()
         self.checks = StateChecks(self._spawn, self._distrust)
-        self._machine = ServerMachine(self.checks)
+        self._machine = ServerMachine(self.checks, lambda: self._distrust(self.checks.damage))
         self._tasks: set[asyncio.Task[None]] = set()
         self._leader_waiters: list[asyncio.Future[None]] = []
         self._refusals: dict[tuple[str, str], float] = {}
@@ -367,7 +367,7 @@ class Server:
 
     def _distrust(self, damage: StateDamaged | None) -> None:
         """The state here is found to be wrong, or None: to be right."""
-        self.replica.quarantine(damage)
+        self.replica.quarantine(damage or self._machine.trouble())
 
     async def answer_call(self, verb: str, body: bytes) -> bytes:
         """Answer a call of another server. Raises QuorateError."""
@@ -558,9 +558,9 @@ class Server:
         index = self.removed_at()
         if index:
             return f"removed from the cluster at index {index}; run: quorate server rejoin"
-        damage = self.checks.damage
-        if damage is not None:
-            return f"{damage.text}; {damage.next_step}"
+        for problem in (self.checks.damage, self._machine.held):
+            if problem is not None:
+                return f"{problem.text}; {problem.next_step}"
         return self.checks.disagreement or None
 
     def waiting(self) -> str:

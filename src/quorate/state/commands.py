@@ -7,55 +7,88 @@ agree on which those are, so the server lives on and can say what it needs.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from quorate import __version__
-from quorate.state.registry import COMMANDS
-from quorate.state.table import Command
+from quorate.levels import LEVEL, LEVEL_MAX, describe
+from quorate.state.level import RaiseLevel
+from quorate.state.registry import TODAY, Registry
+from quorate.state.table import IGNORABLE, Command
 
 _encode = msgspec.msgpack.Encoder().encode
-
-_TYPE_BYTES: Final = {command: bytes([command.TYPE]) for command in COMMANDS}
-
-_DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
-    command.TYPE: msgspec.msgpack.Decoder(command) for command in COMMANDS
-}
-assert len(_DECODERS) == len(COMMANDS), "two commands share a type byte"
-
 
 NO_SUCH_TYPE: Final = "no such type"
 """The reason where a whole kind of command is unknown, not only a field of one."""
 
 
 class UnknownCommand(msgspec.Struct, frozen=True, gc=False):
-    """What applying a command gives that this version cannot read. `type` is -1 if it is empty."""
+    """A command that this version cannot read. `type` is -1 if it is empty.
+
+    `needs` says which level it takes, where the command tells; else it is empty. `knows` is the
+    level of the version that met it.
+    """
 
     type: int
     reason: str
+    needs: str = ""
+    knows: int = LEVEL
+
+    @property
+    def ignorable(self) -> bool:
+        """True if the state is the same without it: it may be passed over."""
+        return self.type >= 0 and bool(self.type & IGNORABLE)
+
+    @property
+    def explained(self) -> str:
+        """What it is and why it cannot be read, in one line."""
+        return (
+            f"a command of type {self.type} cannot be read by Quorate {__version__}, which knows "
+            f"level {self.knows} ({self.reason})"
+        )
+
+    @property
+    def upgrade(self) -> str:
+        """The version that reads it, as far as that is known."""
+        return f"{self.needs} or later" if self.needs else "the version of the present leader"
 
     def __str__(self) -> str:
-        return (
-            f"command of type {self.type} cannot be read by Quorate {__version__} ({self.reason}): "
-            "upgrade this server to the version of the leader that wrote it"
-        )
+        return f"{self.explained}: upgrade this server to {self.upgrade}"
 
 
 def encode(command: Command) -> bytes:
-    """The bytes of a command for the log."""
-    return _TYPE_BYTES[type(command)] + _encode(command)
+    """The bytes of a command for the log. Its level is checked where it is proposed."""
+    return bytes((command.TYPE,)) + _encode(command)
 
 
-def decode(data: bytes) -> Command | UnknownCommand:
+def needed_level(data: bytes, registry: Registry = TODAY) -> int:
+    """The cluster's level from which on a leader may write this encoded command."""
+    return registry.levels[data[0]]
+
+
+def decode(data: bytes, registry: Registry = TODAY) -> Command | UnknownCommand:
     """The command in these bytes, or an UnknownCommand with the reason. Never raises."""
     if not data:
-        return UnknownCommand(-1, "it is empty")
-    decoder = _DECODERS.get(data[0])
+        return UnknownCommand(-1, "it is empty", knows=registry.level)
+    decoder = registry.decoders.get(data[0])
     if decoder is None:
-        return UnknownCommand(data[0], NO_SUCH_TYPE)
+        return UnknownCommand(data[0], NO_SUCH_TYPE, knows=registry.level)
     try:
         command: Command = decoder.decode(memoryview(data)[1:])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return UnknownCommand(data[0], str(error))
+        return UnknownCommand(data[0], str(error), knows=registry.level)
+    if isinstance(command, RaiseLevel) and command.level > registry.level:
+        return _above(command, registry.level)
     return command
+
+
+def _above(command: RaiseLevel, known: int) -> UnknownCommand:
+    version = command.version if command.version.isprintable() else ""
+    return UnknownCommand(
+        command.TYPE,
+        f"it raises the cluster to feature level {min(command.level, LEVEL_MAX)}, and this version "
+        f"knows level {known}",
+        describe(min(command.level, LEVEL_MAX), version[:40]),
+        known,
+    )

@@ -2,40 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
-from quorate.state import autopilot, checks, cluster, defaults, namespaces, scheduler, servers
-from quorate.state.table import Command, Record, Table, Tables
+import msgspec
+
+from quorate.levels import FIRST_VERSIONS, LEVEL
+from quorate.state import (
+    autopilot,
+    checks,
+    cluster,
+    defaults,
+    level,
+    namespaces,
+    scheduler,
+    servers,
+)
+from quorate.state.table import IGNORABLE, Command, Record, Table, Tables
+
+SNAPSHOT_FORMATS: Final[Mapping[int, int]] = MappingProxyType({0: 1})
+"""By level: the version of the snapshot format from that level on (`state.snapshot`)."""
+
+DIGEST_FORMS: Final[Mapping[int, int]] = MappingProxyType({0: 1})
+"""By level: the form of the state's digest from that level on (`state.snapshot`)."""
+
+
+class Registry:
+    """What one version knows: its level, tables, commands, and forms by level.
+
+    There is one, `TODAY`. Tests make one of a version to come. Raises ValueError for what breaks
+    the rules of `quorate.state.table`.
+    """
+
+    def __init__(
+        self,
+        *,
+        level: int = LEVEL,
+        tables: tuple[Table[Any], ...],
+        commands: tuple[type[Command], ...] = (),
+        snapshot_formats: Mapping[int, int] = SNAPSHOT_FORMATS,
+        digest_forms: Mapping[int, int] = DIGEST_FORMS,
+        versions: Mapping[int, str] = FIRST_VERSIONS,
+    ) -> None:
+        """`commands` are those that belong to no table; `versions` has the first of each level."""
+        of_tables = tuple(command for table in tables for command in table.commands)
+        self.level = level
+        self.versions = versions
+        self.tables = tables
+        self.commands = (*commands, *of_tables)
+        self.by_name: dict[str, Table[Any]] = {table.name: table for table in tables}
+        self.levels: dict[int, int] = {command.TYPE: command.LEVEL for command in self.commands}
+        self.snapshot_formats = snapshot_formats
+        self.digest_forms = digest_forms
+        self.decoders: dict[int, msgspec.msgpack.Decoder[Any]] = {
+            command.TYPE: msgspec.msgpack.Decoder(command) for command in self.commands
+        }
+        self._check(of_tables)
+
+    def _check(self, of_tables: tuple[type[Command], ...]) -> None:
+        if len(self.levels) != len(self.commands):
+            raise ValueError("two commands share a type byte")
+        for command in self.commands:
+            if not 0 <= command.TYPE <= 0xFF:
+                raise ValueError(f"the type of {command.__name__} is no byte")
+            if self.level < command.LEVEL:
+                raise ValueError(f"{command.__name__} is of a level that this version lacks")
+            if command in of_tables and command.TYPE & IGNORABLE:
+                raise ValueError(f"{command.__name__} changes a table: it cannot be passed over")
+        for table in self.tables:
+            if any(table.level > command.LEVEL for command in table.commands):
+                raise ValueError(f"table {table.name!r} would be written below its level")
+
+    def fresh_rows(self) -> dict[str, dict[str, Record]]:
+        """The rows of a server that has applied nothing."""
+        return {table.name: dict(table.initial) for table in self.tables}
+
+    def fresh_indexes(self) -> dict[str, int]:
+        """The table indexes of a server that has applied nothing."""
+        return {table.name: table.initial_index for table in self.tables}
+
+    def fresh_tables(self) -> Tables:
+        """The tables of a server that has applied nothing."""
+        return Tables(self.fresh_rows(), self.fresh_indexes())
+
 
 TABLES: Final[tuple[Table[Any], ...]] = (
     autopilot.TABLE,
     cluster.TABLE,
+    level.TABLE,
     namespaces.TABLE,
     scheduler.TABLE,
     servers.TABLE,
 )
 
-COMMANDS: Final[tuple[type[Command], ...]] = (
-    defaults.InitialiseDefaults,
-    checks.CheckState,
-    *(command for table in TABLES for command in table.commands),
-)
+LOOSE_COMMANDS: Final[tuple[type[Command], ...]] = (defaults.InitialiseDefaults, checks.CheckState)
+"""Those that belong to no table of their own."""
 
-COMMAND_TYPES: Final = frozenset(command.TYPE for command in COMMANDS)
-
-BY_NAME: Final[dict[str, Table[Any]]] = {table.name: table for table in TABLES}
-
-
-def fresh_rows() -> dict[str, dict[str, Record]]:
-    """The rows of a server that has applied nothing."""
-    return {table.name: dict(table.initial) for table in TABLES}
-
-
-def fresh_indexes() -> dict[str, int]:
-    """The table indexes of a server that has applied nothing."""
-    return {table.name: table.initial_index for table in TABLES}
-
-
-def fresh_tables() -> Tables:
-    """The tables of a server that has applied nothing."""
-    return Tables(fresh_rows(), fresh_indexes())
+TODAY: Final = Registry(tables=TABLES, commands=LOOSE_COMMANDS)

@@ -8,7 +8,9 @@ Lengths are big endian. Nothing follows the digest.
 
 A snapshot is refused whole or taken whole: a state that silently lacks what this version cannot
 read would differ from the state of its peers. A table this version does not know is tolerated
-only while it was never written. Every refusal names the version that wrote the snapshot.
+only while it was never written. Every refusal names the version that wrote the snapshot. The
+format and the digest are those of the cluster's level in that state (`quorate.levels`): a server of
+any version that the level allows can read the one and compute the other.
 """
 
 from __future__ import annotations
@@ -21,12 +23,13 @@ import msgspec
 
 from quorate import __version__
 from quorate.errors import QuorateError
-from quorate.state import registry
+from quorate.levels import describe, form_in_force
+from quorate.state import level
 from quorate.state.commands import NO_SUCH_TYPE
-from quorate.state.table import Record
+from quorate.state.registry import TODAY, Registry
+from quorate.state.table import IGNORABLE, SINGLETON, Record
 
 MAGIC: Final = b"QRMSTATE"
-FORMAT_VERSION: Final = 1
 
 _CHUNK_BYTES: Final = 256 * 1024
 _HEADER_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -58,6 +61,12 @@ class SnapshotImage(msgspec.Struct):
     indexes: dict[str, int]
     unknown: tuple[UnknownTally, ...] = ()
 
+    @property
+    def level(self) -> int:
+        """The cluster's feature level in this state."""
+        record = self.rows.get(level.TABLE.name, {}).get(SINGLETON)
+        return record.level if isinstance(record, level.ClusterLevel) else 0
+
 
 class _TableHeader(msgspec.Struct, frozen=True):
     name: str
@@ -75,11 +84,13 @@ class _Header(msgspec.Struct, frozen=True):
 _HEADER_DECODER: Final = msgspec.msgpack.Decoder(_Header)
 
 
-def encode_snapshot(image: SnapshotImage, write: Callable[[bytes], object]) -> None:
+def encode_snapshot(
+    image: SnapshotImage, write: Callable[[bytes], object], registry: Registry = TODAY
+) -> None:
     """Write the image in chunks of about 256 KiB. Touches nothing but the image: any thread."""
     digest = hashlib.sha256()
     chunk = bytearray()
-    for piece in _pieces(image):
+    for piece in _pieces(image, registry):
         chunk += piece
         if len(chunk) >= _CHUNK_BYTES:
             digest.update(chunk)
@@ -89,12 +100,12 @@ def encode_snapshot(image: SnapshotImage, write: Callable[[bytes], object]) -> N
     write(bytes(chunk) + digest.digest())
 
 
-def _pieces(image: SnapshotImage) -> Iterator[bytes]:
+def _pieces(image: SnapshotImage, registry: Registry) -> Iterator[bytes]:
     names = sorted(image.rows)
     tables = [_TableHeader(name, image.indexes[name], len(image.rows[name])) for name in names]
     header = _encode(_Header(__version__, image.applied_index, tables, image.unknown))
     yield MAGIC
-    yield FORMAT_VERSION.to_bytes(4, "big")
+    yield form_in_force(registry.snapshot_formats, image.level).to_bytes(4, "big")
     yield _framed(header)
     for name in names:
         for pair in image.rows[name].items():
@@ -105,7 +116,7 @@ def _framed(data: bytes) -> bytes:
     return len(data).to_bytes(4, "big") + data
 
 
-def decode_snapshot(read: Callable[[int], bytes]) -> SnapshotImage:
+def decode_snapshot(read: Callable[[int], bytes], registry: Registry = TODAY) -> SnapshotImage:
     """Read a snapshot to its end. `read(n)` gives at most n bytes, and b"" only at the end.
 
     Raises SnapshotError and leaves nothing behind.
@@ -114,8 +125,10 @@ def decode_snapshot(read: Callable[[int], bytes]) -> SnapshotImage:
     if source.take(len(MAGIC), "magic") != MAGIC:
         raise _refused("it is no snapshot of a Quorate server's state")
     version = int.from_bytes(source.take(4, "format version"), "big")
-    if version != FORMAT_VERSION:
-        raise _too_new(f"its format is version {version}, this server reads {FORMAT_VERSION}")
+    known = set(registry.snapshot_formats.values())
+    if version not in known:
+        reads = " and ".join(map(str, sorted(known)))
+        raise _too_new(f"its format is version {version}, this server reads {reads}")
     header = _decode_header(source.take_framed(_HEADER_BYTES_MAX, "header"))
     image = SnapshotImage(
         applied_index=header.applied_index,
@@ -124,8 +137,15 @@ def decode_snapshot(read: Callable[[int], bytes]) -> SnapshotImage:
         unknown=header.unknown,
     )
     for table in header.tables:
-        _decode_table(source, table, image, header.written_by)
+        _decode_table(source, table, image, header.written_by, registry)
     source.check_end()
+    if image.level > registry.level:
+        record = image.rows[level.TABLE.name][SINGLETON]
+        assert isinstance(record, level.ClusterLevel)
+        raise _too_new(
+            f"its cluster is of feature {describe(record.level, record.version)}, and this version "
+            f"knows level {registry.level}"
+        )
     return image
 
 
@@ -137,9 +157,13 @@ def _decode_header(data: bytes) -> _Header:
 
 
 def _decode_table(
-    source: _Source, header: _TableHeader, image: SnapshotImage, written_by: str
+    source: _Source,
+    header: _TableHeader,
+    image: SnapshotImage,
+    written_by: str,
+    registry: Registry,
 ) -> None:
-    table = registry.BY_NAME.get(header.name)
+    table = registry.by_name.get(header.name)
     if table is None:
         if header.count or header.index:
             raise _too_new(f"Quorate {written_by} wrote it with a table {header.name!r}")
@@ -213,12 +237,13 @@ def _too_new(why: str) -> SnapshotError:
     )
 
 
-def digest_of(image: SnapshotImage) -> bytes:
+def digest_of(image: SnapshotImage, registry: Registry = TODAY) -> bytes:
     """SHA-256 of the tables: equal on servers that hold the same records and table indexes.
 
     Independent of insertion order, of tables never written, and of what was unreadable.
     """
-    digest = hashlib.sha256(b"quorate state digest 1\n")
+    form = form_in_force(registry.digest_forms, image.level)
+    digest = hashlib.sha256(b"quorate state digest %d\n" % form)
     for name in sorted(image.rows):
         rows = image.rows[name]
         if rows or image.indexes[name]:
@@ -228,14 +253,16 @@ def digest_of(image: SnapshotImage) -> bytes:
     return digest.digest()
 
 
-def passed_over(image: SnapshotImage) -> tuple[UnknownTally, ...]:
+def passed_over(image: SnapshotImage, registry: Registry = TODAY) -> tuple[UnknownTally, ...]:
     """What the image may lack because its server could not read it: then it compares with none.
 
-    A type that is known by now does not count: either it changes nothing, or the state really
-    lacks what an older version passed over, and a comparison must show it.
+    Versions of level 0 passed over all that they could not read. What may be passed over changes
+    no table, so it does not count; nor does a type that is known by now: either it changes nothing,
+    or the state really lacks what an older version passed over, and a comparison must show it.
     """
     return tuple(
         tally
         for tally in image.unknown
-        if tally.type not in registry.COMMAND_TYPES or tally.reason != NO_SUCH_TYPE
+        if not (tally.type >= 0 and tally.type & IGNORABLE)
+        and (tally.type not in registry.levels or tally.reason != NO_SUCH_TYPE)
     )

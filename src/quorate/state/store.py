@@ -2,7 +2,8 @@
 
 Invariant: `apply` depends on nothing but the commands applied before, so servers that applied
 the same log hold the same state (`digest` shows it). Indexes given to `apply` only rise, until
-`restore` puts another image in place.
+`restore` puts another image in place. No command that may change the state is ever passed over: at
+one that this version cannot read `apply` raises `Held`, here and at every try after it.
 
 Not safe for threads, with one exception: what `snapshot` returns may run in any thread while
 commands go on being applied, because it works on a copy of the dictionaries.
@@ -14,18 +15,33 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from quorate.state import registry
+from quorate.errors import QuorateError
+from quorate.state import level
 from quorate.state.commands import UnknownCommand, decode
+from quorate.state.registry import TODAY, Registry
 from quorate.state.snapshot import SnapshotImage, UnknownTally, digest_of, encode_snapshot
 from quorate.state.table import R, Table, Tables
 
 Watcher = Callable[[], None]
 
 
-class StateStore:
-    """The tables of one server."""
+class Held(QuorateError):
+    """The command at `index` cannot be read by this version, and may not be passed over."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: int, command: UnknownCommand) -> None:
+        super().__init__(
+            f"this server has stopped applying the log at index {index}: {command.explained}",
+            f"upgrade this server to {command.upgrade}",
+        )
+        self.index = index
+        self.command = command
+
+
+class StateStore:
+    """The tables of one server. `registry` is what its version knows."""
+
+    def __init__(self, registry: Registry = TODAY) -> None:
+        self.registry = registry
         self._tables: Tables = registry.fresh_tables()
         self._applied_index = 0
         self._restores = 0
@@ -37,14 +53,17 @@ class StateStore:
     def apply(self, index: int, command: bytes) -> Any:
         """Apply the command of the log entry at `index`; the result is the command's own.
 
-        A command that this version cannot read changes nothing, is counted, and gives an
-        `UnknownCommand`.
+        A command that this version cannot read, but may pass over, changes nothing, is counted,
+        and gives an `UnknownCommand`. Any other raises `Held`, and nothing has changed.
         """
         assert index > self._applied_index, f"entry {index} after {self._applied_index}"
-        self._applied_index = index
-        decoded = decode(command)
+        decoded = decode(command, self.registry)
         if isinstance(decoded, UnknownCommand):
+            if not decoded.ignorable:
+                raise Held(index, decoded)
+            self._applied_index = index
             return self._count_unknown(index, decoded)
+        self._applied_index = index
         tables = self._tables
         result = decoded.apply(tables, index)
         if tables.changed:
@@ -75,8 +94,13 @@ class StateStore:
 
     @property
     def unknown_commands(self) -> tuple[UnknownTally, ...]:
-        """The commands that could not be read, by type. Not empty: this server needs upgrading."""
+        """The commands that were passed over, by type. Not empty: this server is behind others."""
         return tuple(self._unknown[key] for key in sorted(self._unknown))
+
+    @property
+    def level(self) -> int:
+        """The cluster's feature level, as applied here so far."""
+        return level.current(self._tables)
 
     def get(self, table: Table[R], key: str) -> R | None:
         """The record with this key, or None."""
@@ -116,11 +140,11 @@ class StateStore:
 
     def snapshot(self) -> Callable[[Callable[[bytes], object]], None]:
         """A function that writes the state as it is now, later and in any thread."""
-        return partial(encode_snapshot, self.image())
+        return partial(encode_snapshot, self.image(), registry=self.registry)
 
     def digest(self) -> bytes:
         """32 bytes that are equal on servers with equal tables. Takes time by their size."""
-        return digest_of(self.image())
+        return digest_of(self.image(), self.registry)
 
     # -- inside --------------------------------------------------------------------------------
 

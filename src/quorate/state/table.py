@@ -4,9 +4,11 @@ Invariant: a record is never changed in place, only replaced, so a copy of the d
 consistent picture of the state for as long as somebody holds it. The index of a table is that of
 the last command that changed it; a deletion raises it too (http-api 1.6).
 
-Records and commands leave fields at their default out when encoded. So a later version may add
-a field, and older servers go on understanding whatever does not use it. Two rules follow: a
-default never changes its value, and a new field has a default that means "as before".
+Records and commands leave fields at their default out when encoded. So a record may get a field
+in a later version, and older servers go on understanding whatever does not use it. Rules follow: a
+default never changes its value; a new field has a default that means "as before"; only commands of
+the level that brought the field write it. A command that needs another field is a new command, with
+a type byte and a level of its own: a server that knows the type but not the field stops applying.
 """
 
 from __future__ import annotations
@@ -20,6 +22,10 @@ from msgspec.structs import replace
 
 SINGLETON = ""
 """The key of the only record of a table that has one record."""
+
+
+IGNORABLE = 0x80
+"""Bit of a command's type: a version that does not know the command may go on without it."""
 
 
 class Record(
@@ -47,9 +53,14 @@ class Command(
     omit_defaults=True,
     forbid_unknown_fields=True,
 ):
-    """One change of the state, as a value. `TYPE` is its number in the log and is never reused."""
+    """One change of the state, as a value. `TYPE` is its number in the log and is never reused.
+
+    `LEVEL` is the cluster's level from which on a leader may write it. With the bit `IGNORABLE` in
+    its type a version that does not know it passes it over; then it must change no table.
+    """
 
     TYPE: ClassVar[int]
+    LEVEL: ClassVar[int] = 0
 
     def apply(self, tables: Tables, index: int) -> Any:
         """Change `tables`; the result goes to whoever waits for the entry.
@@ -61,13 +72,17 @@ class Command(
 
 
 class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
-    """A kind of record, the commands that change it, and what a fresh server holds of it."""
+    """A kind of record, the commands that change it, and what a fresh server holds of it.
+
+    `level` is the cluster's level from which on it may hold anything but its `initial` rows.
+    """
 
     name: str
     record: type[R]
     commands: tuple[type[Command], ...] = ()
     initial: Mapping[str, R] = MappingProxyType({})
     initial_index: int = 0
+    level: int = 0
 
 
 def cas_holds(cas: int | None, record: Record | None) -> bool:

@@ -1,0 +1,214 @@
+"""The cluster's level gates commands, tables, digest and snapshots; an unknown command holds.
+
+The version to come is a registry with a level 2: a table, a command that fills it, and other forms.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import ClassVar
+
+import msgspec
+import pytest
+
+from quorate.levels import FIRST_VERSIONS, LEVEL, describe, form_in_force
+from quorate.state import level, scheduler
+from quorate.state.checks import CheckState
+from quorate.state.commands import UnknownCommand, decode, encode, needed_level
+from quorate.state.defaults import InitialiseDefaults
+from quorate.state.level import RaiseLevel
+from quorate.state.registry import LOOSE_COMMANDS, TABLES, TODAY, Registry
+from quorate.state.snapshot import SnapshotError, decode_snapshot, digest_of
+from quorate.state.store import Held, StateStore
+from quorate.state.table import IGNORABLE, Command, Record, Table, Tables
+
+
+class Volume(Record, frozen=True, kw_only=True):
+    size: int = 0
+
+
+class MakeVolume(Command, frozen=True, kw_only=True):
+    TYPE: ClassVar[int] = 100
+    LEVEL: ClassVar[int] = 2
+
+    name: str
+
+    def apply(self, tables: Tables, index: int) -> bool:
+        tables.put(VOLUMES, self.name, Volume(size=1), index)
+        return True
+
+
+class Remark(Command, frozen=True, kw_only=True):
+    TYPE: ClassVar[int] = 101 | IGNORABLE
+    LEVEL: ClassVar[int] = 2
+
+    def apply(self, tables: Tables, index: int) -> None:
+        pass
+
+
+VOLUMES = Table(name="volumes", record=Volume, commands=(MakeVolume,), level=2)
+
+LATER = Registry(
+    level=2,
+    tables=(*TABLES, VOLUMES),
+    commands=(*LOOSE_COMMANDS, Remark),
+    snapshot_formats={0: 1, 2: 2},
+    digest_forms={0: 1, 2: 2},
+    versions={**FIRST_VERSIONS, 2: "0.2.0"},
+)
+
+RAISE_TO_2 = RaiseLevel(level=2, version="0.2.0")
+
+
+def collect(writer: Callable[[Callable[[bytes], object]], None]) -> bytes:
+    chunks: list[bytes] = []
+    writer(chunks.append)
+    return b"".join(chunks)
+
+
+def apply_all(store: StateStore, *commands: Command) -> StateStore:
+    for command in commands:
+        store.apply(store.applied_index + 1, encode(command))
+    return store
+
+
+def test_a_state_without_a_level_is_of_level_0_and_its_digest_is_that_of_old_servers() -> None:
+    store = apply_all(StateStore(), InitialiseDefaults())
+    assert store.level == store.image().level == 0
+    image = store.image()
+    del image.rows[level.TABLE.name]  # a table that 586a0ee does not have
+    del image.indexes[level.TABLE.name]
+    assert digest_of(image) == store.digest()
+
+
+def test_the_level_only_rises_and_the_result_is_the_level_in_force() -> None:
+    store = StateStore(LATER)
+    results = [
+        store.apply(index, encode(RaiseLevel(level=wanted)))
+        for index, wanted in enumerate((1, 1, 2, 1, 0), start=1)
+    ]
+    assert results == [1, 1, 2, 2, 2]
+    assert store.table_index("cluster_level") == 3
+
+
+def test_a_level_survives_a_snapshot() -> None:
+    store = apply_all(StateStore(), RaiseLevel(level=1, version="0.1.0"))
+    image = decode_snapshot(io.BytesIO(collect(store.snapshot())).read)
+    assert image.level == 1
+    restored = StateStore()
+    restored.restore(image)
+    assert (restored.level, restored.digest()) == (1, store.digest())
+
+
+def test_an_unknown_command_stops_the_store_and_changes_nothing() -> None:
+    old, data = apply_all(StateStore(), InitialiseDefaults()), encode(MakeVolume(name="a"))
+    before = old.digest()
+    for _ in range(2):  # a later try comes to the same
+        with pytest.raises(Held) as held:
+            old.apply(2, data)
+        assert (held.value.index, held.value.command.type) == (2, 100)
+    assert (old.applied_index, old.digest(), old.unknown_commands) == (1, before, ())
+    assert "at index 2: a command of type 100 cannot be read" in held.value.text
+    assert f"knows level {LEVEL}" in held.value.text
+    assert "the version of the present leader" in held.value.next_step
+
+    new = apply_all(StateStore(LATER), InitialiseDefaults())
+    assert new.apply(2, data) is True
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\x02" + msgspec.msgpack.encode({"shiny": 1}), id="later field"),
+        pytest.param(encode(CheckState()) + b"\x00", id="damaged"),
+        pytest.param(b"\x7f\x80", id="later type"),
+    ],
+)
+def test_what_cannot_be_read_holds(data: bytes) -> None:
+    with pytest.raises(Held):
+        StateStore().apply(1, data)
+
+
+def test_an_ignorable_command_is_passed_over_and_counted() -> None:
+    old, new = StateStore(), StateStore(LATER)
+    assert isinstance(old.apply(1, encode(Remark())), UnknownCommand)
+    assert new.apply(1, encode(Remark())) is None
+    assert old.digest() == new.digest()
+    assert [(tally.type, tally.count) for tally in old.unknown_commands] == [(Remark.TYPE, 1)]
+    assert new.unknown_commands == ()
+
+
+def test_a_level_above_its_own_holds_a_server_and_names_the_version() -> None:
+    with pytest.raises(Held) as held:
+        StateStore().apply(1, encode(RAISE_TO_2))
+    assert "raises the cluster to feature level 2" in held.value.text
+    assert held.value.next_step == "upgrade this server to level 2 (Quorate 0.2.0) or later"
+
+
+def test_the_version_of_a_forged_raise_cannot_forge_a_log_line() -> None:
+    forged = decode(encode(RaiseLevel(level=2**63, version="x\nforged " + "y" * 999)))
+    assert isinstance(forged, UnknownCommand)
+    assert "\n" not in str(forged)
+    assert len(str(forged)) < 300
+
+
+def test_every_form_is_that_of_the_level_in_force() -> None:
+    """A newer server of a cluster of a lower level writes what older servers read."""
+    store = apply_all(StateStore(LATER), InitialiseDefaults(), RaiseLevel(level=1))
+    old = decode_snapshot(io.BytesIO(collect(store.snapshot())).read)
+    assert digest_of(old) == store.digest()
+
+    apply_all(store, RAISE_TO_2, MakeVolume(name="a"))
+    data = collect(store.snapshot())
+    assert data[8:12] == b"\x00\x00\x00\x02"
+    with pytest.raises(SnapshotError, match="version 2, this server reads 1") as refused:
+        decode_snapshot(io.BytesIO(data).read)
+    assert "upgrade" in refused.value.next_step
+    image = decode_snapshot(io.BytesIO(data).read, LATER)
+    assert (image.level, digest_of(image, LATER)) == (2, store.digest())
+    image.rows[level.TABLE.name] = {}  # the same tables at level 0 have another digest, so
+    assert digest_of(image, LATER) != store.digest()  # the form is by the level
+
+
+def test_a_snapshot_of_a_later_level_is_refused_by_name() -> None:
+    same_forms = Registry(level=2, tables=TABLES, commands=LOOSE_COMMANDS)
+    store = apply_all(StateStore(same_forms), RAISE_TO_2)
+    with pytest.raises(SnapshotError, match=r"level 2 \(Quorate 0\.2\.0\)") as refused:
+        decode_snapshot(io.BytesIO(collect(store.snapshot())).read)
+    assert "upgrade this server" in refused.value.next_step
+
+
+def test_each_command_says_from_which_level_on_it_may_be_written() -> None:
+    assert needed_level(encode(MakeVolume(name="a")), LATER) == 2
+    # All that 586a0ee knows, and the command that comes before the first level.
+    assert {needed_level(encode(CheckState())), needed_level(encode(RaiseLevel(level=1)))} == {0}
+
+
+def made(*commands: type[Command], **table: object) -> Registry:
+    given: dict[str, object] = {"name": "t", "record": Volume, "commands": commands, **table}
+    return Registry(level=2, tables=(Table(**given),))  # type: ignore[arg-type]
+
+
+def test_a_registry_that_breaks_the_rules_is_refused() -> None:
+    with pytest.raises(ValueError, match="share a type byte"):
+        made(MakeVolume, MakeVolume)
+    with pytest.raises(ValueError, match="cannot be passed over"):
+        made(Remark)
+    with pytest.raises(ValueError, match="written below its level"):
+        made(CheckState, level=1)
+    with pytest.raises(ValueError, match="a level that this version lacks"):
+        Registry(level=1, tables=(VOLUMES,))
+
+
+def test_the_registry_of_today_is_of_the_level_of_this_version() -> None:
+    assert TODAY.level == LEVEL == max(FIRST_VERSIONS)
+    assert max(TODAY.levels.values()) <= LEVEL
+    assert scheduler.TABLE in TODAY.tables
+
+
+def test_a_form_holds_from_its_level_to_the_next() -> None:
+    forms = {0: "a", 2: "b", 5: "c"}
+    assert [form_in_force(forms, at) for at in range(7)] == ["a", "a", "b", "b", "b", "c", "c"]
+    assert describe(7) == "level 7"
