@@ -35,8 +35,9 @@ LAYERS: dict[str, set[str]] = {
     "gossip": {"errors"},
     "state": {"errors", "levels", "__init__"},
     "autopilot": {"errors", "levels", "raft", "state"},
-    "replica": {"errors", "levels", "metrics", "raft", "storage", "wire"},
-    "pool": {"errors", "metrics", "gossip", "storage", "wire"},
+    "runtime": {"errors", "raft"},
+    "replica": {"errors", "levels", "metrics", "raft", "runtime", "storage", "wire"},
+    "pool": {"errors", "metrics", "gossip", "runtime", "storage", "wire"},
     "server": {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
         *("autopilot", "wire"),

@@ -26,7 +26,7 @@ from pool_cluster import (
 )
 
 from quorate.errors import QuorateError
-from quorate.gossip.effects import Change, KeyAction, QueryArrived
+from quorate.gossip.effects import Change, KeyAction, MemberChanged, QueryArrived
 from quorate.gossip.messages import Address, NodeFilter
 from quorate.gossip.settings import LAN
 from quorate.pool.options import PoolOptions
@@ -462,3 +462,23 @@ def test_stopping_ends_what_waits() -> None:
                 await waiting
 
     asyncio.run(run())
+
+
+def test_what_cannot_be_carried_out_ends_the_member() -> None:
+    async def story(pools: Pools) -> None:
+        a = await pools.start("a")
+        heard: list[BaseException] = []
+        a.on_failure.append(heard.append)
+
+        def fail(_: MemberChanged) -> None:
+            raise RuntimeError("no room for it")
+
+        a.on_member.append(fail)
+        b = await pools.start("b")
+        with pytest.raises(QuorateError, match="no room for it"):
+            await a.join([where(b)])
+        assert [str(error) for error in heard] == ["no room for it"]
+        with pytest.raises(QuorateError, match="stopped"):
+            await a.leave()
+
+    scenario(story)

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -44,6 +43,8 @@ from quorate.pool.refusals import Refusals
 from quorate.pool.results import JoinResult, KeyResult, QueryResult
 from quorate.pool.sockets import Sockets, is_unspecified
 from quorate.pool.streams import Streams
+from quorate.runtime.clock import LoopClock
+from quorate.runtime.driver import Driver
 from quorate.storage.folder.serf_snapshot import SerfSnapshot
 from quorate.wire import gossip
 from quorate.wire.memberlist.keyring import NONCE_BYTES
@@ -61,8 +62,9 @@ AnswerQuery = Callable[[effects.QueryArrived], "Awaitable[bytes | None] | None"]
 class Pool:
     """See the module. `start`, use, `stop`; stopping is not leaving.
 
-    What happens is told to the callbacks in `on_member`, `on_event` (user events) and
-    `on_name_lost` (another living member has this name: this one should stop); `on_query` answers
+    What happens is told to the callbacks in `on_member`, `on_event` (user events), `on_name_lost`
+    (another living member has this name: this one should stop) and `on_failure` (something that
+    the core decided could not be carried out: the member takes part no more); `on_query` answers
     queries of applications.
     """
 
@@ -78,15 +80,12 @@ class Pool:
         self.on_member: list[Callable[[MemberChanged], None]] = []
         self.on_event: list[Callable[[effects.EventArrived], None]] = []
         self.on_name_lost: list[Callable[[effects.NameLost], None]] = []
+        self.on_failure: list[Callable[[BaseException], None]] = []
         self.on_query: AnswerQuery | None = None
         self._rng = rng or Random(secrets.randbits(128))
         self._refusals = Refusals(self.metrics, time.monotonic)
-        self._events: deque[events.Event] = deque()
-        self._draining = False
         self._stopped = False
         self._left = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0  # when it fires; uvloop's handles cannot always say
         self._tasks: set[asyncio.Task[Any]] = set()
         self._waiting: set[asyncio.Future[Any]] = set()
         self._memory: Memory | None = None
@@ -130,6 +129,16 @@ class Pool:
             self._sockets = Sockets(options.bind_host, options.bind_port)
             undo.callback(self._sockets.close)
             self.node = self._make_node()
+            self._driver = Driver(
+                self.node,
+                LoopClock(self._loop),
+                self._perform,
+                tick=events.Tick,
+                on_failure=self._fail,
+                refusals=(ValueError,),
+                on_refusal=self._event_refused,
+                wake=self._sockets.read_waiting,
+            )
             self._streams = Streams(
                 keys=self._keys,
                 metrics=self.metrics,
@@ -183,14 +192,11 @@ class Pool:
         if self._stopped:
             return
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._driver.end()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        for future in self._waiting:
-            if not future.done():
-                future.set_exception(_stopped())
+        self._fail_waiting("this member has left the pool or was stopped")
         await self._streams.stop()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._sockets.close()
@@ -198,6 +204,11 @@ class Pool:
             await self._memory.write(self.node.clocks())
             await self._memory.close()
         await self._loop.run_in_executor(None, self._disk.shutdown)
+
+    def _fail_waiting(self, why: str) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(QuorateError(why, "start it again to join"))
 
     def _on_disk(self, work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         return self._loop.run_in_executor(self._disk, work, *arguments)
@@ -395,8 +406,10 @@ class Pool:
             self._waiting.discard(question.over)
 
     def _check_running(self) -> None:
-        if self._stopped or self._left:
-            raise _stopped()
+        if self._stopped or self._left or self._driver.ended:
+            raise QuorateError(
+                "this member has left the pool or was stopped", "start it again to join"
+            )
 
     # -- events and effects ---------------------------------------------------------------------
 
@@ -406,51 +419,16 @@ class Pool:
         Raises ValueError if it is a request that the core refuses. One made while effects are
         being carried out (by a callback) is too late for that: its refusal is logged.
         """
-        self._events.append(event)
-        if self._draining or self._stopped:
-            return
-        self._draining = True
-        refusal: ValueError | None = None
-        try:
-            queue, perform = self._events, self._perform
-            while queue:
-                current = queue.popleft()
-                try:
-                    wanted = self.node.step(current, self._loop.time())
-                except ValueError as error:
-                    if current is not event:
-                        log.warning("%s was refused: %s", type(current).__name__, error)
-                    else:
-                        refusal = error
-                    continue
-                for effect in wanted:
-                    perform[type(effect)](effect)
-        finally:
-            self._draining = False
-        self._arm()
-        if refusal is not None:
-            raise refusal
+        self._driver.step(event)
 
-    def _arm(self) -> None:
-        deadline = self.node.deadline()
-        if self._timer is not None:
-            if self._timer_at <= deadline:
-                return  # it looks again when it fires
-            self._timer.cancel()
-        self._timer = None
-        if deadline != float("inf"):
-            # Not sooner than the finest that uvloop's clock can tell: see Replica._arm.
-            delay = max(deadline - self._loop.time(), 0.001)
-            self._timer_at = self._loop.time() + delay
-            self._timer = self._loop.call_later(delay, self._tick)
+    def _event_refused(self, event: events.Event, error: Exception) -> None:
+        log.warning("%s was refused: %s", type(event).__name__, error)
 
-    def _tick(self) -> None:
-        self._timer = None
-        if self._loop.time() < self.node.deadline():
-            self._arm()
-            return
-        self._sockets.read_waiting()
-        self.step(events.Tick())
+    def _fail(self, error: BaseException) -> None:
+        log.error("gossip has ended: %s", error, exc_info=error)
+        self._fail_waiting(f"gossip has ended: {error}")
+        for tell in self.on_failure:
+            tell(error)
 
     def _packet_received(self, data: bytes, source: Address) -> None:
         self.metrics.incr("nomad.memberlist.udp.received", len(data))
@@ -544,7 +522,3 @@ class Pool:
 
 def _nonce() -> bytes:
     return secrets.token_bytes(NONCE_BYTES)
-
-
-def _stopped() -> QuorateError:
-    return QuorateError("this member has left the pool or was stopped", "start it again to join")

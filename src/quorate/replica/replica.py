@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import msgspec
 
-from quorate.errors import QuorateError, StateDamaged
+from quorate.errors import BadFrame, QuorateError, StateDamaged
 from quorate.raft import effects, events
-from quorate.raft.configuration import Change, Configuration, Server
+from quorate.raft.configuration import Change, Configuration, ConfigurationError, Server
 from quorate.raft.effects import Reason, Role, RoleChanged
 from quorate.raft.messages import (
     AnyRequest,
@@ -34,6 +34,8 @@ from quorate.replica.machine import StateMachine
 from quorate.replica.reasons import error_for
 from quorate.replica.scrubbing import scrub
 from quorate.replica.snapshots import IncomingSnapshot, SnapshotWorker, send_snapshot
+from quorate.runtime.clock import LoopClock
+from quorate.runtime.driver import Driver
 from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.storage.snapshots.store import SnapshotStore
 from quorate.wire.raft import membership as codec
@@ -90,15 +92,10 @@ class Replica:
         self._rng = rng or Random()
         self._connections: set[IncomingConnection] = set()
         self._links = PeerLinks(options.stream_prefix, self.step, self.refused)
-        self._events: deque[Any] = deque()
-        self._draining = False
         self._to_persist: list[effects.Persist] = []
         self._proposals: list[tuple[asyncio.Future[Any], bytes]] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0  # when it fires; uvloop's handles cannot always say
         self._tasks: set[asyncio.Task[None]] = set()
         self._snapshot_running = False
-        self._stopped = False
         self._released: dict[int, tuple[Any, ...]] = {}  # by write: what leaves when it is durable
         self._perform: dict[type, Callable[[Any], None]] = {
             effects.Persist: self._persist,
@@ -144,6 +141,16 @@ class Replica:
             snapshot=snapshot,
             cluster_id=self.options.cluster_id,
         )
+        self._driver = Driver(
+            self.node,
+            LoopClock(self._loop),
+            self._perform,
+            tick=events.Tick,
+            on_failure=self._fail,
+            refusals=(BadFrame, ConfigurationError),
+            on_refusal=self._event_refused,
+            settle=self._settle,
+        )
         self._disk = Disk(
             self.log,
             self.log.path,
@@ -182,11 +189,9 @@ class Replica:
 
     async def stop(self) -> None:
         """End all connections and threads; what the disk has accepted becomes durable."""
-        self._stopped = True
         for last in self.at_stop:
             last()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._driver.end()
         for task in list(self._tasks):
             task.cancel()
         self._links.close()
@@ -343,17 +348,9 @@ class Replica:
 
     def step(self, event: Any) -> None:
         """Give an event to the core and do what it says, and all that follows from it."""
-        self._events.append(event)
-        if self._draining or self._stopped:
-            return
-        self._draining = True
-        try:
-            node, queue = self.node, self._events
-            while queue:
-                self._carry_out(node.step(queue.popleft(), self._loop.time()))
-        finally:
-            self._draining = False
-        self._arm()
+        self._driver.step(event)
+
+    def _settle(self) -> None:
         if self._to_persist:
             # Last of all: the disk's thread wakes when this one is about to wait, and need not
             # wait for the interpreter in its turn.
@@ -361,34 +358,8 @@ class Replica:
                 self._disk.submit(effect)
             self._to_persist.clear()
 
-    def _carry_out(self, todo: Sequence[Any]) -> None:
-        perform = self._perform
-        try:
-            for effect in todo:
-                perform[type(effect)](effect)
-        except Exception as error:
-            # The core believes that all of it is done: a server that went on would be another one.
-            self._fail(error)
-            raise
-
-    def _arm(self) -> None:
-        deadline = self.node.deadline()
-        if self._timer is not None:
-            if self._timer_at <= deadline:
-                return  # it looks again when it fires
-            self._timer.cancel()
-        # Never sooner than a millisecond, the finest that uvloop's clock can tell: it would fire
-        # at once and be set again, over and over, until the deadline is really there.
-        delay = max(deadline - self._loop.time(), 0.001)
-        self._timer_at = self._loop.time() + delay
-        self._timer = self._loop.call_later(delay, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        if self._loop.time() >= self.node.deadline():
-            self.step(events.Tick())
-        else:
-            self._arm()
+    def _event_refused(self, event: Any, error: Exception) -> None:
+        self.refused(type(event).__name__, str(error))
 
     def _persist(self, effect: effects.Persist) -> None:
         if effect.then:
@@ -398,12 +369,11 @@ class Replica:
     def _durable(self, sequence: int, seconds: float) -> None:
         self.disk_times.recent.append(seconds)
         self.disk_times.count += 1
-        if self._stopped:
-            return
-        released = self._released
-        for done in [s for s in released if s <= sequence]:
-            self._carry_out(released.pop(done))
-        self.step(events.Persisted(sequence))
+        waiting = self._released
+        released: list[Any] = []
+        for done in [s for s in waiting if s <= sequence]:
+            released += waiting.pop(done)
+        self._driver.step(events.Persisted(sequence), released)
 
     def _disk_full(self, full: bool) -> None:
         self.storage_full = full
@@ -419,7 +389,7 @@ class Replica:
     def _send_snapshot(self, effect: effects.SendSnapshot) -> None:
         if self.damage is not None:
             failed = events.RequestFailed(effect.to.id, effect.rpc_id, self.damage.text)
-            self._loop.call_soon(self.step, failed)
+            self._driver.step_soon(failed)
             return
         self._spawn(self._deliver_snapshot(effect))
 
@@ -480,9 +450,9 @@ class Replica:
                     future.set_result((entry.index, result))
         applied = events.Applied(effect.entries[-1].index)
         if len(effect.entries) < self.options.settings.apply_entries_max:
-            self._events.append(applied)
+            self.step(applied)
         else:
-            self._loop.call_soon(self.step, applied)  # a long backlog must not hold the loop
+            self._driver.step_soon(applied)  # a long backlog must not hold the loop
 
     def _read_ready(self, effect: effects.ReadReady) -> None:
         for future in effect.handles:
@@ -528,7 +498,7 @@ class Replica:
 
     def peer_gone(self, peer_id: str) -> None:
         """A connection of that peer has ended: if it led, look sooner for another leader."""
-        if not self._stopped and peer_id == self.node.leader_id:
+        if peer_id == self.node.leader_id:
             self.step(events.LeaderUnreachable(peer_id))
 
     def refused(self, where: str, why: str) -> None:

@@ -102,6 +102,7 @@ class GossipPool:
             metrics=metrics,
         )
         self._pool.on_member.append(self._member_changed)
+        self._pool.on_failure.append(fatal)
         self.looked_for_others = not (gossip.retry_join or gossip.start_join)
         """True once the configured members were asked: until then nobody founds a cluster."""
         self.trouble = ""
