@@ -36,13 +36,14 @@ LAYERS: dict[str, set[str]] = {
     "state": {"errors", "levels", "__init__"},
     "autopilot": {"errors", "levels", "raft", "state"},
     "runtime": {"errors", "raft"},
-    "replica": {"errors", "levels", "metrics", "raft", "runtime", "storage", "wire"},
+    "net": {"errors", "levels", "wire"} | VALUES,
+    "replica": {"errors", "levels", "metrics", "net", "raft", "runtime", "storage", "wire"},
     "pool": {"errors", "metrics", "gossip", "runtime", "storage", "wire"},
     "server": {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
-        *("autopilot", "wire"),
+        *("autopilot", "net", "wire"),
     },
-    "api": {"errors", "levels", "metrics", "raft", "state", "server", "wire", "__init__"},
+    "api": {"errors", "levels", "metrics", "net", "raft", "state", "server", "wire", "__init__"},
     "config": {"errors", "wire", "__init__"},
     "agent": {
         *("errors", "metrics", "raft", "state", "server", "api", "config"),

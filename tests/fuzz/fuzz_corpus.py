@@ -158,6 +158,27 @@ def _own_seeds() -> Iterator[tuple[str, bytes]]:
     yield "identity", stored
 
 
+def _identity_seeds() -> Iterator[tuple[str, bytes]]:
+    from quorate.net.key_pair import KeyPair
+    from quorate.raft.identity import Epoch, IdentityRecord, Start
+    from quorate.wire.handshake import DialerHandshake, ListenerHandshake, Speaker
+    from quorate.wire.raft.identity import encode_record
+
+    record = IdentityRecord(
+        server_id="a", cluster_id="c", epoch=Epoch(1, bytes(16)), level=1, start=Start(2, bytes(8))
+    )
+    yield "identity-record", encode_record(record)
+    yield "identity-record", encode_record(IdentityRecord(server_id="a"))
+    key = KeyPair(bytes(32))
+    me = Speaker(record=record, region="global", address="127.0.0.1:1", key=key.public)
+    dialer = DialerHandshake(me, key, bytes(32), lambda _: "")
+    listener = ListenerHandshake(me, key, bytes(32), lambda _: "")
+    answer = listener.feed(dialer.first[1:])
+    yield "handshake-dialer", answer
+    yield "handshake-listener", dialer.first[1:]
+    yield "handshake-listener", dialer.first[1:] + dialer.feed(answer)
+
+
 def _log_seeds() -> Iterator[tuple[str, bytes]]:
     from quorate.raft.messages import Entry, HardState
     from quorate.storage.log import records
@@ -189,7 +210,7 @@ def _log_seeds() -> Iterator[tuple[str, bytes]]:
 def write_seeds() -> None:
     """Write the seeds of all targets."""
     counts: dict[str, int] = {}
-    for source in (_wire_seeds, _text_seeds, _http_seeds, _own_seeds):
+    for source in (_wire_seeds, _text_seeds, _http_seeds, _own_seeds, _identity_seeds):
         for target, data in source():
             if len(data) <= _SEED_BYTES_MAX and counts.get(target, 0) < _SEEDS_PER_TARGET_MAX:
                 counts[target] = counts.get(target, 0) + 1

@@ -24,6 +24,8 @@ from quorate.api.request_error import RequestError
 from quorate.config.load import assemble
 from quorate.config.read.parse import parse_bytes
 from quorate.errors import BadFrame, ConfigError, LogDamaged, QuorateError, WrongDataFolder
+from quorate.net.key_pair import KeyPair
+from quorate.raft.identity import IdentityRecord
 from quorate.raft.messages import HardState
 from quorate.state.commands import decode as decode_command
 from quorate.state.snapshot import SnapshotError, decode_snapshot
@@ -39,7 +41,9 @@ from quorate.testing.sim.sectors import SectorDisk
 from quorate.wire.go.duration import format_duration, parse_duration
 from quorate.wire.go.msgpack import unpack
 from quorate.wire.go.time import read_time
+from quorate.wire.handshake import NONCE_BYTES, DialerHandshake, ListenerHandshake, Speaker
 from quorate.wire.raft.entries import decode_entry
+from quorate.wire.raft.identity import read_record
 from quorate.wire.raft.membership import decode_configuration, decode_peers
 from quorate.wire.raft.messages import RequestKind
 from quorate.wire.raft.stream import RequestReader, ResponseReader
@@ -78,6 +82,20 @@ def responses(data: bytes) -> None:
         for kind in RequestKind:
             reader.expect(kind)
     _fed(reader, data)
+
+
+_KEY = KeyPair(bytes(32))
+_SPEAKER = Speaker(
+    record=IdentityRecord(server_id="a"), region="global", address="127.0.0.1:1", key=_KEY.public
+)
+
+
+def handshake_of_a_dialer(data: bytes) -> None:
+    DialerHandshake(_SPEAKER, _KEY, bytes(NONCE_BYTES), lambda _: "").feed(data)
+
+
+def handshake_of_a_listener(data: bytes) -> None:
+    ListenerHandshake(_SPEAKER, _KEY, bytes(NONCE_BYTES), lambda _: "").feed(data)
 
 
 def query(data: bytes) -> None:
@@ -171,6 +189,9 @@ TARGETS = {
     for target in (
         Target("raft-requests", requests, (BadFrame,)),
         Target("raft-responses", responses, (BadFrame,)),
+        Target("identity-record", lambda data: read_record(data, "it"), (BadFrame,)),
+        Target("handshake-dialer", handshake_of_a_dialer, (BadFrame,)),
+        Target("handshake-listener", handshake_of_a_listener, (BadFrame,)),
         Target("log-entry", decode_entry, (BadFrame,)),
         Target("membership", decode_configuration, (BadFrame,)),
         Target("peers", decode_peers, (BadFrame,)),

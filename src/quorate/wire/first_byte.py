@@ -1,7 +1,8 @@
 """What the first byte of a connection to the RPC port announces (nomad-rpc-port, section 1).
 
-Nomad's mode bytes 1 to 6, and two things that cannot be mistaken for them: an HTTP/1.1 request,
-which begins with an ASCII letter (our servers forward requests to each other so), and a TLS
+Nomad's mode bytes 1 to 6, and three things that cannot be mistaken for them: an HTTP/1.1 request,
+which begins with an ASCII letter (our servers forward requests to each other so), our own byte
+0x11, behind which both sides prove which server they are (`quorate.wire.handshake`), and a TLS
 handshake record. Raft's own type byte comes after the mode byte.
 """
 
@@ -16,6 +17,8 @@ MULTIPLEX_BYTE: Final = 0x03
 TLS_BYTE: Final = 0x04
 STREAMING_BYTE: Final = 0x05
 MULTIPLEX_V2_BYTE: Final = 0x06
+PROVEN_BYTE: Final = 0x11
+"""Ours: both sides prove which server they are, and a mode byte or HTTP follows."""
 TLS_RECORD_BYTE: Final = 0x16
 
 
@@ -28,6 +31,7 @@ class FirstByte(Enum):
     TLS = "TLS after a mode byte"  # inside it comes a mode byte again
     STREAMING = "streaming RPC"
     MULTIPLEX_V2 = "multiplexed Nomad RPC, version 2"
+    PROVEN = "a connection between servers that prove their IDs"
     HTTP = "HTTP"
     TLS_DIRECT = "TLS"  # without a mode byte before it
     UNKNOWN = "unknown"
@@ -40,6 +44,7 @@ _MEANINGS: Final = {
     TLS_BYTE: FirstByte.TLS,
     STREAMING_BYTE: FirstByte.STREAMING,
     MULTIPLEX_V2_BYTE: FirstByte.MULTIPLEX_V2,
+    PROVEN_BYTE: FirstByte.PROVEN,
     TLS_RECORD_BYTE: FirstByte.TLS_DIRECT,
     **dict.fromkeys(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", FirstByte.HTTP),
 }

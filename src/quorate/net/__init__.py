@@ -1,0 +1,1 @@
+"""Connections between servers: dialing and accepting them so that both sides are proven."""
