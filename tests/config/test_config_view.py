@@ -22,6 +22,7 @@ ADDED = {
     "Server.Gossip",
     "Server.GossipProfile",
     "Server.InitialServers",
+    "Server.LeaseReads",
     "Server.StateCheckInterval",
     "Server.RaftSnapshotInterval",
     "Server.RaftSnapshotThreshold",

@@ -103,7 +103,7 @@ MUTANTS = [
         100,
     ),
     Mutant(
-        "reads before it has applied an own entry", reads.request, "leader.ready() and ", "", 80
+        "reads before it has applied an own entry", Leader.lease_valid, "self.ready() and ", "", 80
     ),
     Mutant("reads without a round", reads.request, "node.last_rpc_id + 1", "0", 40),
     Mutant(
@@ -152,19 +152,35 @@ MUTANTS = [
     ),
     Mutant(
         "trusts the lease too long",
-        Leader.lease_until,
-        "+ node.settings.lease_s",
-        "+ 2 * node.settings.lease_s",
+        Leader._acknowledged,
+        "sent_at + share",
+        "sent_at + 2 * share",
         40,
         "lease_counts_from_sending",
     ),
     Mutant(
         "counts the lease from the answer",
-        Leader._promised,
-        "max(peer.promised_at, sent_at)",
-        "self.node.now",
+        Leader._acknowledged,
+        "sent_at + share",
+        "self.node.now + share",
         150,
         "lease_counts_from_sending",
+    ),
+    Mutant(
+        "takes its own timeout for the promise of others",
+        Leader._acknowledged,
+        "response.promise_ms / 1000",
+        "self.node.settings.election_timeout_s",
+        150,
+        "lease_by_the_voters_promises",
+    ),
+    Mutant(
+        "shortens a promise with its settings",
+        NodeState.hear_leader,
+        "max(self.promised_until, until)",
+        "until",
+        120,
+        "promise_survives_shorter_settings",
     ),
     Mutant(
         "trusts the lease after handing over",
@@ -185,8 +201,8 @@ MUTANTS = [
     Mutant(
         "forgets at start whom it may have heard",
         NodeState.__init__,
-        "self.contact_at = now",
-        "self.contact_at = now - 9",
+        "self.promised_until = now + max(settings.election_timeout_s, promise_s)",
+        "self.promised_until = now",
         0,
         "vote_survives_a_crash",
     ),
@@ -342,9 +358,9 @@ MUTANTS = [
     ),
     Mutant(
         "reads after its lease has run out",
-        reads.request,
-        "leader.lease_until() > node.now",
-        "True",
+        Leader.lease_valid,
+        "self.lease_until() > max(now, self.node.now)",
+        "self.node.settings.lease_reads",
         40,
     ),
     Mutant(

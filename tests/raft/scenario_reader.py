@@ -11,6 +11,7 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     cut NAME [NAME] | cut NAME -> NAME | heal | lag NAME -> NAME SECONDS
     crash NAME | start NAME | wipe NAME
     disk NAME slow SECONDS | ok | full | room
+    tune NAME MULTIPLIER           its times become this many times as long while it runs
     machine NAME damaged | sound   its state machine is found to be wrong, or right again
     snapshot NAME                  take one; it is stored a little later
     ask NAME: vote|pre-vote|timeout-now|append FIELD=VALUE ...     a message from nowhere
@@ -221,6 +222,9 @@ class Scenario:
         else:
             delay = (float(seconds), float(seconds))
             self.host(name).disk_delay = delay if how == "slow" else None
+
+    def do_tune(self, name: str, multiplier: str) -> None:
+        self.world.tune(self.host(name), self.settings.scaled(float(multiplier)))
 
     def do_machine(self, name: str, how: str) -> None:
         self.world.step(self.host(name), ev.MachineState(damaged=how == "damaged"))

@@ -64,7 +64,14 @@ def test_success_waits_for_the_disk_and_a_heartbeat_does_not() -> None:
     heartbeat = AppendEntriesRequest(term=2, sender_id="b", sender_address="b:1")
     assert a.ask(heartbeat).success
     assert replies(a.release()) == [
-        AppendEntriesResponse(term=2, last_log=1, success=True, sender_id="a", sender_address="a:1")
+        AppendEntriesResponse(
+            term=2,
+            last_log=1,
+            success=True,
+            promise_ms=500,
+            sender_id="a",
+            sender_address="a:1",
+        )
     ]
 
 

@@ -72,9 +72,10 @@ def gossip_options(config: AgentConfig, data_dir: Path) -> GossipOptions | None:
 
 
 def raft_settings(config: AgentConfig) -> Settings:
-    """Timing by raft_multiplier, and how much log stays behind a snapshot."""
-    settings = Settings(trailing_logs=config.server.raft_trailing_logs)
-    return settings.scaled(config.server.raft_multiplier)
+    """Timing by raft_multiplier, how much log stays behind a snapshot, and how reads are proven."""
+    server = config.server
+    settings = Settings(trailing_logs=server.raft_trailing_logs, lease_reads=server.lease_reads)
+    return settings.scaled(server.raft_multiplier)
 
 
 def _autopilot(config: AgentConfig) -> AutopilotConfiguration:

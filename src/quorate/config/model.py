@@ -89,6 +89,7 @@ class Server:
     authoritative_region: str = key("", effect=Effect.NONE)
     raft_protocol: int = key(3)
     raft_multiplier: int = key(1, merge=Merge.GIVEN, effect=Effect.LIVE)
+    lease_reads: bool = key(True, effect=Effect.LIVE)
     raft_snapshot_threshold: int = key(8192, merge=Merge.GIVEN, effect=Effect.LIVE, minimum=1)
     raft_snapshot_interval_ns: int = key(120 * SECOND, merge=Merge.GIVEN, effect=Effect.LIVE)
     raft_trailing_logs: int = key(10240, merge=Merge.GIVEN, effect=Effect.LIVE, minimum=1)

@@ -2,8 +2,9 @@
 
 Invariants:
 - it only appends to its log, and counts itself only for what its disk has confirmed;
-- `lease_until` is the time a majority's promises not to vote run out, counted from when the
-  acknowledged requests were *sent*; the lease is not trusted before an entry of the own term is
+- `lease_until` is the time a majority's promises not to vote run out: each counted from when the
+  acknowledged request was *sent*, for a share of the length that the peer itself named, so that no
+  setting of this server can stretch it; the lease is not trusted before an entry of the own term is
   applied, nor ever again in a term in which TimeoutNow has left (thesis 6.4.1, 3.10);
 - it steps down when no majority has answered for an election timeout, when its disk stands still,
   and when its own removal or demotion is committed.
@@ -279,22 +280,26 @@ class Leader:
         sent_at = peer.heartbeats.pop(rpc_id, None)
         if sent_at is not None:
             if response.success and response.term == node.term:
-                self._promised(peer, rpc_id, sent_at)
+                self._acknowledged(peer, rpc_id, sent_at, response)
             self._feed(peer)
             return
         flight = peer.appends.pop(rpc_id, None)
         if flight is None:
             return
         if response.success:
-            self._promised(peer, rpc_id, flight.sent_at)
+            self._acknowledged(peer, rpc_id, flight.sent_at, response)
             self._stored(peer, flight)
         else:
             peer.back_off(flight, response.last_log)
         if node.leader is self:
             self._feed(peer)
 
-    def _promised(self, peer: Progress, rpc_id: int, sent_at: float) -> None:
-        peer.promised_at = max(peer.promised_at, sent_at)
+    def _acknowledged(
+        self, peer: Progress, rpc_id: int, sent_at: float, response: AppendEntriesResponse
+    ) -> None:
+        if response.promise_ms > 0:
+            share = self.node.settings.lease_share * response.promise_ms / 1000
+            peer.promised_until = max(peer.promised_until, sent_at + share)
         peer.acknowledged_rpc = max(peer.acknowledged_rpc, rpc_id)
         if self.reads:
             reads.release(self)
@@ -379,10 +384,17 @@ class Leader:
             return float("-inf")
         if self.handed_over or node.commit_index < self.first_own_index:
             return float("-inf")
-        promised = self.voter_values(lambda peer: peer.promised_at, node.now)
-        if not promised:
-            return float("-inf")
-        return majority_value(promised) + node.settings.lease_s
+        own = node.now + node.settings.lease_share * node.settings.election_timeout_s
+        promised = self.voter_values(lambda peer: peer.promised_until, own)
+        return majority_value(promised) if promised else float("-inf")
+
+    def lease_valid(self, now: float) -> bool:
+        """True if the state machine as it is was current at `now`, a time just read from the clock.
+
+        To be asked again right before a read is answered, with the clock read for it: what was
+        valid when something was planned says nothing of the moment at which it is done.
+        """
+        return self.ready() and self.lease_until() > max(now, self.node.now)
 
     def ready(self) -> bool:
         """True once an entry of its own term is applied: all older acknowledged writes show."""

@@ -109,13 +109,16 @@ class AppendEntriesResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True)
     """Answer to AppendEntries.
 
     `last_log` is the receiver's last index *before* this request was applied, so a leader
-    advances from what it sent (raft-wire, section 3).
+    advances from what it sent (raft-wire, section 3). `promise_ms` is Quorate's own addition: for
+    how many milliseconds from the receipt of the request the answering server refuses its vote to
+    others, also if its settings change meanwhile. Zero, and not sent, where nothing is promised.
     """
 
     term: int
     last_log: int
     success: bool
     no_retry_backoff: bool = False
+    promise_ms: int = 0
     protocol_version: int = PROTOCOL_VERSION
     sender_id: str = ""
     sender_address: str = ""

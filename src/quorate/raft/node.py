@@ -71,6 +71,10 @@ class Node(NodeState):
         self.apply_committed()
         return self.outbox.finish(self.log, self.now)
 
+    def lease_valid(self, now: float) -> bool:
+        """True if this node leads and a read of the state machine at `now` is linearizable."""
+        return self.leader is not None and self.leader.lease_valid(now)
+
     def deadline(self) -> float:
         """When `Tick` is due at the latest."""
         due = self.leader.deadline() if self.leader else self.election_deadline
@@ -116,7 +120,7 @@ class Node(NodeState):
             # Nobody grants a vote before this time, so it is also the first that makes sense.
             timeout = self.settings.election_timeout_s
             spread = timeout * _UNREACHABLE_SPREAD * self.rng.random()
-            self.election_deadline = min(self.election_deadline, self.contact_at + timeout + spread)
+            self.election_deadline = min(self.election_deadline, self.promised_until + spread)
 
     def _on_persisted(self, event: Persisted) -> None:
         self.outbox.persisted(event.sequence)

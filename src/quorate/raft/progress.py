@@ -51,8 +51,8 @@ class Progress(msgspec.Struct, kw_only=True):
     retry_at: float = 0.0
     append_at: float = 0.0  # when the newest append was sent
     commit_sent: int = 0
-    # When the newest request it acknowledged was sent: its promise not to vote counts from then.
-    promised_at: float = float("-inf")
+    # Until when, by the leader's clock, the promises that it gave can be relied on.
+    promised_until: float = float("-inf")
     # Highest rpc_id it acknowledged as follower of this leader; proves leadership for reads.
     acknowledged_rpc: int = 0
     # When any answer came; for check-quorum and for people.

@@ -32,7 +32,7 @@ class PendingRead(msgspec.Struct, frozen=True, gc=False):
 def request(leader: Leader, handle: Any) -> None:
     """Serve at once under the lease, else after a majority has answered a new request."""
     node = leader.node
-    if leader.ready() and leader.lease_until() > node.now:
+    if leader.lease_valid(node.now):
         node.emit(ReadReady((handle,)))
         return
     proof = node.last_rpc_id + 1

@@ -89,6 +89,7 @@ def _answer(
         last_log=last_log,
         success=success,
         no_retry_backoff=no_retry_backoff,
+        promise_ms=node.promise_ms() if success else 0,
         sender_id=node.server_id,
         sender_address=node.address,
         identity=node.identity,
@@ -106,8 +107,7 @@ def _follow(node: NodeState, request: AppendEntriesRequest | InstallSnapshotRequ
     if request.term > node.term or node.campaign is not None or node.leader_id != leader_id:
         node.become_follower(request.term, "a leader was heard", (leader_id, address))
     node.leader_address = address
-    node.contact_at = node.now
-    node.touch_election_timer()
+    node.hear_leader()
 
 
 def _conflict(node: NodeState, request: AppendEntriesRequest) -> int | None:

@@ -14,18 +14,19 @@ import msgspec
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All times in seconds. `scaled` gives the settings for a slower network.
 
-    `lease_s` must stay below `election_timeout_s`: a follower that heard from the leader refuses
-    its vote for `election_timeout_s` by its own clock, and the leader trusts its lease for
-    `lease_s` by its own, counted from when it *sent* what the follower answered. Lease reads are
-    linearizable while no clock runs faster than another by more than the ratio of the two
-    (1.25 as set here), and while every voter keeps that promise. Servers of other makes forget it
-    when they restart: with one of those as a voter set `lease_reads` to False, and each read waits
-    for a round of heartbeats (docs/divergence.md).
+    A follower that heard from the leader refuses its vote for `election_timeout_s` by its own
+    clock, and says so in its answer. The leader trusts a promise for `lease_share` of its length
+    by its own clock, counted from when it *sent* what the follower answered. Lease reads are
+    linearizable while no clock runs faster than another by more than 1 / `lease_share` (1.25 as
+    set here). The servers of a cluster may have different settings: only what each one promised
+    counts. Servers of other makes promise nothing, so that with a majority of those each read
+    waits for a round of heartbeats. `lease_reads` False has each read wait in any case, for
+    machines whose clocks cannot be trusted (docs/divergence.md).
     """
 
     election_timeout_s: float = 0.5
     heartbeat_interval_s: float = 0.05
-    lease_s: float = 0.4
+    lease_share: float = 0.8
     lease_reads: bool = True
     commit_notice_s: float = 0.02
     disk_stall_s: float = 0.5
@@ -39,8 +40,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trailing_logs: int = 10240
 
     def __post_init__(self) -> None:
-        if not 0 < self.heartbeat_interval_s < self.lease_s < self.election_timeout_s:
-            raise ValueError("need 0 < heartbeat_interval_s < lease_s < election_timeout_s")
+        if not 0 < self.heartbeat_interval_s < self.lease_share * self.election_timeout_s:
+            raise ValueError(
+                "need 0 < heartbeat_interval_s < lease_share * election_timeout_s, so that a lease "
+                "is renewed before it ends"
+            )
+        if not self.lease_share < 1:
+            raise ValueError("need lease_share < 1: a lease must end before the promises do")
 
     def scaled(self, multiplier: float) -> Settings:
         """The same settings with every time `multiplier` times as long (raft_multiplier)."""
@@ -48,7 +54,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             self,
             election_timeout_s=self.election_timeout_s * multiplier,
             heartbeat_interval_s=self.heartbeat_interval_s * multiplier,
-            lease_s=self.lease_s * multiplier,
             commit_notice_s=self.commit_notice_s * multiplier,
             disk_stall_s=self.disk_stall_s * multiplier,
         )

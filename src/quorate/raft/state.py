@@ -52,8 +52,12 @@ class NodeState:
         now: float,
         snapshot: tuple[int, int, Configuration, int] | None = None,
         cluster_id: str = "",
+        promise_s: float = 0.0,
     ) -> None:
         """`snapshot` is (index, term, configuration, configuration index) of the newest one.
+
+        `promise_s` is the longest promise, in seconds, that a process on this data may have given
+        before: its election timeout, where that was longer than the one of `settings`.
 
         Raises ValueError when the log does not reach down to the snapshot, ConfigurationError or
         BadFrame when a configuration in the log is none.
@@ -84,9 +88,11 @@ class NodeState:
         self.committed_configuration_index = self.configuration_index
 
         self.now = now
-        # As if a leader had just been heard: a vote given before the crash may back a lease.
+        # As if a leader had just been heard: a promise given before the crash may back a lease.
         self.contact_at = now
-        self.election_deadline = now + self._random_timeout()
+        self.promised_until = now + max(settings.election_timeout_s, promise_s)
+        self.election_deadline = 0.0
+        self.touch_election_timer()
         self.storage_full = False
         self.machine_damaged = False
         self.proposals: dict[int, Any] = {}
@@ -134,7 +140,11 @@ class NodeState:
 
     def heard_recently(self) -> bool:
         """True while this server has promised not to help unseat whoever may lead."""
-        return self.now - self.contact_at < self.settings.election_timeout_s
+        return self.now < self.promised_until
+
+    def promise_ms(self) -> int:
+        """For how many milliseconds from now this server keeps to its promise."""
+        return max(0, int((self.promised_until - self.now) * 1000))
 
     def disk_stalled(self) -> bool:
         """True if a write has been with the disk for longer than the limit."""
@@ -204,8 +214,18 @@ class NodeState:
         return base + base * self.rng.random()
 
     def touch_election_timer(self) -> None:
-        """Start waiting for a leader anew."""
-        self.election_deadline = self.now + self._random_timeout()
+        """Start waiting for a leader anew; never less than what was promised to the last one."""
+        self.election_deadline = max(self.now + self._random_timeout(), self.promised_until)
+
+    def hear_leader(self) -> None:
+        """A leader was heard now: promise it an election timeout, and wait as long.
+
+        What was promised under longer settings stays: a lease may rely on it.
+        """
+        self.contact_at = self.now
+        until = self.now + self.settings.election_timeout_s
+        self.promised_until = max(self.promised_until, until)
+        self.touch_election_timer()
 
     def become_follower(self, term: int, cause: str, leader: tuple[str, str] = ("", "")) -> None:
         """Follow `leader` (id, address; empty if unknown) in `term`."""

@@ -243,13 +243,7 @@ class Replica:
 
     def lease_valid(self) -> bool:
         """True if a read of the state machine made right now is linearizable."""
-        leader = self.node.leader
-        return (
-            leader is not None
-            and self.damage is None
-            and leader.ready()
-            and leader.lease_until() > self._loop.time()
-        )
+        return self.damage is None and self.node.lease_valid(self._loop.time())
 
     def propose(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (index, what `apply` returned).

@@ -52,6 +52,7 @@ def server_view(config: AgentConfig) -> dict[str, Any]:
         "Gossip": "on" if server.gossips else "off",
         "GossipProfile": server.gossip_profile,
         "InitialServers": list(server.initial_servers),
+        "LeaseReads": server.lease_reads,
         "RaftMultiplier": given("raft_multiplier", server.raft_multiplier),
         "RaftProtocol": server.raft_protocol,
         "RaftSnapshotInterval": given("raft_snapshot_interval", interval),

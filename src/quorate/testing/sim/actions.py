@@ -136,6 +136,17 @@ class Actions:
         world.coverage.met("a leader's clock jumped" if host.live.leader else "a clock jumped")
         return f"the clock of {host.name} jumps by {seconds} s"
 
+    def _tune(self) -> str:
+        """A host gets another `raft_multiplier`, now or at its next start."""
+        world, rng = self.world, self.rng
+        host = self._someone() if rng.random() < 0.5 else rng.choice(list(world.hosts.values()))
+        multiplier = rng.choice([1.0, 1.5, 3.0])
+        if host is None:
+            return ""
+        world.tune(host, self.plan.settings.scaled(multiplier))
+        world.coverage.met("servers with other settings than the others")
+        return f"{host.name} gets times {multiplier} as long"
+
     # -- disks ------------------------------------------------------------------------------
 
     def _fill(self) -> str:

@@ -103,6 +103,7 @@ SITUATIONS = (
     "read served after a round",
     "read waited because the lease had run out",
     "read refused because leadership was lost",
+    "servers with other settings than the others",
     "read refused by a server that does not lead",
     # disks, clocks, processes
     "write refused for a full disk",

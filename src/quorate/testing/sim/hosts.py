@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple
 
-from quorate.raft import Node
+from quorate.raft import Node, Settings
 from quorate.testing.sim.disk import SimDisk
 from quorate.testing.sim.machine import SimMachine
 
@@ -66,6 +66,8 @@ class Host:
     lag: float = 0.0
     damage: str = ""  # why it will not start
     at_write: AtWrite | None = None
+    settings: Settings | None = None  # instead of the world's
+    promised_s: float = 0.0  # the longest promise that its processes have given so far
 
     @property
     def live(self) -> Node:

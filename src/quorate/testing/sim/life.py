@@ -152,6 +152,7 @@ class Life:
             host.lag = 0.0  # a process that is stopped goes on when its time has come
             host.disk_delay = None
             host.at_write = None
+            world.tune(host, self.plan.settings)
             world.storage.set_full(host.name, full=False)
             world.revive(host.name)
 

@@ -285,7 +285,7 @@ def _few(plan: Plan, rng: Random, rates: dict[str, float]) -> Plan:
 
 
 def _leases(plan: Plan, rng: Random) -> Plan:
-    few = _few(plan, rng, {"strand": 1.5})
+    few = _few(plan, rng, {"strand": 1.5, "tune": 1.0})
     settings = Settings(heartbeats_in_flight_max=64, trailing_logs=20)
     return replace(few, settings=settings, clocks=rng.choice(CLOCKS[:3]))
 

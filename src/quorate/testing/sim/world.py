@@ -140,7 +140,8 @@ class World:
             host.node = Node(
                 server_id=name,
                 address=host.address,
-                settings=self.settings,
+                settings=host.settings or self.settings,
+                promise_s=host.promised_s,
                 reader=host.disk.store,
                 hard_state=host.disk.hard_state,
                 codec=codec,
@@ -150,6 +151,7 @@ class World:
             )
         except ValueError as error:
             raise ViolationError(f"{name} does not start: {error}") from error
+        self.tune(host, host.settings or self.settings)
         if host.node.log.superseded:
             self.coverage.met("a log was replaced by its snapshot at a start")
         if host.disk.full:
@@ -224,6 +226,13 @@ class World:
         host.clock_offset += seconds
         if host.node:
             self._plan_tick(host)
+
+    def tune(self, host: Host, settings: Settings) -> None:
+        """Give a host other settings: now if it runs, and whenever it starts."""
+        host.settings = settings
+        if host.node:
+            host.node.settings = settings
+            host.promised_s = max(host.promised_s, settings.election_timeout_s)
 
     def running(self) -> list[Host]:
         """The hosts whose node runs."""

@@ -3,8 +3,8 @@
 The table below joins hashicorp/raft's names to ours; it is the only place that knows both. A
 request is a type byte and one map, a response an error text and one map or nil. Keys stand in
 byte order. `ID` and `Addr` name the sender and are written when it has a name, as new nodes do;
-without one the bytes are those of an old node. `QuorateCluster` and `QuorateIdentity` are ours;
-others skip them, and where we have nothing to say they are left out.
+without one the bytes are those of an old node. `QuorateCluster`, `QuorateIdentity` and
+`QuoratePromise` are ours; others skip them, and where we have nothing to say they are left out.
 """
 
 from __future__ import annotations
@@ -208,14 +208,19 @@ _HEARTBEAT: Final = _request(
     _Field("Entries", "entries", _ENTRIES_OF_HEARTBEAT),
 )
 
+_APPENDED: Final = (
+    _TERM,
+    _Field("LastLog", "last_log", UINT),
+    _SUCCESS,
+    _Field("NoRetryBackoff", "no_retry_backoff", BOOL),
+)
+# Written only where something is promised: else the bytes are those of other makes.
+_PROMISING: Final = _Form(
+    AppendEntriesResponse, *_APPENDED, _Field("QuoratePromise", "promise_ms", UINT)
+)
+
 _RESPONSES: Final = {
-    RequestKind.APPEND_ENTRIES: _Form(
-        AppendEntriesResponse,
-        _TERM,
-        _Field("LastLog", "last_log", UINT),
-        _SUCCESS,
-        _Field("NoRetryBackoff", "no_retry_backoff", BOOL),
-    ),
+    RequestKind.APPEND_ENTRIES: _Form(AppendEntriesResponse, *_APPENDED),
     RequestKind.REQUEST_VOTE: _Form(RequestVoteResponse, _TERM, _PEERS, _GRANTED),
     RequestKind.INSTALL_SNAPSHOT: _Form(InstallSnapshotResponse, _TERM, _SUCCESS),
     RequestKind.TIMEOUT_NOW: _Form(TimeoutNowResponse),
@@ -256,6 +261,8 @@ def encode_response(
     if response is None:
         return text + NIL
     form = _RESPONSE_FORMS[type(response)]
+    if isinstance(response, AppendEntriesResponse) and response.promise_ms:
+        form = _PROMISING
     variant = _NAMED if nil_sender or response.sender_id or response.sender_address else 0
     if response.identity is not None:
         variant |= _IDENTIFIED
@@ -285,7 +292,8 @@ def request_from_map(kind: RequestKind, fields: Any) -> AnyRequest:
 
 def response_from_map(kind: RequestKind, fields: Any) -> AnyResponse:
     """The body of an answer to a request of that kind; nil is all zero. Raises BadFrame."""
-    response: AnyResponse = _RESPONSES[kind].read(fields)
+    form = _PROMISING if kind is RequestKind.APPEND_ENTRIES else _RESPONSES[kind]
+    response: AnyResponse = form.read(fields)
     return response
 
 
