@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from fake_service import FakeService, member
+from fake_server import FakeServer, member
 
 from quorate.api.http.messages import Request
-from quorate.api.service import Member, PeerView, RaftConfigurationView, Versions
+from quorate.server.views.records import Member, PeerView, RaftConfigurationView, Versions
 
 FOLDER = Path(__file__).parent.parent / "golden" / "http"
 
@@ -100,14 +100,14 @@ def _versions(entry: dict[str, Any], which: str) -> Versions:
     return Versions(entry[f"{which}Min"], entry[f"{which}Max"], entry[f"{which}Cur"])
 
 
-def adopt(service: FakeService, case: Golden) -> None:
+def adopt(service: FakeServer, case: Golden) -> None:
     """Give the fake what the captured answer shows of the cluster."""
     if isinstance(case.json, dict) and "Servers" in case.json:
         service.view = view_of(case.json["Servers"])
     if isinstance(case.json, dict) and "Members" in case.json:
         service.pool = pool_of(case.json["Members"])
-        service.server_name = case.json["ServerName"]
-        service.dc = case.json["ServerDC"]
+        service.options.name = case.json["ServerName"]
+        service.options.datacenter = case.json["ServerDC"]
     if isinstance(case.json, dict) and "member" in case.json:
         service.pool = pool_of([case.json["member"]])
 
@@ -115,53 +115,53 @@ def adopt(service: FakeService, case: Golden) -> None:
 # -- the setups ----------------------------------------------------------------------------------
 
 
-def leader(case: Golden) -> FakeService:
+def leader(case: Golden) -> FakeServer:
     """Three servers, asked of the leader."""
-    service = FakeService("s3").write_defaults()
+    service = FakeServer("s3").write_defaults()
     adopt(service, case)
     return service
 
 
-def follower(case: Golden) -> FakeService:
+def follower(case: Golden) -> FakeServer:
     """Three servers, asked of a follower; another one leads."""
-    service = FakeService("s2", role="follower").write_defaults()
+    service = FakeServer("s2", role="follower").write_defaults()
     service.leader_application = leader(case).application()
     adopt(service, case)
     return service
 
 
-def lost(case: Golden) -> FakeService:
+def lost(case: Golden) -> FakeServer:
     """Three servers of which one is left: nobody leads."""
-    service = FakeService("s1", role="lost").write_defaults()
+    service = FakeServer("s1", role="lost").write_defaults()
     service.contact_ms = 105_001
     adopt(service, case)
     return service
 
 
-def just_killed(case: Golden) -> FakeService:
+def just_killed(case: Golden) -> FakeServer:
     """A follower that still names the leader that was killed a moment ago."""
     return follower(case)
 
 
-def survivor(case: Golden) -> FakeService:
+def survivor(case: Golden) -> FakeServer:
     """The leader after the old one was killed."""
-    service = FakeService("s2").write_defaults()
+    service = FakeServer("s2").write_defaults()
     adopt(service, case)
     return service
 
 
-def protocol_two(case: Golden) -> FakeService:
+def protocol_two(case: Golden) -> FakeServer:
     """Three servers whose IDs are their addresses."""
-    service = FakeService("s1").write_defaults()
+    service = FakeServer("s1").write_defaults()
     service.view = view_of(load("r2-raft-config").json["Servers"])
     adopt(service, case)
     return service
 
 
-def east(case: Golden) -> FakeService:
+def east(case: Golden) -> FakeServer:
     """Two federated regions, asked in east."""
     west_service = west(case)
-    service = FakeService("e5", region="east").write_defaults()
+    service = FakeServer("e5", region="east").write_defaults()
     service.known_regions = ["east", "west"]
     service.region_applications["west"] = west_service.application()
     service.pool = [member("e1", "east", "127.0.0.5"), member("w1", "west", "127.0.0.6")]
@@ -169,15 +169,15 @@ def east(case: Golden) -> FakeService:
     return service
 
 
-def west(case: Golden) -> FakeService:
+def west(case: Golden) -> FakeServer:
     """Two federated regions, asked in west."""
-    service = FakeService("w6", region="west").write_defaults()
+    service = FakeServer("w6", region="west").write_defaults()
     service.view = view_of(load("fed-raft-config-west").json["Servers"])
     adopt(service, case)
     return service
 
 
-def east_alone(case: Golden) -> FakeService:
+def east_alone(case: Golden) -> FakeServer:
     """East after the only server of west was seen failed."""
     service = east(case)
     service.known_regions = ["east"]
@@ -185,11 +185,11 @@ def east_alone(case: Golden) -> FakeService:
     return service
 
 
-def single(case: Golden) -> FakeService:
+def single(case: Golden) -> FakeServer:
     """One server with configured response headers and Prometheus."""
-    service = FakeService("s7").write_defaults()
-    service.response_headers = {"Access-Control-Allow-Origin": "*", "X-Test": "yes"}
-    service.prometheus = True
+    service = FakeServer("s7").write_defaults()
+    service.options.http_headers = {"Access-Control-Allow-Origin": "*", "X-Test": "yes"}
+    service.options.prometheus = True
     adopt(service, case)
     return service
 
@@ -197,8 +197,8 @@ def single(case: Golden) -> FakeService:
 KEYS = ("cg8StVXbQJ0gPvMd9o7yrg==", "pUqJrVyVRj5jsiYEkM/tFQ==")
 
 
-def _encrypted(*keys: str) -> Callable[[Golden], FakeService]:
-    def setup(case: Golden) -> FakeService:
+def _encrypted(*keys: str) -> Callable[[Golden], FakeServer]:
+    def setup(case: Golden) -> FakeServer:
         service = single(case)
         service.pool = [member("k1", "global", "127.0.0.7")]
         service.ring = list(keys)
@@ -217,7 +217,7 @@ last_key = _encrypted(KEYS[1])
 """The same after the first key was removed."""
 
 
-def out_of_reach(case: Golden) -> FakeService:
+def out_of_reach(case: Golden) -> FakeServer:
     """Three servers, and an address at which nobody listens."""
     service = leader(case)
     text: str = case.json["error"]
@@ -225,4 +225,4 @@ def out_of_reach(case: Golden) -> FakeService:
     return service
 
 
-Setup = Callable[[Golden], FakeService]
+Setup = Callable[[Golden], FakeServer]

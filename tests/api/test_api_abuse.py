@@ -8,7 +8,7 @@ import time
 import pytest
 from api_running import asynchronous, until
 from api_server import RawClient, Served, connected, get, message, serving
-from fake_service import FakeService
+from fake_server import FakeServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,7 +56,7 @@ GARBAGE = [
 @pytest.mark.parametrize("before", [b"", get(LEADER)], ids=["at first", "later"])
 @asynchronous
 async def test_garbage_is_refused(data: bytes, before: bytes) -> None:
-    async with serving(FakeService().application()) as served, connected(served.port) as client:
+    async with serving(FakeServer().application()) as served, connected(served.port) as client:
         client.send(before + data)
         if before:
             assert (await client.answer()).status == 200
@@ -65,7 +65,7 @@ async def test_garbage_is_refused(data: bytes, before: bytes) -> None:
 
 @asynchronous
 async def test_garbage_behind_an_unanswered_request_ends_the_connection() -> None:
-    async with serving(FakeService().application()) as served, connected(served.port) as client:
+    async with serving(FakeServer().application()) as served, connected(served.port) as client:
         client.send(get("/v1/namespaces?index=1&wait=5m") + b"\x00")
         assert await client.closed() == b""
 
@@ -75,7 +75,7 @@ async def test_garbage_behind_an_unanswered_request_ends_the_connection() -> Non
 def test_no_bytes_bring_the_server_down(data: bytes) -> None:
     @asynchronous
     async def test() -> None:
-        async with serving(FakeService().application()) as served:
+        async with serving(FakeServer().application()) as served:
             async with connected(served.port) as client:
                 client.send(data)
                 client.writer.write_eof()
@@ -100,14 +100,14 @@ def test_no_bytes_bring_the_server_down(data: bytes) -> None:
 )
 @asynchronous
 async def test_heads_over_the_limit_are_refused(headers: list[str]) -> None:
-    async with serving(FakeService().application()) as served, connected(served.port) as client:
+    async with serving(FakeServer().application()) as served, connected(served.port) as client:
         client.send(get(LEADER, *headers))
         await refused(client, 431, "over the limit of 65536 bytes")
 
 
 @asynchronous
 async def test_a_head_below_the_limit_is_read() -> None:
-    async with serving(FakeService().application()) as served, connected(served.port) as client:
+    async with serving(FakeServer().application()) as served, connected(served.port) as client:
         client.send(get(LEADER, "X-Long: " + "y" * 40_000))
         assert (await client.answer()).status == 200
 
@@ -115,7 +115,7 @@ async def test_a_head_below_the_limit_is_read() -> None:
 @pytest.mark.parametrize("ahead", [b"", get("/v1/namespaces?index=1&wait=10ms")])
 @asynchronous
 async def test_a_long_target_is_refused_and_the_connection_goes_on(ahead: bytes) -> None:
-    async with serving(FakeService().application()) as served, connected(served.port) as client:
+    async with serving(FakeServer().application()) as served, connected(served.port) as client:
         client.send(ahead + get(f"{LEADER}?x={'y' * 9000}") + get(LEADER))
         if ahead:
             assert (await client.answer()).status == 200
@@ -126,7 +126,7 @@ async def test_a_long_target_is_refused_and_the_connection_goes_on(ahead: bytes)
 
 @asynchronous
 async def test_a_body_at_the_limit_is_read_and_one_over_it_refused() -> None:
-    async with serving(FakeService().application()) as served:
+    async with serving(FakeServer().application()) as served:
         async with connected(served.port) as client:
             client.send(message("PUT", AUTOPILOT, body=b"{}".ljust(BODY_BYTES_MAX)))
             assert (await client.answer()).body == b"true"
@@ -140,7 +140,7 @@ async def test_a_body_at_the_limit_is_read_and_one_over_it_refused() -> None:
 @asynchronous
 async def test_a_chunked_body_over_the_limit_is_refused() -> None:
     chunk = b"10000\r\n" + bytes(65536) + b"\r\n"
-    async with serving(FakeService().application()) as served:
+    async with serving(FakeServer().application()) as served:
         async with connected(served.port) as client:
             client.send(message("PUT", AUTOPILOT, "Transfer-Encoding: chunked"))
             client.send(chunk * 17 + b"0\r\n\r\n")
@@ -159,7 +159,7 @@ async def test_a_chunked_body_over_the_limit_is_refused() -> None:
 @asynchronous
 async def test_a_head_that_trickles_in_is_cut_off() -> None:
     async with (
-        serving(FakeService().application(), head_timeout_s=0.3) as served,
+        serving(FakeServer().application(), head_timeout_s=0.3) as served,
         connected(served.port) as client,
     ):
         started = time.monotonic()
@@ -179,7 +179,7 @@ async def test_a_head_that_trickles_in_is_cut_off() -> None:
 @asynchronous
 async def test_a_body_that_does_not_come_is_cut_off() -> None:
     async with (
-        serving(FakeService().application(), body_timeout_s=0.1) as served,
+        serving(FakeServer().application(), body_timeout_s=0.1) as served,
         connected(served.port) as client,
     ):
         assert (await client.get(LEADER)).status == 200
@@ -191,7 +191,7 @@ async def test_a_body_that_does_not_come_is_cut_off() -> None:
 @asynchronous
 async def test_an_idle_connection_is_closed_without_a_word(first: bytes) -> None:
     async with (
-        serving(FakeService().application(), idle_timeout_s=0.15) as served,
+        serving(FakeServer().application(), idle_timeout_s=0.15) as served,
         connected(served.port) as client,
     ):
         if first:
@@ -203,7 +203,7 @@ async def test_an_idle_connection_is_closed_without_a_word(first: bytes) -> None
 @asynchronous
 async def test_who_is_kept_waiting_by_us_is_not_idle() -> None:
     async with (
-        serving(FakeService().application(), idle_timeout_s=0.05) as served,
+        serving(FakeServer().application(), idle_timeout_s=0.05) as served,
         connected(served.port) as client,
     ):
         assert (await client.get("/v1/namespaces?index=1&wait=300ms")).status == 200
@@ -225,7 +225,7 @@ def connection_of(served: Served) -> QuorateHttpProtocol | None:
 
 @asynchronous
 async def test_who_does_not_read_is_not_read_from() -> None:
-    service = FakeService()
+    service = FakeServer()
     count = 30_000
     async with serving(service.application()) as served, connected(served.port) as client:
         client.stop_reading()
@@ -242,7 +242,7 @@ async def test_who_does_not_read_is_not_read_from() -> None:
 
 @asynchronous
 async def test_who_never_reads_is_cut_off() -> None:
-    service = FakeService()
+    service = FakeServer()
     async with (
         serving(service.application(), write_timeout_s=0.1) as served,
         connected(served.port) as client,
@@ -255,7 +255,7 @@ async def test_who_never_reads_is_cut_off() -> None:
 
 @asynchronous
 async def test_requests_ahead_of_an_unfinished_one_are_bounded() -> None:
-    async with serving(FakeService().application()) as served, connected(served.port) as client:
+    async with serving(FakeServer().application()) as served, connected(served.port) as client:
         client.send(get("/v1/namespaces?index=1&wait=200ms") + get(LEADER) * 20_000)
         await until(lambda: (side := connection_of(served)) is not None and bool(side.pipeline))
         protocol = connection_of(served)
@@ -273,7 +273,7 @@ async def test_requests_ahead_of_an_unfinished_one_are_bounded() -> None:
 @asynchronous
 async def test_one_connection_too_many_is_told_so() -> None:
     """The form of 2.0; the captured case `misc-connection-limit` was closed without an answer."""
-    async with serving(FakeService().application(), max_conns_per_client=2) as served:
+    async with serving(FakeServer().application(), max_conns_per_client=2) as served:
         async with connected(served.port) as first, connected(served.port) as second:
             assert (await first.get(LEADER)).status == 200
             assert (await second.get(LEADER)).status == 200
@@ -293,7 +293,7 @@ async def test_one_connection_too_many_is_told_so() -> None:
 @asynchronous
 async def test_only_ten_in_a_second_are_told() -> None:
     async with (
-        serving(FakeService().application(), max_conns_per_client=1) as served,
+        serving(FakeServer().application(), max_conns_per_client=1) as served,
         connected(served.port) as first,
     ):
         assert (await first.get(LEADER)).status == 200

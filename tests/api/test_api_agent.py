@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 from api_running import asynchronous, until
-from fake_service import FakeService, answered
+from fake_server import FakeServer, answered
 from golden_setups import leader, load
 
 from quorate.api.http.messages import Request, Response
@@ -17,7 +17,7 @@ from quorate.api.http.messages import Request, Response
 def test_self_has_the_shape_of_real_servers(name: str) -> None:
     golden = load(name)
     service = leader(golden)
-    service.server_name = service.pool[0].name.removesuffix(".global")
+    service.options.name = service.pool[0].name.removesuffix(".global")
     response = service.application().handle(Request("GET", b"/v1/agent/self"))
     assert isinstance(response, Response)
     got = msgspec.json.decode(response.body)
@@ -31,7 +31,7 @@ def test_self_has_the_shape_of_real_servers(name: str) -> None:
 
 
 def test_self_without_a_place_in_the_pool() -> None:
-    service = FakeService()
+    service = FakeServer()
     service.pool = []
     response = service.application().handle(Request("GET", b"/v1/agent/self?pretty"))
     assert isinstance(response, Response)
@@ -40,7 +40,7 @@ def test_self_without_a_place_in_the_pool() -> None:
 
 @asynchronous
 async def test_health_waits_for_an_election() -> None:
-    service = FakeService("s1", role="lost")
+    service = FakeServer("s1", role="lost")
     task = asyncio.ensure_future(
         answered(service.application(), Request("GET", b"/v1/agent/health"))
     )
@@ -52,7 +52,7 @@ async def test_health_waits_for_an_election() -> None:
 
 @asynchronous
 async def test_health_says_why_nobody_leads() -> None:
-    service = FakeService("s1", role="lost")
+    service = FakeServer("s1", role="lost")
     service.reason = "no leader: 1 of 3 voters are here (s1.global), and 2 are needed"
     response = await answered(service.application(), Request("GET", b"/v1/agent/health"))
     assert response.status == 500
@@ -62,7 +62,7 @@ async def test_health_says_why_nobody_leads() -> None:
 
 def test_health_of_a_client_is_known_without_a_leader() -> None:
     response = (
-        FakeService(role="lost")
+        FakeServer(role="lost")
         .application()
         .handle(Request("GET", b"/v1/agent/health?type=client"))
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from api_running import asynchronous, until
-from fake_service import FakeService, answered
+from fake_server import FakeServer, answered
 
 from quorate.api import blocking
 from quorate.api.http.messages import Request, Response
@@ -22,7 +22,7 @@ from quorate.state.snapshot import SnapshotImage
 LIST = b"/v1/namespaces"
 
 
-def restore(service: FakeService, names: list[str], index: int) -> None:
+def restore(service: FakeServer, names: list[str], index: int) -> None:
     """Put a state in place that holds these namespaces; it counts as a restored snapshot."""
     tables = TODAY.fresh_tables()
     for name in names:
@@ -30,7 +30,7 @@ def restore(service: FakeService, names: list[str], index: int) -> None:
     service.store.restore(SnapshotImage(index, tables.all_rows, tables.indexes))
 
 
-def add(service: FakeService, name: str, index: int) -> None:
+def add(service: FakeServer, name: str, index: int) -> None:
     """A namespace as a later command will add it: the table changes, its watchers are told."""
     tables = service.store._tables
     tables.put(TABLE, name, Namespace(name=name), index)
@@ -46,14 +46,14 @@ def get(target: bytes) -> Request:
     "query", [b"", b"?index=0", b"?index=", b"?wait=1h", b"?index=0&wait=1h", b"?stale"]
 )
 def test_without_an_index_the_answer_comes_at_once(query: bytes) -> None:
-    response = FakeService().application().handle(get(LIST + query))
+    response = FakeServer().application().handle(get(LIST + query))
     assert isinstance(response, Response)
     assert response.header(b"x-nomad-index") == b"1"
 
 
 def test_an_index_below_the_current_one_is_answered_at_once() -> None:
     """As in the captured case `r3-namespaces-blocking-past`."""
-    service = FakeService()
+    service = FakeServer()
     restore(service, ["team-a"], 23)
     response = service.application().handle(get(LIST + b"?index=22&wait=1h"))
     assert isinstance(response, Response)
@@ -64,7 +64,7 @@ def test_an_index_below_the_current_one_is_answered_at_once() -> None:
 @asynchronous
 async def test_an_index_that_is_current_or_ahead_waits(index: bytes) -> None:
     """As in `r3-namespaces-blocking-timeout` and `misc-index-ahead-blocks`."""
-    application = FakeService().application()
+    application = FakeServer().application()
     started = time.monotonic()
     response = await answered(application, get(LIST + b"?index=" + index + b"&wait=200ms"))
     assert 0.19 < time.monotonic() - started < 2
@@ -73,7 +73,7 @@ async def test_an_index_that_is_current_or_ahead_waits(index: bytes) -> None:
 
 @asynchronous
 async def test_a_change_ends_the_wait() -> None:
-    service = FakeService()
+    service = FakeServer()
     task = asyncio.ensure_future(answered(service.application(), get(LIST + b"?index=1&wait=1h")))
     await until(lambda: bool(service.store._watchers))
     add(service, "team-a", 7)
@@ -85,7 +85,7 @@ async def test_a_change_ends_the_wait() -> None:
 
 @asynchronous
 async def test_a_change_of_another_namespace_does_not_wake_who_waits_for_one() -> None:
-    service = FakeService()
+    service = FakeServer()
     target = b"/v1/namespace/default?index=1&wait=1h"
     task = asyncio.ensure_future(answered(service.application(), get(target)))
     await until(lambda: bool(service.store._watchers))
@@ -98,7 +98,7 @@ async def test_a_change_of_another_namespace_does_not_wake_who_waits_for_one() -
 
 @asynchronous
 async def test_who_waits_for_a_namespace_that_is_not_there_hears_of_it() -> None:
-    service = FakeService()
+    service = FakeServer()
     target = b"/v1/namespace/team-a?index=1&wait=1h"
     task = asyncio.ensure_future(answered(service.application(), get(target)))
     await until(lambda: bool(service.store._watchers))
@@ -109,7 +109,7 @@ async def test_who_waits_for_a_namespace_that_is_not_there_hears_of_it() -> None
 
 @asynchronous
 async def test_a_restored_snapshot_ends_the_wait_though_the_index_goes_back() -> None:
-    service = FakeService()
+    service = FakeServer()
     add(service, "team-a", 50)
     task = asyncio.ensure_future(answered(service.application(), get(LIST + b"?index=50&wait=1h")))
     await until(lambda: bool(service.store._watchers))
@@ -120,7 +120,7 @@ async def test_a_restored_snapshot_ends_the_wait_though_the_index_goes_back() ->
 
 @asynchronous
 async def test_stale_readers_block_too() -> None:
-    service = FakeService("s1", role="lost")
+    service = FakeServer("s1", role="lost")
     target = LIST + b"?stale&index=1&wait=1h"
     task = asyncio.ensure_future(answered(service.application(), get(target)))
     await until(lambda: bool(service.store._watchers))
@@ -131,8 +131,8 @@ async def test_stale_readers_block_too() -> None:
 
 @asynchronous
 async def test_the_lead_is_proved_again_after_the_wait() -> None:
-    service = FakeService()
-    service.leader_application = FakeService().application()
+    service = FakeServer()
+    service.leader_application = FakeServer().application()
     target = LIST + b"?index=1&wait=30ms"
     task = asyncio.ensure_future(answered(service.application(), get(target)))
     await until(lambda: bool(service.store._watchers))
@@ -145,7 +145,7 @@ async def test_the_lead_is_proved_again_after_the_wait() -> None:
 
 @asynchronous
 async def test_a_client_that_goes_away_leaves_no_watcher() -> None:
-    service = FakeService()
+    service = FakeServer()
     target = LIST + b"?index=1&wait=1h"
     task = asyncio.ensure_future(answered(service.application(), get(target)))
     await until(lambda: bool(service.store._watchers))
@@ -174,7 +174,7 @@ def test_clients_that_began_together_do_not_end_together(monkeypatch: pytest.Mon
         loop = Impatient()
         monkeypatch.setattr(blocking, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
         for seed in range(8):
-            await answered(FakeService().application(seed=seed), get(LIST + b"?index=1&wait=400ms"))
+            await answered(FakeServer().application(seed=seed), get(LIST + b"?index=1&wait=400ms"))
         return loop.delays
 
     delays = asyncio.run(scenario())
@@ -194,7 +194,7 @@ def test_clients_that_began_together_do_not_end_together(monkeypatch: pytest.Mon
     ],
 )
 def test_endpoints_that_do_not_block_answer_at_once(target: bytes) -> None:
-    application = FakeService().write_defaults().application()
+    application = FakeServer().write_defaults().application()
     response = application.handle(get(target + b"?index=999999&wait=1h"))
     assert isinstance(response, Response)
     assert response.status == 200

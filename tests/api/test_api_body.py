@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from api_running import asynchronous
-from fake_service import FakeService, answered
+from fake_server import FakeServer, answered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -156,7 +156,7 @@ SCHEDULER = b"/v1/operator/scheduler/configuration"
 @given(st.sampled_from([AUTOPILOT, SCHEDULER]), st.binary(max_size=60) | JSON.map(json.dumps))
 def test_no_body_is_our_mistake(target: bytes, body: bytes | str) -> None:
     raw = body if isinstance(body, bytes) else body.encode()
-    application = FakeService().application()
+    application = FakeServer().application()
     response = asyncio.run(answered(application, Request("PUT", target, (), raw)))
     assert response.status in {200, 400}
     assert b"\n" not in response.body
@@ -164,7 +164,7 @@ def test_no_body_is_our_mistake(target: bytes, body: bytes | str) -> None:
 
 @asynchronous
 async def test_every_field_of_autopilot_is_kept() -> None:
-    service = FakeService().write_defaults()
+    service = FakeServer().write_defaults()
     body = {
         "CleanupDeadServers": True,
         "LastContactThreshold": "1s",
@@ -187,7 +187,7 @@ async def test_every_field_of_autopilot_is_kept() -> None:
 
 @asynchronous
 async def test_every_field_of_the_scheduler_is_kept() -> None:
-    service = FakeService().write_defaults()
+    service = FakeServer().write_defaults()
     body = {
         "SchedulerAlgorithm": "spread",
         "MemoryOversubscriptionEnabled": True,
@@ -211,7 +211,7 @@ async def test_every_field_of_the_scheduler_is_kept() -> None:
 
 @asynchronous
 async def test_what_a_put_leaves_out_is_zero_in_the_scheduler_too() -> None:
-    service = FakeService().write_defaults()
+    service = FakeServer().write_defaults()
     await answered(service.application(), Request("PUT", SCHEDULER, (), b"null"))
     kept = scheduler.current(service.store)
     assert kept is not None
@@ -229,7 +229,7 @@ async def test_what_a_put_leaves_out_is_zero_in_the_scheduler_too() -> None:
     ],
 )
 def test_what_the_endpoints_say_of_bad_bodies(target: bytes, body: bytes, text: bytes) -> None:
-    response = FakeService().application().handle(Request("PUT", target, (), body))
+    response = FakeServer().application().handle(Request("PUT", target, (), body))
     assert isinstance(response, Response)
     assert response.status == 400
     assert response.body.startswith(text)
@@ -243,7 +243,7 @@ def test_what_the_endpoints_say_of_bad_bodies(target: bytes, body: bytes, text: 
     ],
 )
 def test_before_the_first_command_of_a_leader(target: bytes, text: bytes) -> None:
-    response = FakeService().application().handle(Request("GET", target))
+    response = FakeServer().application().handle(Request("GET", target))
     assert isinstance(response, Response)
     assert (response.status, response.body) == (500, text)
 

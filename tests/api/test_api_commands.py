@@ -9,7 +9,7 @@ import sys
 import pytest
 from api_running import asynchronous
 from api_server import serving
-from fake_service import FakeService, member
+from fake_server import FakeServer, member
 from golden_setups import KEYS
 
 from quorate.errors import GossipDisabled
@@ -17,7 +17,7 @@ from quorate.errors import GossipDisabled
 OLD = KEYS[0]
 
 
-async def run(service: FakeService, *words: str) -> tuple[int, str, str]:
+async def run(service: FakeServer, *words: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of the program, its agent being this service."""
     async with serving(service.application()) as served:
         process = await asyncio.create_subprocess_exec(
@@ -33,7 +33,7 @@ async def run(service: FakeService, *words: str) -> tuple[int, str, str]:
 
 @asynchronous
 async def test_a_rotation_with_one_member_away_and_then_without() -> None:
-    service = FakeService()
+    service = FakeServer()
     service.ring = [OLD]
     service.silent = ["s2.global"]
     rotate = ("operator", "gossip", "keyring", "rotate")
@@ -50,7 +50,7 @@ async def test_a_rotation_with_one_member_away_and_then_without() -> None:
 
 @asynchronous
 async def test_a_failed_member_holds_a_rotation_up_until_it_has_left() -> None:
-    service = FakeService()
+    service = FakeServer()
     service.ring = [OLD]
     service.pool.append(member("s4", "global", "127.0.0.4", "failed"))
     rotate = ("operator", "gossip", "keyring", "rotate", "-timeout=50ms")
@@ -64,7 +64,7 @@ async def test_a_failed_member_holds_a_rotation_up_until_it_has_left() -> None:
 
 @asynchronous
 async def test_views() -> None:
-    service = FakeService("s2", role="follower")
+    service = FakeServer("s2", role="follower")
     service.unasked["s1.global"] = "no answer within 2 s"
     code, out, error = await run(service, "operator", "raft", "views")
     assert (code, error) == (0, "")
@@ -96,7 +96,7 @@ async def test_views() -> None:
 async def test_what_is_done_with_gossip_and_refused_without(
     words: tuple[str, ...], out: str
 ) -> None:
-    service = FakeService()
+    service = FakeServer()
     service.ring = [OLD]
     assert await run(service, *words) == (0, out, "")
     service.pool_error = GossipDisabled()

@@ -8,12 +8,11 @@ import time
 import msgspec
 import pytest
 from api_running import asynchronous, until
-from fake_service import FakeService, answered, peer
+from fake_server import FakeServer, answered, peer
 
 import quorate.api.consistency
 from quorate.api.consistency import FORWARDED_HEADER, passed_back
 from quorate.api.http.messages import Request, Response
-from quorate.api.service import ForwardResponse, RaftConfigurationView
 from quorate.errors import (
     ApplyTimeout,
     ChangeRefused,
@@ -24,6 +23,8 @@ from quorate.errors import (
     StateDamaged,
     StorageFull,
 )
+from quorate.server.rpc.forwarding import ForwardResponse
+from quorate.server.views.records import RaftConfigurationView
 from quorate.state import autopilot
 
 CONFIGURATION = b"/v1/operator/raft/configuration"
@@ -44,10 +45,10 @@ def put(body: bytes = b'{"MinQuorum":3}', target: bytes = AUTOPILOT) -> Request:
     return Request("PUT", target, (), body)
 
 
-def pair() -> tuple[FakeService, FakeService]:
+def pair() -> tuple[FakeServer, FakeServer]:
     """A follower, and the leader it forwards to."""
-    leader = FakeService("s3").write_defaults()
-    follower = FakeService("s2", role="follower").write_defaults()
+    leader = FakeServer("s3").write_defaults()
+    follower = FakeServer("s2", role="follower").write_defaults()
     follower.leader_application = leader.application()
     return follower, leader
 
@@ -56,14 +57,14 @@ def pair() -> tuple[FakeService, FakeService]:
 
 
 def test_with_a_valid_lease_a_read_is_answered_without_an_await() -> None:
-    service = FakeService()
+    service = FakeServer()
     assert isinstance(service.application().handle(get(CONFIGURATION)), Response)
     assert service.barriers == 0
 
 
 @asynchronous
 async def test_without_a_lease_a_read_passes_the_barrier() -> None:
-    service = FakeService()
+    service = FakeServer()
     service.lease = False
     response = await answered(service.application(), get(CONFIGURATION))
     assert (response.status, service.barriers) == (200, 1)
@@ -73,7 +74,7 @@ async def test_without_a_lease_a_read_passes_the_barrier() -> None:
 async def test_the_answer_is_of_the_moment_after_the_barrier() -> None:
     """What was applied while the barrier was waited for must be in the answer."""
 
-    class Slow(FakeService):
+    class Slow(FakeServer):
         async def read_barrier(self) -> None:
             await super().read_barrier()
             self.view = RaftConfigurationView(index=99, servers=())
@@ -89,7 +90,7 @@ async def test_the_answer_is_of_the_moment_after_the_barrier() -> None:
 )
 @asynchronous
 async def test_a_read_whose_barrier_fails_is_tried_again(error: QuorateError) -> None:
-    service = FakeService()
+    service = FakeServer()
     service.lease = False
     service.barrier_errors = [error]
     response = await answered(service.application(), get(CONFIGURATION))
@@ -98,14 +99,14 @@ async def test_a_read_whose_barrier_fails_is_tried_again(error: QuorateError) ->
 
 @asynchronous
 async def test_a_leader_that_never_gets_ready_says_so_after_the_hold() -> None:
-    service = FakeService()
+    service = FakeServer()
     service.lease = False
     service.barrier_errors = [NotReady() for _ in range(1000)]
     response = await answered(service.application(), get(CONFIGURATION))
     assert (response.status, response.body) == (500, b"Not ready to serve consistent reads")
 
 
-class LosesItsLead(FakeService):
+class LosesItsLead(FakeServer):
     """Leads until the barrier."""
 
     async def read_barrier(self) -> None:
@@ -117,7 +118,7 @@ class LosesItsLead(FakeService):
 async def test_a_leader_that_lost_its_lead_asks_the_new_one() -> None:
     service = LosesItsLead("s2")
     service.lease = False
-    service.leader_application = FakeService("s3").application()
+    service.leader_application = FakeServer("s3").application()
     response = await answered(service.application(), get(LEADER))
     assert response.body == b'"127.0.0.3:4647"'
     assert len(service.forwarded) == 1
@@ -128,7 +129,7 @@ async def test_a_leader_that_lost_its_lead_asks_the_new_one() -> None:
 
 @pytest.mark.parametrize("value", ["", "=", "=1", "=t", "=T", "=TRUE", "=true", "=True"])
 def test_a_stale_read_is_answered_by_a_server_without_a_leader(value: str) -> None:
-    service = FakeService("s1", role="lost")
+    service = FakeServer("s1", role="lost")
     response = service.application().handle(get(LEADER + b"?stale" + value.encode()))
     assert isinstance(response, Response)
     assert (response.status, response.body) == (200, b'""')
@@ -137,14 +138,14 @@ def test_a_stale_read_is_answered_by_a_server_without_a_leader(value: str) -> No
 @pytest.mark.parametrize("value", ["=0", "=f", "=F", "=FALSE", "=false", "=False"])
 @asynchronous
 async def test_a_read_that_is_not_stale_needs_a_leader(value: str) -> None:
-    application = FakeService("s1", role="lost").application()
+    application = FakeServer("s1", role="lost").application()
     response = await answered(application, get(LEADER + b"?stale" + value.encode()))
     assert (response.status, response.body) == (500, b"No cluster leader")
 
 
 @pytest.mark.parametrize("value", ["maybe", "2", "tRue", "yes", " true", "%00"])
 def test_stale_with_any_other_value_is_refused(value: str) -> None:
-    response = FakeService().application().handle(get(LEADER + b"?stale=" + value.encode()))
+    response = FakeServer().application().handle(get(LEADER + b"?stale=" + value.encode()))
     assert isinstance(response, Response)
     assert response.status == 400
     assert response.body == b"Expect `true` or `false` for `stale` query string parameter"
@@ -152,7 +153,7 @@ def test_stale_with_any_other_value_is_refused(value: str) -> None:
 
 @asynchronous
 async def test_stale_is_ignored_on_writes() -> None:
-    service = FakeService("s1", role="lost")
+    service = FakeServer("s1", role="lost")
     request = Request("DELETE", b"/v1/operator/raft/peer?id=x&stale=maybe")
     response = await answered(service.application(), request)
     assert (response.status, response.body) == (500, b"No cluster leader")
@@ -160,7 +161,7 @@ async def test_stale_is_ignored_on_writes() -> None:
 
 
 def test_a_stale_answer_says_how_old_it_may_be() -> None:
-    service = FakeService("s1", role="lost").write_defaults()
+    service = FakeServer("s1", role="lost").write_defaults()
     service.contact_ms = 1234
     response = service.application().handle(get(b"/v1/namespaces?stale"))
     assert isinstance(response, Response)
@@ -225,10 +226,10 @@ async def test_a_server_that_no_longer_leads_is_not_taken_at_its_word(request_: 
 @asynchronous
 async def test_an_error_of_status_500_gets_a_prefix_for_each_hop() -> None:
     """Asked of east, passed to a follower in west, passed to the leader of west."""
-    west_leader = FakeService("w6", region="west")
-    west_follower = FakeService("w5", region="west", role="follower")
+    west_leader = FakeServer("w6", region="west")
+    west_follower = FakeServer("w5", region="west", role="follower")
     west_follower.leader_application = west_leader.application()
-    east = FakeService("e1", region="east")
+    east = FakeServer("e1", region="east")
     east.region_applications["west"] = west_follower.application()
     target = b"/v1/operator/raft/peer?region=west&id=x"
     response = await answered(east.application(), Request("DELETE", target))
@@ -280,7 +281,7 @@ async def test_a_write_is_not_repeated_when_the_connection_to_the_leader_breaks(
 @pytest.mark.parametrize("request_", [get(LEADER), put()], ids=["read", "write"])
 @asynchronous
 async def test_without_a_leader_a_request_is_held(request_: Request) -> None:
-    application = FakeService("s1", role="lost").application()
+    application = FakeServer("s1", role="lost").application()
     started = time.monotonic()
     response = await answered(application, request_)
     assert (response.status, response.body) == (500, b"No cluster leader")
@@ -306,7 +307,7 @@ async def test_a_held_request_is_answered_when_somebody_is_elected(request_: Req
 
 @asynchronous
 async def test_a_held_request_is_answered_here_when_this_server_is_elected() -> None:
-    service = FakeService("s1", role="lost").write_defaults()
+    service = FakeServer("s1", role="lost").write_defaults()
 
     def elect() -> None:
         service.role = "leader"
@@ -325,7 +326,7 @@ async def test_a_held_request_is_answered_here_when_this_server_is_elected() -> 
 @pytest.mark.parametrize("error", [NotLeader(), StateDamaged("its state")], ids=type)
 @asynchronous
 async def test_a_write_refused_before_it_began_is_tried_again(error: QuorateError) -> None:
-    service = FakeService().write_defaults()
+    service = FakeServer().write_defaults()
     service.apply_errors = [error]
     response = await answered(service.application(), put())
     assert (response.status, response.body) == (200, b"true")
@@ -345,7 +346,7 @@ async def test_a_write_refused_before_it_began_is_tried_again(error: QuorateErro
 async def test_a_write_that_may_stand_or_was_refused_is_not_repeated(
     error: QuorateError, status: int, text: bytes
 ) -> None:
-    service = FakeService()
+    service = FakeServer()
     service.apply_errors = [error]
     request = Request("DELETE", b"/v1/operator/raft/peer?id=x")
     response = await answered(service.application(), request)
@@ -366,7 +367,7 @@ async def test_a_write_that_may_stand_or_was_refused_is_not_repeated(
 )
 def test_what_is_wrong_with_a_request_is_said_before_anybody_is_asked(request_: Request) -> None:
     target = request_.target + (b"&" if b"?" in request_.target else b"?") + b"region=nowhere"
-    service = FakeService("s1", role="lost")
+    service = FakeServer("s1", role="lost")
     response = service.application().handle(msgspec.structs.replace(request_, target=target))
     assert isinstance(response, Response)
     assert response.status == 400
@@ -378,8 +379,8 @@ def test_what_is_wrong_with_a_request_is_said_before_anybody_is_asked(request_: 
 
 @asynchronous
 async def test_another_region_is_asked_before_a_leader_is_looked_for() -> None:
-    west = FakeService("w6", region="west").write_defaults()
-    east = FakeService("e1", region="east", role="lost")
+    west = FakeServer("w6", region="west").write_defaults()
+    east = FakeServer("e1", region="east", role="lost")
     east.region_applications["west"] = west.application()
     response = await answered(east.application(), get(AUTOPILOT + b"?region=west&stale"))
     assert response.status == 200
@@ -390,8 +391,8 @@ async def test_another_region_is_asked_before_a_leader_is_looked_for() -> None:
 @pytest.mark.parametrize("mark", [b"region", b"leader", b"nonsense"])
 @asynchronous
 async def test_a_forwarded_request_never_goes_to_a_region(mark: bytes) -> None:
-    service = FakeService()
-    service.region_applications["west"] = FakeService("w6", region="west").application()
+    service = FakeServer()
+    service.region_applications["west"] = FakeServer("w6", region="west").application()
     request = get(LEADER + b"?region=west", (FORWARDED_HEADER, mark))
     response = await answered(service.application(), request)
     assert (response.status, response.body) == (500, b"No path to region")
@@ -400,7 +401,7 @@ async def test_a_forwarded_request_never_goes_to_a_region(mark: bytes) -> None:
 
 @asynchronous
 async def test_a_region_that_breaks_off_is_an_rpc_error() -> None:
-    service = FakeService()
+    service = FakeServer()
     service.region_errors = [QuorateError("stream closed")]
     response = await answered(service.application(), get(LEADER + b"?region=west"))
     assert (response.status, response.body) == (500, b"rpc error: stream closed")
@@ -408,11 +409,11 @@ async def test_a_region_that_breaks_off_is_an_rpc_error() -> None:
 
 @pytest.mark.parametrize("target", [LEADER, LEADER + b"?region=", LEADER + b"?region=global"])
 def test_the_own_region_is_not_another(target: bytes) -> None:
-    assert isinstance(FakeService().application().handle(get(target)), Response)
+    assert isinstance(FakeServer().application().handle(get(target)), Response)
 
 
 def test_a_configuration_that_changed_is_encoded_anew() -> None:
-    service = FakeService()
+    service = FakeServer()
     application = service.application()
     first = application.handle(get(CONFIGURATION))
     assert application.handle(get(CONFIGURATION)) is first
@@ -441,9 +442,9 @@ async def test_a_read_is_asked_again_when_another_leads_before_the_answer() -> N
 async def test_a_write_is_not_asked_again_when_another_leads_before_the_answer() -> None:
     follower, leader = pair()
     follower.leader_errors = [LeadershipLost()]
-    before = autopilot.current(leader.state)
+    before = autopilot.current(leader.store)
     response = await answered(follower.application(), put())
     assert response.status == 500
     assert (b"X-Quorate-Error", b"leadership-lost") in response.headers
     assert len(follower.forwarded) == 1
-    assert autopilot.current(leader.state) == before
+    assert autopilot.current(leader.store) == before

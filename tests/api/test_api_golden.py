@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from api_running import asynchronous
-from fake_service import NOW, FakeService, answered
+from fake_server import NOW, FakeServer, answered
 from golden_setups import (
     Golden,
     Setup,
@@ -386,7 +386,7 @@ def short_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quorate.api.endpoints.agent, "HOLD_S", 0.05)
 
 
-async def replay(service: FakeService, golden: Golden, case: Case) -> Rendered:
+async def replay(service: FakeServer, golden: Golden, case: Case) -> Rendered:
     application = service.application(Metrics())
     for name in case.before:
         earlier = load(name)
@@ -438,5 +438,5 @@ async def test_golden_lq_scheduler_config_stale() -> None:
 
 
 def test_the_clock_of_the_fake_is_in_the_date_header() -> None:
-    assert FakeService().application().date_line() == b"Date: Mon, 23 Nov 2026 14:40:00 GMT\r\n"
+    assert FakeServer().application().date_line() == b"Date: Mon, 23 Nov 2026 14:40:00 GMT\r\n"
     assert NOW % 60 == 0

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from api_running import asynchronous
-from fake_service import FakeService, answered, member
+from fake_server import FakeServer, answered, member
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,14 +18,14 @@ OLD = "cg8StVXbQJ0gPvMd9o7yrg=="
 NEW = "pUqJrVyVRj5jsiYEkM/tFQ=="
 
 
-def encrypting(*keys: str) -> FakeService:
-    service = FakeService()
+def encrypting(*keys: str) -> FakeServer:
+    service = FakeServer()
     service.ring = list(keys)
     return service
 
 
 async def ask(
-    service: FakeService, operation: str, body: bytes = b"", method: str = "PUT"
+    service: FakeServer, operation: str, body: bytes = b"", method: str = "PUT"
 ) -> Response:
     request = Request(method, (BASE + operation).encode(), (), body)
     return await answered(service.application(), request)

@@ -6,7 +6,7 @@ import statistics
 
 import msgspec
 import pytest
-from fake_service import NOW, FakeService
+from fake_server import NOW, FakeServer
 from golden_setups import load
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,8 +119,8 @@ def test_folded_values_are_those_of_the_whole_list(values: list[float]) -> None:
 
 
 def get(metrics: Metrics, query: bytes = b"", *, prometheus: bool = True) -> Response:
-    service = FakeService()
-    service.prometheus = prometheus
+    service = FakeServer()
+    service.options.prometheus = prometheus
     response = service.application(metrics).handle(Request("GET", b"/v1/metrics" + query))
     assert isinstance(response, Response)
     return response

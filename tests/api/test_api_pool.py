@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 from api_running import asynchronous
-from fake_service import IDS, FakeService, answered, member, peer
+from fake_server import IDS, FakeServer, answered, member, peer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.api.http.messages import Request, Response
-from quorate.api.service import RaftConfigurationView, Versions
 from quorate.errors import ChangeRefused, GossipDisabled, QuorateError
+from quorate.server.views.records import RaftConfigurationView, Versions
 
 JOIN = "/v1/agent/join"
 LEAVE = "/v1/agent/force-leave"
@@ -22,12 +22,12 @@ VIEWS = "/v1/operator/raft/views"
 REFUSED = "Failed to join 127.0.0.9: dial tcp 127.0.0.9:4648: connect: connection refused"
 
 
-async def ask(service: FakeService, method: str, target: str, body: bytes = b"") -> Response:
+async def ask(service: FakeServer, method: str, target: str, body: bytes = b"") -> Response:
     request = Request(method, target.encode(), (), body)
     return await answered(service.application(), request)
 
 
-async def asked_json(service: FakeService, method: str, target: str) -> Any:
+async def asked_json(service: FakeServer, method: str, target: str) -> Any:
     response = await ask(service, method, target)
     assert response.status == 200
     return msgspec.json.decode(response.body)
@@ -38,7 +38,7 @@ async def asked_json(service: FakeService, method: str, target: str) -> Any:
 
 @asynchronous
 async def test_one_that_is_reached_is_enough_and_the_others_are_told() -> None:
-    service = FakeService()
+    service = FakeServer()
     service.unreachable["127.0.0.9"] = REFUSED
     got = await asked_json(service, "POST", f"{JOIN}?address=127.0.0.9&address=[::1]:4648")
     assert service.joined == ["127.0.0.9", "[::1]:4648"]
@@ -48,7 +48,7 @@ async def test_one_that_is_reached_is_enough_and_the_others_are_told() -> None:
 
 @asynchronous
 async def test_every_address_that_was_not_reached_is_told() -> None:
-    service = FakeService()
+    service = FakeServer()
     service.unreachable |= {"a": "no a", "b": "no b"}
     got = await asked_json(service, "PUT", f"{JOIN}?address=a&address=b&address=")
     assert got["error"] == "2 errors occurred:\n\t* no a\n\t* no b\n\n"
@@ -64,7 +64,7 @@ async def test_every_address_that_was_not_reached_is_told() -> None:
 )
 @asynchronous
 async def test_force_leave(query: str, prune: bool) -> None:
-    service = FakeService()
+    service = FakeServer()
     response = await ask(service, "PUT", f"{LEAVE}?node=s1.global{query}")
     assert (response.status, response.body, response.headers) == (200, b"", ())
     assert service.left == [("s1.global", prune)]
@@ -75,13 +75,13 @@ async def test_force_leave(query: str, prune: bool) -> None:
 
 @asynchronous
 async def test_rejoin_says_under_which_id_and_where_the_old_data_are() -> None:
-    got = await asked_json(FakeService(), "PUT", REJOIN)
+    got = await asked_json(FakeServer(), "PUT", REJOIN)
     assert got == {"ID": IDS["s2"], "MovedAside": "/data/server.removed-812"}
 
 
 @asynchronous
 async def test_rejoin_that_is_refused() -> None:
-    service = FakeService()
+    service = FakeServer()
     service.pool_error = ChangeRefused("this server is a member", "there is nothing to do")
     response = await ask(service, "PUT", REJOIN)
     assert (response.status, response.body) == (409, b"this server is a member")
@@ -102,7 +102,7 @@ async def test_rejoin_that_is_refused() -> None:
 )
 @asynchronous
 async def test_a_fixed_list_of_servers_has_no_pool_to_act_on(method: str, target: str) -> None:
-    service = FakeService()
+    service = FakeServer()
     service.pool_error = GossipDisabled()
     response = await ask(service, method, target)
     assert (response.status, response.body) == (501, b"gossip is not enabled on this server")
@@ -128,7 +128,7 @@ async def test_a_fixed_list_of_servers_has_no_pool_to_act_on(method: str, target
 async def test_the_agent_asked_acts_itself_leader_or_not(
     role: str, method: str, target: str
 ) -> None:
-    service = FakeService("s1", role=role)
+    service = FakeServer("s1", role=role)
     service.ring = ["k"]
     assert (await ask(service, method, target)).status == 200
     assert (service.forwarded, service.waits) == ([], 0)
@@ -138,7 +138,7 @@ async def test_the_agent_asked_acts_itself_leader_or_not(
 
 
 def test_a_member_of_another_kind_shows_its_own_versions() -> None:
-    service = FakeService()
+    service = FakeServer()
     other = msgspec.structs.replace(
         member("a", "global", "10.0.0.9", "leaving"),
         protocol=Versions(1, 4, 3),
@@ -155,7 +155,7 @@ def test_a_member_of_another_kind_shows_its_own_versions() -> None:
 
 @pytest.mark.parametrize("role", ["follower", "lost"])
 def test_health_says_that_this_server_was_removed(role: str) -> None:
-    service = FakeService("s2", role=role)
+    service = FakeServer("s2", role=role)
     service.problem = "removed from the cluster at index 812; run: quorate server rejoin"
     response = service.application().handle(Request("GET", b"/v1/agent/health"))
     assert isinstance(response, Response)
@@ -169,7 +169,7 @@ def test_health_says_that_this_server_was_removed(role: str) -> None:
 
 
 def test_what_is_known_of_an_absent_server_comes_behind_what_clients_know() -> None:
-    service = FakeService()
+    service = FakeServer()
     service.view = RaftConfigurationView(
         index=9,
         servers=(
@@ -202,7 +202,7 @@ def test_what_is_known_of_an_absent_server_comes_behind_what_clients_know() -> N
 @pytest.mark.parametrize("role", ["leader", "follower", "lost"])
 @asynchronous
 async def test_views_need_no_leader_and_name_who_did_not_answer(role: str) -> None:
-    service = FakeService("s2", role=role)
+    service = FakeServer("s2", role=role)
     service.unasked["s1.global"] = "no answer within 2 s"
     got = await asked_json(service, "GET", VIEWS)
     silent, second, third = got["Servers"]
@@ -222,8 +222,8 @@ async def test_views_need_no_leader_and_name_who_did_not_answer(role: str) -> No
 
 @asynchronous
 async def test_views_of_another_region_are_asked_there() -> None:
-    west = FakeService("s2", region="west", role="lost")
-    service = FakeService()
+    west = FakeServer("s2", region="west", role="lost")
+    service = FakeServer()
     service.region_applications["west"] = west.application()
     got = await asked_json(service, "GET", f"{VIEWS}?region=west")
     assert got["Servers"][0]["Node"] == "s1.global"
@@ -258,7 +258,7 @@ async def test_views_of_another_region_are_asked_there() -> None:
 async def test_a_bad_parameter_is_named_and_nothing_is_done(
     method: str, target: str, text: str
 ) -> None:
-    service = FakeService()
+    service = FakeServer()
     response = await ask(service, method, target, b"{}")
     assert response.status == 400
     assert response.body.decode().startswith(text)
@@ -267,14 +267,14 @@ async def test_a_bad_parameter_is_named_and_nothing_is_done(
 
 @asynchronous
 async def test_of_a_repeated_name_the_first_counts() -> None:
-    service = FakeService()
+    service = FakeServer()
     await ask(service, "PUT", f"{LEAVE}?node=a&node=b&prune=false&prune=true")
     assert service.left == [("a", False)]
 
 
 @asynchronous
 async def test_as_many_addresses_as_a_target_may_hold_and_no_more() -> None:
-    service = FakeService()
+    service = FakeServer()
     many = "&".join(["address=a"] * 800)
     assert (await asked_json(service, "PUT", f"{JOIN}?{many}"))["num_joined"] == 800
     longer = await ask(service, "PUT", f"{JOIN}?address={'a' * 9000}")
@@ -286,7 +286,7 @@ async def test_as_many_addresses_as_a_target_may_hold_and_no_more() -> None:
 @pytest.mark.parametrize("target", [f"{JOIN}?address=a", f"{LEAVE}?node=a", REJOIN])
 @asynchronous
 async def test_bodies_are_not_looked_at(target: str, body: bytes) -> None:
-    assert (await ask(FakeService(), "PUT", target, body)).status == 200
+    assert (await ask(FakeServer(), "PUT", target, body)).status == 200
 
 
 @given(
@@ -301,7 +301,7 @@ def test_nothing_sent_is_a_mistake_of_ours(
     @asynchronous
     async def test() -> None:
         request = Request(method, path.encode() + b"?" + query, (), body)
-        response = await answered(FakeService().application(), request)
+        response = await answered(FakeServer().application(), request)
         assert response.status in {200, 400, 405, 414, 500, 501}
         assert not response.body.startswith(b"internal error")
 

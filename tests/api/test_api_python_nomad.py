@@ -10,7 +10,7 @@ import nomad
 import pytest
 from api_running import asynchronous
 from api_server import serving
-from fake_service import NOW, FakeService
+from fake_server import NOW, FakeServer
 from nomad.api.exceptions import (
     BadRequestNomadException,
     BaseNomadException,
@@ -22,7 +22,7 @@ from quorate.metrics import Metrics
 Use = Callable[[nomad.Nomad], Any]
 
 
-async def using(service: FakeService, use: Use) -> Any:
+async def using(service: FakeServer, use: Use) -> Any:
     """What the client gives, called in a thread while the service is served."""
     metrics = Metrics(labels={"host": "h"})
     metrics.advance(NOW - 10)
@@ -66,12 +66,12 @@ async def using(service: FakeService, use: Use) -> Any:
 )
 @asynchronous
 async def test_python_nomad(use: Use, expected: object) -> None:
-    assert await using(FakeService().write_defaults(), use) == expected
+    assert await using(FakeServer().write_defaults(), use) == expected
 
 
 @asynchronous
 async def test_a_peer_is_gone_after_its_removal() -> None:
-    service = FakeService()
+    service = FakeServer()
     await using(service, lambda client: client.operator.delete_peer("127.0.0.1:4647"))
     assert service.peers() == ["127.0.0.3:4647", "127.0.0.2:4647"]
 
@@ -89,4 +89,4 @@ async def test_a_peer_is_gone_after_its_removal() -> None:
 @asynchronous
 async def test_what_python_nomad_raises(use: Use, error: type[Exception]) -> None:
     with pytest.raises(error):
-        await using(FakeService(), use)
+        await using(FakeServer(), use)

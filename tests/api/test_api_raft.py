@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from api_running import asynchronous
-from fake_service import FakeService, answered, peer
+from fake_server import FakeServer, answered, peer
 
 from quorate.api.http.messages import Request, Response
-from quorate.api.service import RaftConfigurationView
+from quorate.server.views.records import RaftConfigurationView
 
 S1 = "68279362-7ebc-e6ca-8c47-bc3536d97319"
 S3 = "990fe718-2e08-2a6f-9689-0955efec4c73"
@@ -34,7 +34,7 @@ def transferred(rest: str) -> str:
 async def test_a_peer_is_removed_by_id_or_by_address(
     query: bytes, removed: tuple[str | None, str | None]
 ) -> None:
-    service = FakeService()
+    service = FakeServer()
     request = Request("DELETE", b"/v1/operator/raft/peer?" + query)
     response = await answered(service.application(), request)
     assert (response.status, response.body, response.headers) == (200, b"", ())
@@ -48,14 +48,14 @@ async def test_a_peer_is_removed_by_id_or_by_address(
 )
 @asynchronous
 async def test_force_is_passed_on(query: str, forced: bool) -> None:
-    service = FakeService()
+    service = FakeServer()
     target = f"/v1/operator/raft/peer?id={S1}{query}".encode()
     assert (await answered(service.application(), Request("DELETE", target))).status == 200
     assert service.forced == [forced]
 
 
 def test_force_must_be_a_boolean() -> None:
-    service = FakeService()
+    service = FakeServer()
     target = f"/v1/operator/raft/peer?id={S1}&force=yes".encode()
     response = service.application().handle(Request("DELETE", target))
     assert isinstance(response, Response)
@@ -67,7 +67,7 @@ def test_force_must_be_a_boolean() -> None:
 @asynchronous
 async def test_what_was_not_found_is_named_on_one_line() -> None:
     request = Request("DELETE", b'/v1/operator/raft/peer?id=a%0Ab"')
-    response = await answered(FakeService().application(), request)
+    response = await answered(FakeServer().application(), request)
     assert response.status == 500
     assert response.body == rb'id "a\nb\"" was not found in the Raft configuration'
 
@@ -107,13 +107,13 @@ async def test_what_was_not_found_is_named_on_one_line() -> None:
 @asynchronous
 async def test_transfer_of_leadership(query: str, status: int, text: str) -> None:
     target = f"/v1/operator/raft/transfer-leadership?{query}".encode()
-    response = await answered(FakeService().application(), Request("PUT", target))
+    response = await answered(FakeServer().application(), Request("PUT", target))
     assert (response.status, response.body.decode()) == (status, text)
 
 
 @asynchronous
 async def test_where_ids_are_addresses_membership_decides() -> None:
-    service = FakeService()
+    service = FakeServer()
     service.view = RaftConfigurationView(
         index=1,
         servers=tuple(

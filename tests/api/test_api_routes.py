@@ -6,7 +6,7 @@ import re
 
 import pytest
 from api_running import asynchronous
-from fake_service import FakeService, answered
+from fake_server import FakeServer, answered
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,7 +54,7 @@ ALLOWED: dict[bytes, tuple[set[str], int, bytes]] = {
 @asynchronous
 async def test_every_method_of_every_path(path: bytes, method: str) -> None:
     allowed, status, text = ALLOWED[path]
-    application = FakeService().write_defaults().application()
+    application = FakeServer().write_defaults().application()
     response = await answered(application, Request(method, path, (), b"{}"))
     if method in allowed:
         assert response.body != INVALID
@@ -76,7 +76,7 @@ def test_the_page_lists_what_is_there() -> None:
     }
     for methods, path, _ in ENDPOINTS:
         assert set(methods.split(", ")) <= ALLOWED[path.encode()][0]
-    response = FakeService().application().handle(Request("GET", b"/ui/anything/below"))
+    response = FakeServer().application().handle(Request("GET", b"/ui/anything/below"))
     assert isinstance(response, Response)
     assert response.status == 200
     assert all(path in response.body for path in listed)
@@ -102,7 +102,7 @@ def test_the_page_lists_what_is_there() -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_redirects(target: bytes, status: int, location: bytes, method: str) -> None:
-    response = FakeService().application().handle(Request(method, target))
+    response = FakeServer().application().handle(Request(method, target))
     assert isinstance(response, Response)
     assert (response.status, response.header(b"location")) == (status, location)
     assert bool(response.body) is (method == "GET")
@@ -137,14 +137,14 @@ def test_redirects(target: bytes, status: int, location: bytes, method: str) -> 
     ],
 )
 def test_targets(target: bytes, status: int) -> None:
-    response = FakeService().application().handle(Request("GET", target))
+    response = FakeServer().application().handle(Request("GET", target))
     assert isinstance(response, Response)
     assert response.status == status
 
 
 def test_the_answer_to_an_unknown_path_has_neither_body_nor_type_nor_configured_headers() -> None:
-    service = FakeService()
-    service.response_headers = {"X-Test": "yes"}
+    service = FakeServer()
+    service.options.http_headers = {"X-Test": "yes"}
     application = service.application()
     response = application.handle(Request("GET", b"/v1/jobs"))
     assert isinstance(response, Response)
@@ -155,7 +155,7 @@ def test_the_answer_to_an_unknown_path_has_neither_body_nor_type_nor_configured_
 @pytest.mark.parametrize("size", [TARGET_BYTES_MAX, TARGET_BYTES_MAX + 1])
 def test_long_targets(size: int) -> None:
     start = b"/v1/status/leader?x="
-    response = FakeService().application().handle(Request("GET", start.ljust(size, b"y")))
+    response = FakeServer().application().handle(Request("GET", start.ljust(size, b"y")))
     assert isinstance(response, Response)
     assert response.status == (200 if size <= TARGET_BYTES_MAX else 414)
     assert b"\n" not in response.body
@@ -193,7 +193,7 @@ def test_cleaning_ends(path: str) -> None:
 
 @given(st.sampled_from(METHODS), st.binary(max_size=60).map(lambda rest: b"/v1/" + rest))
 def test_no_target_is_our_mistake(method: str, target: bytes) -> None:
-    response = FakeService().application().handle(Request(method, target))
+    response = FakeServer().application().handle(Request(method, target))
     assert isinstance(response, Response)
     assert response.status < 500
 
@@ -210,7 +210,7 @@ def test_paths_of_targets(raw: bytes, path: bytes | None) -> None:
 
 
 def test_what_is_remembered_of_targets_is_bounded() -> None:
-    application = FakeService().application()
+    application = FakeServer().application()
     for number in range(3000):
         application.handle(Request("GET", f"/v1/regions?x={number}".encode()))
     application.handle(Request("GET", b"/v1/regions?" + b"x" * 1000))
@@ -218,7 +218,7 @@ def test_what_is_remembered_of_targets_is_bounded() -> None:
     assert max(len(target) for _, target in application._plans) <= 256
 
 
-class Broken(FakeService):
+class Broken(FakeServer):
     """A service with a mistake in it."""
 
     def regions(self) -> list[str]:

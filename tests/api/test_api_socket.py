@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from api_running import asynchronous, until
 from api_server import Answer, RawClient, Served, connected, get, message, serving
-from fake_service import FakeService
+from fake_server import FakeServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +25,7 @@ BODY = b'{"CleanupDeadServers":true,"MinQuorum":3}'
 
 
 def application() -> HttpApplication:
-    return FakeService().write_defaults().application()
+    return FakeServer().write_defaults().application()
 
 
 @asynchronous
@@ -49,7 +49,7 @@ async def test_an_ordinary_client() -> None:
 @asynchronous
 async def test_the_same_request_again_and_again_among_others() -> None:
     """Bytes that come again are not parsed again; the answers must be those of the moment."""
-    service = FakeService().write_defaults()
+    service = FakeServer().write_defaults()
     async with serving(service.application()) as served, connected(served.port) as client:
         for index in (22, 23):
             service.view = type(service.view)(index=index, servers=service.view.servers)
@@ -165,7 +165,7 @@ async def test_a_connection_that_is_to_be_closed_is_closed(request_: bytes) -> N
 
 @asynchronous
 async def test_a_reader_that_goes_away_leaves_nothing_behind() -> None:
-    service = FakeService()
+    service = FakeServer()
     async with serving(service.application()) as served:
         async with connected(served.port) as client:
             client.send(get("/v1/namespaces?index=1&wait=5m"))
@@ -176,7 +176,7 @@ async def test_a_reader_that_goes_away_leaves_nothing_behind() -> None:
 
 @asynchronous
 async def test_a_write_goes_on_when_its_client_goes_away() -> None:
-    service = FakeService(role="lost").write_defaults()
+    service = FakeServer(role="lost").write_defaults()
     async with serving(service.application()) as served:
         async with connected(served.port) as client:
             client.send(message("PUT", AUTOPILOT, body=BODY))

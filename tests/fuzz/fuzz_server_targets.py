@@ -6,7 +6,7 @@ import asyncio
 from functools import cache
 from typing import Any, ClassVar
 
-from fake_service import FakeService
+from fake_server import FakeServer
 
 from quorate.api.http.listener import HttpListener, ListenerConfig, create_protocol_factory
 from quorate.server.cluster.founding import Promise
@@ -78,7 +78,7 @@ raised: list[BaseException] = []
 @cache
 def _listener() -> HttpListener:
     async def make() -> HttpListener:
-        return create_protocol_factory(FakeService().application(), ListenerConfig())
+        return create_protocol_factory(FakeServer().application(), ListenerConfig())
 
     return _loop().run_until_complete(make())
 

@@ -16,6 +16,7 @@ from quorate.api.http.limits import ListenerConfig
 from quorate.api.http.listener import create_protocol_factory
 from quorate.api.http.messages import Request, Response
 from quorate.api.internal import RpcApplication
+from quorate.api.parts import parts_of
 from quorate.metrics import Metrics
 from quorate.server.options import ServerOptions
 from quorate.server.server import Server
@@ -57,10 +58,12 @@ class ServerCluster:
             self.fatal.setdefault(number, error)
 
         server = Server(options, on_fatal=fatal)
-        rpc = RpcApplication(server, Metrics(), time.time, Random(), server.answer_call)
+        await server.open()
+        parts = parts_of(server)
+        rpc = RpcApplication(parts, Metrics(), time.time, Random(), server.answers.answer)
         await server.start(create_protocol_factory(rpc, ListenerConfig(max_conns_per_client=0)))
         self.running[number] = server
-        self.applications[number] = HttpApplication(server, Metrics(), time.time, Random())
+        self.applications[number] = HttpApplication(parts, Metrics(), time.time, Random())
 
     async def stop(self, *numbers: int) -> None:
         for number in numbers or tuple(self.running):
@@ -76,11 +79,11 @@ class ServerCluster:
         """The number of the server that leads and is followed by all that run."""
 
         def agreed() -> int:
-            named = {server.leader_address() for server in self.running.values()}
+            named = {server.leadership.leader_address() for server in self.running.values()}
             if len(named) != 1 or (address := named.pop()) not in self.addresses:
                 return 0
             number = self.addresses.index(address)
-            leads = number in self.running and self.running[number].lease_valid()
+            leads = number in self.running and self.running[number].leadership.lease_valid()
             return number + 1 if leads else 0
 
         return await until(agreed) - 1

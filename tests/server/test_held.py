@@ -15,7 +15,7 @@ FUTURE = b"\x7f\x80"
 
 
 def held(server: Server) -> bool:
-    return "stopped applying the log" in (server.health_problem() or "")
+    return "stopped applying the log" in (server.agent.health_problem() or "")
 
 
 async def inject(servers: ServerCluster) -> int:
@@ -39,7 +39,7 @@ def test_servers_that_meet_a_command_they_cannot_read_hold_and_say_so(tmp_path: 
                 assert "a command of type 127 cannot be read" in text
                 assert "upgrade this server to the version of the present leader" in text
                 assert (await servers.ask(number, REGISTER + "?stale")).status == 200
-                applied = servers.running[number].state.applied_index
+                applied = servers.running[number].machine.store.applied_index
                 assert f"at index {applied + 1}" in text
             # A restart comes to the same: nothing was passed over.
             await servers.stop(1)

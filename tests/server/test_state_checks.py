@@ -59,18 +59,18 @@ def with_servers(**options: Any) -> Callable[[Scenario], Callable[[Path], None]]
 
 def flip(server: Server, value: int) -> None:
     """Change one record in the memory of a server, as a bad memory cell would."""
-    rows = server._machine.store._tables.all_rows[scheduler.TABLE.name]
+    rows = server.machine.store._tables.all_rows[scheduler.TABLE.name]
     rows[SINGLETON] = msgspec.structs.replace(
         rows[SINGLETON], node_limit_for_feasibility_checks=value
     )
 
 
 def scheduler_row(server: Server) -> object:
-    return scheduler.current(server._machine.store)
+    return scheduler.current(server.machine.store)
 
 
 def standing(server: Server) -> str:
-    return server.stats()["quorate"]["state"]
+    return server.agent.stats()["quorate"]["state"]
 
 
 def gauges(server: Server) -> dict[str, float]:
@@ -91,7 +91,7 @@ async def checked(servers: ServerCluster) -> None:
 
 
 @with_servers()
-async def test_a_follower_that_differs_is_named_by_all_and_answers_nothing(
+async def test_a_follower_that_differs_is_named_by_all_andanswers_nothing(
     servers: ServerCluster,
 ) -> None:
     leader = await servers.leader()
@@ -103,7 +103,7 @@ async def test_a_follower_that_differs_is_named_by_all_and_answers_nothing(
         *("right", "damaged", "right"),
     ]
     for server in servers.running.values():
-        assert server.stats()["quorate"]["state_damaged_servers"] == f"s{odd}.global"
+        assert server.agent.stats()["quorate"]["state_damaged_servers"] == f"s{odd}.global"
 
     for target in (REGISTER, "/v1/operator/autopilot/configuration", "/v1/namespaces"):
         refused = await servers.ask(odd, target + "?stale")
@@ -147,7 +147,9 @@ async def test_a_leader_that_differs_hands_over_and_no_client_notices(
     other = (leader + 1) % 3
     flip(servers.running[leader], 5)
     end = asyncio.get_running_loop().time() + 10
-    while servers.running[leader].is_leader() or not servers.running[leader].checks.damage:
+    while (
+        servers.running[leader].leadership.is_leader() or not servers.running[leader].checks.damage
+    ):
         assert asyncio.get_running_loop().time() < end
         for number in (leader, other):
             written = await servers.ask(number, "/v1/operator/autopilot/configuration", "PUT", "{}")
@@ -210,21 +212,24 @@ async def test_a_server_that_knows_no_digests_is_unknown_and_not_blamed(
 ) -> None:
     leader = await servers.leader()
     old, odd = (leader + 1) % 3, (leader + 2) % 3
-    known = servers.running[old]._answers._verbs
+    known = servers.running[old].answers._verbs
     without = {verb: how for verb, how in known.items() if not verb.startswith("state-")}
-    servers.running[old]._answers._verbs = without  # type: ignore[misc]
+    servers.running[old].answers._verbs = without  # type: ignore[misc]
     await until(
-        lambda: servers.running[odd].stats()["quorate"]["state_unknown_servers"] == f"s{old}.global"
+        lambda: (
+            servers.running[odd].agent.stats()["quorate"]["state_unknown_servers"]
+            == f"s{old}.global"
+        )
     )
     assert standing(servers.running[odd]) == "right"
-    assert servers.running[leader].health_problem() is None
+    assert servers.running[leader].agent.health_problem() is None
 
 
 @with_servers(state_check_interval_s=0.0)
 async def test_no_checks_are_made_where_they_are_switched_off(servers: ServerCluster) -> None:
     server = servers.running[await servers.leader()]
     # Switched on while it runs they begin, which shows that the waiting below is long enough.
-    assert server.stats()["quorate"]["state_checked_index"] == "0"
+    assert server.agent.stats()["quorate"]["state_checked_index"] == "0"
     await asyncio.sleep(2 * INTERVAL_S)
     assert standing(server) == "unchecked"
     server.reconfigure(msgspec.structs.replace(server.options, state_check_interval_s=INTERVAL_S))

@@ -26,6 +26,7 @@ from quorate.api.app import HttpApplication
 from quorate.api.http.limits import ListenerConfig
 from quorate.api.http.listener import create_protocol_factory
 from quorate.api.internal import RpcApplication
+from quorate.api.parts import parts_of
 from quorate.config.checks.network import http_binds
 from quorate.config.load import load
 from quorate.config.model import AgentConfig
@@ -109,12 +110,13 @@ class Agent:
         metrics = Metrics(labels=labels, interval_s=interval_s)
         options = server_options(config, self._folder)
         server = Server(options, on_fatal=self._fatal, metrics=metrics)
-        rpc_application = RpcApplication(server, metrics, time.time, Random(), server.answer_call)
-        unlimited = ListenerConfig(max_conns_per_client=0)
-        rpc_http = create_protocol_factory(rpc_application, unlimited)
-        await server.start(rpc_http)
+        await server.open()
         try:
-            application = HttpApplication(server, metrics, time.time, Random())
+            parts = parts_of(server)
+            rpc = RpcApplication(parts, metrics, time.time, Random(), server.answers.answer)
+            rpc_http = create_protocol_factory(rpc, ListenerConfig(max_conns_per_client=0))
+            await server.start(rpc_http)
+            application = HttpApplication(parts, metrics, time.time, Random())
             limits = ListenerConfig(max_conns_per_client=config.limits.http_max_conns_per_client)
             factory = create_protocol_factory(application, limits)
             listeners = [

@@ -24,9 +24,9 @@ from quorate.api.codec.params import Query, parse_query
 from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Replicating
 from quorate.api.context import Context, Handler
 from quorate.api.http.messages import TARGET_BYTES_MAX, Call, Request, Response
+from quorate.api.parts import Parts
 from quorate.api.request_error import RequestError
 from quorate.api.routes import Match, Routes
-from quorate.api.service import Service
 from quorate.api.status import error_response
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
@@ -54,16 +54,16 @@ class HttpApplication:
     """The API of one server. `clock` gives Unix seconds; `random` spreads waits."""
 
     def __init__(
-        self, service: Service, metrics: Metrics, clock: Callable[[], float], random: Random
+        self, parts: Parts, metrics: Metrics, clock: Callable[[], float], random: Random
     ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._random = random
-        authority = Authority(service, random)
-        self._routes = Routes(Context(service, authority, metrics, clock))
+        authority = Authority(parts, random)
+        self._routes = Routes(Context(parts, authority, metrics, clock))
         self._plans: dict[tuple[str, bytes], _Plan] = {}
         self._date: tuple[int, bytes] = (-1, b"")
-        self.renderer = Renderer(service.http_headers())
+        self.renderer = Renderer(parts.options.http_headers)
 
     def handle(self, request: Request) -> Response | Answering:
         """The response, or what gives it later. Never raises, nor does that."""

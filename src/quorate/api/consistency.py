@@ -24,7 +24,7 @@ from quorate.api import blocking
 from quorate.api.blocking import Watched
 from quorate.api.codec.params import Query
 from quorate.api.http.messages import Call, Header, Request, Response
-from quorate.api.service import ForwardRequest, ForwardResponse, Service
+from quorate.api.parts import Parts
 from quorate.api.status import ERROR_HEADER, kind_of
 from quorate.errors import (
     LeadershipLost,
@@ -35,6 +35,7 @@ from quorate.errors import (
     QuorateError,
     StateDamaged,
 )
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 
 Answer = Callable[[Call], Response]
 Applied = Callable[[int, Any], Response]
@@ -116,8 +117,12 @@ class Hold:
 class Authority:
     """Decides for one server who answers a request, and gets the answer."""
 
-    def __init__(self, service: Service, random: Random) -> None:
-        self._service = service
+    def __init__(self, parts: Parts, random: Random) -> None:
+        self._region = parts.options.region
+        self._leadership = parts.leadership
+        self._forwarder = parts.forwarder
+        self._state = parts.state
+        self._writes = parts.writes
         self._random = random
 
     def read(
@@ -128,7 +133,7 @@ class Authority:
         Without an await if this server may answer now. Raises QuorateError.
         """
         query = call.query
-        if query.region and query.region != self._service.region:
+        if query.region and query.region != self._region:
             return self._ask_region(call)
         if watched is not None and watched.must_wait(call):
             return (
@@ -136,14 +141,14 @@ class Authority:
                 if query.stale
                 else self._consistent(call, answer, watched)
             )
-        if query.stale or self._service.lease_valid():
+        if query.stale or self._leadership.lease_valid():
             return answer(call)
         return self._consistent(call, answer, watched)
 
     def write(self, call: Call, perform: Perform) -> Awaitable[Response]:
         """Have the leader perform a write: here, or where the leader is. Raises QuorateError."""
         region = call.query.region
-        if region and region != self._service.region:
+        if region and region != self._region:
             return self._ask_region(call)
         return self._write(call, perform)
 
@@ -153,32 +158,30 @@ class Authority:
         """`write` for one command of the state machine. Raises QuorateError."""
 
         async def perform() -> Response:
-            return answer(*await self._service.apply(command))
+            return answer(*await self._writes.apply(command))
 
         region = call.query.region
-        if (region and region != self._service.region) or not self._service.is_leader():
+        if (region and region != self._region) or not self._leadership.is_leader():
             return self.write(call, perform)
-        return Replicating(
-            self._service.apply(command), answer, partial(self._write, call, perform)
-        )
+        return Replicating(self._writes.apply(command), answer, partial(self._write, call, perform))
 
     def any_server(self, call: Call, perform: Perform) -> Awaitable[Response]:
         """Have the server asked answer, leader or not; another region's is asked there."""
         region = call.query.region
-        if region and region != self._service.region:
+        if region and region != self._region:
             return self._ask_region(call)
         return perform()
 
     # -- here ----------------------------------------------------------------------------------
 
     async def _stale(self, call: Call, answer: Answer, watched: Watched) -> Response:
-        await blocking.until_newer(self._service.state, watched, call, self._random)
+        await blocking.until_newer(self._state.readable(), watched, call, self._random)
         return answer(call)
 
     async def _consistent(self, call: Call, answer: Answer, watched: Watched | None) -> Response:
         hold = Hold(self._random)
         while True:
-            if not self._service.is_leader():
+            if not self._leadership.is_leader():
                 try:
                     forwarded = await self._ask_leader(call, hold)
                 except LeadershipLost:  # another leads now, and a read may be asked again
@@ -188,19 +191,19 @@ class Authority:
                     return forwarded
                 continue
             try:
-                await self._service.read_barrier()
+                await self._leadership.read_barrier()
             except (NotLeader, NotReady, LeadershipLost, StateDamaged) as error:
                 await hold.pause(error)
                 continue
             if watched is None or not watched.must_wait(call):
                 return answer(call)
-            await blocking.until_newer(self._service.state, watched, call, self._random)
+            await blocking.until_newer(self._state.readable(), watched, call, self._random)
             watched, hold = None, Hold(self._random)  # waited enough; prove the lead once more
 
     async def _write(self, call: Call, perform: Perform) -> Response:
         hold: Hold | None = None
         while True:
-            if self._service.is_leader():
+            if self._leadership.is_leader():
                 try:
                     return await perform()
                 except REFUSED_UNBEGUN as error:
@@ -217,16 +220,16 @@ class Authority:
     async def _ask_leader(self, call: Call, hold: Hold) -> Response | None:
         """The leader's answer, or None when it is time to look again who leads."""
         if call.request.header(FORWARDED_HEADER) == TO_LEADER:
-            raise NotLeader(leader_address=self._service.leader_address())
-        if not self._service.leader_address():
-            if not await self._service.wait_for_leader(hold.remaining()):
+            raise NotLeader(leader_address=self._leadership.leader_address())
+        if not self._leadership.leader_address():
+            if not await self._leadership.wait_for_leader(hold.remaining()):
                 raise NoLeader
-            if not self._service.leader_address() and not self._service.is_leader():
+            if not self._leadership.leader_address() and not self._leadership.is_leader():
                 await hold.pause(NoLeader())
             return None
         request = forward_request(call, TO_LEADER)
         try:
-            response = await self._service.forward_to_leader(request)
+            response = await self._forwarder.to_leader(request)
         except NoLeader as error:
             await hold.pause(error)
             return None
@@ -244,7 +247,7 @@ class Authority:
             raise NoPathToRegion
         request = forward_request(call, TO_REGION)
         try:
-            response = await self._service.forward_to_region(call.query.region, request)
+            response = await self._forwarder.to_region(call.query.region, request)
         except NoPathToRegion:
             raise
         except QuorateError as error:

@@ -8,7 +8,7 @@ import msgspec
 
 from quorate.api.consistency import Authority, Replicating
 from quorate.api.http.messages import Call, Response
-from quorate.api.service import Service
+from quorate.api.parts import Parts
 from quorate.metrics import Metrics
 
 Handler = Callable[[Call], Response | Replicating | Awaitable[Response]]
@@ -16,9 +16,9 @@ Handler = Callable[[Call], Response | Replicating | Awaitable[Response]]
 
 
 class Context(msgspec.Struct, frozen=True):
-    """One server's parts, as far as endpoints need them. `clock` gives Unix seconds."""
+    """What an endpoint is made with: it keeps what it needs. `clock` gives Unix seconds."""
 
-    service: Service
+    parts: Parts
     authority: Authority
     metrics: Metrics
     clock: Callable[[], float]

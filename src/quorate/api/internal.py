@@ -13,7 +13,7 @@ from quorate.api.app import Answering, HttpApplication
 from quorate.api.codec.encode import text_response
 from quorate.api.consistency import Replicating
 from quorate.api.http.messages import Request, Response
-from quorate.api.service import Service
+from quorate.api.parts import Parts
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
 
@@ -27,13 +27,13 @@ class RpcApplication(HttpApplication):
 
     def __init__(
         self,
-        service: Service,
+        parts: Parts,
         metrics: Metrics,
         clock: Callable[[], float],
         random: Random,
         answer_call: AnswerCall,
     ) -> None:
-        super().__init__(service, metrics, clock, random)
+        super().__init__(parts, metrics, clock, random)
         self._answer_call = answer_call
 
     def begin(self, request: Request) -> Response | Replicating | Answering:

@@ -30,6 +30,16 @@ class ServerMachine:
         self._checks = checks
         self._on_held = on_held
 
+    def readable(self) -> StateStore:
+        """The replicated state, as applied here so far, to answer from.
+
+        Raises StateDamaged while it is known not to be that of the other servers. What is of the
+        log (who leads, the Raft configuration) can be answered all the same.
+        """
+        if self._checks.damage is not None:
+            raise self._checks.damage.again()
+        return self.store
+
     def apply(self, index: int, command: bytes) -> Any:
         """One committed command. Past one that cannot be read the result is that `Held`."""
         if self.held is not None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from quorate.api.http.messages import Header
-from quorate.api.service import Service
+from quorate.api.parts import Leadership
 
 
-def read_headers(service: Service, index: int) -> tuple[Header, ...]:
+def read_headers(leadership: Leadership, index: int) -> tuple[Header, ...]:
     """Index of the data, whether a leader is known, and when it was last heard."""
     return (
         (b"X-Nomad-Index", b"%d" % max(index, 1)),
-        (b"X-Nomad-Knownleader", b"true" if service.leader_address() else b"false"),
-        (b"X-Nomad-Lastcontact", b"%d" % service.last_contact_ms()),
+        (b"X-Nomad-Knownleader", b"true" if leadership.leader_address() else b"false"),
+        (b"X-Nomad-Lastcontact", b"%d" % leadership.last_contact_ms()),
     )
 
 

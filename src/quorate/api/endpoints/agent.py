@@ -11,8 +11,8 @@ from quorate.api.codec.encode import TEXT_TYPE, json_response
 from quorate.api.consistency import HOLD_S
 from quorate.api.context import Context
 from quorate.api.http.messages import Call, Response
-from quorate.api.service import Member
 from quorate.errors import NoLeader
+from quorate.server.views.records import Member
 
 
 class _MemberJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -54,28 +54,31 @@ class AgentEndpoint:
     """GET `members`, `self` and `health`."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        parts = context.parts
+        self._agent = parts.agent
+        self._leadership = parts.leadership
+        self._options = parts.options
+        self._pool = parts.pool
 
     def get_members(self, call: Call) -> Response:
         """All known servers, of all regions."""
-        service = self._service
+        options = self._options
         value = _MembersJson(
-            members=[_member_json(member) for member in service.members()],
-            datacenter=service.datacenter,
-            name=service.name,
-            region=service.region,
+            members=[_member_json(member) for member in self._pool.members()],
+            datacenter=options.datacenter,
+            name=options.name,
+            region=options.region,
         )
         return json_response(value, pretty=call.query.pretty)
 
     def get_self(self, call: Call) -> Response:
         """Effective configuration, own entry in the pool, and statistics."""
-        service = self._service
-        own_name = f"{service.name}.{service.region}"
-        own = next((member for member in service.members() if member.name == own_name), None)
+        own_name = f"{self._options.name}.{self._options.region}"
+        own = next((each for each in self._pool.members() if each.name == own_name), None)
         value = _SelfJson(
-            config=service.config_view(),
+            config=self._options.config_view,
             member=None if own is None else _member_json(own),
-            stats=service.stats(),
+            stats=self._agent.stats(),
         )
         return json_response(value, pretty=call.query.pretty)
 
@@ -86,17 +89,17 @@ class AgentEndpoint:
             return _unhealthy("client", "client not enabled")
         if kind not in {"", "server"}:
             return json_response({}, pretty=call.query.pretty)
-        problem = self._service.health_problem()
+        problem = self._agent.health_problem()
         if problem is not None:
             return _unhealthy("server", problem)
-        if self._service.leader_address():
+        if self._leadership.leader_address():
             return json_response(_SERVER_OK, pretty=call.query.pretty)
         return self._health_after_waiting(call)
 
     async def _health_after_waiting(self, call: Call) -> Response:
-        if await self._service.wait_for_leader(HOLD_S):
+        if await self._leadership.wait_for_leader(HOLD_S):
             return json_response(_SERVER_OK, pretty=call.query.pretty)
-        waiting = self._service.waiting()
+        waiting = self._agent.waiting()
         return _unhealthy("server", "; ".join(filter(None, (NoLeader().text, waiting))))
 
 

@@ -60,7 +60,7 @@ class AutopilotEndpoint:
     """GET and PUT `configuration`."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        self._state = context.parts.state
         self._authority = context.authority
 
     def get(self, call: Call) -> Response | Awaitable[Response]:
@@ -68,7 +68,7 @@ class AutopilotEndpoint:
         return self._authority.read(call, self._answer)
 
     def _answer(self, call: Call) -> Response:
-        configuration = autopilot.current(self._service.state)
+        configuration = autopilot.current(self._state.readable())
         if configuration is None:
             return text_response(500, "autopilot config not initialized yet")
         return json_response(_json(configuration), pretty=call.query.pretty)

@@ -13,7 +13,9 @@ class ClusterEndpoint:
     """What clients ask first: who leads, who takes part, which regions there are."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        self._cluster = context.parts.cluster
+        self._directory = context.parts.directory
+        self._leadership = context.parts.leadership
         self._authority = context.authority
 
     def get_leader(self, call: Call) -> Response | Awaitable[Response]:
@@ -26,13 +28,13 @@ class ClusterEndpoint:
 
     def get_regions(self, call: Call) -> Response:
         """Names of the regions with a live server. Answered by the server asked, always."""
-        return json_response(self._service.regions(), pretty=call.query.pretty)
+        return json_response(self._directory.regions(), pretty=call.query.pretty)
 
     def _leader(self, call: Call) -> Response:
-        return json_response(self._service.leader_address(), pretty=call.query.pretty)
+        return json_response(self._leadership.leader_address(), pretty=call.query.pretty)
 
     def _peers(self, call: Call) -> Response:
-        return json_response(self._service.peers(), pretty=call.query.pretty)
+        return json_response(self._cluster.peers(), pretty=call.query.pretty)
 
 
 def get_license(_: Call) -> Response:

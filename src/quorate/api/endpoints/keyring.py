@@ -18,8 +18,8 @@ from quorate.api.codec.params import boolean
 from quorate.api.context import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
-from quorate.api.service import KeyringOperation, KeyringResult
 from quorate.errors import QuorateError
+from quorate.server.views.records import KeyringOperation, KeyringResult
 from quorate.wire.gossip_key import key_fault
 
 _BODY: Final = Shape(Field("Key", "key", body.a_string))
@@ -49,7 +49,7 @@ class KeyringEndpoint:
     """`list`, `install`, `use` and `remove`, by whatever method."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        self._pool = context.parts.pool
 
     def handle(self, call: Call) -> Awaitable[Response]:
         """Do what the rest of the path says."""
@@ -64,7 +64,7 @@ class KeyringEndpoint:
     async def _perform(
         self, call: Call, operation: KeyringOperation, key: str, *, details: bool
     ) -> Response:
-        result = await self._service.keyring(operation, key)
+        result = await self._pool.keyring(operation, key)
         if details:
             return json_response(_details_json(result), pretty=call.query.pretty)
         if result.num_err:

@@ -20,7 +20,7 @@ class MetricsEndpoint:
     """GET, in both forms. Answered by the server asked, always."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        self._options = context.parts.options
         self._metrics = context.metrics
         self._clock = context.clock
 
@@ -31,7 +31,7 @@ class MetricsEndpoint:
         if call.query.first("format") != "prometheus":
             value = _window_json(self._metrics.window(), labels)
             return json_response(value, pretty=call.query.pretty)
-        if not self._service.prometheus_enabled():
+        if not self._options.prometheus:
             return text_response(415, "Prometheus is not enabled")
         text = "".join(_prometheus_lines(self._metrics.totals(), labels))
         return Response(200, text.encode(), (_PROMETHEUS_TYPE,))

@@ -36,7 +36,8 @@ class NamespacesEndpoint:
     """GET of the list and of one namespace."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        self._leadership = context.parts.leadership
+        self._state = context.parts.state
         self._authority = context.authority
         self._list = Watched(_TABLE, self._index_of_list)
         self._one = Watched(_TABLE, self._index_of_one)
@@ -52,25 +53,25 @@ class NamespacesEndpoint:
         return self._authority.read(call, self._answer_one, self._one)
 
     def _answer_list(self, call: Call) -> Response:
-        found = namespaces.with_prefix(self._service.state, call.query.first("prefix"))
+        found = namespaces.with_prefix(self._state.readable(), call.query.first("prefix"))
         return json_response(
             [_json(namespace) for namespace in found],
             pretty=call.query.pretty,
-            headers=read_headers(self._service, self._index_of_list(call)),
+            headers=read_headers(self._leadership, self._index_of_list(call)),
         )
 
     def _answer_one(self, call: Call) -> Response:
-        namespace = namespaces.by_name(self._service.state, call.tail)
-        headers = read_headers(self._service, self._index_of_one(call))
+        namespace = namespaces.by_name(self._state.readable(), call.tail)
+        headers = read_headers(self._leadership, self._index_of_one(call))
         if namespace is None:
             return text_response(404, "Namespace not found", headers=headers)
         return json_response(_json(namespace), pretty=call.query.pretty, headers=headers)
 
     def _index_of_list(self, _: Call) -> int:
-        return self._service.state.table_index(_TABLE)
+        return self._state.readable().table_index(_TABLE)
 
     def _index_of_one(self, call: Call) -> int:
-        namespace = namespaces.by_name(self._service.state, call.tail)
+        namespace = namespaces.by_name(self._state.readable(), call.tail)
         return self._index_of_list(call) if namespace is None else namespace.modify_index
 
 

@@ -29,7 +29,8 @@ class PoolEndpoint:
     """What changes this agent's place among the others."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        self._pool = context.parts.pool
+        self._rejoining = context.parts.rejoining
 
     def join(self, call: Call) -> Awaitable[Response]:
         """Join other servers. 200 even if none was reached: then `error` says why.
@@ -42,7 +43,7 @@ class PoolEndpoint:
         return self._join(addresses, pretty=call.query.pretty)
 
     async def _join(self, addresses: Sequence[str], *, pretty: bool) -> Response:
-        result = await self._service.join(addresses)
+        result = await self._pool.join(addresses)
         text = several(result.errors)
         joined = result.num_joined > 0
         value = _JoinJson("" if joined else text, result.num_joined, text if joined else "")
@@ -56,12 +57,12 @@ class PoolEndpoint:
         return self._force_leave(node, prune=_prune(call.query))
 
     async def _force_leave(self, node: str, *, prune: bool) -> Response:
-        await self._service.force_leave(node, prune=prune)
+        await self._pool.force_leave(node, prune=prune)
         return empty_response()
 
     async def rejoin(self, call: Call) -> Response:
         """Ours: come back after a removal."""
-        result = await self._service.rejoin()
+        result = await self._rejoining.rejoin()
         value = _RejoinJson(id=result.id, moved_aside=result.moved_aside)
         return json_response(value, pretty=call.query.pretty)
 

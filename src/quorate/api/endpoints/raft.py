@@ -15,9 +15,9 @@ from quorate.api.codec.params import Query, boolean
 from quorate.api.context import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
-from quorate.api.service import RaftConfigurationView, Transfer
 from quorate.api.status import error_response
 from quorate.errors import PeerNotFound
+from quorate.server.views.records import RaftConfigurationView, Transfer
 
 _PEER_NEITHER: Final = (
     "Must specify either ?id with the server's ID or ?address with IP:port of peer to remove"
@@ -62,7 +62,7 @@ class RaftConfiguration:
     """GET `configuration`. Encoded anew only when the configuration or the leader changed."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        self._cluster = context.parts.cluster
         self._authority = context.authority
         self._view: RaftConfigurationView | None = None
         self._answers: dict[bool, Response] = {}
@@ -72,7 +72,7 @@ class RaftConfiguration:
         return self._authority.read(call, self._answer)
 
     def _answer(self, call: Call) -> Response:
-        view = self._service.raft_configuration()
+        view = self._cluster.raft_configuration()
         if view is not self._view:
             if view != self._view:
                 self._answers.clear()
@@ -107,7 +107,7 @@ class RaftPeer:
     """DELETE `peer`: remove a server, by its ID or its address, whatever the protocol."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        self._membership = context.parts.membership
         self._authority = context.authority
 
     def delete(self, call: Call) -> Awaitable[Response]:
@@ -127,7 +127,7 @@ class RaftPeer:
 
         async def perform() -> Response:
             try:
-                await self._service.remove_peer(server_id=server_id, address=address, force=force)
+                await self._membership.remove(server_id=server_id, address=address, force=force)
             except PeerNotFound as error:
                 return error_response(_on_one_line(error))
             return empty_response()
@@ -146,7 +146,8 @@ class TransferLeadership:
     """PUT or POST `transfer-leadership`: let another voter lead."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        self._cluster = context.parts.cluster
+        self._membership = context.parts.membership
         self._authority = context.authority
 
     def put(self, call: Call) -> Awaitable[Response]:
@@ -155,9 +156,7 @@ class TransferLeadership:
 
         async def perform() -> Response:
             try:
-                transfer = await self._service.transfer_leadership(
-                    server_id=server_id, address=address
-                )
+                transfer = await self._membership.transfer(server_id=server_id, address=address)
             except PeerNotFound as error:
                 return error_response(_on_one_line(error), status=400)
             return json_response(_transfer_json(transfer), pretty=call.query.pretty)
@@ -176,7 +175,7 @@ class TransferLeadership:
 
     def _checked_id(self, ids: tuple[str, ...]) -> str:
         server_id = _only_one(ids, "id")
-        peers = self._service.raft_configuration().servers
+        peers = self._cluster.raft_configuration().servers
         known = any(peer.id == server_id for peer in peers)
         # Where IDs are addresses (raft_protocol 2) membership decides, not the shape.
         ids_are_uuids = all(_UUID.fullmatch(peer.id) for peer in peers)
@@ -186,7 +185,7 @@ class TransferLeadership:
 
     def _checked_address(self, addresses: tuple[str, ...]) -> str:
         address = _only_one(addresses, "address")
-        peers = self._service.raft_configuration().servers
+        peers = self._cluster.raft_configuration().servers
         if not any(peer.address == address for peer in peers) and not _is_ip_port(address):
             raise RequestError(f"address must be in IP:port format: got {quote(address)}")
         return address

@@ -76,7 +76,8 @@ class SchedulerEndpoint:
     """GET, PUT and POST `configuration`."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        self._leadership = context.parts.leadership
+        self._state = context.parts.state
         self._authority = context.authority
 
     def get(self, call: Call) -> Response | Awaitable[Response]:
@@ -84,19 +85,20 @@ class SchedulerEndpoint:
         return self._authority.read(call, self._answer)
 
     def _answer(self, call: Call) -> Response:
-        service = self._service
-        configuration = scheduler.current(service.state)
+        state, leadership = self._state.readable(), self._leadership
+        configuration = scheduler.current(state)
         if configuration is None:
             return text_response(500, "scheduler config not initialized yet")
-        index = service.state.table_index(scheduler.TABLE.name)
+        index = state.table_index(scheduler.TABLE.name)
         value = _AnswerJson(
             index=index,
-            known_leader=bool(service.leader_address()),
-            last_contact=service.last_contact_ms() * 1_000_000,
+            known_leader=bool(leadership.leader_address()),
+            last_contact=leadership.last_contact_ms() * 1_000_000,
             next_token="",
             scheduler_config=_json(configuration),
         )
-        return json_response(value, pretty=call.query.pretty, headers=read_headers(service, index))
+        headers = read_headers(leadership, index)
+        return json_response(value, pretty=call.query.pretty, headers=headers)
 
     def put(self, call: Call) -> Replicating | Awaitable[Response]:
         """Replace the configuration; `Updated` is false if `cas` is not its modify index."""

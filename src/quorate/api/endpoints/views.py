@@ -9,7 +9,7 @@ import msgspec
 from quorate.api.codec.encode import json_response
 from quorate.api.context import Context
 from quorate.api.http.messages import Call, Response
-from quorate.api.service import ServerView
+from quorate.server.views.records import ServerView
 
 
 class _VoterJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -49,14 +49,14 @@ class ViewsEndpoint:
     """GET `views`. The server asked gathers them, whether or not anybody leads."""
 
     def __init__(self, context: Context) -> None:
-        self._service = context.service
+        self._cluster = context.parts.cluster
         self._authority = context.authority
 
     def get(self, call: Call) -> Awaitable[Response]:
         """One entry for each server, by name; those that did not answer say why."""
 
         async def perform() -> Response:
-            views = await self._service.views()
+            views = await self._cluster.views()
             ordered = sorted(views, key=lambda view: (view.node, view.id))
             value = _ViewsJson(servers=[_view_json(view) for view in ordered])
             return json_response(value, pretty=call.query.pretty)

@@ -1,4 +1,4 @@
-"""A server without a cluster: what `quorate.api.service.Service` asks, answered from memory.
+"""A server without a cluster: all parts that `quorate.api.parts` names, answered from memory.
 
 Forwarding goes to the application of another fake, as over the RPC port, so a test can put a
 follower in front of a leader and a region in front of another.
@@ -13,21 +13,7 @@ from typing import Any
 
 from quorate.api.app import HttpApplication
 from quorate.api.http.messages import Request, Response
-from quorate.api.service import (
-    ForwardRequest,
-    ForwardResponse,
-    JoinResult,
-    KeyringOperation,
-    KeyringResult,
-    Member,
-    PeerView,
-    RaftConfigurationView,
-    Rejoin,
-    ServerView,
-    Service,
-    Transfer,
-    VoterView,
-)
+from quorate.api.parts import Parts
 from quorate.errors import (
     NoLeader,
     NoPathToRegion,
@@ -36,6 +22,19 @@ from quorate.errors import (
     QuorateError,
 )
 from quorate.metrics import Metrics
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.views.records import (
+    JoinResult,
+    KeyringOperation,
+    KeyringResult,
+    Member,
+    PeerView,
+    RaftConfigurationView,
+    Rejoin,
+    ServerView,
+    Transfer,
+    VoterView,
+)
 from quorate.state.commands import encode
 from quorate.state.defaults import InitialiseDefaults
 from quorate.state.store import StateStore
@@ -81,11 +80,31 @@ def three_peers(leader: str = "s3") -> RaftConfigurationView:
     return RaftConfigurationView(index=22, servers=peers)
 
 
-class FakeService(Service):
-    """One server. Its fields are changed by the tests at will."""
+class FakeOptions:
+    """What was configured."""
+
+    def __init__(self, name: str, region: str) -> None:
+        self.name, self.region, self.datacenter = name, region, "dc1"
+        self.http_headers: dict[str, str] = {}
+        self.prometheus = False
+
+    @property
+    def config_view(self) -> dict[str, Any]:
+        return {
+            "NodeName": self.name,
+            "Region": self.region,
+            "Datacenter": self.datacenter,
+            "Ports": {"HTTP": 4646, "RPC": 4647, "Serf": 4648},
+            "Server": {"Enabled": True, "BootstrapExpect": 3},
+            "Version": {"Version": "1.0.18", "VersionPrerelease": ""},
+        }
+
+
+class FakeServer:
+    """One server, which is all of its parts. Its fields are changed by the tests at will."""
 
     def __init__(self, name: str = "s3", region: str = "global", role: str = "leader") -> None:
-        self.server_name, self.server_region, self.dc = name, region, "dc1"
+        self.options = FakeOptions(name, region)
         self.role = role  # leader, follower, or lost: nobody leads
         self.lease = True
         self.address = f"127.0.0.{name[-1]}:4647"
@@ -94,8 +113,6 @@ class FakeService(Service):
         self.view = three_peers()
         self.pool = [member(f"s{n}", "global", f"127.0.0.{n}") for n in (3, 2, 1)]
         self.known_regions = ["global"]
-        self.response_headers: dict[str, str] = {}
-        self.prometheus = False
         self.store = StateStore()
         self.log_index = 4
         self.barriers = 0
@@ -120,7 +137,7 @@ class FakeService(Service):
         self.on_wait: Callable[[], None] = lambda: None
         self.waits = 0
 
-    def write_defaults(self) -> FakeService:
+    def write_defaults(self) -> FakeServer:
         """What a leader's first command writes."""
         self.commit(encode(InitialiseDefaults()))
         return self
@@ -132,24 +149,27 @@ class FakeService(Service):
 
     def application(self, metrics: Metrics | None = None, seed: int = 1) -> HttpApplication:
         """An application on this service, with a clock that stands still."""
-        return HttpApplication(self, metrics or Metrics(), lambda: NOW, Random(seed))
+        return HttpApplication(self.parts(), metrics or Metrics(), lambda: NOW, Random(seed))
 
-    # -- Service -------------------------------------------------------------------------------
+    def parts(self) -> Parts:
+        """What the API is made on."""
+        return Parts(
+            leadership=self,
+            forwarder=self,
+            state=self,
+            writes=self,
+            membership=self,
+            cluster=self,
+            pool=self,
+            directory=self,
+            rejoining=self,
+            agent=self,
+            options=self.options,
+        )
 
-    @property
-    def region(self) -> str:
-        return self.server_region
+    # -- the parts -----------------------------------------------------------------------------
 
-    @property
-    def datacenter(self) -> str:
-        return self.dc
-
-    @property
-    def name(self) -> str:
-        return self.server_name
-
-    @property
-    def state(self) -> StateStore:
+    def readable(self) -> StateStore:
         return self.store
 
     def leader_address(self) -> str:
@@ -182,7 +202,7 @@ class FakeService(Service):
     def last_contact_ms(self) -> int:
         return 0 if self.is_leader() else self.contact_ms
 
-    async def forward_to_leader(self, request: ForwardRequest) -> ForwardResponse:
+    async def to_leader(self, request: ForwardRequest) -> ForwardResponse:
         self.forwarded.append(request)
         if self.leader_errors:
             raise self.leader_errors.pop(0)
@@ -190,7 +210,7 @@ class FakeService(Service):
             raise NoLeader
         return await loopback(self.leader_application, request)
 
-    async def forward_to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
+    async def to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
         self.forwarded.append(request)
         if self.region_errors:
             raise self.region_errors.pop(0)
@@ -221,22 +241,6 @@ class FakeService(Service):
             "runtime": {"version": "3.11", "cpu_count": "2"},
         }
 
-    def config_view(self) -> dict[str, Any]:
-        return {
-            "NodeName": self.name,
-            "Region": self.region,
-            "Datacenter": self.datacenter,
-            "Ports": {"HTTP": 4646, "RPC": 4647, "Serf": 4648},
-            "Server": {"Enabled": True, "BootstrapExpect": 3},
-            "Version": {"Version": "1.0.18", "VersionPrerelease": ""},
-        }
-
-    def http_headers(self) -> dict[str, str]:
-        return self.response_headers
-
-    def prometheus_enabled(self) -> bool:
-        return self.prometheus
-
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         return asyncio.ensure_future(self._apply(command))
 
@@ -249,7 +253,7 @@ class FakeService(Service):
         result = self.commit(command)
         return self.log_index, result
 
-    async def remove_peer(self, *, server_id: str | None, address: str | None, force: bool) -> None:
+    async def remove(self, *, server_id: str | None, address: str | None, force: bool) -> None:
         await asyncio.sleep(0)
         if self.apply_errors:
             raise self.apply_errors.pop(0)
@@ -259,7 +263,7 @@ class FakeService(Service):
         kept = tuple(server for server in self.view.servers if server is not found)
         self.view = RaftConfigurationView(index=self.view.index + 1, servers=kept)
 
-    async def transfer_leadership(self, *, server_id: str | None, address: str | None) -> Transfer:
+    async def transfer(self, *, server_id: str | None, address: str | None) -> Transfer:
         await asyncio.sleep(0)
         if self.apply_errors:
             raise self.apply_errors.pop(0)

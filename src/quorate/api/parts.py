@@ -1,0 +1,243 @@
+"""The parts of a server that the API is made on: narrow protocols, and `Parts`, all of them.
+
+The API holds no cluster logic: it decodes a request, finds out by `Leadership` whether this
+server may answer, and encodes the answer. Each endpoint takes from `Parts` what it needs.
+Everything runs on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.server import Server
+from quorate.server.views.records import (
+    JoinResult,
+    KeyringOperation,
+    KeyringResult,
+    Member,
+    RaftConfigurationView,
+    Rejoin,
+    ServerView,
+    Transfer,
+)
+from quorate.state.store import StateStore
+
+
+class Leadership(Protocol):
+    """Who leads, and the proof that a linearizable read needs."""
+
+    def leader_address(self) -> str:
+        """RPC address of the leader this server follows (its own if it leads), or empty."""
+
+    def is_leader(self) -> bool:
+        """True while this server believes to lead (no promise: see `lease_valid`)."""
+
+    def lease_valid(self) -> bool:
+        """True if this server leads, is ready, and its lease proves it.
+
+        Then a read of applied state made right now, without awaiting, is linearizable.
+        """
+
+    async def read_barrier(self) -> None:
+        """Return when a read made now on this leader is linearizable.
+
+        Raises NotLeader, NotReady, LeadershipLost or StateDamaged.
+        """
+
+    async def wait_for_leader(self, timeout_s: float) -> bool:
+        """Wait until a leader is known (this server or another); False if none is in time."""
+
+    def last_contact_ms(self) -> int:
+        """Whole milliseconds since the leader was heard; 0 on the leader."""
+
+
+class Forwarder(Protocol):
+    """The way to the servers that have to answer instead of this one."""
+
+    async def to_leader(self, request: ForwardRequest) -> ForwardResponse:
+        """Pass a request to the leader over the RPC port.
+
+        Raises NoLeader when none is known, LeadershipLost when another leader was elected before
+        the answer came, QuorateError with the transport's text on failure.
+        """
+
+    async def to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
+        """Pass a request to a live server of that region. Raises NoPathToRegion."""
+
+
+class State(Protocol):
+    """The replicated state."""
+
+    def readable(self) -> StateStore:
+        """The state as applied here so far.
+
+        Raises StateDamaged while it is known not to be that of the other servers. What is of the
+        log (who leads, the Raft configuration) can be answered all the same.
+        """
+
+
+class Writes(Protocol):
+    """The way into the log."""
+
+    def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
+        """Replicate a command of `quorate.state.commands`: (log index, result of applying it).
+
+        Raises NotLeader, LeadershipLost, ApplyTimeout, StorageFull, StateDamaged.
+        """
+
+
+class Membership(Protocol):
+    """What an operator changes in the Raft configuration, on the leader."""
+
+    async def remove(self, *, server_id: str | None, address: str | None, force: bool) -> None:
+        """Remove a server from the Raft configuration. Raises PeerNotFound, ChangeRefused, ..."""
+
+    async def transfer(self, *, server_id: str | None, address: str | None) -> Transfer:
+        """Hand leadership over. Raises PeerNotFound, ChangeRefused, NotLeader."""
+
+
+class Cluster(Protocol):
+    """The Raft configuration, and what each server believes."""
+
+    def raft_configuration(self) -> RaftConfigurationView:
+        """The newest Raft configuration this server knows.
+
+        Should be the same object for as long as nothing in it changes: the API keeps the
+        encoded answer with it.
+        """
+
+    def peers(self) -> list[str]:
+        """Addresses of all servers of the Raft configuration, in its order."""
+
+    async def views(self) -> list[ServerView]:
+        """What each server of this region believes: who leads, in which term, with whom.
+
+        All are asked at once, with a deadline; one that does not answer is in the list with the
+        reason. Never fails, and needs no leader.
+        """
+
+
+class Pool(Protocol):
+    """The members of all regions."""
+
+    def members(self) -> list[Member]:
+        """All known members of the pool, with what is known of their state."""
+
+    async def join(self, addresses: Sequence[str]) -> JoinResult:
+        """Join the pool that is at these addresses: a host or an IP, a gossip port may follow.
+
+        What cannot be reached is in the result. Raises GossipDisabled.
+        """
+
+    async def force_leave(self, node: str, *, prune: bool) -> None:
+        """Declare a failed member left, by its full name; `prune` forgets it at once.
+
+        An unknown name is no error, and one that lives refutes it. Raises GossipDisabled.
+        """
+
+    async def keyring(self, operation: KeyringOperation, key: str) -> KeyringResult:
+        """Ask all members of the pool to do this to their key rings; `key` is base64, checked.
+
+        What failed, and who did not answer, is in the result; a pool without encryption is a
+        failure of all. Raises GossipDisabled.
+        """
+
+
+class Directory(Protocol):
+    """The servers that this one knows."""
+
+    def regions(self) -> list[str]:
+        """Sorted names of the regions with at least one live server."""
+
+
+class Rejoining(Protocol):
+    """The way back after a removal."""
+
+    async def rejoin(self) -> Rejoin:
+        """Bring this server back after it was removed from the Raft configuration.
+
+        Raises ChangeRefused if it is a member, or no cluster takes it in.
+        """
+
+
+class Agent(Protocol):
+    """How this server itself does."""
+
+    def waiting(self) -> str:
+        """What this server waits for, in words; empty if for nothing."""
+
+    def health_problem(self) -> str | None:
+        """Why this server does not take part although nothing keeps it from finding a leader.
+
+        One line with the cure in it ("removed from the cluster at index 812; run: quorate server
+        rejoin"), or None.
+        """
+
+    def stats(self) -> dict[str, dict[str, str]]:
+        """The `stats` of agent/self: sections nomad, raft, serf, runtime (http-api 9)."""
+
+
+class Options(Protocol):
+    """What was configured, as far as it shows."""
+
+    @property
+    def region(self) -> str:
+        """This agent's region."""
+
+    @property
+    def datacenter(self) -> str:
+        """This agent's datacenter."""
+
+    @property
+    def name(self) -> str:
+        """This agent's name, without the region."""
+
+    @property
+    def config_view(self) -> dict[str, Any]:
+        """The `config` of agent/self: Go field names, secrets redacted."""
+
+    @property
+    def http_headers(self) -> dict[str, str]:
+        """Configured `http_api_response_headers`. Read once, when the application is made."""
+
+    @property
+    def prometheus(self) -> bool:
+        """Configured `telemetry.prometheus_metrics`."""
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of one server."""
+
+    leadership: Leadership
+    forwarder: Forwarder
+    state: State
+    writes: Writes
+    membership: Membership
+    cluster: Cluster
+    pool: Pool
+    directory: Directory
+    rejoining: Rejoining
+    agent: Agent
+    options: Options
+
+
+def parts_of(server: Server) -> Parts:
+    """The parts of a server that is open."""
+    return Parts(
+        leadership=server.leadership,
+        forwarder=server.forwarder,
+        state=server.machine,
+        writes=server.writes,
+        membership=server.membership,
+        cluster=server.cluster,
+        pool=server.pool,
+        directory=server.directory,
+        rejoining=server.rejoining,
+        agent=server.agent,
+        options=server.options,
+    )

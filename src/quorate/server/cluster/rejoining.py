@@ -1,0 +1,46 @@
+"""A removed server comes back: it finds the leader, and asks to be taken in again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from quorate.errors import ChangeRefused, NoLeader
+from quorate.server.cluster.discovery import PoolWatch
+from quorate.server.views.cluster import ClusterView
+from quorate.server.views.raft import leader_of
+from quorate.server.views.records import Rejoin
+from quorate.server.writes import APPLY_TIMEOUT_S
+
+LEADER_PATIENCE_S: Final = 5.0  # as long as the API holds a request while nobody leads
+
+
+class Rejoining:
+    """See the module. `server_id` is this server's own."""
+
+    def __init__(self, server_id: str, view: ClusterView, watch: PoolWatch) -> None:
+        self._server_id = server_id
+        self._view = view
+        self._watch = watch
+
+    async def rejoin(self) -> Rejoin:
+        """Ask the leader to take this server in again, although it was removed.
+
+        Raises NoLeader, and ChangeRefused if it is a member or is not taken in.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LEADER_PATIENCE_S
+        # The removed server hears from no leader: the others are asked for the one they follow.
+        while (leader := leader_of(await self._view.views())) is None:
+            if loop.time() >= deadline:
+                raise NoLeader
+            await asyncio.sleep(0.25)
+        if any(server.id == self._server_id for server in leader.servers):
+            raise ChangeRefused(
+                f"this server is in the Raft configuration of the leader, {leader.node}",
+                "there is nothing to rejoin",
+            )
+        why = await self._watch.rejoin(APPLY_TIMEOUT_S)
+        if why:
+            raise ChangeRefused(f"this server was not taken in: {why}", "see the leader's log")
+        return Rejoin(id=self._server_id)

@@ -1,0 +1,54 @@
+"""Requests that another server has to answer: the leader, or a server of another region."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from quorate.errors import NoLeader
+from quorate.raft.effects import RoleChanged
+from quorate.replica.replica import Replica
+from quorate.server.cluster.directory import Directory
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.rpc.http_pool import HttpPool
+from quorate.server.rpc.regions import forward_to_region
+
+FORMER_LEADER_PATIENCE_S: Final = 0.3
+
+
+class Forwarder:
+    """Passes requests on over the RPC port. Made on the running loop."""
+
+    def __init__(self, http: HttpPool, directory: Directory, replica: Replica) -> None:
+        self._http = http
+        self._directory = directory
+        self._replica = replica
+        self._loop = asyncio.get_running_loop()
+        self._followed = replica.node.leader_address  # of the leader known last
+        replica.on_role.append(self._role_changed)
+
+    async def to_leader(self, request: ForwardRequest) -> ForwardResponse:
+        """Pass a request to the leader.
+
+        Raises NoLeader when none is known, LeadershipLost when another leader was elected before
+        the answer came, QuorateError with the transport's text on failure.
+        """
+        address = self._replica.node.leader_address
+        if not address:
+            raise NoLeader
+        return await self._http.request(address, request)
+
+    async def to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
+        """Pass a request to a live server of that region. Raises NoPathToRegion."""
+        return await forward_to_region(region, request, directory=self._directory, http=self._http)
+
+    def _role_changed(self, change: RoleChanged) -> None:
+        if not change.leader_address:
+            return
+        former, self._followed = self._followed, change.leader_address
+        if former not in {"", change.leader_address}:
+            # A former leader that runs answers at once that it leads no more; one that is stopped
+            # or cut off would keep its callers waiting for the whole timeout of a request.
+            self._loop.call_later(
+                FORMER_LEADER_PATIENCE_S, self._http.give_up, former, self._loop.time()
+            )

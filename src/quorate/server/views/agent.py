@@ -1,0 +1,84 @@
+"""This server as an operator sees it: does it take part, what does it wait for, its statistics."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Callable
+
+from quorate.replica.replica import Replica
+from quorate.server.cluster.directory import Directory
+from quorate.server.cluster.discovery import PoolWatch
+from quorate.server.cluster.fixed_pool import FixedPool
+from quorate.server.cluster.gossip_pool import GossipPool
+from quorate.server.cluster.identity import Identity
+from quorate.server.integrity.checks import StateChecks
+from quorate.server.machine import ServerMachine
+from quorate.server.views import stats
+from quorate.state import servers
+
+
+class AgentView:
+    """See the module. Made on the running loop; `me` gives this server's identity of now."""
+
+    def __init__(
+        self,
+        *,
+        replica: Replica,
+        machine: ServerMachine,
+        directory: Directory,
+        pool: FixedPool | GossipPool,
+        watch: PoolWatch,
+        checks: StateChecks,
+        me: Callable[[], Identity],
+    ) -> None:
+        self._replica = replica
+        self._machine = machine
+        self._directory = directory
+        self._pool = pool
+        self._watch = watch
+        self._checks = checks
+        self._me = me
+        self._loop = asyncio.get_running_loop()
+
+    def waiting(self) -> str:
+        """What this server waits for, in words: a leader, others to found with. Empty: nothing."""
+        return self._watch.waiting
+
+    def health_problem(self) -> str | None:
+        """Why this server does not take part although nothing keeps it from finding a leader.
+
+        One line with the cure in it ("removed from the cluster at index 812; run: quorate server
+        rejoin"), or None.
+        """
+        index = self.removed_at()
+        if index:
+            return f"removed from the cluster at index {index}; run: quorate server rejoin"
+        for problem in (self._checks.damage, self._machine.held):
+            if problem is not None:
+                return f"{problem.text}; {problem.next_step}"
+        return self._checks.disagreement or None
+
+    def removed_at(self) -> int:
+        """The index at which an operator removed this server; 0 if it is a member, or never was.
+
+        It is known from committed state, this server's own or the leader's.
+        """
+        node = self._replica.node
+        if node.configuration.get(self._replica.server_id) is not None and node.leader_id:
+            return 0
+        index = servers.removed_at(self._machine.store, self._replica.server_id)
+        return index or self._watch.removed_at
+
+    def stats(self) -> dict[str, dict[str, str]]:
+        """The `stats` of agent/self: sections nomad, raft, serf, runtime, quorate."""
+        return {
+            "nomad": stats.nomad(self._replica, self._directory, self._me().expect == 1),
+            "raft": {
+                **stats.raft(self._replica, self._loop.time()),
+                **stats.unknown_commands(self._machine.store),
+            },
+            "serf": self._pool.stats(),
+            "runtime": stats.runtime(platform.machine()),
+            "quorate": {"waiting": self.waiting(), **stats.state_check(self._checks)},
+        }

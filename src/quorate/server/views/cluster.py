@@ -1,0 +1,86 @@
+"""The cluster as an operator sees it: the Raft configuration, and what each server believes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from quorate.replica.replica import Replica
+from quorate.server.cluster.directory import Directory
+from quorate.server.cluster.identity import Identity
+from quorate.server.integrity.checks import StateChecks
+from quorate.server.rpc.calls import Callers
+from quorate.server.views import raft
+from quorate.server.views.peer import peer_view
+from quorate.server.views.records import RaftConfigurationView, ServerView
+from quorate.state import servers
+from quorate.state.store import StateStore
+
+
+class ClusterView:
+    """See the module. Made on the running loop; `me` gives this server's identity of now."""
+
+    def __init__(
+        self,
+        *,
+        replica: Replica,
+        state: StateStore,
+        directory: Directory,
+        callers: Callers,
+        checks: StateChecks,
+        me: Callable[[], Identity],
+    ) -> None:
+        self._replica = replica
+        self._state = state
+        self._directory = directory
+        self._callers = callers
+        self._checks = checks
+        self._me = me
+        self._loop = asyncio.get_running_loop()
+        self._view: RaftConfigurationView | None = None
+        self._view_of: object = None
+        state.watch(servers.TABLE.name, self._forget)
+
+    def raft_configuration(self) -> RaftConfigurationView:
+        """The newest Raft configuration this server knows; the same object while it is the same."""
+        node = self._replica.node
+        key = (node.configuration_index, node.leader_id, self._directory.version)
+        if self._view is None or self._view_of != (node.configuration, key):
+            self._view_of = (node.configuration, key)
+            self._view = RaftConfigurationView(
+                index=node.configuration_index,
+                servers=tuple(
+                    peer_view(
+                        server,
+                        directory=self._directory,
+                        state=self._state,
+                        leader_id=node.leader_id,
+                        unix_time=self._unix_time,
+                    )
+                    for server in node.configuration.servers
+                ),
+            )
+        return self._view
+
+    def _forget(self) -> None:
+        self._view = None
+
+    def _unix_time(self, loop_s: float) -> float:
+        return time.time() - (self._loop.time() - loop_s)
+
+    def peers(self) -> list[str]:
+        """Addresses of all servers of the Raft configuration, in its order."""
+        return [server.address for server in self._replica.node.configuration.servers]
+
+    def own(self) -> ServerView:
+        """What this server believes of the cluster."""
+        name, now = self._me().node, self._loop.time()
+        return raft.own_view(self._replica, name, now, self._checks)
+
+    async def views(self) -> list[ServerView]:
+        """What each server of this region believes, this one first. Never fails."""
+        own = self.own()
+        peers = self._replica.node.configuration.servers
+        targets = raft.view_targets(self._directory, self._me().region, peers)
+        return [own, *await raft.gather(self._callers, targets)]
