@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import msgspec
 
-from quorate.server.cluster.directory import Directory
+from quorate.server.cluster.directory import ALIVE, FAILED, LEFT, Directory
 from quorate.server.cluster.identity import Identity
 
 ME = Identity(
@@ -32,6 +32,57 @@ def test_a_silent_server_fails_and_its_region_goes() -> None:
     assert directory.regions() == ["global"]
     assert [k.status for k in directory.all()] == ["alive", "failed", "failed"]
     assert directory.alive("global") == [ME]
+
+
+def test_a_live_id_does_not_move_to_another_name() -> None:
+    """As of a copied data folder: the second one takes the place when the first is gone."""
+    copy = msgspec.structs.replace(OTHER, name="copy", address="10.0.0.9:4647")
+    directory = Directory(ME, fail_after_s=None)
+    directory.seen(OTHER, ALIVE, 1.0)
+    directory.seen(copy, ALIVE, 2.0)
+    assert _of(directory, "other") == OTHER
+    assert [known.identity for known in directory.rivals()] == [copy]
+    for named in ("ID other", "s2.global at 10.0.0.2:4647", "copy.global at 10.0.0.9:4647"):
+        assert named in directory.two_bodies("other")
+    assert directory.two_bodies("me") == ""
+
+    directory.seen(copy, FAILED, 3.0)  # which says nothing of the first one
+    assert (_of(directory, "other"), directory.rivals()) == (OTHER, [])
+    directory.seen(copy, ALIVE, 4.0)
+    directory.seen(OTHER, FAILED, 5.0)
+    assert (_of(directory, "other"), directory.rivals()) == (copy, [])
+    directory.seen(OTHER, ALIVE, 6.0)
+    directory.forget(copy)
+    assert (_of(directory, "other"), directory.rivals()) == (OTHER, [])
+
+
+def test_another_server_with_the_own_id_is_named() -> None:
+    copy = msgspec.structs.replace(ME, name="copy", address="10.0.0.9:4647")
+    directory = Directory(ME, fail_after_s=None)
+    directory.seen(copy, ALIVE, 1.0)
+    assert "copy.global at 10.0.0.9:4647" in directory.two_bodies("me")
+    assert _of(directory, "me") == ME
+    directory.seen(copy, LEFT, 2.0)
+    assert directory.two_bodies("me") == ""
+
+
+def test_a_server_that_was_started_under_another_name_is_itself() -> None:
+    renamed = msgspec.structs.replace(OTHER, name="new")
+    directory = Directory(ME, fail_after_s=None)
+    directory.seen(OTHER, ALIVE, 1.0)
+    directory.seen(renamed, ALIVE, 2.0)
+    directory.seen(OTHER, FAILED, 3.0)  # its old name
+    directory.forget(OTHER)
+    known = directory.by_id("other")
+    assert known is not None
+    assert (known.identity, known.status, directory.rivals()) == (renamed, ALIVE, [])
+
+
+def _of(directory: Directory, server_id: str) -> Identity:
+    known = directory.by_id(server_id)
+    assert known is not None
+    assert known.status == ALIVE
+    return known.identity
 
 
 def test_being_told_of_a_server_does_not_make_it_alive() -> None:

@@ -1,64 +1,80 @@
-"""Whom a leader takes in: nobody who is on the way out, and nobody who could belong elsewhere."""
+"""What a leader makes of calls to join or to leave: the server concerned is asked itself."""
 
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
-from typing import Any, cast
+from pathlib import Path
 
 import msgspec
 import pytest
+from server_cluster import ServerCluster, cluster, until
 
-from quorate.raft.configuration import Configuration, Server
-from quorate.server.cluster.directory import ALIVE, Directory
+from quorate.errors import QuorateError
+from quorate.server.cluster.founding import Promise
 from quorate.server.cluster.identity import Identity
 from quorate.server.cluster.joining import JoinAnswer
-from quorate.server.cluster.membership import Membership
-from quorate.state.store import StateStore
-
-ME = Identity(
-    id="a",
-    name="s1",
-    region="global",
-    datacenter="dc1",
-    address="10.0.0.1:4647",
-    serf_port=4648,
-    version="0",
-    cluster_id="ours",
-)
-NEW = msgspec.structs.replace(ME, id="n", name="s9", address="10.0.0.9:4647", cluster_id="")
-STRANGER = msgspec.structs.replace(ME, id="t", name="t1", address="10.1.0.1:4647", cluster_id="t")
+from quorate.server.cluster.leaving import Departure
 
 
-def asked(joiner: Identity, *pool: Identity) -> JoinAnswer:
-    """What the leader of a cluster of one answers, that has these in its pool."""
-    directory = Directory(ME, fail_after_s=None)
-    for other in pool:
-        directory.seen(other, ALIVE, 0.0)
-    node = SimpleNamespace(
-        configuration=Configuration((Server("a", ME.address),)), cluster_id="ours"
-    )
-    replica = SimpleNamespace(is_leader=True, node=node)
+async def asked(servers: ServerCluster, verb: str, body: object, answer: type) -> str:
+    """Why the leader does not do it, or empty."""
+    leader = servers.running[await servers.leader()]
+    try:
+        said = await leader.answers.answer(verb, msgspec.json.encode(body))
+    except QuorateError as refused:
+        return refused.text
+    why: str = msgspec.json.decode(said, type=answer).why
+    return why
 
-    async def apply(command: bytes) -> tuple[int, Any]:
-        raise AssertionError(command)
 
-    membership = Membership(
-        replica=cast("Any", replica), state=StateStore(), directory=directory, apply=apply
-    )
-    return asyncio.run(membership.take_in(joiner))
+async def standing(servers: ServerCluster) -> tuple[int, tuple[str, ...]]:
+    """Index and IDs of the configuration."""
+    node = servers.running[await servers.leader()].replica.node
+    return node.configuration_index, tuple(s.id for s in node.configuration.servers)
 
 
 @pytest.mark.parametrize(
-    ("joiner", "pool", "why"),
+    ("changes", "why"),
     [
-        (msgspec.structs.replace(NEW, leaving=True), (), "it is leaving"),
-        (NEW, (STRANGER,), "servers of another cluster in this pool (t1.global)"),
-        (STRANGER, (), "belongs to cluster t, not ours"),
-        (msgspec.structs.replace(NEW, region="west"), (), "of region 'west'"),
+        ({"address": "nonsense"}, "the address 'nonsense' is not host:port"),
+        ({"id": "evil\n"}, "the ID 'evil\\n' is not"),
+        ({"leaving": True}, "it is leaving"),
+        ({"region": "west"}, "of region 'west'"),
+        ({"cluster_id": "theirs"}, "belongs to cluster theirs"),
+        ({"address": "127.0.0.1:1"}, "nothing answers at 127.0.0.1:1"),
+        ({}, "another server (s"),  # it claims the address of a member
     ],
 )
-def test_who_is_not_taken_in(joiner: Identity, pool: tuple[Identity, ...], why: str) -> None:
-    answer = asked(joiner, *pool)
-    assert not answer.member
-    assert why in answer.why
+def test_who_is_not_taken_in(tmp_path: Path, changes: dict[str, object], why: str) -> None:
+    async def run() -> None:
+        async with cluster(tmp_path, 1) as servers:
+            me = servers.running[0].identity()
+            await until(lambda: servers.running[0].identity().cluster_id)
+            before = await standing(servers)
+            joiner = {**msgspec.to_builtins(me), "id": "new", "name": "new", "cluster_id": ""}
+            assert why in await asked(servers, "join", {**joiner, **changes}, JoinAnswer)
+            assert await standing(servers) == before
+
+    asyncio.run(run())
+
+
+def test_a_member_is_not_moved_or_taken_out_by_another_one_s_word(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with cluster(tmp_path) as servers:
+            leader = await servers.leader()
+            victim, other = (n for n in range(3) if n != leader)
+            await until(lambda: servers.running[leader].identity().cluster_id)
+            before = await standing(servers)
+            who: Identity = servers.running[victim].identity()
+            assert "does not say that it leaves" in await asked(
+                servers, "leave", Departure(who.id), Promise
+            )
+            for claimed, why in (
+                ("127.0.0.1:1", "nothing answers at 127.0.0.1:1"),
+                (servers.addresses[other], "another server (s"),
+            ):
+                moved = msgspec.structs.replace(who, address=claimed)
+                assert why in await asked(servers, "join", moved, JoinAnswer)
+            assert await standing(servers) == before
+
+    asyncio.run(run())

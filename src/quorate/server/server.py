@@ -29,13 +29,11 @@ from quorate.server.cluster.founding import Bootstrap, Proposal
 from quorate.server.cluster.gossip_pool import GossipPool
 from quorate.server.cluster.identity import Identity
 from quorate.server.cluster.leaving import Leaving
-from quorate.server.cluster.membership import Membership
 from quorate.server.cluster.no_leader import why_no_leader
 from quorate.server.cluster.rejoining import Rejoining
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.integrity.judge import StateJudge
-from quorate.server.leader.loop import LeaderDuties
-from quorate.server.leader.reconcile import Reconciler
+from quorate.server.leader.leading import leading
 from quorate.server.leadership import Leadership
 from quorate.server.machine import ServerMachine
 from quorate.server.options import ServerOptions
@@ -166,8 +164,15 @@ class Server:
         self.forwarder = Forwarder(self._http, self.directory, self.replica)
         self.pool = self._make_pool()
         state = self.machine.store
-        self.membership = Membership(
-            replica=self.replica, state=state, directory=self.directory, apply=self.writes.apply
+        self.membership, self._duties = leading(
+            replica=self.replica,
+            state=state,
+            directory=self.directory,
+            callers=self._callers,
+            options=options,
+            checks=self.checks,
+            apply=self.writes.apply,
+            now=self._loop.time,
         )
         self._bootstrap = Bootstrap(me=self.identity, found=self._found, met=self._settled_others)
         self._watch = PoolWatch(
@@ -183,12 +188,6 @@ class Server:
             rng=random.Random(),
         )
         self._make_views()
-        reconciler = Reconciler(
-            directory=self.directory,
-            membership=self.membership,
-            callers=self._callers,
-            state=state,
-        )
         self.answers = Answers(
             directory=self.directory,
             watch=self._watch,
@@ -198,14 +197,6 @@ class Server:
             view=self.cluster.own,
             checks=self.checks,
             applied_index=lambda: self.replica.node.applied_index,
-        )
-        self._duties = LeaderDuties(
-            replica=self.replica,
-            state=state,
-            options=options,
-            apply=self.writes.apply,
-            reconciler=reconciler,
-            checks=self.checks,
         )
         self._judge = StateJudge(
             replica=self.replica,
@@ -259,7 +250,9 @@ class Server:
     def _locate(self, peer: Peer) -> str:
         """Where a member is now: it may have moved since it was written into the configuration."""
         known = self.directory.by_id(peer.id)
-        return known.identity.address if known is not None else peer.address
+        if known is None or self.directory.has_rival(peer.id):
+            return peer.address  # of two that use one ID the one that is on record
+        return known.identity.address
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)

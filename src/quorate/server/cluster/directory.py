@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import msgspec
 
+from quorate.autopilot.places import two_bodies
 from quorate.server.cluster.identity import Identity
 
 ALIVE, LEAVING, FAILED, LEFT = "alive", "leaving", "failed", "left"
+
+_RIVALS_MAX = 64
+"""Servers that use a used ID: one is a mistake, more are somebody's invention."""
 
 
 class Known(msgspec.Struct):
@@ -30,6 +34,7 @@ class Directory:
         """`fail_after_s` is None where the pool says who lives."""
         self._fail_after_s = fail_after_s
         self._known: dict[str, Known] = {me.id: Known(me, float("inf"))}
+        self._rivals: dict[str, Known] = {}  # by name in the pool
         self.me = me
         self.version = 0  # rises whenever a name, an address or a status may have changed
 
@@ -57,7 +62,19 @@ class Directory:
         return False
 
     def seen(self, identity: Identity, status: str, now: float) -> None:
-        """The pool says how that server is. What only the server itself can tell is kept."""
+        """The pool says how that server is. What only the server itself can tell is kept.
+
+        A live ID does not move to another name: that is a second server with the ID, as of a copied
+        data folder, and takes the place only when the first one has failed or left.
+        """
+        if self._is_rival(identity, status):
+            if status == ALIVE and len(self._rivals) < _RIVALS_MAX:
+                self._rivals[identity.node] = Known(identity, now)
+            else:
+                self._rivals.pop(identity.node, None)
+            self.version += 1
+            return
+        self._rivals.pop(identity.node, None)
         if identity.id == self.me.id:
             return
         for other in list(self._known.values()):
@@ -73,11 +90,55 @@ class Directory:
         heard_at = now if known is None or ALIVE in (status, known.status) else known.heard_at
         self._known[identity.id] = Known(identity, heard_at, status)
         self.version += 1
+        if status != ALIVE:
+            self._succeed(identity.id)
 
-    def forget(self, server_id: str) -> None:
+    def _is_rival(self, identity: Identity, status: str) -> bool:
+        """True if the pool speaks of another server than the live one that has this ID.
+
+        At the same address it is the same server, started again under another name: then only
+        what is said of the old name does not count.
+        """
+        known = self._known.get(identity.id)
+        if known is None or known.status != ALIVE or known.identity.node == identity.node:
+            return False
+        return status != ALIVE or known.identity.address != identity.address
+
+    def _succeed(self, server_id: str) -> None:
+        """A server with this ID has gone: one that lives under another name takes its place."""
+        for name, rival in list(self._rivals.items()):
+            if rival.identity.id == server_id and server_id != self.me.id:
+                del self._rivals[name]
+                self._known[server_id] = rival
+                return
+
+    def rivals(self) -> list[Known]:
+        """Live members of the pool that use the ID of another live one, by name."""
+        return [self._rivals[name] for name in sorted(self._rivals)]
+
+    def has_rival(self, server_id: str) -> bool:
+        """True if two live members of the pool use this ID."""
+        rivals = self._rivals
+        return bool(rivals) and any(r.identity.id == server_id for r in rivals.values())
+
+    def two_bodies(self, server_id: str) -> str:
+        """That two live servers use this ID, with the names of both, or empty."""
+        known = self._known.get(server_id)
+        for rival in self.rivals():
+            if known is not None and rival.identity.id == server_id:
+                one, other = known.identity, rival.identity
+                return two_bodies(*(server_id, one.node, one.address, other.node, other.address))
+        return ""
+
+    def forget(self, identity: Identity) -> None:
         """The pool no longer speaks of that server."""
-        if server_id != self.me.id and self._known.pop(server_id, None) is not None:
-            self.version += 1
+        self._rivals.pop(identity.node, None)
+        known = self._known.get(identity.id)
+        if known is None or identity.id == self.me.id or known.identity.node != identity.node:
+            return
+        del self._known[identity.id]
+        self.version += 1
+        self._succeed(identity.id)
 
     def told(self, identity: Identity) -> None:
         """Another server says that this one exists: worth asking, no more."""

@@ -189,7 +189,7 @@ class GossipPool:
         except ValueError:
             return
         if changed.change is Change.REAPED:
-            self._directory.forget(identity.id)
+            self._directory.forget(identity)
         else:
             status = _STATUSES.get(member.status, FAILED)
             self._directory.seen(identity, status, self._loop.time())

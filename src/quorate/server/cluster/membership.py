@@ -7,25 +7,21 @@ and is not taken in again until it asks to rejoin; a server that has left may si
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from quorate.errors import (
-    ApplyTimeout,
-    ChangeRefused,
-    NotLeader,
-    PeerNotFound,
-    QuorateError,
-)
+from quorate.autopilot.rounds import NOT_LEADING, Look, departing, joining
+from quorate.errors import ChangeRefused, NotLeader, PeerNotFound
 from quorate.raft.configuration import Change, ChangeKind
 from quorate.raft.configuration import Server as Peer
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Identity
-from quorate.server.cluster.joining import JoinAnswer, admit
-from quorate.server.cluster.no_leader import is_stranger
+from quorate.server.cluster.joining import JoinAnswer
+from quorate.server.leader.facts import claim_of
+from quorate.server.leader.guard import check_quorum_without
+from quorate.server.leader.hands import Hands
 from quorate.server.views.records import Transfer
 from quorate.state import servers
 from quorate.state.commands import encode
@@ -34,9 +30,6 @@ from quorate.state.store import StateStore
 from quorate.state.table import Command
 
 log = logging.getLogger("quorate.server")
-
-CHANGE_TIMEOUT_S = 10.0
-_LOOK_AGAIN_S = 0.02
 
 
 class Membership:
@@ -49,58 +42,25 @@ class Membership:
         state: StateStore,
         directory: Directory,
         apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
+        hands: Hands,
+        look: Look,
     ) -> None:
         self._replica = replica
         self._state = state
         self._directory = directory
         self._apply = apply
+        self._hands = hands
+        self._look = look
 
     # -- taking in -------------------------------------------------------------------------------
 
     async def take_in(self, joiner: Identity, *, forgive: bool = False) -> JoinAnswer:
         """Make `joiner` a member, or say why not; `forgive` also one that was removed."""
-        replica = self._replica
-        if not replica.is_leader:
-            leader = replica.node.leader_address
-            return JoinAnswer(leader=leader, why="this server does not lead")
-        ours = self._directory.me.region
-        if joiner.region != ours:
-            return JoinAnswer(why=f"{joiner.node} is of region {joiner.region!r}, this is {ours!r}")
-        if joiner.leaving:
-            return JoinAnswer(why="it is leaving")
-        removed_at = servers.removed_at(self._state, joiner.id)
-        member = replica.node.configuration.get(joiner.id) is not None
-        if removed_at and not member and not forgive:
-            why = (
-                f"it was removed from the cluster at index {removed_at}; `quorate server rejoin` "
-                "on that server brings it back"
-            )
-            return JoinAnswer(why=why, removed_at=removed_at)
-        if not member and not joiner.cluster_id and (others := self._strangers()):
-            why = (
-                f"there are servers of another cluster in this pool ({others}), and it does not "
-                "say to which it belongs; let them leave the pool first"
-            )
-            return JoinAnswer(why=why)
-        whereabouts = {one.id: one.address for one in self._directory.alive(ours)}
-        answer = await admit(replica, joiner, replica.node.cluster_id, whereabouts)
-        if answer.member:
-            await self.record(joiner)
-        return answer
-
-    def _strangers(self) -> str:
-        me = self._directory.me
-        live = self._directory.alive(me.region)
-        return ", ".join(other.node for other in live if is_stranger(me, other))
-
-    async def record(self, server: Identity) -> None:
-        """Keep the name and address of a member in the replicated state."""
-        known = servers.by_id(self._state, server.id)
-        now = (server.node, server.address, False)
-        if known is None or (known.name, known.address, known.removed) != now:
-            await self._write(
-                RecordServer(server_id=server.id, name=server.node, address=server.address)
-            )
+        claim = claim_of(joiner)
+        verdict = await self._hands.run(joining(self._look, claim, forgive=forgive))
+        if verdict.why == NOT_LEADING:
+            return JoinAnswer(leader=self._replica.node.leader_address, why=verdict.why)
+        return JoinAnswer(why=verdict.why, member=not verdict.why, removed_at=verdict.removed_at)
 
     async def _write(self, command: Command) -> int:
         index, _ = await self._apply(encode(command))
@@ -129,33 +89,20 @@ class Membership:
         if not self._replica.is_leader:
             raise NotLeader(self._replica.node.leader_id, self._replica.node.leader_address)
         if not force:
-            await self._check_quorum_without(peer)
+            await check_quorum_without(self._replica, peer)
         name = self._name_of(peer)
         await self._write(RecordRemoval(server_id=peer.id, name=name, address=peer.address))
         try:
-            await self._change(Change(ChangeKind.REMOVE_SERVER, peer.id))
+            await self._hands.change(Change(ChangeKind.REMOVE_SERVER, peer.id))
         except ChangeRefused:
             await self._write(RecordServer(server_id=peer.id, name=name, address=peer.address))
             raise
         log.warning("removed server %s (%s) at %s by an operator", name, peer.id, peer.address)
 
     async def let_go(self, server_id: str) -> str:
-        """Remove a server that wants to leave, or has left; why not, or empty."""
-        configuration = self._replica.node.configuration
-        if not self._replica.is_leader:
-            return "the server asked does not lead any more"
-        peer = configuration.get(server_id)
-        if peer is None:
-            return ""
-        if len(configuration.voters()) == 1 and peer.is_voter:
-            return "it is the last voter: the cluster would have no configuration any more"
-        try:
-            await self._check_quorum_without(peer)
-            await self._change(Change(ChangeKind.REMOVE_SERVER, peer.id))
-        except QuorateError as error:
-            return error.text
-        log.info("server %s (%s) at %s has left", self._name_of(peer), peer.id, peer.address)
-        return ""
+        """Remove a server that asks to leave; why not, or empty."""
+        verdict = await self._hands.run(departing(self._look, server_id))
+        return verdict.why
 
     def _name_of(self, peer: Peer) -> str:
         known = self._directory.by_id(peer.id)
@@ -163,36 +110,6 @@ class Membership:
             return known.identity.node
         record = servers.by_id(self._state, peer.id)
         return record.name if record is not None else "(unknown)"
-
-    async def _change(self, change: Change) -> None:
-        future = asyncio.ensure_future(self._replica.change(change))
-        done, _ = await asyncio.wait((future,), timeout=CHANGE_TIMEOUT_S)
-        if not done:
-            raise ApplyTimeout
-        future.result()
-
-    async def _check_quorum_without(self, peer: Peer) -> None:
-        """Only who answers from now on counts: whoever died a moment ago looks alive as yet."""
-        loop, replica = asyncio.get_running_loop(), self._replica
-        rest = [s for s in replica.node.configuration.voters() if s.id != peer.id]
-        quorum = len(rest) // 2 + 1
-        since = loop.time()
-        deadline = since + 2 * replica.options.settings.election_timeout_s
-        while (leader := replica.node.leader) is not None and rest and peer.is_voter:
-            peers = leader.peers
-            live = sum(
-                s.id == replica.server_id or (s.id in peers and peers[s.id].contact_at > since)
-                for s in rest
-            )
-            if live >= quorum:
-                return
-            if loop.time() >= deadline:
-                raise ChangeRefused(
-                    f"removing {peer.address} would leave {live} live of {len(rest)} voters, and "
-                    f"{quorum} are needed for a quorum; force=true removes it all the same",
-                    "bring a voter back, or remove a dead one first",
-                )
-            await asyncio.sleep(_LOOK_AGAIN_S)
 
     # -- handing over ----------------------------------------------------------------------------
 

@@ -1,0 +1,182 @@
+"""Carrying out what `quorate.autopilot` decides: calls, changes and writes of a real leader."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Any, TypeVar
+
+from quorate.autopilot import actions as act
+from quorate.autopilot.facts import Heard
+from quorate.autopilot.rounds import Outcome
+from quorate.errors import ApplyTimeout, ChangeRefused, QuorateError
+from quorate.raft.configuration import Change
+from quorate.replica.replica import Replica
+from quorate.server.cluster.directory import Directory
+from quorate.server.cluster.identity import Greeting
+from quorate.server.leader.facts import claim_of
+from quorate.server.leader.guard import check_quorum_without
+from quorate.server.options import ServerOptions
+from quorate.server.rpc.calls import Callers
+from quorate.state import autopilot, cluster
+from quorate.state.cluster import SetClusterMetadata
+from quorate.state.commands import encode
+from quorate.state.defaults import InitialiseDefaults
+from quorate.state.servers import RecordServer
+from quorate.state.store import StateStore
+from quorate.state.table import Command
+
+log = logging.getLogger("quorate.server")
+
+CHANGE_TIMEOUT_S = 10.0
+_GREET_TIMEOUT_S = 1.0
+_LOOK_AGAIN_S = 0.05  # after another change got in between
+
+R = TypeVar("R")
+
+
+class Hands:
+    """See the module. `carry_out` never raises QuorateError."""
+
+    def __init__(
+        self,
+        *,
+        replica: Replica,
+        state: StateStore,
+        directory: Directory,
+        callers: Callers,
+        options: ServerOptions,
+        apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
+        now: Callable[[], float],
+    ) -> None:
+        self._replica = replica
+        self._state = state
+        self._directory = directory
+        self._callers = callers
+        self._options = options
+        self._apply = apply
+        self._now = now
+
+    async def run(self, steps: Generator[act.Action, Outcome, R]) -> R:
+        """Carry out all actions of these steps; what they return."""
+        try:
+            action = next(steps)
+            while True:
+                action = steps.send(await self.carry_out(action))
+        except StopIteration as end:
+            result: R = end.value
+            return result
+
+    async def carry_out(self, action: act.Action) -> Outcome:
+        """Do it, and tell how it ended."""
+        if isinstance(action, act.Ask):
+            return Outcome(heard=await self._ask(action.addresses))
+        try:
+            await self._do(action)
+        except ChangeRefused as error:
+            why = "; ".join(filter(None, (error.text, error.next_step)))
+            log.info("not done as yet: %s", why)
+            if self._is_stale(action):
+                await asyncio.sleep(_LOOK_AGAIN_S)
+                return Outcome(why, stale=True)
+            return Outcome(why)
+        except QuorateError as error:
+            log.info("leader duty postponed: %s", error)
+            return Outcome(error.text)
+        return Outcome()
+
+    def _is_stale(self, action: act.Action) -> bool:
+        """True if the change was decided on another configuration than that of this moment."""
+        node = self._replica.node
+        decided_on = getattr(action, "prev_index", node.configuration_index)
+        pending = node.configuration_index > node.commit_index
+        return pending or decided_on != node.configuration_index
+
+    async def _do(self, action: act.Action) -> None:
+        match action:
+            case act.Say(text=text):
+                log.warning("%s", text)
+            case act.RecordServer():
+                command = RecordServer(
+                    server_id=action.id, name=action.name, address=action.address
+                )
+                await self._write(command)
+            case act.FirstWrites():
+                await self._first_writes()
+            case act.MakeWay(target=target, address=address, why=why):
+                log.warning("%s: %s should lead", why, address)
+                await self._replica.transfer(target)
+            case act.Ask():
+                raise AssertionError(action)
+            case act.Remove(id=server_id):
+                peer = self._replica.node.configuration.get(server_id)
+                if peer is not None:
+                    await check_quorum_without(self._replica, peer)
+                await self.change(act.change_of(action))
+                _tell(action)
+            case _:
+                await self.change(act.change_of(action))
+                _tell(action)
+
+    async def change(self, change: Change) -> None:
+        """Make a change of membership. Raises QuorateError, ApplyTimeout after a while."""
+        future = asyncio.ensure_future(self._replica.change(change))
+        done, _ = await asyncio.wait((future,), timeout=CHANGE_TIMEOUT_S)
+        if not done:
+            raise ApplyTimeout
+        future.result()
+
+    async def _write(self, command: Command) -> None:
+        await self._apply(encode(command))
+
+    async def _first_writes(self) -> None:
+        # Only after a barrier is it sure that no earlier leader has written them.
+        await self._replica.read_barrier()
+        if autopilot.current(self._state) is None:
+            settings = InitialiseDefaults(
+                autopilot=self._options.autopilot, scheduler=self._options.scheduler
+            )
+            await self._write(settings)
+        if cluster.current(self._state) is None:
+            cluster_id = self._replica.node.cluster_id or str(uuid.uuid4())
+            await self._write(SetClusterMetadata(cluster_id=cluster_id))
+
+    async def _ask(self, addresses: tuple[str, ...]) -> Mapping[str, Heard]:
+        found = await asyncio.gather(*(self._greet(address) for address in addresses))
+        return dict(zip(addresses, found, strict=True))
+
+    async def _greet(self, address: str) -> Heard:
+        greeting = Greeting(me=self._directory.me)
+        try:
+            answer = await self._callers.call(
+                address, "greet", greeting, Greeting, _GREET_TIMEOUT_S
+            )
+        except QuorateError:
+            return Heard(self._now())
+        return Heard(self._now(), claim_of(answer.me))
+
+
+def _tell(action: act.Action) -> None:
+    match action:
+        case act.Promote():
+            log.info("server %s at %s is stable and votes now", action.id, action.address)
+        case act.Remove():
+            log.info(
+                "server %s (%s) at %s is out: %s",
+                action.name,
+                action.id,
+                action.address,
+                action.why,
+            )
+        case act.AddNonvoter(server=server):
+            log.info("server %s (%s) at %s is taken in", server.name, server.id, server.address)
+        case act.MoveAddress(server=server, was=was):
+            log.info(
+                "server %s (%s) is at %s now, not %s", server.name, server.id, server.address, was
+            )
+        case act.RecordKey():
+            log.info("the key of server %s at %s is on record", action.id, action.address)
+        case _:
+            pass
