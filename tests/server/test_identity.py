@@ -59,6 +59,10 @@ def test_a_nomad_server_speaks_rpc_where_it_gossips() -> None:
         {"role": "nomad", "region": "global", "port": "x"},
         {"role": "nomad", "region": "global", "port": "4647", "expect": "-1"},
         {"role": "nomad", "region": "global", "port": "123456"},
+        {"role": "nomad", "region": "global", "port": "0"},
+        {"role": "nomad", "region": "global", "port": "4647", "id": "a\nb"},
+        {"role": "nomad", "region": "global", "port": "4647", "id": ""},
+        {"role": "nomad", "region": "global", "port": "1", "quorate": "0", "rpc_addr": "a b"},
     ],
 )
 def test_members_that_are_no_servers(tags: dict[str, str]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from quorate.autopilot.validity import objection_to
+
 CLUSTER_TAG = "quorate_cluster"
 """Ours: tells two clusters in one pool apart."""
 
@@ -20,6 +22,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap, 0 if it never founds a cluster; `initialised` is True once it holds a configuration.
     `cluster_id` is empty until it is known. `is_ours` is False for a Nomad server in the same pool:
     it takes no HTTP at its RPC port.
+
+    Every identity that comes from another server becomes one of these first, so ID, name and
+    address are checked here: raises ValueError for those that no server can have.
     """
 
     id: str
@@ -36,6 +41,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     log: str = ""  # "<term>-<index>" of its last entry, for people
     leaving: bool = False  # it is about to stop for good: nobody takes it in any more
     is_ours: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        if why := objection_to(self.id, self.node, self.address):
+            raise ValueError(why)
 
     @property
     def node(self) -> str:
@@ -81,18 +91,21 @@ def identity_from_tags(name: str, host: str, port: int, tags: Mapping[str, str])
         raise ValueError(f"member {name!r} is not a server: its port or expect is no number")
     own_host = tags.get("rpc_addr", "") if "quorate" in tags else ""
     rpc_host = own_host or host
-    return Identity(
-        id=tags.get("id", "unknown"),
-        name=name.removesuffix(f".{region}"),
-        region=region,
-        datacenter=tags.get("dc", ""),
-        address=f"[{rpc_host}]:{rpc_port}" if ":" in rpc_host else f"{rpc_host}:{rpc_port}",
-        serf_port=port,
-        version=tags.get("quorate", tags.get("build", "")),
-        cluster_id=tags.get(CLUSTER_TAG, ""),
-        expect=1 if "bootstrap" in tags else int(expect),
-        is_ours="quorate" in tags,
-    )
+    try:
+        return Identity(
+            id=tags.get("id", "unknown"),
+            name=name.removesuffix(f".{region}"),
+            region=region,
+            datacenter=tags.get("dc", ""),
+            address=f"[{rpc_host}]:{rpc_port}" if ":" in rpc_host else f"{rpc_host}:{rpc_port}",
+            serf_port=port,
+            version=tags.get("quorate", tags.get("build", "")),
+            cluster_id=tags.get(CLUSTER_TAG, ""),
+            expect=1 if "bootstrap" in tags else int(expect),
+            is_ours="quorate" in tags,
+        )
+    except ValueError as error:
+        raise ValueError(f"member {name[:128]!a} is not a server: {error}") from None
 
 
 def _is_number(text: str) -> bool:
