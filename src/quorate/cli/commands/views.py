@@ -11,9 +11,11 @@ from quorate.client import ClientError, View
 
 HEADING = ("Node", "Address", "State", "Term", "Leader", "Commit", "Configuration", "Note")
 DISAGREE = 2
+TWICE = "twice"
 STATES = {
     "damaged": "its replicated state is damaged",
     "disagree": "state digests disagree, no majority",
+    TWICE: "two servers run with this ID",
 }
 NOTHING = "-"
 
@@ -45,7 +47,8 @@ def views(context: Context) -> int:
 
 
 def _key(view: View) -> str:
-    return view.id or view.address
+    """Two servers that use one ID are two rows."""
+    return f"{view.id} {view.address}"
 
 
 def _gathered(context: Context) -> tuple[list[View], dict[str, Any]]:
@@ -65,8 +68,8 @@ def _gathered(context: Context) -> tuple[list[View], dict[str, Any]]:
             failures.append(error)
             if address:
                 absent = View(node="(unknown)", address=address, error=error.text)
-                best[address] = absent
-                raw[address] = {"Address": address, "Error": error.text, "Node": absent.node}
+                best[_key(absent)] = absent
+                raw[_key(absent)] = {"Address": address, "Error": error.text, "Node": absent.node}
             continue
         for view, as_sent in zip(answer.servers, answer.raw.get("Servers") or [], strict=True):
             known = best.get(_key(view))
@@ -92,6 +95,8 @@ def notes_on(found: Sequence[View]) -> list[str]:
 
 
 def _difference(view: View, newest: View) -> str:
+    if view.state == TWICE:
+        return STATES[TWICE]
     if view.term < newest.term:
         what = "stale leader" if view.role == "leader" else "stale"
         return f"{what}: the newest term is {newest.term}"

@@ -57,7 +57,8 @@ class AgentView:
         for problem in (self._checks.damage, self._machine.held):
             if problem is not None:
                 return f"{problem.text}; {problem.next_step}"
-        return self._checks.disagreement or None
+        twice = self._directory.two_bodies(self._replica.server_id)
+        return twice or self._checks.disagreement or None
 
     def removed_at(self) -> int:
         """The index at which an operator removed this server; 0 if it is a member, or never was.

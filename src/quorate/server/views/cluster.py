@@ -76,7 +76,8 @@ class ClusterView:
     def own(self) -> ServerView:
         """What this server believes of the cluster."""
         name, now = self._me().node, self._loop.time()
-        return raft.own_view(self._replica, name, now, self._checks)
+        twice = bool(self._directory.two_bodies(self._replica.server_id))
+        return raft.own_view(self._replica, name, now, self._checks, twice=twice)
 
     async def views(self) -> list[ServerView]:
         """What each server of this region believes, this one first. Never fails."""

@@ -24,6 +24,9 @@ from quorate.server.views.records import ServerView, VoterView
 
 DEADLINE_S = 2.0
 
+TWICE = "twice"
+"""The `state` of a server whose ID another live server uses, as after copying a data folder."""
+
 _ROLES = {
     Role.LEADER: "leader",
     Role.FOLLOWER: "follower",
@@ -44,8 +47,13 @@ class Target(msgspec.Struct, frozen=True):
     address: str
 
 
-def own_view(replica: Replica, name: str, now: float, checks: StateChecks) -> ServerView:
-    """What this server believes; `name` is its name in the pool, `now` the loop's time."""
+def own_view(
+    replica: Replica, name: str, now: float, checks: StateChecks, *, twice: bool
+) -> ServerView:
+    """What this server believes; `name` is its name in the pool, `now` the loop's time.
+
+    `twice`: another live server uses the ID of this one.
+    """
     node = replica.node
     leads_or_lost = replica.is_leader or not node.leader_address
     return ServerView(
@@ -60,7 +68,7 @@ def own_view(replica: Replica, name: str, now: float, checks: StateChecks) -> Se
         last_index=node.log.last_index,
         commit_index=node.commit_index,
         configuration_index=node.configuration_index,
-        state=checks.standing(),
+        state=TWICE if twice else checks.standing(),
         servers=tuple(
             VoterView(id=server.id, address=server.address, voter=server.is_voter)
             for server in node.configuration.servers
@@ -112,8 +120,16 @@ def view_targets(directory: Directory, region: str, peers: Sequence[Peer]) -> li
         and known.status != LEFT
         and not is_stranger(directory.me, known.identity)
     }
+    for rival in directory.rivals():
+        # Two servers with one ID: each is asked at its own address.
+        for known in (rival, directory.by_id(rival.identity.id)):
+            if known is not None and rival.identity.id in targets:
+                other = known.identity
+                targets[other.address] = Target(other.id, other.node, other.address)
     for peer in peers:
         name = targets[peer.id].node if peer.id in targets else "(unknown)"
         targets[peer.id] = Target(peer.id, name, peer.address)
     targets.pop(directory.me.id, None)
-    return list(targets.values())
+    unique = {(target.id, target.address): target for target in targets.values()}
+    unique.pop((directory.me.id, directory.me.address), None)
+    return list(unique.values())

@@ -127,6 +127,7 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     `last_contact_ms` is how long ago that leader was heard, 0 on the leader itself.
     `configuration_index` is the log index of `servers`. `state` is what comparing the servers'
     states said of this one: right, damaged, disagree, unchecked; empty from a version without it.
+    `twice` comes before all of these: another live server uses the ID of this one.
     """
 
     id: str
