@@ -444,17 +444,24 @@ MUTANTS = [
     ),
     Mutant(
         "does not clear what a torn write has left",
-        Segment.clear_behind,
+        Segment.settle,
         "bytes(self._room - self.size)",
         "b''",
         100,
     ),
     Mutant(
         "does not flush what it finds at a start",
-        Segment.clear_behind,
+        Segment.settle,
         "self._system.fdatasync(self._descriptor)",
         "pass",
         150,
+    ),
+    Mutant(
+        "does not write again what it finds at a start",
+        Segment.settle,
+        "self._write(tail + behind, self.size - len(tail))",
+        "self._write(behind, self.size)",
+        100,
     ),
     Mutant(
         "does not make the name of a new file durable",

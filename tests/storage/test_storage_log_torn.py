@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from storage_builders import dump, entries
 
-from quorate.errors import LogDamaged, StorageFull
+from quorate.errors import LogDamaged, QuorateError, StorageFull
 from quorate.raft.messages import HardState
 from quorate.storage.log.files import LogFiles, segments_in
 from quorate.storage.log.frames import FRAME
@@ -212,3 +212,62 @@ def test_a_new_file_that_fails_leaves_the_store_as_it_was(call: str) -> None:
     store.write(WriteBatch(entries=entries(4, 2)))
     assert (len(sectors.files), store.last_index()) == (2, 5)
     assert dump(LogStore.open_files(files)) == dump(store)
+
+
+VOTE = HardState(7, "a", 7)
+
+
+@pytest.mark.parametrize(
+    ("failing", "flush"),
+    [
+        (WriteBatch(hard_state=VOTE), 0),
+        (WriteBatch(entries=entries(4, 1), hard_state=VOTE), 0),  # begins a file: its name
+        (WriteBatch(entries=entries(4, 1), hard_state=VOTE), 1),  # and its first record
+    ],
+)
+def test_what_is_believed_after_a_failed_flush_is_not_lost_later(
+    failing: WriteBatch, flush: int
+) -> None:
+    """EIO ends a process; the kernel shows its vote to the next one; then the power goes."""
+    for seed in range(40):
+        sectors = SectorDisk()
+        files = SmallFiles(Path("log"), sectors)
+        store = LogStore.open_files(files)
+        for index in (1, 2, 3):
+            store.write(WriteBatch(entries=entries(index, 1)))
+        sectors.fail_after(flush)
+        with pytest.raises(QuorateError, match="Input/output error"):
+            store.write(failing)
+        sectors.restart()
+        store = LogStore.open_files(files)
+        assert (store.hard_state() == VOTE) is (not failing.entries)
+        if seed % 2:
+            store.write(WriteBatch(hard_state=HardState(8, "b", 8)))
+        said = dump(store)
+        sectors.lose_power(random.Random(seed))
+        assert dump(LogStore.open_files(files)) == said
+
+
+def test_write_in_the_place_of_one_that_failed() -> None:
+    """What a larger record has left there is not taken for damage, not even after a crash."""
+    found = set()
+    for seed in range(120):
+        sectors = SectorDisk()
+        files = SmallFiles(Path("log"), sectors)
+        store = LogStore.open_files(files)
+        store.write(WriteBatch(entries=entries(1, 1)))
+        sectors.fail_after(0)
+        with pytest.raises(QuorateError):
+            store.write(WriteBatch(entries=entries(2, 1, size=2000)))
+        if seed % 3:
+            sectors.cut_after(seed % 3 - 1)
+            with pytest.raises(CutError):
+                store.write(WriteBatch(hard_state=VOTE))
+        else:
+            store.write(WriteBatch(hard_state=VOTE))
+        sectors.lose_power(random.Random(seed))
+        store = LogStore.open_files(files)
+        state = (store.last_index(), store.hard_state().term)
+        assert seed % 3 or state == (1, 7)
+        found.add(state)
+    assert found == {(1, 0), (1, 7)}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 from base64 import b64decode
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from storage_builders import CONFIGURATION, flip_all
 
 from quorate.errors import LogDamaged, QuorateError
 from quorate.raft.configuration import Configuration, Server, Suffrage
+from quorate.storage.atomic import fsync_dir
 from quorate.storage.snapshots.meta import SnapshotMeta
 from quorate.storage.snapshots.store import SnapshotStore
 
@@ -255,3 +259,38 @@ def test_damaged_ones_do_not_push_out_good_ones(tmp_path: Path) -> None:
 def test_unknown_snapshot(tmp_path: Path) -> None:
     with pytest.raises(LogDamaged, match=r"meta\.json is missing"):
         SnapshotStore(tmp_path).open("1-2-3")
+
+
+def _failing(folder: Path) -> Callable[..., None]:
+    """A flush that fails for one folder."""
+
+    def flush(path: Path) -> None:
+        if path == folder:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync_dir(path)
+
+    return flush
+
+
+def test_snapshot_whose_name_is_not_durable_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SnapshotStore(tmp_path)
+    kept = make(store, 3)
+    sink = store.create(5, 2, CONFIGURATION, 1, 3000)
+    sink.write(b"state")
+    with monkeypatch.context() as patched:
+        patched.setattr("quorate.storage.snapshots.sink.fsync_dir", _failing(tmp_path))
+        with pytest.raises(QuorateError, match="Input/output error"):
+            sink.finish()
+    assert names(tmp_path) == [kept.id]
+
+
+def test_names_are_flushed_when_the_store_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found counts: the log is compacted behind it."""
+    make(SnapshotStore(tmp_path), 3)
+    monkeypatch.setattr("quorate.storage.atomic.fsync_dir", _failing(tmp_path))
+    with pytest.raises(QuorateError, match=f"cannot flush {tmp_path}: Input/output error"):
+        SnapshotStore(tmp_path)

@@ -126,3 +126,35 @@ def test_a_process_that_is_cut_off_does_nothing_more() -> None:
     disk.restart()
     assert disk.listdir(FOLDER) == ["a"]
     assert content(disk) == NEW
+
+
+def test_what_a_flush_that_failed_had_to_write_is_seen_and_not_durable() -> None:
+    left = set()
+    for seed in SEEDS:
+        disk = SectorDisk()
+        fd = made(disk, "a", 3)
+        disk.pwrite(fd, NEW * 2, 0)
+        disk.fail_after(0)
+        with pytest.raises(OSError, match="Input/output error"):
+            disk.fdatasync(fd)
+        disk.fdatasync(fd)  # says yes, and writes nothing
+        disk.restart()
+        assert content(disk) == NEW * 2 + OLD
+        fd = disk.open(FOLDER / "a", os.O_RDWR)
+        disk.pwrite(fd, NEW, 0)  # the first sector is written again
+        disk.fdatasync(fd)
+        disk.lose_power(Random(seed))
+        left.add(content(disk))
+    assert left == {NEW + OLD + OLD, NEW + NEW + OLD}
+
+
+def test_names_of_a_flush_that_failed_are_flushed_by_the_next_one() -> None:
+    for seed in SEEDS:
+        disk = SectorDisk()
+        made(disk, "a", 1, named=False)
+        disk.fail_after(0)
+        with pytest.raises(OSError, match="Input/output error"):
+            flush_names(disk)
+        flush_names(disk)
+        disk.lose_power(Random(seed))
+        assert disk.listdir(FOLDER) == ["a"]

@@ -1,7 +1,8 @@
 """Replacing a small file so that after a crash it is either the old or the new one, whole.
 
 The order is what makes it so: write beside it, sync the bytes, rename, sync the folder, because
-a rename is durable only when the folder that holds the name is.
+a rename is durable only when the folder that holds the name is. A process that ended before the
+last step has left a name that is seen and may go: `settle_names` before such a file counts.
 """
 
 from __future__ import annotations
@@ -33,6 +34,17 @@ def make_dir(path: Path) -> None:
     make_dir(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
     fsync_dir(path.parent)
+
+
+def settle_names(folder: Path) -> None:
+    """Make the names that were found in a folder durable, before what they stand for counts.
+
+    The bytes of a file are durable before it has its name (`write_atomic`); a name that was not
+    flushed, or whose flush failed, stays for the journal of the file system to write. Raises
+    QuorateError.
+    """
+    with clear_errors(f"flush {folder}"):
+        fsync_dir(folder)
 
 
 def write_synced(path: Path, content: bytes, mode: int = 0o600) -> None:

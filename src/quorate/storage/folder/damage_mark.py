@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from quorate.storage.atomic import fsync_dir, write_atomic
+from quorate.storage.atomic import fsync_dir, settle_names, write_atomic
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.sealed import read_sealed, seal
 
@@ -35,7 +35,10 @@ class DamageMark(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 def read_mark(folder: Path) -> DamageMark | None:
     """The mark in this folder. Raises LogDamaged if it is not what was written, QuorateError."""
     path = folder / MARK_FILE
-    return read_sealed(path, DamageMark) if path.exists() else None
+    if not path.exists():
+        return None
+    settle_names(folder)
+    return read_sealed(path, DamageMark)
 
 
 def keep_mark(folder: Path, mark: DamageMark | None) -> None:

@@ -19,7 +19,7 @@ import msgspec
 
 from quorate.errors import LogDamaged, StorageFull, WrongDataFolder
 from quorate.raft.identity import NO_EPOCH, Epoch
-from quorate.storage.atomic import fsync_dir, write_atomic
+from quorate.storage.atomic import settle_names, write_atomic
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.sealed import read_sealed, seal
 
@@ -99,8 +99,7 @@ def settle_identity(folder: Path, identity: Identity) -> None:
     except StorageFull:
         if identity != read_identity(folder):
             raise
-        with clear_errors(f"flush {folder}"):
-            fsync_dir(folder)
+        settle_names(folder)
 
 
 def identity_of_node_id(server: Path, identity: Identity | None, *, log_exists: bool) -> str | None:

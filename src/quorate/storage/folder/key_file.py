@@ -15,7 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from quorate.errors import LogDamaged, QuorateError
-from quorate.storage.atomic import write_atomic
+from quorate.storage.atomic import settle_names, write_atomic
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.folder.server_folder import ServerFolder
 from quorate.storage.sealed import read_sealed, seal
@@ -73,6 +73,7 @@ def _load(folder: ServerFolder, path: Path) -> ServerKey | None:
             mode = path.stat().st_mode
         except FileNotFoundError:
             return None
+    settle_names(path.parent)
     if mode & _OTHERS:
         raise QuorateError(
             f"{path} has mode {stat.S_IMODE(mode):04o}: others may read the key of this server",

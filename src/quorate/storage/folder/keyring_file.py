@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from quorate.errors import QuorateError
-from quorate.storage.atomic import make_dir, write_atomic
+from quorate.storage.atomic import make_dir, settle_names, write_atomic
 from quorate.storage.disk_errors import clear_errors
 from quorate.wire.memberlist.keyring import Keyring, decode_keyring, encode_keyring
 
@@ -17,6 +17,7 @@ def read_keyring(path: Path) -> Keyring | None:
             content = path.read_bytes()
         except FileNotFoundError:
             return None
+    settle_names(path.parent)
     try:
         return decode_keyring(content)
     except ValueError as error:

@@ -1,8 +1,8 @@
 """Serf's snapshot file: whom a member knew, to find the pool again after a restart (files, 6).
 
-Lines are appended as things happen, without a sync: what a crash loses is only a hint. When the
-file has grown too long it is replaced by a short one, all or nothing. A line that cannot be read,
-the torn last one among them, is passed over.
+Lines are appended as things happen, without a sync: what a crash loses is only a hint, and so is
+what a flush that failed has left to be seen. When the file has grown too long it is replaced by a
+short one, all or nothing. A line that cannot be read, the torn last one among them, is passed over.
 
 One thread at a time; it may block on the disk.
 """

@@ -30,8 +30,7 @@ import msgspec
 from quorate.errors import QuorateError, WrongDataFolder
 from quorate.levels import LEVEL
 from quorate.raft.identity import RUN_BITS, Epoch, IdentityRecord, Start
-from quorate.storage.atomic import fsync_dir
-from quorate.storage.disk_errors import clear_errors
+from quorate.storage.atomic import settle_names
 from quorate.storage.folder.folder_lock import FolderLock
 from quorate.storage.folder.identity import (
     Identity,
@@ -126,8 +125,7 @@ class ServerFolder:
             rolled_back=standing.rolled_back if mine else None,
         )
         self._twin.write(standing)
-        with clear_errors(f"flush {self.root.parent}"):
-            fsync_dir(self.root.parent)  # its name, if the process that made it came no further
+        settle_names(self.root.parent)
         self._identity, self._standing = identity, standing
 
     @property

@@ -35,6 +35,7 @@ class LogReplay:
         self.hard_state = HardState()
         self.meta: dict[str, bytes] = {}
         self.next_record = 0  # 0: any; the first file says where the count stands
+        self.tail = b""  # the frames of the last record
         self.segments: list[Segment] = []
         self.leftover: list[Segment] = []  # files that should be gone
         # The log without what is compacted, as `LogExtent` has it. Entries of files that are gone
@@ -57,14 +58,15 @@ class LogReplay:
             self.leftover += self.segments
             self.segments, self.next_record = [], 0
         content = segment.content()
-        at = 0
+        at = begun = 0
         while (payload := self._record_at(content, at, path)) is not None:
             self._do(payload, segment, at // FRAME * BODY, is_first=at == 0)
-            at += max(1, -(-len(payload) // BODY)) * FRAME
+            begun, at = at, at + max(1, -(-len(payload) // BODY)) * FRAME
             self.next_record += 1
         segment.size = at
         self._check_behind(content, at, path)
         if at:
+            self.tail = content[begun:at]
             self.segments.append(segment)
         elif not is_last:
             raise log_damaged(f"{path} is damaged: its records are missing", path)

@@ -32,6 +32,7 @@ class Segment:
         self.number: Final = int(path.stem)
         self.size = 0  # bytes of frames
         self.last_index = 0  # of all entries that were ever written here
+        self._soiled = 0  # up to where writes that failed may have left something
         self._descriptor = descriptor
         self._room = room  # bytes of the file
         self._piece = piece
@@ -45,16 +46,27 @@ class Segment:
     def append(self, frames: bytes, *, spare: bool) -> None:
         """Make `frames` durable behind the others; with `spare`, a piece of room stays behind them.
 
-        Raises OSError: then they do not count, and may be written again.
+        Raises OSError: then they do not count, and others may be written in their place.
         """
         needed = self.size + len(frames) + (self._piece if spare else 0)
         if needed > self._room:
             self._make_room(needed)
-        written = self._system.pwrite(self._descriptor, frames, self.size)
-        if written != len(frames):
-            raise QuorateError(f"cannot write {self.path}: it took {written} bytes only")
+        if self._soiled > self.size:
+            self._clear_soiled()
+        self._soiled = self.size + len(frames)
+        self._write(frames, self.size)
         self._system.fdatasync(self._descriptor)
-        self.size += len(frames)
+        self.size = self._soiled
+
+    def _clear_soiled(self) -> None:
+        """By a flush of its own: parts of two records with one number would be damage."""
+        self._write(bytes(self._soiled - self.size), self.size)
+        self._system.fdatasync(self._descriptor)
+
+    def _write(self, data: bytes, at: int) -> None:
+        written = self._system.pwrite(self._descriptor, data, at)
+        if written != len(data):
+            raise QuorateError(f"cannot write {self.path}: it took {written} bytes only")
 
     def _make_room(self, needed: int) -> None:
         room, system = self._room, self._system
@@ -85,13 +97,17 @@ class Segment:
         """Frames that are durable, from offset `start` on, `size` bytes or less. Raises OSError."""
         return self._system.pread(self._descriptor, min(size, self.size - start), start)
 
-    def clear_behind(self) -> None:
-        """Zero what a write that a crash cut off has left behind the frames. Raises OSError.
+    def settle(self, tail: bytes) -> None:
+        """Make durable what was found here: `tail`, its last record, and nothing behind it.
 
-        Flushed even if there is nothing: what a process wrote that was killed before its flush is
-        believed from now on, and may be in the kernel's memory only.
+        The record is written again, not flushed alone. The process that wrote it may have been
+        killed before its flush, or ended by one that failed; then the kernel takes the pages for
+        clean, shows them to every reader, and no later flush writes them. All records before it
+        were durable before it was written. Behind it a crash may have left parts of another one.
+        Raises OSError; a crash on the way leaves the record whole, or torn if it was not durable.
         """
-        self._system.pwrite(self._descriptor, bytes(self._room - self.size), self.size)
+        behind = bytes(self._room - self.size)
+        self._write(tail + behind, self.size - len(tail))
         self._system.fdatasync(self._descriptor)
 
     def close(self) -> None:

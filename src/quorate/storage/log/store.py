@@ -26,7 +26,7 @@ from typing import Final
 
 from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
 from quorate.raft.messages import Entry, HardState
-from quorate.storage.atomic import make_dir
+from quorate.storage.atomic import fsync_dir, make_dir
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.log import records as log_records
 from quorate.storage.log.extent import LogExtent
@@ -86,12 +86,14 @@ class LogStore:
     def open(cls, path: Path) -> LogStore:
         """Open the store in folder `path`, or make one there, and check all of it.
 
-        The caller has made sure that nobody else uses the folder (see `DataFolder`). Takes about
-        3 us an entry. Raises LogDamaged, WrongDataFolder (another layout), StorageFull,
+        What is there counts from now on, so it is made durable again before this returns. The
+        caller has made sure that nobody else uses the folder (see `DataFolder`). Takes about 3 us
+        an entry. Raises LogDamaged, WrongDataFolder (another layout), StorageFull,
         QuorateError.
         """
         with clear_errors(f"open the log in {path}"):
             make_dir(path)
+            fsync_dir(path.parent)  # the name, if the process that made it came no further
             if _has_layout_1(path):
                 raise WrongDataFolder(
                     f"the log in {path} has layout 1, we read layout {log_records.LAYOUT}: "
@@ -115,7 +117,7 @@ class LogStore:
                 if opened and not opened[-1].size:
                     opened.pop().remove()  # what a crash left of its making
                 if opened:
-                    opened[-1].clear_behind()
+                    opened[-1].settle(replay.tail)
                 store = cls(files, replay)
                 for segment in replay.leftover:
                     opened.remove(segment)
@@ -123,6 +125,7 @@ class LogStore:
                         segment.remove()
                 if not replay.segments:
                     store._begin()
+                fsync_dir(files.folder, files.system)  # a file that is gone must not come back
             except BaseException:
                 for segment in opened:
                     segment.close()

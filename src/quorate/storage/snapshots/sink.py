@@ -74,11 +74,15 @@ class SnapshotSink:
                 self._file.close()
                 write_synced(self._unfinished / META_FILE, meta_line(meta))
                 fsync_dir(self._unfinished)
-                self._unfinished.rename(self._unfinished.with_name(self.id))
+                finished = self._unfinished.rename(self._unfinished.with_name(self.id))
+                try:
+                    fsync_dir(self._unfinished.parent)
+                except OSError:
+                    finished.rename(self._unfinished)
+                    raise
             except OSError:
                 self.abort()
                 raise
-            fsync_dir(self._unfinished.parent)
         self._prune({*keep, self.id})
         return meta
 

@@ -21,7 +21,7 @@ from fastcrc.crc64 import xz
 
 from quorate.errors import LogDamaged, QuorateError
 from quorate.raft.configuration import Configuration
-from quorate.storage.atomic import UNFINISHED, make_dir
+from quorate.storage.atomic import UNFINISHED, make_dir, settle_names
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.sealed import crc_bytes
 from quorate.storage.snapshots.meta import (
@@ -66,6 +66,9 @@ class SnapshotStore:
             for path in folder.iterdir():
                 if parse_id(path.name.removesuffix(UNFINISHED)) and path.suffix == UNFINISHED:
                     shutil.rmtree(path)
+        # The log is compacted behind what is found here: it must not go with the next power cut.
+        settle_names(folder)
+        settle_names(folder.parent)
 
     def create(
         self,

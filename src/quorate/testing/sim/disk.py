@@ -22,7 +22,7 @@ from random import Random
 
 from fastcrc.crc64 import xz
 
-from quorate.errors import LogDamaged
+from quorate.errors import LogDamaged, QuorateError
 from quorate.raft.configuration import Configuration
 from quorate.raft.effects import Persist
 from quorate.raft.messages import Entry, HardState
@@ -36,6 +36,7 @@ from quorate.testing.sim.sectors import SECTOR, CutError, SectorDisk
 from quorate.testing.sim.spots import Spot, spots_of
 
 _POWER_LOSS = 0.75  # of crashes; in the others only the process goes
+_FLUSH_FAILS = 0.2  # of crashes in a write: it is what ends the process, and the machine goes on
 _CUT_AT_START = 0.1
 
 
@@ -275,22 +276,30 @@ class SimDisk:
         for persist in self.queue[:kept]:
             self.write(persist)
         if rng is not None:
+            power_stays = False
             if self.busy and not self.full and kept < len(self.queue):
-                self._tear(self.queue[kept], rng)
-            if rng.random() < _POWER_LOSS:
+                power_stays = self._tear(self.queue[kept], rng)
+            if rng.random() < _POWER_LOSS and not power_stays:
                 self._lose_power(rng)
             if rng.random() < _CUT_AT_START:
                 self._cut_at_start(rng)
         self.queue = []
         self.busy = self.waiting = False
 
-    def _tear(self, persist: Persist, rng: Random) -> None:
+    def _tear(self, persist: Persist, rng: Random) -> bool:
+        """End the process within a write; True if a flush that failed has ended it."""
         self._torn = persist
-        self.met("a crash tore a write")
-        flushes = 1 + (self.kind_of_write() == "first")
-        self._sectors.cut_after(rng.randrange(flushes))
-        with suppress(CutError):
+        flush = rng.randrange(1 + (self.kind_of_write() == "first"))
+        failing = rng.random() < _FLUSH_FAILS
+        if failing:
+            self._sectors.fail_after(flush)
+            self.met("a flush failed, and what it had not written was still seen")
+        else:
+            self._sectors.cut_after(flush)
+            self.met("a crash tore a write")
+        with suppress(CutError, QuorateError):
             self.store.write(_batch(persist))
+        return failing
 
     def _lose_power(self, rng: Random) -> None:
         loss = self._sectors.lose_power(rng)

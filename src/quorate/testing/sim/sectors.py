@@ -6,11 +6,14 @@ When the power goes, each sector of 512 bytes that was not flushed has its new c
 one, whole; a file any of the sizes it had since; a name is there or not; all independently. When
 only the process goes, the machine keeps everything, and may still lose it later.
 
-`cut_after` ends a process in the middle of its work, before one of its flushes.
+`cut_after` ends a process in the middle of its work, before one of its flushes. `fail_after` lets a
+flush fail as Linux does: the bytes stay where everybody sees them and count as written, so no later
+flush writes them; only a sector that is written again may become durable.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from random import Random
@@ -35,14 +38,18 @@ class Loss(NamedTuple):
 
 
 class _File:
-    """`sizes`: the durable one, and that after each growth. `unsynced`: what is durable instead."""
+    """`sizes`: the durable one, and that after each growth. `unsynced`: what is durable instead.
 
-    __slots__ = ("content", "sizes", "unsynced")
+    `dropped` likewise, of sectors that a flush should have written, and that no flush will write.
+    """
+
+    __slots__ = ("content", "dropped", "sizes", "unsynced")
 
     def __init__(self) -> None:
         self.content = bytearray()
         self.sizes = [0]
         self.unsynced: dict[int, bytes] = {}
+        self.dropped: dict[int, bytes] = {}
 
     def sector(self, number: int) -> bytes:
         """What everybody sees there."""
@@ -53,6 +60,11 @@ class _File:
         self.unsynced.clear()
         self.sizes = [len(self.content)]
 
+    def drop(self) -> None:
+        """A flush has failed: what it should have written counts as written."""
+        self.dropped = self.unsynced | self.dropped
+        self.unsynced = {}
+
     def lose(self, rng: Random, share: float) -> tuple[int, int, bool]:
         """Sectors changed, sectors kept, whether it is smaller than it was."""
         content, before = self.content, len(self.content)
@@ -60,7 +72,7 @@ class _File:
         if len(self.sizes) > 1 and not rng.random() < share:
             size = rng.choice(self.sizes[:-1])
         changed = kept = 0
-        for sector, old in self.unsynced.items():
+        for sector, old in (self.unsynced | self.dropped).items():
             at = sector * SECTOR
             if content[at : at + SECTOR] == old:
                 continue
@@ -70,6 +82,7 @@ class _File:
             else:
                 content[at : at + SECTOR] = old
         del content[size:]
+        self.dropped.clear()
         self.sync()
         return changed, kept, size < before
 
@@ -82,6 +95,7 @@ class SectorDisk:
         self._durable: dict[str, _File] = {}  # the names
         self._opened: dict[int, _File | None] = {}  # None is the folder
         self._flushes_left = -1  # until the process is cut off; none if negative
+        self._failing_in = -2  # flushes until one fails; none if negative
         self._gone = False
 
     # -- faults -----------------------------------------------------------------------------
@@ -90,10 +104,14 @@ class SectorDisk:
         """After so many flushes, each call ends with CutError, until `restart`."""
         self._flushes_left = flushes
 
+    def fail_after(self, flushes: int) -> None:
+        """After so many flushes, one ends with EIO."""
+        self._failing_in = flushes
+
     def restart(self) -> None:
         """The process begins anew; the machine went on."""
         self._opened.clear()
-        self._flushes_left = -1
+        self._flushes_left, self._failing_in = -1, -2
         self._gone = False
 
     def lose_power(self, rng: Random) -> Loss:
@@ -173,7 +191,8 @@ class SectorDisk:
         assert end <= len(content), "written beyond the room that was taken"
         for sector in range(offset // SECTOR, -(-end // SECTOR)):
             if sector not in unsynced:
-                unsynced[sector] = bytes(content[sector * SECTOR : (sector + 1) * SECTOR])
+                now = bytes(content[sector * SECTOR : (sector + 1) * SECTOR])
+                unsynced[sector] = file.dropped.pop(sector, now)
         content[offset:end] = data
         return len(data)
 
@@ -194,12 +213,13 @@ class SectorDisk:
 
     def fdatasync(self, fd: int, /) -> None:
         """See System."""
-        self._flush()
-        self._file(fd).sync()
+        file = self._file(fd)
+        self._flush(file)
+        file.sync()
 
     def fsync(self, fd: int, /) -> None:
         """See System."""
-        self._flush()
+        self._flush(None)
         assert self._opened[fd] is None, "only the folder is flushed so"
         self._durable = dict(self.files)
 
@@ -212,8 +232,13 @@ class SectorDisk:
         if self._gone:
             raise CutError
 
-    def _flush(self) -> None:
+    def _flush(self, file: _File | None) -> None:
         self._check()
+        self._failing_in = max(self._failing_in - 1, -2)
+        if self._failing_in == -1:
+            if file is not None:
+                file.drop()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         if self._flushes_left == 0:
             self._gone = True
             raise CutError
