@@ -14,6 +14,7 @@
     |- WrongDataFolder           the data folder belongs to another cluster, region or server
     |- PeerNotFound              no such server in the Raft configuration
     |- ChangeRefused             a membership change or a transfer that must not be made, with why
+    |- LevelTooLow               the cluster's feature level does not allow it: upgrade all servers
     |- NoPathToRegion            no live server of that region is known
     |- GossipDisabled            the servers are a fixed list here: there is no pool to act on
     |- BadFrame                  a peer sent bytes that are no message: the connection is closed
@@ -122,6 +123,10 @@ class PeerNotFound(QuorateError):
 
 class ChangeRefused(QuorateError):
     """A membership change or transfer that was not begun, or ended without effect."""
+
+
+class LevelTooLow(QuorateError):
+    """A command, call or server of a feature level that the cluster has not, or that lacks it."""
 
 
 class NoPathToRegion(QuorateError):

@@ -33,6 +33,7 @@ from quorate.server.views.records import (
     Rejoin,
     ServerView,
     Transfer,
+    UpgradeView,
     VoterView,
 )
 from quorate.state.commands import encode
@@ -133,6 +134,7 @@ class FakeServer:
         self.left: list[tuple[str, bool]] = []
         self.ring: list[str] | None = None  # the keys of all members, the primary one first
         self.silent: list[str] = []  # members that do not answer a key query
+        self.upgrade = UpgradeView(level=0, goal=1, may_mix="all")
         self.unasked: dict[str, str] = {}  # by server's name: why it gave no view
         self.on_wait: Callable[[], None] = lambda: None
         self.waits = 0
@@ -329,6 +331,10 @@ class FakeServer:
             case KeyringOperation.REMOVE:
                 ring.remove(key)
         return ""
+
+    async def upgrade_check(self) -> UpgradeView:
+        await asyncio.sleep(0)
+        return self.upgrade
 
     async def views(self) -> list[ServerView]:
         await asyncio.sleep(0)

@@ -42,6 +42,7 @@ ALLOWED: dict[bytes, tuple[set[str], int, bytes]] = {
     b"/v1/operator/raft/": (set(), 404, INVALID),
     b"/v1/operator/raft/nosuch": (set(), 404, INVALID),
     b"/v1/operator/scheduler/configuration": ({"GET", "PUT", "POST"}, 405, INVALID),
+    b"/v1/operator/upgrade": ({"GET"}, 405, INVALID),
     b"/v1/regions": ({"GET"}, 405, INVALID),
     b"/v1/status/leader": ({"GET"}, 405, INVALID),
     b"/v1/status/peers": ({"GET"}, 405, INVALID),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from autopilot_facts import A, C, claim, facts, heard, with_contact
 
+from quorate.autopilot.actions import Promote, Say
 from quorate.autopilot.level import LevelPlan, MemberLevel, plan_level
+from quorate.autopilot.promotion import promote
+from quorate.autopilot.taking_in import take_in
 
 
 def member(name: str, level: int | None, *, keyed: bool = True) -> MemberLevel:
@@ -50,3 +55,21 @@ def test_who_holds_it_back_is_named_with_the_reason() -> None:
 
 def test_nothing_is_waited_for_at_the_highest_level() -> None:
     assert plan(1, 1, 1, None).waiting == ()
+
+
+@pytest.mark.parametrize(("level", "refused"), [(0, True), (1, False), (2, False)])
+def test_a_server_below_the_level_is_not_taken_in_and_gets_no_vote(
+    level: int, refused: bool
+) -> None:
+    joiner = claim("d", 4, cluster_id="ours", level=level, version="0.0.9")
+    verdict = take_in(facts(joiner, level=1), joiner, heard(joiner))
+    assert ("d.global (d) runs Quorate 0.0.9, which knows feature level" in verdict.why) == refused
+
+    old = msgspec.structs.replace(C, level=level)
+    known = with_contact(facts(old, level=1), "b", "c")
+    since = {"c": known.now - 60}
+    (action,), _ = promote(known, since)
+    assert isinstance(action, Say if refused else Promote)
+    if isinstance(action, Say):
+        assert action.text.startswith("it gets no vote: c.global (c) runs Quorate")
+    assert A.level == 0  # the cluster's level is in the facts, not in the leader's claim

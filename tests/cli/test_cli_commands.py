@@ -131,6 +131,7 @@ def test_list_peers_of_something_else() -> None:
 # -- -json and -t everywhere --------------------------------------------------------------------
 
 VIEWS = {"Servers": [{"ID": "a", "Node": "s1.global", "Leader": "a:1", "Role": "leader"}]}
+UPGRADE = {"Level": 1, "Goal": 1, "MayMix": "all", "Servers": []}
 REJOINED = {"ID": "a", "MovedAside": ""}
 
 FORMS: dict[str, tuple[str, str | Reply]] = {
@@ -145,6 +146,7 @@ FORMS: dict[str, tuple[str, str | Reply]] = {
     "server members": ("GET /v1/agent/members", "r3-agent-members"),
     "agent-info": ("GET /v1/agent/self", "r3-agent-self"),
     "operator raft views": ("GET /v1/operator/raft/views", json_reply(VIEWS)),
+    "operator upgrade check": ("GET /v1/operator/upgrade", json_reply(UPGRADE)),
     "server rejoin": ("PUT /v1/agent/rejoin", json_reply(REJOINED)),
 }
 

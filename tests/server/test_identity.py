@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from quorate.server.cluster.identity import Identity, identity_from_tags
+from quorate.levels import LEVEL_MAX
+from quorate.server.cluster.identity import LEVEL_TAG, Identity, identity_from_tags
 
 ME = Identity(
     id="b96c93af-8283-d07d-fa02-97b2cb7253ed",
@@ -17,6 +18,7 @@ ME = Identity(
     version="0.1.0",
     cluster_id="c-1",
     expect=3,
+    level=1,
 )
 
 
@@ -48,6 +50,15 @@ def test_a_nomad_server_speaks_rpc_where_it_gossips() -> None:
     }
     found = identity_from_tags("n1.west", "10.0.0.9", 4648, tags)
     assert (found.address, found.name, found.region) == ("10.0.0.9:4647", "n1", "west")
+    assert found.level == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "level"), [("3", 3), ("", 0), ("-1", 0), ("99999", LEVEL_MAX), ("9" * 99, 0)]
+)
+def test_a_level_in_a_tag_is_bounded(text: str, level: int) -> None:
+    tags = {**ME.tags(), LEVEL_TAG: text}
+    assert identity_from_tags(ME.node, "10.0.0.9", 4648, tags).level == level
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from quorate.server.views.records import (
     Rejoin,
     ServerView,
     Transfer,
+    UpgradeView,
 )
 from quorate.state.store import StateStore
 
@@ -87,7 +88,7 @@ class Writes(Protocol):
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command of `quorate.state.commands`: (log index, result of applying it).
 
-        Raises NotLeader, LeadershipLost, ApplyTimeout, StorageFull, StateDamaged.
+        Raises NotLeader, LeadershipLost, ApplyTimeout, StorageFull, StateDamaged, LevelTooLow.
         """
 
 
@@ -120,6 +121,9 @@ class Cluster(Protocol):
         All are asked at once, with a deadline; one that does not answer is in the list with the
         reason. Never fails, and needs no leader.
         """
+
+    async def upgrade_check(self) -> UpgradeView:
+        """The cluster's feature level and each member's version. Never fails, needs no leader."""
 
 
 class Pool(Protocol):

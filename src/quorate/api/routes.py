@@ -29,6 +29,7 @@ from quorate.api.endpoints.namespaces import NamespacesEndpoint
 from quorate.api.endpoints.pool import PoolEndpoint
 from quorate.api.endpoints.raft import RaftConfiguration, RaftPeer, TransferLeadership
 from quorate.api.endpoints.scheduler import SchedulerEndpoint
+from quorate.api.endpoints.upgrade import UpgradeEndpoint
 from quorate.api.endpoints.views import ViewsEndpoint
 from quorate.api.http.messages import Response
 
@@ -161,6 +162,7 @@ def _exact_routes(context: Context) -> dict[str, Route]:
         "/v1/operator/scheduler/configuration": Route(
             {"GET": scheduler.get, "PUT": scheduler.put, "POST": scheduler.put}
         ),
+        "/v1/operator/upgrade": Route({"GET": UpgradeEndpoint(context).get}),
         "/v1/regions": Route({"GET": status.get_regions}),
         "/v1/status/leader": Route({"GET": status.get_leader}),
         "/v1/status/peers": Route({"GET": status.get_peers}),

@@ -21,7 +21,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     `name` is that in the pool, "<name>.<region>"; `address` is "host:port" of the RPC port.
     `status` is what the pool says: alive, leaving, left or failed. `leaving`: it says that it is
     about to stop for good. `key` is the public key that it has proven, `run` the bytes of its
-    process; both are empty where nothing is proven.
+    process; both are empty where nothing is proven. `level` is the highest feature level that it
+    knows, `version` that of its program.
     """
 
     id: str
@@ -33,6 +34,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     leaving: bool = False
     key: bytes = b""
     run: bytes = b""
+    level: int = 0
+    version: str = ""
 
     def is_body_of(self, other: Claim) -> bool:
         """True if both claims are of one process, and not of two that use one ID."""
@@ -61,7 +64,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     `pool` has one claim for each ID, this server's own among them. `rivals` are live members of the
     pool that use an ID which another live member has. `trouble` says why this leader can take no
-    write, empty if it can; `unfit` are members whose state is known to be wrong.
+    write, empty if it can; `unfit` are members whose state is known to be wrong. `level` is the
+    cluster's feature level.
     """
 
     now: float
@@ -78,6 +82,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     cluster_named: bool = True
     trouble: str = ""
     unfit: frozenset[str] = frozenset()
+    level: int = 0
 
     def is_stranger(self, claim: Claim) -> bool:
         """True for a server of our region whose data are of another cluster."""

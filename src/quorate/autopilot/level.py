@@ -13,6 +13,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from quorate.autopilot.facts import Claim
+from quorate.levels import describe
+
 
 class MemberLevel(msgspec.Struct, frozen=True, kw_only=True):
     """What the leader knows of one member of the Raft configuration.
@@ -41,6 +44,17 @@ class LevelPlan(msgspec.Struct, frozen=True, kw_only=True):
     goal: int
     raise_to: int = 0
     waiting: tuple[Waiting, ...] = ()
+
+
+def below_level(server: Claim, level: int) -> str:
+    """Why this server cannot belong to a cluster of feature level `level`, or empty."""
+    if server.level >= level:
+        return ""
+    return (
+        f"{server.name} ({server.id}) runs Quorate {server.version[:40]}, which knows feature "
+        f"level {server.level}, and this cluster is of {describe(level)}: upgrade it to that or "
+        "later"
+    )
 
 
 def plan_level(in_force: int, known: int, members: Iterable[MemberLevel]) -> LevelPlan:

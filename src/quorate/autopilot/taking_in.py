@@ -21,6 +21,7 @@ from quorate.autopilot.actions import (
     Why,
 )
 from quorate.autopilot.facts import ALIVE, Claim, Facts, Heard
+from quorate.autopilot.level import below_level
 from quorate.autopilot.places import Found, find_place
 from quorate.autopilot.validity import objection_to
 from quorate.raft.configuration import Server
@@ -110,6 +111,8 @@ def _not_ours(facts: Facts, joiner: Claim) -> str:
         return f"{joiner.name[:128]} is of region {joiner.region[:128]!r}, this is {me.region!r}"
     if joiner.leaving:
         return "it is leaving"
+    if why := below_level(joiner, facts.level):
+        return why
     if facts.is_stranger(joiner):
         theirs = joiner.cluster_id[:128]
         return f"the data of {joiner.name} belongs to cluster {theirs}, not {me.cluster_id}"

@@ -41,6 +41,12 @@ GROUPS = (
         "quorate operator scheduler get-config",
     ),
     Group(
+        ("operator", "upgrade"),
+        "The versions of the servers",
+        "Shows which versions run, and what the cluster's feature level waits for.",
+        "quorate operator upgrade check",
+    ),
+    Group(
         ("operator", "gossip"),
         "The gossip between servers",
         "Manages the keys that encrypt the gossip between servers.",

@@ -241,4 +241,24 @@ TOOLS = (
     ),
 )  # fmt: skip
 
-OPERATOR = (*RAFT, *AUTOPILOT, *SCHEDULER, *TOOLS)
+UPGRADE = (
+    Command(
+        ("operator", "upgrade", "check"),
+        "Show what an upgrade of the servers waits for",
+        "Shows the cluster's feature level, which versions may be mixed at it, and each server "
+        "with its version and the level that it knows, in the order in which to restart them: the "
+        "leader last. The level rises by itself once all servers know it. Exit code 2 if a server "
+        "holds it back, or cannot read the log of a newer one.",
+        MODULE + "upgrade:check",
+        FORMS,
+        (
+            Example("quorate operator upgrade check", "before, between and after the restarts"),
+            Example(
+                "quorate operator upgrade check -t '{{.Level}}'",
+                "only the level, for a program",
+            ),
+        ),
+    ),
+)
+
+OPERATOR = (*RAFT, *AUTOPILOT, *SCHEDULER, *UPGRADE, *TOOLS)

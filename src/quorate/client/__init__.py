@@ -32,6 +32,8 @@ from quorate.client.models import (
     SchedulerConfiguration,
     SchedulerUpdate,
     Transfer,
+    UpgradeCheck,
+    UpgradeServer,
     View,
     Views,
 )
@@ -64,6 +66,8 @@ __all__ = [
     "TlsError",
     "TlsOptions",
     "Transfer",
+    "UpgradeCheck",
+    "UpgradeServer",
     "View",
     "Views",
     "settings_from_environment",

@@ -25,6 +25,7 @@ from quorate.client.models import (
     SchedulerConfiguration,
     SchedulerUpdate,
     Transfer,
+    UpgradeCheck,
     Views,
     from_json,
     to_json,
@@ -47,7 +48,8 @@ NEXT_STEPS = (
 )
 """What to do about texts of servers."""
 
-ONLY_OURS = frozenset({"/v1/operator/raft/views", "/v1/agent/rejoin"})
+UPGRADE = "/v1/operator/upgrade"
+ONLY_OURS = frozenset({"/v1/operator/raft/views", "/v1/agent/rejoin", UPGRADE})
 """Paths at which a Nomad server has nothing."""
 
 
@@ -138,6 +140,10 @@ class Client:
     def raft_views(self) -> Views:
         """What each server believes, as the agent gathers it; servers of Quorate only."""
         return self._get("/v1/operator/raft/views", Views)
+
+    def upgrade_check(self) -> UpgradeCheck:
+        """The cluster's feature level and each member's version; servers of Quorate only."""
+        return self._get(UPGRADE, UpgradeCheck)
 
     # -- operator/autopilot and operator/scheduler ---------------------------------------------
 

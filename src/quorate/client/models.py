@@ -66,6 +66,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """What one server believes; `error` is why it could not be asked, or empty.
 
     `state` is right, damaged, disagree or unchecked: what comparing the servers' states said of it.
+    `held` is why it has stopped applying the log, or empty.
     """
 
     id: str = msgspec.field(name="ID", default="")
@@ -80,7 +81,38 @@ class View(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     last_contact_ms: int = 0
     last_index: int = 0
     commit_index: int = 0
+    held: str = ""
     configuration: ConfigurationOfView = ConfigurationOfView()
+
+
+class UpgradeServer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A member in the check of an upgrade; `level` is None where `error` says why.
+
+    `waits` is why it holds the feature level back, `held` why it has stopped applying the log.
+    """
+
+    id: str = msgspec.field(name="ID", default="")
+    node: str = ""
+    address: str = ""
+    version: str = ""
+    level: int | None = None
+    leader: bool = False
+    voter: bool = False
+    error: str = ""
+    held: str = ""
+    waits: str = ""
+
+
+class UpgradeCheck(Model, frozen=True, kw_only=True, rename="pascal"):
+    """`GET operator/upgrade` (Quorate's alone). `servers` are in the order to restart them in.
+
+    `level` is the cluster's feature level, `goal` the highest that one of its servers knows.
+    """
+
+    level: int = 0
+    goal: int = 0
+    may_mix: str = ""
+    servers: tuple[UpgradeServer, ...] = ()
 
 
 class Views(Model, frozen=True, kw_only=True, rename="pascal"):

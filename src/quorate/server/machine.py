@@ -14,6 +14,7 @@ from quorate.errors import StateDamaged
 from quorate.replica.machine import Read, Write
 from quorate.server.integrity.checks import StateChecks
 from quorate.state.checks import CheckState
+from quorate.state.registry import TODAY, Registry
 from quorate.state.snapshot import SnapshotImage, decode_snapshot
 from quorate.state.store import Held, StateStore
 
@@ -23,9 +24,11 @@ log = logging.getLogger("quorate.server")
 class ServerMachine:
     """`quorate.state.StateStore` with the shape of `quorate.replica.StateMachine`."""
 
-    def __init__(self, checks: StateChecks, on_held: Callable[[], None]) -> None:
+    def __init__(
+        self, checks: StateChecks, on_held: Callable[[], None], registry: Registry = TODAY
+    ) -> None:
         """`on_held` is called when `held` changes: it stops, or a snapshot brings it further."""
-        self.store = StateStore()
+        self.store = StateStore(registry)
         self.held: Held | None = None
         self._checks = checks
         self._on_held = on_held
@@ -59,7 +62,7 @@ class ServerMachine:
 
     def decode_snapshot(self, read: Read) -> SnapshotImage:
         """In a thread."""
-        return decode_snapshot(read)
+        return decode_snapshot(read, self.store.registry)
 
     def restore(self, image: SnapshotImage) -> None:
         """Swap."""

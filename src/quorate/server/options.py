@@ -9,6 +9,7 @@ import msgspec
 
 from quorate.raft.settings import Settings
 from quorate.state.autopilot import AutopilotConfiguration
+from quorate.state.registry import TODAY, Registry
 from quorate.state.scheduler import SchedulerConfiguration
 
 
@@ -45,6 +46,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     `founders` is the static list of RPC addresses, this server's among them; `join` are servers
     to ask over RPC. `gossip` is None where the servers are a fixed list. Within
     `state_check_interval_s` a state that differs and a log that is damaged are found; 0: never.
+    `registry` is what this version knows of commands and levels; a rehearsal may take another.
     """
 
     name: str
@@ -70,6 +72,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     http_headers: dict[str, str] = msgspec.field(default_factory=dict)
     prometheus: bool = False
     config_view: dict[str, Any] = msgspec.field(default_factory=dict)
+    registry: Registry = TODAY
 
     @property
     def expect(self) -> int:

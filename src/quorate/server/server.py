@@ -34,6 +34,7 @@ from quorate.server.cluster.rejoining import Rejoining
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.integrity.judge import StateJudge
 from quorate.server.leader.leading import leading
+from quorate.server.leader.level import LevelKeeper
 from quorate.server.leadership import Leadership
 from quorate.server.machine import ServerMachine
 from quorate.server.options import ServerOptions
@@ -67,7 +68,9 @@ class Server:
         self._on_fatal = on_fatal
         self._metrics = metrics or Metrics()
         self.checks = StateChecks(self._spawn, self._distrust)
-        self.machine = ServerMachine(self.checks, lambda: self._distrust(self.checks.damage))
+        self.machine = ServerMachine(
+            self.checks, lambda: self._distrust(self.checks.damage), options.registry
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._refusals: dict[tuple[str, str], float] = {}
         self._expect = options.expect
@@ -121,6 +124,7 @@ class Server:
         self._spawn(self._watch.run())
         self._spawn(self._duties.run())
         self._spawn(self._judge.run())
+        self._spawn(self.levels.run(self.cluster.views, self.writes.apply))
         self._spawn(self.writes.sweep())
 
     async def _start_replica(self) -> None:
@@ -149,7 +153,8 @@ class Server:
         self.replica.on_failure.append(self._on_fatal)
         await self.replica.start()
         self._distrust(self.checks.damage)
-        self.writes = Writes(self.replica)
+        self.levels = LevelKeeper(self.replica, self.machine.store)
+        self.writes = Writes(self.replica, self.levels.refusal)
         # Only now: a snapshot that is loaded at the start changes tables when there is no node yet.
         self.machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
         self._learn_cluster_id()
@@ -210,7 +215,7 @@ class Server:
     def _make_views(self) -> None:
         self.cluster = ClusterView(
             replica=self.replica,
-            state=self.machine.store,
+            machine=self.machine,
             directory=self.directory,
             callers=self._callers,
             checks=self.checks,
@@ -320,6 +325,7 @@ class Server:
             leader=node.leader_address,
             log=f"{node.log.last_term}-{node.log.last_index}",
             leaving=self._leaving,
+            level=options.registry.level,
         )
 
     def _learn_cluster_id(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-from quorate.errors import ApplyTimeout, StorageFull
+from quorate.errors import ApplyTimeout, QuorateError, StorageFull
 from quorate.replica.disk import Room
 from quorate.replica.replica import Replica
 
@@ -19,13 +20,20 @@ _SWEEP_S = 0.5
 class Writes:
     """The writes of one server."""
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: Replica, refusal: Callable[[bytes], QuorateError | None]) -> None:
+        """`refusal` says why a leader must not write a command: its feature level is too low."""
         self._replica = replica
+        self._refusal = refusal
         self._loop = asyncio.get_running_loop()
         self._applying: deque[tuple[float, asyncio.Future[Any]]] = deque()
 
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (log index, result of applying it)."""
+        refused = self._refusal(command) if self._replica.is_leader else None
+        if refused is not None:
+            refusal: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
+            refusal.set_exception(refused)
+            return refusal
         future = self._replica.propose(command)
         # One sweep for all of them: a timer for each would cost more than the write. What is done
         # goes at once, while the processor still has it at hand.

@@ -30,6 +30,7 @@ ENDPOINTS: Final = (
     ("GET", "/v1/operator/raft/views", "what each server believes, side by side"),
     ("DELETE", "/v1/operator/raft/peer", "remove a server, by ?id or ?address"),
     ("PUT", "/v1/operator/raft/transfer-leadership", "let another server lead"),
+    ("GET", "/v1/operator/upgrade", "the servers' versions, and what an upgrade waits for"),
     ("GET, PUT", "/v1/operator/autopilot/configuration", "autopilot's settings"),
     ("GET, PUT", "/v1/operator/scheduler/configuration", "the scheduler's settings"),
 )

@@ -30,6 +30,7 @@ class _ViewJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     commit_index: int
     configuration: _ConfigurationJson | None
     error: str
+    held: str
     id: str = msgspec.field(name="ID")
     last_contact_ms: int = msgspec.field(name="LastContactMs")
     last_index: int
@@ -77,6 +78,7 @@ def _view_json(view: ServerView) -> _ViewJson:
         commit_index=view.commit_index,
         configuration=None if view.error else configuration,
         error=view.error,
+        held=view.held,
         id=view.id,
         last_contact_ms=view.last_contact_ms,
         last_index=view.last_index,

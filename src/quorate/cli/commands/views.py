@@ -33,7 +33,7 @@ def views(context: Context) -> int:
     }
     context.show(answer, lambda: context.out.table(_table(found, notes)))
     if not agreed:
-        states = any(view.state in STATES for view in found)
+        states = any(view.held or view.state in STATES for view in found)
         raise Failure(
             "The servers do not agree",
             "see /v1/agent/health of the servers whose state is not that of the others"
@@ -104,7 +104,7 @@ def _difference(view: View, newest: View) -> str:
         return "follows another leader" if view.leader else "knows no leader"
     if view.configuration != newest.configuration:
         return "has another configuration"
-    return STATES.get(view.state, "")
+    return view.held or STATES.get(view.state, "")
 
 
 def _table(found: Sequence[View], notes: Sequence[str]) -> str:

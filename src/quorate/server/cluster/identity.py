@@ -7,9 +7,13 @@ from collections.abc import Mapping
 import msgspec
 
 from quorate.autopilot.validity import objection_to
+from quorate.levels import LEVEL_MAX
 
 CLUSTER_TAG = "quorate_cluster"
 """Ours: tells two clusters in one pool apart."""
+
+LEVEL_TAG = "quorate_level"
+"""Ours: the highest feature level that the server knows."""
 
 COMPATIBLE_BUILD = "1.8.4"
 """The Nomad version whose server API we keep to: clients read it from the tag `build`."""
@@ -21,7 +25,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     `address` is host:port of its RPC port. `expect` is how many servers it waits for before a
     bootstrap, 0 if it never founds a cluster; `initialised` is True once it holds a configuration.
     `cluster_id` is empty until it is known. `is_ours` is False for a Nomad server in the same pool:
-    it takes no HTTP at its RPC port.
+    it takes no HTTP at its RPC port. `level` is the highest feature level that it knows.
 
     Every identity that comes from another server becomes one of these first, so ID, name and
     address are checked here: raises ValueError for those that no server can have.
@@ -41,6 +45,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     log: str = ""  # "<term>-<index>" of its last entry, for people
     leaving: bool = False  # it is about to stop for good: nobody takes it in any more
     is_ours: bool = True
+    level: int = 0
 
     def __post_init__(self) -> None:
         """Raises ValueError."""
@@ -67,6 +72,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
             "build": COMPATIBLE_BUILD,
             "raft_vsn": "3",
             "quorate": self.version,
+            LEVEL_TAG: str(self.level),
         }
         if self.expect == 1:
             tags["bootstrap"] = "1"
@@ -103,9 +109,15 @@ def identity_from_tags(name: str, host: str, port: int, tags: Mapping[str, str])
             cluster_id=tags.get(CLUSTER_TAG, ""),
             expect=1 if "bootstrap" in tags else int(expect),
             is_ours="quorate" in tags,
+            level=_level(tags.get(LEVEL_TAG, "")),
         )
     except ValueError as error:
         raise ValueError(f"member {name[:128]!a} is not a server: {error}") from None
+
+
+def _level(text: str) -> int:
+    """The level in a tag; 0 if it is none, as of servers before levels."""
+    return min(int(text), LEVEL_MAX) if _is_number(text) else 0
 
 
 def _is_number(text: str) -> bool:

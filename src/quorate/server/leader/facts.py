@@ -25,6 +25,8 @@ def claim_of(identity: Identity, status: str = "alive") -> Claim:
         status=status,
         cluster_id=identity.cluster_id,
         leaving=identity.leaving,
+        level=identity.level,
+        version=identity.version,
     )
 
 
@@ -75,6 +77,7 @@ class FactSource:
             rules=autopilot.current(state),
             cluster_named=cluster.current(state) is not None,
             trouble=self._trouble(),
+            level=state.level,
             unfit=frozenset(odd.id for odd in self._checks.verdict.wrong),
         )
 

@@ -77,7 +77,7 @@ class AgentView:
             "nomad": stats.nomad(self._replica, self._directory, self._me().expect == 1),
             "raft": {
                 **stats.raft(self._replica, self._loop.time()),
-                **stats.unknown_commands(self._machine.store),
+                **stats.commands(self._machine.store),
             },
             "serf": self._pool.stats(),
             "runtime": stats.runtime(platform.machine()),

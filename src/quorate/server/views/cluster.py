@@ -10,12 +10,13 @@ from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Identity
 from quorate.server.integrity.checks import StateChecks
+from quorate.server.machine import ServerMachine
 from quorate.server.rpc.calls import Callers
 from quorate.server.views import raft
 from quorate.server.views.peer import peer_view
-from quorate.server.views.records import RaftConfigurationView, ServerView
+from quorate.server.views.records import RaftConfigurationView, ServerView, UpgradeView
+from quorate.server.views.upgrade import upgrade_view
 from quorate.state import servers
-from quorate.state.store import StateStore
 
 
 class ClusterView:
@@ -25,14 +26,15 @@ class ClusterView:
         self,
         *,
         replica: Replica,
-        state: StateStore,
+        machine: ServerMachine,
         directory: Directory,
         callers: Callers,
         checks: StateChecks,
         me: Callable[[], Identity],
     ) -> None:
         self._replica = replica
-        self._state = state
+        self._machine = machine
+        self._state = machine.store
         self._directory = directory
         self._callers = callers
         self._checks = checks
@@ -40,7 +42,7 @@ class ClusterView:
         self._loop = asyncio.get_running_loop()
         self._view: RaftConfigurationView | None = None
         self._view_of: object = None
-        state.watch(servers.TABLE.name, self._forget)
+        self._state.watch(servers.TABLE.name, self._forget)
 
     def raft_configuration(self) -> RaftConfigurationView:
         """The newest Raft configuration this server knows; the same object while it is the same."""
@@ -75,9 +77,9 @@ class ClusterView:
 
     def own(self) -> ServerView:
         """What this server believes of the cluster."""
-        name, now = self._me().node, self._loop.time()
+        me, now = self._me(), self._loop.time()
         twice = bool(self._directory.two_bodies(self._replica.server_id))
-        return raft.own_view(self._replica, name, now, self._checks, twice=twice)
+        return raft.own_view(self._replica, me, now, self._checks, self._machine, twice=twice)
 
     async def views(self) -> list[ServerView]:
         """What each server of this region believes, this one first. Never fails."""
@@ -85,3 +87,7 @@ class ClusterView:
         peers = self._replica.node.configuration.servers
         targets = raft.view_targets(self._directory, self._me().region, peers)
         return [own, *await raft.gather(self._callers, targets)]
+
+    async def upgrade_check(self) -> UpgradeView:
+        """The cluster's feature level, each member's version, and what the level waits for."""
+        return upgrade_view(self.own(), await self.views())

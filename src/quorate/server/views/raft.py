@@ -17,8 +17,10 @@ from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import Role
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import LEFT, Directory
+from quorate.server.cluster.identity import Identity
 from quorate.server.cluster.no_leader import is_stranger
 from quorate.server.integrity.checks import StateChecks
+from quorate.server.machine import ServerMachine
 from quorate.server.rpc.calls import Callers
 from quorate.server.views.records import ServerView, VoterView
 
@@ -48,9 +50,15 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def own_view(
-    replica: Replica, name: str, now: float, checks: StateChecks, *, twice: bool
+    replica: Replica,
+    me: Identity,
+    now: float,
+    checks: StateChecks,
+    machine: ServerMachine,
+    *,
+    twice: bool,
 ) -> ServerView:
-    """What this server believes; `name` is its name in the pool, `now` the loop's time.
+    """What this server believes; `now` is the loop's time.
 
     `twice`: another live server uses the ID of this one.
     """
@@ -58,7 +66,7 @@ def own_view(
     leads_or_lost = replica.is_leader or not node.leader_address
     return ServerView(
         id=replica.server_id,
-        node=name,
+        node=me.node,
         address=replica.address,
         role=_ROLES[node.role],
         term=node.term,
@@ -69,6 +77,10 @@ def own_view(
         commit_index=node.commit_index,
         configuration_index=node.configuration_index,
         state=TWICE if twice else checks.standing(),
+        version=me.version,
+        level=machine.store.registry.level,
+        cluster_level=machine.store.level,
+        held=machine.held.text if machine.held is not None else "",
         servers=tuple(
             VoterView(id=server.id, address=server.address, voter=server.is_voter)
             for server in node.configuration.servers

@@ -125,8 +125,11 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
 
     `role` is leader, follower or candidate. `leader_address` is empty if it follows nobody.
     `last_contact_ms` is how long ago that leader was heard, 0 on the leader itself.
-    `configuration_index` is the log index of `servers`. `state` is what comparing the servers'
-    states said of this one: right, damaged, disagree, unchecked; empty from a version without it.
+    `configuration_index` is the log index of `servers`. `level` is the highest feature level that
+    it knows, `cluster_level` the one in force as far as it has applied the log; from a version
+    before levels both are 0, and `version` is empty. `held` is why it has stopped applying. `state`
+    is what comparing the servers' states said of this one: right, damaged, disagree, unchecked;
+    empty from a version without it.
     `twice` comes before all of these: another live server uses the ID of this one.
     """
 
@@ -144,3 +147,38 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     configuration_index: int = 0
     state: str = ""
     servers: tuple[VoterView, ...] = ()
+    version: str = ""
+    level: int = 0
+    cluster_level: int = 0
+    held: str = ""
+
+
+class UpgradeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One member in the check of an upgrade. `level` is None where `error` says why.
+
+    `waits` is why it holds the level back, `held` why it has stopped applying the log.
+    """
+
+    id: str
+    node: str
+    address: str
+    version: str = ""
+    level: int | None = None
+    leader: bool = False
+    voter: bool = False
+    error: str = ""
+    held: str = ""
+    waits: str = ""
+
+
+class UpgradeView(msgspec.Struct, frozen=True, kw_only=True):
+    """The cluster's feature level, and the highest that a server knows (`goal`).
+
+    `servers` are in the order in which to restart them, the leader last. `may_mix` says which
+    versions may run side by side at this level.
+    """
+
+    level: int
+    goal: int
+    may_mix: str
+    servers: tuple[UpgradeRow, ...] = ()

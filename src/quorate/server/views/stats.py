@@ -84,9 +84,12 @@ def disk(replica: Replica) -> dict[str, str]:
     }
 
 
-def unknown_commands(state: StateStore) -> dict[str, str]:
-    """How many log entries this version could not read; if any, it needs upgrading."""
-    return {"unknown_commands": str(sum(tally.count for tally in state.unknown_commands))}
+def commands(state: StateStore) -> dict[str, str]:
+    """How many log entries were passed over, as they may be, and the cluster's feature level."""
+    return {
+        "unknown_commands": str(sum(tally.count for tally in state.unknown_commands)),
+        "feature_level": str(state.level),
+    }
 
 
 def state_check(checks: StateChecks) -> dict[str, str]:

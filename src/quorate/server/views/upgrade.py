@@ -1,0 +1,50 @@
+"""What an upgrade of the servers' versions waits for: the answer to `operator upgrade check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from quorate.autopilot.level import Waiting, plan_level
+from quorate.levels import describe
+from quorate.server.leader.level import member_level
+from quorate.server.views.raft import leader_of
+from quorate.server.views.records import ServerView, UpgradeRow, UpgradeView
+
+
+def upgrade_view(own: ServerView, views: Iterable[ServerView]) -> UpgradeView:
+    """The check, made of all views that could be had; `own` is that of the server asked."""
+    views = tuple(views)
+    leader = leader_of(views) or own
+    members = {server.id: server.voter for server in leader.servers}
+    asked = [view for view in views if view.id in members]
+    level = max(view.cluster_level for view in (own, *asked))
+    goal = max([level, *(view.level for view in (own, *asked))])
+    waiting: tuple[Waiting, ...] = ()
+    if asked:
+        waiting = plan_level(level, goal, [member_level(view) for view in asked]).waiting
+    reasons = {one.server_id: one.why for one in waiting}
+    rows = sorted(
+        (
+            UpgradeRow(
+                id=view.id,
+                node=view.node,
+                address=view.address,
+                version=view.version,
+                level=None if view.error else view.level,
+                leader=view.id == leader.id and leader.role == "leader",
+                voter=members[view.id],
+                error=view.error,
+                held=view.held,
+                waits=reasons.get(view.id, ""),
+            )
+            for view in asked
+        ),
+        key=lambda row: (row.leader, row.node, row.id),
+    )
+    return UpgradeView(level=level, goal=goal, may_mix=_may_mix(level), servers=tuple(rows))
+
+
+def _may_mix(level: int) -> str:
+    if level == 0:
+        return "all versions of Quorate, those before levels too"
+    return f"versions of Quorate that know {describe(level)} or a later level"

@@ -1,0 +1,158 @@
+"""Servers of several versions in one cluster: when the level rises, and what it keeps out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+import uvloop
+from server_cluster import ServerCluster, cluster, until
+
+from quorate.errors import LevelTooLow
+from quorate.levels import LEVEL
+from quorate.server.server import Server
+from quorate.state.commands import encode
+from quorate.state.registry import LOOSE_COMMANDS, TABLES, Registry
+from quorate.state.table import Command, Tables
+
+UPGRADE = "/v1/operator/upgrade"
+REGISTER = "/v1/operator/scheduler/configuration"
+
+
+class Later(Command, frozen=True, kw_only=True):
+    TYPE: ClassVar[int] = 100
+    LEVEL: ClassVar[int] = 2
+
+    def apply(self, tables: Tables, index: int) -> bool:
+        return True
+
+
+OLD = Registry(level=0, tables=TABLES, commands=LOOSE_COMMANDS)
+NEXT = Registry(level=2, tables=TABLES, commands=(*LOOSE_COMMANDS, Later), versions={2: "0.2.0"})
+
+Scenario = Callable[[ServerCluster], Awaitable[None]]
+
+
+def with_servers(**options: Any) -> Callable[[Scenario], Callable[[Path], None]]:
+    """Run the scenario as a test, with three servers."""
+
+    def decorate(scenario: Scenario) -> Callable[[Path], None]:
+        def test(tmp_path: Path) -> None:
+            async def run() -> None:
+                async with asyncio.timeout(40), cluster(tmp_path, **options) as servers:
+                    await scenario(servers)
+                    assert not servers.fatal
+
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(run())
+
+        test.__doc__ = scenario.__doc__
+        return test
+
+    return decorate
+
+
+def levels(servers: ServerCluster) -> set[int]:
+    return {server.cluster.own().cluster_level for server in servers.running.values()}
+
+
+async def restart_as(servers: ServerCluster, number: int, registry: Registry) -> None:
+    """Upgrade or downgrade one server."""
+    await servers.stop(number)
+    servers.options["registry"] = registry
+    await servers.start(number)
+    await servers.leader()
+
+
+async def check(server: Server) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(await server.cluster.upgrade_check())
+    return found
+
+
+@with_servers()
+async def test_a_fresh_cluster_comes_to_the_newest_level_at_once(servers: ServerCluster) -> None:
+    await until(lambda: levels(servers) == {LEVEL})
+    found = json.loads((await servers.ask(1, UPGRADE)).body)
+    assert (found["Level"], found["Goal"]) == (LEVEL, LEVEL)
+    assert {row["Level"] for row in found["Servers"]} == {LEVEL}
+    assert [row["Leader"] for row in found["Servers"]] == [False, False, True]
+    assert all(not row["Waits"] and not row["Held"] for row in found["Servers"])
+
+
+@with_servers(registry=OLD)
+async def test_the_level_rises_only_after_the_last_server_is_upgraded(
+    servers: ServerCluster,
+) -> None:
+    leader = await servers.leader()
+    order = [(leader + 1) % 3, (leader + 2) % 3, leader]
+    for number in order[:2]:
+        await restart_as(servers, number, NEXT)
+        found = await check(servers.running[number])
+        assert (found["level"], found["goal"]) == (0, 2)
+        assert f"s{leader}.global" in {r["node"] for r in found["servers"] if r["waits"]}
+        assert (await servers.ask(number, REGISTER, "PUT", "{}")).status == 200
+    # One of the new ones leads, and may not write what the old one cannot read.
+    await servers.stop(leader)
+    ahead = servers.running[await servers.leader()]
+    await until(lambda: bool(ahead.levels.plan.waiting))
+    with pytest.raises(LevelTooLow) as refused:
+        await ahead.writes.apply(encode(Later()))
+    assert "this needs level 2" in refused.value.text
+    assert "the cluster is of level 0" in refused.value.text
+    assert "it has not been heard lately" in refused.value.text
+    assert "upgrade check" in refused.value.next_step
+    assert levels(servers) == {0}
+    servers.options["registry"] = OLD
+    await servers.start(leader)
+    await until(lambda: any("level 0 only" in one.why for one in ahead.levels.plan.waiting))
+    assert levels(servers) == {0}
+    await restart_as(servers, leader, NEXT)
+    await until(lambda: levels(servers) == {2})
+    now = servers.running[await servers.leader()]
+    _, result = await now.writes.apply(encode(Later()))
+    assert result is True
+
+
+@with_servers(registry=NEXT)
+async def test_a_downgraded_server_holds_and_names_what_it_needs(servers: ServerCluster) -> None:
+    await until(lambda: levels(servers) == {2})
+    odd = (await servers.leader() + 1) % 3
+    servers.options["registry"] = Registry(tables=TABLES, commands=LOOSE_COMMANDS)
+    await servers.stop(odd)
+    await servers.start(odd)
+    await until(lambda: servers.running[odd].agent.health_problem() is not None)
+    health = servers.running[odd].agent.health_problem() or ""
+    assert "it raises the cluster to feature level 2" in health
+    assert "upgrade this server to level 2 (Quorate 0.2.0) or later" in health
+    assert (await servers.ask(odd, REGISTER + "?stale")).status in {200, 500}
+    assert (await servers.ask(odd, REGISTER, "PUT", "{}")).status == 200  # by the leader
+    found = await check(servers.running[(odd + 1) % 3])
+    assert [row["node"] for row in found["servers"] if row["held"]] == [f"s{odd}.global"]
+    views = json.loads((await servers.ask(odd, "/v1/operator/raft/views")).body)["Servers"]
+    assert [view["Node"] for view in views if "feature level 2" in view["Held"]] == [
+        f"s{odd}.global"
+    ]
+    await restart_as(servers, odd, NEXT)
+    await until(lambda: servers.running[odd].agent.health_problem() is None)
+    await until(lambda: levels(servers) == {2})
+
+
+@with_servers()
+async def test_a_server_below_the_level_is_not_taken_in(servers: ServerCluster) -> None:
+    await until(lambda: levels(servers) == {LEVEL})
+    leader = servers.running[await servers.leader()]
+    joiner = msgspec.structs.replace(
+        leader.identity(), id="old", name="s9", address="127.0.0.1:9", version="0.0.9", level=0
+    )
+    answer = msgspec.json.decode(await leader.answers.answer("join", msgspec.json.encode(joiner)))
+    assert not answer["member"]
+    assert answer["why"] == (
+        "s9.global (old) runs Quorate 0.0.9, which knows feature level 0, and this cluster is of "
+        "level 1 (Quorate 0.1.0): upgrade it to that or later"
+    )
+    assert len(leader.replica.node.configuration.servers) == 3
