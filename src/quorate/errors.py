@@ -34,6 +34,10 @@ class QuorateError(Exception):
         self.text = text
         self.next_step = next_step
 
+    def line(self) -> str:
+        """Text and cure as one line."""
+        return f"{self.text}; {self.next_step}" if self.next_step else self.text
+
 
 class NoLeader(QuorateError):
     """Nobody leads now."""

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from agent_console import KeptConsole
 
 import quorate.agent.run
+from quorate.agent.notify import Notifier
 from quorate.agent.run import Agent
+from quorate.agent.signals import Signals
 from quorate.config import AgentConfig
 from quorate.config.build import with_value
 from quorate.errors import ChangeRefused
@@ -41,19 +44,24 @@ def ended(
     leave: Callable[[], Awaitable[None]],
     *signals: signal.Signals,
     key: str = "leave_on_terminate",
-) -> int:
-    """The exit code of an agent that gets these signals."""
+) -> tuple[int, KeptConsole]:
+    """The exit code of an agent that gets these signals, and what it printed."""
     config = with_value(AgentConfig(), key, True)
 
+    console, kept = KeptConsole(), Signals()
+
     async def run() -> int:
-        agent = Agent(config, Path("/nowhere"), {})
+        kept.attach()
+        agent = Agent(
+            config, Path("/nowhere"), {}, console=console, signals=kept, notifier=Notifier({})
+        )
         first, *more = signals
         for number in more:
-            agent.signals.put_nowait(number)
+            kept.put(number)
         async with asyncio.timeout(10):
             return await agent.end(cast("Server", Leaving(leave)), first)
 
-    return asyncio.run(run())
+    return asyncio.run(run()), console
 
 
 @pytest.mark.parametrize(
@@ -66,27 +74,29 @@ def ended(
     ],
 )
 def test_it_leaves_on_the_signal_that_was_named(
-    key: str, number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
+    key: str, number: signal.Signals, code: int
 ) -> None:
-    assert ended(done, number, key=key) == code
-    said = "==> Gracefully shutting down agent...\n"
-    assert capsys.readouterr().out == (said if code == 0 else "")
+    said = ["==> Gracefully shutting down agent..."]
+    result, console = ended(done, number, key=key)
+    assert result == code
+    assert console.said == (said if code == 0 else [])
 
 
-def test_a_second_signal_stops_it_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended(never, signal.SIGTERM, signal.SIGHUP, signal.SIGINT) == 1
-    assert capsys.readouterr().err == "==> Stopped without having left\n"
+def test_a_second_signal_stops_it_at_once() -> None:
+    code, console = ended(never, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    assert code == 1
+    assert console.complained == ["==> Stopped without having left"]
 
 
-def test_leaving_that_takes_too_long(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_leaving_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quorate.agent.run, "LEAVE_TIMEOUT_S", 0.05)
-    assert ended(never, signal.SIGTERM, signal.SIGHUP) == 1
-    assert capsys.readouterr().err == "==> Stopped without having left\n"
+    code, console = ended(never, signal.SIGTERM, signal.SIGHUP)
+    assert code == 1
+    assert console.complained == ["==> Stopped without having left"]
 
 
-def test_leaving_that_is_refused_is_no_reason_to_stay(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended(refused, signal.SIGTERM) == 1
-    text = "==> leaving would end the quorum; start another server first\n"
-    assert capsys.readouterr().err == text
+def test_leaving_that_is_refused_is_no_reason_to_stay() -> None:
+    code, console = ended(refused, signal.SIGTERM)
+    assert code == 1
+    text = "==> leaving would end the quorum; start another server first"
+    assert console.complained == [text]

@@ -6,6 +6,7 @@ import asyncio
 import resource
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from quorate.metrics import Metrics
@@ -17,7 +18,11 @@ _PAGE = resource.getpagesize()
 class Gauges:
     """Once a second: where Raft is, how the disk and the loop do, what the process uses."""
 
-    def __init__(self, server: Server, metrics: Metrics) -> None:
+    def __init__(
+        self, server: Server, metrics: Metrics, dropped: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`dropped` gives the number of log lines lost since the start."""
+        self._dropped = dropped
         self._server = server
         self._metrics = metrics
         self._writes_seen = 0
@@ -68,6 +73,7 @@ class Gauges:
 
     def _process(self) -> None:
         gauge = self._metrics.gauge
+        gauge("quorate.log.dropped", self._dropped())
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         gauge("nomad.runtime.alloc_bytes", pages * _PAGE)
         gauge("nomad.runtime.num_goroutines", threading.active_count())

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.handlers
-import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from quorate.agent.console import Console
+from quorate.agent.log_file import LogFile
+from quorate.agent.outlet import Outlet
 from quorate.config.model import AgentConfig
+from quorate.config.read.parse import reason
+from quorate.errors import ConfigError
+
+log = logging.getLogger("quorate.agent")
 
 TRACE = 5
 logging.addLevelName(TRACE, "TRACE")
@@ -55,43 +61,84 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields)
 
 
-class _RotatingFile(logging.handlers.TimedRotatingFileHandler):
-    """Begins a new file after a time, and also when it grows too large (0: never)."""
+class _Outgoing(logging.Handler):
+    """Gives each line to an outlet, whose thread writes it."""
 
-    def __init__(self, path: Path, seconds: int, bytes_max: int, files_max: int) -> None:
-        super().__init__(path, when="S", interval=seconds, backupCount=files_max, encoding="utf-8")
-        self._bytes_max = bytes_max
+    def __init__(self, outlet: Outlet) -> None:
+        super().__init__()
+        self._outlet = outlet
 
-    def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802  the library's name
-        """Whether to begin a new file before this line."""
-        if self._bytes_max and self.stream is not None and self.stream.tell() > self._bytes_max:
-            return 1
-        return int(super().shouldRollover(record))
+    def emit(self, record: logging.LogRecord) -> None:
+        """Never waits, never raises."""
+        self._outlet.put(self.format(record) + "\n")
 
 
-def set_up(config: AgentConfig) -> None:
-    """Send all of our log where the configuration says. Raises OSError for a bad file."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
-    if config.log_file:
-        path = Path(config.log_file)
+class Logs:
+    """Where the log goes: to standard output, and to a file if one is configured.
+
+    Raises ConfigError for a file that cannot be opened, RuntimeError when there is no thread.
+    """
+
+    def __init__(self, config: AgentConfig, console: Console) -> None:
+        formatter = JsonFormatter() if config.log_json else TextFormatter()
+        self._console = console
+        self._file: LogFile | None = None
+        self._outlets = [console.out]
+        if config.log_file:
+            self._file = _open_file(config)
+            self._outlets.append(Outlet(self._file, "log-file", _about(formatter)))
+        console.out.on_dropped = _about(formatter)
+        root = logging.getLogger()
+        for outlet in self._outlets:
+            handler = _Outgoing(outlet)
+            handler.setFormatter(formatter)
+            root.addHandler(handler)
+        root.setLevel(logging.WARNING)  # what libraries say belongs into the log, too
+        set_level(config)
+
+    def reopen(self) -> None:
+        """Open the file again under its name, behind what was logged up to now."""
+        if self._file is not None:
+            self._outlets[-1].do(self._file.reopen)
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were lost, because a reader did not read or a disk was full."""
+        return sum({id(each): each.dropped for each in self._outlets}.values())
+
+    def close(self) -> None:
+        """Write what is left, within a second; nothing is logged from now on."""
+        logging.getLogger().handlers.clear()
+        for outlet in self._outlets[1:]:
+            outlet.close(1.0)
+
+
+def _open_file(config: AgentConfig) -> LogFile:
+    path = Path(config.log_file)
+    try:
         if config.log_file.endswith("/") or path.is_dir():
             path = path / "quorate.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            _RotatingFile(
-                path,
-                max(int(config.log_rotate_duration_ns // 1_000_000_000), 1),
-                config.log_rotate_bytes,
-                max(config.log_rotate_max_files, 0),
-            )
+        return LogFile(
+            path,
+            seconds=max(config.log_rotate_duration_ns / 1e9, 1.0),
+            bytes_max=config.log_rotate_bytes,
+            files_max=max(config.log_rotate_max_files, 0),
+            trouble=log.warning,
         )
-    formatter = JsonFormatter() if config.log_json else TextFormatter()
-    root = logging.getLogger("quorate")
-    for handler in handlers:
-        handler.setFormatter(formatter)
-        root.addHandler(handler)
-    root.propagate = False
-    set_level(config)
+    except OSError as error:
+        raise ConfigError(
+            f"log_file: cannot write to {path}: {reason(error)}",
+            "name a file in a folder where the agent's user may write",
+        ) from None
+
+
+def _about(formatter: logging.Formatter) -> Callable[[str], str]:
+    def line(text: str) -> str:
+        record = log.makeRecord(log.name, logging.WARNING, "", 0, text, (), None)
+        return formatter.format(record) + "\n"
+
+    return line
 
 
 def set_level(config: AgentConfig) -> None:

@@ -6,10 +6,12 @@ import asyncio
 import errno
 import gc
 import logging
+import os
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Coroutine
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -18,10 +20,14 @@ from typing import Any
 import uvloop
 
 from quorate import __version__
-from quorate.agent import logs
+from quorate.agent.console import Console
 from quorate.agent.gauges import Gauges
+from quorate.agent.logs import Logs, set_level
+from quorate.agent.notify import Notifier, telling
 from quorate.agent.options import keyring_path, server_options
-from quorate.agent.texts import banner, keyring_warning
+from quorate.agent.signals import NAMES, PROCESS, RELOADING, Signals
+from quorate.agent.texts import STARTED, banner, keyring_warning
+from quorate.agent.threads import in_thread
 from quorate.api.app import HttpApplication
 from quorate.api.http.limits import ListenerConfig
 from quorate.api.http.listener import create_protocol_factory
@@ -31,7 +37,7 @@ from quorate.config.checks.network import http_binds
 from quorate.config.load import load
 from quorate.config.model import AgentConfig
 from quorate.config.read.hcl_apart import read_hcl_apart
-from quorate.config.reload import reload
+from quorate.config.reload import Reload, reload
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
 from quorate.server.server import Server
@@ -44,35 +50,62 @@ _GRACE_S = 0.5
 
 def run_agent(flags: dict[str, Any]) -> int:
     """Run one agent until a signal ends it; the exit code (agent-config 6)."""
+    PROCESS.install()
+    notifier = Notifier(os.environ)
+    try:
+        console = Console()
+    except RuntimeError as error:
+        print(f"==> {_explained_thread(error).line()}", file=sys.stderr, flush=True)
+        return 1
+    try:
+        return _run(flags, console, notifier)
+    finally:
+        console.close()
+
+
+def _run(flags: dict[str, Any], console: Console, notifier: Notifier) -> int:
     try:
         config, notes = load(_paths(flags), flags, read_hcl=read_hcl_apart)
     except QuorateError as error:
-        return _refuse(error)
+        return _refuse(error, console)
     for line in notes.error_lines():
-        print(line, file=sys.stderr)
+        console.complain(line)
     if warning := keyring_warning(config, keyring_path(Path(config.data_dir))):
-        print(warning, file=sys.stderr)
-    print(f"{notes.loaded_line()}\n{banner(config)}", flush=True)
+        console.complain(warning)
+    console.say(f"{notes.loaded_line()}\n{banner(config)}")
     with ExitStack() as stack:
         folder = config.data_dir
         if config.dev_mode and not folder:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="quorate-dev-"))
         try:
-            logs.set_up(config)
-            return uvloop.run(Agent(config, Path(folder), flags).run())
+            log_lines = Logs(config, console)
+            stack.callback(log_lines.close)
+            agent = Agent(
+                config,
+                Path(folder),
+                flags,
+                console=console,
+                signals=PROCESS,
+                notifier=notifier,
+                log_lines=log_lines,
+            )
+            return uvloop.run(agent.run())
         except QuorateError as error:
-            return _refuse(error)
+            return _refuse(error, console)
         except OSError as error:
-            return _refuse(_explained(error, config))
+            return _refuse(_explained(error, config), console)
+        except RuntimeError as error:
+            if "new thread" not in str(error):
+                raise
+            return _refuse(_explained_thread(error), console)
 
 
 def _paths(flags: dict[str, Any]) -> list[str]:
     return list(flags.get("config", ()))
 
 
-def _refuse(error: QuorateError) -> int:
-    line = f"{error.text}; {error.next_step}" if error.next_step else error.text
-    print(f"==> {line}", file=sys.stderr, flush=True)
+def _refuse(error: QuorateError, console: Console) -> int:
+    console.complain(f"==> {error.line()}")
     return 1
 
 
@@ -88,29 +121,50 @@ def _explained(error: OSError, config: AgentConfig) -> QuorateError:
     return QuorateError(text)
 
 
+def _explained_thread(error: RuntimeError) -> QuorateError:
+    return QuorateError(
+        f"Error starting agent: the system gives no thread ({error})",
+        "raise the limit of processes and threads: ulimit -u, TasksMax of its unit, or pids.max of "
+        "its container",
+    )
+
+
 class Agent:
     """One agent at run time."""
 
-    def __init__(self, config: AgentConfig, folder: Path, flags: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        folder: Path,
+        flags: dict[str, Any],
+        *,
+        console: Console,
+        signals: Signals,
+        notifier: Notifier,
+        log_lines: Logs | None = None,
+    ) -> None:
         self._config = config
         self._folder = folder
         self._flags = flags
-        self.signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._console = console
+        self._signals = signals
+        self._notifier = notifier
+        self._log_lines = log_lines
         self._failure: BaseException | None = None
         self._failed = asyncio.Event()
 
     async def run(self) -> int:
         """Start, serve, stop; the exit code."""
+        self._signals.attach()
         config = self._config
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self.signals.put_nowait, number)
         labels = {} if config.telemetry.disable_hostname else {"host": config.name}
         interval_s = config.telemetry.in_memory_collection_interval_ns / 1e9
         metrics = Metrics(labels=labels, interval_s=interval_s)
         options = server_options(config, self._folder)
         server = Server(options, on_fatal=self._fatal, metrics=metrics)
-        await server.open()
+        if not await self._started(server.open()):
+            return 1
         try:
             parts = parts_of(server)
             rpc = RpcApplication(parts, metrics, time.time, Random(), server.answers.answer)
@@ -123,20 +177,44 @@ class Agent:
                 await loop.create_server(factory, bind.host, bind.port, backlog=1024)
                 for bind in http_binds(config)
             ]
-            gauges = loop.create_task(Gauges(server, metrics).run())
+            self._console.say(STARTED)
+            log.info("Quorate %s serves HTTP at %s", __version__, config.advertise.http)
+            tasks = [
+                loop.create_task(Gauges(server, metrics, self._dropped).run()),
+                *(loop.create_task(work) for work in telling(self._notifier, server)),
+            ]
             # What stands now stays for good: the collector need not look at it again.
             gc.collect()
             gc.freeze()
-            log.info("Quorate %s serves HTTP at %s", __version__, config.advertise.http)
+            self._notifier.ready()
             code = await self._serve(server)
-            gauges.cancel()
+            for task in tasks:
+                task.cancel()
             for listener in listeners:
                 listener.close()
-            # Whoever waits for an answer may still get it; whoever blocks does not hold us up.
+            # A client that waits for an answer may still get it; a blocked one is cut off.
             await asyncio.gather(factory.close(_GRACE_S), rpc_http.close(_GRACE_S))
         finally:
+            self._notifier.stopping()
             await server.stop()
         return code
+
+    async def _started(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether it has started; False if a signal stops the agent before that."""
+        starting = asyncio.ensure_future(work)
+        stopped = asyncio.ensure_future(self._signals.stop())
+        await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if starting.done():
+            starting.result()
+            return True
+        starting.cancel()
+        await asyncio.wait((starting,), timeout=_GRACE_S)
+        self._say_caught(await self._signals.next())
+        return False
+
+    def _dropped(self) -> int:
+        return self._log_lines.dropped if self._log_lines is not None else 0
 
     def _fatal(self, error: BaseException) -> None:
         self._failure = self._failure or error
@@ -151,16 +229,20 @@ class Agent:
                 if not isinstance(failure, QuorateError):
                     log.error("cannot go on", exc_info=failure)
                     return 1
-                return _refuse(failure)
-            print(f"==> Caught signal: {_name(number)}", flush=True)
-            if number is signal.SIGHUP:
+                return _refuse(failure, self._console)
+            self._say_caught(number)
+            if number is RELOADING:
                 await self._reload(server)
                 continue
+            self._notifier.stopping()
             return await self.end(server, number)
+
+    def _say_caught(self, number: signal.Signals) -> None:
+        self._console.say(f"==> Caught signal: {NAMES[number]}")
 
     async def _next_signal(self) -> signal.Signals | None:
         """The next signal, or None when the server cannot go on."""
-        got = asyncio.ensure_future(self.signals.get())
+        got = asyncio.ensure_future(self._signals.next())
         failed = asyncio.ensure_future(self._failed.wait())
         await asyncio.wait((got, failed), return_when=asyncio.FIRST_COMPLETED)
         failed.cancel()
@@ -175,51 +257,53 @@ class Agent:
         config = self._config
         if not (config.leave_on_interrupt if interrupt else config.leave_on_terminate):
             return 1
-        print("==> Gracefully shutting down agent...", flush=True)
+        self._console.say("==> Gracefully shutting down agent...")
         leaving = asyncio.ensure_future(server.leave())
-        forced = asyncio.ensure_future(self._second_signal())
+        forced = asyncio.ensure_future(self._signals.stop())
         await asyncio.wait(
             (leaving, forced), timeout=LEAVE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
         )
         forced.cancel()
         if not leaving.done():
             leaving.cancel()
-            print("==> Stopped without having left", file=sys.stderr, flush=True)
+            self._console.complain("==> Stopped without having left")
             return 1
         try:
             leaving.result()
         except QuorateError as error:
-            return _refuse(error)
+            return _refuse(error, self._console)
         return 0
 
-    async def _second_signal(self) -> None:
-        """Until somebody does not want to wait any longer; a reload is none of that."""
-        while await self.signals.get() is signal.SIGHUP:
-            pass
-
     async def _reload(self, server: Server) -> None:
-        """Read the files again; a broken one changes nothing (agent-config 6)."""
-        print("==> Reloading configuration...", flush=True)
-        try:
-            config, live, later = await asyncio.to_thread(
-                reload, self._config, _paths(self._flags), self._flags, read_hcl=read_hcl_apart
-            )
-        except QuorateError as error:
-            print(f"==> {error.text}", file=sys.stderr)
-            print("==> Failed to reload configs", file=sys.stderr, flush=True)
+        """Read the files again; a broken one changes nothing (agent-config 6).
+
+        The log's file is opened again in any case: a program that rotates it sends this signal.
+        A signal that stops the agent does not wait for the files.
+        """
+        if self._log_lines is not None:
+            self._log_lines.reopen()
+        self._notifier.reloading()
+        self._console.say("==> Reloading configuration...")
+        reading = in_thread(self._read_again)
+        stopped = asyncio.ensure_future(self._signals.stop())
+        await asyncio.wait((reading, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not reading.done():
+            reading.cancel()
             return
-        self._config = config
-        logs.set_level(config)
-        server.reconfigure(server_options(config, self._folder))
-        for key in live:
-            log.info("reloaded %s", key)
-        for key in later:
-            log.warning("%s has changed; it takes effect at the next start", key)
+        try:
+            config, live, later = reading.result()
+        except QuorateError as error:
+            self._console.complain(f"==> {error.line()}\n==> Failed to reload configs")
+        else:
+            self._config = config
+            set_level(config)
+            server.reconfigure(server_options(config, self._folder))
+            for key in live:
+                log.info("reloaded %s", key)
+            for key in later:
+                log.warning("%s has changed; it takes effect at the next start", key)
+        self._notifier.ready()
 
-
-def _name(number: signal.Signals) -> str:
-    return {
-        signal.SIGINT: "interrupt",
-        signal.SIGTERM: "terminated",
-        signal.SIGHUP: "hangup",
-    }[number]
+    def _read_again(self) -> Reload:
+        return reload(self._config, _paths(self._flags), self._flags, read_hcl=read_hcl_apart)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from quorate import __version__
 from quorate.config.model import AgentConfig
+
+STARTED: Final = "==> Quorate agent started! Log data will stream in below:\n"
+"""Said when all ports are taken; what is logged before stands above it."""
 
 
 def banner(config: AgentConfig) -> str:
@@ -24,11 +28,7 @@ def banner(config: AgentConfig) -> str:
         "Version": __version__,
     }
     block = "\n".join(f"{name:>22}: {value}" for name, value in rows.items())
-    return (
-        "==> Starting Quorate agent...\n"
-        f"==> Quorate agent configuration:\n\n{block}\n\n"
-        "==> Quorate agent started! Log data will stream in below:\n"
-    )
+    return f"==> Starting Quorate agent...\n==> Quorate agent configuration:\n\n{block}\n"
 
 
 def keyring_warning(config: AgentConfig, keyring: Path) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
+from contextlib import suppress
 
+from quorate.agent.signals import PROCESS
 from quorate.cli.command import Command, resolve
 from quorate.cli.flags import HelpRequested, Parsed, UsageError, parse
 from quorate.cli.output import Output
 from quorate.cli.registry import BY_PATH, GROUP_BY_PATH, words_below
+from quorate.cli.streams import drop_output, open_standard_streams, spare_poor_terminals
 
 UNKNOWN_COMMAND = 127
 INTERRUPTED = 130
@@ -26,9 +28,10 @@ VERSION = frozenset({"-v", "-version", "--version"})
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (without the program's name; default: that of the process)."""
     words = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # no name may break a poor terminal
+    if words[:1] == ["agent"]:
+        PROCESS.install()
+    open_standard_streams()
+    spare_poor_terminals()
     out = Output(sys.stdout, sys.stderr, os.environ)
     try:
         code = _dispatch(words, out)
@@ -36,18 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        _drop_output()
+        drop_output()
         return BROKEN_PIPE
     except OSError as error:  # what commands do to files and sockets they handle themselves
-        _drop_output()
-        out.error(f"Error: cannot write the output: {error.strerror or error}")
+        with suppress(OSError):
+            out.error(f"Error: cannot write the output: {error.strerror or error}")
+        drop_output()
         return 1
     return code
-
-
-def _drop_output() -> None:
-    """Python flushes stdout once more at exit: give it a place that takes everything."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
 
 
 def _dispatch(words: list[str], out: Output) -> int:
