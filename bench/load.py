@@ -1,4 +1,7 @@
-"""One load tool for all: wrk, one thread, a number of connections, a number of seconds."""
+"""The load: wrk for all that speak HTTP, a rival's own client for one that does not.
+
+One thread (wrk) or one process, a number of connections, a number of seconds.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,20 @@ class Request(NamedTuple):
     content_type: str = "application/json"
 
 
+class Command(NamedTuple):
+    """A load program of a rival. It takes `-clients` and `-seconds`, and prints its figures.
+
+    One line of JSON with `per_second` and `median_ms`; any failed request ends it with status 1.
+    """
+
+    argv: tuple[str, ...]
+
+
+Work = Request | Command
+
+
 class Measure(NamedTuple):
-    """What wrk said: requests per second that were answered, and the median time of one."""
+    """What the load tool said: answers per second, and the median time of one."""
 
     per_second: float
     median_ms: float
@@ -46,8 +61,29 @@ def load_tool() -> str:
     return found
 
 
-def measure(request: Request, connections: int, seconds: int) -> Measure:
-    """Send `request` over `connections` for `seconds`. Raises LoadFailed on any failed answer."""
+def measure(work: Work, connections: int, seconds: int) -> Measure:
+    """Do `work` over `connections` for `seconds`. Raises LoadFailed on any failed answer."""
+    if isinstance(work, Command):
+        return run_command(work, connections, seconds)
+    return _wrk(work, connections, seconds)
+
+
+def run_command(work: Command, clients: int, seconds: float) -> Measure:
+    """Run a rival's load program; with 0 seconds each client writes once. Raises LoadFailed."""
+    argv = [*work.argv, f"-clients={clients}", f"-seconds={seconds}"]
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=seconds + SPARE_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LoadFailed(f"{argv[0]} did not end in time") from error
+    if done.returncode:
+        raise LoadFailed(done.stderr.strip() or f"{argv[0]} ended with {done.returncode}")
+    figures = json.loads(done.stdout)
+    return Measure(float(figures["per_second"]), float(figures["median_ms"]))
+
+
+def _wrk(request: Request, connections: int, seconds: int) -> Measure:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_lua(request))
         script.flush()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from bench.load import LoadFailed, Request, lines_of
+from bench.load import Command, LoadFailed, Request, Work, lines_of, run_command
 
 SERVERS = 3
 START_TIMEOUT_S = 30.0
@@ -65,6 +65,17 @@ def free_ports(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
+
+
+def done(work: Work, timeout_s: float = 2.0) -> bool:
+    """True if the work, done once, was answered with success in time."""
+    if isinstance(work, Request):
+        return ask(work, timeout_s) is not None
+    try:
+        run_command(Command((*work.argv, f"-timeout={timeout_s}s")), 1, 0)
+    except LoadFailed:
+        return False
+    return True
 
 
 def ask(request: Request, timeout_s: float = 2.0) -> bytes | None:

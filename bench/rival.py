@@ -10,8 +10,8 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from bench.load import Request
-from bench.processes import ServerProcess, ask, until
+from bench.load import Request, Work
+from bench.processes import ServerProcess, ask, done, until
 
 WRITE = "write"
 READ_LEADER = "read, leader"
@@ -29,7 +29,7 @@ class Cluster(ABC):
         """Who leads as all running servers see it; None while they do not agree."""
 
     @abstractmethod
-    def writes(self, server: int) -> dict[str, Request]:
+    def writes(self, server: int) -> dict[str, Work]:
         """The write, in each of the rival's ways to make it: label to request."""
 
     def reads(self, leader: int) -> dict[str, Request]:
@@ -44,7 +44,7 @@ class Cluster(ABC):
             leader = self.leader()
             if leader is None:
                 return None
-            accepted = all(ask(request) is not None for request in self.writes(leader).values())
+            accepted = all(done(work) for work in self.writes(leader).values())
             return leader if accepted else None
 
         return until("a leader that accepts writes", look, self.servers)
@@ -75,7 +75,7 @@ class NomadApiCluster(Cluster):
         addresses = {f"127.0.0.1:{port}": n for n, port in enumerate(self._rpc)}
         return addresses.get(known.pop()) if None not in answers and len(known) == 1 else None
 
-    def writes(self, server: int) -> dict[str, Request]:
+    def writes(self, server: int) -> dict[str, Work]:
         """The whole scheduler configuration."""
         body = {
             "SchedulerAlgorithm": "binpack",

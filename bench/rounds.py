@@ -15,9 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from bench import rival, run_etcd, run_nomad, run_quorate, run_quorate_before
+from bench import (
+    rival,
+    run_etcd,
+    run_etcd_grpc,
+    run_nomad,
+    run_quorate,
+    run_quorate_before,
+)
 from bench.load import LoadFailed, measure
-from bench.processes import ask
+from bench.processes import done
 from bench.rival import Cluster
 
 WRITERS = (1, 32, 128)
@@ -40,7 +47,7 @@ class Rival(Protocol):
         """A starting cluster of three."""
 
 
-RIVALS: tuple[Rival, ...] = (run_quorate, run_quorate_before, run_etcd, run_nomad)
+RIVALS: tuple[Rival, ...] = (run_quorate, run_quorate_before, run_etcd_grpc, run_etcd, run_nomad)
 
 
 class Sample(NamedTuple):
@@ -119,7 +126,7 @@ def failover(cluster: Cluster) -> float:
     def write(server: int) -> None:
         request = next(iter(cluster.writes(server).values()))
         while not accepted.is_set() and time.monotonic() < killed_at + FAILOVER_TIMEOUT_S:
-            if ask(request, ATTEMPT_TIMEOUT_S) is not None:
+            if done(request, ATTEMPT_TIMEOUT_S):
                 accepted.set()
             else:
                 accepted.wait(0.005)

@@ -6,11 +6,11 @@ import base64
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.load import Request
+from bench.load import Request, Work
 from bench.processes import SERVERS, ServerProcess, ask, free_ports
 from bench.rival import Cluster
 
@@ -29,19 +29,22 @@ def version() -> str | None:
     return done.stdout.split()[2]
 
 
-class _Etcd(Cluster):
+class EtcdCluster(Cluster):
+    """What the ways to write have in common: who leads, by the gateway to v3."""
+
     def __init__(self, servers: Sequence[ServerProcess], client: Sequence[int]) -> None:
         self.servers = servers
-        self._client = client
+        self.client_ports = client
 
     def _url(self, server: int, path: str) -> str:
-        return f"http://127.0.0.1:{self._client[server]}{path}"
+        return f"http://127.0.0.1:{self.client_ports[server]}{path}"
 
     def _status(self, server: int) -> dict[str, Any] | None:
         answer = ask(Request(self._url(server, "/v3/maintenance/status"), "POST", "{}"))
         return None if answer is None else json.loads(answer)
 
     def leader(self) -> int | None:
+        """By `maintenance/status` of all three."""
         statuses = [self._status(n) for n in range(len(self.servers))]
         known = [status for status in statuses if status is not None]
         ids = [status["header"]["member_id"] for status in known]
@@ -51,7 +54,8 @@ class _Etcd(Cluster):
         (leader,) = leaders
         return ids.index(leader) if leader in ids else None
 
-    def writes(self, server: int) -> dict[str, Request]:
+    def writes(self, server: int) -> dict[str, Work]:
+        """One key, over the gateway to v3 and over v2."""
         coded = {
             "key": base64.b64encode(b"benchmark").decode(),
             "value": base64.b64encode(VALUE.encode()).decode(),
@@ -69,6 +73,16 @@ class _Etcd(Cluster):
 
 def start(folder: Path) -> Cluster:
     """Three servers with the default configuration, and v2 enabled."""
+    return start_with("etcd", folder, EtcdCluster, {"enable-v2": "true"})
+
+
+def start_with(
+    program: str,
+    folder: Path,
+    cluster: Callable[[Sequence[ServerProcess], Sequence[int]], Cluster],
+    extra: Mapping[str, str],
+) -> Cluster:
+    """Three servers of that etcd; `cluster` gets the processes and their client ports."""
     ports = free_ports(2 * SERVERS)
     client, peer = ports[::2], ports[1::2]
     initial = ",".join(f"s{n}=http://127.0.0.1:{port}" for n, port in enumerate(peer))
@@ -82,9 +96,9 @@ def start(folder: Path) -> Cluster:
             "listen-client-urls": f"http://127.0.0.1:{client[n]}",
             "advertise-client-urls": f"http://127.0.0.1:{client[n]}",
             "initial-cluster": initial,
-            "enable-v2": "true",
             "log-level": "error",
+            **extra,
         }
-        argv = ["etcd", *(f"--{name}={value}" for name, value in options.items())]
+        argv = [program, *(f"--{name}={value}" for name, value in options.items())]
         servers.append(ServerProcess(argv, folder / f"server-{n}.log"))
-    return _Etcd(servers, client)
+    return cluster(servers, client)

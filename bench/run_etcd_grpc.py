@@ -1,0 +1,65 @@
+"""etcd 3.7 as people use it: by gRPC, from its own Go client.
+
+Server and load program (`bench/etcd_grpc`) are built from etcd's own modules with the versions and
+checksums of `go.mod` and `go.sum`, once, into `build/`. Left out where Go is missing or too old.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from bench.load import Command, LoadFailed, Work
+from bench.processes import ServerProcess
+from bench.rival import Cluster
+from bench.run_etcd import VALUE, EtcdCluster, start_with
+
+NAME = "etcd gRPC"
+
+SOURCE = Path(__file__).resolve().parent / "etcd_grpc"
+BUILD = SOURCE.parents[1] / "build" / "etcd_grpc"
+SERVER, LOAD = BUILD / "etcd", BUILD / "load"
+
+_REQUIRED = re.compile(r"^\s*(?:require\s+)?go\.etcd\.io/etcd/client/v3 v(\S+)", re.MULTILINE)
+
+
+@cache
+def version() -> str | None:
+    """The version in go.mod, or None where it cannot be built."""
+    if shutil.which("go") is None:
+        return None
+    try:
+        _build()
+    except LoadFailed as error:
+        print(f"{NAME} is left out: {error}")
+        return None
+    found = _REQUIRED.search((SOURCE / "go.mod").read_text())
+    return found[1] if found else None
+
+
+def _build() -> None:
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for target, package in ((LOAD, "."), (SERVER, "go.etcd.io/etcd/server/v3")):
+        argv = ["go", "build", "-o", str(target), package]
+        done = subprocess.run(argv, cwd=SOURCE, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LoadFailed(f"{' '.join(argv)}: {done.stderr.strip()[-500:]}")
+
+
+class _GrpcCluster(EtcdCluster):
+    def writes(self, server: int) -> dict[str, Work]:
+        endpoint = f"127.0.0.1:{self.client_ports[server]}"
+        return {"": Command((str(LOAD), f"-endpoint={endpoint}", f"-size={len(VALUE)}"))}
+
+
+def start(folder: Path) -> Cluster:
+    """Three servers with the default configuration."""
+
+    def cluster(servers: Sequence[ServerProcess], client: Sequence[int]) -> Cluster:
+        return _GrpcCluster(servers, client)
+
+    return start_with(str(SERVER), folder, cluster, {})
