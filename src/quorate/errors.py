@@ -10,6 +10,8 @@
     |- StorageStalled            the disk does not answer
     |- LogDamaged                an entry, a snapshot or an identity on disk is not what was written
     |- StateDamaged              the state here is not that of the other servers: ask one of them
+    |- MachineHeld               an entry of the log cannot be applied here: ask another server
+    |- ReplicaStopped            this replica was stopped, or has ended with an error
     |- DataFolderInUse           another process holds the data folder
     |- WrongDataFolder           the data folder belongs to another cluster, region or server
     |- PeerNotFound              no such server in the Raft configuration
@@ -106,6 +108,21 @@ class StateDamaged(QuorateError):
     def again(self) -> StateDamaged:
         """The same, to be raised: one object for many callers would gather all their traces."""
         return StateDamaged(self.text, self.next_step)
+
+
+class MachineHeld(QuorateError):
+    """A state machine raises it from `apply` for a command that it cannot understand.
+
+    Applying stops at the entry before. The server votes and stores the log, but does not lead.
+    """
+
+    def again(self) -> MachineHeld:
+        """The same, for another caller."""
+        return MachineHeld(self.text, self.next_step)
+
+
+class ReplicaStopped(QuorateError):
+    """The replica takes part no more; `__cause__` is the error that ended it, if one did."""
 
 
 class DataFolderInUse(QuorateError):

@@ -233,7 +233,7 @@ MUTANTS = [
     Mutant(
         "campaigns with a damaged state",
         election.timed_out,
-        "if node.machine_damaged:",
+        "if node.machine_trouble is not None:",
         "if False:",
         0,
         "damaged_state_does_not_lead",
@@ -241,15 +241,15 @@ MUTANTS = [
     Mutant(
         "takes over with a damaged state",
         election.on_timeout_now,
-        "node.storage_full or node.machine_damaged",
+        "node.storage_full or node.machine_trouble",
         "node.storage_full",
         0,
         "damaged_state_does_not_lead",
     ),
     Mutant(
         "goes on campaigning when its state is found damaged",
-        Node._on_machine,
-        "event.damaged and self.campaign is not None",
+        Node._serve_nobody,
+        "self.campaign is not None",
         "False",
         0,
         "damage_ends_a_campaign",

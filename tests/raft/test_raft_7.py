@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec.structs import replace
-from one_node import THREE, OneNode, append, replies
+from one_node import THREE, OneNode, append, replies, sends
 
-from quorate.raft import Role
+from quorate.raft import Change, ChangeKind, Role, Settings
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
-from quorate.raft.messages import InstallSnapshotRequest, InstallSnapshotResponse
+from quorate.raft.messages import (
+    AppendEntriesRequest,
+    InstallSnapshotRequest,
+    InstallSnapshotResponse,
+)
 from quorate.wire.raft.membership import encode_configuration, encode_peers
 
 
@@ -90,3 +94,56 @@ def test_pre_candidate_follows_the_leader_whose_snapshot_has_arrived() -> None:
     a.step(ev.SnapshotReceived("r", install(9, 3), ok=True))
     assert [campaigning, a.node.role] == [Role.PRE_CANDIDATE, Role.FOLLOWER]
     assert a.node.leader_id == "b"
+
+
+def test_an_install_answers_what_a_retired_leader_has_committed_and_not_applied() -> None:
+    a = OneNode(1)
+    asked = a.lead()
+    requests: list[Any] = [
+        ev.Propose((("write", b"x"),)),
+        ev.ChangeRequested("change", Change(ChangeKind.REMOVE_SERVER, "a")),
+    ]
+    # What the others are sent they take; nothing is ever reported as applied.
+    while asked or requests:
+        out = a.accept(asked.pop(0)) if asked else a.step(requests.pop(0))
+        asked += sends(out, AppendEntriesRequest)
+    assert (a.node.role, a.node.commit_index, a.node.applied_index) == (Role.FOLLOWER, 4, 0)
+    out = receive(a, install(9, 3, term=3))
+    assert fx.Rejected(("write", "change"), fx.Reason.LEADERSHIP_LOST) in out
+
+
+def test_no_snapshot_is_made_of_a_state_that_is_on_its_way() -> None:
+    a = OneNode(1, 1, 1, 1, settings=Settings(apply_entries_max=2))
+    a.ask(append(1, (4, 1), commit=4))
+    assert a.node.snapshot_point() is None, "entries 1 and 2 are being applied"
+    (more,) = [e for e in a.step(ev.Applied(2)) if isinstance(e, fx.Apply)]
+    assert [entry.index for entry in more.entries] == [3, 4]
+    assert a.node.snapshot_point() is None, "and so are 3 and 4"
+    a.step(ev.Applied(4))
+    point = a.node.snapshot_point()
+    assert point is not None
+    assert point[0] == 4
+
+
+def test_the_machine_says_when_it_takes_more() -> None:
+    a = OneNode(1, 1, 1, 1, settings=Settings(apply_entries_max=2))
+    a.ask(append(1, (4, 1), commit=4))
+    assert not [e for e in a.step(ev.Applied(2, ready=False)) if isinstance(e, fx.Apply)]
+    assert a.node.applied_index == 2
+    assert a.node.snapshot_point() is not None, "up to 2 it is known what the state is"
+    assert [e for e in a.step(ev.Applied(2)) if isinstance(e, fx.Apply)]
+
+
+def test_a_machine_that_holds_is_given_nothing_more_until_a_snapshot_has_passed_it() -> None:
+    a = OneNode(1, 1, 1)
+    a.ask(append(1, (3, 1), commit=3))
+    out = a.step(ev.MachineHeld(1, "it needs version 2"))
+    assert a.node.applied_index == 1
+    out += a.step(ev.RequestReceived("r", append(1, (3, 1), 1, 1, commit=5)))
+    assert not [e for e in out if isinstance(e, fx.Apply)]
+    assert a.node.log.last_index == 5, "it stores what comes"
+    receive(a, install(9, 3))
+    a.step(ev.Applied(9))
+    assert a.node.machine_trouble is None
+    out = a.step(ev.RequestReceived("r", append(3, (9, 3), 3, commit=10)))
+    assert [e for e in out if isinstance(e, fx.Apply)]

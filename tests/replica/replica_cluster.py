@@ -41,16 +41,19 @@ class Pairs:
 class Replicas:
     """Named a, b, c ...; `machines` and `running` by name."""
 
-    def __init__(self, folder: Path, count: int, **options: Any) -> None:
+    def __init__(
+        self, folder: Path, count: int, *, machine: type[Any] = Pairs, **options: Any
+    ) -> None:
+        self.machine = machine  # of the replicas that are started from now on
         self.folder = folder
         self.servers = {name: f"127.0.0.1:{port}" for name, port in _ports(count).items()}
-        self.machines: dict[str, Pairs] = {}
+        self.machines: dict[str, Any] = {}
         self.running: dict[str, Replica] = {}
         self.options = Options(**options)
 
     async def start(self, *names: str) -> None:
         for name in names or tuple(self.servers):
-            self.machines[name] = Pairs()
+            self.machines[name] = self.machine()
             self.running[name] = await serve(
                 name, self.servers, self.machines[name], self.folder / name, self.options
             )

@@ -32,6 +32,8 @@ class Reason(Enum):
     LEADERSHIP_LOST = "leadership lost while committing log"
     NOT_READY = "the leader has not committed an entry of its own term yet"
     OVERLOADED = "too many writes are waiting to be committed"
+    MACHINE_DAMAGED = "the state here is damaged"
+    MACHINE_HELD = "this server cannot apply an entry of the log"
     STORAGE_FULL = "no space left on the leader's disk"
     TRANSFERRING = "leadership transfer in progress"
     CHANGE_PENDING = "another membership change is still being committed"

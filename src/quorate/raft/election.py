@@ -43,9 +43,9 @@ def timed_out(node: NodeState) -> None:
         if node.leader_id:
             node.become_follower(node.term, "no leader heard; this server has no vote")
         return
-    if node.machine_damaged:
+    if node.machine_trouble is not None:
         if node.leader_id:
-            node.become_follower(node.term, "no leader heard; the state here is damaged")
+            node.become_follower(node.term, f"no leader heard; {node.machine_trouble.value}")
         return
     if node.disk_stalled() or node.storage_full:
         # It could not store its own vote: let another one lead.
@@ -66,7 +66,7 @@ def on_timeout_now(node: NodeState, reply_to: Any, request: TimeoutNowRequest) -
         durable=False,
     )
     current = request.term in {0, node.term} and request.sender_id in {"", node.leader_id}
-    able = not (node.storage_full or node.machine_damaged)
+    able = not (node.storage_full or node.machine_trouble)
     if current and node.leader is None and node.is_voter() and able:
         _begin(node, pre=False, cause="the leader handed over", transfer=True)
 

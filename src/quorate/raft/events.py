@@ -68,6 +68,17 @@ class MachineState(msgspec.Struct, frozen=True, gc=False):
     damaged: bool
 
 
+class MachineHeld(msgspec.Struct, frozen=True):
+    """The state machine holds everything up to `index`, and cannot apply the entry behind it.
+
+    Nothing is applied from now on, until a snapshot takes the state past that entry. `why` is for
+    people. Such a server votes and stores entries, but does not campaign, and answers no callers.
+    """
+
+    index: int
+    why: str
+
+
 class Propose(msgspec.Struct, frozen=True):
     """Commands to replicate, as (handle, command) pairs, in order."""
 
@@ -95,9 +106,13 @@ class TransferRequested(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False):
-    """The state machine now holds everything up to `index`."""
+    """The state machine now holds everything up to `index`, and nothing above it.
+
+    `ready` False: give it the next entries only after a later `Applied`.
+    """
 
     index: int
+    ready: bool = True
 
 
 class Bootstrap(msgspec.Struct, frozen=True):
@@ -143,6 +158,7 @@ Event = (
     | Persisted
     | StorageState
     | MachineState
+    | MachineHeld
     | Propose
     | ReadRequested
     | ChangeRequested

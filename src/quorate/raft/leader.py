@@ -71,11 +71,8 @@ class Leader:
     def resign(self) -> None:
         """Leadership is over: nothing that waits will be confirmed here."""
         node = self.node
-        handles = tuple(node.proposals.values())
-        node.proposals.clear()
-        node.reject(handles, Reason.LEADERSHIP_LOST)
-        node.reject(tuple(read.handle for read in self.reads), Reason.LEADERSHIP_LOST)
-        self.reads.clear()
+        node.reject_proposals(Reason.LEADERSHIP_LOST)
+        reads.refuse_all(self, Reason.LEADERSHIP_LOST)
 
     def add_peer(self, server: Server) -> None:
         """Begin to feed a member."""
@@ -164,12 +161,14 @@ class Leader:
         handles = [handle for handle, _ in proposals]
         reason = self._proposal_refusal(len(proposals))
         if reason is not None:
-            node.reject(tuple(handles), reason)
+            node.reject(tuple(handles), reason, node.machine_held)
             return
         self.append(EntryKind.COMMAND, [data for _, data in proposals], handles)
 
     def _proposal_refusal(self, count: int) -> Reason | None:
         node = self.node
+        if node.machine_trouble is not None:
+            return node.machine_trouble
         if node.storage_full:
             return Reason.STORAGE_FULL
         if node.transfer is not None:

@@ -27,6 +27,7 @@ from quorate.raft.events import (
     ChangeRequested,
     Event,
     LeaderUnreachable,
+    MachineHeld,
     MachineState,
     Persisted,
     Propose,
@@ -137,8 +138,21 @@ class Node(NodeState):
 
     def _on_machine(self, event: MachineState) -> None:
         self.machine_damaged = event.damaged
-        if event.damaged and self.campaign is not None:
-            self.become_follower(self.term, "the state here is damaged")
+        if event.damaged:
+            self._serve_nobody(Reason.MACHINE_DAMAGED)
+
+    def _on_held(self, event: MachineHeld) -> None:
+        self.applied_index = self.applying_index = event.index
+        self.machine_held = event.why
+        self._serve_nobody(Reason.MACHINE_HELD, event.why)
+
+    def _serve_nobody(self, reason: Reason, detail: str = "") -> None:
+        """What was asked cannot be answered from this state machine, nor would a leader's."""
+        self.reject_proposals(reason, detail)
+        if self.leader is not None:
+            reads.refuse_all(self.leader, reason, detail)
+        if self.campaign is not None:
+            self.become_follower(self.term, reason.value)
 
     def _on_propose(self, event: Propose) -> None:
         if self.leader is None:
@@ -150,12 +164,17 @@ class Node(NodeState):
     def _on_read(self, event: ReadRequested) -> None:
         if self.leader is None:
             self.reject((event.handle,), Reason.NOT_LEADER)
+        elif (trouble := self.machine_trouble) is not None:
+            self.reject((event.handle,), trouble, self.machine_held)
         else:
             reads.request(self.leader, event.handle)
 
     def _on_change(self, event: ChangeRequested) -> None:
         if self.leader is None:
             self.reject((event.handle,), Reason.NOT_LEADER)
+        elif self.machine_held:
+            # It is answered when its entry is applied, which will not happen here.
+            self.reject((event.handle,), Reason.MACHINE_HELD, self.machine_held)
         else:
             membership.request(self.leader, event.handle, event.change)
 
@@ -166,7 +185,10 @@ class Node(NodeState):
             handover.begin(self.leader, event.handle, event.target_id)
 
     def _on_applied(self, event: Applied) -> None:
-        self.applied_index = max(self.applied_index, event.index)
+        if event.index > self.applied_index:
+            self.applied_index = event.index
+            self.machine_held = ""  # a snapshot has taken it past that entry
+        self.machine_ready = event.ready
         if self.leader is not None:
             reads.release(self.leader)
 
@@ -198,6 +220,7 @@ class Node(NodeState):
         Persisted: _on_persisted,
         StorageState: _on_storage,
         MachineState: _on_machine,
+        MachineHeld: _on_held,
         Propose: _on_propose,
         ReadRequested: _on_read,
         ChangeRequested: _on_change,

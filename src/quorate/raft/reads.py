@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from quorate.raft.commitment import majority_value
-from quorate.raft.effects import ReadReady
+from quorate.raft.effects import ReadReady, Reason
 
 if TYPE_CHECKING:
     from quorate.raft.leader import Leader
@@ -41,6 +41,13 @@ def request(leader: Leader, handle: Any) -> None:
         leader.heartbeat()
     leader.reads.append(PendingRead(handle, proof, index))
     release(leader)
+
+
+def refuse_all(leader: Leader, reason: Reason, detail: str = "") -> None:
+    """No read that waits is served."""
+    handles = tuple(read.handle for read in leader.reads)
+    leader.reads.clear()
+    leader.node.reject(handles, reason, detail)
 
 
 def release(leader: Leader) -> None:

@@ -95,6 +95,8 @@ class NodeState:
         self.touch_election_timer()
         self.storage_full = False
         self.machine_damaged = False
+        self.machine_held = ""  # why no entry is applied any more
+        self.machine_ready = True  # for the next entries
         self.proposals: dict[int, Any] = {}
         self.last_rpc_id = 0
         self.outbox = Outbox()
@@ -138,6 +140,22 @@ class NodeState:
         """All other members."""
         return [s for s in self.configuration.servers if s.id != self.server_id]
 
+    @property
+    def machine_trouble(self) -> Reason | None:
+        """Why nobody can be answered from the state machine here; None if somebody can."""
+        if self.machine_damaged:
+            return Reason.MACHINE_DAMAGED
+        return Reason.MACHINE_HELD if self.machine_held else None
+
+    def waiting_handles(self) -> list[Any]:
+        """The handles of all that was asked of this node and is not answered yet."""
+        handles = list(self.proposals.values())
+        if self.leader is not None:
+            handles += [read.handle for read in self.leader.reads]
+        if self.transfer is not None:
+            handles.append(self.transfer[0])
+        return handles
+
     def heard_recently(self) -> bool:
         """True while this server has promised not to help unseat whoever may lead."""
         return self.now < self.promised_until
@@ -175,6 +193,12 @@ class NodeState:
         """Tell the callers no."""
         if handles:
             self.emit(Rejected(handles, reason, detail))
+
+    def reject_proposals(self, reason: Reason, detail: str = "") -> None:
+        """Nobody will hear from here what became of the writes and changes that wait."""
+        handles = tuple(self.proposals.values())
+        self.proposals.clear()
+        self.reject(handles, reason, detail)
 
     def reply(self, reply_to: Any, response: Any, *, durable: bool = True) -> None:
         """Answer a peer, as a rule after what the answer relies on is durable."""
@@ -284,7 +308,8 @@ class NodeState:
             )
 
     def reset_log(self, index: int, term: int) -> None:
-        """A snapshot takes the place of the whole log."""
+        """A snapshot takes the place of the whole log, and of what is not applied yet."""
+        self.reject_proposals(Reason.LEADERSHIP_LOST)
         self.log.reset_to(index, term)
         self.outbox.reset_to = (index, term)
         self.commit_index = self.applying_index = index
@@ -324,6 +349,8 @@ class NodeState:
         """
         if self.applying_index != self.applied_index or self.applied_index >= self.commit_index:
             return
+        if self.machine_held or not self.machine_ready:
+            return
         low = self.applied_index + 1
         limit = self.settings.apply_entries_max
         entries = self.log.entries(low, self.commit_index + 1, limit, _APPLY_BYTES_MAX)
@@ -339,8 +366,12 @@ class NodeState:
     def snapshot_point(self) -> tuple[int, int, Configuration, int] | None:
         """(index, term, configuration, its index) for a snapshot of what is applied now.
 
-        None if nothing new is applied, or while the newest committed configuration is above it.
+        None if nothing new is applied, while the newest committed configuration is above it, and
+        while entries or a snapshot are on their way into the state machine: then what it holds is
+        not known here.
         """
+        if self.applying_index != self.applied_index:
+            return None
         index = self.applied_index
         term = self.log.term(index)
         if index <= self.log.snapshot_index or not term:

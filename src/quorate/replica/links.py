@@ -1,62 +1,75 @@
-"""The links to all peers: made when first needed, and anew where a peer has moved.
+"""The links to all peers: made when first needed, and made again where a peer has moved.
 
-Invariant: an answer counts only as that of the server it was asked of. Addresses are reused, and a
-vote of whoever now answers at a member's address would not be the member's.
+They are the `Network` of a `quorate.runtime.raft.RaftDriver`, which says which answers count.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from typing import Final
 
-from quorate.raft import events
+from quorate.raft.configuration import Server
 from quorate.raft.messages import AnyRequest, AnyResponse
-from quorate.replica.outgoing import PeerLink, Refused
-
-ANOTHER: Final = "another server answers at this address"
+from quorate.replica.incoming import Slot
+from quorate.replica.outgoing import PeerLink
+from quorate.runtime.raft import RaftDriver
 
 _APPEND_TIMEOUT_S: Final = 10.0
+_DROP_AFTER_S: Final = 5.0  # from when a member has left: it may still be told so
 
 
 class PeerLinks:
-    """See the module. `step` takes the events of what comes back, `refused` what makes no sense."""
+    """See the module. `locate` says where a peer is now, `refused` is told what makes no sense."""
 
-    def __init__(self, prefix: bytes, step: Callable[[Any], None], refused: Refused) -> None:
+    def __init__(
+        self,
+        prefix: bytes,
+        locate: Callable[[Server], str],
+        refused: Callable[[str, str], None],
+    ) -> None:
+        self.driver: RaftDriver  # set before the first message
         self._prefix = prefix
-        self._step = step
+        self._locate = locate
         self._refused = refused
         self._links: dict[str, PeerLink] = {}
+        self._members: Collection[str] = ()
+        self._loop = asyncio.get_running_loop()
 
-    def send(self, peer_id: str, address: str, rpc_id: int, request: AnyRequest) -> None:
-        """Send a request to the peer, which is at `address` now."""
-        link = self._links.get(peer_id)
+    def send(self, to: Server, rpc_id: int, request: AnyRequest) -> None:
+        """Send a request to the peer, where it is now."""
+        address = self._locate(to)
+        link = self._links.get(to.id)
         if link is None or link.address != address:
             if link is not None:
                 link.close()
-            link = self._links[peer_id] = self._make(peer_id, address)
+            link = self._links[to.id] = self._make(to.id, address)
         link.send(rpc_id, request)
 
     def _make(self, peer_id: str, address: str) -> PeerLink:
         def answered(rpc_id: int, response: AnyResponse) -> None:
-            if is_of(peer_id, response):
-                self._step(events.ResponseReceived(peer_id, rpc_id, response))
-            else:
-                failed(rpc_id, ANOTHER)
+            self.driver.response_received(peer_id, rpc_id, response)
 
         def failed(rpc_id: int, reason: str) -> None:
-            self._step(events.RequestFailed(peer_id, rpc_id, reason))
+            self.driver.request_failed(peer_id, rpc_id, reason)
 
         return PeerLink(
             address, self._prefix, answered=answered, failed=failed, refused=self._refused
         )
 
-    def besides(self, members: Collection[str]) -> list[str]:
-        """The peers that are linked and not among `members`."""
-        return [peer_id for peer_id in self._links if peer_id not in members]
+    def reply(self, reply_to: Slot, response: AnyResponse) -> None:
+        """Answer a request that came over a connection of the peer."""
+        reply_to.answer(response)
 
-    def drop(self, peer_id: str) -> None:
-        """End the link to this peer, if there is one."""
-        if peer_id in self._links:
+    def members(self, server_ids: Collection[str]) -> None:
+        """End the links to all others, a little later."""
+        self._members = server_ids
+        for peer_id in self._links:
+            if peer_id not in server_ids:
+                self._loop.call_later(_DROP_AFTER_S, self._drop, peer_id)
+
+    def _drop(self, peer_id: str) -> None:
+        if peer_id not in self._members and peer_id in self._links:
             self._links.pop(peer_id).close()
 
     def check(self, control_limit_s: float) -> None:
@@ -68,11 +81,3 @@ class PeerLinks:
         """End all links."""
         for link in self._links.values():
             link.close()
-
-
-def is_of(peer_id: str, response: AnyResponse) -> bool:
-    """False if another server answers at the peer's address.
-
-    Old peers send no ID; where addresses are IDs (before protocol 3) the address is the name.
-    """
-    return response.sender_id in {"", peer_id} or response.sender_address == peer_id

@@ -1,41 +1,38 @@
-"""One Raft replica at run time: the core's effects become disk writes, messages and answers.
+"""One Raft replica at run time: a `RaftDriver` with an event loop, a disk, links and snapshots.
 
-Everything runs on one event loop but the disk's thread and the snapshots' thread. Events are
-taken one after another (an effect that causes an event queues it), so the core sees one order.
+What the core decides is carried out by `quorate.runtime.raft`. Here is what stands around it:
+everything runs on one event loop but the disk's thread and the snapshots' thread.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any
 
 import msgspec
 
-from quorate.errors import BadFrame, QuorateError, StateDamaged
-from quorate.raft import effects, events
-from quorate.raft.configuration import Change, Configuration, ConfigurationError, Server
-from quorate.raft.effects import Reason, Role, RoleChanged
-from quorate.raft.messages import (
-    AnyRequest,
-    AppendEntriesRequest,
-    EntryKind,
-    InstallSnapshotRequest,
-)
+from quorate.errors import MachineHeld, QuorateError, ReplicaStopped, StateDamaged
+from quorate.raft import events
+from quorate.raft.configuration import Change, Configuration, Server
+from quorate.raft.effects import Role
+from quorate.raft.messages import AnyRequest
 from quorate.raft.node import Node
 from quorate.raft.settings import Settings
 from quorate.replica.disk import Disk, Room
 from quorate.replica.incoming import IncomingConnection, Slot
-from quorate.replica.links import ANOTHER, PeerLinks, is_of
+from quorate.replica.links import PeerLinks
 from quorate.replica.machine import StateMachine
-from quorate.replica.reasons import error_for
 from quorate.replica.scrubbing import scrub
-from quorate.replica.snapshots import IncomingSnapshot, SnapshotWorker, send_snapshot
+from quorate.replica.snapshot_tasks import SnapshotTasks
+from quorate.replica.snapshots import SnapshotWorker
 from quorate.runtime.clock import LoopClock
-from quorate.runtime.driver import Driver
+from quorate.runtime.listeners import Listeners, tell
+from quorate.runtime.raft import PeerProgress, RaftDriver
 from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.storage.snapshots.store import SnapshotStore
 from quorate.wire.raft import membership as codec
@@ -61,7 +58,10 @@ class DiskTimes(msgspec.Struct):
 
 
 class Replica:
-    """See the module. Make it with its disk opened; `start`, use, `stop`."""
+    """See the module. Make it with its disk opened; `start`, use, `stop`.
+
+    All calls are for the loop on which it was started, but for `propose_threadsafe`.
+    """
 
     def __init__(
         self,
@@ -81,36 +81,18 @@ class Replica:
         self.log = log
         self.snapshots = snapshots
         self.disk_times = DiskTimes()
-        self.on_role: list[Callable[[RoleChanged], None]] = []
-        self.on_configuration: list[Callable[[effects.ConfigurationChanged], None]] = []
-        self.on_refused: list[Callable[[str, str], None]] = []
-        self.on_failure: list[Callable[[BaseException], None]] = []
+        self._listeners = listeners = Listeners()
+        self.on_role = listeners.role
+        self.on_configuration = listeners.configuration
+        self.on_refused = listeners.refused
+        self.on_held = listeners.held
+        self.on_failure = listeners.failure
         self.at_stop: list[Callable[[], object]] = []
         self.locate: Callable[[Server], str] = lambda peer: peer.address  # where it is now
-        self.storage_full = False
-        self.damage: StateDamaged | None = None
         self._rng = rng or Random()
+        self._loop: asyncio.AbstractEventLoop | None = None  # on which it was started
         self._connections: set[IncomingConnection] = set()
-        self._links = PeerLinks(options.stream_prefix, self.step, self.refused)
-        self._to_persist: list[effects.Persist] = []
-        self._proposals: list[tuple[asyncio.Future[Any], bytes]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._snapshot_running = False
-        self._released: dict[int, tuple[Any, ...]] = {}  # by write: what leaves when it is durable
-        self._perform: dict[type, Callable[[Any], None]] = {
-            effects.Persist: self._persist,
-            effects.Send: self._send,
-            effects.SendSnapshot: self._send_snapshot,
-            effects.Reply: self._reply,
-            effects.ReceiveSnapshot: self._receive_snapshot,
-            effects.RestoreSnapshot: self._restore_snapshot,
-            effects.Apply: self._apply,
-            effects.ReadReady: self._read_ready,
-            effects.Done: self._done,
-            effects.Rejected: self._rejected,
-            effects.RoleChanged: self._role_changed,
-            effects.ConfigurationChanged: self._configuration_changed,
-        }
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -120,13 +102,13 @@ class Replica:
         Every founding server must be given the same, once. Raises ConfigurationError, or
         ChangeRefused if this server holds data already.
         """
-        future: asyncio.Future[str] = self._loop.create_future()
-        self.step(events.Bootstrap(future, configuration))
+        future = self._future()
+        self._driver.bootstrap(future, configuration)
         await future
 
     async def start(self) -> None:
         """Load what the disk holds and take part."""
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._worker = SnapshotWorker(self.snapshots, lambda: time.time_ns() // 1_000_000)
         snapshot = await self._load_snapshot()
         self.node = Node(
@@ -137,20 +119,13 @@ class Replica:
             hard_state=self.log.hard_state(),
             codec=codec,
             rng=self._rng,
-            now=self._loop.time(),
+            now=loop.time(),
             snapshot=snapshot,
             cluster_id=self.options.cluster_id,
         )
-        self._driver = Driver(
-            self.node,
-            LoopClock(self._loop),
-            self._perform,
-            tick=events.Tick,
-            on_failure=self._fail,
-            refusals=(BadFrame, ConfigurationError),
-            on_refusal=self._event_refused,
-            settle=self._settle,
-        )
+        prefix = self.options.stream_prefix
+        self._links = PeerLinks(prefix, self._located, self.refused)
+        tasks = SnapshotTasks(self._worker, self.machine, prefix, self._located, self._spawn)
         self._disk = Disk(
             self.log,
             self.log.path,
@@ -159,16 +134,32 @@ class Replica:
             on_full=self._from_disk(self._disk_full),
             on_failure=self._from_disk(self._disk_failed),
         )
+        self._driver = RaftDriver(
+            self.node,
+            self.machine,
+            LoopClock(loop),
+            disk=self._disk,
+            network=self._links,
+            snapshots=tasks,
+            listeners=self._listeners,
+        )
+        self._links.driver = tasks.driver = self._driver
+        self.on_failure.insert(0, self._part)
         self._disk.start()
         self._spawn(self._watch_snapshots())
         self._spawn(self._watch_links())
         self._spawn(scrub(self, self._worker, lambda: self.options.scrub_interval_s))
-        self.step(events.Tick())
+        self._driver.start()
+
+    def _located(self, peer: Server) -> str:
+        return self.locate(peer)
 
     def _from_disk(self, handler: Callable[..., None]) -> Callable[..., None]:
+        loop = asyncio.get_running_loop()
+
         def hand_over(*args: Any) -> None:
-            if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(handler, *args)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(handler, *args)
 
         return hand_over
 
@@ -191,45 +182,52 @@ class Replica:
         """End all connections and threads; what the disk has accepted becomes durable."""
         for last in self.at_stop:
             last()
-        self._driver.end()
         for task in list(self._tasks):
             task.cancel()
+        self._driver.stop()
         self._links.close()
-        for connection in list(self._connections):
-            connection.close()
-        self._fail_waiting()
-        await self._loop.run_in_executor(None, self._disk.close)
-        await self._loop.run_in_executor(None, self._worker.close)
+        self._part()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._disk.close)
+        await loop.run_in_executor(None, self._worker.close)
         self.log.close()
 
-    def _fail_waiting(self) -> None:
-        waiting = list(self.node.proposals.values())
-        if self.node.leader is not None:
-            waiting += [read.handle for read in self.node.leader.reads]
-        for future in [*waiting, *(future for future, _ in self._proposals)]:
-            if not future.done():
-                future.set_exception(error_for(Reason.LEADERSHIP_LOST))
+    def _part(self, _: object = None) -> None:
+        """The connections of the peers end: nothing is answered any more."""
+        for connection in list(self._connections):
+            connection.close()
 
-    def _spawn(self, work: Any) -> None:
-        task = self._loop.create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_ended)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._fail(error)
-
-    def _fail(self, error: BaseException) -> None:
-        for tell in self.on_failure:
-            tell(error)
+            self._driver.fail(error)
 
     # -- what a service asks ----------------------------------------------------------------------
 
     @property
     def is_leader(self) -> bool:
-        """True while this replica believes to lead."""
-        return self.node.leader is not None
+        """True while this replica believes to lead; False once it has stopped or failed."""
+        return self._driver.is_leader
+
+    @property
+    def damage(self) -> StateDamaged | None:
+        """Why the state machine is known to be wrong (`quarantine`), or None."""
+        return self._driver.damage
+
+    @property
+    def held(self) -> MachineHeld | None:
+        """Why the state machine cannot apply the next entry of the log, or None."""
+        return self._driver.held
+
+    @property
+    def storage_full(self) -> bool:
+        """True while the disk has no room for writes."""
+        return self._driver.storage_full
 
     @property
     def disk_room(self) -> Room:
@@ -239,59 +237,86 @@ class Replica:
     @property
     def role(self) -> Role:
         """What this replica is now."""
-        return self.node.role
+        return self._driver.role
+
+    def peers(self) -> tuple[PeerProgress, ...]:
+        """How far the others are, as this leader knows; empty on any other server."""
+        return self._driver.peers()
 
     def lease_valid(self) -> bool:
         """True if a read of the state machine made right now is linearizable."""
-        return self.damage is None and self.node.lease_valid(self._loop.time())
+        return self._driver.lease_valid()
+
+    def _future(self) -> asyncio.Future[Any]:
+        """What a caller waits for. Raises QuorateError on another loop or thread than its own."""
+        return self._own_loop().create_future()
+
+    def _own_loop(self) -> asyncio.AbstractEventLoop:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if loop is None or loop is not self._loop:
+            if self._loop is None:
+                raise ReplicaStopped("this replica was not started", "await its `start` first")
+            raise QuorateError(
+                "a replica was called from another thread or event loop than its own",
+                "use propose_threadsafe, or hand the call over by loop.call_soon_threadsafe",
+            )
+        return loop
 
     def propose(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (index, what `apply` returned).
 
-        Fails with NotLeader, LeadershipLost, StorageFull, StateDamaged, or QuorateError when
-        overloaded. All proposals of one turn of the loop travel as one batch.
+        Fails with NotLeader, LeadershipLost, StorageFull, StateDamaged, MachineHeld, or
+        QuorateError when overloaded. All proposals of one turn of the loop travel as one batch.
+        Raises ReplicaStopped after `stop` or a failure, and QuorateError on another thread.
         """
-        future: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
-        if self.damage is not None:  # what `apply` returned here could be wrong
-            future.set_exception(self.damage.again())
-            return future
-        self._proposals.append((future, command))
-        if len(self._proposals) == 1:
-            self._loop.call_soon(self._flush_proposals)
+        future: asyncio.Future[tuple[int, Any]] = self._future()
+        self._driver.propose(future, command)
         return future
 
-    def _flush_proposals(self) -> None:
-        proposals, self._proposals = self._proposals, []
-        self.step(events.Propose(tuple(proposals)))
+    def propose_threadsafe(self, command: bytes) -> concurrent.futures.Future[tuple[int, Any]]:
+        """`propose` from any thread but the loop's; the future is one to wait for in that thread.
+
+        Raises ReplicaStopped when the loop is closed. All other errors are in the future.
+        """
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            raise ReplicaStopped("this replica was stopped, or not started", "start it again")
+        return asyncio.run_coroutine_threadsafe(self._proposed(command), loop)
+
+    async def _proposed(self, command: bytes) -> tuple[int, Any]:
+        return await self.propose(command)
 
     async def read_barrier(self) -> None:
         """Return when a read of the state machine made now is linearizable.
 
-        Raises NotLeader, LeadershipLost or StateDamaged.
+        Raises NotLeader, LeadershipLost, StateDamaged, MachineHeld or ReplicaStopped.
         """
-        if self.damage is not None:
-            raise self.damage.again()
-        if not self.lease_valid():
-            future: asyncio.Future[None] = self._loop.create_future()
-            self.step(events.ReadRequested(future))
+        loop = self._own_loop()
+        if not self._driver.lease_valid():
+            future: asyncio.Future[None] = loop.create_future()
+            self._driver.read(future)
             await future
 
     async def change(self, change: Change) -> int:
         """Change the membership; the index of the committed configuration.
 
-        Raises NotLeader, LeadershipLost, or ChangeRefused with the reason.
+        Raises NotLeader, LeadershipLost, ReplicaStopped, or ChangeRefused with the reason.
         """
-        future: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
-        self.step(events.ChangeRequested(future, change))
-        return (await future)[0]
+        future = self._future()
+        self._driver.change(future, change)
+        return int((await future)[0])
 
     async def transfer(self, target_id: str = "") -> str:
         """Hand leadership over, to the best voter if none is named; the new leader's id.
 
-        Raises NotLeader, or ChangeRefused with the reason: then the old leader goes on.
+        Raises NotLeader, ReplicaStopped, or ChangeRefused with the reason: then the old leader
+        goes on.
         """
-        future: asyncio.Future[str] = self._loop.create_future()
-        self.step(events.TransferRequested(future, target_id))
+        future: asyncio.Future[str] = self._future()
+        self._driver.transfer(future, target_id)
         return await future
 
     def reconfigure(self, options: Options) -> None:
@@ -302,12 +327,12 @@ class Replica:
     def quarantine(self, damage: StateDamaged | None) -> None:
         """The state machine here is known to be wrong, or None: it is right again.
 
-        Until then this replica answers no read and takes no write, does not campaign, and neither
-        takes nor sends a snapshot, which would carry the damage and compact the log that could
-        mend it. It goes on to vote and to store the log. A leader has to be told to `transfer`.
+        Until then this replica answers no read and takes no write, also none that waits already.
+        It does not campaign, and neither takes nor sends a snapshot, which would carry the damage
+        and compact the log that could mend it. It goes on to vote and to store the log. A leader
+        has to be told to `transfer`.
         """
-        self.damage = damage
-        self.step(events.MachineState(damage is not None))
+        self._driver.quarantine(damage)
 
     def set_cluster_id(self, cluster_id: str) -> None:
         """From now on carry this identity, and refuse peers that carry another."""
@@ -323,191 +348,47 @@ class Replica:
     async def snapshot_now(self) -> int:
         """Store a snapshot of what is applied and compact the log; its index, 0 if nothing new.
 
-        Also 0 while the state machine is known to be wrong.
+        Also 0 while the state machine is known to be wrong, or one is under way. Raises
+        ReplicaStopped.
         """
-        point = self.node.snapshot_point()
-        if point is None or self._snapshot_running or self.damage is not None:
-            return 0
-        self._snapshot_running = True
-        try:
-            meta = await self._worker.take(point, self.machine.snapshot())
-        finally:
-            self._snapshot_running = False
-        if self.node.machine_damaged:  # found meanwhile: the log must not be compacted behind it
-            return 0
-        self.step(events.SnapshotStored(meta.index, meta.term))
-        return meta.index
+        future: asyncio.Future[int] = self._future()
+        self._driver.take_snapshot(future)
+        return await future
 
-    # -- events and effects ---------------------------------------------------------------------
-
-    def step(self, event: Any) -> None:
-        """Give an event to the core and do what it says, and all that follows from it."""
+    def step(self, event: events.Event) -> None:
+        """Give the core an event, and do what it says."""
         self._driver.step(event)
 
-    def _settle(self) -> None:
-        if self._to_persist:
-            # Last of all: the disk's thread wakes when this one is about to wait, and need not
-            # wait for the interpreter in its turn.
-            for effect in self._to_persist:
-                self._disk.submit(effect)
-            self._to_persist.clear()
-
-    def _event_refused(self, event: Any, error: Exception) -> None:
-        self.refused(type(event).__name__, str(error))
-
-    def _persist(self, effect: effects.Persist) -> None:
-        if effect.then:
-            self._released[effect.sequence] = effect.then
-        self._to_persist.append(effect)
+    # -- what the disk reports --------------------------------------------------------------------
 
     def _durable(self, sequence: int, seconds: float) -> None:
         self.disk_times.recent.append(seconds)
         self.disk_times.count += 1
-        waiting = self._released
-        released: list[Any] = []
-        for done in [s for s in waiting if s <= sequence]:
-            released += waiting.pop(done)
-        self._driver.step(events.Persisted(sequence), released)
+        self._driver.durable(sequence)
 
     def _disk_full(self, full: bool) -> None:
-        self.storage_full = full
-        self.step(events.StorageState(full))
+        self._driver.disk_full(full)
 
     def _disk_failed(self, error: BaseException) -> None:
-        self._fail(error)
-
-    def _send(self, effect: effects.Send) -> None:
-        peer = effect.to
-        self._links.send(peer.id, self.locate(peer), effect.rpc_id, effect.request)
-
-    def _send_snapshot(self, effect: effects.SendSnapshot) -> None:
-        if self.damage is not None:
-            failed = events.RequestFailed(effect.to.id, effect.rpc_id, self.damage.text)
-            self._driver.step_soon(failed)
-            return
-        self._spawn(self._deliver_snapshot(effect))
-
-    async def _deliver_snapshot(self, effect: effects.SendSnapshot) -> None:
-        header = self.node.header()
-        header["term"] = effect.term
-        peer = effect.to
-        try:
-            index, response = await send_snapshot(
-                self._worker, self.locate(peer), self.options.stream_prefix, header
-            )
-        except (OSError, TimeoutError, QuorateError) as error:
-            self.step(events.RequestFailed(peer.id, effect.rpc_id, str(error) or "i/o timeout"))
-        else:
-            if is_of(peer.id, response):
-                self.step(events.SnapshotDelivered(peer.id, effect.rpc_id, index, response))
-            else:
-                self.step(events.RequestFailed(peer.id, effect.rpc_id, ANOTHER))
-
-    def _reply(self, effect: effects.Reply) -> None:
-        slot: Slot = effect.reply_to
-        slot.answer(effect.response)
-
-    def _receive_snapshot(self, effect: effects.ReceiveSnapshot) -> None:
-        slot: Slot = effect.reply_to
-        request: InstallSnapshotRequest = effect.request
-
-        def done(ok: bool) -> None:
-            self.step(events.SnapshotReceived(slot, request, ok))
-
-        connection = slot.connection
-        slot.accept_body(
-            IncomingSnapshot(self._worker, request, connection.pause, connection.resume, done)
-        )
-
-    def _restore_snapshot(self, effect: effects.RestoreSnapshot) -> None:
-        self._spawn(self._restore(effect.index))
-
-    async def _restore(self, index: int) -> None:
-        def decode() -> Any:
-            meta = next(m for m in self.snapshots.list() if m.index == index)
-            return self._worker.decode(self.machine, meta.id)
-
-        image = await self._worker.run(decode)
-        self.machine.restore(image)
-        self.step(events.Applied(index))
-
-    def _apply(self, effect: effects.Apply) -> None:
-        handles = effect.handles
-        machine = self.machine
-        for entry in effect.entries:
-            is_command = entry.kind == EntryKind.COMMAND
-            result = machine.apply(entry.index, entry.data) if is_command else None
-            if handles and (future := handles.get(entry.index)) is not None and not future.done():
-                if isinstance(result, QuorateError):
-                    future.set_exception(result)
-                else:
-                    future.set_result((entry.index, result))
-        applied = events.Applied(effect.entries[-1].index)
-        if len(effect.entries) < self.options.settings.apply_entries_max:
-            self.step(applied)
-        else:
-            self._driver.step_soon(applied)  # a long backlog must not hold the loop
-
-    def _read_ready(self, effect: effects.ReadReady) -> None:
-        for future in effect.handles:
-            if not future.done():
-                future.set_result(None)
-
-    def _done(self, effect: effects.Done) -> None:
-        if not effect.handle.done():
-            effect.handle.set_result(effect.leader_id)
-
-    def _rejected(self, effect: effects.Rejected) -> None:
-        detail = effect.detail
-        if effect.reason is Reason.STORAGE_FULL:
-            detail = str(self.disk_room)
-        for future in effect.handles:
-            if not future.done():
-                node = self.node
-                future.set_exception(
-                    error_for(effect.reason, detail, node.leader_id, node.leader_address)
-                )
-
-    def _role_changed(self, effect: effects.RoleChanged) -> None:
-        for tell in self.on_role:
-            tell(effect)
-
-    def _configuration_changed(self, effect: effects.ConfigurationChanged) -> None:
-        if effect.committed:
-            members = {server.id for server in effect.configuration.servers}
-            for peer_id in self._links.besides(members):
-                self._loop.call_later(5.0, self._drop_link, peer_id)
-        for tell in self.on_configuration:
-            tell(effect)
-
-    def _drop_link(self, peer_id: str) -> None:
-        if self.node.configuration.get(peer_id) is None:
-            self._links.drop(peer_id)
+        self._driver.fail(error)
 
     # -- what connections ask (quorate.replica.incoming.Handler) -----------------------------------
 
     def request_received(self, slot: Slot, request: AnyRequest) -> None:
         """A peer asks."""
-        self.step(events.RequestReceived(slot, request))
+        self._driver.request_received(slot, request)
 
     def peer_gone(self, peer_id: str) -> None:
         """A connection of that peer has ended: if it led, look sooner for another leader."""
-        if peer_id == self.node.leader_id:
-            self.step(events.LeaderUnreachable(peer_id))
+        self._driver.peer_gone(peer_id)
 
     def refused(self, where: str, why: str) -> None:
         """A peer said what it should not: a connection was closed, or an answer is of no use."""
-        for tell in self.on_refused:
-            tell(where, why)
+        tell(self.on_refused, where, why)
 
     def accepts(self, request: AnyRequest) -> str:
         """Empty, or why this request is not for us."""
-        ours, theirs = self.node.cluster_id, request.cluster_id
-        if ours and theirs and ours != theirs:
-            return f"the peer {request.sender_address} belongs to cluster {theirs}, not {ours}"
-        if isinstance(request, AppendEntriesRequest) and request.sender_id == self.server_id:
-            return f"the peer {request.sender_address} uses this server's id"
-        return ""
+        return self._driver.objection(request)
 
     # -- watching -------------------------------------------------------------------------------
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from quorate.errors import (
     ChangeRefused,
     LeadershipLost,
+    MachineHeld,
     NotLeader,
     NotReady,
     QuorateError,
+    StateDamaged,
     StorageFull,
 )
 from quorate.raft.effects import Reason
@@ -21,6 +23,12 @@ _NEXT_STEPS = {
     Reason.TRANSFER_LOST: "ask again if it still matters which server leads",
 }
 
+_PLAIN = {Reason.LEADERSHIP_LOST: LeadershipLost, Reason.NOT_READY: NotReady}
+_MACHINE: dict[Reason, type[QuorateError]] = {
+    Reason.MACHINE_DAMAGED: StateDamaged,
+    Reason.MACHINE_HELD: MachineHeld,
+}
+
 
 def error_for(
     reason: Reason, detail: str = "", leader_id: str = "", leader_address: str = ""
@@ -28,11 +36,11 @@ def error_for(
     """The error that says `reason`."""
     if reason is Reason.NOT_LEADER:
         return NotLeader(leader_id, leader_address)
-    if reason is Reason.LEADERSHIP_LOST:
-        return LeadershipLost()
-    if reason is Reason.NOT_READY:
-        return NotReady()
+    if reason in _PLAIN:
+        return _PLAIN[reason]()
     text = f"{reason.value}: {detail}" if detail else reason.value
+    if reason in _MACHINE:
+        return _MACHINE[reason](text, "ask another server")
     if reason is Reason.STORAGE_FULL:
         return StorageFull(text, "make room; reads go on, and writes resume by themselves")
     if reason is Reason.OVERLOADED:
