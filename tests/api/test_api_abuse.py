@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quorate.api.http.limits import ConnectionLimiter
-from quorate.api.http.messages import BODY_BYTES_MAX
 from quorate.api.http.protocol import QuorateHttpProtocol
 
 LEADER = "/v1/status/leader"
 AUTOPILOT = "/v1/operator/autopilot/configuration"
+LIMIT = 64 * 1024  # of the body of a PUT there
 
 
 async def refused(client: RawClient, status: int, text: str) -> None:
@@ -128,10 +128,10 @@ async def test_a_long_target_is_refused_and_the_connection_goes_on(ahead: bytes)
 async def test_a_body_at_the_limit_is_read_and_one_over_it_refused() -> None:
     async with serving(FakeServer().application()) as served:
         async with connected(served.port) as client:
-            client.send(message("PUT", AUTOPILOT, body=b"{}".ljust(BODY_BYTES_MAX)))
+            client.send(message("PUT", AUTOPILOT, body=b"{}".ljust(LIMIT)))
             assert (await client.answer()).body == b"true"
-            client.send(message("PUT", AUTOPILOT, body=b"{}".ljust(BODY_BYTES_MAX + 1)))
-            await refused(client, 413, "over the limit of 1048576 bytes")
+            client.send(message("PUT", AUTOPILOT, body=b"{}".ljust(LIMIT + 1)))
+            await refused(client, 413, "over the limit of 65536 bytes")
         async with connected(served.port) as client:
             client.send(message("PUT", AUTOPILOT, f"Content-Length: {10**30}"))
             await client.closed()

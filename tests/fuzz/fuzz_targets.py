@@ -18,8 +18,7 @@ from zlib import crc32
 from fuzz_server_targets import http_answer, http_request, server_call
 
 from quorate.api.codec.body import BodyError, first_value
-from quorate.api.codec.params import decode_path, parse_query
-from quorate.api.endpoints.cas import parse_cas
+from quorate.api.codec.params import decode_path, parse_cas, parse_query
 from quorate.api.request_error import RequestError
 from quorate.config.load import assemble
 from quorate.config.read.parse import parse_bytes

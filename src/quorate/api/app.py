@@ -22,8 +22,9 @@ import msgspec
 from quorate.api.codec.encode import Renderer, text_response
 from quorate.api.codec.params import Query, parse_query
 from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Replicating
-from quorate.api.context import Context, Handler
-from quorate.api.http.messages import TARGET_BYTES_MAX, Call, Request, Response
+from quorate.api.endpoint import Context, Endpoint, Handler
+from quorate.api.endpoints.table import TABLE
+from quorate.api.http.messages import BODY_BYTES_MAX, TARGET_BYTES_MAX, Call, Request, Response
 from quorate.api.parts import Parts
 from quorate.api.request_error import RequestError
 from quorate.api.routes import Match, Routes
@@ -48,19 +49,28 @@ class _Plan(msgspec.Struct, frozen=True):
     query: Query
     tail: str
     answer: Response | None
+    body_max: int = BODY_BYTES_MAX
 
 
 class HttpApplication:
     """The API of one server. `clock` gives Unix seconds; `random` spreads waits."""
 
     def __init__(
-        self, parts: Parts, metrics: Metrics, clock: Callable[[], float], random: Random
+        self,
+        parts: Parts,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        random: Random,
+        table: tuple[Endpoint, ...] = TABLE,
     ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._random = random
         authority = Authority(parts, random)
-        self._routes = Routes(Context(parts, authority, metrics, clock))
+        context = Context(
+            parts=parts, authority=authority, metrics=metrics, clock=clock, table=table
+        )
+        self._routes = Routes(context)
         self._plans: dict[tuple[str, bytes], _Plan] = {}
         self._date: tuple[int, bytes] = (-1, b"")
         self.renderer = Renderer(parts.options.http_headers)
@@ -77,7 +87,9 @@ class HttpApplication:
         """
         self._metrics.incr("nomad.http.request")
         try:
-            plan = self._plans.get((request.method, request.target)) or self._plan(request)
+            plan = self._plans.get((request.method, request.target)) or self._plan_of(
+                request.method, request.target
+            )
             if plan.handler is None:
                 assert plan.answer is not None
                 return plan.answer
@@ -118,12 +130,12 @@ class HttpApplication:
         logger.error("internal error %s in %s %r", *place, exc_info=error)
         return text_response(500, f"internal error (id {error_id})")
 
-    def _plan(self, request: Request) -> _Plan:
-        plan = self._make_plan(request.method, request.target)
-        if len(request.target) <= _PLANNED_TARGET_BYTES_MAX:
+    def _plan_of(self, method: str, target: bytes) -> _Plan:
+        plan = self._make_plan(method, target)
+        if len(target) <= _PLANNED_TARGET_BYTES_MAX:
             if len(self._plans) >= _PLANS_MAX:
                 self._plans.clear()
-            self._plans[request.method, request.target] = plan
+            self._plans[method, target] = plan
         return plan
 
     def _make_plan(self, method: str, target: bytes) -> _Plan:
@@ -138,7 +150,12 @@ class HttpApplication:
             query = parse_query(target.partition(b"?")[2], read=method in _READS)
         except RequestError as error:
             return _answered(text_response(error.status, error.text))
-        return _Plan(match.handler, query, match.tail, None)
+        return _Plan(match.handler, query, match.tail, None, match.row.body_max)
+
+    def body_max(self, method: str, target: bytes) -> int:
+        """How many bytes the body of such a request may have."""
+        plan = self._plans.get((method, target)) or self._plan_of(method, target)
+        return plan.body_max
 
     def date_line(self) -> bytes:
         """The header line `Date` of now, with its line end."""

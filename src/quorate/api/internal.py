@@ -12,7 +12,7 @@ from typing import Final
 from quorate.api.app import Answering, HttpApplication
 from quorate.api.codec.encode import text_response
 from quorate.api.consistency import Replicating
-from quorate.api.http.messages import Request, Response
+from quorate.api.http.messages import BODY_BYTES_MAX, Request, Response
 from quorate.api.parts import Parts
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
@@ -43,6 +43,12 @@ class RpcApplication(HttpApplication):
         if request.method != "POST":
             return text_response(405, "Invalid method")
         return self._later(request, self._call(request))
+
+    def body_max(self, method: str, target: bytes) -> int:
+        """See the base class."""
+        if target.startswith(_PREFIX):
+            return BODY_BYTES_MAX
+        return super().body_max(method, target)
 
     async def _call(self, request: Request) -> Response:
         verb = request.target[len(_PREFIX) :].decode("latin-1")

@@ -124,3 +124,16 @@ def _index(value: str) -> int:
         return parse_uint64(value) if value else 0
     except ValueError:
         raise RequestError("Invalid index") from None
+
+
+def parse_cas(query: Query) -> int | None:
+    """The modify index that a write is bound to, or None if the parameter is absent.
+
+    Raises RequestError for what is no index; an empty one is none.
+    """
+    if "cas" not in query.values:
+        return None
+    try:
+        return parse_uint64(query.first("cas"))
+    except ValueError as error:
+        raise RequestError(f"Error parsing cas value: {error}") from error

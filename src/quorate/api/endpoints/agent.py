@@ -9,7 +9,7 @@ import msgspec
 
 from quorate.api.codec.encode import TEXT_TYPE, json_response
 from quorate.api.consistency import HOLD_S
-from quorate.api.context import Context
+from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.errors import NoLeader
 from quorate.server.views.records import Member

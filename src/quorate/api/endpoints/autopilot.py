@@ -10,9 +10,9 @@ import msgspec
 from quorate.api.codec import body
 from quorate.api.codec.body import BodyError, Field, Shape
 from quorate.api.codec.encode import json_response, text_response
+from quorate.api.codec.params import parse_cas
 from quorate.api.consistency import Replicating
-from quorate.api.context import Context
-from quorate.api.endpoints.cas import parse_cas
+from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.state import autopilot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from quorate.api.codec.encode import empty_response, json_response, text_response
-from quorate.api.context import Context
+from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 
 
@@ -30,18 +30,16 @@ class ClusterEndpoint:
         """Names of the regions with a live server. Answered by the server asked, always."""
         return json_response(self._directory.regions(), pretty=call.query.pretty)
 
+    def get_license(self, _: Call) -> Response:
+        """There is none: 204, as from today's open servers (http-api 7)."""
+        return empty_response(status=204)
+
+    def put_license(self, _: Call) -> Response:
+        """Not here."""
+        return text_response(501, "Nomad Enterprise only endpoint")
+
     def _leader(self, call: Call) -> Response:
         return json_response(self._leadership.leader_address(), pretty=call.query.pretty)
 
     def _peers(self, call: Call) -> Response:
         return json_response(self._cluster.peers(), pretty=call.query.pretty)
-
-
-def get_license(_: Call) -> Response:
-    """There is none: 204, as from today's open servers (http-api 7)."""
-    return empty_response(status=204)
-
-
-def put_license(_: Call) -> Response:
-    """Not here."""
-    return text_response(501, "Nomad Enterprise only endpoint")

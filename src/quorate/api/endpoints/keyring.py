@@ -15,7 +15,7 @@ from quorate.api.codec import body
 from quorate.api.codec.body import BodyError, Field, Shape
 from quorate.api.codec.encode import json_response
 from quorate.api.codec.params import boolean
-from quorate.api.context import Context
+from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.errors import QuorateError
@@ -51,12 +51,27 @@ class KeyringEndpoint:
     def __init__(self, context: Context) -> None:
         self._pool = context.parts.pool
 
-    def handle(self, call: Call) -> Awaitable[Response]:
-        """Do what the rest of the path says."""
-        try:
-            operation = KeyringOperation(call.tail)
-        except ValueError:
-            raise RequestError("resource not found", 404) from None
+    def list(self, call: Call) -> Awaitable[Response]:
+        """The keys of all members."""
+        return self._handle(call, KeyringOperation.LIST)
+
+    def install(self, call: Call) -> Awaitable[Response]:
+        """Add a key."""
+        return self._handle(call, KeyringOperation.INSTALL)
+
+    def use(self, call: Call) -> Awaitable[Response]:
+        """Encrypt with a key."""
+        return self._handle(call, KeyringOperation.USE)
+
+    def remove(self, call: Call) -> Awaitable[Response]:
+        """Take a key away."""
+        return self._handle(call, KeyringOperation.REMOVE)
+
+    def unknown(self, _: Call) -> Response:
+        """Any other operation."""
+        raise RequestError("resource not found", 404)
+
+    def _handle(self, call: Call, operation: KeyringOperation) -> Awaitable[Response]:
         details = boolean(call.query, "details")
         key = "" if operation is KeyringOperation.LIST else _key(call.request.body)
         return self._perform(call, operation, key, details=details)

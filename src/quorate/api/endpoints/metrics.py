@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from quorate.api.codec.encode import json_response, text_response
-from quorate.api.context import Context
+from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.metrics import Aggregate, Totals, Window
 

@@ -14,7 +14,7 @@ import msgspec
 from quorate.api.blocking import Watched
 from quorate.api.codec.encode import json_response, text_response
 from quorate.api.codec.meta import read_headers
-from quorate.api.context import Context
+from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.state import namespaces
@@ -51,6 +51,10 @@ class NamespacesEndpoint:
         if not call.tail:
             raise RequestError("Missing Namespace Name")
         return self._authority.read(call, self._answer_one, self._one)
+
+    def without_name(self, _: Call) -> Response:
+        """No namespace is made here yet."""
+        return text_response(405, "Invalid method")
 
     def _answer_list(self, call: Call) -> Response:
         found = namespaces.with_prefix(self._state.readable(), call.query.first("prefix"))

@@ -9,7 +9,7 @@ import msgspec
 from quorate.api.codec.encode import empty_response, json_response, text_response
 from quorate.api.codec.go_text import parse_bool
 from quorate.api.codec.params import Query
-from quorate.api.context import Context
+from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 
@@ -66,10 +66,9 @@ class PoolEndpoint:
         value = _RejoinJson(id=result.id, moved_aside=result.moved_aside)
         return json_response(value, pretty=call.query.pretty)
 
-
-def get_servers(_: Call) -> Response:
-    """The servers of a client's list: there is no client here (http-api 9)."""
-    return text_response(501, "Invalid method")
+    def servers(self, _: Call) -> Response:
+        """The servers of a client's list: there is no client here (http-api 9)."""
+        return text_response(501, "Invalid method")
 
 
 def several(errors: Sequence[str]) -> str:

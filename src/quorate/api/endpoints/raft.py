@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from quorate.api.codec.encode import empty_response, json_response
+from quorate.api.codec.encode import empty_response, json_response, text_response
 from quorate.api.codec.go_text import quote
 from quorate.api.codec.params import Query, boolean
-from quorate.api.context import Context
+from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.api.status import error_response
@@ -56,6 +56,17 @@ class _TransferJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     from_: _EndJson = msgspec.field(name="From")
     noop: bool
     to: _EndJson
+
+
+class RaftEndpoint:
+    """Paths below `/v1/operator/raft/` at which there is nothing."""
+
+    def __init__(self, _: Context) -> None:
+        pass
+
+    def unknown(self, _: Call) -> Response:
+        """As captured: not found, with the text of a wrong method."""
+        return text_response(404, "Invalid method")
 
 
 class RaftConfiguration:

@@ -12,9 +12,9 @@ from quorate.api.codec.body import BodyError, Field, Shape
 from quorate.api.codec.encode import json_response, text_response
 from quorate.api.codec.go_text import quote
 from quorate.api.codec.meta import read_headers, write_headers
+from quorate.api.codec.params import parse_cas
 from quorate.api.consistency import Replicating
-from quorate.api.context import Context
-from quorate.api.endpoints.cas import parse_cas
+from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.state import scheduler

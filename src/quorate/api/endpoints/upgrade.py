@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 import msgspec
 
 from quorate.api.codec.encode import json_response
-from quorate.api.context import Context
+from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.server.views.records import UpgradeRow
 

@@ -21,9 +21,9 @@ Send = Callable[[Message], Awaitable[None]]
 DISCARDED_BYTES_MAX: Final = 16 * BODY_BYTES_MAX
 
 
-def too_large() -> Response:
+def too_large(limit: int) -> Response:
     """The answer to a body over the limit."""
-    return text_response(413, f"the request body is over the limit of {BODY_BYTES_MAX} bytes")
+    return text_response(413, f"the request body is over the limit of {limit} bytes")
 
 
 class AsgiApplication:
@@ -35,9 +35,11 @@ class AsgiApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         assert scope["type"] == "http", scope["type"]
-        body, complete = await _read_body(receive)
-        request = Request(scope["method"], _target(scope), tuple(scope["headers"]), body or b"")
-        result = too_large() if body is None else self._application.handle(request)
+        method, target = scope["method"], _target(scope)
+        limit = self._application.body_max(method, target)
+        body, complete = await _read_body(receive, limit)
+        request = Request(method, target, tuple(scope["headers"]), body or b"")
+        result = too_large(limit) if body is None else self._application.handle(request)
         response = result if isinstance(result, Response) else await result
         await self._send(request, response, send, close=not complete)
 
@@ -64,7 +66,7 @@ def _target(scope: Scope) -> bytes:
     return raw_path + b"?" + query if query else raw_path
 
 
-async def _read_body(receive: Receive) -> tuple[bytes | None, bool]:
+async def _read_body(receive: Receive, limit: int) -> tuple[bytes | None, bool]:
     """The body, None if it is over the limit; and whether all of it has come."""
     chunks: list[bytes] = []
     size = 0
@@ -74,8 +76,8 @@ async def _read_body(receive: Receive) -> tuple[bytes | None, bool]:
             return b"", False
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        if size <= BODY_BYTES_MAX:
+        if size <= limit:
             chunks.append(chunk)
         if not message.get("more_body", False):
-            return (b"".join(chunks) if size <= BODY_BYTES_MAX else None), True
+            return (b"".join(chunks) if size <= limit else None), True
     return None, False

@@ -26,9 +26,10 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from quorate.api.app import Answering
 from quorate.api.codec.encode import accepts_gzip
 from quorate.api.consistency import Replicating
+from quorate.api.endpoint import SMALL
 from quorate.api.http.asgi import too_large
 from quorate.api.http.guarded import GuardedProtocol, Reading, Shared
-from quorate.api.http.messages import BODY_BYTES_MAX, Request, Response
+from quorate.api.http.messages import Request, Response
 
 _CANCELLED_WITH_ITS_CLIENT: Final = "GET"
 _REPEATABLE_BYTES_MAX: Final = 2048
@@ -100,9 +101,12 @@ class QuorateHttpProtocol(GuardedProtocol):
             return
         self.reading = Reading.BODY
         headers = dict(self.headers)
-        if int(headers.get(b"content-length", b"0")) > BODY_BYTES_MAX:
-            self.refuse(too_large())
-            return
+        length = headers.get(b"content-length")
+        if length is not None and (size := int(length)) > SMALL:
+            limit = self.application.body_max(self.parser.get_method().decode("ascii"), self.url)
+            if size > limit:
+                self.refuse(too_large(limit))
+                return
         if (
             self.busy
             or self.expect_100_continue

@@ -1,0 +1,394 @@
+"""All endpoints, one row each. Adding one is a row here and a handler.
+
+From this table come the routes, the answers to wrong methods, the bounds of bodies, the table in
+docs/http-api.md, the page at `/ui/`, and the tests that walk all endpoints.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from quorate.api.endpoint import ANY, KIB, Capability, Consistency, Endpoint, Forwarding, Wrong
+from quorate.api.endpoints.agent import AgentEndpoint
+from quorate.api.endpoints.autopilot import AutopilotEndpoint
+from quorate.api.endpoints.cluster import ClusterEndpoint
+from quorate.api.endpoints.keyring import KeyringEndpoint
+from quorate.api.endpoints.metrics import MetricsEndpoint
+from quorate.api.endpoints.namespaces import NamespacesEndpoint
+from quorate.api.endpoints.pages import PagesEndpoint
+from quorate.api.endpoints.pool import PoolEndpoint
+from quorate.api.endpoints.raft import RaftConfiguration, RaftEndpoint, RaftPeer, TransferLeadership
+from quorate.api.endpoints.scheduler import SchedulerEndpoint
+from quorate.api.endpoints.upgrade import UpgradeEndpoint
+from quorate.api.endpoints.views import ViewsEndpoint
+
+GET: Final = ("GET",)
+PUT: Final = ("PUT",)
+WRITE: Final = ("PUT", "POST")
+
+_NOT_FOUND: Final = Wrong(404)
+
+_STATUS: Final = (
+    Endpoint(
+        path="/v1/status/leader",
+        methods=GET,
+        made_of=ClusterEndpoint,
+        handler=ClusterEndpoint.get_leader,
+        capability=Capability.NONE,
+        consistency=Consistency.STALE_ALLOWED,
+        forwarding=Forwarding.LEADER,
+        does="RPC address of the leader, a JSON string",
+    ),
+    Endpoint(
+        path="/v1/status/peers",
+        methods=GET,
+        made_of=ClusterEndpoint,
+        handler=ClusterEndpoint.get_peers,
+        capability=Capability.NONE,
+        consistency=Consistency.STALE_ALLOWED,
+        forwarding=Forwarding.LEADER,
+        does="RPC addresses of all servers of the Raft configuration",
+    ),
+    Endpoint(
+        path="/v1/regions",
+        methods=GET,
+        made_of=ClusterEndpoint,
+        handler=ClusterEndpoint.get_regions,
+        capability=Capability.NONE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="names of the regions with a live server",
+    ),
+)
+
+_AGENT: Final = (
+    Endpoint(
+        path="/v1/agent/self",
+        methods=GET,
+        made_of=AgentEndpoint,
+        handler=AgentEndpoint.get_self,
+        capability=Capability.AGENT_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="effective configuration, own entry in the pool, statistics",
+    ),
+    Endpoint(
+        path="/v1/agent/members",
+        methods=GET,
+        made_of=AgentEndpoint,
+        handler=AgentEndpoint.get_members,
+        capability=Capability.NODE_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="the servers this one knows, of all regions",
+    ),
+    Endpoint(
+        path="/v1/agent/health",
+        methods=GET,
+        made_of=AgentEndpoint,
+        handler=AgentEndpoint.get_health,
+        capability=Capability.NONE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="[?type=server|client]",
+        does="200 if this server takes part and finds a leader within 5 s",
+    ),
+    Endpoint(
+        path="/v1/agent/join",
+        methods=WRITE,
+        made_of=PoolEndpoint,
+        handler=PoolEndpoint.join,
+        capability=Capability.NONE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="?address= (repeatable)",
+        does="join the servers at these gossip addresses",
+    ),
+    Endpoint(
+        path="/v1/agent/force-leave",
+        methods=WRITE,
+        made_of=PoolEndpoint,
+        handler=PoolEndpoint.force_leave,
+        capability=Capability.AGENT_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="?node=[&prune]",
+        does="declare a failed member left",
+    ),
+    Endpoint(
+        path="/v1/agent/rejoin",
+        methods=WRITE,
+        made_of=PoolEndpoint,
+        handler=PoolEndpoint.rejoin,
+        capability=Capability.AGENT_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="come back after a removal (ours)",
+    ),
+    Endpoint(
+        path="/v1/agent/servers",
+        methods=("GET", *WRITE),
+        made_of=PoolEndpoint,
+        handler=PoolEndpoint.servers,
+        capability=Capability.AGENT_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="501 `Invalid method`: there is no client here",
+        listed=False,
+    ),
+)
+
+_KEYRING: Final = (
+    Endpoint(
+        path="/v1/agent/keyring/list",
+        methods=ANY,
+        made_of=KeyringEndpoint,
+        handler=KeyringEndpoint.list,
+        capability=Capability.KEYRING_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="[?details]",
+        does="the keys of gossip on all members",
+    ),
+    Endpoint(
+        path="/v1/agent/keyring/install",
+        methods=ANY,
+        made_of=KeyringEndpoint,
+        handler=KeyringEndpoint.install,
+        capability=Capability.KEYRING_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="[?details]",
+        does="add a key of gossip on all members",
+    ),
+    Endpoint(
+        path="/v1/agent/keyring/use",
+        methods=ANY,
+        made_of=KeyringEndpoint,
+        handler=KeyringEndpoint.use,
+        capability=Capability.KEYRING_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="[?details]",
+        does="encrypt gossip with a key that all members have",
+    ),
+    Endpoint(
+        path="/v1/agent/keyring/remove",
+        methods=ANY,
+        made_of=KeyringEndpoint,
+        handler=KeyringEndpoint.remove,
+        capability=Capability.KEYRING_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="[?details]",
+        does="take a key of gossip away on all members",
+    ),
+    Endpoint(
+        path="/v1/agent/keyring/*",
+        methods=ANY,
+        made_of=KeyringEndpoint,
+        handler=KeyringEndpoint.unknown,
+        capability=Capability.NONE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="404 `resource not found`",
+        listed=False,
+    ),
+)
+
+_STATE: Final = (
+    Endpoint(
+        path="/v1/metrics",
+        methods=GET,
+        made_of=MetricsEndpoint,
+        handler=MetricsEndpoint.get,
+        capability=Capability.NONE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="[?format=prometheus]",
+        does="measurements",
+    ),
+    Endpoint(
+        path="/v1/namespaces",
+        methods=GET,
+        made_of=NamespacesEndpoint,
+        handler=NamespacesEndpoint.get_list,
+        capability=Capability.NAMESPACE_ANY,
+        consistency=Consistency.STALE_ALLOWED,
+        forwarding=Forwarding.LEADER,
+        parameters="[?prefix=]",
+        does="the namespaces, sorted by name; blocking",
+    ),
+    Endpoint(
+        path="/v1/namespace/<name>",
+        methods=GET,
+        made_of=NamespacesEndpoint,
+        handler=NamespacesEndpoint.get_one,
+        capability=Capability.NAMESPACE_ANY,
+        consistency=Consistency.STALE_ALLOWED,
+        forwarding=Forwarding.LEADER,
+        does="one namespace; blocking",
+    ),
+    Endpoint(
+        path="/v1/namespace",
+        methods=ANY,
+        made_of=NamespacesEndpoint,
+        handler=NamespacesEndpoint.without_name,
+        capability=Capability.NONE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="405 `Invalid method`: no namespace is made here yet",
+        listed=False,
+    ),
+)
+
+_RAFT: Final = (
+    Endpoint(
+        path="/v1/operator/raft/configuration*",
+        methods=GET,
+        made_of=RaftConfiguration,
+        handler=RaftConfiguration.get,
+        capability=Capability.OPERATOR_READ,
+        consistency=Consistency.STALE_ALLOWED,
+        forwarding=Forwarding.LEADER,
+        does="who takes part in Raft, who leads",
+        wrong=Wrong(405, ""),
+    ),
+    Endpoint(
+        path="/v1/operator/raft/views*",
+        methods=GET,
+        made_of=ViewsEndpoint,
+        handler=ViewsEndpoint.get,
+        capability=Capability.OPERATOR_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.REGION,
+        does="what each server of the region believes, side by side (ours)",
+    ),
+    Endpoint(
+        path="/v1/operator/raft/peer*",
+        methods=("DELETE",),
+        made_of=RaftPeer,
+        handler=RaftPeer.delete,
+        capability=Capability.PEER_REMOVE,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        parameters="?id= or ?address=, [&force]",
+        does="remove a server",
+        wrong=_NOT_FOUND,
+    ),
+    Endpoint(
+        path="/v1/operator/raft/transfer-leadership*",
+        methods=WRITE,
+        made_of=TransferLeadership,
+        handler=TransferLeadership.put,
+        capability=Capability.TRANSFER_LEADERSHIP,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        parameters="?id= or ?address=",
+        does="let another voter lead",
+    ),
+    Endpoint(
+        path="/v1/operator/raft/*",
+        methods=ANY,
+        made_of=RaftEndpoint,
+        handler=RaftEndpoint.unknown,
+        capability=Capability.NONE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="404 `Invalid method`",
+        listed=False,
+    ),
+)
+
+_OPERATOR: Final = (
+    Endpoint(
+        path="/v1/operator/autopilot/configuration",
+        methods=GET,
+        made_of=AutopilotEndpoint,
+        handler=AutopilotEndpoint.get,
+        capability=Capability.OPERATOR_READ,
+        consistency=Consistency.STALE_ALLOWED,
+        forwarding=Forwarding.LEADER,
+        does="autopilot's settings",
+        wrong=_NOT_FOUND,
+    ),
+    Endpoint(
+        path="/v1/operator/autopilot/configuration",
+        methods=PUT,
+        made_of=AutopilotEndpoint,
+        handler=AutopilotEndpoint.put,
+        capability=Capability.AUTOPILOT_WRITE,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        body_max=64 * KIB,
+        parameters="[?cas=]",
+        does="replace autopilot's settings",
+        wrong=_NOT_FOUND,
+    ),
+    Endpoint(
+        path="/v1/operator/scheduler/configuration",
+        methods=GET,
+        made_of=SchedulerEndpoint,
+        handler=SchedulerEndpoint.get,
+        capability=Capability.OPERATOR_READ,
+        consistency=Consistency.STALE_ALLOWED,
+        forwarding=Forwarding.LEADER,
+        does="the scheduler's settings (kept, not used)",
+    ),
+    Endpoint(
+        path="/v1/operator/scheduler/configuration",
+        methods=WRITE,
+        made_of=SchedulerEndpoint,
+        handler=SchedulerEndpoint.put,
+        capability=Capability.OPERATOR_WRITE,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        body_max=64 * KIB,
+        parameters="[?cas=]",
+        does="replace the scheduler's settings",
+    ),
+    Endpoint(
+        path="/v1/operator/upgrade",
+        methods=GET,
+        made_of=UpgradeEndpoint,
+        handler=UpgradeEndpoint.get,
+        capability=Capability.OPERATOR_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.REGION,
+        does="the cluster's feature level, versions, and what the level waits for (ours)",
+    ),
+    Endpoint(
+        path="/v1/operator/license",
+        methods=GET,
+        made_of=ClusterEndpoint,
+        handler=ClusterEndpoint.get_license,
+        capability=Capability.OPERATOR_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="204: there is none",
+        listed=False,
+    ),
+    Endpoint(
+        path="/v1/operator/license",
+        methods=PUT,
+        made_of=ClusterEndpoint,
+        handler=ClusterEndpoint.put_license,
+        capability=Capability.OPERATOR_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="501: there is none",
+        listed=False,
+    ),
+    Endpoint(
+        path="/ui/*",
+        methods=GET,
+        made_of=PagesEndpoint,
+        handler=PagesEndpoint.get,
+        capability=Capability.NONE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="a page that lists the endpoints",
+    ),
+)
+
+TABLE: Final = (*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_OPERATOR)
