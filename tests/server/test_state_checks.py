@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
+import pytest
 import uvloop
 from server_cluster import ServerCluster, cluster, until
 
 from quorate.agent.gauges import Gauges
+from quorate.errors import QuorateError
 from quorate.metrics import Metrics
 from quorate.server.integrity.checks import DigestAnswer, StateChecks
 from quorate.server.integrity.verdict import Held, Verdict
 from quorate.server.server import Server
 from quorate.state import scheduler
-from quorate.state.commands import NO_SUCH_TYPE
+from quorate.state.checks import CheckState
+from quorate.state.commands import NO_SUCH_TYPE, encode
 from quorate.state.snapshot import UnknownTally
 from quorate.state.store import StateStore
 from quorate.state.table import SINGLETON
@@ -234,6 +237,63 @@ async def test_no_checks_are_made_where_they_are_switched_off(servers: ServerClu
     assert standing(server) == "unchecked"
     server.reconfigure(msgspec.structs.replace(server.options, state_check_interval_s=INTERVAL_S))
     await until(lambda: standing(server) == "right")
+
+
+async def say(server: Server, **verdict: Any) -> bytes:
+    """Tell a server a verdict, as whoever reaches its port can."""
+    body = msgspec.json.encode({"by": "s9.global", **verdict})
+    return await server.answers.answer("state-verdict", body)
+
+
+@with_servers()
+async def test_a_verdict_that_nobody_can_confirm_fences_nobody(servers: ServerCluster) -> None:
+    for server in servers.running.values():
+        index = server.checks.verdict.index
+        for at in (index, index + 1, 2**61):
+            odd = {"id": server.replica.server_id, "node": "s", "voter": True, "digest": "0" * 64}
+            await say(server, index=at, right="f" * 64, wrong=[odd])
+        with pytest.raises(QuorateError, match="state-verdict"):
+            await say(server, index=2**62, right="f" * 64)
+        with pytest.raises(QuorateError, match="state-verdict"):
+            await say(server, index=index, right="no digest")
+    await checked(servers)
+    await checked(servers)
+    assert {standing(server) for server in servers.running.values()} == {"right"}
+    for number, server in servers.running.items():
+        assert server.checks.verdict.by != "s9.global"
+        assert (await servers.ask(number, REGISTER + "?stale")).status == 200
+    # And none of this keeps a later check from finding what is really wrong.
+    odd_one = (await servers.leader() + 1) % 3
+    flip(servers.running[odd_one], 4)
+    await until(lambda: standing(servers.running[odd_one]) == "damaged")
+
+
+@with_servers()
+async def test_a_verdict_that_nobody_can_confirm_clears_nobody(servers: ServerCluster) -> None:
+    leader = await servers.leader()
+    server = servers.running[(leader + 1) % 3]
+    flip(server, 4)
+    await until(lambda: standing(server) == "damaged")
+    for each in servers.running.values():  # no leader says more from now on
+        each.reconfigure(msgspec.structs.replace(each.options, state_check_interval_s=0.0))
+    told = servers.running[leader].checks
+    await until(lambda: server.checks.verdict.index == told.verdict.index)
+    index, _ = await servers.running[leader].writes.apply(encode(CheckState()))
+    await until(lambda: server.checks.has_digest(index))
+    await say(server, index=index, right=server.checks.digest_at(index, index).digest)
+    await until(lambda: server.checks.verdict.index == index)
+    assert standing(server) == "damaged"
+
+
+@with_servers()
+async def test_only_the_present_leader_gives_hints(servers: ServerCluster) -> None:
+    leader = await servers.leader()
+    server, other = (servers.running[(leader + n) % 3] for n in (1, 2))
+    asked = server.checks.verdict
+    verdict = msgspec.structs.replace(asked, index=asked.index + 1, disagree=True)
+    server._judge.heard(verdict, other.replica.server_id)
+    assert server.checks.verdict.index == asked.index
+    assert server.checks.disagreement == ""
 
 
 # -- one server's side ---------------------------------------------------------------------------

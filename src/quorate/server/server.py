@@ -193,6 +193,15 @@ class Server:
             rng=random.Random(),
         )
         self._make_views()
+        self._judge = StateJudge(
+            replica=self.replica,
+            checks=self.checks,
+            callers=self._callers,
+            directory=self.directory,
+            apply=self.writes.apply,
+            interval_s=options.state_check_interval_s,
+            spawn=self._spawn,
+        )
         self.answers = Answers(
             directory=self.directory,
             watch=self._watch,
@@ -201,15 +210,8 @@ class Server:
             me=self.identity,
             view=self.cluster.own,
             checks=self.checks,
+            judge=self._judge,
             applied_index=lambda: self.replica.node.applied_index,
-        )
-        self._judge = StateJudge(
-            replica=self.replica,
-            checks=self.checks,
-            callers=self._callers,
-            directory=self.directory,
-            apply=self.writes.apply,
-            interval_s=options.state_check_interval_s,
         )
 
     def _make_views(self) -> None:

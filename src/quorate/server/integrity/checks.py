@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.errors import QuorateError, StateDamaged
-from quorate.server.integrity.verdict import Verdict
+from quorate.server.integrity.verdict import Digest, Index, Name, Verdict, Why
 from quorate.state.snapshot import SnapshotImage, digest_of, passed_over
 from quorate.storage.folder.damage_mark import DamageMark, keep_mark, read_mark
 
@@ -34,7 +34,7 @@ _WAITING_MAX: Final = 4  # a restarted server applies old checks by the hundred:
 class DigestRequest(msgspec.Struct, frozen=True):
     """The argument of the call `state-digest`: at which log index."""
 
-    index: int
+    index: Index
 
 
 class DigestAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,9 +43,9 @@ class DigestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     `id` is that of the server that answers.
     """
 
-    id: str
-    digest: str = ""
-    why: str = ""
+    id: Name
+    digest: Digest = ""
+    why: Why = ""
     later: bool = False
 
 
@@ -151,8 +151,19 @@ class StateChecks:
 
     # -- verdicts ----------------------------------------------------------------------------------
 
+    def has_digest(self, index: int) -> bool:
+        """True if this server took a digest of its state at that index, and remembers it."""
+        own = self._digests.get(index)
+        return own is not None and bool(own.digest)
+
+    def confirms(self, verdict: Verdict) -> bool:
+        """True if the verdict says only what this server knows of itself: all are well."""
+        own = self._digests.get(verdict.index)
+        well = not (verdict.wrong or verdict.disagree or self.damage or self.disagreement)
+        return well and own is not None and own.digest == verdict.right
+
     def hear(self, verdict: Verdict) -> None:
-        """A leader has compared the digests of all members."""
+        """The digests of all members were compared, by this server itself or as `confirms` says."""
         if verdict.index <= self.verdict.index:
             return
         self.verdict = verdict

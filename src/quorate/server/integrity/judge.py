@@ -3,7 +3,10 @@
 Every interval one command goes through the log; at its index every server takes a digest of its
 state. The leader asks all members for theirs over the RPC port, with one deadline; who does not
 answer, as servers that know no such call, is not compared. The verdict goes to all members, so
-that each knows what holds for itself, and can say who else is wrong.
+that each looks itself: none calls itself damaged, or right again, on another server's word.
+
+Invariant: a server is found damaged only where a majority of all voters told it, each for itself,
+one and the same other digest of that index. So a majority is never fenced off.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from quorate.errors import QuorateError
@@ -19,7 +22,7 @@ from quorate.raft.configuration import Server as Peer
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.integrity.checks import DigestAnswer, DigestRequest, Heard, StateChecks
-from quorate.server.integrity.verdict import Held, Verdict, judge
+from quorate.server.integrity.verdict import NAME_MAX, WHY_MAX, Held, Verdict, judge
 from quorate.server.rpc.calls import Callers
 from quorate.state.checks import CheckState
 from quorate.state.commands import encode
@@ -45,13 +48,17 @@ class StateJudge:
         directory: Directory,
         apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
         interval_s: float,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
+        """`apply` replicates a command, `spawn` runs a coroutine."""
         self._replica = replica
         self._checks = checks
         self._callers = callers
         self._directory = directory
         self._apply = apply
         self.interval_s = interval_s
+        self._spawn = spawn
+        self._looking = False
 
     async def run(self) -> None:
         """For ever."""
@@ -67,12 +74,46 @@ class StateJudge:
             except QuorateError as error:
                 log.info("state check postponed: %s", error)
 
+    # -- what a leader says ------------------------------------------------------------------------
+
+    def heard(self, verdict: Verdict, sender_id: str | None) -> None:
+        """Another server says what a comparison showed; `sender_id` is its proven ID, if proven.
+
+        It is a hint. Only the present leader may give one, about an index at which this server has
+        taken a digest itself. If it says more than that all is well, this server asks all members
+        itself, and believes what it finds.
+        """
+        node, checks = self._replica.node, self._checks
+        if sender_id is not None and sender_id != node.leader_id:
+            log.info("a state verdict of %s does not count: it does not lead", sender_id[:64])
+            return
+        if verdict.index > node.applied_index or not checks.has_digest(verdict.index):
+            return
+        if checks.confirms(verdict):
+            checks.hear(verdict)
+        elif not self._looking:
+            self._looking = True
+            self._spawn(self._look_itself(verdict.index))
+
+    async def _look_itself(self, index: int) -> None:
+        try:
+            self._checks.hear(await self._compare(index))
+        finally:
+            self._looking = False
+
+    async def _compare(self, index: int) -> Verdict:
+        """What all members hold at `index`, asked by this server. Never raises."""
+        members = self._replica.node.configuration.servers
+        held = await asyncio.gather(*(self._held(peer, index) for peer in members))
+        return judge(index, self._directory.me.node, held)
+
+    # -- what this leader finds --------------------------------------------------------------------
+
     async def check(self) -> Verdict:
         """Compare the states of all members now. Raises what a write raises."""
         index, _ = await self._apply(encode(CheckState()))
+        verdict = await self._compare(index)
         members = self._replica.node.configuration.servers
-        held = await asyncio.gather(*(self._held(peer, index) for peer in members))
-        verdict = judge(index, self._directory.me.node, held)
         known = {odd.id for odd in self._checks.verdict.wrong}
         for odd in verdict.wrong:
             if odd.id not in known:
@@ -95,10 +136,10 @@ class StateJudge:
         known = self._directory.by_id(peer.id)
         return Held(
             id=peer.id,
-            node=known.identity.node if known is not None else "(unknown)",
+            node=known.identity.node[:NAME_MAX] if known is not None else "(unknown)",
             voter=peer.is_voter,
             digest=answer.digest,
-            why=answer.why,
+            why=answer.why[:WHY_MAX],
         )
 
     async def _asked(self, peer: Peer, index: int) -> DigestAnswer:

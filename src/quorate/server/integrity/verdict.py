@@ -9,18 +9,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec import Meta
+
+Digest: TypeAlias = Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")]
+"""A SHA-256 in hexadecimal, or empty. Verdicts come from other servers: their parts are bounded."""
+
+NAME_MAX = 300
+WHY_MAX = 1000
+Name: TypeAlias = Annotated[str, Meta(max_length=NAME_MAX)]
+Why: TypeAlias = Annotated[str, Meta(max_length=WHY_MAX)]
+Index: TypeAlias = Annotated[int, Meta(ge=0, lt=2**62)]
+
+MEMBERS_MAX = 1024
+"""Far above any configuration: a server with so many peers could not lead."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What one member holds: `digest` in hexadecimal, empty (and `why`) where it is not known."""
 
-    id: str
-    node: str
+    id: Name
+    node: Name
     voter: bool
-    digest: str = ""
-    why: str = ""
+    digest: Digest = ""
+    why: Why = ""
+
+
+Members: TypeAlias = Annotated[tuple[Held, ...], Meta(max_length=MEMBERS_MAX)]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,11 +48,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     can say who is wrong. `unknown` are the members that were not compared.
     """
 
-    index: int = 0
-    by: str = ""
-    right: str = ""
-    wrong: tuple[Held, ...] = ()
-    unknown: tuple[Held, ...] = ()
+    index: Index = 0
+    by: Name = ""
+    right: Digest = ""
+    wrong: Members = ()
+    unknown: Members = ()
     disagree: bool = False
 
 

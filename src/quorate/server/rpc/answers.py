@@ -16,6 +16,7 @@ from quorate.server.cluster.joining import JoinAnswer
 from quorate.server.cluster.leaving import Departure
 from quorate.server.cluster.membership import Membership
 from quorate.server.integrity.checks import DigestAnswer, DigestRequest, Heard, StateChecks
+from quorate.server.integrity.judge import StateJudge
 from quorate.server.integrity.verdict import Verdict
 from quorate.server.rpc.calls import UNDECODABLE
 from quorate.server.views.raft import ViewRequest
@@ -35,6 +36,7 @@ class Answers:
         me: Callable[[], Identity],
         view: Callable[[], ServerView],
         checks: StateChecks,
+        judge: StateJudge,
         applied_index: Callable[[], int],
     ) -> None:
         self._directory = directory
@@ -44,6 +46,7 @@ class Answers:
         self._me = me
         self._view = view
         self._checks = checks
+        self._judge = judge
         self._applied_index = applied_index
 
     async def answer(self, verb: str, body: bytes) -> bytes:
@@ -96,7 +99,7 @@ class Answers:
         return self._checks.digest_at(request.index, self._applied_index())
 
     async def _hear_verdict(self, verdict: Verdict) -> Heard:
-        self._checks.hear(verdict)
+        self._judge.heard(verdict, None)
         return Heard()
 
     _verbs: ClassVar[dict[str, tuple[Any, Any]]] = {
