@@ -16,6 +16,7 @@
     |- WrongDataFolder           the data folder belongs to another cluster, region or server
     |- PeerNotFound              no such server in the Raft configuration
     |- ChangeRefused             a membership change or a transfer that must not be made, with why
+    |  `- ChangeOvertaken        the configuration is not what it was: decide again
     |- LevelTooLow               the cluster's feature level does not allow it: upgrade all servers
     |- NoPathToRegion            no live server of that region is known
     |- GossipDisabled            the servers are a fixed list here: there is no pool to act on
@@ -144,6 +145,10 @@ class PeerNotFound(QuorateError):
 
 class ChangeRefused(QuorateError):
     """A membership change or transfer that was not begun, or ended without effect."""
+
+
+class ChangeOvertaken(ChangeRefused):
+    """The configuration is not the one that the change was decided by, or is about to change."""
 
 
 class LevelTooLow(QuorateError):

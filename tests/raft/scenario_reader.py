@@ -7,7 +7,8 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     log NAME TERM ...              before `cluster`: a log with entries of these terms
     cluster NAME ... [nonvoter NAME ...] [spare NAME ...]
     elect NAME                     let it win the next election
-    write NAME [COUNT] | read NAME | change NAME KIND SERVER [INDEX] | transfer NAME [TARGET]
+    write NAME [COUNT] | read NAME | transfer NAME [TARGET]
+    change NAME KIND SERVER [INDEX] [force]
     cut NAME [NAME] | cut NAME -> NAME | heal | lag NAME -> NAME SECONDS
     crash NAME | start NAME | wipe NAME
     disk NAME slow SECONDS | ok | full | room
@@ -180,9 +181,10 @@ class Scenario:
     def do_read(self, name: str) -> None:
         self.world.read(self.host(name))
 
-    def do_change(self, name: str, kind: str, server: str, index: str = "0") -> None:
-        change = Change(ChangeKind[kind.upper()], server, f"{server}:1", int(index))
-        self.world.change(self.host(name), change)
+    def do_change(self, name: str, kind: str, server: str, *more: str) -> None:
+        index = int(more[0]) if more and more[0] != "force" else 0
+        change = Change(ChangeKind[kind.upper()], server, f"{server}:1", index)
+        self.world.change(self.host(name), change, force="force" in more)
 
     def do_transfer(self, name: str, target: str = "") -> None:
         self.world.transfer(self.host(name), target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import resource
 import threading
 import time
@@ -62,6 +63,8 @@ class Gauges:
             voters = {server.id for server in node.configuration.voters()}
             live = 1
             for peer_id, peer in node.leader.peers.items():
+                if math.isinf(peer.contact_at):
+                    continue  # it has not answered this leader yet
                 age = now - peer.contact_at
                 self._metrics.sample("nomad.raft.leader.lastContact", age * 1000)
                 sound = peer_id in voters - wrong

@@ -92,10 +92,11 @@ class ReadRequested(msgspec.Struct, frozen=True):
 
 
 class ChangeRequested(msgspec.Struct, frozen=True):
-    """A change of membership is wanted."""
+    """A change of membership is wanted. `force` skips the proof that a quorum would remain."""
 
     handle: Any
     change: Change
+    force: bool = False
 
 
 class TransferRequested(msgspec.Struct, frozen=True):

@@ -54,6 +54,7 @@ class Leader:
         self.handed_over = False
         self.timeout_now_sent = False
         self.reads: list[reads.PendingRead] = []
+        self.weighed: list[membership.WeighedChange] = []
         self.notice_at = _NEVER  # when peers without news shall hear what is committed
         self.uncommitted_bytes = 0
         self._batches: deque[tuple[int, int]] = deque()  # last index and bytes of each batch
@@ -73,12 +74,14 @@ class Leader:
         node = self.node
         node.reject_proposals(Reason.LEADERSHIP_LOST)
         reads.refuse_all(self, Reason.LEADERSHIP_LOST)
+        node.reject(tuple(change.handle for change in self.weighed), Reason.NOT_LEADER)
+        self.weighed.clear()
 
     def add_peer(self, server: Server) -> None:
         """Begin to feed a member."""
         node = self.node
         self.peers[server.id] = Progress(
-            server=server, next_index=node.log.last_index + 1, contact_at=node.now
+            server=server, next_index=node.log.last_index + 1, since=node.now
         )
 
     # -- time -----------------------------------------------------------------------------------
@@ -87,6 +90,8 @@ class Leader:
         """When `tick` is due."""
         now = self.node.now
         due = min(self.heartbeat_at, self.notice_at)
+        for change in self.weighed:
+            due = min(due, change.deadline)
         for peer in self.peers.values():
             if now < peer.retry_at < due:
                 due = peer.retry_at
@@ -104,6 +109,7 @@ class Leader:
                 return
             self.heartbeat()
         membership.drop_departed(self)
+        membership.settle(self)
         self._feed_all()
         if node.now >= self.notice_at:
             self.give_notice()
@@ -135,7 +141,7 @@ class Leader:
 
     def _has_quorum_contact(self) -> bool:
         node = self.node
-        heard = self.voter_values(lambda peer: peer.contact_at, node.now)
+        heard = self.voter_values(lambda peer: max(peer.contact_at, peer.since), node.now)
         return not heard or node.now - majority_value(heard) < node.settings.election_timeout_s
 
     def heartbeat(self) -> None:
@@ -302,6 +308,8 @@ class Leader:
         peer.acknowledged_rpc = max(peer.acknowledged_rpc, rpc_id)
         if self.reads:
             reads.release(self)
+        if self.weighed:
+            membership.settle(self)
 
     def _stored(self, peer: Progress, flight: Flight) -> None:
         if peer.mode is Mode.PROBE:

@@ -1,17 +1,23 @@
 """Configurations inside log entries, and how a leader writes the next one.
 
 Invariant: at most one configuration in the log is uncommitted, and a leader changes nothing
-before an entry of its own term is committed (thesis 4.1 and the 2015 correction to it). A removed
-server is fed for a while longer, so that it learns that it was removed.
+before an entry of its own term is committed (thesis 4.1 and the 2015 correction to it). A change
+that takes a vote away is written only when a majority of the voters that would remain has answered
+a request that was sent after the change was asked for, and only while the configuration is the one
+that it was decided by. A removed server is fed for a while longer, so that it learns that it was
+removed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
 
 from quorate.raft.configuration import (
     Change,
+    ChangeKind,
     Configuration,
     ConfigurationError,
     next_configuration,
@@ -25,6 +31,10 @@ if TYPE_CHECKING:
 # The two deprecated kinds carry the whole voter set as a list of addresses.
 _PEER_LISTS = frozenset({int(EntryKind.ADD_PEER), int(EntryKind.REMOVE_PEER)})
 _FAREWELL_TIMEOUTS = 4
+_PROOF_TIMEOUTS: Final = 2
+"""Election timeouts within which a majority must answer, or a change that needs it is refused."""
+
+_WEIGHED_MAX: Final = 64
 _CARRIERS = _PEER_LISTS | {int(EntryKind.CONFIGURATION)}
 
 
@@ -54,6 +64,21 @@ def configurations_in(
             yield entry, codec.decode_configuration(entry.data)
 
 
+class WeighedChange(msgspec.Struct, frozen=True):
+    """A change that would take a vote away, until enough voters of `configuration` have answered.
+
+    It was decided by the configuration at `decided_by`; an answer counts to a request numbered
+    `proof` or later. At `deadline` it is refused.
+    """
+
+    handle: Any
+    change: Change
+    configuration: Configuration
+    decided_by: int
+    proof: int
+    deadline: float
+
+
 def refusal(leader: Leader, change: Change) -> Reason | None:
     """Why this change may not be written now, or None if it may."""
     node = leader.node
@@ -70,8 +95,8 @@ def refusal(leader: Leader, change: Change) -> Reason | None:
     return None
 
 
-def request(leader: Leader, handle: Any, change: Change) -> None:
-    """Write the next configuration into the log, or say why not."""
+def request(leader: Leader, handle: Any, change: Change, *, force: bool = False) -> None:
+    """Write the next configuration into the log, at once or when it is safe, or say why not."""
     node = leader.node
     reason = refusal(leader, change)
     if reason is not None:
@@ -82,6 +107,73 @@ def request(leader: Leader, handle: Any, change: Change) -> None:
     except ConfigurationError as error:
         node.reject((handle,), Reason.CHANGE_INVALID, str(error))
         return
+    if force or not _takes_a_vote(node.configuration, configuration):
+        _write(leader, handle, configuration)
+    elif len(leader.weighed) >= _WEIGHED_MAX:
+        node.reject((handle,), Reason.CHANGE_PENDING)
+    else:
+        weighed = WeighedChange(
+            handle,
+            change,
+            configuration,
+            decided_by=node.configuration_index,
+            proof=node.last_rpc_id + 1,
+            deadline=node.now + _PROOF_TIMEOUTS * node.settings.election_timeout_s,
+        )
+        leader.weighed.append(weighed)
+        leader.heartbeat()
+        settle(leader)
+
+
+def settle(leader: Leader) -> None:
+    """Write the weighed changes that are safe by now; refuse those that are stale or too late."""
+    node = leader.node
+    if not leader.weighed:
+        return
+    waiting, leader.weighed = leader.weighed, []
+    for weighed in waiting:
+        handles = (weighed.handle,)
+        live = _live(leader, weighed)
+        if weighed.decided_by != node.configuration_index:
+            node.reject(handles, Reason.CHANGE_STALE)
+        elif live >= weighed.configuration.quorum():
+            reason = refusal(leader, weighed.change)
+            if reason is None:
+                _write(leader, weighed.handle, weighed.configuration)
+            else:
+                node.reject(handles, reason)
+        elif node.now >= weighed.deadline:
+            node.reject(handles, Reason.QUORUM_AT_RISK, _sum(node.configuration, weighed, live))
+        else:
+            leader.weighed.append(weighed)
+
+
+def _takes_a_vote(before: Configuration, after: Configuration) -> bool:
+    return any(not after.is_voter(server.id) for server in before.voters())
+
+
+def _live(leader: Leader, weighed: WeighedChange) -> int:
+    """How many voters that would remain have answered since; this server is one if it remains."""
+    live = 0
+    for server in weighed.configuration.voters():
+        peer = leader.peers.get(server.id)
+        answered = peer is not None and peer.acknowledged_rpc >= weighed.proof
+        live += server.id == leader.node.server_id or answered
+    return live
+
+
+def _sum(before: Configuration, weighed: WeighedChange, live: int) -> str:
+    change, after = weighed.change, weighed.configuration
+    known = before.get(change.server_id)
+    verb = "demoting" if change.kind == ChangeKind.DEMOTE_VOTER else "removing"
+    return (
+        f"{verb} {known.address if known else change.server_id} would leave {live} live of "
+        f"{len(after.voters())} voters, and {after.quorum()} are needed for a quorum"
+    )
+
+
+def _write(leader: Leader, handle: Any, configuration: Configuration) -> None:
+    node = leader.node
     _adjust_peers(leader, configuration)
     data = node.codec.encode_configuration(configuration)
     leader.append(EntryKind.CONFIGURATION, (data,), (handle,))

@@ -176,7 +176,7 @@ class Node(NodeState):
             # It is answered when its entry is applied, which will not happen here.
             self.reject((event.handle,), Reason.MACHINE_HELD, self.machine_held)
         else:
-            membership.request(self.leader, event.handle, event.change)
+            membership.request(self.leader, event.handle, event.change, force=event.force)
 
     def _on_transfer(self, event: TransferRequested) -> None:
         if self.leader is None:

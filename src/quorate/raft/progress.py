@@ -40,6 +40,7 @@ class Progress(msgspec.Struct, kw_only=True):
 
     server: Server
     next_index: int
+    since: float = float("-inf")  # when this leader began to feed it
     match_index: int = 0
     mode: Mode = Mode.PROBE
     appends: dict[int, Flight] = msgspec.field(default_factory=dict)
@@ -55,7 +56,7 @@ class Progress(msgspec.Struct, kw_only=True):
     promised_until: float = float("-inf")
     # Highest rpc_id it acknowledged as follower of this leader; proves leadership for reads.
     acknowledged_rpc: int = 0
-    # When any answer came; for check-quorum and for people.
+    # When any answer came to this leader; before the first one it proves nothing.
     contact_at: float = float("-inf")
     leaving_until: float | None = None  # removed from the configuration: fed until then
 

@@ -152,6 +152,7 @@ class NodeState:
         handles = list(self.proposals.values())
         if self.leader is not None:
             handles += [read.handle for read in self.leader.reads]
+            handles += [weighed.handle for weighed in self.leader.weighed]
         if self.transfer is not None:
             handles.append(self.transfer[0])
         return handles

@@ -300,13 +300,16 @@ class Replica:
             self._driver.read(future)
             await future
 
-    async def change(self, change: Change) -> int:
+    async def change(self, change: Change, *, force: bool = False) -> int:
         """Change the membership; the index of the committed configuration.
 
-        Raises NotLeader, LeadershipLost, ReplicaStopped, or ChangeRefused with the reason.
+        A change that takes a vote away is made only when a majority of the voters that would
+        remain has answered this leader after the call, within two election timeouts, unless
+        `force` is given. Raises NotLeader, LeadershipLost, ReplicaStopped, or ChangeRefused with
+        the reason: ChangeOvertaken when another change came first.
         """
         future = self._future()
-        self._driver.change(future, change)
+        self._driver.change(future, change, force=force)
         return int((await future)[0])
 
     async def transfer(self, target_id: str = "") -> str:

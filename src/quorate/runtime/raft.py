@@ -203,10 +203,10 @@ class RaftDriver:
         else:
             self._driver.step(events.ReadRequested(handle))
 
-    def change(self, handle: Handle, change: Change) -> None:
+    def change(self, handle: Handle, change: Change, *, force: bool = False) -> None:
         """Change the membership; the handle gets (index, None). Raises ReplicaStopped."""
         self.check()
-        self._driver.step(events.ChangeRequested(handle, change))
+        self._driver.step(events.ChangeRequested(handle, change, force))
 
     def transfer(self, handle: Handle, target_id: str = "") -> None:
         """Hand leadership over; the handle gets the new leader's ID. Raises ReplicaStopped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quorate.errors import (
+    ChangeOvertaken,
     ChangeRefused,
     LeadershipLost,
     MachineHeld,
@@ -15,6 +16,7 @@ from quorate.errors import (
 from quorate.raft.effects import Reason
 
 _NEXT_STEPS = {
+    Reason.QUORUM_AT_RISK: "bring a voter back, or remove a dead one first",
     Reason.CHANGE_PENDING: "try again in a moment",
     Reason.CHANGE_STALE: "read the configuration again, then decide again",
     Reason.TRANSFERRING: "try again in a moment",
@@ -45,4 +47,8 @@ def error_for(
         return StorageFull(text, "make room; reads go on, and writes resume by themselves")
     if reason is Reason.OVERLOADED:
         return QuorateError(text, "try again more slowly")
-    return ChangeRefused(text, _NEXT_STEPS.get(reason, ""))
+    if reason is Reason.QUORUM_AT_RISK:
+        text = f"{detail}; force=true removes it all the same"
+    overtaken = reason in {Reason.CHANGE_STALE, Reason.CHANGE_PENDING}
+    kind = ChangeOvertaken if overtaken else ChangeRefused
+    return kind(text, _NEXT_STEPS.get(reason, ""))

@@ -1,18 +1,21 @@
 """Who belongs to the cluster: taking in, removing, leaving, coming back. What a leader does of it.
 
-Invariant: no removal that would leave fewer live voters than a majority is begun, unless forced.
-A server that an operator has removed is marked so in the replicated state before it is removed,
-and is not taken in again until it asks to rejoin; a server that has left may simply come back.
+Invariant: no removal that would leave fewer live voters than a majority is made, unless forced:
+the Raft core weighs each change by the configuration that it was decided by. A server that an
+operator has removed is marked so in the replicated state before it is removed, and is not taken in
+again until it asks to rejoin; a server that has left may simply come back.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from quorate.autopilot.rounds import NOT_LEADING, Look, departing, joining
-from quorate.errors import ChangeRefused, NotLeader, PeerNotFound
+from quorate.errors import ChangeOvertaken, ChangeRefused, NotLeader, PeerNotFound
 from quorate.raft.configuration import Change, ChangeKind
 from quorate.raft.configuration import Server as Peer
 from quorate.replica.replica import Replica
@@ -20,8 +23,7 @@ from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Identity
 from quorate.server.cluster.joining import JoinAnswer
 from quorate.server.leader.facts import claim_of
-from quorate.server.leader.guard import check_quorum_without
-from quorate.server.leader.hands import Hands
+from quorate.server.leader.hands import CHANGE_TIMEOUT_S, Hands
 from quorate.server.views.records import Transfer
 from quorate.state import servers
 from quorate.state.commands import encode
@@ -30,6 +32,8 @@ from quorate.state.store import StateStore
 from quorate.state.table import Command
 
 log = logging.getLogger("quorate.server")
+
+DECIDE_AGAIN_S = 0.05
 
 
 class Membership:
@@ -83,21 +87,47 @@ class Membership:
     async def remove(self, *, server_id: str | None, address: str | None, force: bool) -> None:
         """Remove a server for good, on behalf of an operator.
 
-        Refused when fewer live voters than a majority would remain, unless forced.
+        Refused when fewer live voters than a majority would remain, unless forced. The mark and
+        the removal are one decision: when the removal is refused the mark is taken back, and when
+        another change came between them the removal is decided again.
         """
         peer = self.find(server_id, address)
-        if not self._replica.is_leader:
-            raise NotLeader(self._replica.node.leader_id, self._replica.node.leader_address)
-        if not force:
-            await check_quorum_without(self._replica, peer)
         name = self._name_of(peer)
-        await self._write(RecordRemoval(server_id=peer.id, name=name, address=peer.address))
+        forced = " by force" if force else ""
+        marked = False
         try:
-            await self._hands.change(Change(ChangeKind.REMOVE_SERVER, peer.id))
+            async for decided_by in self._decisions():
+                if not marked:
+                    await self._write(
+                        RecordRemoval(server_id=peer.id, name=name, address=peer.address)
+                    )
+                    marked = True
+                change = Change(ChangeKind.REMOVE_SERVER, peer.id, prev_index=decided_by)
+                with contextlib.suppress(ChangeOvertaken):
+                    await self._hands.change(change, force=force)
+                    break
         except ChangeRefused:
-            await self._write(RecordServer(server_id=peer.id, name=name, address=peer.address))
+            if marked and self._replica.node.configuration.get(peer.id) is not None:
+                await self._write(RecordServer(server_id=peer.id, name=name, address=peer.address))
             raise
-        log.warning("removed server %s (%s) at %s by an operator", name, peer.id, peer.address)
+        log.warning(
+            "removed server %s (%s) at %s by an operator%s", name, peer.id, peer.address, forced
+        )
+
+    async def _decisions(self) -> AsyncIterator[int]:
+        """The index of the configuration to decide by, again and again until the time is over.
+
+        Raises NotLeader.
+        """
+        loop, replica = asyncio.get_running_loop(), self._replica
+        deadline = loop.time() + CHANGE_TIMEOUT_S
+        while True:
+            if not replica.is_leader:
+                raise NotLeader(replica.node.leader_id, replica.node.leader_address)
+            yield replica.node.configuration_index
+            if loop.time() >= deadline:
+                raise ChangeRefused("other changes of the membership came first", "try again")
+            await asyncio.sleep(DECIDE_AGAIN_S)
 
     async def let_go(self, server_id: str) -> str:
         """Remove a server that asks to leave; why not, or empty."""

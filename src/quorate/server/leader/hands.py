@@ -11,13 +11,12 @@ from typing import Any, TypeVar
 from quorate.autopilot import actions as act
 from quorate.autopilot.facts import Heard
 from quorate.autopilot.rounds import Outcome
-from quorate.errors import ApplyTimeout, ChangeRefused, QuorateError
+from quorate.errors import ApplyTimeout, ChangeOvertaken, ChangeRefused, QuorateError
 from quorate.raft.configuration import Change
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Greeting
 from quorate.server.leader.facts import claim_of
-from quorate.server.leader.guard import check_quorum_without
 from quorate.server.options import ServerOptions
 from quorate.server.rpc.calls import Callers
 from quorate.state import autopilot, cluster
@@ -78,7 +77,7 @@ class Hands:
         except ChangeRefused as error:
             why = "; ".join(filter(None, (error.text, error.next_step)))
             log.info("not done as yet: %s", why)
-            if self._is_stale(action):
+            if isinstance(error, ChangeOvertaken):
                 await asyncio.sleep(_LOOK_AGAIN_S)
                 return Outcome(why, stale=True)
             return Outcome(why)
@@ -86,13 +85,6 @@ class Hands:
             log.info("leader duty postponed: %s", error)
             return Outcome(error.text)
         return Outcome()
-
-    def _is_stale(self, action: act.Action) -> bool:
-        """True if the change was decided on another configuration than that of this moment."""
-        node = self._replica.node
-        decided_on = getattr(action, "prev_index", node.configuration_index)
-        pending = node.configuration_index > node.commit_index
-        return pending or decided_on != node.configuration_index
 
     async def _do(self, action: act.Action) -> None:
         match action:
@@ -110,19 +102,13 @@ class Hands:
                 await self._replica.transfer(target)
             case act.Ask():
                 raise AssertionError(action)
-            case act.Remove(id=server_id):
-                peer = self._replica.node.configuration.get(server_id)
-                if peer is not None:
-                    await check_quorum_without(self._replica, peer)
-                await self.change(act.change_of(action))
-                _tell(action)
             case _:
                 await self.change(act.change_of(action))
                 _tell(action)
 
-    async def change(self, change: Change) -> None:
+    async def change(self, change: Change, *, force: bool = False) -> None:
         """Make a change of membership. Raises QuorateError, ApplyTimeout after a while."""
-        future = asyncio.ensure_future(self._replica.change(change))
+        future = asyncio.ensure_future(self._replica.change(change, force=force))
         done, _ = await asyncio.wait((future,), timeout=CHANGE_TIMEOUT_S)
         if not done:
             raise ApplyTimeout

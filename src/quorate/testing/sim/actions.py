@@ -11,6 +11,7 @@ from quorate.testing.sim.plan import Action, Plan
 from quorate.testing.sim.world import World
 
 FLIP_VOTERS_MIN = 3
+REDUCED_MIN = 2
 
 
 class Actions:
@@ -56,8 +57,35 @@ class Actions:
         kind = self.rng.choice(list(ChangeKind))
         if host is None:
             return ""
-        self.world.change(host, Change(kind, name, f"{name}:1"))
-        return f"{host.name} is asked to change: {kind.name.lower()} {name}"
+        force = self.rng.random() < 0.3
+        self.world.change(host, Change(kind, name, f"{name}:1"), force=force)
+        how = " by force" if force else ""
+        return f"{host.name} is asked to change{how}: {kind.name.lower()} {name}"
+
+    def _ask_to_change(self, host: Host, change: Change) -> None:
+        self.world.change(host, change)
+
+    def _reduce(self) -> str:
+        """As many voters die as can be spared, and two others are removed a few ms apart."""
+        world, rng, leader = self.world, self.rng, self.world.leader()
+        if leader is None or len(world.running()) != len(world.hosts):
+            return ""
+        configuration = leader.live.configuration
+        others = [s.id for s in configuration.voters() if s.id != leader.name]
+        spared = len(configuration.voters()) - configuration.quorum()
+        if len(others) < REDUCED_MIN:
+            return ""
+        rng.shuffle(others)
+        for name in others[:spared]:
+            world.crash(name)
+            world.later(rng.uniform(1.0, 3.0), partial(world.revive, name))
+        pause = 0.0
+        for name in others[spared:][:2]:
+            change = Change(ChangeKind.REMOVE_SERVER, name)
+            world.for_host(leader, pause, partial(self._ask_to_change, leader, change))
+            pause = rng.uniform(0.0, 0.02)
+        dead, removed = " ".join(others[:spared]), " ".join(others[spared:][:2])
+        return f"{dead} crash, and {leader.name} is asked to remove {removed}"
 
     def _transfer(self) -> str:
         host = self._someone()

@@ -49,6 +49,8 @@ class Handle:
     incarnation: int
     floor: int  # every write up to this index was acknowledged before this was asked
     data: bytes = b""
+    asked_at: float = 0.0
+    forced: bool = False
     answer: str = ""
     on_answer: Callable[[str, Any], object] | None = None  # the answer, and what was found
 
@@ -214,6 +216,28 @@ class Checker:
             raise ViolationError(f"speaks in term {request.term}, which is not durable")
         if isinstance(request, RequestVoteRequest) and state.vote_term == request.term:
             expect(state.voted_for == host.name, "campaigns, and voted for another")
+
+    def weighed(self, host: Host, persist: Persist, hosts: dict[str, Host]) -> None:
+        """A vote is taken away only if a majority of those that remain lived when it was asked.
+
+        The word of a host that has no node since then counts as that of one that died meanwhile.
+        """
+        node = host.live
+        for entry in persist.entries if node.leader is not None else ():
+            handle = node.proposals.get(entry.index)
+            if entry.kind != EntryKind.CONFIGURATION or not isinstance(handle, Handle):
+                continue
+            after, before = node.configuration, node.committed_configuration
+            if handle.forced or all(after.is_voter(s.id) for s in before.voters()):
+                continue
+            live = [
+                voter.id
+                for voter in after.voters()
+                if hosts[voter.id].node or hosts[voter.id].down_since >= handle.asked_at
+            ]
+            expect(
+                len(live) >= after.quorum(), f"{handle} leaves only {live} alive, not a majority"
+            )
 
     # -- answers to peers -------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ class Host:
     disk_delay: tuple[float, float] | None = None  # instead of the weather's
     paused_until: float = 0.0
     lag: float = 0.0
+    down_since: float = float("-inf")  # when its last process ended
     damage: str = ""  # why it will not start
     at_write: AtWrite | None = None
     settings: Settings | None = None  # instead of the world's

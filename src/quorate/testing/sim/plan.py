@@ -154,6 +154,8 @@ def draw(seed: int, topology: Topology | None = None) -> Plan:
     theme = rng.choice(["everything"] * 6 + ["leases", "snapshots", "damage"])
     if theme != "everything":
         plan = _THEMES[theme](plan, rng)
+    elif rng.random() < 0.4:  # drawn apart, so that the other faults of a seed stay what they were
+        plan = _with_reductions(plan, rng)
     return plan if topology is None else _on(plan, topology)
 
 
@@ -282,6 +284,12 @@ def _few(plan: Plan, rng: Random, rates: dict[str, float]) -> Plan:
         actions=actions,
         total=len(actions),
     )
+
+
+def _with_reductions(plan: Plan, rng: Random) -> Plan:
+    times = sorted(rng.uniform(0, plan.duration) for _ in range(rng.choice([2, 5])))
+    more = tuple(Action(plan.total + n, at, "reduce") for n, at in enumerate(times))
+    return replace(plan, actions=(*plan.actions, *more), total=plan.total + len(more))
 
 
 def _leases(plan: Plan, rng: Random) -> Plan:

@@ -185,6 +185,7 @@ class World:
         host = self.hosts[name]
         disk = host.disk
         host.node = None
+        host.down_since = self.now
         under_way = lucky and disk.busy and not disk.full and disk.queue
         kept = host.rng.randint(0, len(disk.queue) - 1) if under_way else 0
         self.coverage.crash(disk, kept)
@@ -259,6 +260,7 @@ class World:
             for effect in effects:
                 if type(effect) is fx.Persist:
                     self.checker.persisting(host, effect)
+                    self.checker.weighed(host, effect, self.hosts)
             self.checker.after_step(host, self.hosts)
             self.coverage.after(self, host, event, effects, before)
             for effect in effects:
@@ -389,10 +391,11 @@ class World:
         self.ask(host, ev.ReadRequested(handle))
         return handle
 
-    def change(self, host: Host, change: Change) -> Handle:
+    def change(self, host: Host, change: Change, *, force: bool = False) -> Handle:
         """Ask `host` for a membership change."""
         handle = self.handle(host, "change")
-        self.ask(host, ev.ChangeRequested(handle, change))
+        handle.asked_at, handle.forced = self.now, force
+        self.ask(host, ev.ChangeRequested(handle, change, force))
         return handle
 
     def transfer(self, host: Host, target: str = "") -> Handle:
