@@ -20,7 +20,11 @@ class OneAgent(Servers):
 
     def __init__(self, folder: Path, **keys: Any) -> None:
         super().__init__(folder, 1)
+        self.prefix: list[str] = []  # what starts it, if it is not started directly
         self.change(**keys)
+
+    def command(self, number: int) -> list[str]:
+        return [*self.prefix, *super().command(number)]
 
     def change(self, **keys: Any) -> None:
         config = json.loads(self.config(0).read_text())

@@ -9,6 +9,7 @@ all of it there, it is what it is after. A byte that changed besides is found al
 from __future__ import annotations
 
 import errno
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -190,9 +191,18 @@ def test_what_is_believed_at_a_start_is_not_lost_later(flushes: int) -> None:
         assert dump(LogStore.open_files(files)) == said
 
 
-@pytest.mark.parametrize("call", ["fsync", "posix_fallocate", "fdatasync"])
-def test_a_new_file_that_fails_leaves_the_store_as_it_was(call: str) -> None:
-    """No room for a file: neither what is read nor what is written next is disturbed."""
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        ("fsync", errno.ENOSPC),
+        ("posix_fallocate", errno.ENOSPC),
+        ("fdatasync", errno.ENOSPC),
+        ("open", errno.EMFILE),
+        ("open", errno.ENFILE),
+    ],
+)
+def test_a_new_file_that_fails_leaves_the_store_as_it_was(call: str, code: int) -> None:
+    """No room or descriptor for a file: neither what is read nor what is written next suffers."""
     sectors = SectorDisk()
     files = SmallFiles(Path("log"), sectors)
     store = LogStore.open_files(files)
@@ -200,9 +210,9 @@ def test_a_new_file_that_fails_leaves_the_store_as_it_was(call: str) -> None:
         store.write(WriteBatch(entries=entries(index, 1)))
     said = dump(store)
 
-    def no_room(*_: int) -> None:
+    def no_room(*_: object) -> None:
         delattr(sectors, call)  # the next one finds room
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(code, os.strerror(code))
 
     setattr(sectors, call, no_room)
     with pytest.raises(StorageFull):

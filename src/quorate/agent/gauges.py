@@ -8,6 +8,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from quorate.metrics import Metrics
@@ -77,6 +78,7 @@ class Gauges:
     def _process(self) -> None:
         gauge = self._metrics.gauge
         gauge("quorate.log.dropped", self._dropped())
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        gauge("nomad.runtime.alloc_bytes", pages * _PAGE)
+        with suppress(OSError):  # no descriptor is free: the old value stands
+            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+            gauge("nomad.runtime.alloc_bytes", pages * _PAGE)
         gauge("nomad.runtime.num_goroutines", threading.active_count())

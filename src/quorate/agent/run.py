@@ -21,6 +21,7 @@ import uvloop
 
 from quorate import __version__
 from quorate.agent.console import Console
+from quorate.agent.descriptors import FEW, for_http, raise_limit
 from quorate.agent.gauges import Gauges
 from quorate.agent.logs import Logs, set_level
 from quorate.agent.notify import Notifier, telling
@@ -157,6 +158,13 @@ class Agent:
         """Start, serve, stop; the exit code."""
         self._signals.attach()
         config = self._config
+        descriptors = raise_limit()
+        if descriptors < FEW:
+            log.warning(
+                "the limit of open files is %d, which is few for clients and servers; raise it "
+                "(ulimit -Hn, LimitNOFILE of a unit)",
+                descriptors,
+            )
         loop = asyncio.get_running_loop()
         labels = {} if config.telemetry.disable_hostname else {"host": config.name}
         interval_s = config.telemetry.in_memory_collection_interval_ns / 1e9
@@ -171,7 +179,10 @@ class Agent:
             rpc_http = create_protocol_factory(rpc, ListenerConfig(max_conns_per_client=0))
             await server.start(rpc_http)
             application = HttpApplication(parts, metrics, time.time, Random())
-            limits = ListenerConfig(max_conns_per_client=config.limits.http_max_conns_per_client)
+            limits = ListenerConfig(
+                max_conns_per_client=config.limits.http_max_conns_per_client,
+                max_conns=for_http(descriptors),
+            )
             factory = create_protocol_factory(application, limits)
             listeners = [
                 await loop.create_server(factory, bind.host, bind.port, backlog=1024)

@@ -1,7 +1,8 @@
 """What the operating system says about a disk, as the errors of this project.
 
 Invariant: no OSError leaves `quorate.storage`. A disk without room is `StorageFull`, whatever name
-the system gives to it; everything else is a plain `QuorateError` with the system's own words.
+the system gives to it, and so is a process without a free descriptor: it passes, and the write is
+tried again. Everything else is a plain `QuorateError` with the system's own words.
 """
 
 from __future__ import annotations
@@ -16,11 +17,19 @@ from quorate.errors import QuorateError, StorageFull
 NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 """The disk, the quota of the user or folder, the largest size of a file."""
 
+NO_DESCRIPTOR: Final = frozenset((errno.EMFILE, errno.ENFILE))
+"""As many files and connections are open as the process, or the system, may have."""
+
 
 def disk_error(code: int, reason: str, doing: str) -> QuorateError:
     """The error for errno `code`; `doing` opens the text ("write /data/x")."""
     if code in NO_ROOM:
         return StorageFull(f"cannot {doing}: no room ({reason})", "make room on that disk")
+    if code in NO_DESCRIPTOR:
+        return StorageFull(
+            f"cannot {doing}: no descriptor is free ({reason})",
+            "close connections of clients, or raise the limit of open files (LimitNOFILE)",
+        )
     return QuorateError(
         f"cannot {doing}: {reason}",
         "check the owner and mode of that path, and the kernel's log for disk errors",

@@ -25,7 +25,7 @@ from uvicorn.server import ServerState
 from quorate.api.app import HttpApplication
 from quorate.api.codec.encode import text_response
 from quorate.api.http.asgi import DISCARDED_BYTES_MAX
-from quorate.api.http.limits import TOO_MANY, ConnectionLimiter, ListenerConfig
+from quorate.api.http.limits import NO_ROOM, TOO_MANY, ConnectionLimiter, ListenerConfig
 from quorate.api.http.messages import Response
 
 logger: Final = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._admitted_ip = ip
             self._wait_from_now()
         elif self._limiter.may_tell():
-            self._close_after(TOO_MANY)
+            self._close_after(NO_ROOM if self._limiter.full else TOO_MANY)
         else:
             self.deaf = True
             transport.abort()

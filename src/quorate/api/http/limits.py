@@ -16,6 +16,7 @@ class ListenerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     max_conns_per_client: int = 100  # of one IP address; 0: no limit
+    max_conns: int = 0  # of all; 0: no limit
     head_bytes_max: int = 64 * 1024
     head_timeout_s: float = 10.0  # from its first byte to its last
     body_timeout_s: float = 60.0  # the same
@@ -32,14 +33,25 @@ TOO_MANY: Final = (
     b"Your IP is issuing too many concurrent connections, please rate limit your calls\n"
 )
 
+NO_ROOM: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\n"
+    b"Content-Type: text/plain\r\n"
+    b"Connection: close\r\n"
+    b"\r\n"
+    b"This server has no room for more connections; close idle ones, or raise its limit of open "
+    b"files\n"
+)
+
 _TOLD_PER_SECOND: Final = 10
 
 
 class ConnectionLimiter:
-    """Counts the connections of each IP address. `clock` gives monotonic seconds."""
+    """Counts the connections of each IP address, and of all. `clock` gives monotonic seconds."""
 
-    def __init__(self, per_client: int, clock: Callable[[], float]) -> None:
+    def __init__(self, per_client: int, clock: Callable[[], float], total: int = 0) -> None:
         self._per_client = per_client
+        self._total = total
+        self._open = 0
         self._clock = clock
         self._counts: dict[str, int] = {}
         self._told_second = -1
@@ -48,14 +60,21 @@ class ConnectionLimiter:
     def admit(self, ip: str) -> bool:
         """Count one more, if it may be; then `release` must follow."""
         count = self._counts.get(ip, 0)
-        if self._per_client and count >= self._per_client:
+        if self.full or (self._per_client and count >= self._per_client):
             return False
         self._counts[ip] = count + 1
+        self._open += 1
         return True
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many as there may be of all clients together."""
+        return bool(self._total) and self._open >= self._total
 
     def release(self, ip: str) -> None:
         """One less. An address without connections takes no room."""
         count = self._counts[ip] - 1
+        self._open -= 1
         if count:
             self._counts[ip] = count
         else:

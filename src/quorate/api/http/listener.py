@@ -50,7 +50,7 @@ class HttpListener:
             date_header=False,
         )
         config.load()
-        limiter = ConnectionLimiter(limits.max_conns_per_client, self._loop.time)
+        limiter = ConnectionLimiter(limits.max_conns_per_client, self._loop.time, limits.max_conns)
         self._shared = Shared(application, config, limits, limiter)
         self._shared.connection_lost = self._gone
 
