@@ -120,3 +120,23 @@ def test_a_follower_without_room_holds_up_nobody_and_catches_up(tmp_path: Path) 
         until(lambda: read(servers, 0, "?stale") == newest, "the follower to catch up")
         assert servers.stats(leader)["term"] == term
         assert "Traceback" not in servers.log(0)
+
+
+def test_a_full_follower_elects(tmp_path: Path) -> None:
+    """Entries wait for room at one server, the leader dies: the two that are left elect."""
+    with on_small_disk(tmp_path, 3, 0) as servers:
+        servers.move_leadership_to(1)
+        ballast = fill(servers.data_dir(0))
+        for value in range(1, 600):  # more than the room that the log has taken ahead
+            assert servers.ask(1, PATH, "PUT", body(value)).status == 200
+        until(lambda: servers.stats(0)["disk_full"] == "true", "the follower to say so")
+        servers.kill(1)
+        until(lambda: servers.leader() == 2, "an election by a full server")
+        term = servers.stats(2)["term"]
+        ballast.unlink()
+        until(lambda: servers.ask(2, PATH, "PUT", body(600)).status == 200, "a write")
+        assert servers.stats(2)["term"] == term  # it kept its leader while it was full
+        newest = read(servers, 2)
+        assert newest.value == 600
+        until(lambda: read(servers, 0, "?stale") == newest, "the full one to catch up")
+        assert "Traceback" not in servers.log(0)

@@ -46,9 +46,24 @@ MUTANTS = [
     Mutant(
         "answers before the disk",
         NodeState.reply,
-        "self.when_durable(effect)",
+        "self.when_durable(effect, of_term=of_term)",
         "self.emit(effect)",
         10,
+    ),
+    Mutant(
+        "acknowledges entries that wait for room",
+        receiver._answer,
+        "of_term=of_term or not success",
+        "of_term=True",
+        100,
+    ),
+    Mutant(
+        "keeps a vote behind entries that wait for room",
+        election.on_request_vote,
+        "of_term=True",
+        "of_term=False",
+        0,
+        "full_follower_votes",
     ),
     Mutant(
         "votes twice in a term", election._vote, "return state.voted_for == identity", "pass", 40

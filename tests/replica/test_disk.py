@@ -28,6 +28,7 @@ class Reports:
 
     def __init__(self) -> None:
         self.durable: SimpleQueue[int] = SimpleQueue()
+        self.term: SimpleQueue[int] = SimpleQueue()
         self.full: SimpleQueue[bool] = SimpleQueue()
         self.failed: SimpleQueue[BaseException] = SimpleQueue()
 
@@ -44,6 +45,7 @@ def running(store: LogStore, folder: Path) -> Iterator[tuple[Disk, Reports]]:
         folder,
         reserve_bytes=1,
         on_durable=lambda sequence, _: reports.durable.put(sequence),
+        on_term=reports.term.put,
         on_full=reports.full.put,
         on_failure=reports.failed.put,
     )
@@ -125,3 +127,39 @@ def test_an_unexpected_error_ends_the_thread_and_is_reported(
     with running(store, tmp_path) as (disk, reports):
         disk.submit(Persist(1, entries=(entry(1),)))
         assert "input/output" in str(reports.failed.get(timeout=5))
+
+
+def test_term_and_vote_pass_entries_that_have_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three times: with the entries in one write, behind them, and while they wait."""
+    store = LogStore.open(tmp_path)
+    write = store.write
+    room = threading.Event()
+
+    def maybe(batch: WriteBatch) -> None:
+        if batch.entries and not room.is_set():
+            raise StorageFull("no room")
+        write(batch)
+
+    monkeypatch.setattr(store, "write", maybe)
+    with running(store, tmp_path) as (disk, reports):
+        disk.submit(Persist(1, HardState(3), entries=(entry(1, 3),)))
+        disk.submit(Persist(2, HardState(4, "b", 4)))
+        disk.submit(Persist(3, truncate_from=1, entries=(entry(1, 4),)))
+        while reports.term.get(timeout=5) < 3:
+            pass
+        assert store.hard_state() == HardState(4, "b", 4)
+        disk.submit(Persist(4, HardState(5, "c", 5)))
+        assert reports.term.get(timeout=5) == 4
+        assert store.hard_state() == HardState(5, "c", 5)
+        assert reports.durable.empty()
+        assert store.last_index() == 0
+        room.set()
+        reports.wait_for(4)
+        assert store.hard_state() == HardState(5, "c", 5)
+        assert store.term(1) == 4
+    with_log = LogStore.open(tmp_path)
+    assert with_log.hard_state() == HardState(5, "c", 5)
+    assert with_log.term(1) == 4
+    with_log.close()

@@ -359,3 +359,17 @@ def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(QuorateError, match=r"cannot open the log in .*: File exists"):
         LogStore.open(tmp_path / "file" / "log")
+
+
+def test_term_and_vote_that_were_overtaken_change_nothing(tmp_path: Path) -> None:
+    """A full disk writes term and vote ahead; the entries follow with those of their time."""
+    store = LogStore.open(tmp_path)
+    newest = HardState(4, "b", 4)
+    store.write(WriteBatch(hard_state=newest))
+    for older in (HardState(3), HardState(3, "a", 3), HardState(4, "a", 3)):
+        store.write(WriteBatch(entries=entries(store.last_index() + 1, 1), hard_state=older))
+        assert store.hard_state() == newest
+    store.close()
+    again = LogStore.open(tmp_path)
+    assert (again.hard_state(), again.last_index()) == (newest, 3)
+    again.close()

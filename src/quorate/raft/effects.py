@@ -89,6 +89,9 @@ class Persist(msgspec.Struct, frozen=True):
     `reset_to` (index, term) drops the whole log in favour of a snapshot; `truncate_from` deletes
     that index and all above; `compact_to` deletes that index and all below. An empty one is a
     barrier: `then` waits for the writes before it.
+
+    `of_term` are those of `then` that rely on term and vote alone. They may leave as soon as these
+    are durable as of this write, although entries before it still wait for room (`TermPersisted`).
     """
 
     sequence: int
@@ -98,6 +101,13 @@ class Persist(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...] = ()
     compact_to: int | None = None
     then: tuple[Any, ...] = ()
+    of_term: tuple[Any, ...] = ()
+
+
+def without_of_term(persist: Persist) -> Persist:
+    """The write when those of `of_term` have left."""
+    then = tuple(each for each in persist.then if not any(each is gone for gone in persist.of_term))
+    return msgspec.structs.replace(persist, then=then, of_term=())
 
 
 class Apply(msgspec.Struct, frozen=True):

@@ -230,7 +230,7 @@ def on_request_vote(node: NodeState, reply_to: Any, request: RequestVoteRequest)
         sender_address=node.address,
         identity=node.identity,
     )
-    node.reply(reply_to, response)
+    node.reply(reply_to, response, of_term=True)
 
 
 def _vote(node: NodeState, request: RequestVoteRequest) -> bool:

@@ -52,6 +52,15 @@ class Persisted(msgspec.Struct, frozen=True, gc=False):
     sequence: int
 
 
+class TermPersisted(msgspec.Struct, frozen=True, gc=False):
+    """Term and vote as of the write `sequence` are durable; entries up to it may not be.
+
+    So it is on a full disk: there is always room for term and vote, and they pass what waits.
+    """
+
+    sequence: int
+
+
 class StorageState(msgspec.Struct, frozen=True, gc=False):
     """Whether the disk has room for writes."""
 
@@ -157,6 +166,7 @@ Event = (
     | RequestFailed
     | LeaderUnreachable
     | Persisted
+    | TermPersisted
     | StorageState
     | MachineState
     | MachineHeld

@@ -39,6 +39,7 @@ from quorate.raft.events import (
     SnapshotReceived,
     SnapshotStored,
     StorageState,
+    TermPersisted,
     Tick,
     TransferRequested,
 )
@@ -131,6 +132,11 @@ class Node(NodeState):
         elif self.campaign is not None:
             election.on_persisted(self)
 
+    def _on_term_persisted(self, event: TermPersisted) -> None:
+        self.outbox.term_persisted(event.sequence)
+        if self.campaign is not None:
+            election.on_persisted(self)
+
     def _on_storage(self, event: StorageState) -> None:
         if self.storage_full and not event.full:
             self.outbox.restart_clocks(self.now)
@@ -218,6 +224,7 @@ class Node(NodeState):
         RequestFailed: _on_failure,
         LeaderUnreachable: _on_leader_unreachable,
         Persisted: _on_persisted,
+        TermPersisted: _on_term_persisted,
         StorageState: _on_storage,
         MachineState: _on_machine,
         MachineHeld: _on_held,

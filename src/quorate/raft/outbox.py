@@ -22,21 +22,29 @@ class Outbox:
         self.entries: tuple[Entry, ...] = ()
         self._effects: list[Effect] = []
         self._then: list[Effect] = []
+        self._of_term: list[Effect] = []
         self._sequence = 0
         self._writes: dict[int, float] = {}  # sequence -> since when the disk has it
         self._hard_state_sequence = 0
+        self._ahead = 0  # up to this write term and vote are durable, whatever became of entries
 
     def emit(self, effect: Effect) -> None:
         """To be done at once."""
         self._effects.append(effect)
 
-    def when_durable(self, effect: Effect) -> None:
-        """To be done when everything decided so far is durable."""
+    def when_durable(self, effect: Effect, *, of_term: bool = False) -> None:
+        """To be done when everything decided so far is durable; `of_term`: when term and vote are.
+
+        Only what would be right if this server had no entry beyond the durable ones is `of_term`.
+        """
         self._then.append(effect)
+        if of_term:
+            self._of_term.append(effect)
 
     def hard_state_pending(self) -> bool:
         """True while term or vote are not durable as they stand."""
-        return self.hard_state is not None or self._hard_state_sequence in self._writes
+        newest = self._hard_state_sequence
+        return self.hard_state is not None or (newest in self._writes and newest > self._ahead)
 
     def oldest_write_at(self) -> float | None:
         """Since when the disk has had its oldest unfinished write."""
@@ -45,6 +53,10 @@ class Outbox:
     def restart_clocks(self, now: float) -> None:
         """The disk could not write until now: what waits for it does not count as late."""
         self._writes = dict.fromkeys(self._writes, now)
+
+    def term_persisted(self, sequence: int) -> None:
+        """Term and vote up to this write are durable."""
+        self._ahead = max(self._ahead, sequence)
 
     def persisted(self, sequence: int) -> None:
         """The writes up to `sequence` are durable."""
@@ -60,7 +72,7 @@ class Outbox:
             effects.insert(0, self._persist(log, now))
         else:
             effects += self._then
-        self._then = []
+        self._then, self._of_term = [], []
         return effects
 
     def _persist(self, log: RaftLog, now: float) -> Persist:
@@ -77,6 +89,7 @@ class Outbox:
             self.entries,
             self.compact_to,
             tuple(self._then),
+            tuple(self._of_term),
         )
         self.hard_state = self.reset_to = self.truncate_from = self.compact_to = None
         self.entries = ()

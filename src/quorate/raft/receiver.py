@@ -39,7 +39,7 @@ def on_append_entries(node: NodeState, reply_to: Any, request: AppendEntriesRequ
     if request.is_heartbeat:
         # Waits for the disk only while the term itself is not durable.
         durable = node.outbox.hard_state_pending()
-        _answer(node, reply_to, last_log, success=True, durable=durable)
+        _answer(node, reply_to, last_log, success=True, durable=durable, of_term=True)
         return
     hint = _conflict(node, request)
     if hint is not None:
@@ -83,6 +83,7 @@ def _answer(
     success: bool,
     no_retry_backoff: bool = False,
     durable: bool = True,
+    of_term: bool = False,
 ) -> None:
     response = AppendEntriesResponse(
         term=node.term,
@@ -94,7 +95,8 @@ def _answer(
         sender_address=node.address,
         identity=node.identity,
     )
-    node.reply(reply_to, response, durable=durable)
+    # A refusal acknowledges nothing.
+    node.reply(reply_to, response, durable=durable, of_term=of_term or not success)
 
 
 def _follow(node: NodeState, request: AppendEntriesRequest | InstallSnapshotRequest) -> None:

@@ -186,9 +186,9 @@ class NodeState:
         """To be done at once."""
         self.outbox.emit(effect)
 
-    def when_durable(self, effect: Effect) -> None:
-        """To be done when everything decided so far is durable."""
-        self.outbox.when_durable(effect)
+    def when_durable(self, effect: Effect, *, of_term: bool = False) -> None:
+        """To be done when everything decided so far is durable; see `Outbox`."""
+        self.outbox.when_durable(effect, of_term=of_term)
 
     def reject(self, handles: tuple[Any, ...], reason: Reason, detail: str = "") -> None:
         """Tell the callers no."""
@@ -201,11 +201,16 @@ class NodeState:
         self.proposals.clear()
         self.reject(handles, reason, detail)
 
-    def reply(self, reply_to: Any, response: Any, *, durable: bool = True) -> None:
-        """Answer a peer, as a rule after what the answer relies on is durable."""
+    def reply(
+        self, reply_to: Any, response: Any, *, durable: bool = True, of_term: bool = False
+    ) -> None:
+        """Answer a peer, as a rule after what the answer relies on is durable.
+
+        With `of_term` it relies on term and vote alone.
+        """
         effect = Reply(reply_to, response)
         if durable:
-            self.when_durable(effect)
+            self.when_durable(effect, of_term=of_term)
         else:
             self.emit(effect)
 

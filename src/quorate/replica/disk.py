@@ -3,6 +3,11 @@
 Order is kept, so "write N is durable" implies all before it. The loop hands over `Persist`
 effects and gets one report per write. A full disk is not an error but a state: the waiting
 writes are tried again until there is room, and the loop is told when the state begins and ends.
+
+Term and vote pass what waits for room: the log keeps room for them, and no election may hang on
+entries that a full server cannot store. They are reported by a call of their own, because of the
+writes before them nothing more is durable (`raft.events.TermPersisted`). The entries follow in
+their order when there is room; the older term and vote that came with them change nothing then.
 """
 
 from __future__ import annotations
@@ -10,13 +15,13 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from quorate.errors import StorageFull
 from quorate.raft.effects import Persist
-from quorate.raft.messages import Entry
 from quorate.storage.free_space import free_bytes, reserve_on
 from quorate.storage.log.store import LogStore, WriteBatch
 
@@ -39,9 +44,9 @@ class Room(NamedTuple):
 class Disk:
     """See the module. The callbacks run in the disk's thread: hand them over to the loop.
 
-    `on_durable(sequence, seconds)`, `on_full(bool)`, `on_failure(exception)`. Below
-    `reserve_bytes` of free space (an eighth of the file system, if that is less) the disk counts
-    as full, while term and vote can still be kept; with half as much again it no longer does.
+    `on_durable(sequence, seconds)`, `on_term(sequence)`, `on_full(bool)`, `on_failure(exception)`.
+    Below `reserve_bytes` of free space (an eighth of the file system, if that is less) the disk
+    counts as full, while entries can still be written; with half as much again it no longer does.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Disk:
         *,
         reserve_bytes: int,
         on_durable: Callable[[int, float], None],
+        on_term: Callable[[int], None],
         on_full: Callable[[bool], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
@@ -58,10 +64,14 @@ class Disk:
         self._folder = folder
         self._reserve_bytes = reserve_bytes
         self._on_durable = on_durable
+        self._on_term = on_term
         self._on_full = on_full
         self._on_failure = on_failure
         self._queue: queue.SimpleQueue[Persist | None] = queue.SimpleQueue()
+        self._waiting: deque[Persist] = deque()  # taken from the queue, not durable
+        self._ending = False  # what waits is the last
         self._closing = threading.Event()
+        self._term_sequence = 0  # term and vote up to this write are durable
         self._full = False
         self._room = Room()
         self._checked_at = 0.0
@@ -88,72 +98,84 @@ class Disk:
 
     def _run(self) -> None:
         try:
-            held: Persist | None = None
             while True:
-                first = held or self._next()
-                if first is None:
-                    return
-                batch, sequence, held = self._collect(first)
-                if not self._write(batch, sequence):
+                while not self._waiting and not self._ending:
+                    if not self._take(_CHECK_INTERVAL_S):
+                        self._check_space()
+                self._take(0.0)
+                if not self._waiting or not self._write(self._shared()):
                     return
         except BaseException as error:  # noqa: BLE001  the loop must hear of whatever ended us
             self._on_failure(error)
 
-    def _next(self) -> Persist | None:
-        """The next write; meanwhile the free space is watched."""
-        while True:
-            try:
-                return self._queue.get(timeout=_CHECK_INTERVAL_S)
-            except queue.Empty:
-                self._check_space()
-
-    def _collect(self, first: Persist) -> tuple[WriteBatch, int, Persist | None]:
-        """All that waits and may share a write; one that may not is held for the next."""
-        entries: list[Entry] = list(first.entries)
-        hard_state, compact_to, sequence = first.hard_state, first.compact_to, first.sequence
-        held: Persist | None = None
-        while len(entries) < _BATCH_ENTRIES_MAX:
-            try:
+    def _take(self, timeout_s: float) -> bool:
+        """Take all that was handed over, after waiting for the first of it; False if nothing."""
+        try:
+            item = self._queue.get(timeout=timeout_s) if timeout_s else self._queue.get_nowait()
+            while item is not None:
+                self._waiting.append(item)
                 item = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                self._queue.put(None)  # the end comes after this batch
-                break
-            if item.reset_to is not None or item.truncate_from is not None:
-                held = item
-                break
-            entries.extend(item.entries)
-            hard_state = item.hard_state or hard_state
-            if item.compact_to is not None:
-                compact_to = max(item.compact_to, compact_to or 0)
-            sequence = item.sequence
-        batch = WriteBatch(
-            reset_to=first.reset_to,
-            truncate_from=first.truncate_from,
-            entries=entries,
-            hard_state=hard_state,
-            compact_to=compact_to,
-        )
-        return batch, sequence, held
+            self._ending = True
+        except queue.Empty:
+            return bool(self._waiting)
+        return True
 
-    def _write(self, batch: WriteBatch, sequence: int) -> bool:
-        """Write until it is durable; False if told to end before that."""
+    def _shared(self) -> list[Persist]:
+        """The first of all that waits, and those behind it that may share its write."""
+        found: list[Persist] = []
+        entries = 0
+        for persist in self._waiting:
+            cuts = persist.reset_to is not None or persist.truncate_from is not None
+            if found and (cuts or entries >= _BATCH_ENTRIES_MAX):
+                break
+            found.append(persist)
+            entries += len(persist.entries)
+        return found
+
+    def _write(self, shared: list[Persist]) -> bool:
+        """Write these until they are durable; False if told to end before that."""
         started = time.monotonic()
+        batch = _batch(shared)
         while True:
             try:
                 self._store.write(batch)
             except StorageFull:
                 self._look_at_room(full=True)
                 self._set_full(True)
-                if self._closing.wait(_RETRY_INTERVAL_S):
+                self._pass_term()
+                if self._closing.is_set():
                     return False
+                self._wait_for_room()
             else:
                 break
-        self._on_durable(sequence, time.monotonic() - started)
+        for _ in shared:
+            self._waiting.popleft()
+        self._on_durable(shared[-1].sequence, time.monotonic() - started)
         if time.monotonic() - self._checked_at > _CHECK_INTERVAL_S:
             self._check_space()
         return True
+
+    def _wait_for_room(self) -> None:
+        """A moment, in which term and vote of what comes are written at once."""
+        until = time.monotonic() + _RETRY_INTERVAL_S
+        while (left := until - time.monotonic()) > 0 and not self._ending:
+            if self._take(left):
+                self._pass_term()
+        self._closing.wait(max(0.0, left))
+
+    def _pass_term(self) -> None:
+        """Make term and vote of all that waits durable, ahead of the entries in it."""
+        last = self._waiting[-1].sequence
+        if last <= self._term_sequence:
+            return
+        states = [each.hard_state for each in self._waiting if each.hard_state is not None]
+        try:
+            if states:
+                self._store.write(WriteBatch(hard_state=states[-1]))
+        except StorageFull:
+            return  # even the room that is kept for them is used up
+        self._term_sequence = last
+        self._on_term(last)
 
     def _check_space(self) -> None:
         self._checked_at = time.monotonic()
@@ -171,3 +193,16 @@ class Disk:
         if full != self._full:
             self._full = full
             self._on_full(full)
+
+
+def _batch(shared: list[Persist]) -> WriteBatch:
+    """One write for all of these, of which only the first may cut the log."""
+    states = [each.hard_state for each in shared if each.hard_state is not None]
+    compact_to = [each.compact_to for each in shared if each.compact_to is not None]
+    return WriteBatch(
+        reset_to=shared[0].reset_to,
+        truncate_from=shared[0].truncate_from,
+        entries=[entry for each in shared for entry in each.entries],
+        hard_state=states[-1] if states else None,
+        compact_to=max(compact_to) if compact_to else None,
+    )

@@ -131,6 +131,7 @@ class Replica:
             self.log.path,
             reserve_bytes=self.options.disk_reserve_bytes,
             on_durable=self._from_disk(self._durable),
+            on_term=self._from_disk(self._term_durable),
             on_full=self._from_disk(self._disk_full),
             on_failure=self._from_disk(self._disk_failed),
         )
@@ -368,6 +369,9 @@ class Replica:
         self.disk_times.recent.append(seconds)
         self.disk_times.count += 1
         self._driver.durable(sequence)
+
+    def _term_durable(self, sequence: int) -> None:
+        self._driver.term_durable(sequence)
 
     def _disk_full(self, full: bool) -> None:
         self._driver.disk_full(full)

@@ -5,7 +5,8 @@ All that the core decides passes here: `quorate.replica` runs this in production
 of `quorate.runtime.ports`.
 
 Invariants:
-- what waits in a `Persist.then` leaves when that write is durable, in the order of the writes;
+- what waits in a `Persist.then` leaves when that write is durable, in the order of the writes, and
+  what relies on term and vote alone when these are, which on a full disk may be earlier;
 - the core always knows exactly up to where the state machine has applied: `Applied` follows in the
   same turn, also when the rest of a long backlog is left for later turns. So a snapshot is labelled
   with the index of the state that it holds;
@@ -75,7 +76,7 @@ class RaftDriver:
         self._listeners = listeners
         self._end: QuorateError | None = None  # what callers hear after the end
         self._to_persist: list[effects.Persist] = []
-        self._released: dict[int, tuple[Any, ...]] = {}  # by write: what leaves when it is durable
+        self._released: dict[int, effects.Persist] = {}  # by write: what leaves when it is durable
         self._proposals: list[tuple[Handle, bytes]] = []
         self._taking: Handle | None = None  # waits for the snapshot under way
         self._driver = Driver(
@@ -129,8 +130,8 @@ class RaftDriver:
         """Whoever waits for anything gets an error."""
         waiting = self.node.waiting_handles()
         waiting += [handle for handle, _ in self._proposals]
-        for released in self._released.values():
-            waiting += [effect.handle for effect in released if type(effect) is effects.Done]
+        for persist in self._released.values():
+            waiting += [effect.handle for effect in persist.then if type(effect) is effects.Done]
         if self._taking is not None:
             waiting.append(self._taking)
         self._proposals.clear()
@@ -254,8 +255,17 @@ class RaftDriver:
         waiting = self._released
         released: list[Any] = []
         for done in [number for number in waiting if number <= sequence]:
-            released += waiting.pop(done)
+            released += waiting.pop(done).then
         self._driver.step(events.Persisted(sequence), released)
+
+    def term_durable(self, sequence: int) -> None:
+        """On a full disk: term and vote up to this write are durable, entries before it wait."""
+        waiting = self._released
+        released: list[Any] = []
+        for number in [number for number in waiting if number <= sequence]:
+            released += waiting[number].of_term
+            waiting[number] = effects.without_of_term(waiting[number])
+        self._driver.step(events.TermPersisted(sequence), released)
 
     def disk_full(self, full: bool) -> None:
         """The disk has no room for writes, or has room again."""
@@ -314,7 +324,7 @@ class RaftDriver:
 
     def _persist(self, effect: effects.Persist) -> None:
         if effect.then:
-            self._released[effect.sequence] = effect.then
+            self._released[effect.sequence] = effect
         self._to_persist.append(effect)
 
     def _settle(self) -> None:

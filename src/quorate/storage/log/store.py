@@ -24,6 +24,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+import msgspec
+
 from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
 from quorate.raft.messages import Entry, HardState
 from quorate.storage.atomic import fsync_dir, make_dir
@@ -63,6 +65,11 @@ def _first_frame(file: Path) -> bytes:
 def _has_layout_1(path: Path) -> bool:
     file = path / _LAYOUT_1_FILE
     return file.exists() and file.stat().st_size > 0
+
+
+def _newer(state: HardState, known: HardState) -> bool:
+    """False for one that was overtaken."""
+    return (state.term, state.vote_term) >= (known.term, known.vote_term)
 
 
 class LogStore:
@@ -303,8 +310,13 @@ class LogStore:
         Raises StorageFull when there is no room: the store is as it was, and a later write may
         succeed. Raises QuorateError for anything else the disk says; what is on disk is then
         known only after opening the store anew.
+
+        Term and vote never fall: those of a batch that are older than what is here change nothing.
+        A disk without room writes them ahead of the entries that came with them.
         """
         with self._writing, self._open("write"):
+            if batch.hard_state is not None and not _newer(batch.hard_state, self._hard_state):
+                batch = msgspec.structs.replace(batch, hard_state=None)
             extent = self._extent_after(batch)
             segment = self._segments[-1]
             if batch.entries and segment.size >= self._files.segment_bytes:

@@ -53,6 +53,7 @@ SITUATIONS = (
     "a crash lost unsynced writes",
     "a crash kept some unsynced writes",
     "a crash tore a write",
+    "term and vote passed entries that had no room",
     "a flush failed, and what it had not written was still seen",
     "a torn write left some of its sectors",
     "a write that nobody was told of was durable",

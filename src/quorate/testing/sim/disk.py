@@ -226,6 +226,14 @@ class SimDisk:
         self._do(persist)
         self.on_durable(persist)
 
+    def write_ahead(self) -> int:
+        """Make term and vote of the queue durable without its entries; its last sequence."""
+        states = [persist.hard_state for persist in self.queue if persist.hard_state]
+        if states and states[-1] != self.hard_state:
+            self.write(Persist(0, hard_state=states[-1]))
+            self.met("term and vote passed entries that had no room")
+        return self.queue[-1].sequence
+
     def _do(self, persist: Persist) -> None:
         files = len(self._sectors.files)
         self.store.write(_batch(persist))
@@ -241,8 +249,9 @@ class SimDisk:
         if persist.truncate_from:
             del self.log[max(persist.truncate_from - self.base[0] - 1, 0) :]
         self.log += persist.entries
-        if persist.hard_state:
-            self.hard_state = persist.hard_state
+        state, known = persist.hard_state, self.hard_state
+        if state and (state.term, state.vote_term) >= (known.term, known.vote_term):
+            self.hard_state = state
         if persist.compact_to and self.log:
             count = min(max(persist.compact_to - self.base[0], 0), len(self.log))
             if count:

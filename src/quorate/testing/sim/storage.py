@@ -52,6 +52,8 @@ class Storage:
     def work_disk(self, host: Host) -> None:
         """Begin the next transaction, if the disk is idle: all that waits."""
         disk = host.disk
+        if disk.waiting and disk.queue:
+            self.world.for_host(host, self._disk_delay(host), lambda: self._pass_term(host))
         if disk.busy or not disk.queue:
             return
         disk.busy = True
@@ -87,6 +89,7 @@ class Storage:
         if disk.full:
             disk.waiting = True
             self.world.step(host, ev.StorageState(full=True))
+            self._pass_term(host)
             return  # still busy: goes on when there is room
         batch, disk.queue = disk.queue[:count], disk.queue[count:]
         try:
@@ -101,6 +104,18 @@ class Storage:
         disk.busy = False
         self.world.step(host, ev.Persisted(batch[-1].sequence))
         self.work_disk(host)
+
+    def _pass_term(self, host: Host) -> None:
+        """Without room for entries there is room for term and vote."""
+        disk = host.disk
+        if not (disk.waiting and disk.queue):
+            return
+        sequence = disk.write_ahead()
+        left = [effect for persist in disk.queue for effect in persist.of_term]
+        disk.queue = [fx.without_of_term(persist) for persist in disk.queue]
+        for effect in left:
+            self.world.perform(host, effect)
+        self.world.step(host, ev.TermPersisted(sequence))
 
     def set_full(self, name: str, full: bool) -> None:
         """Take the room on a disk away, or give it back."""
