@@ -53,8 +53,10 @@ def test_who_holds_it_back_is_named_with_the_reason() -> None:
     ]
 
 
-def test_nothing_is_waited_for_at_the_highest_level() -> None:
+def test_at_the_highest_level_only_a_downgraded_member_is_named() -> None:
     assert plan(1, 1, 1, None).waiting == ()
+    (one,) = plan(1, 1, 1, None, 0).waiting
+    assert (one.name, one.why) == ("s2", "it knows level 0 only: upgrade it")
 
 
 @pytest.mark.parametrize(("level", "refused"), [(0, True), (1, False), (2, False)])

@@ -52,6 +52,13 @@ def test_who_holds_the_level_back_is_named() -> None:
     assert done.stderr.startswith("The cluster is of feature level 0, its servers know up to 1")
 
 
+def test_a_downgraded_server_is_named() -> None:
+    old = server("s2", Version="", Level=0, Waits="it knows level 0 only: upgrade it")
+    done = shown(1, 1, old, server("s1", Leader=True))
+    assert done.code == 2
+    assert done.stderr.startswith("s2 is below the cluster's feature level 1")
+
+
 def test_a_server_that_has_stopped_applying_is_named() -> None:
     done = shown(1, 1, server("s2", Held="this server has stopped applying"), server("s1"))
     assert (done.code, "has stopped applying" in done.stdout) == (2, True)

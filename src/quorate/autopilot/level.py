@@ -62,15 +62,16 @@ def plan_level(in_force: int, known: int, members: Iterable[MemberLevel]) -> Lev
     members = tuple(members)
     assert members, "a leader is a member itself"
     goal = max(known, in_force)
-    if goal == in_force:
-        return LevelPlan(goal=goal)
+    if goal == in_force:  # a silent member knows it: only one that was downgraded does not
+        members = tuple(member for member in members if member.level is not None)
     objections = ((member, _objection(member, goal)) for member in members)
     waiting = tuple(
         Waiting(server_id=member.server_id, name=member.name, why=why)
         for member, why in objections
         if why
     )
-    common = min(member.level or 0 for member in members) if all(map(_told, members)) else 0
+    common = min((member.level or 0 for member in members), default=0)
+    common = common if all(map(_told, members)) else 0
     reached = min(common, goal)
     return LevelPlan(goal=goal, raise_to=reached if reached > in_force else 0, waiting=waiting)
 

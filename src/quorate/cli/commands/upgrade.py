@@ -23,6 +23,13 @@ def check(context: Context) -> int:
             "upgrade it to the version of the leader",
             WAITS,
         )
+    below = [server for server in found.servers if server.waits]
+    if found.level == found.goal and below:
+        raise Failure(
+            f"{below[0].node} is below the cluster's feature level {found.level}",
+            f"upgrade it: {found.may_mix} may take part",
+            WAITS,
+        )
     if found.level < found.goal:
         raise Failure(
             f"The cluster is of feature level {found.level}, its servers know up to {found.goal}",
