@@ -92,3 +92,28 @@ def test_a_rolling_upgrade_in_both_orders_of_leadership_loses_nothing(
         )
         until(lambda n=number: servers.upgrade(n)["Level"] == LEVEL, f"s{number} to be at it")  # type: ignore[misc]
     assert_nobody_is_fenced(servers)
+
+
+def test_a_downgrade_after_the_level_has_risen_is_refused_by_name(servers: MixedServers) -> None:
+    for number in range(3):
+        servers.restart(number, old=False)
+        fit(servers, number)
+    until(lambda: servers.upgrade(0)["Level"] == LEVEL, "the level to rise")
+    odd = (servers.leader() + 1) % 3
+    third = (odd + 1) % 3
+    servers.restart(odd, old=True)
+
+    def named() -> bool:
+        rows = servers.upgrade(third)["Servers"]
+        row = next(row for row in rows if row["Node"] == f"s{odd}.global")
+        print(row, servers.log(odd)[-1500:])
+        return bool(row["Waits"] or row["Error"])
+
+    until(named, "the check to name it")
+    for value in range(1, 20):
+        assert servers.ask(third, PATH, "PUT", body(value)).status == 200
+    servers.restart(odd, old=False)
+    fit(servers, odd)
+    expected = read(servers, servers.leader())
+    until(lambda: read(servers, odd, "?stale") == expected, "it to have caught up")
+    assert expected.value == 19

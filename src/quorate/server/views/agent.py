@@ -54,11 +54,20 @@ class AgentView:
         index = self.removed_at()
         if index:
             return f"removed from the cluster at index {index}; run: quorate server rejoin"
-        for problem in (self._checks.damage, self._machine.held):
-            if problem is not None:
-                return f"{problem.text}; {problem.next_step}"
+        damage, held = self._checks.damage, self._machine.held
+        if damage is not None:
+            return f"{damage.text}; {damage.next_step}"
+        if held is not None:
+            return f"{held.text}; {held.next_step}{self._leaders_version()}"
         twice = self._directory.two_bodies(self._replica.server_id)
         return twice or self._checks.disagreement or None
+
+    def _leaders_version(self) -> str:
+        """Which version leads, for a server that needs it; empty while that is not known."""
+        known = self._directory.by_id(self._replica.node.leader_id)
+        if known is None:
+            return ""
+        return f" ({known.identity.node} leads and runs Quorate {known.identity.version[:40]})"
 
     def removed_at(self) -> int:
         """The index at which an operator removed this server; 0 if it is a member, or never was.
