@@ -28,6 +28,7 @@ from quorate.api.parts import Parts
 from quorate.api.status import ERROR_HEADER, kind_of
 from quorate.errors import (
     LeadershipLost,
+    MachineHeld,
     NoLeader,
     NoPathToRegion,
     NotLeader,
@@ -192,7 +193,7 @@ class Authority:
                 continue
             try:
                 await self._leadership.read_barrier()
-            except (NotLeader, NotReady, LeadershipLost, StateDamaged) as error:
+            except (NotLeader, NotReady, LeadershipLost, StateDamaged, MachineHeld) as error:
                 await hold.pause(error)
                 continue
             if watched is None or not watched.must_wait(call):

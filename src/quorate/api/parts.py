@@ -47,7 +47,7 @@ class Leadership(Protocol):
     async def read_barrier(self) -> None:
         """Return when a read made now on this leader is linearizable.
 
-        Raises NotLeader, NotReady, LeadershipLost or StateDamaged.
+        Raises NotLeader, NotReady, LeadershipLost, StateDamaged or MachineHeld.
         """
 
     async def wait_for_leader(self, timeout_s: float) -> bool:

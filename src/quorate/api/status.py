@@ -18,6 +18,7 @@ from quorate.errors import (
     GossipDisabled,
     LeadershipLost,
     LevelTooLow,
+    MachineHeld,
     NoLeader,
     NoPathToRegion,
     NotLeader,
@@ -49,6 +50,7 @@ STATUS: Final[dict[type[QuorateError], int]] = {
     StorageFull: 507,
     StorageStalled: 503,
     StateDamaged: 503,
+    MachineHeld: 503,
 }
 
 # To a client "not the leader" means that nobody was found who is.

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.errors import StateDamaged
+from quorate.errors import MachineHeld, StateDamaged
 from quorate.metrics import Metrics
 from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import RoleChanged
@@ -68,9 +68,7 @@ class Server:
         self._on_fatal = on_fatal
         self._metrics = metrics or Metrics()
         self.checks = StateChecks(self._spawn, self._distrust)
-        self.machine = ServerMachine(
-            self.checks, lambda: self._distrust(self.checks.damage), options.registry
-        )
+        self.machine = ServerMachine(self.checks, options.registry)
         self._tasks: set[asyncio.Task[None]] = set()
         self._refusals: dict[tuple[str, str], float] = {}
         self._expect = options.expect
@@ -150,6 +148,7 @@ class Server:
         self.leadership = Leadership(self.replica)
         self.replica.on_role.append(self._role_changed)
         self.replica.on_refused.append(self._refused)
+        self.replica.on_held.append(self._held)
         self.replica.on_failure.append(self._on_fatal)
         await self.replica.start()
         self._distrust(self.checks.damage)
@@ -368,4 +367,11 @@ class Server:
 
     def _distrust(self, damage: StateDamaged | None) -> None:
         """The state here is found to be wrong, or None: to be right."""
-        self.replica.quarantine(damage or self.machine.trouble())
+        self.replica.quarantine(damage)
+
+    def _held(self, held: MachineHeld | None) -> None:
+        self.checks.stopped = held is not None
+        if held is not None:
+            log.error("%s; %s", held.text, held.next_step)
+        else:
+            log.info("a snapshot has brought the state past what could not be read")

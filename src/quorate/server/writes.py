@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from quorate.errors import ApplyTimeout, QuorateError, StorageFull
+from quorate.errors import ApplyTimeout, NotLeader, QuorateError, StorageFull
 from quorate.replica.disk import Room
 from quorate.replica.replica import Replica
 
@@ -29,7 +29,7 @@ class Writes:
 
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (log index, result of applying it)."""
-        refused = self._refusal(command) if self._replica.is_leader else None
+        refused = self._refused(command) if self._replica.is_leader else None
         if refused is not None:
             refusal: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
             refusal.set_exception(refused)
@@ -42,6 +42,12 @@ class Writes:
             applying.popleft()
         applying.append((self._loop.time(), future))
         return future
+
+    def _refused(self, command: bytes) -> QuorateError | None:
+        """Why this leader does not begin the write, or None."""
+        if self._replica.held is not None:
+            return NotLeader()  # it hands over; the next leader is asked
+        return self._refusal(command)
 
     async def sweep(self) -> None:
         """For ever: give up what has waited for too long."""

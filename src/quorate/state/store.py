@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from quorate.errors import QuorateError
+from quorate.errors import MachineHeld
 from quorate.state import level
 from quorate.state.commands import UnknownCommand, decode
 from quorate.state.registry import TODAY, Registry
@@ -25,7 +25,7 @@ from quorate.state.table import R, Table, Tables
 Watcher = Callable[[], None]
 
 
-class Held(QuorateError):
+class Held(MachineHeld):
     """The command at `index` cannot be read by this version, and may not be passed over."""
 
     def __init__(self, index: int, command: UnknownCommand) -> None:

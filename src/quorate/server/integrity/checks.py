@@ -72,6 +72,8 @@ class StateChecks:
         self._epoch = 0  # counts restored states
         self._mark: DamageMark | None = None
         self._marking = asyncio.Lock()
+        self.stopped = False
+        """True while the log cannot be applied here: no digest will come."""
         self.checked_at = 0.0
         self.verdict = Verdict()
         self.right_at = 0
@@ -137,6 +139,8 @@ class StateChecks:
         known = self._digests.get(index)
         if known is not None:
             return known
+        if self.stopped and index not in self._waiting:
+            return DigestAnswer(id=self._id, why="it has stopped applying the log")
         if index in self._waiting or applied_index < index:
             return DigestAnswer(id=self._id, why="not there yet", later=True)
         return DigestAnswer(id=self._id, why="its state at that index was not seen here")

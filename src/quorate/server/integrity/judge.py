@@ -67,7 +67,8 @@ class StateJudge:
             await asyncio.sleep(_LOOK_S)
             replica, interval = self._replica, self.interval_s
             due = interval and loop.time() - self._checks.checked_at >= interval
-            if not due or not replica.is_leader or replica.damage or replica.storage_full:
+            unable = replica.damage or replica.held or replica.storage_full
+            if not due or not replica.is_leader or unable:
                 continue
             try:
                 await self.check()

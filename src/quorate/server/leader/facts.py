@@ -84,4 +84,6 @@ class FactSource:
     def _trouble(self) -> str:
         if self._replica.damage is not None:
             return "the state of this leader is damaged"
+        if self._replica.held is not None:
+            return "this leader cannot read a command of the log"
         return "no space left on this leader's disk" if self._replica.storage_full else ""

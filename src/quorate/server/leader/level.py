@@ -46,7 +46,8 @@ class LevelKeeper:
         while True:
             await asyncio.sleep(_WAIT_S if self.plan.waiting else _LOOK_S)
             replica, known = self._replica, self._state.registry.level
-            if not replica.is_leader or replica.damage is not None or self._state.level >= known:
+            unable = not replica.is_leader or replica.damage or replica.held
+            if unable or self._state.level >= known:
                 self.plan = LevelPlan(goal=known)
                 continue
             try:

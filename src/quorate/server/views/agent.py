@@ -54,7 +54,7 @@ class AgentView:
         index = self.removed_at()
         if index:
             return f"removed from the cluster at index {index}; run: quorate server rejoin"
-        damage, held = self._checks.damage, self._machine.held
+        damage, held = self._checks.damage, self._replica.held
         if damage is not None:
             return f"{damage.text}; {damage.next_step}"
         if held is not None:

@@ -80,7 +80,7 @@ def own_view(
         version=me.version,
         level=machine.store.registry.level,
         cluster_level=machine.store.level,
-        held=machine.held.text if machine.held is not None else "",
+        held=replica.held.text if replica.held is not None else "",
         servers=tuple(
             VoterView(id=server.id, address=server.address, voter=server.is_voter)
             for server in node.configuration.servers
