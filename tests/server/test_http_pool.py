@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 
 from quorate.errors import LeadershipLost, QuorateError
-from quorate.server.rpc.forwarding import ForwardRequest
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.rpc.http_pool import HttpPool
+from quorate.server.rpc.pieces import ByteStream
 
 
 @asynccontextmanager
@@ -74,5 +75,105 @@ def test_an_answer_that_comes_too_late_leaves_no_error_behind() -> None:
             with pytest.raises(QuorateError, match="no answer"):
                 await pool.request(address, request)
             pool.close()
+
+    run(scenario())
+
+
+# -- streams -------------------------------------------------------------------------------------
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def nothing() -> AsyncGenerator[bytes, None]:
+    """An empty body."""
+    for piece in list[bytes]():
+        yield piece
+
+
+async def failing() -> AsyncGenerator[bytes, None]:
+    """A body whose sender goes away."""
+    yield b"some"
+    raise QuorateError("the client is gone")
+
+
+@asynccontextmanager
+async def scripted_server(answer: bytes, connections: list[int]) -> AsyncIterator[str]:
+    """Gives this answer to each request with a chunked body, and notes each connection."""
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(0)
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"0\r\n\r\n"):
+                connections[-1] += 1
+                writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def streamed(body: ByteStream, timeout_s: float = 5.0) -> ForwardRequest:
+    return ForwardRequest(method="PUT", target="/", stream=body, timeout_s=timeout_s)
+
+
+async def body_of(response: ForwardResponse) -> bytes:
+    assert response.stream is not None
+    return b"".join([piece async for piece in response.stream])
+
+
+def test_a_connection_is_kept_when_both_streams_came_to_their_end() -> None:
+    async def scenario() -> None:
+        pool, connections = HttpPool(), list[int]()
+        async with scripted_server(HEAD + b"3\r\nabc\r\n0\r\n\r\n", connections) as address:
+            for _ in range(3):
+                assert await body_of(await pool.request(address, streamed(nothing()))) == b"abc"
+            assert connections == [3]
+            left = await pool.request(address, streamed(nothing()))
+            assert left.stream is not None
+            await left.stream.aclose()  # before its end
+            assert await body_of(await pool.request(address, streamed(nothing()))) == b"abc"
+            pool.close()
+
+    run(scenario())
+
+
+def test_an_answer_that_stops_halfway_is_given_up() -> None:
+    async def scenario() -> None:
+        pool = HttpPool()
+        async with scripted_server(HEAD + b"3\r\nabc\r\n", []) as address:
+            answer = await pool.request(address, streamed(nothing(), timeout_s=0.1))
+            with pytest.raises(QuorateError, match=r"the body stopped for 0.1 s"):
+                await body_of(answer)
+
+    run(scenario())
+
+
+def test_a_stream_without_an_answer_is_given_up() -> None:
+    async def scenario() -> None:
+        async with silent_server() as address:
+            with pytest.raises(QuorateError, match=r"no answer from .* within 0.1 s"):
+                await HttpPool().request(address, streamed(nothing(), timeout_s=0.1))
+
+    run(scenario())
+
+
+def test_what_ends_the_body_ends_the_request() -> None:
+    async def scenario() -> None:
+        async with silent_server() as address:
+            with pytest.raises(QuorateError, match="the client is gone"):
+                await HttpPool().request(address, streamed(failing()))
+
+    run(scenario())
+
+
+def test_a_stream_of_a_former_leader_ends_with_that_reason() -> None:
+    async def scenario() -> None:
+        pool = HttpPool()
+        async with scripted_server(HEAD + b"3\r\nabc\r\n", []) as address:
+            answer = await pool.request(address, streamed(nothing()))
+            pool.give_up(address, asyncio.get_running_loop().time() + 1)
+            with pytest.raises(LeadershipLost):
+                await body_of(answer)
 
     run(scenario())

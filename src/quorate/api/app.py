@@ -42,7 +42,7 @@ _PLANNED_TARGET_BYTES_MAX: Final = 256
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
-class _Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True):
     """What method and target alone decide: the handler with its parameters, or the answer."""
 
     handler: Handler | None
@@ -50,6 +50,7 @@ class _Plan(msgspec.Struct, frozen=True):
     tail: str
     answer: Response | None
     body_max: int = BODY_BYTES_MAX
+    streams: bool = False
 
 
 class HttpApplication:
@@ -71,25 +72,22 @@ class HttpApplication:
             parts=parts, authority=authority, metrics=metrics, clock=clock, table=table
         )
         self._routes = Routes(context)
-        self._plans: dict[tuple[str, bytes], _Plan] = {}
+        self._plans: dict[tuple[str, bytes], Plan] = {}
         self._date: tuple[int, bytes] = (-1, b"")
         self.renderer = Renderer(parts.options.http_headers)
 
     def handle(self, request: Request) -> Response | Answering:
         """The response, or what gives it later. Never raises, nor does that."""
-        result = self.begin(request)
+        result = self.begin(request, self.plan(request.method, request.target))
         return self._replicated(request, result) if isinstance(result, Replicating) else result
 
-    def begin(self, request: Request) -> Response | Replicating | Answering:
+    def begin(self, request: Request, plan: Plan) -> Response | Replicating | Answering:
         """Like `handle`; a write in hand is given as such, and `end` makes its response.
 
         So a write costs no task and no turn of the loop between its commit and its answer.
         """
         self._metrics.incr("nomad.http.request")
         try:
-            plan = self._plans.get((request.method, request.target)) or self._plan_of(
-                request.method, request.target
-            )
             if plan.handler is None:
                 assert plan.answer is not None
                 return plan.answer
@@ -130,15 +128,22 @@ class HttpApplication:
         logger.error("internal error %s in %s %r", *place, exc_info=error)
         return text_response(500, f"internal error (id {error_id})")
 
-    def _plan_of(self, method: str, target: bytes) -> _Plan:
-        plan = self._make_plan(method, target)
+    def plan(self, method: str, target: bytes) -> Plan:
+        """What becomes of such a request, and what bounds its body."""
+        return self._plans.get((method, target)) or self._new_plan(method, target)
+
+    def _new_plan(self, method: str, target: bytes) -> Plan:
+        try:
+            plan = self._make_plan(method, target)
+        except Exception as error:  # noqa: BLE001  told in `_failed`
+            return _answered(self._failed(Request(method, target), error))
         if len(target) <= _PLANNED_TARGET_BYTES_MAX:
             if len(self._plans) >= _PLANS_MAX:
                 self._plans.clear()
             self._plans[method, target] = plan
         return plan
 
-    def _make_plan(self, method: str, target: bytes) -> _Plan:
+    def _make_plan(self, method: str, target: bytes) -> Plan:
         if len(target) > TARGET_BYTES_MAX:
             return _answered(
                 text_response(414, f"the URL is over the limit of {TARGET_BYTES_MAX} bytes")
@@ -150,12 +155,8 @@ class HttpApplication:
             query = parse_query(target.partition(b"?")[2], read=method in _READS)
         except RequestError as error:
             return _answered(text_response(error.status, error.text))
-        return _Plan(match.handler, query, match.tail, None, match.row.body_max)
-
-    def body_max(self, method: str, target: bytes) -> int:
-        """How many bytes the body of such a request may have."""
-        plan = self._plans.get((method, target)) or self._plan_of(method, target)
-        return plan.body_max
+        row = match.row
+        return Plan(match.handler, query, match.tail, None, row.body_max, row.streams)
 
     def date_line(self) -> bytes:
         """The header line `Date` of now, with its line end."""
@@ -165,8 +166,8 @@ class HttpApplication:
         return self._date[1]
 
 
-def _answered(answer: Response) -> _Plan:
-    return _Plan(None, Query({}), "", answer)
+def _answered(answer: Response) -> Plan:
+    return Plan(None, Query({}), "", answer)
 
 
 def _refused(error: RequestError | QuorateError) -> Response:

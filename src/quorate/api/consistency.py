@@ -23,7 +23,7 @@ import msgspec
 from quorate.api import blocking
 from quorate.api.blocking import Watched
 from quorate.api.codec.params import Query
-from quorate.api.http.messages import Call, Header, Request, Response
+from quorate.api.http.messages import Call, Header, Request, Response, StreamResponse
 from quorate.api.parts import Parts
 from quorate.api.status import ERROR_HEADER, kind_of
 from quorate.errors import (
@@ -51,6 +51,7 @@ TO_REGION: Final = b"region"
 
 _ANSWER_S: Final = 20.0  # what the other side may take: its own hold, and a write's timeout of 10 s
 _RPC_PREFIX: Final = "rpc error: "
+_ERROR_BYTES_MAX: Final = 64 * 1024
 
 _NOT_PASSED_ON: Final = frozenset(
     {
@@ -230,7 +231,7 @@ class Authority:
             return None
         request = forward_request(call, TO_LEADER)
         try:
-            response = await self._forwarder.to_leader(request)
+            response = await _without_stream_of_error(await self._forwarder.to_leader(request))
         except NoLeader as error:
             await hold.pause(error)
             return None
@@ -239,6 +240,8 @@ class Authority:
         except QuorateError as error:
             raise _failed(error) from error
         if _was_not_leader(response):
+            if call.request.stream is not None and call.request.stream.size:
+                raise NoLeader  # what was sent of the body cannot be sent again
             await hold.pause(NoLeader())
             return None
         return passed_back(response)
@@ -249,6 +252,7 @@ class Authority:
         request = forward_request(call, TO_REGION)
         try:
             response = await self._forwarder.to_region(call.query.region, request)
+            response = await _without_stream_of_error(response)
         except NoPathToRegion:
             raise
         except QuorateError as error:
@@ -266,6 +270,7 @@ def forward_request(call: Call, mark: bytes) -> ForwardRequest:
         target=request.target.decode("latin-1"),
         headers=tuple(headers),
         body=request.body,
+        stream=request.stream,
         timeout_s=_ANSWER_S + _longest_wait_s(call.query),
     )
 
@@ -276,13 +281,32 @@ def _longest_wait_s(query: Query) -> float:
 
 def passed_back(response: ForwardResponse) -> Response:
     """The other server's answer as ours. An error of status 500 gets a prefix for the hop."""
-    body = response.body
-    if response.status == 500:
-        body = _RPC_PREFIX.encode() + body
     headers: list[Header] = [
         (name.title(), value) for name, value in response.headers if name.startswith(_PASSED_BACK)
     ]
+    if response.stream is not None:
+        length = dict(response.headers).get(b"content-length")
+        size = None if length is None else int(length)
+        return StreamResponse(response.status, response.stream, headers, length=size)
+    body = response.body
+    if response.status == 500:
+        body = _RPC_PREFIX.encode() + body
     return Response(response.status, body, headers)
+
+
+async def _without_stream_of_error(response: ForwardResponse) -> ForwardResponse:
+    """The answer; an error that came as a stream has its text in the body, as any other."""
+    if response.stream is None or response.status < 400:
+        return response
+    text = bytearray()
+    try:
+        async for piece in response.stream:
+            text += piece
+            if len(text) > _ERROR_BYTES_MAX:
+                break
+    finally:
+        await response.stream.aclose()
+    return msgspec.structs.replace(response, body=bytes(text[:_ERROR_BYTES_MAX]), stream=None)
 
 
 def _was_not_leader(response: ForwardResponse) -> bool:

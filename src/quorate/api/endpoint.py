@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.api.consistency import Authority, Replicating
-from quorate.api.http.messages import BODY_BYTES_MAX, Call, Response
+from quorate.api.http.messages import BODY_BYTES_MAX, STREAM_BYTES_MAX, Call, Response
 from quorate.api.parts import Parts
 from quorate.metrics import Metrics
 
@@ -90,8 +90,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     `path` is matched exactly, unless it ends in `<name>`: then it has all paths that begin so, and
     the rest is `Call.tail`; or in `*`: then it has all paths that begin so, without a tail. Of
     several the longest counts. `handler` is a method of `made_of`, of which each server makes one
-    object for all rows. `body_max` is in bytes. `does` and `parameters` are for people. All rows
-    of one path have the same `wrong`. `listed` is False where there is nothing to ask for.
+    object for all rows. `body_max` is in bytes. With `streams` the handler reads the body from
+    `Request.stream`, and may answer with a `StreamResponse`. `does` and `parameters` are for
+    people. All rows of one path have the same `wrong`. `listed` is False where there is nothing to
+    ask for.
     """
 
     path: str
@@ -103,6 +105,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     forwarding: Forwarding
     does: str
     body_max: int = SMALL
+    streams: bool = False
     parameters: str = ""
     wrong: Wrong = Wrong()
     listed: bool = True
@@ -116,8 +119,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"{self.path}: methods that are not known: {self.methods}")
         if not self.path.startswith("/") or not self.does:
             raise ValueError(f"{self.path}: no path, or no word of what it does")
-        if not 0 < self.body_max <= BODY_BYTES_MAX:
-            raise ValueError(f"{self.path}: the bound of the body is not 1 to {BODY_BYTES_MAX}")
+        bound = STREAM_BYTES_MAX if self.streams else BODY_BYTES_MAX
+        if not 0 < self.body_max <= bound:
+            raise ValueError(f"{self.path}: the bound of the body is not 1 to {bound}")
         if (self.forwarding is Forwarding.LEADER) is (self.consistency is Consistency.LOCAL):
             raise ValueError(f"{self.path}: what only the leader answers is forwarded to it")
 

@@ -9,15 +9,18 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Final
 
-from quorate.api.app import Answering, HttpApplication
+from quorate.api.app import Answering, HttpApplication, Plan
 from quorate.api.codec.encode import text_response
+from quorate.api.codec.params import Query
 from quorate.api.consistency import Replicating
-from quorate.api.http.messages import BODY_BYTES_MAX, Request, Response
+from quorate.api.http.messages import Request, Response
 from quorate.api.parts import Parts
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
 
 _PREFIX: Final = b"/v1/internal/"
+
+_CALL: Final = Plan(None, Query({}), "", None)  # answered before the plan is looked at
 
 AnswerCall = Callable[[str, bytes], Awaitable[bytes]]
 
@@ -36,19 +39,17 @@ class RpcApplication(HttpApplication):
         super().__init__(parts, metrics, clock, random)
         self._answer_call = answer_call
 
-    def begin(self, request: Request) -> Response | Replicating | Answering:
+    def begin(self, request: Request, plan: Plan) -> Response | Replicating | Answering:
         """See the base class."""
         if not request.target.startswith(_PREFIX):
-            return super().begin(request)
+            return super().begin(request, plan)
         if request.method != "POST":
             return text_response(405, "Invalid method")
         return self._later(request, self._call(request))
 
-    def body_max(self, method: str, target: bytes) -> int:
+    def plan(self, method: str, target: bytes) -> Plan:
         """See the base class."""
-        if target.startswith(_PREFIX):
-            return BODY_BYTES_MAX
-        return super().body_max(method, target)
+        return _CALL if target.startswith(_PREFIX) else super().plan(method, target)
 
     async def _call(self, request: Request) -> Response:
         verb = request.target[len(_PREFIX) :].decode("latin-1")

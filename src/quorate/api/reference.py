@@ -26,7 +26,7 @@ def reference() -> str:
 def _line(row: Endpoint) -> str:
     methods = "any" if row.methods == ANY else ", ".join(f"`{method}`" for method in row.methods)
     path = f"`{row.shown_path}{row.parameters}`".replace("|", "\\|")
-    size = f"{row.body_max // KIB} KiB"
+    size = f"{row.body_max // KIB} KiB{', streamed' if row.streams else ''}"
     return f"| {methods} {path} | {row.does} | {_answers(row)} | `{row.capability}` | {size} |\n"
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.api.http.messages import Header, Rendered, Response
+from quorate.api.http.messages import Header, Rendered, Response, StreamResponse
 
 JSON_TYPE: Final = (b"Content-Type", b"application/json")
 TEXT_TYPE: Final = (b"Content-Type", b"text/plain; charset=utf-8")
@@ -120,8 +120,9 @@ class Renderer:
         if body and compressed:
             body = gzipped(body)
             headers.append(_GZIP)
-        if response.status not in _WITHOUT_LENGTH:
-            headers.append((b"Content-Length", str(len(body)).encode()))
+        length = response.length if isinstance(response, StreamResponse) else len(body)
+        if response.status not in _WITHOUT_LENGTH and length is not None:
+            headers.append((b"Content-Length", b"%d" % length))
         lines = [status_line(response.status)]
         lines += [b"%b: %b\r\n" % header for header in headers]
         return Rendered(response.status, b"".join(lines), tuple(headers), body)

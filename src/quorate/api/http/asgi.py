@@ -1,24 +1,33 @@
-"""The application in its ASGI form, for requests that `http_protocol` does not answer itself.
+"""The application in its ASGI form, for requests that `http.protocol` does not answer itself.
 
 A body is read up to the limit; what is over it is read to the end and thrown away, up to a
-second limit, so that the client gets to see the answer.
+second limit, so that the client gets to see the answer. Rows that stream come this way always:
+their handlers read the body piece by piece, and the pieces of an answer are asked for one by one,
+each when the client has read enough of those before.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from quorate.api.app import HttpApplication
 from quorate.api.codec.encode import accepts_gzip, text_response
-from quorate.api.http.messages import BODY_BYTES_MAX, Header, Request, Response
+from quorate.api.http.messages import BODY_BYTES_MAX, Header, Request, Response, StreamResponse
+from quorate.api.http.streams import BodyStream, ClientGone, Message, Receive
+
+logger: Final = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 DISCARDED_BYTES_MAX: Final = 16 * BODY_BYTES_MAX
+_DISCARDING_S: Final = 2.0
+
+TRANSPORT: Final = "quorate.transport"
+"""Key of the scope: the connection's `asyncio.Transport`."""
 
 
 def too_large(limit: int) -> Response:
@@ -36,28 +45,114 @@ class AsgiApplication:
         """Answer one request."""
         assert scope["type"] == "http", scope["type"]
         method, target = scope["method"], _target(scope)
-        limit = self._application.body_max(method, target)
-        body, complete = await _read_body(receive, limit)
+        plan = self._application.plan(method, target)
+        if plan.streams:
+            await self._streaming(scope, receive, send, BodyStream(receive, plan.body_max))
+            return
+        body, complete = await _read_body(receive, plan.body_max)
         request = Request(method, target, tuple(scope["headers"]), body or b"")
-        result = too_large(limit) if body is None else self._application.handle(request)
+        result = too_large(plan.body_max) if body is None else self._application.handle(request)
         response = result if isinstance(result, Response) else await result
         await self._send(request, response, send, close=not complete)
 
     async def _send(self, request: Request, response: Response, send: Send, *, close: bool) -> None:
         compressed = accepts_gzip(request.header(b"accept-encoding"))
+        await send(self._head(response, compressed=compressed, close=close))
+        body = self._application.renderer.render(response, compressed=compressed).body
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _head(self, response: Response, *, compressed: bool, close: bool) -> Message:
         rendered = self._application.renderer.render(response, compressed=compressed)
         name, _, value = self._application.date_line().strip().partition(b": ")
         headers: list[Header] = [*rendered.headers, (name, value)]
         if close:
             headers.append((b"Connection", b"close"))
-        await send(
-            {
-                "type": "http.response.start",
-                "status": rendered.status,
-                "headers": headers,
-            }
+        return {"type": "http.response.start", "status": rendered.status, "headers": headers}
+
+    # -- streams -------------------------------------------------------------------------------
+
+    async def _streaming(
+        self, scope: Scope, receive: Receive, send: Send, body: BodyStream
+    ) -> None:
+        request = Request(scope["method"], _target(scope), tuple(scope["headers"]), stream=body)
+        try:
+            if not _has_body(request):
+                await body.discard(0)  # from now on the client has nothing to do but to read
+            result = self._application.handle(request)
+            response = result if isinstance(result, Response) else await result
+            if isinstance(response, StreamResponse):
+                if response.length is None and scope["http_version"] == "1.0":
+                    await response.pieces.aclose()
+                    response = text_response(505, "an answer in pieces needs HTTP/1.1")
+                else:
+                    await self._send_pieces(scope, receive, send, response, body)
+                    return
+            if not body.complete and not body.gone:
+                await _discard(body)
+            await self._send(request, response, send, close=not body.complete)
+        except asyncio.CancelledError:  # this server stops
+            await _cut(scope, receive)
+
+    async def _send_pieces(
+        self, scope: Scope, receive: Receive, send: Send, response: StreamResponse, body: BodyStream
+    ) -> None:
+        """Send the answer until it ends, fails, or the client goes away."""
+        sending = asyncio.ensure_future(
+            self._pieces(scope, send, response, close=not body.complete)
         )
-        await send({"type": "http.response.body", "body": rendered.body, "more_body": False})
+        # While the handler still reads a body, it sees for itself that the client is gone.
+        gone = asyncio.ensure_future(_until_gone(receive)) if body.complete else None
+        try:
+            await asyncio.wait(
+                (sending, gone) if gone is not None else (sending,),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            for task in (sending, gone):
+                if task is not None:
+                    task.cancel()
+            await asyncio.gather(sending, *([gone] if gone else ()), return_exceptions=True)
+            await response.pieces.aclose()
+        error = None if sending.cancelled() else sending.exception()
+        if error is not None and not isinstance(error, ClientGone):
+            logger.error("answer to %r cut short: %s", _target(scope)[:200], error, exc_info=error)
+            await _cut(scope, receive)
+
+    async def _pieces(
+        self, scope: Scope, send: Send, response: StreamResponse, *, close: bool
+    ) -> None:
+        await send(self._head(response, compressed=False, close=close))
+        async for piece in response.pieces:
+            if scope[TRANSPORT].is_closing():
+                raise ClientGone
+            if piece:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _discard(body: BodyStream) -> None:
+    try:
+        async with asyncio.timeout(_DISCARDING_S):
+            await body.discard(DISCARDED_BYTES_MAX)
+    except TimeoutError:
+        return
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cut(scope: Scope, receive: Receive) -> None:
+    """Cut the connection, which tells the client that the answer is not whole."""
+    scope[TRANSPORT].abort()
+    await _until_gone(receive)
+
+
+def _has_body(request: Request) -> bool:
+    return bool(
+        request.header(b"transfer-encoding") or request.header(b"content-length").strip(b"0")
+    )
 
 
 def _target(scope: Scope) -> bytes:

@@ -77,6 +77,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._admitted_ip: str | None = None
         self._message = 0
         self._timed = (0, Reading.NOTHING)
+        self._streams = False  # the body is waited for from piece to piece
         self._since = 0.0
         self._lingers = False
         self._timer: asyncio.TimerHandle | None = None
@@ -154,7 +155,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 return
         if self.reading is Reading.NOTHING:
             self._since = self.loop.time()
-        elif self._timed != (self._message, self.reading):
+        elif self._streams or self._timed != (self._message, self.reading):
             self._timed = (self._message, self.reading)
             self._wait_from_now()
 
@@ -182,6 +183,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.headers = []
         self.expect_100_continue = False
         self.reading = Reading.HEAD
+        self._streams = False
         self._message += 1
         self._head_bytes = 0
 
@@ -272,6 +274,10 @@ class GuardedProtocol(HttpToolsProtocol):
             return self._since + limits.body_timeout_s
         return self._since + limits.idle_timeout_s
 
+    def _we_pause(self) -> bool:
+        """Whether a body that is streamed has to wait for its handler."""
+        return self._streams and self.flow.read_paused
+
     def _arm(self, deadline: float) -> None:
         # Requests only move `_since`; the timer finds that out when it fires. It is set anew
         # only for an earlier deadline, so a request that comes in one piece costs no timer.
@@ -285,7 +291,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _check(self) -> None:
         self._timer = None
         now = self.loop.time()
-        if self.busy and self.reading is Reading.NOTHING:
+        if self.busy and (self.reading is Reading.NOTHING or self._we_pause()):
             self._since = now  # it is we who keep the client waiting
         deadline = self._deadline()
         if now < deadline:

@@ -8,20 +8,29 @@ from typing import Final
 import msgspec
 
 from quorate.api.codec.params import Query
+from quorate.api.http.streams import BodyStream
+from quorate.server.rpc.pieces import ByteStream
 
 Header = tuple[bytes, bytes]
+
+STREAM_BYTES_MAX: Final = 2**40
+"""The largest bound that a row may give to a body that is streamed."""
 
 BODY_BYTES_MAX: Final = 1024 * 1024
 TARGET_BYTES_MAX: Final = 8 * 1024
 
 
 class Request(msgspec.Struct, frozen=True):
-    """`target` is path and query as received; header names are lower case."""
+    """`target` is path and query as received; header names are lower case.
+
+    The body of a request to a row that streams is in `stream`, and `body` is empty.
+    """
 
     method: str
     target: bytes
     headers: Sequence[Header] = ()
     body: bytes = b""
+    stream: BodyStream | None = None
 
     def header(self, name: bytes) -> bytes:
         """The first header of that (lower case) name, or empty."""
@@ -62,6 +71,29 @@ class Response:
             if known.lower() == lowered:
                 return value
         return b""
+
+
+class StreamResponse(Response):
+    """An answer whose body comes in pieces, for one request, from a row that streams.
+
+    A piece is asked for when the client has read enough of those before. If the client goes away
+    `pieces` is closed, or cancelled where it waits; an error there cuts the connection. `length`
+    in bytes is sent if it is known. The body is never compressed.
+    """
+
+    __slots__ = ("length", "pieces")
+
+    def __init__(
+        self,
+        status: int,
+        pieces: ByteStream,
+        headers: Iterable[Header] = (),
+        *,
+        length: int | None = None,
+    ) -> None:
+        super().__init__(status, b"", headers)
+        self.pieces = pieces
+        self.length = length
 
 
 class Rendered(msgspec.Struct, frozen=True):

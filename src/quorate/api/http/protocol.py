@@ -3,8 +3,9 @@
 A request without a body, or with one of known and allowed length, that comes while no other is
 being answered, is given to the application as soon as it is complete. An answer that is there
 at once is written at once; that of a write in the callback of its future; any other is awaited by
-one task and written when that ends. Everything else (a request behind an unfinished one, `Expect`,
-a chunked body, a client that does not read) goes uvicorn's way, through `AsgiApplication`.
+one task and written when that ends. Everything else (a row that streams, a request behind an
+unfinished one, `Expect`, a chunked body, a client that does not read) goes uvicorn's way, through
+`AsgiApplication`.
 
 Shorter still: who polls sends the same bytes again and again. Bytes equal to those that were,
 alone, the request before on this connection are not parsed a second time. Measured with wrk and a
@@ -23,11 +24,10 @@ from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from quorate.api.app import Answering
+from quorate.api.app import Answering, Plan
 from quorate.api.codec.encode import accepts_gzip
 from quorate.api.consistency import Replicating
-from quorate.api.endpoint import SMALL
-from quorate.api.http.asgi import too_large
+from quorate.api.http.asgi import TRANSPORT, Scope, too_large
 from quorate.api.http.guarded import GuardedProtocol, Reading, Shared
 from quorate.api.http.messages import Request, Response
 
@@ -65,6 +65,7 @@ class QuorateHttpProtocol(GuardedProtocol):
         self._method = ""
         self._compressed = False
         self._keep_alive = True
+        self._plan: Plan | None = None  # what becomes of the last request
         self._request: Request | None = None  # the last one without a body
         self._repeatable = b""  # its bytes, if it came alone
         self._read_task: asyncio.Future[Response] | None = None
@@ -101,22 +102,23 @@ class QuorateHttpProtocol(GuardedProtocol):
             return
         self.reading = Reading.BODY
         headers = dict(self.headers)
+        parser = self.parser
+        self._method = parser.get_method().decode("ascii")
+        plan = self._plan = self.application.plan(self._method, self.url)
         length = headers.get(b"content-length")
-        if length is not None and (size := int(length)) > SMALL:
-            limit = self.application.body_max(self.parser.get_method().decode("ascii"), self.url)
-            if size > limit:
-                self.refuse(too_large(limit))
-                return
+        if length is not None and int(length) > plan.body_max:
+            self.refuse(too_large(plan.body_max))
+            return
+        self._streams = plan.streams
         if (
-            self.busy
+            plan.streams
+            or self.busy
             or self.expect_100_continue
             or self.flow.write_paused
             or b"transfer-encoding" in headers
         ):
             self._go_the_long_way()
             return
-        parser = self.parser
-        self._method = parser.get_method().decode("ascii")
         self._keep_alive = (
             parser.should_keep_alive()
             and parser.get_http_version() == "1.1"
@@ -151,7 +153,8 @@ class QuorateHttpProtocol(GuardedProtocol):
     # -- the ways ------------------------------------------------------------------------------
 
     def _answer(self, request: Request) -> None:
-        result = self.application.begin(request)
+        assert self._plan is not None
+        result = self.application.begin(request, self._plan)
         if isinstance(result, Response):
             self.server_state.total_requests += 1
             self.send(
@@ -216,5 +219,6 @@ class QuorateHttpProtocol(GuardedProtocol):
         self.url = url
         raw_path, _, self.scope["query_string"] = url.partition(b"?")
         self.scope["raw_path"] = raw_path
+        cast("Scope", self.scope)[TRANSPORT] = self.transport
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False

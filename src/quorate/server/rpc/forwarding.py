@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
+from quorate.server.rpc.pieces import ByteStream
+
 
 class ForwardRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request as it is passed to another server. `target` is path with query, as received.
 
     Header names are lower case, and hop-by-hop headers, Host and Content-Length are left out.
-    `timeout_s` is how long the answer may take (a blocking query takes minutes).
+    `timeout_s` is how long the answer may take (a blocking query takes minutes). With a `stream`,
+    which takes the place of `body`, the answer's body is a stream as well; then the time counts
+    from the end of the one to the beginning of the other.
     """
 
     method: str
@@ -17,11 +21,16 @@ class ForwardRequest(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     body: bytes = b""
     timeout_s: float = 20.0
+    stream: ByteStream | None = None
 
 
 class ForwardResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The other server's answer. Header names are lower case."""
+    """The other server's answer. Header names are lower case.
+
+    The body is in `stream` if the request had a stream. Its reader must end it or close it.
+    """
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    stream: ByteStream | None = None

@@ -3,18 +3,22 @@
 Made for forwarding: a request passes through with its bytes, an answer comes back with its bytes.
 Parsing is httptools'. A connection that fails while idle is replaced without anyone noticing; one
 that fails under a request fails that request (it may have been carried out, so it is not repeated).
+A request with a stream goes out in pieces, and its answer comes back in pieces, each as fast as the
+slower side: neither body is ever in memory as a whole.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import httptools
 
 from quorate.errors import LeadershipLost, NotReached, QuorateError
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.rpc.pieces import ByteStream, Pieces
 
 _IDLE_MAX = 256
 _CONNECT_TIMEOUT_S = 2.0
@@ -29,6 +33,9 @@ class _Connection(asyncio.Protocol):
         self.usable = True
         self._parser = httptools.HttpResponseParser(self)
         self.sent_at = 0.0
+        self._pieces: Pieces | None = None  # of the answer that is streamed
+        self._writable = asyncio.Event()
+        self._writable.set()
         self._reset()
 
     def _reset(self) -> None:
@@ -48,6 +55,46 @@ class _Connection(asyncio.Protocol):
         self._transport.write(data)
         return self._waiter
 
+    def stream(
+        self, head: bytes, idle_s: float, closed: Callable[[bool], None]
+    ) -> asyncio.Future[ForwardResponse]:
+        """Send a head, for `send_body` to follow; the future gives the answer without its body."""
+        assert self._transport is not None
+        self._pieces = Pieces(
+            pause=self._transport.pause_reading,
+            resume=self._resume_reading,
+            closed=closed,
+            idle_s=idle_s,
+        )
+        return self.exchange(head)
+
+    async def send_body(self, body: ByteStream, idle_s: float) -> None:
+        """Send a body in chunks, as fast as the other side reads. Raises what ends the body."""
+        assert self._transport is not None
+        async for piece in body:
+            try:
+                async with asyncio.timeout(idle_s):
+                    await self._writable.wait()
+            except TimeoutError:
+                raise QuorateError(
+                    f"the other server read nothing for {idle_s:g} s", "try again"
+                ) from None
+            if not self.usable:
+                return  # the answer, or the lack of one, says more
+            if piece:
+                self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        self._transport.write(b"0\r\n\r\n")
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def _resume_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
@@ -57,21 +104,38 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.usable = False
+        self._writable.set()
         self._fail(str(exc) if exc else "EOF")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name.lower(), value))
 
+    def on_headers_complete(self) -> None:
+        if self._pieces is not None:
+            self._answer(b"", self._pieces)
+
     def on_body(self, body: bytes) -> None:
-        self._body.append(body)
+        if self._pieces is not None:
+            self._pieces.put(body)
+        else:
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
-        waiter, self._waiter = self._waiter, None
         self.usable = self.usable and self._parser.should_keep_alive()
+        pieces, self._pieces = self._pieces, None
+        if pieces is not None:
+            pieces.end()
+            self._reset()
+        else:
+            self._answer(b"".join(self._body))
+
+    def _answer(self, body: bytes, stream: Pieces | None = None) -> None:
+        waiter, self._waiter = self._waiter, None
         response = ForwardResponse(
             status=self._parser.get_status_code(),
             headers=tuple(self._headers),
-            body=b"".join(self._body),
+            body=body,
+            stream=stream,
         )
         self._reset()
         if waiter is not None and not waiter.done():
@@ -81,6 +145,8 @@ class _Connection(asyncio.Protocol):
         self._fail_with(QuorateError(text, "try again"))
 
     def _fail_with(self, error: QuorateError) -> None:
+        if self._pieces is not None:
+            self._pieces.end(error)
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
@@ -110,9 +176,12 @@ class HttpPool:
         the request has left, because there is no connection.
         """
         connection = await self._connection(address)
+        if request.stream is not None:
+            return await self._stream(address, connection, request, request.stream)
         waiter = connection.exchange(_encode(address, request))
-        late = QuorateError(f"no answer from {address} within {request.timeout_s:g} s", "try again")
-        timer = waiter.get_loop().call_later(request.timeout_s, connection.give_up, late)
+        timer = waiter.get_loop().call_later(
+            request.timeout_s, connection.give_up, _late(address, request)
+        )
         busy = self._busy.setdefault(address, set())
         busy.add(connection)
         try:
@@ -123,13 +192,51 @@ class HttpPool:
         finally:
             timer.cancel()
             busy.discard(connection)
-        if connection.usable:
-            idle = self._idle.setdefault(address, deque())
-            if len(idle) < _IDLE_MAX:
-                idle.append(connection)
-            else:
-                connection.close()
+        self._keep(address, connection)
         return response
+
+    def _keep(self, address: str, connection: _Connection) -> None:
+        """A request is over: the connection waits for the next one, if it can."""
+        if not connection.usable:
+            return
+        idle = self._idle.setdefault(address, deque())
+        if len(idle) < _IDLE_MAX:
+            idle.append(connection)
+        else:
+            connection.close()
+
+    async def _stream(
+        self, address: str, connection: _Connection, request: ForwardRequest, body: ByteStream
+    ) -> ForwardResponse:
+        """`request` with bodies in pieces: gives the answer when its head has come."""
+        busy = self._busy.setdefault(address, set())
+        busy.add(connection)
+
+        def closed(whole: bool) -> None:
+            busy.discard(connection)
+            if whole and sending.done():
+                self._keep(address, connection)
+            else:  # answered before the end of the body: no more of it is wanted
+                sending.cancel()
+                connection.close()
+
+        idle_s = request.timeout_s
+        head = connection.stream(_encode(address, request), idle_s, closed)
+        sending = asyncio.ensure_future(connection.send_body(body, idle_s))
+        for future in (head, sending):
+            future.add_done_callback(_seen)
+        try:
+            await asyncio.wait((head, sending), return_when=asyncio.FIRST_COMPLETED)
+            if not head.done():
+                sending.result()
+                async with asyncio.timeout(request.timeout_s):
+                    await asyncio.wait((head,))
+            return head.result()
+        except BaseException as error:
+            closed(whole=False)
+            if isinstance(error, TimeoutError):
+                raise _late(address, request) from None
+            raise
 
     def give_up(self, address: str, sent_before: float) -> None:
         """Wait no longer for answers to what was sent to `address` before that time of the loop.
@@ -170,10 +277,22 @@ def _refused(error: Exception) -> bool:
     return isinstance(error, ConnectionRefusedError)
 
 
+def _seen(future: asyncio.Future[Any]) -> None:
+    """Of two errors, that of the body and that of the answer, the caller hears one."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _late(address: str, request: ForwardRequest) -> QuorateError:
+    return QuorateError(f"no answer from {address} within {request.timeout_s:g} s", "try again")
+
+
 def _encode(address: str, request: ForwardRequest) -> bytes:
     lines = [f"{request.method} {request.target} HTTP/1.1\r\nHost: {address}\r\n".encode("latin-1")]
     lines += [b"%s: %s\r\n" % header for header in request.headers]
-    if request.body or request.method in {"PUT", "POST"}:
+    if request.stream is not None:
+        lines.append(b"Transfer-Encoding: chunked\r\n")
+    elif request.body or request.method in {"PUT", "POST"}:
         lines.append(b"Content-Length: %d\r\n" % len(request.body))
     lines.append(b"\r\n")
     lines.append(request.body)
