@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import pytest
-from autopilot_facts import A, C, claim, facts, heard, with_contact
+from autopilot_facts import INDEX, NOW, A, B, C, at, claim, facts, heard, with_contact
 
-from quorate.autopilot.actions import Promote, Say
-from quorate.autopilot.level import LevelPlan, MemberLevel, plan_level
+from quorate.autopilot.actions import Ask, Promote, RaiseLevel, Say
+from quorate.autopilot.facts import Facts, Heard
+from quorate.autopilot.level import LevelPlan, MemberLevel, plan_level, raise_level
+from quorate.autopilot.memory import FRESH_S
 from quorate.autopilot.promotion import promote
 from quorate.autopilot.taking_in import take_in
+from quorate.raft.configuration import Configuration
 
 
 def member(name: str, level: int | None, *, keyed: bool = True) -> MemberLevel:
@@ -75,3 +80,60 @@ def test_a_server_below_the_level_is_not_taken_in_and_gets_no_vote(
     if isinstance(action, Say):
         assert action.text.startswith("it gets no vote: c.global (c) runs Quorate")
     assert A.level == 0  # the cluster's level is in the facts, not in the leader's claim
+
+
+def leading(in_force: int, key: bytes = b"") -> Facts:
+    """`a` leads and knows level 1."""
+    me = msgspec.structs.replace(A, level=1, key=key)
+    return msgspec.structs.replace(facts(level=in_force), me=me)
+
+
+def answers(b: int | None, c: int | None) -> Mapping[str, Heard]:
+    """Both were asked, and told these levels; None: nothing."""
+    there = [
+        msgspec.structs.replace(one, level=level)
+        for one, level in ((B, b), (C, c))
+        if level is not None
+    ]
+    silent = tuple(place for place, level in ((2, b), (3, c)) if level is None)
+    return heard(*there, silent=silent)
+
+
+def test_a_leader_asks_every_member_before_it_raises_the_level() -> None:
+    known = leading(0)
+    assert raise_level(known, {})[0] == (Ask((at(2), at(3))),)
+    assert raise_level(known, answers(1, 1))[0] == (RaiseLevel(level=1, prev_index=INDEX),)
+    late = msgspec.structs.replace(known, now=known.now + FRESH_S + 1)
+    assert raise_level(late, answers(1, 1))[0] == (Ask((at(2), at(3))),)
+
+
+@pytest.mark.parametrize(("b", "c"), [(0, 1), (1, 0), (1, None), (None, None)])
+def test_a_member_that_does_not_know_the_level_or_is_silent_holds_it_back(
+    b: int | None, c: int | None
+) -> None:
+    actions, waits = raise_level(leading(0), answers(b, c))
+    assert all(isinstance(action, Say) for action in actions)
+    assert len(actions) == len(waits) > 0
+
+
+def test_another_server_at_a_members_address_does_not_count_for_it() -> None:
+    stranger = {at(2): Heard(NOW, claim("x", 2, level=1))}
+    actions, waits = raise_level(leading(0), {**answers(1, 1), **stranger})
+    assert not any(isinstance(action, RaiseLevel) for action in actions)
+    assert [one.server_id for one in waits] == ["b"]
+
+
+def test_where_servers_have_keys_all_must_be_on_record() -> None:
+    keyed = leading(0, key=b"k")
+    assert {one.why for one in raise_level(keyed, answers(1, 1))[1]} == {
+        "its key is not on record yet"
+    }
+    on_record = tuple(
+        msgspec.structs.replace(server, key=b"k") for server in keyed.configuration.servers
+    )
+    keyed = msgspec.structs.replace(keyed, configuration=Configuration(on_record))
+    assert raise_level(keyed, answers(1, 1))[0] == (RaiseLevel(level=1, prev_index=INDEX),)
+
+
+def test_at_its_highest_level_a_leader_asks_nothing() -> None:
+    assert raise_level(leading(1), {}) == ((), ())

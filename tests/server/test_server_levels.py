@@ -99,7 +99,7 @@ async def test_the_level_rises_only_after_the_last_server_is_upgraded(
     # One of the new ones leads, and may not write what the old one cannot read.
     await servers.stop(leader)
     ahead = servers.running[await servers.leader()]
-    await until(lambda: bool(ahead.levels.plan.waiting))
+    await until(lambda: bool(ahead.level_gate.waiting))
     with pytest.raises(LevelTooLow) as refused:
         await ahead.writes.apply(encode(Later()))
     assert "this needs level 2" in refused.value.text
@@ -109,7 +109,7 @@ async def test_the_level_rises_only_after_the_last_server_is_upgraded(
     assert levels(servers) == {0}
     servers.options["registry"] = OLD
     await servers.start(leader)
-    await until(lambda: any("level 0 only" in one.why for one in ahead.levels.plan.waiting))
+    await until(lambda: any("level 0 only" in one.why for one in ahead.level_gate.waiting))
     assert levels(servers) == {0}
     await restart_as(servers, leader, NEXT)
     await until(lambda: levels(servers) == {2})

@@ -76,6 +76,13 @@ class RecordServer(msgspec.Struct, frozen=True, kw_only=True):
     address: str
 
 
+class RaiseLevel(msgspec.Struct, frozen=True, kw_only=True):
+    """Raise the cluster's feature level: all members of this configuration know `level`."""
+
+    level: int
+    prev_index: int
+
+
 class FirstWrites(msgspec.Struct, frozen=True, kw_only=True):
     """Write the settings' first values, and the cluster's name, where no leader has done so."""
 
@@ -99,7 +106,7 @@ class Say(msgspec.Struct, frozen=True):
 
 
 ChangeAction: TypeAlias = AddNonvoter | MoveAddress | RecordKey | Remove | Promote
-Action: TypeAlias = Ask | ChangeAction | RecordServer | FirstWrites | MakeWay | Say
+Action: TypeAlias = Ask | ChangeAction | RecordServer | RaiseLevel | FirstWrites | MakeWay | Say
 
 
 def change_of(action: ChangeAction) -> Change:

@@ -51,6 +51,14 @@ class Heard(msgspec.Struct, frozen=True):
     claim: Claim | None = None
 
 
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A member that holds the cluster's feature level back, and why."""
+
+    server_id: str
+    name: str
+    why: str
+
+
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """How far a peer has come. `contact_at`: when it answered last, -inf if it never has."""
 

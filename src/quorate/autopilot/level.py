@@ -9,12 +9,15 @@ Pure: the leader says what it knows, and carries out what comes back (`quorate.l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from quorate.autopilot.facts import Claim
+from quorate.autopilot.actions import Action, Ask, RaiseLevel, Say
+from quorate.autopilot.facts import Claim, Facts, Heard, Waiting
+from quorate.autopilot.memory import lately
 from quorate.levels import describe
+from quorate.raft.configuration import Server
 
 
 class MemberLevel(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,14 +31,6 @@ class MemberLevel(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     level: int | None
     keyed: bool = True
-
-
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A member that holds the level back, and why."""
-
-    server_id: str
-    name: str
-    why: str
 
 
 class LevelPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,3 +83,41 @@ def _objection(member: MemberLevel, goal: int) -> str:
     if not member.keyed:
         return "its key is not on record yet"
     return ""
+
+
+def raise_level(
+    facts: Facts, heard: Mapping[str, Heard]
+) -> tuple[tuple[Action, ...], tuple[Waiting, ...]]:
+    """What to do so that the level rises to what this leader knows; and what it waits for.
+
+    Members are asked themselves, each at its address. Nothing is asked at the highest level.
+    """
+    if facts.me.level <= facts.level:
+        return (), ()
+    others = [server for server in facts.configuration.servers if server.id != facts.me.id]
+    silent = [s.address for s in others if lately(heard, s.address, facts.now) is None]
+    members = [_member(facts, heard, server) for server in facts.configuration.servers]
+    plan = plan_level(facts.level, facts.me.level, members)
+    if silent:
+        return (Ask(tuple(silent)),), plan.waiting
+    words = tuple(
+        Say(one.server_id, f"feature level {plan.goal} waits for {one.name}: {one.why}")
+        for one in plan.waiting
+    )
+    if plan.raise_to:
+        step = RaiseLevel(level=plan.raise_to, prev_index=facts.configuration_index)
+        return (step, *words), plan.waiting
+    return words, plan.waiting
+
+
+def _member(facts: Facts, heard: Mapping[str, Heard], server: Server) -> MemberLevel:
+    found = lately(heard, server.address, facts.now)
+    claim = facts.me if server.id == facts.me.id else found.claim if found is not None else None
+    there = claim is not None and claim.id == server.id
+    return MemberLevel(
+        server_id=server.id,
+        name=facts.name_of(server.id),
+        level=claim.level if claim is not None and there else None,
+        # Only from the next level on do servers prove who they are.
+        keyed=bool(server.key) or not facts.me.key,
+    )

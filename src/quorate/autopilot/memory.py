@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from quorate.autopilot.actions import Say
-from quorate.autopilot.facts import Claim, Heard
+from quorate.autopilot.facts import Claim, Heard, Waiting
 
 FRESH_S: Final = 2.0
 """So long what was heard at an address may be acted on. A call that asks ends after 1 s."""
@@ -24,8 +24,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """`fit_since`: since when each non-voter has been fit to vote. `asked_to_lead`: when.
 
     `heard`: what answered at each address. `put_off`: until when nothing is tried about a server,
-    and why (by ID, with the address it was tried at). `said`: what people were told last. All maps
-    are by ID, but `heard` is by address.
+    and why (by ID, with the address it was tried at). `said`: what people were told last.
+    `level_waits`: what holds the feature level back. All maps are by ID, but `heard` is by address.
     """
 
     fit_since: Mapping[str, float] = {}
@@ -33,6 +33,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     heard: Mapping[str, Heard] = {}
     put_off: Mapping[str, PutOff] = {}
     said: frozenset[Say] = frozenset()
+    level_waits: tuple[Waiting, ...] = ()
 
     def hear(self, answers: Mapping[str, Heard]) -> Memory:
         """With these answers; the oldest are forgotten."""

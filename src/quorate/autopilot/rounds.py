@@ -25,6 +25,7 @@ from quorate.autopilot.actions import (
 from quorate.autopilot.departing import let_go
 from quorate.autopilot.facts import Claim, Facts, Heard
 from quorate.autopilot.keys import record_keys
+from quorate.autopilot.level import raise_level
 from quorate.autopilot.making_way import make_way
 from quorate.autopilot.memory import PAUSE_S, Memory
 from quorate.autopilot.promotion import promote
@@ -67,8 +68,10 @@ def decide(facts: Facts, memory: Memory) -> Plan:
         return Plan((first,), memory)
     promotions, since = promote(facts, memory.fit_since)
     memory = msgspec.structs.replace(memory, fit_since=since)
+    level, waits = raise_level(facts, memory.heard)
+    memory = msgspec.structs.replace(memory, level_waits=waits)
     plan = reconcile(facts, memory)
-    return Plan((*promotions, *record_keys(facts), *plan.actions), plan.memory)
+    return Plan((*promotions, *record_keys(facts), *plan.actions, *level), plan.memory)
 
 
 def leader_round(look: Look, memory: Memory) -> Steps:

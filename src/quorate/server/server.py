@@ -34,7 +34,7 @@ from quorate.server.cluster.rejoining import Rejoining
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.integrity.judge import StateJudge
 from quorate.server.leader.leading import leading
-from quorate.server.leader.level import LevelKeeper
+from quorate.server.leader.level import LevelGate
 from quorate.server.leadership import Leadership
 from quorate.server.machine import ServerMachine
 from quorate.server.options import ServerOptions
@@ -122,7 +122,6 @@ class Server:
         self._spawn(self._watch.run())
         self._spawn(self._duties.run())
         self._spawn(self._judge.run())
-        self._spawn(self.levels.run(self.cluster.views, self.writes.apply))
         self._spawn(self.writes.sweep())
 
     async def _start_replica(self) -> None:
@@ -152,8 +151,8 @@ class Server:
         self.replica.on_failure.append(self._on_fatal)
         await self.replica.start()
         self._distrust(self.checks.damage)
-        self.levels = LevelKeeper(self.replica, self.machine.store)
-        self.writes = Writes(self.replica, self.levels.refusal)
+        self.level_gate = LevelGate(self.machine.store)
+        self.writes = Writes(self.replica, self.level_gate.refusal)
         # Only now: a snapshot that is loaded at the start changes tables when there is no node yet.
         self.machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
         self._learn_cluster_id()
@@ -175,6 +174,7 @@ class Server:
             callers=self._callers,
             options=options,
             checks=self.checks,
+            gate=self.level_gate,
             apply=self.writes.apply,
             now=self._loop.time,
         )

@@ -12,6 +12,7 @@ from quorate.autopilot import actions as act
 from quorate.autopilot.facts import Heard
 from quorate.autopilot.rounds import Outcome
 from quorate.errors import ApplyTimeout, ChangeOvertaken, ChangeRefused, QuorateError
+from quorate.levels import describe
 from quorate.raft.configuration import Change
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
@@ -23,6 +24,7 @@ from quorate.state import autopilot, cluster
 from quorate.state.cluster import SetClusterMetadata
 from quorate.state.commands import encode
 from quorate.state.defaults import InitialiseDefaults
+from quorate.state.level import RaiseLevel
 from quorate.state.servers import RecordServer
 from quorate.state.store import StateStore
 from quorate.state.table import Command
@@ -95,6 +97,8 @@ class Hands:
                     server_id=action.id, name=action.name, address=action.address
                 )
                 await self._write(command)
+            case act.RaiseLevel(level=level, prev_index=prev_index):
+                await self._raise_level(level, prev_index)
             case act.FirstWrites():
                 await self._first_writes()
             case act.MakeWay(target=target, address=address, why=why):
@@ -128,6 +132,18 @@ class Hands:
         if cluster.current(self._state) is None:
             cluster_id = self._replica.node.cluster_id or str(uuid.uuid4())
             await self._write(SetClusterMetadata(cluster_id=cluster_id))
+
+    async def _raise_level(self, level: int, prev_index: int) -> None:
+        # Only after a barrier is it sure that no earlier leader has raised it.
+        await self._replica.read_barrier()
+        if self._replica.node.configuration_index != prev_index:
+            raise ChangeOvertaken(
+                "the membership has changed while its servers were asked for their level",
+                "they are asked again",
+            )
+        version = self._state.registry.versions.get(level, "")
+        await self._write(RaiseLevel(level=level, version=version))
+        log.info("the cluster is of feature %s now", describe(self._state.level, version))
 
     async def _ask(self, addresses: tuple[str, ...]) -> Mapping[str, Heard]:
         found = await asyncio.gather(*(self._greet(address) for address in addresses))

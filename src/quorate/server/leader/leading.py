@@ -11,6 +11,7 @@ from quorate.server.cluster.membership import Membership
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.leader.facts import FactSource
 from quorate.server.leader.hands import Hands
+from quorate.server.leader.level import LevelGate
 from quorate.server.leader.loop import LeaderDuties
 from quorate.server.options import ServerOptions
 from quorate.server.rpc.calls import Callers
@@ -25,6 +26,7 @@ def leading(
     callers: Callers,
     options: ServerOptions,
     checks: StateChecks,
+    gate: LevelGate,
     apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
     now: Callable[[], float],
 ) -> tuple[Membership, LeaderDuties]:
@@ -47,4 +49,4 @@ def leading(
         hands=hands,
         look=facts.look,
     )
-    return membership, LeaderDuties(facts.look, hands)
+    return membership, LeaderDuties(facts.look, hands, gate)

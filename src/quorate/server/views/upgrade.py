@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from quorate.autopilot.level import Waiting, plan_level
+from quorate.autopilot.facts import Waiting
+from quorate.autopilot.level import MemberLevel, plan_level
 from quorate.levels import describe
-from quorate.server.leader.level import member_level
 from quorate.server.views.raft import leader_of
 from quorate.server.views.records import ServerView, UpgradeRow, UpgradeView
 
@@ -21,7 +21,7 @@ def upgrade_view(own: ServerView, views: Iterable[ServerView]) -> UpgradeView:
     goal = max([level, *(view.level for view in (own, *asked))])
     waiting: tuple[Waiting, ...] = ()
     if asked:
-        waiting = plan_level(level, goal, [member_level(view) for view in asked]).waiting
+        waiting = plan_level(level, goal, [_level_of(view) for view in asked]).waiting
     reasons = {one.server_id: one.why for one in waiting}
     rows = sorted(
         (
@@ -48,3 +48,9 @@ def _may_mix(level: int) -> str:
     if level == 0:
         return "all versions of Quorate, those before levels too"
     return f"versions of Quorate that know {describe(level)} or a later level"
+
+
+def _level_of(view: ServerView) -> MemberLevel:
+    """What a server that was asked knows; nothing if it did not answer."""
+    level = None if view.error else view.level
+    return MemberLevel(server_id=view.id, name=view.node, level=level)
