@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from mutation import replaced
 
-from quorate.raft import commitment, election, membership, reads, receiver
+from quorate.raft import bounds, commitment, election, membership, reads, receiver
 from quorate.raft.leader import Leader
 from quorate.raft.log import RaftLog
 from quorate.raft.node import Node
@@ -160,6 +160,54 @@ MUTANTS = [
         "removal_by_a_stale_configuration",
     ),
     Mutant(
+        "obeys a TimeoutNow of anybody",
+        election._is_of_the_leader,
+        "request.sender_id == node.leader_id or",
+        "True or",
+        0,
+        "strangers_are_not_followed",
+    ),
+    Mutant(
+        "breaks a promise for any term and sender",
+        election._was_handed_over,
+        "and request.term == node.term + 1",
+        "",
+        0,
+        "no_vote_while_a_leader_is_heard",
+    ),
+    Mutant(
+        "follows the heartbeats of a stranger",
+        receiver.on_append_entries,
+        "if _is_strange(node, request):",
+        "if False:",
+        0,
+        "strangers_are_not_followed",
+    ),
+    Mutant(
+        "refuses a leader that it does not know yet",
+        receiver._is_strange,
+        "not request.entries or _conflict(node, request) is not None",
+        "True",
+        0,
+        "leader_joined_meanwhile",
+    ),
+    Mutant(
+        "follows a second leader of its term",
+        receiver._check_leader,
+        "request.sender_id != known",
+        "False",
+        0,
+        "strangers_are_not_followed",
+    ),
+    Mutant(
+        "takes over any term",
+        bounds.objection,
+        "getattr(message, name) > NUMBER_MAX",
+        "False",
+        0,
+        "strangers_are_not_followed",
+    ),
+    Mutant(
         "keeps a truncated configuration",
         NodeState.truncate_from,
         "self.configuration_index >= index",
@@ -247,9 +295,9 @@ MUTANTS = [
     ),
     Mutant(
         "obeys a late TimeoutNow",
-        election.on_timeout_now,
-        "request.term in {0, node.term}",
-        "True",
+        election._is_of_the_leader,
+        "request.term == node.term or",
+        "True or",
         0,
         "late_timeout_now_is_ignored",
     ),
