@@ -149,3 +149,11 @@ def test_json_has_what_came_and_the_verdict() -> None:
         "no answer within 2 s",
     ]
     assert got["Servers"][0] == {**view("a"), "Note": ""}
+
+
+def test_a_server_that_follows_but_is_no_member_is_exit_code_2() -> None:
+    """A wiped server with another gossip key hears the leader, and nobody has taken it in."""
+    alone = view("z", Configuration={"Index": 0, "Servers": []})
+    ran = shown(alone)
+    assert (ran.code, ran.stderr) == (2, "The servers do not agree\n")
+    assert notes(ran) == {"z.global": "in no cluster: see /v1/agent/health there"}

@@ -104,6 +104,8 @@ def _difference(view: View, newest: View) -> str:
         return "follows another leader" if view.leader else "knows no leader"
     if view.configuration != newest.configuration:
         return "has another configuration"
+    if view.leader and all(one.id != view.id for one in view.configuration.servers):
+        return "in no cluster: see /v1/agent/health there"
     return view.held or STATES.get(view.state, "")
 
 

@@ -60,7 +60,19 @@ class AgentView:
         if held is not None:
             return f"{held.text}; {held.next_step}{self._leaders_version()}"
         twice = self._directory.two_bodies(self._replica.server_id)
-        return twice or self._checks.disagreement or None
+        return twice or self._checks.disagreement or self._outside() or None
+
+    def _outside(self) -> str:
+        """Why this server belongs to no cluster although it hears a leader, or empty."""
+        node = self._replica.node
+        me = self._replica.server_id
+        if not node.leader_id or node.configuration.get(me) is not None:
+            return ""
+        why = self.waiting() or "it waits to be taken in"
+        return (
+            f"not a member: the Raft configuration of the leader at {node.leader_address} does not "
+            f"have this server ({me}); {why}"
+        )
 
     def _leaders_version(self) -> str:
         """Which version leads, for a server that needs it; empty while that is not known."""
