@@ -65,6 +65,13 @@ class NotReady(QuorateError):
         super().__init__("Not ready to serve consistent reads", "try again")
 
 
+class NotWritten(NotReady):
+    """A setting that each new leader writes first is not in the state yet."""
+
+    def __init__(self, text: str) -> None:
+        QuorateError.__init__(self, text, "try again")
+
+
 class LeadershipLost(QuorateError):
     """Leadership ended before the write was confirmed. It may or may not stand."""
 

@@ -243,7 +243,8 @@ def test_what_the_endpoints_say_of_bad_bodies(target: bytes, body: bytes, text: 
     ],
 )
 def test_before_the_first_command_of_a_leader(target: bytes, text: bytes) -> None:
-    response = FakeServer().application().handle(Request("GET", target))
+    """A stale read, which may be answered from any state, is not held."""
+    response = FakeServer().application().handle(Request("GET", target + b"?stale"))
     assert isinstance(response, Response)
     assert (response.status, response.body) == (500, text)
 

@@ -18,6 +18,7 @@ from quorate.errors import (
     ChangeRefused,
     LeadershipLost,
     NotLeader,
+    NotReached,
     NotReady,
     QuorateError,
     StateDamaged,
@@ -273,6 +274,54 @@ async def test_a_write_is_not_repeated_when_the_connection_to_the_leader_breaks(
     assert b"try again" in response.header(b"x-quorate-next")
     assert len(follower.forwarded) == 1
     assert leader.log_index == 5
+
+
+@pytest.mark.parametrize("request_", [get(LEADER), put()], ids=["read", "write"])
+@asynchronous
+async def test_a_leader_that_is_not_reached_has_begun_nothing(request_: Request) -> None:
+    """It died a moment ago: the request is held until another one leads."""
+    follower, leader = pair()
+    refused = NotReached("failed to get conn: dial tcp 127.0.0.3:4647: connect: connection refused")
+    follower.leader_errors = [refused, refused]
+    before = leader.log_index
+    response = await answered(follower.application(), request_)
+    assert response.status == 200
+    assert len(follower.forwarded) == 3
+    assert leader.log_index == before + (request_.method == "PUT")
+
+
+@asynchronous
+async def test_a_leader_that_stays_away_is_named_after_the_hold() -> None:
+    follower, _ = pair()
+    text = "failed to get conn: dial tcp 127.0.0.3:4647: connect: connection refused"
+    follower.leader_errors = [NotReached(text)] * 1000
+    for request in (get(LEADER), put()):
+        response = await answered(follower.application(), request)
+        assert (response.status, response.body) == (500, f"rpc error: {text}".encode())
+
+
+@asynchronous
+async def test_a_read_is_asked_again_when_the_connection_to_the_leader_breaks() -> None:
+    follower, _ = pair()
+    follower.leader_errors = [QuorateError("EOF")]
+    response = await answered(follower.application(), get(LEADER))
+    assert response.status == 200
+
+
+@pytest.mark.parametrize("target", [AUTOPILOT, b"/v1/operator/scheduler/configuration"])
+@pytest.mark.parametrize("lease", [True, False])
+@asynchronous
+async def test_a_read_waits_for_what_a_new_leader_writes_first(target: bytes, lease: bool) -> None:
+    service = FakeServer()
+    service.lease = lease
+    application = service.application()
+    task = asyncio.ensure_future(answered(application, get(target)))
+    await asyncio.sleep(0)
+    service.write_defaults()
+    assert (await task).status == 200
+    late = await answered(FakeServer().application(), get(target))
+    assert late.status == 500
+    assert late.body.endswith(b" config not initialized yet")
 
 
 # -- nobody leads --------------------------------------------------------------------------------

@@ -7,13 +7,15 @@ answer; so it is linearizable, never merely what a server says that believes to 
 Order: what is wrong with the request itself was found before; another region comes first, then
 the leader. While nobody leads, a request is held for up to five seconds. A forwarded request
 carries a header, so that it is never forwarded a second time by the same rule: to a region at
-most once, to a leader at most once. A write is repeated only if it certainly was not begun.
+most once, to a leader at most once. A write is repeated only if it certainly was not begun: a
+connection that could not be made begins nothing. A read is asked again whatever happened to it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import Any, Final
@@ -32,7 +34,9 @@ from quorate.errors import (
     NoLeader,
     NoPathToRegion,
     NotLeader,
+    NotReached,
     NotReady,
+    NotWritten,
     QuorateError,
     StateDamaged,
 )
@@ -143,8 +147,11 @@ class Authority:
                 if query.stale
                 else self._consistent(call, answer, watched)
             )
-        if query.stale or self._leadership.lease_valid():
+        if query.stale:
             return answer(call)
+        if self._leadership.lease_valid():
+            with suppress(NotWritten):  # a leader that has just founded its cluster
+                return answer(call)
         return self._consistent(call, answer, watched)
 
     def write(self, call: Call, perform: Perform) -> Awaitable[Response]:
@@ -189,6 +196,9 @@ class Authority:
                 except LeadershipLost:  # another leads now, and a read may be asked again
                     hold = Hold(self._random)
                     continue
+                except ForwardError as error:  # the leader may just have died
+                    await hold.pause(error)
+                    continue
                 if forwarded is not None:
                     return forwarded
                 continue
@@ -198,7 +208,11 @@ class Authority:
                 await hold.pause(error)
                 continue
             if watched is None or not watched.must_wait(call):
-                return answer(call)
+                try:
+                    return answer(call)
+                except NotWritten as error:
+                    await hold.pause(error)
+                    continue
             await blocking.until_newer(self._state.readable(), watched, call, self._random)
             watched, hold = None, Hold(self._random)  # waited enough; prove the lead once more
 
@@ -229,6 +243,10 @@ class Authority:
             if not self._leadership.leader_address() and not self._leadership.is_leader():
                 await hold.pause(NoLeader())
             return None
+        return await self._passed_on(call, hold)
+
+    async def _passed_on(self, call: Call, hold: Hold) -> Response | None:
+        """What the leader answers, or None when it certainly has begun nothing."""
         request = forward_request(call, TO_LEADER)
         try:
             response = await _without_stream_of_error(await self._forwarder.to_leader(request))
@@ -237,6 +255,9 @@ class Authority:
             return None
         except LeadershipLost:
             raise
+        except NotReached as error:  # not begun: the leader may just have died
+            await hold.pause(_failed(error))
+            return None
         except QuorateError as error:
             raise _failed(error) from error
         if _was_not_leader(response):

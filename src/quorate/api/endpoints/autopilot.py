@@ -9,12 +9,13 @@ import msgspec
 
 from quorate.api.codec import body
 from quorate.api.codec.body import BodyError, Field, Shape
-from quorate.api.codec.encode import json_response, text_response
+from quorate.api.codec.encode import json_response
 from quorate.api.codec.params import parse_cas
 from quorate.api.consistency import Replicating
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
+from quorate.errors import NotWritten
 from quorate.state import autopilot
 from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.commands import encode
@@ -70,7 +71,7 @@ class AutopilotEndpoint:
     def _answer(self, call: Call) -> Response:
         configuration = autopilot.current(self._state.readable())
         if configuration is None:
-            return text_response(500, "autopilot config not initialized yet")
+            raise NotWritten("autopilot config not initialized yet")
         return json_response(_json(configuration), pretty=call.query.pretty)
 
     def put(self, call: Call) -> Replicating | Awaitable[Response]:

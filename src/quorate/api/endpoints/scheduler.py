@@ -9,7 +9,7 @@ import msgspec
 
 from quorate.api.codec import body
 from quorate.api.codec.body import BodyError, Field, Shape
-from quorate.api.codec.encode import json_response, text_response
+from quorate.api.codec.encode import json_response
 from quorate.api.codec.go_text import quote
 from quorate.api.codec.meta import read_headers, write_headers
 from quorate.api.codec.params import parse_cas
@@ -17,6 +17,7 @@ from quorate.api.consistency import Replicating
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
+from quorate.errors import NotWritten
 from quorate.state import scheduler
 from quorate.state.commands import encode
 from quorate.state.scheduler import ALGORITHMS, SchedulerConfiguration, SetSchedulerConfiguration
@@ -88,7 +89,7 @@ class SchedulerEndpoint:
         state, leadership = self._state.readable(), self._leadership
         configuration = scheduler.current(state)
         if configuration is None:
-            return text_response(500, "scheduler config not initialized yet")
+            raise NotWritten("scheduler config not initialized yet")
         index = state.table_index(scheduler.TABLE.name)
         value = _AnswerJson(
             index=index,
