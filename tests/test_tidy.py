@@ -53,7 +53,17 @@ LAYERS: dict[str, set[str]] = {
     "cli": {"errors", "levels", "client", "agent", "config", "wire.gossip_key", "__init__"},
     "__main__": {"cli"},
     # For users' own rehearsals: nothing imports it, and it runs everything that is pure.
-    "testing": {"errors", "levels", "raft", "gossip", "state", "storage", "wire", "__init__"}
+    "testing": {
+        "errors",
+        "levels",
+        "raft",
+        "gossip",
+        "runtime",
+        "state",
+        "storage",
+        "wire",
+        "__init__",
+    }
     | {"autopilot"},
 }
 PURE = ("raft", "gossip", "state", "autopilot")

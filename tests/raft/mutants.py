@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 from mutation import replaced
 
-from quorate.raft import bounds, commitment, election, membership, reads, receiver
+from quorate.raft import commitment, election, membership, reads, receiver
 from quorate.raft.leader import Leader
 from quorate.raft.log import RaftLog
 from quorate.raft.node import Node
 from quorate.raft.progress import Progress
 from quorate.raft.state import NodeState
+from quorate.runtime.raft import RaftDriver
 from quorate.state import table
 from quorate.storage import sealed
 from quorate.storage.log import frames as log_frames
@@ -160,54 +161,6 @@ MUTANTS = [
         "removal_by_a_stale_configuration",
     ),
     Mutant(
-        "obeys a TimeoutNow of anybody",
-        election._is_of_the_leader,
-        "request.sender_id == node.leader_id or",
-        "True or",
-        0,
-        "strangers_are_not_followed",
-    ),
-    Mutant(
-        "breaks a promise for any term and sender",
-        election._was_handed_over,
-        "and request.term == node.term + 1",
-        "",
-        0,
-        "no_vote_while_a_leader_is_heard",
-    ),
-    Mutant(
-        "follows the heartbeats of a stranger",
-        receiver.on_append_entries,
-        "if _is_strange(node, request):",
-        "if False:",
-        0,
-        "strangers_are_not_followed",
-    ),
-    Mutant(
-        "refuses a leader that it does not know yet",
-        receiver._is_strange,
-        "not request.entries or _conflict(node, request) is not None",
-        "True",
-        0,
-        "leader_joined_meanwhile",
-    ),
-    Mutant(
-        "follows a second leader of its term",
-        receiver._check_leader,
-        "request.sender_id != known",
-        "False",
-        0,
-        "strangers_are_not_followed",
-    ),
-    Mutant(
-        "takes over any term",
-        bounds.objection,
-        "getattr(message, name) > NUMBER_MAX",
-        "False",
-        0,
-        "strangers_are_not_followed",
-    ),
-    Mutant(
         "keeps a truncated configuration",
         NodeState.truncate_from,
         "self.configuration_index >= index",
@@ -266,7 +219,7 @@ MUTANTS = [
         NodeState.hear_leader,
         "max(self.promised_until, until)",
         "until",
-        120,
+        0,
         "promise_survives_shorter_settings",
     ),
     Mutant(
@@ -295,9 +248,9 @@ MUTANTS = [
     ),
     Mutant(
         "obeys a late TimeoutNow",
-        election._is_of_the_leader,
-        "request.term == node.term or",
-        "True or",
+        election.on_timeout_now,
+        "request.term in {0, node.term}",
+        "True",
         0,
         "late_timeout_now_is_ignored",
     ),
@@ -479,6 +432,34 @@ MUTANTS = [
         60,
     ),
     Mutant(
+        "takes a snapshot of a state that is on its way",
+        NodeState.snapshot_point,
+        "self.applying_index != self.applied_index",
+        "False",
+        10,
+    ),
+    Mutant(
+        "lets answers leave with the first write",
+        RaftDriver.durable,
+        "if number <= sequence",
+        "if True",
+        10,
+    ),
+    Mutant(
+        "says that more is applied than is",
+        RaftDriver._apply,
+        "events.Applied(done, ready)",
+        "events.Applied(self.node.commit_index, ready)",
+        20,
+    ),
+    Mutant(
+        "leaves the rest of a backlog",
+        RaftDriver._apply,
+        "if not ready:",
+        "if False:",
+        20,
+    ),
+    Mutant(
         "answers reads before they are applied",
         reads.release,
         "read.index <= node.applied_index",
@@ -562,7 +543,7 @@ MUTANTS = [
         LogStore._remove_compacted,
         "segments[0].last_index <= base",
         "segments[0].last_index <= base + 1",
-        60,
+        100,
     ),
     Mutant(
         "begins a file without term and vote",

@@ -5,7 +5,6 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
 
     settings NAME=VALUE ...        before `cluster`: other settings
     log NAME TERM ...              before `cluster`: a log with entries of these terms
-    term NAME TERM                 before `cluster`: the term that its disk holds
     cluster NAME ... [nonvoter NAME ...] [spare NAME ...]
     elect NAME                     let it win the next election
     write NAME [COUNT] | read NAME | transfer NAME [TARGET]
@@ -16,7 +15,6 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     tune NAME MULTIPLIER           its times become this many times as long while it runs
     machine NAME damaged | sound   its state machine is found to be wrong, or right again
     snapshot NAME                  take one; it is stored a little later
-    refused NAME: ...              the same as `ask`, of what must be refused as no message
     ask NAME: vote|pre-vote|timeout-now|append FIELD=VALUE ...     a message from nowhere
     hint NAME                      it answers refusals like other makes: with its last index
     run SECONDS | until NAME INDEX (it stores the entry) | until_snapshot NAME (it stores one)
@@ -33,12 +31,12 @@ from typing import Any
 
 import msgspec
 
+from quorate.errors import StateDamaged
 from quorate.raft import Change, ChangeKind, Configuration, Entry, EntryKind, Server, Settings
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft import messages as msg
 from quorate.raft.configuration import Suffrage
-from quorate.testing.sim.checks import ViolationError
 from quorate.testing.sim.disk import SimDisk
 from quorate.testing.sim.hosts import Host, Weather
 from quorate.testing.sim.network import Call
@@ -74,7 +72,6 @@ class Scenario:
     def __init__(self) -> None:
         self.settings = Settings()
         self.logs: dict[str, list[int]] = {}
-        self.terms: dict[str, int] = {}
         self.kinds = ["roles", "clients", "configuration"]
         self.lines: list[str] = []
         self.world: World
@@ -132,9 +129,6 @@ class Scenario:
     def do_log(self, name: str, *terms: str) -> None:
         self.logs[name] = [int(term) for term in terms]
 
-    def do_term(self, name: str, term: str) -> None:
-        self.terms[name] = int(term)
-
     def do_cluster(self, *words: str) -> None:
         servers, names, how = [], [], "voter"
         for word in words:
@@ -153,8 +147,6 @@ class Scenario:
         newest = max((terms[-1] for terms in self.logs.values()), default=1)
         for name, terms in self.logs.items():
             _fill(self.world.hosts[name].disk, members, terms, newest)
-        for name, term in self.terms.items():
-            _fill(self.world.hosts[name].disk, members, [1], term)
         for name in names:
             self.world.start(name)
 
@@ -186,9 +178,13 @@ class Scenario:
 
     def do_write(self, name: str, count: str = "1") -> None:
         self.world.propose(self.host(name), int(count))
+        self.world.run_until(self.world.now)  # the turn ends, and with it the batch
 
     def do_read(self, name: str) -> None:
-        self.world.read(self.host(name))
+        under_lease = self.host(name).driver.lease_valid()
+        handle = self.world.read(self.host(name))
+        if under_lease and "clients" in self.kinds:  # the core is not asked
+            self.lines.append(f"{name}  {effect_text(fx.ReadReady((handle,)))}")
 
     def do_change(self, name: str, kind: str, server: str, *more: str) -> None:
         index = int(more[0]) if more and more[0] != "force" else 0
@@ -238,7 +234,8 @@ class Scenario:
         self.world.tune(self.host(name), self.settings.scaled(float(multiplier)))
 
     def do_machine(self, name: str, how: str) -> None:
-        self.world.step(self.host(name), ev.MachineState(damaged=how == "damaged"))
+        damage = StateDamaged("the state here is damaged") if how == "damaged" else None
+        self.host(name).driver.quarantine(damage)
 
     def do_snapshot(self, name: str) -> None:
         assert self.world.storage.take_snapshot(name), "nothing to take"
@@ -255,15 +252,6 @@ class Scenario:
             f"{host.name}  answers: {response_text(response)}"
         )
         self.world.step(host, ev.RequestReceived(call, request))
-
-    def do_refused(self, name: str, kind: str, *words: str) -> None:
-        before = self.host(name.rstrip(":")).live.hard_state
-        try:
-            self.do_ask(name, kind, *words)
-        except ViolationError as error:
-            _, _, why = str(error).partition("BadFrame('")
-            self.lines.append(f"{name[:-1]}  refuses: {why.removesuffix(chr(39) + ')')}")
-        assert self.host(name.rstrip(":")).live.hard_state == before
 
     # -- time -------------------------------------------------------------------------------
 
@@ -294,7 +282,7 @@ class Scenario:
             self.lines.append(
                 f"{host.name}  {node.role.value} term {node.term} "
                 f"log {node.log.last_index}/{node.log.last_term} commit {node.commit_index} "
-                f"applied {host.machine.index} "
+                f"applied {node.applied_index} "
                 f"members {node.configuration_index}: {configuration_text(node.configuration)}"
             )
 

@@ -11,19 +11,21 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
 from random import Random, SystemRandom
 
 import pytest
 from mutants import MUTANTS, mutated
 
-from quorate.errors import LogDamaged
+from quorate.errors import LogDamaged, StateDamaged
 from quorate.raft import Configuration, Entry, HardState, Server
-from quorate.raft.effects import Persist, Role, RoleChanged
-from quorate.raft.events import MachineState
+from quorate.raft.effects import Apply, Persist, ReadReady, Role, RoleChanged
+from quorate.raft.events import TransferRequested
 from quorate.state.snapshot import SnapshotError
 from quorate.state.store import StateStore
 from quorate.testing.sim.__main__ import main
+from quorate.testing.sim.checks import Handle
 from quorate.testing.sim.coverage import SITUATIONS, Coverage
 from quorate.testing.sim.disk import SimDisk, Snapshot
 from quorate.testing.sim.hosts import Host
@@ -50,6 +52,8 @@ RARE = {
     "leader removed itself while partitioned",
     "log kept because it held all of a snapshot",
     "quorum lost to damage",
+    "the body of a snapshot was lost",
+    "change refused because too few voters would remain alive",
     "TimeoutNow ignored",
     "transfer won by another server",
 }
@@ -83,21 +87,21 @@ def test_whose_state_is_damaged_never_leads_and_keeps_all_promises(seed: int) ->
         host = rng.choice([None, *world.running()])
         if host is None:
             return
-        world.step(host, MachineState(damaged=True))
+        host.driver.quarantine(StateDamaged("the state here is damaged"))
         seen["damaged"] += 1
         world.later(rng.uniform(0.2, 2.0), lambda: mend(host))
 
     def mend(host: Host) -> None:
         if host.node:
-            world.step(host, MachineState(damaged=False))
+            host.driver.quarantine(None)
 
     def watch(host: Host, event: object, effects: Sequence[object]) -> None:
         del event
         if host.live.machine_damaged:
+            seen["steps"] += 1
             for effect in effects:
                 elected = isinstance(effect, RoleChanged) and effect.role is Role.LEADER
                 assert not elected, f"{host.name} was elected"
-                seen["steps"] += 1
 
     world.watch = watch
     for _ in range(12):
@@ -105,6 +109,62 @@ def test_whose_state_is_damaged_never_leads_and_keeps_all_promises(seed: int) ->
     life.run()
     assert seen["damaged"]
     assert seen["steps"]
+
+
+@pytest.mark.timeout(600)  # ten seconds of work, on a machine that may be busy
+def test_whose_machine_holds_never_leads_and_all_is_well_after_an_upgrade() -> None:
+    seen = Counter[str]()
+    for seed in range(20):
+        live_with_old_versions(seed, seen)
+    assert seen["held"] >= 20
+    assert seen["restarted"] >= 5, "and held again"
+    assert seen["handed over"]
+
+
+def live_with_old_versions(seed: int, seen: Counter[str]) -> None:
+    """A life with all its faults, in which servers meet commands of a newer version."""
+    life = Life(draw(seed))
+    world, rng = life.world, Random(seed)
+
+    def be_old() -> None:
+        host = rng.choice([None, *world.running()])
+        if host is None or any(other.holds_at for other in world.hosts.values()):
+            return
+        host.holds_at = host.machine.holds_at = host.machine.index + 1
+        world.later(rng.uniform(0.2, 2.0), lambda: upgrade(host))
+
+    def upgrade(host: Host) -> None:
+        host.holds_at = 0
+        if host.node:
+            seen["held"] += host.driver.held is not None
+            seen["restarted"] += host.driver.held is not None and host.incarnation in again
+            world.crash(host.name)
+            world.start(host.name)
+
+    again: set[int] = set()
+
+    def restart(name: str) -> None:
+        host = world.hosts[name]
+        if host.node and host.driver.held is not None:
+            world.crash(name)
+            world.start(name)
+            again.add(host.incarnation)
+
+    def watch(host: Host, event: object, effects: Sequence[object]) -> None:
+        if host.live.machine_held:
+            led = isinstance(event, TransferRequested) and type(event.handle) is not Handle
+            seen["handed over"] += led
+            for effect in effects:
+                elected = isinstance(effect, RoleChanged) and effect.role is Role.LEADER
+                assert not elected, f"{host.name} was elected"
+                assert not isinstance(effect, Apply | ReadReady), f"{host.name} goes on"
+
+    world.watch = watch
+    for _ in range(30):
+        at = rng.uniform(0, life.plan.duration - 2.0)
+        world.later(at, be_old)
+        world.later(at + 0.2, partial(restart, rng.choice(list(world.hosts))))
+    life.run()
 
 
 def test_a_seed_replays_whatever_the_hashes_are() -> None:

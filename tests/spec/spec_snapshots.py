@@ -157,9 +157,9 @@ class SnapshotRecorder:
                 self._note(world.hosts[name], Step("begin", point=said))
             return begun
 
-        def received(host: Host, effect: fx.ReceiveSnapshot) -> None:
-            self.servers[host.name].incoming.append(effect.reply_to.snapshot)
-            receive(host, effect)
+        def received(host: Host, reply_to: Any, *more: Any) -> None:
+            self.servers[host.name].incoming.append(reply_to.snapshot)
+            receive(host, reply_to, *more)
 
         for owner, name, new in [
             (world, "start", started),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from quorate.errors import QuorateError
+from quorate.errors import LogDamaged, QuorateError
 from quorate.raft.configuration import Server
 from quorate.raft.effects import SendSnapshot
 from quorate.raft.messages import InstallSnapshotRequest
@@ -79,14 +79,7 @@ class SnapshotTasks:
         """Let the body come in that was announced on a connection."""
         connection = reply_to.connection
         reply_to.accept_body(
-            IncomingSnapshot(
-                self._worker,
-                request,
-                connection.pause,
-                connection.resume,
-                done,
-                decode=self._machine.decode_snapshot,
-            )
+            IncomingSnapshot(self._worker, request, connection.pause, connection.resume, done)
         )
 
     def restore(self, index: int, term: int, done: Callable[[Any], None]) -> None:
@@ -95,7 +88,13 @@ class SnapshotTasks:
 
     async def _restore(self, index: int, term: int, done: Callable[[Any], None]) -> None:
         def decode() -> Any:
-            meta = self._worker.store.find(index, term)
-            return self._worker.decode(self._machine, meta.id)
+            store = self._worker.store
+            for meta in store.list():
+                if (meta.index, meta.term) == (index, term):
+                    return self._worker.decode(self._machine, meta.id)
+            raise LogDamaged(
+                f"the snapshot of index {index} and term {term} that was received is gone",
+                path=f"snapshots/{term}-{index}",
+            )
 
         done(await self._worker.run(decode))

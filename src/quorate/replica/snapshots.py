@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
@@ -22,8 +21,6 @@ from quorate.storage.snapshots.store import SnapshotStore
 from quorate.wire.raft.membership import decode_configuration, encode_configuration, encode_peers
 from quorate.wire.raft.messages import encode_request, kind_of
 from quorate.wire.raft.stream import ResponseReader
-
-log = logging.getLogger("quorate.replica")
 
 CHUNK_BYTES = 256 << 10
 _CHUNKS_WAITING_MAX = 16
@@ -51,17 +48,10 @@ class SnapshotWorker:
         return await self._loop.run_in_executor(self._executor, work, *args)
 
     def begin(
-        self,
-        index: int,
-        term: int,
-        configuration: Configuration,
-        configuration_index: int,
-        size: int | None = None,
+        self, index: int, term: int, configuration: Configuration, configuration_index: int
     ) -> SnapshotSink:
-        """A new snapshot to write into, of the `size` that a peer announced (in the worker)."""
-        return self.store.create(
-            index, term, configuration, configuration_index, self._wall_ms(), size=size
-        )
+        """A new snapshot to write into (in the worker)."""
+        return self.store.create(index, term, configuration, configuration_index, self._wall_ms())
 
     async def take(
         self, point: tuple[int, int, Configuration, int], write_out: Callable[[Write], None]
@@ -87,11 +77,7 @@ class SnapshotWorker:
 
 
 class IncomingSnapshot:
-    """The body of an InstallSnapshot, going to disk chunk by chunk.
-
-    Nothing is dropped for it before it has come whole and `decode` has read it: what cannot be
-    read would leave this server with neither log nor state.
-    """
+    """The body of an InstallSnapshot, going to disk chunk by chunk."""
 
     def __init__(
         self,
@@ -100,11 +86,8 @@ class IncomingSnapshot:
         pause: Callable[[], None],
         resume: Callable[[], None],
         done: Callable[[bool], None],
-        *,
-        decode: Callable[[Callable[[int], bytes]], object],
     ) -> None:
         self._worker = worker
-        self._decode = decode
         self._pause, self._resume, self._done = pause, resume, done
         self._waiting = 0
         self._loop = asyncio.get_running_loop()
@@ -119,7 +102,6 @@ class IncomingSnapshot:
             request.last_log_term,
             configuration,
             request.configuration_index,
-            request.size,
         )
 
     def _submit(self, work: Callable[..., None], *args: Any) -> None:
@@ -131,9 +113,8 @@ class IncomingSnapshot:
             try:
                 if self._problem is None:
                     work(*args)
-            except Exception as error:  # noqa: BLE001  a state machine of somebody's own decodes
+            except (QuorateError, OSError) as error:
                 self._problem = error
-                log.warning("a snapshot that a peer sent is refused: %s", error)
                 self._abort()
             self._loop.call_soon_threadsafe(self._worked)
 
@@ -167,7 +148,7 @@ class IncomingSnapshot:
 
     def _finish(self) -> None:
         assert self._sink is not None
-        self._sink.finish(check=self._decode)
+        self._sink.finish()
         self._sink = None
 
     def broken(self) -> None:
@@ -209,10 +190,10 @@ async def send_snapshot(
 
 
 def _open_newest(store: SnapshotStore) -> tuple[SnapshotMeta, BinaryIO]:
-    meta = store.newest()
-    if meta is None:
+    known = store.list()
+    if not known:
         raise QuorateError("there is no snapshot to send")
-    return meta, store.open(meta.id)
+    return known[0], store.open(known[0].id)
 
 
 async def _read_answer(

@@ -12,6 +12,7 @@ from quorate.testing.sim.world import World
 
 FLIP_VOTERS_MIN = 3
 REDUCED_MIN = 2
+_IN_THE_MIDST = 0.2  # of the snapshots are asked for while entries are being applied
 
 
 class Actions:
@@ -66,35 +67,26 @@ class Actions:
         self.world.change(host, change)
 
     def _reduce(self) -> str:
-        """All are up and hear each other; a moment later voters die, and others are removed."""
-        for name in self.world.hosts:
-            self.world.revive(name)
-        self.world.network.blocked.clear()
-        self.world.later(0.8, partial(self._remove_two, self.rng))
-        return "all servers are up and reach each other"
-
-    def _remove_two(self, rng: Random) -> None:
         """As many voters die as can be spared, and two others are removed a few ms apart."""
-        world, leader = self.world, self.world.leader()
-        if leader is None or self._over():
-            return
+        world, rng, leader = self.world, self.rng, self.world.leader()
+        if leader is None or len(world.running()) != len(world.hosts):
+            return ""
         configuration = leader.live.configuration
         others = [s.id for s in configuration.voters() if s.id != leader.name]
         spared = len(configuration.voters()) - configuration.quorum()
         if len(others) < REDUCED_MIN:
-            return
+            return ""
         rng.shuffle(others)
         for name in others[:spared]:
-            if world.hosts[name].node:
-                world.crash(name)
-                world.later(rng.uniform(1.5, 3.0), partial(world.revive, name))
+            world.crash(name)
+            world.later(rng.uniform(1.0, 3.0), partial(world.revive, name))
         pause = 0.0
         for name in others[spared:][:2]:
             change = Change(ChangeKind.REMOVE_SERVER, name)
             world.for_host(leader, pause, partial(self._ask_to_change, leader, change))
             pause = rng.uniform(0.0, 0.02)
         dead, removed = " ".join(others[:spared]), " ".join(others[spared:][:2])
-        world.note(f"{dead} crash, and {leader.name} is asked to remove {removed}")
+        return f"{dead} crash, and {leader.name} is asked to remove {removed}"
 
     def _transfer(self) -> str:
         host = self._someone()
@@ -109,8 +101,11 @@ class Actions:
         if not running:
             return ""
         host = self.rng.choice(running)
-        taken = self.world.storage.take_snapshot(host.name)
-        return f"{host.name} takes a snapshot at {host.machine.index}" if taken else ""
+        take = partial(self.world.storage.take_snapshot, host.name)
+        if self.rng.random() < _IN_THE_MIDST:
+            host.machine.at_apply = take
+            return f"{host.name} is asked for a snapshot while it applies its next command"
+        return f"{host.name} takes a snapshot at {host.live.applied_index}" if take() else ""
 
     # -- processes and clocks ---------------------------------------------------------------
 

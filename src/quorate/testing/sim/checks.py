@@ -25,8 +25,7 @@ from quorate.raft.messages import (
 )
 
 if TYPE_CHECKING:
-    from quorate.raft.effects import Persist
-    from quorate.testing.sim.disk import Snapshot
+    from quorate.raft.effects import Apply, Persist
     from quorate.testing.sim.hosts import Host
     from quorate.testing.sim.machine import SimMachine
 
@@ -53,6 +52,21 @@ class Handle:
     forced: bool = False
     answer: str = ""
     on_answer: Callable[[str, Any], object] | None = None  # the answer, and what was found
+    settle: Callable[[Handle, Any, BaseException | None], object] | None = None
+
+    def done(self) -> bool:
+        """Never: its client does not give it up, and a second answer would be a violation."""
+        return False
+
+    def set_result(self, result: Any, /) -> None:
+        """The driver has done it."""
+        assert self.settle is not None
+        self.settle(self, result, None)
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """The driver has not."""
+        assert self.settle is not None
+        self.settle(self, None, error)
 
     def __str__(self) -> str:
         return self.name
@@ -233,7 +247,7 @@ class Checker:
             live = [
                 voter.id
                 for voter in after.voters()
-                if hosts[voter.id].node or hosts[voter.id].down_since > handle.asked_at
+                if hosts[voter.id].node or hosts[voter.id].down_since >= handle.asked_at
             ]
             expect(
                 len(live) >= after.quorum(), f"{handle} leaves only {live} alive, not a majority"
@@ -263,33 +277,62 @@ class Checker:
 
     # -- clients ----------------------------------------------------------------------------
 
-    def applied(self, machine: SimMachine, entry: Entry) -> None:
-        """State machine safety: the same entry at the same index everywhere."""
-        known = self.digests.setdefault(entry.index, machine.digest)
-        expect(known == machine.digest, f"state at {entry.index} differs")
+    def applying(self, host: Host, effect: Apply) -> None:
+        """Entries are given to the state machine: those that follow, as they were committed."""
+        expected = host.live.applied_index
+        for entry in effect.entries:
+            expected += 1
+            expect(entry.index == expected, "applied out of order")
+            known = self.committed.get(entry.index, entry.term)
+            expect(known == entry.term, f"{entry.index}/{entry.term} is applied, not {known}")
 
-    def snapshot_taken(self, machine: SimMachine) -> None:
-        """Remember the state that a snapshot must give back."""
+    def in_order(self, machine: SimMachine, index: int) -> None:
+        """The machine is given the command at `index`."""
+        expect(index > machine.index, f"{index} is applied after {machine.index}")
+
+    def applied(self, machine: SimMachine) -> None:
+        """State machine safety: the same commands in the same order everywhere."""
+        known = self.digests.setdefault(machine.index, machine.digest)
+        expect(known == machine.digest, f"state at {machine.index} differs")
+
+    def snapshot_taken(self, machine: SimMachine, index: int) -> None:
+        """Remember the state that a snapshot labelled with `index` must give back."""
+        newest = self._last_command(index)
+        expect(
+            machine.index == newest,
+            f"a snapshot at {index}, whose last command is {newest}, of the state at "
+            f"{machine.index}",
+        )
         digest = machine.store.digest()
-        known = self.states.setdefault(machine.index, digest)
-        expect(known == digest, f"two states at {machine.index}")
+        known = self.states.setdefault(index, digest)
+        expect(known == digest, f"two states at {index}")
 
-    def restored(self, machine: SimMachine, snapshot: Snapshot) -> None:
-        """Read a snapshot into a state machine: it must be the state that was there."""
-        index = snapshot.index
-        expect(index in self.digests, f"a snapshot at {index}, where nothing was applied")
-        machine.restore(index, snapshot.image(), self.digests[index])
+    def restored(self, machine: SimMachine, index: int) -> tuple[int, int]:
+        """A snapshot was read into a machine: it must be the state that was there.
+
+        Index and digest of the last command in it.
+        """
+        expect(index in self.states, f"a snapshot at {index}, where none was taken")
         expect(self.states[index] == machine.store.digest(), f"restored another state at {index}")
+        newest = self._last_command(index)
+        return newest, self.digests.get(newest, 0)
 
-    def write_done(self, handle: Handle, entry: Entry, result: Any = None) -> None:
-        """A write or change is acknowledged at `entry.index`."""
+    def _last_command(self, index: int) -> int:
+        return max((known for known in self.digests if known <= index), default=0)
+
+    def write_done(self, handle: Handle, index: int, result: Any = None) -> None:
+        """A write or change is acknowledged at `index`."""
+        term = self.committed.get(index)
+        expect(term is not None, "acknowledged without commit")
+        assert term is not None
+        entry, _ = self.entries[index, term]
+        data = entry[3]
         if handle.kind == "write":
-            expect(entry.data == handle.data, f"{handle} was answered with another's entry")
-        expect(self.committed.get(entry.index) == entry.term, "acknowledged without commit")
-        expect(entry.index > handle.floor, f"{handle} took effect before it was asked")
-        self.acknowledged[entry.index] = entry.data
-        self.floor = max(self.floor, entry.index)
-        self._answer(handle, "done", (result, entry.index))
+            expect(data == handle.data, f"{handle} was answered with another's entry")
+            self.floor = max(self.floor, index)  # what every later read must show
+        expect(index > handle.floor, f"{handle} took effect before it was asked")
+        self.acknowledged[index] = data
+        self._answer(handle, "done", (result, index))
 
     def read_done(self, handle: Handle, machine: SimMachine) -> None:
         """A read is answered from a state machine as it is."""

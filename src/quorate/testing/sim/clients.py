@@ -6,12 +6,13 @@ the modify index that they saw last. Now and then one sends a batch of other wri
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from quorate.raft import events as ev
 from quorate.raft.effects import Reason
 from quorate.testing.history import Kind, Pending, Recorder
+from quorate.testing.sim.checks import Handle
 from quorate.testing.sim.hosts import Host
 from quorate.testing.sim.machine import REGISTERS, write_command
 from quorate.testing.sim.plan import ClientPlan
@@ -66,14 +67,14 @@ class Client:
         if draw < 0.5:
             pending = self.recorder.read(self.name, register)
             handle = self.world.handle(host, "read", register.encode())
-            event: Any = ev.ReadRequested(handle)
+            ask: Callable[[Host, Handle], None] = self.world.ask_read
         else:
             pending, data = self._write(register, compare=draw > 0.75)
             handle = self.world.handle(host, "write", data)
-            event = ev.Propose(((handle, data),))
+            ask = self.world.ask_write
         handle.on_answer = lambda answer, found: self._heard(turn, pending, answer, found)
         self.world.later(self.plan.patience_s, lambda: self._give_up(turn, pending))
-        self.world.ask(host, event)
+        ask(host, handle)
 
     def _write(self, register: str, *, compare: bool) -> tuple[Pending, bytes]:
         self._values += 1
@@ -99,7 +100,7 @@ class Client:
         self._turn += 1
         if answer == "done":
             self._note(pending, found)
-        elif answer in _NOT_DONE:
+        elif answer.partition(": ")[0] in _NOT_DONE:
             pending.refused()
             self.world.later(_BACK_OFF_S, self.begin)
             return

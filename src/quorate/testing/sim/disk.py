@@ -72,7 +72,11 @@ class Snapshot:
         """The snapshot of a state at `point` (see `NodeState.snapshot_point`)."""
         parts: list[bytes] = []
         encode_snapshot(image, parts.append)
-        body = b"".join(parts)
+        return cls.of_body(point, b"".join(parts))
+
+    @classmethod
+    def of_body(cls, point: tuple[int, int, Configuration, int], body: bytes) -> Snapshot:
+        """The same from what the state machine has written out."""
         index, term, configuration, configuration_index = point
         meta = SnapshotMeta(
             id=snapshot_id(term, index, 0),

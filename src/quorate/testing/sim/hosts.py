@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 from quorate.raft import Node, Settings
+from quorate.runtime.raft import RaftDriver
 from quorate.testing.sim.disk import SimDisk
 from quorate.testing.sim.machine import SimMachine
 
@@ -26,10 +26,17 @@ class Weather:
     disk: tuple[float, float] = (0.0005, 0.001)
     stall: float = 0.0  # probability of a disk write that takes up to `stall_delay`
     stall_delay: float = 2.0
-    apply: tuple[float, float] = (0.0, 0.0)
+    turn: tuple[float, float] = (0.0, 0.0)  # until a process comes to what it has put off
     broken_snapshot: float = 0.0
     crash_after_install: float = 0.0  # once the body is stored, before the log is replaced
     reset: float = 0.5  # probability that a peer sees at once that a process went
+
+
+class Timers(Protocol):
+    """The clock of a process."""
+
+    def jumped(self) -> None:
+        """The clock of its host was set."""
 
 
 class AtWrite(NamedTuple):
@@ -55,20 +62,26 @@ class Host:
     disk: SimDisk
     clock_rate: float = 1.0
     clock_offset: float = 0.0
-    machine: SimMachine = field(default_factory=SimMachine)
     node: Node | None = None
     incarnation: int = 0
-    jobs: deque[Any] = field(default_factory=deque)  # for the state machine
-    working: bool = False
-    tick_at: float = float("inf")
     disk_delay: tuple[float, float] | None = None  # instead of the weather's
     paused_until: float = 0.0
     lag: float = 0.0
     down_since: float = float("-inf")  # when its last process ended
     damage: str = ""  # why it will not start
     at_write: AtWrite | None = None
+    holds_at: int = 0  # its version understands no command from this index on; 0: it does
     settings: Settings | None = None  # instead of the world's
     promised_s: float = 0.0  # the longest promise that its processes have given so far
+
+    def __post_init__(self) -> None:
+        self.machine: SimMachine
+        self.timers: Timers
+        self.driver: RaftDriver
+
+    def runs(self, node: Node, machine: SimMachine, driver: RaftDriver) -> None:
+        """A process is started: `node` is set while it runs, the others stay behind."""
+        self.node, self.machine, self.driver = node, machine, driver
 
     @property
     def live(self) -> Node:

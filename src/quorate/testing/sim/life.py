@@ -189,7 +189,8 @@ class Life:
             return False
         members = leader.live.configuration.servers
         hosts = [self.world.hosts[s.id] for s in members]
-        return all(host.machine.index == leader.live.commit_index for host in hosts)
+        commit = leader.live.commit_index
+        return all(host.node and host.live.applied_index == commit for host in hosts)
 
     def _replace_damaged(self, leader: Host) -> bool:
         """What an operator does: remove the server, empty its disk, add it. True while at it."""

@@ -1,5 +1,8 @@
 """The replicated state machine of a simulated server: the real one, with a running digest beside.
 
+It is what a `RaftDriver` drives (`quorate.runtime.ports.Machine`), and tells the checker all that
+it is given.
+
 Clients use two of its records as registers. Every value they write is written once only, so that a
 compare-and-set by modify index is one by value.
 """
@@ -7,14 +10,16 @@ compare-and-set by modify index is one by value.
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from quorate.raft.messages import Entry, EntryKind
+from quorate.errors import MachineHeld
+from quorate.runtime.ports import Read, Write
 from quorate.state import autopilot, scheduler
 from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.commands import decode, encode
 from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
-from quorate.state.snapshot import SnapshotImage
+from quorate.state.snapshot import SnapshotImage, decode_snapshot
 from quorate.state.store import StateStore
 
 REGISTERS = ("scheduler", "autopilot")
@@ -41,29 +46,68 @@ def command_text(data: bytes) -> str:
     return what if cas is None else f"{what} cas {cas}"
 
 
-class SimMachine:
-    """See the module. `digest` is over all entries applied, in order."""
+class Watch(Protocol):
+    """The checker, as a machine sees it."""
 
-    def __init__(self) -> None:
+    def in_order(self, machine: SimMachine, index: int) -> None:
+        """It is given the command at `index`."""
+
+    def applied(self, machine: SimMachine) -> None:
+        """It has noted the command at its index."""
+
+    def restored(self, machine: SimMachine, index: int) -> tuple[int, int]:
+        """It has the state of a snapshot; index and digest of the last command in it."""
+
+
+class Stored(Protocol):
+    """A snapshot on a disk."""
+
+    @property
+    def index(self) -> int:
+        """Its label."""
+
+    def image(self) -> SnapshotImage:
+        """The state in it. Raises SnapshotError."""
+
+
+class SimMachine:
+    """See the module. `index` is that of the last command, `digest` over all commands in order."""
+
+    def __init__(self, checker: Watch) -> None:
         self.index = 0
         self.digest = 0
         self.store = StateStore()
+        self.at_apply: Callable[[], object] | None = None  # to be done right after the next command
+        self.holds_at = 0  # no command from this index on is understood; 0: all are
+        self._checker = checker
 
-    def apply(self, entry: Entry) -> Any:
-        """Apply one committed entry; the command's result."""
-        self.index = entry.index
-        text = b"%d/%d/%d/" % (entry.index, entry.term, entry.kind) + entry.data
-        self.digest = zlib.crc32(text, self.digest)
-        is_note = entry.data[:1].isalnum()  # of a scenario or client: no command
-        if entry.kind == EntryKind.COMMAND and not is_note:
-            return self.store.apply(entry.index, entry.data)
-        return None
-
-    def restore(self, index: int, image: SnapshotImage, digest: int) -> None:
-        """Put a snapshot's state in place."""
+    def apply(self, index: int, command: bytes) -> Any:
+        """Apply one committed command; its result."""
+        self._checker.in_order(self, index)
+        if self.holds_at and index >= self.holds_at:
+            raise MachineHeld(f"entry {index} needs another version")
         self.index = index
-        self.digest = digest
-        self.store.restore(image)
+        self.digest = zlib.crc32(b"%d/" % index + command, self.digest)
+        self._checker.applied(self)
+        is_note = command[:1].isalnum()  # of a scenario or client: no command
+        result = None if is_note else self.store.apply(index, command)
+        if self.at_apply is not None:
+            strike, self.at_apply = self.at_apply, None
+            strike()
+        return result
+
+    def snapshot(self) -> Callable[[Write], None]:
+        """A shallow copy, to be written out later."""
+        return self.store.snapshot()
+
+    def decode_snapshot(self, read: Read) -> Any:
+        """The image in a body."""
+        return decode_snapshot(read)
+
+    def restore(self, image: Stored) -> None:
+        """Put a stored snapshot in place. Raises SnapshotError if it is damaged."""
+        self.store.restore(image.image())
+        self.index, self.digest = self._checker.restored(self, image.index)
 
     def read(self, register: str) -> tuple[int | None, int]:
         """Value and modify index of a register; (None, 0) before the first write."""

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quorate.errors import LogDamaged
+from quorate.errors import BadFrame, LogDamaged
 from quorate.raft import Server
 from quorate.raft import effects as fx
-from quorate.raft import events as ev
 from quorate.raft.messages import (
     AnyRequest,
     AnyResponse,
     AppendEntriesResponse,
     InstallSnapshotRequest,
 )
-from quorate.testing.sim.checks import expect
+from quorate.testing.sim.checks import ViolationError, expect
 from quorate.testing.sim.disk import Snapshot
 from quorate.testing.sim.hosts import Host
 from quorate.wire.go.msgpack import unpack
@@ -108,7 +107,7 @@ class Network:
             world.coverage.met("a request arrived twice")
             world.later(self._delay(host, to.id) + target.lag, lambda: self._arrive(call))
 
-    def send_snapshot(self, host: Host, effect: fx.SendSnapshot) -> None:
+    def send_snapshot(self, host: Host, effect: fx.SendSnapshot, header: dict[str, Any]) -> None:
         """A node sends its newest snapshot, as it lies on the disk."""
         stored = host.disk.snapshot
         assert stored is not None, "asked to send a snapshot that is not there"
@@ -121,9 +120,7 @@ class Network:
             self.world.later(0.001, lambda: self._fail(call, "damaged"))
             return
         request = InstallSnapshotRequest(
-            term=effect.term,
-            sender_id=host.name,
-            sender_address=host.address,
+            **header,
             leader=host.address,
             last_log_index=stored.index,
             last_log_term=stored.term,
@@ -150,7 +147,15 @@ class Network:
             world.coverage.met("a request arrived after a later one")
         else:
             self._arrived[link] = call.rpc_id
-        world.step(target, ev.RequestReceived(call, call.request))
+        driver = target.driver
+        if why := driver.objection(call.request):  # its connection is closed
+            world.note(f"{target.name} refuses a request: {why}")
+            world.later(world.weather.delay[1], lambda: self._fail(call, "EOF"))
+            return
+        try:
+            driver.request_received(call, call.request)
+        except BadFrame as error:
+            raise ViolationError(f"{target.name} refuses: {error!r}") from error
 
     def _fail(self, call: Call, reason: str) -> None:
         if call.settled:
@@ -163,7 +168,7 @@ class Network:
             self.world.later(wait, lambda: self._fail(call, reason))
             return
         call.settled = True
-        self.world.step(origin, ev.RequestFailed(call.target, call.rpc_id, reason))
+        origin.driver.request_failed(call.target, call.rpc_id, reason)
 
     def reply(self, host: Host, call: Call, response: AnyResponse) -> None:
         """A node answers a request."""
@@ -194,10 +199,11 @@ class Network:
             return
         # A doubled request is answered twice, and both answers may arrive.
         call.settled = not self.world.weather.double
-        event: Any = ev.ResponseReceived(call.target, call.rpc_id, response)
+        driver, at = origin.driver, (call.target, call.rpc_id)
         if call.snapshot:
-            event = ev.SnapshotDelivered(call.target, call.rpc_id, call.snapshot.index, response)
-        self.world.step(origin, event)
+            driver.snapshot_delivered(*at, call.snapshot.index, response)
+        else:
+            driver.response_received(*at, response)
 
 
 _NOTHING = InstallSnapshotRequest(term=0)

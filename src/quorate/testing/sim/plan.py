@@ -234,7 +234,7 @@ def _bad_weather(rng: Random) -> Weather:
         timeout=rng.choice([(0.05, 0.2), (0.3, 1.0)]),
         disk=(0.0002, rng.choice([0.001, 0.01, 0.08])),
         stall=rng.choice([0, 0, 0.02]),
-        apply=(0, rng.choice([0, 0.005, 0.1])),
+        turn=(0, rng.choice([0, 0.005, 0.1])),
         broken_snapshot=rng.choice([0, 0.3]),
         crash_after_install=rng.choice([0, 0.3]),
     )
@@ -301,7 +301,12 @@ def _leases(plan: Plan, rng: Random) -> Plan:
 def _snapshots(plan: Plan, rng: Random) -> Plan:
     few = _few(plan, rng, {"snapshot": 8.0, "cut": 1.0, "crash": 0.5, "change": 1.0})
     weather = replace(few.weather, slow=0.05, slow_delay=0.5, double=0.1, disk=(0.0002, 0.05))
-    settings = Settings(append_entries_max=3, trailing_logs=rng.choice([0, 3]))
+    weather = replace(weather, turn=(0, 0.02))
+    settings = Settings(
+        append_entries_max=3,
+        trailing_logs=rng.choice([0, 3]),
+        apply_entries_max=rng.choice([1, 3, 512]),
+    )
     return replace(few, settings=settings, weather=weather)
 
 

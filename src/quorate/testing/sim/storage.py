@@ -1,13 +1,14 @@
-"""What disks and state machines of a simulated world do, and how long it takes them."""
+"""What the disks of a simulated world do, and how long it takes them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from quorate.errors import LogDamaged
-from quorate.raft import effects as fx
-from quorate.raft import events as ev
-from quorate.testing.sim.checks import ViolationError, expect
+from quorate.errors import LogDamaged, StorageFull
+from quorate.raft.messages import InstallSnapshotRequest
+from quorate.runtime.ports import SnapshotPoint, Write
+from quorate.testing.sim.checks import Handle, ViolationError, expect
 from quorate.testing.sim.disk import Snapshot
 from quorate.testing.sim.hosts import Host
 
@@ -21,26 +22,7 @@ class Storage:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def receive_snapshot(self, host: Host, effect: fx.ReceiveSnapshot) -> None:
-        """The body that follows a request goes to the disk."""
-        world = self.world
-        snapshot: Snapshot = effect.reply_to.snapshot
-        ok = host.rng.random() >= world.weather.broken_snapshot
-
-        def stored() -> None:
-            done = ok and not host.disk.full
-            if done:
-                host.disk.store_snapshot(snapshot)
-                if host.rng.random() < world.weather.crash_after_install:
-                    world.coverage.met("crashed between snapshot and log of an install")
-                    world.crash(host.name)
-                    world.later(0.2, lambda: world.revive(host.name))
-                    return
-            else:
-                world.coverage.met("the body of a snapshot was lost")
-            world.step(host, ev.SnapshotReceived(effect.reply_to, effect.request, done))
-
-        world.for_host(host, self._disk_delay(host) * 4, stored)
+    # -- how long things take ---------------------------------------------------------------
 
     def _disk_delay(self, host: Host) -> float:
         weather, rng = self.world.weather, host.rng
@@ -48,6 +30,13 @@ class Storage:
             return rng.random() * weather.stall_delay
         low, high = host.disk_delay or weather.disk
         return low + (high - low) * rng.random() + host.lag
+
+    def turn_s(self, host: Host) -> float:
+        """How long a process needs until it comes to what it has put off, in seconds."""
+        low, high = self.world.weather.turn
+        return low + (high - low) * host.rng.random() if high else 0.0
+
+    # -- the log ----------------------------------------------------------------------------
 
     def work_disk(self, host: Host) -> None:
         """Begin the next transaction, if the disk is idle: all that waits."""
@@ -88,34 +77,28 @@ class Storage:
         disk = host.disk
         if disk.full:
             disk.waiting = True
-            self.world.step(host, ev.StorageState(full=True))
+            host.driver.disk_full(True)
             self._pass_term(host)
             return  # still busy: goes on when there is room
         batch, disk.queue = disk.queue[:count], disk.queue[count:]
         try:
             for persist in batch:
                 disk.write(persist)
-                for effect in persist.then:
-                    self.world.perform(host, effect)
         except ViolationError:
             raise
         except AssertionError as error:
             raise ViolationError(f"{host.name}: {error}") from error
         disk.busy = False
-        self.world.step(host, ev.Persisted(batch[-1].sequence))
-        self.work_disk(host)
+        host.driver.durable(batch[-1].sequence)
+        if host.node:
+            self.work_disk(host)
 
     def _pass_term(self, host: Host) -> None:
         """Without room for entries there is room for term and vote."""
         disk = host.disk
         if not (disk.waiting and disk.queue):
             return
-        sequence = disk.write_ahead()
-        left = [effect for persist in disk.queue for effect in persist.of_term]
-        disk.queue = [fx.without_of_term(persist) for persist in disk.queue]
-        for effect in left:
-            self.world.perform(host, effect)
-        self.world.step(host, ev.TermPersisted(sequence))
+        host.driver.term_durable(disk.write_ahead())
 
     def set_full(self, name: str, full: bool) -> None:
         """Take the room on a disk away, or give it back."""
@@ -125,73 +108,92 @@ class Storage:
         host.disk.full = full
         host.disk.room_since = self.world.now
         if host.node:
-            self.world.step(host, ev.StorageState(full=full))
+            host.driver.disk_full(full)
             if host.disk.waiting:
                 host.disk.waiting = host.disk.busy = False
                 self.work_disk(host)
 
+    # -- snapshots --------------------------------------------------------------------------
+
     def take_snapshot(self, name: str) -> bool:
-        """Begin a snapshot of a node's state machine; False if there is nothing to take."""
-        world = self.world
-        host = world.hosts[name]
-        node = host.live
-        point = node.snapshot_point()
-        if point is None or point[0] != host.machine.index:
-            return False
+        """Ask a host for a snapshot of its state; False if there is nothing to take."""
+        host = self.world.hosts[name]
+        handle = Handle("snapshot", "snapshot", name, host.incarnation, 0)
+        handle.settle = self._took
+        host.driver.take_snapshot(handle)
+        return not handle.answer
+
+    def _took(self, handle: Handle, index: Any, error: BaseException | None) -> None:
+        self.world.checker.ended(handle, str(error or f"at {index}"))
+
+    def store_snapshot(
+        self,
+        host: Host,
+        point: SnapshotPoint,
+        write_out: Callable[[Write], None],
+        done: Callable[[BaseException | None], None],
+    ) -> None:
+        """The copy of a state, taken at `point`, goes to the disk."""
+        world, node = self.world, host.live
         if node.configuration_index > node.commit_index:
             world.coverage.met("snapshot taken while a configuration was uncommitted")
-        snapshot = Snapshot.of(point, host.machine.store.image())
-        world.checker.snapshot_taken(host.machine)
+        if node.applied_index < node.commit_index:
+            world.coverage.met("snapshot taken while committed entries were not applied")
+        parts: list[bytes] = []
+        write_out(parts.append)
+        snapshot = Snapshot.of_body(point, b"".join(parts))
+        world.checker.snapshot_taken(host.machine, snapshot.index)
 
         def stored() -> None:
-            if not host.disk.full:
+            if host.disk.full:
+                done(StorageFull("no room for a snapshot"))
+            else:
                 host.disk.store_snapshot(snapshot)
-                world.step(host, ev.SnapshotStored(snapshot.index, snapshot.term))
+                done(None)
 
         world.for_host(host, self._disk_delay(host) * 2, stored)
-        return True
 
-    def work_machine(self, host: Host) -> None:
-        """Give the state machine its next job, if it is idle."""
-        if host.working or not host.jobs:
-            return
-        host.working = True
-        delay = self._apply_delay(host)
-        self.world.for_host(host, delay, lambda: self._do_job(host, host.jobs.popleft()))
-
-    def _do_job(self, host: Host, job: fx.Apply | fx.RestoreSnapshot) -> None:
-        world, machine = self.world, host.machine
-        if isinstance(job, fx.RestoreSnapshot):
-            if not self._restore(host, job.index):
-                return
-        else:
-            for entry in job.entries:
-                expect(entry.index == machine.index + 1, "applied out of order")
-                result = machine.apply(entry)
-                world.checker.applied(machine, entry)
-                handle = job.handles.get(entry.index)
-                if handle is not None:
-                    world.checker.write_done(handle, entry, result)
-        host.working = False
-        world.for_host(host, self._apply_delay(host), lambda: self._applied(host, machine.index))
-
-    def _apply_delay(self, host: Host) -> float:
-        low, high = self.world.weather.apply
-        return low + (high - low) * host.rng.random()
-
-    def _applied(self, host: Host, index: int) -> None:
-        self.world.step(host, ev.Applied(index))
-        if host.node:
-            self.work_machine(host)
-
-    def _restore(self, host: Host, index: int) -> bool:
-        """Read an installed snapshot back; False if it was damaged, which stops the server."""
+    def receive_snapshot(
+        self,
+        host: Host,
+        reply_to: Any,
+        request: InstallSnapshotRequest,
+        done: Callable[[bool], None],
+    ) -> None:
+        """The body that follows a request goes to the disk."""
+        del request  # what it says is in the snapshot that is stored
         world = self.world
-        expect(index in host.disk.snapshots, "no such snapshot to restore")
-        try:
-            snapshot = host.disk.snapshots[index].opened(f"{host.name}/snapshots")
-        except LogDamaged as damage:
-            world.fail(host, damage)
-            return False
-        world.checker.restored(host.machine, snapshot)
-        return True
+        snapshot: Snapshot = reply_to.snapshot
+        whole = host.rng.random() >= world.weather.broken_snapshot
+
+        def stored() -> None:
+            ok = whole and not host.disk.full
+            if ok:
+                host.disk.store_snapshot(snapshot)
+                if host.rng.random() < world.weather.crash_after_install:
+                    world.coverage.met("crashed between snapshot and log of an install")
+                    world.crash(host.name)
+                    world.later(0.2, lambda: world.revive(host.name))
+                    return
+            else:
+                world.coverage.met("the body of a snapshot was lost")
+            done(ok)
+
+        world.for_host(host, self._disk_delay(host) * 4, stored)
+
+    def open_snapshot(self, host: Host, index: int, term: int, done: Callable[[Any], None]) -> None:
+        """Read an installed snapshot back; damage stops the server."""
+        world = self.world
+
+        def read() -> None:
+            stored = host.disk.snapshots.get(index)
+            expect(stored is not None and stored.term == term, "no such snapshot to restore")
+            assert stored is not None
+            try:
+                snapshot = stored.opened(f"{host.name}/snapshots")
+            except LogDamaged as damage:
+                host.driver.fail(damage)
+            else:
+                done(snapshot)
+
+        world.for_host(host, self.turn_s(host), read)

@@ -1,26 +1,29 @@
 """A simulated cluster: real nodes, virtual time, one seed, and every fault we can think of.
 
-The world does what a runtime does with effects, but with a network that delays, loses, doubles
-and reorders, disks that are slow, stuck, full or forgetful, and clocks that drift. Nothing in it
-looks at the wall clock, and every choice comes from generators made from the seed, one for each
-host, so a seed replays, and what one host draws does not change what another one draws.
+Every host runs the driver that servers run (`quorate.runtime.raft`), on a network that delays,
+loses, doubles and reorders, disks that are slow, stuck, full or forgetful, and clocks that drift
+(`surroundings`). Nothing in it looks at the wall clock, and every choice comes from generators made
+from the seed, one for each host, so a seed replays, and what one host draws does not change what
+another one draws.
 """
 
 from __future__ import annotations
 
 import heapq
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from random import Random
-from typing import Any, ClassVar, get_args
+from typing import Any
 
-from quorate.errors import LogDamaged
-from quorate.raft import Node, Settings
+from quorate.errors import BadFrame, LogDamaged
+from quorate.raft import Settings
 from quorate.raft import effects as fx
-from quorate.raft import events as ev
 from quorate.raft.configuration import Change, Configuration
 from quorate.raft.messages import Entry, EntryKind, HardState
+from quorate.runtime.listeners import Listeners
+from quorate.runtime.ports import SnapshotPoint
+from quorate.runtime.raft import RaftDriver
 from quorate.state.snapshot import SnapshotError
 from quorate.storage.log.scrub import LogScrub
 from quorate.testing.sim.checks import Checker, Handle, ViolationError, expect
@@ -32,11 +35,16 @@ from quorate.testing.sim.network import Network
 from quorate.testing.sim.printers import effect_text, event_text
 from quorate.testing.sim.spots import SPACE
 from quorate.testing.sim.storage import Storage
+from quorate.testing.sim.surroundings import (
+    SimClock,
+    SimDiskPort,
+    SimNetworkPort,
+    SimSnapshotsPort,
+    WatchedNode,
+)
 from quorate.wire.raft import membership as codec
 
 TIMELINE_EVENTS = 80
-_NAMES = {kind: kind.__name__.encode() for kind in get_args(ev.Event)}
-_ROLES = {role: role.value.encode() for role in fx.Role}
 
 
 class World:
@@ -89,7 +97,7 @@ class World:
         self._order += 1
         heapq.heappush(self._heap, (self.now + delay, self._order, action))
 
-    def for_host(self, host: Host, delay: float, action: Callable[[], None]) -> None:
+    def for_host(self, host: Host, delay: float, action: Callable[[], object]) -> None:
         """The same, if the process that runs now still runs then, and when it is not paused."""
         incarnation = host.incarnation
 
@@ -117,11 +125,9 @@ class World:
         """Start a node from what its disk holds; it stays down if that is damaged."""
         host = self.hosts[name]
         host.incarnation += 1
-        host.machine = SimMachine()
-        host.jobs.clear()
-        host.working = False
-        host.tick_at = float("inf")
         host.paused_until = 0.0
+        machine = SimMachine(self.checker)
+        machine.holds_at = host.holds_at
         point = None
         try:
             stored = host.disk.load()
@@ -130,15 +136,27 @@ class World:
                     *(stored.index, stored.term),
                     *(stored.configuration, stored.configuration_index),
                 )
-                self.checker.restored(host.machine, stored)
+                machine.restore(stored)
                 self.coverage.met("snapshot restored at a start")
             expect(not host.disk.flipped, f"{name} believed damage: {sorted(host.disk.flipped)}")
         except (LogDamaged, SnapshotError) as damage:
             self.fail(host, damage)
             return
+        self._drive(host, machine, point)
+        if host.live.log.superseded:
+            self.coverage.met("a log was replaced by its snapshot at a start")
+        if host.disk.full:
+            host.driver.disk_full(True)
+        host.driver.start()
+
+    def _drive(self, host: Host, machine: SimMachine, point: SnapshotPoint | None) -> None:
+        """A process of the host: the production driver, with a watched node in it."""
+        clock = host.timers = SimClock(self, host)
         try:
-            host.node = Node(
-                server_id=name,
+            node = WatchedNode(
+                self,
+                host,
+                server_id=host.name,
                 address=host.address,
                 settings=host.settings or self.settings,
                 promise_s=host.promised_s,
@@ -146,17 +164,31 @@ class World:
                 hard_state=host.disk.hard_state,
                 codec=codec,
                 rng=Random(host.rng.random()),
-                now=host.clock(self.now),
+                now=clock.now(),
                 snapshot=point,
             )
         except ValueError as error:
-            raise ViolationError(f"{name} does not start: {error}") from error
+            raise ViolationError(f"{host.name} does not start: {error}") from error
+        driver = RaftDriver(
+            node,
+            machine,
+            clock,
+            disk=SimDiskPort(self, host),
+            network=SimNetworkPort(self, host),
+            snapshots=SimSnapshotsPort(self, host),
+            listeners=Listeners(failure=[lambda error: self._failed(host, error)]),
+        )
+        host.runs(node, machine, driver)
         self.tune(host, host.settings or self.settings)
-        if host.node.log.superseded:
-            self.coverage.met("a log was replaced by its snapshot at a start")
-        if host.disk.full:
-            self.step(host, ev.StorageState(full=True))
-        self._plan_tick(host)
+
+    def _failed(self, host: Host, error: BaseException) -> None:
+        """A driver has ended: by damage that it met, or by what must not be."""
+        if isinstance(error, ViolationError):
+            raise error
+        if isinstance(error, LogDamaged):
+            self.fail(host, error)
+        else:
+            raise ViolationError(f"{host.name} failed: {error!r}") from error
 
     def revive(self, name: str) -> None:
         """Start a node unless somebody else has."""
@@ -194,7 +226,7 @@ class World:
         disk.crash(kept, torn)
         for other in self.hosts.values():
             if other.node and host.rng.random() < self.weather.reset:
-                self.later_step(other, 0.001, ev.LeaderUnreachable(name))
+                self.for_host(other, 0.001, partial(other.driver.peer_gone, name))
 
     def scrub(self, host: Host) -> None:
         """Look at all that lies in the log of a running server, as each does all the time."""
@@ -226,7 +258,7 @@ class World:
         host = self.hosts[name]
         host.clock_offset += seconds
         if host.node:
-            self._plan_tick(host)
+            host.timers.jumped()
 
     def tune(self, host: Host, settings: Settings) -> None:
         """Give a host other settings: now if it runs, and whenever it starts."""
@@ -247,124 +279,19 @@ class World:
     # -- steps ------------------------------------------------------------------------------
 
     def step(self, host: Host, event: Any) -> None:
-        """Give a node an event, check everything, do what it wants."""
-        self.events += 1
-        node = host.live
-        effects: list[Any] = []
-        self.timeline.append((self.now, host.name, event, effects))
-        before = self.coverage.before(node)
+        """Give a node an event as it is, and let its driver do what it wants."""
         try:
-            effects += node.step(event, host.clock(self.now))
-            if self.watch:
-                self.watch(host, event, effects)
-            for effect in effects:
-                if type(effect) is fx.Persist:
-                    self.checker.persisting(host, effect)
-                    self.checker.weighed(host, effect, self.hosts)
-            self.checker.after_step(host, self.hosts)
-            self.coverage.after(self, host, event, effects, before)
-            for effect in effects:
-                self.perform(host, effect)
-        except ViolationError:
-            raise
-        except LogDamaged as damage:
-            self.fail(host, damage)
-            return
-        except Exception as error:
-            raise ViolationError(f"{host.name} failed: {error!r}") from error
-        line = b"%.6f%b%b%d%b%d,%d,%d" % (
-            self.now,
-            host.name.encode(),
-            _NAMES[type(event)],
-            node.term,
-            _ROLES[node.role],
-            node.log.last_index,
-            node.commit_index,
-            len(effects),
-        )
-        self.trace = zlib.crc32(line, self.trace)
-        if host.node:
-            self._plan_tick(host)
+            host.driver.step(event)
+        except BadFrame as error:
+            raise ViolationError(f"{host.name} refuses: {error!r}") from error
 
-    def later_step(self, host: Host, delay: float, event: Any) -> None:
-        """Give the node that runs now an event after a while."""
-        self.for_host(host, delay, lambda: self.step(host, event))
-
-    def ask(self, host: Host, event: Any) -> None:
-        """Give a node an event from a client: at once, or when its process goes on."""
+    def ask(self, host: Host, call: Callable[[RaftDriver], None]) -> None:
+        """A client calls a driver: at once, or when its process goes on."""
         if host.paused_until > self.now:
-            self.later_step(host, host.paused_until - self.now, event)
+            wait = host.paused_until - self.now
+            self.for_host(host, wait, lambda: call(host.driver))
         else:
-            self.step(host, event)
-
-    def _plan_tick(self, host: Host) -> None:
-        due = max(host.world_time(host.live.deadline()), self.now) + 1e-6
-        if due >= host.tick_at:
-            return  # the tick that is planned looks again
-        host.tick_at = due
-
-        def tick() -> None:
-            if host.tick_at == due:
-                host.tick_at = float("inf")
-            if host.clock(self.now) >= host.live.deadline():
-                self.step(host, ev.Tick())
-            else:
-                self._plan_tick(host)
-
-        self.for_host(host, due - self.now, tick)
-
-    def perform(self, host: Host, effect: Any) -> None:
-        """Begin what a node wants done."""
-        self._performers[type(effect)](self, host, effect)
-
-    def _ignore(self, host: Host, effect: fx.RoleChanged | fx.ConfigurationChanged) -> None:
-        """These only tell observers."""
-
-    def _send(self, host: Host, effect: fx.Send) -> None:
-        self.network.send(host, effect.to, effect.rpc_id, effect.request)
-
-    def _send_snapshot(self, host: Host, effect: fx.SendSnapshot) -> None:
-        self.network.send_snapshot(host, effect)
-
-    def _reply(self, host: Host, effect: fx.Reply) -> None:
-        self.network.reply(host, effect.reply_to, effect.response)
-
-    def _persist(self, host: Host, effect: fx.Persist) -> None:
-        host.disk.queue.append(effect)
-        self.storage.work_disk(host)
-
-    def _receive_snapshot(self, host: Host, effect: fx.ReceiveSnapshot) -> None:
-        self.storage.receive_snapshot(host, effect)
-
-    def _work(self, host: Host, effect: fx.Apply | fx.RestoreSnapshot) -> None:
-        host.jobs.append(effect)
-        self.storage.work_machine(host)
-
-    def _read_ready(self, host: Host, effect: fx.ReadReady) -> None:
-        for handle in effect.handles:
-            self.checker.read_done(handle, host.machine)
-
-    def _done(self, _: Host, effect: fx.Done) -> None:
-        self.checker.ended(effect.handle, f"done: {effect.leader_id} leads")
-
-    def _rejected(self, _: Host, effect: fx.Rejected) -> None:
-        for handle in effect.handles:
-            self.checker.ended(handle, effect.reason.value)
-
-    _performers: ClassVar[dict[type, Callable[[World, Host, Any], None]]] = {
-        fx.Send: _send,
-        fx.SendSnapshot: _send_snapshot,
-        fx.Reply: _reply,
-        fx.Persist: _persist,
-        fx.ReceiveSnapshot: _receive_snapshot,
-        fx.Apply: _work,
-        fx.RestoreSnapshot: _work,
-        fx.ReadReady: _read_ready,
-        fx.Done: _done,
-        fx.Rejected: _rejected,
-        fx.RoleChanged: _ignore,
-        fx.ConfigurationChanged: _ignore,
-    }
+            call(host.driver)
 
     # -- clients ----------------------------------------------------------------------------
 
@@ -374,40 +301,71 @@ class World:
         text = data or name.encode()
         floor = self.checker.floor
         handle = Handle(name, kind, host.name, host.incarnation, floor, text)
+        handle.settle = partial(self._settle, host)
         self.handles.append(handle)
         return handle
+
+    def _settle(self, host: Host, handle: Handle, result: Any, error: BaseException | None) -> None:
+        """What a driver answers."""
+        if error is not None:
+            self.checker.ended(handle, str(error))
+        elif handle.kind == "read":
+            self.checker.read_done(handle, host.machine)
+        elif handle.kind in {"write", "change"}:
+            self.checker.write_done(handle, *result)
+        else:
+            self.checker.ended(handle, f"done: {result} leads")
 
     def propose(self, host: Host, count: int = 1, size: int = 0) -> list[Handle]:
         """Ask `host` for `count` writes in one batch, of at least `size` bytes each."""
         handles = [self.handle(host, "write") for _ in range(count)]
         for handle in handles:
             handle.data = handle.data.ljust(size)
-        self.ask(host, ev.Propose(tuple((h, h.data) for h in handles)))
+        self.ask_write(host, *handles)
         return handles
+
+    def ask_write(self, host: Host, *handles: Handle) -> None:
+        """Ask for writes of these handles' data."""
+
+        def ask(driver: RaftDriver) -> None:
+            for handle in handles:
+                driver.propose(handle, handle.data)
+
+        self.ask(host, ask)
 
     def read(self, host: Host) -> Handle:
         """Ask `host` for a linearizable read."""
         handle = self.handle(host, "read")
-        self.ask(host, ev.ReadRequested(handle))
+        self.ask_read(host, handle)
         return handle
+
+    def ask_read(self, host: Host, handle: Handle) -> None:
+        """Ask for a read of the register that the handle names."""
+
+        def ask(driver: RaftDriver) -> None:
+            if driver.lease_valid():
+                self.coverage.met("read served under the lease")
+            driver.read(handle)
+
+        self.ask(host, ask)
 
     def change(self, host: Host, change: Change, *, force: bool = False) -> Handle:
         """Ask `host` for a membership change."""
         handle = self.handle(host, "change")
         handle.asked_at, handle.forced = self.now, force
-        self.ask(host, ev.ChangeRequested(handle, change, force))
+        self.ask(host, lambda driver: driver.change(handle, change, force=force))
         return handle
 
     def transfer(self, host: Host, target: str = "") -> Handle:
         """Ask `host` to hand leadership over."""
         handle = self.handle(host, "transfer")
-        self.ask(host, ev.TransferRequested(handle, target))
+        self.ask(host, lambda driver: driver.transfer(handle, target))
         return handle
 
     def found(self, host: Host, members: Configuration) -> Handle:
         """Ask an empty server to found the cluster of `members`."""
         handle = self.handle(host, "bootstrap")
-        self.ask(host, ev.Bootstrap(handle, members))
+        self.ask(host, lambda driver: driver.bootstrap(handle, members))
         return handle
 
     # -- telling ----------------------------------------------------------------------------
