@@ -163,7 +163,7 @@ def server_call(data: bytes) -> None:
                 errors.append(error)
         for kind in (Greeting, JoinAnswer, Promise):
             try:
-                await Callers(_Answers(data)).call("a:1", "x", None, kind)
+                await Callers(_Answers(data), lambda: 0).call("a:1", "x", None, kind)
             except Exception as error:  # noqa: BLE001  likewise
                 errors.append(error)
 

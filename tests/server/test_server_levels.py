@@ -13,9 +13,12 @@ import pytest
 import uvloop
 from server_cluster import ServerCluster, cluster, until
 
-from quorate.errors import LevelTooLow
+from quorate.errors import LevelTooLow, NotReached
 from quorate.levels import LEVEL
+from quorate.server.rpc.calls import Callers
+from quorate.server.rpc.http_pool import HttpPool
 from quorate.server.server import Server
+from quorate.server.views.raft import ViewRequest
 from quorate.state.commands import encode
 from quorate.state.registry import LOOSE_COMMANDS, TABLES, Registry
 from quorate.state.table import Command, Tables
@@ -156,3 +159,20 @@ async def test_a_server_below_the_level_is_not_taken_in(servers: ServerCluster) 
         "level 1 (Quorate 0.1.0): upgrade it to that or later"
     )
     assert len(leader.replica.node.configuration.servers) == 3
+
+
+def test_a_call_of_a_later_level_is_not_asked_below_it() -> None:
+    """Port 1 answers nothing, so what is asked fails otherwise."""
+
+    async def run() -> None:
+        pool, level = HttpPool(), 1
+        callers = Callers(pool, lambda: level, {"later": 2})
+        greeting = ViewRequest()
+        with pytest.raises(LevelTooLow, match="the call later needs level 2"):
+            await callers.call("127.0.0.1:1", "later", greeting, ViewRequest)
+        level = 2
+        with pytest.raises(NotReached):
+            await callers.call("127.0.0.1:1", "later", greeting, ViewRequest)
+        pool.close()
+
+    asyncio.run(run())

@@ -159,7 +159,7 @@ class Server:
 
     def _meet_the_others(self) -> None:
         options = self.options
-        self._callers = Callers(self._http)
+        self._callers = Callers(self._http, lambda: self.machine.store.level)
         self.directory = Directory(
             self.identity(), fail_after_s=None if options.gossip is not None else 5.0
         )

@@ -5,11 +5,14 @@ They are not part of the public API: only the RPC port answers them.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeVar
 
 import msgspec
 
-from quorate.errors import QuorateError
+from quorate.errors import LevelTooLow, QuorateError
+from quorate.levels import describe
 from quorate.server.rpc.forwarding import ForwardRequest
 from quorate.server.rpc.http_pool import HttpPool
 
@@ -18,19 +21,38 @@ CALL_PATH = "/v1/internal/"
 UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What `msgspec.json.decode` raises: for other JSON, for no UTF-8, for what is nested too deep."""
 
+CALL_LEVELS: Final[Mapping[str, int]] = MappingProxyType({})
+"""By verb: the cluster's feature level from which on it may be asked; others may be at any.
+
+A member that does not know a call refuses it; what must not depend on that waits for the level.
+"""
+
 T = TypeVar("T")
 
 
 class Callers:
-    """The calling side."""
+    """The calling side. `level` is the cluster's feature level as it is known here."""
 
-    def __init__(self, pool: HttpPool) -> None:
+    def __init__(
+        self,
+        pool: HttpPool,
+        level: Callable[[], int],
+        call_levels: Mapping[str, int] = CALL_LEVELS,
+    ) -> None:
         self._pool = pool
+        self._level = level
+        self._call_levels = call_levels
 
     async def call(
         self, address: str, verb: str, argument: object, answer: type[T], timeout_s: float = 3.0
     ) -> T:
         """Ask the server at `address`. Raises QuorateError with its refusal or the transport's."""
+        needed = self._call_levels.get(verb, 0)
+        if needed > (level := self._level()):
+            raise LevelTooLow(
+                f"the call {verb} needs {describe(needed)}, and the cluster is of level {level}",
+                "see what holds it back: quorate operator upgrade check",
+            )
         request = ForwardRequest(
             method="POST",
             target=CALL_PATH + verb,
