@@ -21,6 +21,7 @@ import uvloop
 
 from quorate import __version__
 from quorate.agent.console import Console
+from quorate.agent.control import open_control
 from quorate.agent.descriptors import FEW, for_http, raise_limit
 from quorate.agent.gauges import Gauges
 from quorate.agent.logs import Logs, set_level
@@ -31,9 +32,9 @@ from quorate.agent.texts import STARTED, banner, keyring_warning
 from quorate.agent.threads import in_thread
 from quorate.api.app import HttpApplication
 from quorate.api.http.limits import ListenerConfig
-from quorate.api.http.listener import create_protocol_factory
+from quorate.api.http.listener import HttpListener, create_protocol_factory
 from quorate.api.internal import RpcApplication
-from quorate.api.parts import parts_of
+from quorate.api.parts import Parts, parts_of
 from quorate.config.checks.network import http_binds
 from quorate.config.load import load
 from quorate.config.model import AgentConfig
@@ -122,6 +123,12 @@ def _explained(error: OSError, config: AgentConfig) -> QuorateError:
     return QuorateError(text)
 
 
+def _control(parts: Parts, metrics: Metrics) -> HttpListener:
+    """What answers on the control socket. Its own limit: a flooded HTTP port does not shut it."""
+    application = HttpApplication(parts, metrics, time.time, Random(), control=True)
+    return create_protocol_factory(application, ListenerConfig())
+
+
 def _explained_thread(error: RuntimeError) -> QuorateError:
     return QuorateError(
         f"Error starting agent: the system gives no thread ({error})",
@@ -188,6 +195,7 @@ class Agent:
                 await loop.create_server(factory, bind.host, bind.port, backlog=1024)
                 for bind in http_binds(config)
             ]
+            control = await open_control(self._folder, _control(parts, metrics))
             self._console.say(STARTED)
             log.info("Quorate %s serves HTTP at %s", __version__, config.advertise.http)
             tasks = [
@@ -204,7 +212,10 @@ class Agent:
             for listener in listeners:
                 listener.close()
             # A client that waits for an answer may still get it; a blocked one is cut off.
-            await asyncio.gather(factory.close(_GRACE_S), rpc_http.close(_GRACE_S))
+            ends = [factory.close(_GRACE_S), rpc_http.close(_GRACE_S)]
+            if control is not None:
+                ends.append(control.close(_GRACE_S))
+            await asyncio.gather(*ends)
         finally:
             self._notifier.stopping()
             await server.stop()

@@ -54,7 +54,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class HttpApplication:
-    """The API of one server. `clock` gives Unix seconds; `random` spreads waits."""
+    """The API of one server. `clock` gives Unix seconds; `random` spreads waits.
+
+    With `control` it is that of the control socket, with the rows that no port serves.
+    """
 
     def __init__(
         self,
@@ -63,13 +66,19 @@ class HttpApplication:
         clock: Callable[[], float],
         random: Random,
         table: tuple[Endpoint, ...] = TABLE,
+        *,
+        control: bool = False,
     ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._random = random
         authority = Authority(parts, random)
         context = Context(
-            parts=parts, authority=authority, metrics=metrics, clock=clock, table=table
+            parts=parts,
+            authority=authority,
+            metrics=metrics,
+            clock=clock,
+            table=tuple(row for row in table if control or not row.control_only),
         )
         self._routes = Routes(context)
         self._plans: dict[tuple[str, bytes], Plan] = {}

@@ -92,8 +92,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     several the longest counts. `handler` is a method of `made_of`, of which each server makes one
     object for all rows. `body_max` is in bytes. With `streams` the handler reads the body from
     `Request.stream`, and may answer with a `StreamResponse`. `does` and `parameters` are for
-    people. All rows of one path have the same `wrong`. `listed` is False where there is nothing to
-    ask for.
+    people. With `control_only` it is there on the control socket alone. All rows of one path have
+    the same `wrong`. `listed` is False where there is nothing to ask for.
     """
 
     path: str
@@ -106,6 +106,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     does: str
     body_max: int = SMALL
     streams: bool = False
+    control_only: bool = False
     parameters: str = ""
     wrong: Wrong = Wrong()
     listed: bool = True
@@ -122,6 +123,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         bound = STREAM_BYTES_MAX if self.streams else BODY_BYTES_MAX
         if not 0 < self.body_max <= bound:
             raise ValueError(f"{self.path}: the bound of the body is not 1 to {bound}")
+        if self.control_only and self.forwarding is not Forwarding.NONE:
+            raise ValueError(f"{self.path}: what no network reaches is not forwarded")
         if (self.forwarding is Forwarding.LEADER) is (self.consistency is Consistency.LOCAL):
             raise ValueError(f"{self.path}: what only the leader answers is forwarded to it")
 

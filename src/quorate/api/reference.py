@@ -36,7 +36,8 @@ def _answers(row: Endpoint) -> str:
     if row.consistency is Consistency.STALE_ALLOWED:
         return "leader; any server with `stale`"
     region = row.forwarding is Forwarding.REGION
-    return "the server asked, in the region asked for" if region else "the server asked"
+    where = "the server asked, in the region asked for" if region else "the server asked"
+    return f"{where}; control socket only" if row.control_only else where
 
 
 def rewritten(page: str) -> str:
