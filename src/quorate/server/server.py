@@ -18,7 +18,6 @@ import msgspec
 
 from quorate.errors import MachineHeld, StateDamaged
 from quorate.metrics import Metrics
-from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import RoleChanged
 from quorate.raft.identity import RUN_BITS
 from quorate.replica.replica import Options, Replica
@@ -163,7 +162,7 @@ class Server:
         self.directory = Directory(
             self.identity(), fail_after_s=None if options.gossip is not None else 5.0
         )
-        self.replica.locate = self._locate
+        self.replica.locate = lambda peer: self.directory.whereabouts(peer.id, peer.address)
         self.forwarder = Forwarder(self._http, self.directory, self.replica)
         self.pool = self._make_pool()
         state = self.machine.store
@@ -252,13 +251,6 @@ class Server:
             metrics=self._metrics,
             fatal=self._on_fatal,
         )
-
-    def _locate(self, peer: Peer) -> str:
-        """Where a member is now: it may have moved since it was written into the configuration."""
-        known = self.directory.by_id(peer.id)
-        if known is None or self.directory.has_rival(peer.id):
-            return peer.address  # of two that use one ID the one that is on record
-        return known.identity.address
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)

@@ -11,10 +11,18 @@ from __future__ import annotations
 import msgspec
 
 from quorate.autopilot.places import two_bodies
-from quorate.server.cluster.identity import Identity
+from quorate.gossip.effects import Change, MemberChanged
+from quorate.gossip.messages import SerfStatus
+from quorate.server.cluster.identity import Identity, identity_from_tags
 
 ALIVE, LEAVING, FAILED, LEFT = "alive", "leaving", "failed", "left"
 
+STATUSES = {
+    SerfStatus.ALIVE: ALIVE,
+    SerfStatus.LEAVING: LEAVING,
+    SerfStatus.LEFT: LEFT,
+    SerfStatus.FAILED: FAILED,
+}
 _RIVALS_MAX = 64
 """Servers that use a used ID: one is a mistake, more are somebody's invention."""
 
@@ -121,6 +129,14 @@ class Directory:
         rivals = self._rivals
         return bool(rivals) and any(r.identity.id == server_id for r in rivals.values())
 
+    def whereabouts(self, server_id: str, on_record: str) -> str:
+        """Where a member is now: it may have moved since it was written into the configuration.
+
+        `on_record` is its address there; of two that use one ID it is the one that counts.
+        """
+        known = self._known.get(server_id)
+        return on_record if known is None or self.has_rival(server_id) else known.identity.address
+
     def two_bodies(self, server_id: str) -> str:
         """That two live servers use this ID, with the names of both, or empty."""
         known = self._known.get(server_id)
@@ -129,6 +145,21 @@ class Directory:
                 one, other = known.identity, rival.identity
                 return two_bodies(*(server_id, one.node, one.address, other.node, other.address))
         return ""
+
+    def pool_says(self, changed: MemberChanged, now: float) -> Identity | None:
+        """Something happened to a member of the pool; the server it is, None if it is none."""
+        member = changed.member
+        try:
+            identity = identity_from_tags(
+                member.name, member.address.host, member.address.port, member.tags
+            )
+        except ValueError:
+            return None
+        if changed.change is Change.REAPED:
+            self.forget(identity)
+        else:
+            self.seen(identity, STATUSES.get(member.status, FAILED), now)
+        return identity
 
     def forget(self, identity: Identity) -> None:
         """The pool no longer speaks of that server."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from quorate.errors import QuorateError
-from quorate.gossip.effects import Change, KeyAction, MemberChanged
+from quorate.gossip.effects import KeyAction, MemberChanged
 from quorate.gossip.effects import Member as PoolMember
 from quorate.gossip.messages import Address, SerfStatus
 from quorate.gossip.messages import Versions as PoolVersions
@@ -23,7 +23,7 @@ from quorate.metrics import Metrics
 from quorate.pool.options import PoolOptions
 from quorate.pool.pool import Pool
 from quorate.pool.results import KeyResult
-from quorate.server.cluster.directory import ALIVE, FAILED, LEAVING, LEFT, Directory
+from quorate.server.cluster.directory import STATUSES, Directory
 from quorate.server.cluster.identity import Identity, identity_from_tags
 from quorate.server.options import GossipOptions, ServerOptions
 from quorate.server.views.records import (
@@ -40,12 +40,6 @@ _FIRST_PAUSE_S = 0.5  # between tries to join at first; doubled up to `retry_int
 _LOOK_AGAIN_S = 5.0  # between two looks whether this server is alone again
 _RECONNECT_TIMEOUT_S = 72 * 3600.0  # nomad-rpc-port, 4
 
-_STATUSES = {
-    SerfStatus.ALIVE: ALIVE,
-    SerfStatus.LEAVING: LEAVING,
-    SerfStatus.LEFT: LEFT,
-    SerfStatus.FAILED: FAILED,
-}
 _ACTIONS = {
     KeyringOperation.LIST: KeyAction.LIST,
     KeyringOperation.INSTALL: KeyAction.INSTALL,
@@ -184,16 +178,9 @@ class GossipPool:
         member = changed.member
         if member.name == self.name:
             return
-        try:
-            identity = _identity(member.name, member.address, member.tags)
-        except ValueError:
-            return
-        if changed.change is Change.REAPED:
-            self._directory.forget(identity)
-        else:
-            status = _STATUSES.get(member.status, FAILED)
-            self._directory.seen(identity, status, self._loop.time())
-        log.info("pool: %s %s at %s", changed.change.value, member.name, identity.address)
+        identity = self._directory.pool_says(changed, self._loop.time())
+        if identity is not None:
+            log.info("pool: %s %s at %s", changed.change.value, member.name, identity.address)
 
     def tell(self) -> None:
         """Announce this server anew if its tags have changed."""
@@ -259,7 +246,7 @@ def _member_view(member: PoolMember) -> Member:
         name=member.name,
         addr=member.address.host,
         port=member.address.port,
-        status=_STATUSES.get(member.status, "none"),
+        status=STATUSES.get(member.status, "none"),
         tags=member.tags,
         protocol=Versions(versions.protocol_min, versions.protocol_max, versions.protocol_current),
         delegate=Versions(versions.delegate_min, versions.delegate_max, versions.delegate_current),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from quorate.autopilot.facts import Facts
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.membership import Membership
 from quorate.server.integrity.checks import StateChecks
-from quorate.server.leader.facts import FactSource
+from quorate.server.leader.facts import gather
 from quorate.server.leader.hands import Hands
 from quorate.server.leader.level import LevelGate
 from quorate.server.leader.loop import LeaderDuties
@@ -31,7 +32,11 @@ def leading(
     now: Callable[[], float],
 ) -> tuple[Membership, LeaderDuties]:
     """What answers calls about members, and what runs by itself; both decide by the same facts."""
-    facts = FactSource(replica=replica, state=state, directory=directory, checks=checks, now=now)
+
+    def look() -> Facts | None:
+        unfit = frozenset(odd.id for odd in checks.verdict.wrong)
+        return gather(replica.node, state, directory, now, trouble=_trouble(replica), unfit=unfit)
+
     hands = Hands(
         replica=replica,
         state=state,
@@ -47,6 +52,15 @@ def leading(
         directory=directory,
         apply=apply,
         hands=hands,
-        look=facts.look,
+        look=look,
     )
-    return membership, LeaderDuties(facts.look, hands, gate)
+    return membership, LeaderDuties(look, hands, gate)
+
+
+def _trouble(replica: Replica) -> str:
+    """Why this leader can take no write, or empty."""
+    if replica.damage is not None:
+        return "the state of this leader is damaged"
+    if replica.held is not None:
+        return "this leader cannot read a command of the log"
+    return "no space left on this leader's disk" if replica.storage_full else ""
