@@ -54,17 +54,11 @@ LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
     # For users' own rehearsals: nothing imports it, and it runs everything that is pure.
     "testing": {
-        "errors",
-        "levels",
-        "raft",
-        "gossip",
-        "runtime",
-        "state",
-        "storage",
-        "wire",
-        "__init__",
-    }
-    | {"autopilot"},
+        *("errors", "levels", "raft", "gossip", "state", "storage", "wire", "__init__"),
+        # What a server knows of the others, and what its leader makes of it: without a loop.
+        *("autopilot", "runtime", "server.cluster.directory", "server.cluster.identity"),
+        "server.leader.facts",
+    },
 }
 PURE = ("raft", "gossip", "state", "autopilot")
 PURE_FILES = {"testing/history.py", "testing/linearizability.py"}

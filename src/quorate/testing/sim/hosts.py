@@ -72,6 +72,7 @@ class Host:
     at_write: AtWrite | None = None
     holds_at: int = 0  # its version understands no command from this index on; 0: it does
     settings: Settings | None = None  # instead of the world's
+    at: str = ""  # where it is reached, if that is not its name
     promised_s: float = 0.0  # the longest promise that its processes have given so far
 
     def __post_init__(self) -> None:
@@ -92,7 +93,7 @@ class Host:
     @property
     def address(self) -> str:
         """Where it is reached."""
-        return f"{self.name}:1"
+        return self.at or f"{self.name}:1"
 
     def clock(self, now: float) -> float:
         """What this machine's clock shows at the world's `now`."""

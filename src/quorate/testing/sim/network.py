@@ -65,6 +65,8 @@ class Network:
         self.lag: dict[tuple[str, str], float] = {}  # (from, to): seconds more
         self.isolated = ""  # this host hears nobody, and nobody hears it
         self.last_index_hints = ""  # this host hints as other makes do
+        # Which host a message to a member reaches, empty if none does; by default that of its ID.
+        self.route: Callable[[Host, Server], str] | None = None
         self._arrived: dict[tuple[str, str], int] = {}  # highest rpc_id that came
 
     def _delay(self, origin: Host, target: str) -> float:
@@ -100,6 +102,8 @@ class Network:
             patience += self.lag.get((to.id, host.name), 0.0)
         world.later(patience, lambda: self._fail(call, "timeout"))
         if to.id not in world.hosts or self._lost(host, to.id):
+            return
+        if self.route is not None and self.route(host, to) != to.id:
             return
         target = world.hosts[to.id]
         world.later(self._delay(host, to.id) + target.lag, lambda: self._arrive(call))

@@ -333,6 +333,12 @@ class World:
 
         self.ask(host, ask)
 
+    def propose_commands(self, host: Host, commands: list[bytes]) -> list[Handle]:
+        """Ask `host` for these writes in one batch."""
+        handles = [self.handle(host, "write", command) for command in commands]
+        self.ask_write(host, *handles)
+        return handles
+
     def read(self, host: Host) -> Handle:
         """Ask `host` for a linearizable read."""
         handle = self.handle(host, "read")

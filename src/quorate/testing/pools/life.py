@@ -1,0 +1,320 @@
+"""One life of a pool: servers come, move, die, are copied and slandered; then all must be well.
+
+At the end every server that lives, and was not removed, votes at the place where it is; nothing
+that was acknowledged is lost. What happens on the way is checked step by step by the world's rules
+for Raft, and by `rules` for what leaders decide.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from random import Random
+
+from quorate.gossip.messages import Dead, LeaveIntent, User
+from quorate.raft import Change, ChangeKind, Configuration, Settings
+from quorate.raft.configuration import Server
+from quorate.state.commands import encode
+from quorate.state.servers import RecordRemoval
+from quorate.testing.pools.servers import Process, Servers, address_of
+from quorate.testing.sim.checks import NoProgressError, expect
+from quorate.testing.sim.world import World
+from quorate.wire import gossip
+
+IDS = "abcdefghijkl"
+FAULTS_S = 25.0
+RECOVERY_S = 60.0
+"""Virtual seconds, from the end of the faults until all vote where they are."""
+
+
+class PoolLife:
+    """Plays a seed. Raises ViolationError."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.rng = Random(f"pool life {seed}")
+        self.count = self.rng.choice([3, 3, 3, 4, 5])
+        founders = IDS[: self.count]
+        members = Configuration(
+            tuple(Server(i, address_of(n)) for n, i in enumerate(founders, start=1))
+        )
+        settings = Settings(trailing_logs=self.rng.choice([3, 10240]))
+        self.world = World(f"pool {seed}", IDS, settings, members)
+        self.servers = Servers(self.world)
+        self.unused = list(IDS[self.count :])
+        self.gone: set[str] = set()  # IDs that never come back: wiped, removed, left
+        self.down: dict[str, tuple[str, int]] = {}  # id -> name and place of its next start
+        self.next_place = self.count
+        for host in self.world.hosts.values():
+            host.clock_offset = self.rng.uniform(0, 1000)
+
+    def run(self) -> Servers:
+        """All phases."""
+        world = self.world
+        for n, server_id in enumerate(IDS[: self.count], start=1):
+            self.servers.start(server_id, f"s{n}", n)
+        self.next_place += 1
+        kinds = self.rng.sample(_KINDS, self.rng.choice([1, 2, 3, len(_KINDS)]))
+        at = 3.0 + self.rng.random()
+        while at < FAULTS_S:
+            kind = self.rng.choice(kinds)
+            world.later(at, partial(self._do, kind))
+            at += self.rng.expovariate(1 / self.rng.choice([0.7, 2.0, 5.0]))
+        self._write()
+        world.run_until(FAULTS_S)
+        self._heal()
+        self._converge()
+        self._look_back()
+        return self.servers
+
+    def story(self) -> str:
+        """What was done, and what leaders decided and said."""
+        return "\n".join(f"{at:9.3f} {text}" for at, text in self.servers.notes)
+
+    # -- faults -----------------------------------------------------------------------------
+
+    def _do(self, kind: str) -> None:
+        text = getattr(self, f"_{kind}")()
+        if text:
+            self.servers.note(text)
+
+    def _write(self) -> None:
+        leader = self.servers.leader()
+        if leader is not None and leader.host is not None:
+            self.world.propose(leader.host)
+        self.world.later(0.3, self._write)
+
+    def _victim(self) -> Process | None:
+        """Some server whose loss for good leaves a majority of all voters that can come back."""
+        leader = self.world.leader()
+        running = [p for p in self.servers.running() if not p.leaving]
+        if leader is None or not running:
+            return None
+        configuration = leader.live.configuration
+        lost = sum(voter.id in self.gone for voter in configuration.voters())
+        spare = len(configuration.voters()) - lost - configuration.quorum()
+        steady = leader.live.configuration_index <= leader.live.commit_index
+        return self.rng.choice(running) if spare > 0 and steady else None
+
+    def _later_start(self, server_id: str, name: str, place: int, pause: float) -> None:
+        self.down[server_id] = (name, place)
+
+        def start() -> None:
+            if self.down.get(server_id) == (name, place) and place not in self.servers.at:
+                del self.down[server_id]
+                self.servers.start(server_id, name, place)
+
+        self.world.later(pause, start)
+
+    def _new_place(self) -> int:
+        self.next_place += 1
+        return self.next_place
+
+    def _pause(self) -> float:
+        return self.rng.choice([0.05, 0.5, 3.0])
+
+    def _kill(self) -> str:
+        victim = self._victim()
+        if victim is None:
+            return ""
+        self.servers.stop(victim)
+        self._later_start(victim.id, victim.name, victim.place, self._pause())
+        return f"{victim.name} is killed"
+
+    def _move(self) -> str:
+        victim = self._victim()
+        if victim is None:
+            return ""
+        self.servers.stop(victim)
+        self._later_start(victim.id, victim.name, self._new_place(), self._pause())
+        return f"{victim.name} moves"
+
+    def _rename(self) -> str:
+        victim = self._victim()
+        if victim is None:
+            return ""
+        self.servers.stop(victim)
+        name = f"{victim.name}x"
+        place = self.rng.choice([victim.place, self._new_place()])
+        self._later_start(victim.id, name, place, self._pause())
+        return f"{victim.name} is called {name}"
+
+    def _trade(self) -> str:
+        running = [p for p in self.servers.running() if not p.leaving]
+        if len(running) < 2:
+            return ""
+        group = self.rng.sample(running, self.rng.choice([2, min(3, len(running))]))
+        places = [p.place for p in group]
+        for process in group:
+            self.servers.stop(process)
+        for process, place in zip(group, places[1:] + places[:1], strict=True):
+            self._later_start(process.id, process.name, place, self._pause())
+        return f"{', '.join(p.name for p in group)} trade places"
+
+    def _wipe(self) -> str:
+        victim = self._victim()
+        if victim is None or not self.unused:
+            return ""
+        self.servers.stop(victim)
+        self.gone.add(victim.id)
+        fresh = self.unused.pop(0)
+        self._later_start(fresh, victim.name, victim.place, self._pause())
+        return f"{victim.name} is wiped, and is {fresh} from now on"
+
+    def _grow(self) -> str:
+        if not self.unused or len(self.servers.running()) > 5:
+            return ""
+        fresh, place = self.unused.pop(0), self._new_place()
+        self.servers.start(fresh, f"s{place}", place)
+        return f"s{place} is new"
+
+    def _leave(self) -> str:
+        victim = self._victim()
+        if victim is None or len(self.servers.running()) < 4:
+            return ""
+
+        def answered(why: str) -> None:
+            if not victim.up:
+                return
+            if why:  # it stops all the same, and is expected back
+                self.servers.stop(victim)
+                self._later_start(victim.id, victim.name, victim.place, 1.0)
+                return
+            self.gone.add(victim.id)
+            self.servers.rules.met["a server left by itself"] += 1
+            assert victim.member is not None
+            victim.member.leave(lambda: self.servers.stop(victim))
+
+        self.servers.leave(victim, answered)
+        return f"{victim.name} leaves"
+
+    def _remove(self) -> str:
+        leader, victim = self.servers.leader(), self._victim()
+        if leader is None or leader.host is None or victim is None or victim is leader:
+            return ""
+        if len(self.servers.running()) < 4:
+            return ""
+        self.gone.add(victim.id)
+        world, host = self.world, leader.host
+        mark = RecordRemoval(server_id=victim.id, name=victim.name, address=victim.address)
+        (written,) = world.propose_commands(host, [encode(mark)])
+
+        def remove(answer: str, _: object) -> None:
+            if answer == "done" and host.node and host.live.configuration.get(victim.id):
+                world.change(host, Change(ChangeKind.REMOVE_SERVER, victim.id))
+                self.servers.rules.met["a member was removed by an operator"] += 1
+
+        written.on_answer = remove
+        if self.rng.random() < 0.5:
+            self.world.later(1.0, lambda: self.servers.stop(victim))
+        return f"an operator removes {victim.name}"
+
+    def _copy(self) -> str:
+        running = [p for p in self.servers.running() if not p.leaving]
+        if not running:
+            return ""
+        original, place = self.rng.choice(running), self._new_place()
+        copy = self.servers.start(original.id, f"copy{place}", place, replica=False)
+        self.world.later(self.rng.choice([3.0, 10.0]), lambda: self.servers.stop(copy))
+        if self.rng.random() < 0.5:  # the original is away for a while, as when it was copied
+            self.servers.stop(original)
+            self._later_start(original.id, original.name, original.place, self._pause())
+        return f"the folder of {original.name} is copied to place {place}"
+
+    def _forge(self) -> str:
+        running = self.servers.running()
+        if not running:
+            return ""
+        victim = self.rng.choice(running)
+        name = victim.directory.me.node
+        times = self.rng.choice([1, 40])
+
+        def slander() -> None:
+            member = victim.member
+            assert member is not None
+            intent = LeaveIntent(ltime=member.node.clocks()[0] + 1, node=name, prune=False)
+            left = Dead(member.node.incarnation + self.rng.choice([0, 1000]), name, name)
+            self.servers.net.forge(member, User(gossip.encode_serf(intent)), left)
+
+        for number in range(times):
+            self.world.later(0.05 * number, slander)
+        return f"{victim.name} is said to have left, {times} times"
+
+    def _impostor(self) -> str:
+        """A stranger joins the pool with the ID of a server, or of none, and is another one."""
+        running = self.servers.running()
+        if not running:
+            return ""
+        claimed = self.rng.choice([self.rng.choice(running).id, "nobody"])
+        place = self._new_place()
+        false = self.servers.start(claimed, f"false{place}", place, replica=False)
+        false.answers_as = "stranger"
+        self.world.later(self.rng.choice([3.0, 10.0]), lambda: self.servers.stop(false))
+        return f"a stranger at place {place} says that it is {claimed}"
+
+    def _cut(self) -> str:
+        running = self.servers.running()
+        if not running:
+            return ""
+        victim = self.rng.choice(running)
+        self._part(victim.key)
+        self.world.later(self.rng.choice([0.5, 2.0, 6.0]), lambda: self._part(""))
+        return f"{victim.name} is cut off"
+
+    def _part(self, key: str) -> None:
+        self.servers.rules.parted_at = self.world.now
+        self.world.network.isolated = key
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def _heal(self) -> None:
+        self.servers.note("the faults end")
+        self._part("")
+        for process in list(self.servers.at.values()):
+            if process.host is None or process.id in self.gone:
+                self.servers.stop(process)
+        for server_id, (name, place) in list(self.down.items()):
+            free = place if place not in self.servers.at else self._new_place()
+            self._later_start(server_id, name, free, 0.1)
+
+    def _converge(self) -> None:
+        world = self.world
+        end = world.now + RECOVERY_S
+        while world.now < end:
+            world.run_until(world.now + 0.5)
+            self._follow_advice()
+            if not self._differences():
+                return
+        raise NoProgressError(f"not within {RECOVERY_S:g} s: {self._differences()}")
+
+    def _follow_advice(self) -> None:
+        """An operator removes the dead members that the leader names."""
+        leader, rules = self.world.leader(), self.servers.rules
+        if leader is None:
+            return
+        for server_id in sorted(rules.advised & self.gone):
+            if leader.live.configuration.get(server_id) is not None:
+                self.world.change(leader, Change(ChangeKind.REMOVE_SERVER, server_id))
+                rules.met["a dead member was removed as the leader had advised"] += 1
+                return
+
+    def _differences(self) -> str:
+        leader = self.world.leader()
+        if leader is None:
+            return "nobody leads"
+        wanted = {p.id: p.address for p in self.servers.running() if p.id not in self.gone}
+        configuration = leader.live.committed_configuration
+        found = {s.id: s.address for s in configuration.voters() if s.id in wanted}
+        return "" if found == wanted else f"these should vote: {wanted}; these do: {found}"
+
+    def _look_back(self) -> None:
+        checker = self.world.checker
+        for index, data in checker.acknowledged.items():
+            term = checker.committed.get(index)
+            kept = term is not None and checker.entries[index, term][0][3] == data
+            expect(kept, f"the acknowledged write at {index} is gone")
+
+
+_KINDS = (
+    *("kill", "move", "trade", "wipe", "grow", "leave", "remove", "copy", "forge", "cut", "rename"),
+    "impostor",
+)

@@ -1,0 +1,88 @@
+"""Deliberate bugs in what a leader decides: simulated pools must find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+from mutation import replaced
+
+from quorate.autopilot import departing, places, promotion, taking_in
+from quorate.server.cluster.directory import Directory
+
+
+class Mutant(NamedTuple):
+    """`old` occurs once in the source of `function`; within `seeds` it is found, by this rule."""
+
+    name: str
+    function: Callable[..., Any]
+    old: str
+    new: str
+    seeds: int
+    found_as: str
+
+
+MUTANTS = [
+    Mutant(
+        "moves an address while the old one answers",
+        places._is_still_at,
+        "there is None or there.id != claim.id",
+        "True",
+        20,
+        "and yet its address moved",
+    ),
+    Mutant(
+        "takes gossip's word that a server has left",
+        departing._stays,
+        'return "" if there.leaving else said',
+        'return ""',
+        20,
+        "and yet it was removed because it has left",
+    ),
+    Mutant(
+        "believes what the pool says of an address",
+        places._not_there,
+        "there.id != claim.id",
+        "False",
+        40,
+        "which is not there",
+    ),
+    Mutant(
+        "writes traded places one after the other",
+        places._make_room,
+        "return Found(moves=tuple(moves.items()))",
+        "return Found()",
+        40,
+        "not within",
+    ),
+    Mutant(
+        "takes in what an operator has removed",
+        taking_in._refusal,
+        "removed_at and not forgive",
+        "False",
+        60,
+        "was removed by an operator, and is taken in",
+    ),
+    Mutant(
+        "never promotes",
+        promotion.promote,
+        "facts.now - since[server.id] >=",
+        "since[server.id] - facts.now >",
+        20,
+        "not within",
+    ),
+    Mutant(
+        "lets a failed name speak for a live server",
+        Directory._is_rival,
+        "return status != ALIVE or known.identity.address != identity.address",
+        "return False",
+        60,
+        "not within",
+    ),
+]
+
+
+def mutated(mutant: Mutant) -> AbstractContextManager[None]:
+    """The bug is in the code."""
+    return replaced(mutant.name, mutant.function, mutant.old, mutant.new)

@@ -1,0 +1,64 @@
+"""Simulated pools of whole servers: fixed and fresh seeds, and deliberate bugs that they find."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import SystemRandom
+
+import pytest
+from pool_mutants import MUTANTS, Mutant, mutated
+
+from quorate.testing.pools.__main__ import main
+from quorate.testing.pools.life import PoolLife
+from quorate.testing.pools.rules import SITUATIONS
+from quorate.testing.sim.checks import ViolationError
+
+FIXED_SEEDS = range(60)
+FRESH_SEEDS = 10
+
+
+@pytest.mark.timeout(600)  # half a minute of work, on a machine that may be busy
+def test_fixed_seeds_meet_all_situations() -> None:
+    met: Counter[str] = Counter()
+    for seed in FIXED_SEEDS:
+        met.update(PoolLife(seed).run().rules.met)
+    assert set(met) <= set(SITUATIONS)
+    assert {name for name in SITUATIONS if not met[name]} <= RARE
+
+
+RARE = {"a newcomer made a member move", "a dead member was removed as the leader had advised"}
+
+
+@pytest.mark.timeout(600)
+def test_fresh_seeds() -> None:
+    first = SystemRandom().randrange(1 << 32)
+    for seed in range(first, first + FRESH_SEEDS):
+        PoolLife(seed).run()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_bug_is_found(mutant: Mutant) -> None:
+    with mutated(mutant):
+        for seed in range(mutant.seeds):
+            try:
+                PoolLife(seed).run()
+            except ViolationError as error:
+                if mutant.found_as in str(error):
+                    return
+    pytest.fail(f"{mutant.name} was not found within {mutant.seeds} seeds")
+
+
+def test_a_seed_replays() -> None:
+    lives = [PoolLife(7) for _ in range(2)]
+    for life in lives:
+        life.run()
+    assert lives[0].story() == lives[1].story()
+    assert lives[0].world.trace == lives[1].world.trace
+
+
+def test_the_command_tells_what_was_met(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seed", "3", "--count", "1"]) == 0
+    told = capsys.readouterr().out
+    assert told.endswith("0 of 1 failed\n")
+    assert all(name in told for name in SITUATIONS)
