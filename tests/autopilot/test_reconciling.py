@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from autopilot_facts import (
     INDEX,
+    MEMBERS,
     NOW,
     A,
     B,
@@ -24,6 +25,7 @@ from quorate.autopilot.actions import Action, AddNonvoter, Ask, MoveAddress, Rem
 from quorate.autopilot.facts import Claim
 from quorate.autopilot.memory import PAUSE_S, Memory
 from quorate.autopilot.reconciling import ASKS_MAX, reconcile
+from quorate.raft.configuration import Configuration, Server
 
 NEW = claim("n", 7)
 MOVED = claim("b", 8, cluster_id="ours")
@@ -106,6 +108,23 @@ def test_what_was_refused_is_tried_again_after_a_pause() -> None:
     for later_s, kinds in ((PAUSE_S - 0.1, [Say]), (PAUSE_S, [Ask])):
         later = facts(left, now=NOW + later_s)
         assert [type(a) for a in reconcile(later, held.memory).actions] == kinds
+
+
+def test_a_new_configuration_is_a_reason_to_look_again_and_to_say_no_more_what_was() -> None:
+    """Else people would be told to remove a member that has been moved meanwhile."""
+    moved = claim("b", 3, cluster_id="ours")
+    there = {**heard(moved), **heard(silent=(2,))}
+    held = reconcile(facts(moved), Memory(heard=there))
+    (said,) = held.actions
+    assert "remove-peer -peer-id=c" in str(said)
+    members = Configuration((MEMBERS.servers[0], Server("b", at(3)), Server("c", at(2))))
+    later = facts(
+        *(moved, claim("c", 2)),
+        configuration=members,
+        configuration_index=INDEX + 1,
+        records=records(A, moved, claim("c", 2)),
+    )
+    assert reconcile(later, held.memory).actions == ()
 
 
 # -- two bodies of one server ----------------------------------------------------------------

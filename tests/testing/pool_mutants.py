@@ -9,17 +9,18 @@ from typing import Any, NamedTuple
 from mutation import replaced
 
 from quorate.autopilot import departing, places, promotion, taking_in
+from quorate.raft import membership
 from quorate.server.cluster.directory import Directory
 
 
 class Mutant(NamedTuple):
-    """`old` occurs once in the source of `function`; within `seeds` it is found, by this rule."""
+    """`old` occurs once in the source of `function`; one of `seeds` finds it, by this rule."""
 
     name: str
     function: Callable[..., Any]
     old: str
     new: str
-    seeds: int
+    seeds: range
     found_as: str
 
 
@@ -29,15 +30,23 @@ MUTANTS = [
         places._is_still_at,
         "there is None or there.id != claim.id",
         "True",
-        20,
+        range(20),
         "and yet its address moved",
+    ),
+    Mutant(
+        "removes without weighing which voters remain",
+        membership.request,
+        "force or not _takes_a_vote(node.configuration, configuration)",
+        "True",
+        range(40, 60),
+        "not a majority",
     ),
     Mutant(
         "takes gossip's word that a server has left",
         departing._stays,
         'return "" if there.leaving else said',
         'return ""',
-        20,
+        range(20),
         "and yet it was removed because it has left",
     ),
     Mutant(
@@ -45,7 +54,7 @@ MUTANTS = [
         places._not_there,
         "there.id != claim.id",
         "False",
-        40,
+        range(20),
         "which is not there",
     ),
     Mutant(
@@ -53,7 +62,7 @@ MUTANTS = [
         places._make_room,
         "return Found(moves=tuple(moves.items()))",
         "return Found()",
-        40,
+        range(30),
         "not within",
     ),
     Mutant(
@@ -61,7 +70,7 @@ MUTANTS = [
         taking_in._refusal,
         "removed_at and not forgive",
         "False",
-        60,
+        range(20),
         "was removed by an operator, and is taken in",
     ),
     Mutant(
@@ -69,7 +78,7 @@ MUTANTS = [
         promotion.promote,
         "facts.now - since[server.id] >=",
         "since[server.id] - facts.now >",
-        20,
+        range(20),
         "not within",
     ),
     Mutant(
@@ -77,7 +86,7 @@ MUTANTS = [
         Directory._is_rival,
         "return status != ALIVE or known.identity.address != identity.address",
         "return False",
-        60,
+        range(30),
         "not within",
     ),
 ]

@@ -43,27 +43,31 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
             heard = dict(newest)
         return msgspec.structs.replace(self, heard=heard)
 
-    def put(self, claim: Claim, why: str, until: float) -> Memory:
-        """Nothing is tried about that server, at that address, before `until`."""
+    def put(self, claim: Claim, why: str, until: float, index: int) -> Memory:
+        """Nothing is tried about that server, at that address, before `until`.
+
+        Nor before the configuration changes: `index` is that of the one it was decided on.
+        """
         kept = {i: off for i, off in self.put_off.items() if off.until > until - 2 * PAUSE_S}
-        off = PutOff(claim.address, claim.status, why, until)
+        off = PutOff(claim.address, claim.status, why, until, index)
         return msgspec.structs.replace(self, put_off={**kept, claim.id: off})
 
-    def holds_off(self, claim: Claim, now: float) -> str:
+    def holds_off(self, claim: Claim, now: float, index: int) -> str:
         """Why nothing is tried about that server now, or empty."""
         off = self.put_off.get(claim.id)
-        if off is None or now >= off.until:
+        if off is None or now >= off.until or index != off.index:
             return ""
         return off.why if (off.address, off.status) == (claim.address, claim.status) else ""
 
 
 class PutOff(msgspec.Struct, frozen=True):
-    """A claim that was tried in vain, why, and until when it is left alone."""
+    """A claim that was tried in vain, why, until when it is left alone, in which configuration."""
 
     address: str
     status: str
     why: str
     until: float
+    index: int
 
 
 def lately(heard: Mapping[str, Heard], address: str, now: float) -> Heard | None:

@@ -9,12 +9,16 @@ the newcomer stays out (which of them holds what was acknowledged, nobody can te
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from quorate.autopilot.facts import ALIVE, Claim, Facts, Heard
 from quorate.autopilot.memory import lately
 from quorate.raft.configuration import Server
+
+ADVICE_S: Final = 10.0
+"""So long a member must have been silent before people are told that it may be removed."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +99,7 @@ def _make_room(
         claim = live.get(holder.id)
         if claim is None or claim.address == place:
             if is_member or moves:
-                return Found(why=_held(facts, holder.id, place))
+                return Found(why=_held(facts, holder.id, place, claim))
             return _replace(facts, holder)
         if holder.id != facts.me.id:
             if lately(heard, claim.address, facts.now) is None:
@@ -115,8 +119,9 @@ def _replace(facts: Facts, holder: Server) -> Found:
     return Found(replaced=holder.id)
 
 
-def _held(facts: Facts, holder: str, place: str) -> str:
+def _held(facts: Facts, holder: str, place: str, claim: Claim | None) -> str:
+    """Advice to remove a member names none that may live: one that moves is seen late."""
     text = f"{place} is still the address of {holder}, which has not been seen anywhere else"
-    if facts.answers_raft(holder, 2 * facts.election_timeout_s):
+    if claim is not None or facts.answers_raft(holder, ADVICE_S):
         return text
     return f"{text}; if it is gone: quorate operator raft remove-peer -peer-id={holder}"

@@ -40,12 +40,12 @@ def reconcile(facts: Facts, memory: Memory) -> Plan:
         if facts.is_stranger(claim):
             actions.append(_stranger(facts, claim))
             continue
-        if why := memory.holds_off(claim, facts.now):
+        if why := memory.holds_off(claim, facts.now, facts.configuration_index):
             actions.append(_stays(facts, claim, why))
             continue
         verdict = _verdict(facts, claim, memory)
         if verdict.why:
-            memory = memory.put(claim, verdict.why, facts.now + PAUSE_S)
+            memory = memory.put(claim, verdict.why, facts.now + PAUSE_S, facts.configuration_index)
             actions.append(_stays(facts, claim, verdict.why))
         elif isinstance(verdict.action, Ask):
             asks += verdict.action.addresses

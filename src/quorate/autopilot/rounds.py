@@ -119,7 +119,8 @@ def _remember(memory: Memory, facts: Facts, action: Action, outcome: Outcome) ->
         ):
             claim = next((c for c in facts.pool if c.id == server_id), None)
             if claim is not None:
-                return memory.put(claim, outcome.why, facts.now + PAUSE_S)
+                until = facts.now + PAUSE_S
+                return memory.put(claim, outcome.why, until, facts.configuration_index)
     return memory
 
 

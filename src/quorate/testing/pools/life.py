@@ -13,13 +13,22 @@ from random import Random
 from quorate.gossip.messages import Dead, LeaveIntent, User
 from quorate.raft import Change, ChangeKind, Configuration, Settings
 from quorate.raft.configuration import Server
+from quorate.raft.effects import Reason
 from quorate.state.commands import encode
-from quorate.state.servers import RecordRemoval
+from quorate.state.servers import RecordRemoval, RecordServer
+from quorate.state.table import Command
 from quorate.testing.pools.servers import Process, Servers, address_of
-from quorate.testing.sim.checks import NoProgressError, expect
+from quorate.testing.sim.checks import Handle, NoProgressError, expect
 from quorate.testing.sim.world import World
 from quorate.wire import gossip
 
+_REFUSED = tuple(
+    reason.value
+    for reason in (
+        *(Reason.QUORUM_AT_RISK, Reason.CHANGE_PENDING, Reason.CHANGE_STALE, Reason.TRANSFERRING),
+        *(Reason.NOT_READY, Reason.CHANGE_INVALID),
+    )
+)
 IDS = "abcdefghijkl"
 FAULTS_S = 25.0
 RECOVERY_S = 60.0
@@ -188,25 +197,48 @@ class PoolLife:
         return f"{victim.name} leaves"
 
     def _remove(self) -> str:
-        leader, victim = self.servers.leader(), self._victim()
-        if leader is None or leader.host is None or victim is None or victim is leader:
+        """Operators remove servers, maybe two at once: only the guard of the quorum stops them."""
+        leader = self.servers.leader()
+        if leader is None or leader.host is None:
             return ""
-        if len(self.servers.running()) < 4:
+        members = leader.host.live.configuration
+        others = [
+            process
+            for process in self.servers.running()
+            if process is not leader and not process.leaving and members.get(process.id)
+        ]
+        if not others:
             return ""
-        self.gone.add(victim.id)
+        victims = self.rng.sample(others, min(len(others), self.rng.choice([1, 1, 2])))
+        for victim in victims:
+            self._remove_one(leader, victim)
+        return f"operators remove {', '.join(v.name for v in victims)}"
+
+    def _remove_one(self, leader: Process, victim: Process) -> None:
         world, host = self.world, leader.host
-        mark = RecordRemoval(server_id=victim.id, name=victim.name, address=victim.address)
-        (written,) = world.propose_commands(host, [encode(mark)])
+        assert host is not None
+
+        def record(command: Command) -> Handle:
+            return world.propose_commands(host, [encode(command)])[0]
+
+        names = {"server_id": victim.id, "name": victim.name, "address": victim.address}
+        written = record(RecordRemoval(**names))
 
         def remove(answer: str, _: object) -> None:
             if answer == "done" and host.node and host.live.configuration.get(victim.id):
-                world.change(host, Change(ChangeKind.REMOVE_SERVER, victim.id))
+                world.change(host, Change(ChangeKind.REMOVE_SERVER, victim.id)).on_answer = removed
+
+        def removed(answer: str, _: object) -> None:
+            if answer == "done":
+                self.gone.add(victim.id)
                 self.servers.rules.met["a member was removed by an operator"] += 1
+                if self.rng.random() < 0.5:
+                    world.later(1.0, lambda: self.servers.stop(victim))
+            elif answer.startswith(_REFUSED) and host.node:
+                self.servers.note(f"{victim.name} is not removed: {answer}")
+                record(RecordServer(**names))
 
         written.on_answer = remove
-        if self.rng.random() < 0.5:
-            self.world.later(1.0, lambda: self.servers.stop(victim))
-        return f"an operator removes {victim.name}"
 
     def _copy(self) -> str:
         running = [p for p in self.servers.running() if not p.leaving]

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from quorate.autopilot import actions as act
+from quorate.levels import LEVEL
 from quorate.state.servers import removed_at
 from quorate.testing.sim.checks import expect
 
@@ -28,6 +29,7 @@ SITUATIONS = (
     "two servers with one ID were named",
     "a member was removed by an operator",
     "a server left by itself",
+    "the feature level was raised",
     "a dead member was removed as the leader had advised",
 )
 
@@ -55,6 +57,11 @@ class Rules:
                 self._still_there(leader, server_id, address, what)
             case _:
                 pass
+
+    def raising(self, level: int) -> None:
+        """The leader writes that all know this level."""
+        expect(level <= LEVEL, f"level {level} is raised, and {LEVEL} is known")
+        self.met["the feature level was raised"] += 1
 
     def _is_there(self, server_id: str, address: str) -> None:
         """A place is written down only for a server that has answered there."""

@@ -16,7 +16,9 @@ from quorate.autopilot.rounds import Outcome, departing, joining, leader_round
 from quorate.autopilot.taking_in import Verdict
 from quorate.gossip.effects import MemberChanged
 from quorate.gossip.messages import Address
+from quorate.levels import LEVEL
 from quorate.raft.configuration import Server
+from quorate.raft.effects import Reason
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Identity
 from quorate.server.leader.facts import claim_of, gather
@@ -24,6 +26,7 @@ from quorate.state.autopilot import AutopilotConfiguration
 from quorate.state.cluster import SetClusterMetadata
 from quorate.state.commands import encode
 from quorate.state.defaults import InitialiseDefaults
+from quorate.state.level import RaiseLevel
 from quorate.state.servers import RecordServer
 from quorate.state.table import Command
 from quorate.testing.pools.gossip import GossipMember, Net
@@ -37,6 +40,7 @@ _CHANGE_TIMEOUT_S = 10.0
 _AGAIN_S = 0.05
 _INTRODUCE_S = 1.0
 _LOOK_FOR_OTHERS_S = 2.0
+_OVERTAKEN = tuple(reason.value for reason in (Reason.CHANGE_PENDING, Reason.CHANGE_STALE))
 _RULES = AutopilotConfiguration(server_stabilization_time_ns=500_000_000)
 
 
@@ -99,6 +103,7 @@ def identity(server_id: str, name: str, place: int, *, leaving: bool = False) ->
         address=address_of(place),
         serf_port=4648,
         version="0",
+        level=LEVEL,
         initialised=True,
         leaving=leaving,
     )
@@ -313,6 +318,9 @@ class Steps:
                 )
             case act.RecordServer(id=server_id, name=name, address=address):
                 self._write(RecordServer(server_id=server_id, name=name, address=address))
+            case act.RaiseLevel(level=level):
+                self._servers.rules.raising(level)
+                self._write(RaiseLevel(level=level, version="0"))
             case act.MakeWay(target=target):
                 self._when_answered(world.transfer(host, target))
             case _:
@@ -336,7 +344,7 @@ class Steps:
             if over:
                 return
             over = True
-            stale = bool(why) and action is not None and self._is_stale(action)
+            stale = why.startswith(_OVERTAKEN)
             if action is not None and not why:
                 self._servers.rules.done(action)
             pause = _AGAIN_S if stale else 0.0
@@ -349,14 +357,6 @@ class Steps:
             answered(handle.answer, None)
         handle.on_answer = answered
         self._world.later(_CHANGE_TIMEOUT_S, lambda: go_on("timed out"))
-
-    def _is_stale(self, action: Any) -> bool:
-        host = self._process.host
-        if host is None or not host.node:
-            return False
-        node = host.live
-        pending = node.configuration_index > node.commit_index
-        return pending or action.prev_index != node.configuration_index
 
     def _ask(self, addresses: tuple[str, ...]) -> None:
         """Every server that is there answers what it is; the others are waited for."""
