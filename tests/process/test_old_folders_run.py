@@ -1,0 +1,41 @@
+"""Servers of today start on the data folders of an earlier version, elsewhere, and go on."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from register_writers import PATH, body, read
+from server_processes import Servers, until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "folders"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.glob("level-*")))
+def test_servers_start_on_them(tmp_path: Path, name: str) -> None:
+    facts = json.loads((GOLDEN / name / "facts.json").read_text())
+    servers = Servers(tmp_path, 3)
+    with tarfile.open(GOLDEN / name / "folders.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    servers.start()
+    try:
+        found = until(lambda: read(servers, servers.leader()), "a leader on the old folders")
+        assert found.value == facts["value"]
+        assert found.modify_index == facts["modify_index"]
+        leader = servers.leader()
+        assert servers.ask(leader, PATH, "PUT", body(99)).status == 200
+        autopilot = servers.ask(leader, "/v1/operator/autopilot/configuration").json
+        assert autopilot["CleanupDeadServers"] is False
+        assert autopilot["MaxTrailingLogs"] == 300
+        rows = servers.ask(leader, "/v1/operator/raft/configuration").json["Servers"]
+        assert {row["ID"] for row in rows} == set(facts["servers"])
+        assert all(row["Voter"] for row in rows)
+        until(lambda: [read(servers, n, "?stale").value for n in range(3)] == [99] * 3, "the write")
+        for number in range(3):
+            assert "Traceback" not in servers.log(number)
+    finally:
+        servers.stop_all()

@@ -1,0 +1,72 @@
+"""Data folders of earlier versions are opened, and hold what they held."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quorate.raft.messages import EntryKind
+from quorate.state.snapshot import decode_snapshot
+from quorate.storage.folder.data_folder import DataFolder
+from quorate.storage.snapshots.store import SnapshotStore
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "folders"
+NAMES = sorted(path.name for path in GOLDEN.glob("level-*"))
+
+
+def unpacked(name: str, folder: Path) -> dict[str, Any]:
+    with tarfile.open(GOLDEN / name / "folders.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    facts: dict[str, Any] = json.loads((GOLDEN / name / "facts.json").read_text())
+    return facts
+
+
+def no_id() -> str:
+    raise AssertionError("the folder has an ID")
+
+
+def test_each_level_has_its_folders() -> None:
+    assert NAMES[0] == "level-0"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_folders_open(tmp_path: Path, name: str) -> None:
+    facts = unpacked(name, tmp_path)
+    ids, leaders = set(), set()
+    for number in range(3):
+        data_dir = tmp_path / f"s{number}"
+        kept = (data_dir / "server" / "node-id").read_text()
+        with DataFolder.open(
+            data_dir, region="global", version="now", make_id=no_id, run=bytes(8)
+        ) as folder:
+            assert folder.node_id == kept
+            assert not folder.state_lost
+            assert folder.identity.cluster_id
+            assert folder.start.number >= 1
+            ids.add(folder.node_id)
+            log = folder.open_log()
+            state = log.hard_state()
+            assert state.term == facts["term"]
+            leaders.add(state.voted_for if state.vote_term == state.term else "")
+            assert log.last_index() == facts["last_index"]
+            found = log.entries(log.first_index(), log.last_index() + 1, 1 << 30)
+            assert [each.index for each in found][-1] == facts["last_index"]
+            assert EntryKind.CONFIGURATION in {each.kind for each in found}
+            log.close()
+            newest = SnapshotStore(folder.snapshots_path).newest_valid()
+            assert newest.problems == ()
+            assert newest.meta is not None
+            assert log.base()[0] <= newest.meta.index <= facts["last_index"]
+            with SnapshotStore(folder.snapshots_path).open(newest.meta.id) as file:
+                image = decode_snapshot(file.read)
+            assert 0 < image.applied_index <= newest.meta.index
+            assert image.level == int(name.removeprefix("level-"))
+            for table in ("scheduler_configuration", "autopilot_configuration", "servers"):
+                assert image.rows[table]
+    assert ids == set(facts["servers"])
+    assert leaders <= {*ids, ""}
+    assert leaders != {""}
