@@ -83,12 +83,19 @@ def mode(path: Path) -> int:
 async def test_no_port_serves_what_is_for_the_control_socket_only() -> None:
     parts = FakeServer().write_defaults().parts()
 
-    async def call(verb: str, body: bytes) -> bytes:
-        raise AssertionError(verb, body)
+    class Members:
+        """Whoever asks is taken for a member."""
+
+        async def answer(self, verb: str, body: bytes, peer: object) -> bytes:
+            raise AssertionError(verb, body, peer)
+
+        def public_problem(self, peer: object) -> str:
+            del peer
+            return ""
 
     for application in (
         HttpApplication(parts, *PARTS, (*TABLE, ROW)),
-        RpcApplication(parts, *PARTS, call),
+        RpcApplication(parts, *PARTS, Members()),
     ):
         async with serving(application) as served, connected(served.port) as client:
             for target in (SECRET, SECRET + "?region=west", "/v1/control/../control/regions"):

@@ -124,7 +124,14 @@ def http_answer(data: bytes) -> None:
     _loop().run_until_complete(exchange())
 
 
-async def _echo(_: Answers, argument: object) -> object:
+class _Open:
+    """A gate that is open to all."""
+
+    def check(self, verb: str, peer: object) -> None:
+        del verb, peer
+
+
+async def _echo(_: Answers, argument: object, __: object) -> object:
     return argument
 
 
@@ -132,7 +139,7 @@ class _Echo(Answers):
     """Takes every call apart, and does nothing."""
 
     def __init__(self) -> None:
-        pass
+        self._gate = _Open()  # type: ignore[assignment]
 
     _verbs: ClassVar[dict[str, tuple[Any, Any]]] = {
         verb: (argument_type, _echo) for verb, (argument_type, _) in Answers._verbs.items()
@@ -146,8 +153,10 @@ class _Answers(HttpPool):
         super().__init__()
         self._body = body
 
-    async def request(self, address: str, request: ForwardRequest) -> ForwardResponse:
-        del address, request
+    async def request(
+        self, address: str, request: ForwardRequest, server_id: str = ""
+    ) -> ForwardResponse:
+        del address, request, server_id
         return ForwardResponse(status=200, headers=(), body=self._body)
 
 
@@ -158,7 +167,7 @@ def server_call(data: bytes) -> None:
     async def call() -> None:
         for verb in _Echo._verbs:
             try:
-                await _Echo().answer(verb, data)
+                await _Echo().answer(verb, data, None)
             except Exception as error:  # noqa: BLE001  judged by who called us
                 errors.append(error)
         for kind in (Greeting, JoinAnswer, Promise):

@@ -116,6 +116,6 @@ def test_a_peer_of_another_cluster_is_refused(request_type: Foreign, tmp_path: P
             connection.sendall(RAFT + encode_request(request))
             with suppress(ConnectionResetError):
                 assert connection.recv(100) == b""
-        until(lambda: "belongs to cluster 00000000" in servers.log(0), "a line in the log")
+        until(lambda: "proves no server ID" in servers.log(0), "a line in the log")
         assert servers.stats(0)["term"] == term
         assert servers.stats(0)["state"] == "Leader"

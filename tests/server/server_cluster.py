@@ -17,7 +17,10 @@ from quorate.api.http.listener import create_protocol_factory
 from quorate.api.http.messages import Request, Response
 from quorate.api.internal import RpcApplication
 from quorate.api.parts import parts_of
+from quorate.levels import LEVEL
 from quorate.metrics import Metrics
+from quorate.net.peer import Peer
+from quorate.raft.identity import IdentityRecord, Start
 from quorate.server.options import ServerOptions
 from quorate.server.server import Server
 
@@ -60,14 +63,24 @@ class ServerCluster:
         server = Server(options, on_fatal=fatal)
         await server.open()
         parts = parts_of(server)
-        rpc = RpcApplication(parts, Metrics(), time.time, Random(), server.answers.answer)
-        await server.start(create_protocol_factory(rpc, ListenerConfig(max_conns_per_client=0)))
+        rpc = RpcApplication(parts, Metrics(), time.time, Random(), server.answers)
+        listener = create_protocol_factory(rpc, ListenerConfig(max_conns_per_client=0))
+        await server.start(lambda peer: listener.serving(rpc.of(peer)))
         self.running[number] = server
         self.applications[number] = HttpApplication(parts, Metrics(), time.time, Random())
 
     async def stop(self, *numbers: int) -> None:
         for number in numbers or tuple(self.running):
             await self.running.pop(number).stop()
+
+    def peer(self, server_id: str, address: str, region: str = "global") -> Peer:
+        """The connection of that server, one of these or a stranger, that has proven its ID."""
+        for server in self.running.values():
+            if server.replica.server_id == server_id:
+                key, record = server.trust.key, server.folder.record
+                return Peer(record=record, region=region, address=address, key=key)
+        record = IdentityRecord(server_id=server_id, level=LEVEL, start=Start(1, b"12345678"))
+        return Peer(record=record, region=region, address=address, key=bytes(32))
 
     async def ask(self, number: int, target: str, method: str = "GET", body: str = "") -> Response:
         """What a client of that server is answered."""

@@ -31,7 +31,10 @@ class Founder:
         self.founded: Proposal | None = None
         self.met: list[Identity] = []
         self.bootstrap = Bootstrap(
-            me=lambda: self.identity, found=self._found, met=lambda: self.met
+            me=lambda: self.identity,
+            found=self._found,
+            met=lambda: self.met,
+            key_of=lambda founder: world.keys[founder.id],
         )
         self.world = world
 
@@ -52,12 +55,13 @@ class World:
     def __init__(self, expect: int, *names: str) -> None:
         self.servers = {name: Founder(self, name, expect) for name in names}
         self.down: set[str] = set()
+        self.keys = {name: name.encode() * 32 for name in names}
 
     async def call(
-        self, address: str, verb: str, argument: Any, _: type, timeout_s: float = 3.0
+        self, address: str, verb: str, argument: Any, _: type, *, server_id: str = ""
     ) -> Promise:
-        del timeout_s
         name = address.partition(":")[0]
+        assert server_id == self.servers[name].identity.id
         if name in self.down:
             raise QuorateError("connection refused")
         bootstrap = self.servers[name].bootstrap
@@ -76,7 +80,45 @@ def test_all_founders_write_the_same() -> None:
     assert len(proposals) == 1
     founded = proposals.pop()
     assert founded is not None
-    assert [server.id for server in founded.configuration().servers] == ["a", "b", "c"]
+    servers = founded.configuration().servers
+    assert [server.id for server in servers] == ["a", "b", "c"]
+    assert [server.key for server in servers] == [b"a" * 32, b"b" * 32, b"c" * 32]
+
+
+def test_a_founder_of_the_first_version_has_no_key() -> None:
+    world = World(2, "a", "b")
+    world.keys["b"] = b""
+    asyncio.run(world.servers["a"].lead("a", "b"))
+    founded = world.servers["b"].founded
+    assert founded is not None
+    assert [server.key for server in founded.configuration().servers] == [b"a" * 32, b""]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"keys": (("b", b"x" * 32),)}, "is not in the proposal with its key"),
+        ({"keys": (("b", b"short"),)}, "keys that are none"),
+        ({"servers": (("a", "nonsense"), ("b", "b:4647"))}, "founds nothing"),
+        ({"servers": (("b", "b:4647"), ("b", "c:4647"))}, "founds nothing"),
+    ],
+)
+def test_a_proposal_that_must_not_be_written_is_refused(changes: dict[str, Any], why: str) -> None:
+    world = World(2, "a", "b")
+    good = Proposal(
+        proposer="a",
+        cluster_id="c",
+        region="global",
+        servers=(("a", "a:4647"), ("b", "b:4647")),
+    )
+    asked = world.servers["b"].bootstrap
+    bad = msgspec.structs.replace(good, **changes)
+    try:
+        said = asked.promise(bad).why
+    except QuorateError as error:
+        said = error.text
+    assert why in said
+    assert asked.promise(good) == Promise()
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations("ab")))

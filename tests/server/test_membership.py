@@ -17,10 +17,12 @@ from quorate.server.cluster.leaving import Departure
 
 
 async def asked(servers: ServerCluster, verb: str, body: object, answer: type) -> str:
-    """Why the leader does not do it, or empty."""
+    """Why the leader does not do it for the server that the body names, or empty."""
+    words = msgspec.to_builtins(body)
+    peer = servers.peer(words["id"], words.get("address", ""), words.get("region", "global"))
     leader = servers.running[await servers.leader()]
     try:
-        said = await leader.answers.answer(verb, msgspec.json.encode(body))
+        said = await leader.answers.answer(verb, msgspec.json.encode(body), peer)
     except QuorateError as refused:
         return refused.text
     why: str = msgspec.json.decode(said, type=answer).why

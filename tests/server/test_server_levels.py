@@ -152,7 +152,9 @@ async def test_a_server_below_the_level_is_not_taken_in(servers: ServerCluster) 
     joiner = msgspec.structs.replace(
         leader.identity(), id="old", name="s9", address="127.0.0.1:9", version="0.0.9", level=0
     )
-    answer = msgspec.json.decode(await leader.answers.answer("join", msgspec.json.encode(joiner)))
+    peer = servers.peer("old", "127.0.0.1:9")
+    said = await leader.answers.answer("join", msgspec.json.encode(joiner), peer)
+    answer = msgspec.json.decode(said)
     assert not answer["member"]
     assert answer["why"] == (
         "s9.global (old) runs Quorate 0.0.9, which knows feature level 0, and this cluster is of "

@@ -38,7 +38,9 @@ class Network:
         self.got: list[str] = []
         self.tried: list[str] = []
 
-    async def request(self, address: str, request: ForwardRequest) -> ForwardResponse:
+    async def request(
+        self, address: str, request: ForwardRequest, server_id: str = ""
+    ) -> ForwardResponse:
         assert request is REQUEST
         self.tried.append(address)
         if address in self.broken:

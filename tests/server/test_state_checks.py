@@ -239,10 +239,17 @@ async def test_no_checks_are_made_where_they_are_switched_off(servers: ServerClu
     await until(lambda: standing(server) == "right")
 
 
-async def say(server: Server, **verdict: Any) -> bytes:
-    """Tell a server a verdict, as whoever reaches its port can."""
+async def say(servers: ServerCluster, server: Server, **verdict: Any) -> bytes:
+    """Tell a server a verdict, as the present leader can; no other one is heard."""
     body = msgspec.json.encode({"by": "s9.global", **verdict})
-    return await server.answers.answer("state-verdict", body)
+    node = server.replica.node
+    leader = servers.peer(node.leader_id, node.leader_address)
+    members = (other.replica.server_id for other in servers.running.values())
+    follower = next(each for each in members if each != node.leader_id)
+    for other in (None, servers.peer(follower, "a:1"), servers.peer("stranger", "a:1")):
+        with pytest.raises(QuorateError, match="state-verdict is refused"):
+            await server.answers.answer("state-verdict", body, other)
+    return await server.answers.answer("state-verdict", body, leader)
 
 
 @with_servers()
@@ -251,11 +258,11 @@ async def test_a_verdict_that_nobody_can_confirm_fences_nobody(servers: ServerCl
         index = server.checks.verdict.index
         for at in (index, index + 1, 2**61):
             odd = {"id": server.replica.server_id, "node": "s", "voter": True, "digest": "0" * 64}
-            await say(server, index=at, right="f" * 64, wrong=[odd])
+            await say(servers, server, index=at, right="f" * 64, wrong=[odd])
         with pytest.raises(QuorateError, match="state-verdict"):
-            await say(server, index=2**62, right="f" * 64)
+            await say(servers, server, index=2**62, right="f" * 64)
         with pytest.raises(QuorateError, match="state-verdict"):
-            await say(server, index=index, right="no digest")
+            await say(servers, server, index=index, right="no digest")
     await checked(servers)
     await checked(servers)
     assert {standing(server) for server in servers.running.values()} == {"right"}
@@ -280,7 +287,7 @@ async def test_a_verdict_that_nobody_can_confirm_clears_nobody(servers: ServerCl
     await until(lambda: server.checks.verdict.index == told.verdict.index)
     index, _ = await servers.running[leader].writes.apply(encode(CheckState()))
     await until(lambda: server.checks.has_digest(index))
-    await say(server, index=index, right=server.checks.digest_at(index, index).digest)
+    await say(servers, server, index=index, right=server.checks.digest_at(index, index).digest)
     await until(lambda: server.checks.verdict.index == index)
     assert standing(server) == "damaged"
 

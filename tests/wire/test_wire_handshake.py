@@ -20,6 +20,9 @@ from quorate.wire.handshake import (
     HandshakeRefused,
     ListenerHandshake,
     Speaker,
+    Voucher,
+    is_signed,
+    voucher_text,
 )
 
 CLUSTER = "00000000-0000-0000-0000-00000000000a"
@@ -224,6 +227,9 @@ def test_anything_else_is_refused_and_holds_nothing(junk: bytes) -> None:
         {"address": "\x1b[2J"},
         {"record": b"x" * 300},
         {"record": b""},
+        {"vouchers": [["a", b"s" * 64]] * 4},
+        {"vouchers": [{"issuer": "a", "signature": b"s"}]},
+        {"vouchers": [{"issuer": "line\n", "signature": b"s" * 64}]},
     ],
 )
 def test_each_field_of_a_hello_is_bounded(fields: dict[str, object]) -> None:
@@ -240,6 +246,28 @@ def test_a_hello_cut_off_waits_and_holds_at_most_a_message(data: bytes) -> None:
     with_length = (len(data) + 1).to_bytes(2, "big") + data
     assert two.feed(with_length) == b""
     assert two.peer is None
+
+
+def test_a_member_vouches_for_another_in_its_proof() -> None:
+    def vouch(other: Speaker) -> bytes:
+        return KEYS[2].sign(voucher_text(CLUSTER, other.record.server_id, other.key))
+
+    one = dialer()
+    two = ListenerHandshake(speaker(2), KEYS[2], b"l" * 32, anybody, vouch)
+    two.feed(one.feed(two.feed(hello_of(one))))
+    assert is_signed(KEYS[2].public, one.voucher, voucher_text(CLUSTER, "server-1", KEYS[1].public))
+    assert not is_signed(KEYS[2].public, one.voucher, voucher_text("x", "server-1", KEYS[1].public))
+    assert two.voucher == b""
+
+    shown = msgspec.structs.replace(speaker(1), vouchers=(Voucher("server-2", one.voucher),))
+    heard: list[Speaker] = []
+
+    def hear(other: Speaker) -> str:
+        heard.append(other)
+        return ""
+
+    listener(3, check=hear).feed(DialerHandshake(shown, KEYS[1], b"d" * 32, anybody).first[1:])
+    assert heard == [shown]
 
 
 def test_the_mode_byte_stays_what_it_is() -> None:

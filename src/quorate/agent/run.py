@@ -182,9 +182,9 @@ class Agent:
             return 1
         try:
             parts = parts_of(server)
-            rpc = RpcApplication(parts, metrics, time.time, Random(), server.answers.answer)
+            rpc = RpcApplication(parts, metrics, time.time, Random(), server.answers)
             rpc_http = create_protocol_factory(rpc, ListenerConfig(max_conns_per_client=0))
-            await server.start(rpc_http)
+            await server.start(lambda peer: rpc_http.serving(rpc.of(peer)))
             application = HttpApplication(parts, metrics, time.time, Random())
             limits = ListenerConfig(
                 max_conns_per_client=config.limits.http_max_conns_per_client,

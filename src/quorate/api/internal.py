@@ -1,15 +1,18 @@
 """The application of the RPC port: the public API, and the calls of other servers.
 
-Only servers reach the RPC port; the HTTP port does not know these paths (404).
+The HTTP port does not know these paths (404). Which peer may ask what is decided by
+`quorate.server.rpc.gate`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import copy
+from collections.abc import Callable
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 
-from quorate.api.app import Answering, HttpApplication, Plan
+from quorate.api.app import Answering as Later
+from quorate.api.app import HttpApplication, Plan
 from quorate.api.codec.encode import text_response
 from quorate.api.codec.params import Query
 from quorate.api.consistency import Replicating
@@ -17,16 +20,25 @@ from quorate.api.http.messages import Request, Response
 from quorate.api.parts import Parts
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
+from quorate.net.peer import Peer
 
 _PREFIX: Final = b"/v1/internal/"
 
 _CALL: Final = Plan(None, Query({}), "", None)  # answered before the plan is looked at
 
-AnswerCall = Callable[[str, bytes], Awaitable[bytes]]
+
+class Answering(Protocol):
+    """What decides on the requests of other servers, and answers their calls."""
+
+    async def answer(self, verb: str, body: bytes, peer: Peer | None) -> bytes:
+        """The answer's body. Raises QuorateError with the refusal."""
+
+    def public_problem(self, peer: Peer | None) -> str:
+        """Empty, or why the public API is not for this peer."""
 
 
 class RpcApplication(HttpApplication):
-    """See the module. `answer_call` takes the verb and the body, and gives the answer's body."""
+    """See the module. One connection is served by what `of` gives for its peer."""
 
     def __init__(
         self,
@@ -34,15 +46,23 @@ class RpcApplication(HttpApplication):
         metrics: Metrics,
         clock: Callable[[], float],
         random: Random,
-        answer_call: AnswerCall,
+        answers: Answering,
     ) -> None:
         super().__init__(parts, metrics, clock, random)
-        self._answer_call = answer_call
+        self._answers = answers
+        self._peer: Peer | None = None
 
-    def begin(self, request: Request, plan: Plan) -> Response | Replicating | Answering:
+    def of(self, peer: Peer | None) -> RpcApplication:
+        """The application as the proven server `peer` sees it, or one that has proven nothing."""
+        seen = copy.copy(self)
+        vars(seen)["_peer"] = peer
+        return seen
+
+    def begin(self, request: Request, plan: Plan) -> Response | Replicating | Later:
         """See the base class."""
         if not request.target.startswith(_PREFIX):
-            return super().begin(request, plan)
+            why = self._answers.public_problem(self._peer)
+            return text_response(403, f"refused: {why}") if why else super().begin(request, plan)
         if request.method != "POST":
             return text_response(405, "Invalid method")
         return self._later(request, self._call(request))
@@ -54,7 +74,7 @@ class RpcApplication(HttpApplication):
     async def _call(self, request: Request) -> Response:
         verb = request.target[len(_PREFIX) :].decode("latin-1")
         try:
-            body = await self._answer_call(verb, request.body)
+            body = await self._answers.answer(verb, request.body, self._peer)
         except QuorateError as error:
             return text_response(400, str(error))
         return Response(200, body, [(b"Content-Type", b"application/json")])

@@ -11,6 +11,7 @@ from collections import deque
 from typing import Protocol, cast
 
 from quorate.errors import BadFrame
+from quorate.net.peer import Peer
 from quorate.raft.messages import (
     PROTOCOL_VERSION,
     AnyRequest,
@@ -51,8 +52,8 @@ class Handler(Protocol):
     def refused(self, where: str, why: str) -> None:
         """A peer said what it should not."""
 
-    def accepts(self, request: AnyRequest) -> str:
-        """Empty, or why a request of this sender is not even looked at."""
+    def accepts(self, request: AnyRequest, connection: IncomingConnection) -> str:
+        """Empty, or why a request that came on this connection is not even looked at."""
 
 
 class Slot:
@@ -90,8 +91,14 @@ class Slot:
 class IncomingConnection(asyncio.Protocol):
     """See the module."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, peer: Peer | None = None) -> None:
         self._handler = handler
+        self.peer = peer
+        """The server that has proven itself at the other end, or None."""
+        self.host = ""
+        """From where the connection comes."""
+        self.accepted: tuple[object, ...] = ()
+        """Notes of the handler: on what it has accepted the newest request."""
         self._reader = RequestReader(REQUEST_BYTES_MAX)
         self._transport: asyncio.Transport | None = None
         self._slots: deque[Slot] = deque()
@@ -102,6 +109,8 @@ class IncomingConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready to listen."""
         self._transport = cast("asyncio.Transport", transport)
+        where = self._transport.get_extra_info("peername")
+        self.host = str(where[0]) if where else ""
 
     def data_received(self, data: bytes) -> None:
         """Requests, and bodies of snapshots."""
@@ -118,7 +127,7 @@ class IncomingConnection(asyncio.Protocol):
             self._refuse(str(error))
 
     def _request(self, request: AnyRequest) -> bool:
-        why = self._handler.accepts(request)
+        why = self._handler.accepts(request, self)
         if why or len(self._slots) >= _UNANSWERED_MAX:
             self._refuse(why or "too many unanswered requests")
             return False

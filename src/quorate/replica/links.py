@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Final
 
+from quorate.net.trust import Trust
 from quorate.raft.configuration import Server
 from quorate.raft.messages import AnyRequest, AnyResponse
 from quorate.replica.incoming import Slot
@@ -29,6 +30,7 @@ class PeerLinks:
         refused: Callable[[str, str], None],
     ) -> None:
         self.driver: RaftDriver  # set before the first message
+        self.trust: Trust | None = None
         self._prefix = prefix
         self._locate = locate
         self._refused = refused
@@ -54,7 +56,13 @@ class PeerLinks:
             self.driver.request_failed(peer_id, rpc_id, reason)
 
         return PeerLink(
-            address, self._prefix, answered=answered, failed=failed, refused=self._refused
+            address,
+            self._prefix,
+            answered=answered,
+            failed=failed,
+            refused=self._refused,
+            trust=self.trust,
+            peer_id=peer_id,
         )
 
     def reply(self, reply_to: Slot, response: AnyResponse) -> None:

@@ -12,7 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import cast
 
-from quorate.errors import BadFrame
+from quorate.errors import BadFrame, QuorateError
+from quorate.net.dial import dial
+from quorate.net.trust import Trust
 from quorate.raft.messages import AnyRequest, AnyResponse, AppendEntriesRequest
 from quorate.wire.raft.messages import encode_request, kind_of
 from quorate.wire.raft.stream import ResponseReader
@@ -54,7 +56,8 @@ class Connection:
     """One connection to a peer. `prefix` is what the port expects before the Raft stream.
 
     `refused(where, why)` is told of what a correct peer does not answer: bytes that are no
-    answer, and error texts.
+    answer, and error texts. With `trust` nothing is sent before the peer has proven that it is the
+    server `peer_id`.
     """
 
     def __init__(
@@ -66,8 +69,11 @@ class Connection:
         answered: Answered,
         failed: Failed,
         refused: Refused,
+        trust: Trust | None = None,
+        peer_id: str = "",
     ) -> None:
         self._host, self._port, self._prefix = host, port, prefix
+        self._trust, self._peer_id = trust, peer_id
         self._answered, self._failed, self._refused = answered, failed, refused
         self._stream: _Stream | None = None  # made when first needed, and after each end
         self._connecting: asyncio.Task[None] | None = None
@@ -98,13 +104,20 @@ class Connection:
             self.close(str(error))
 
     async def _connect(self, stream: _Stream) -> None:
+        place = f"[{self._host}]" if ":" in self._host else self._host
+        place = f"{place}:{self._port}"
         try:
+            if self._trust is not None:
+                await dial(place, lambda: stream, self._trust, server_id=self._peer_id)
+                return
             async with asyncio.timeout(2.0):
                 await self._loop.create_connection(lambda: stream, self._host, self._port)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, QuorateError) as error:
             if stream.owner is not None:
+                if isinstance(error, QuorateError):
+                    self._refused(place, error.text)
                 self._connecting = None
-                self.close(f"dial tcp {self._host}:{self._port}: {error or 'i/o timeout'}")
+                self.close(f"dial tcp {place}: {str(error) or 'i/o timeout'}")
 
     def stands(self) -> None:
         """Write what was waiting."""
@@ -167,12 +180,21 @@ class PeerLink:
         answered: Answered,
         failed: Failed,
         refused: Refused,
+        trust: Trust | None = None,
+        peer_id: str = "",
     ) -> None:
         host, _, port = address.rpartition(":")
         host = host.strip("[]")
         self.address = address
         self._appends, self._control = (
-            Connection(host, int(port), prefix, answered=answered, failed=failed, refused=refused)
+            Connection(
+                *(host, int(port), prefix),
+                answered=answered,
+                failed=failed,
+                refused=refused,
+                trust=trust,
+                peer_id=peer_id,
+            )
             for _ in range(2)
         )
 

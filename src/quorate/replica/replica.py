@@ -17,9 +17,12 @@ from typing import Any
 import msgspec
 
 from quorate.errors import MachineHeld, QuorateError, ReplicaStopped, StateDamaged
+from quorate.net.peer import Peer
+from quorate.net.trust import Trust
 from quorate.raft import events
 from quorate.raft.configuration import Change, Configuration, Server
 from quorate.raft.effects import Role
+from quorate.raft.identity import IdentityRecord
 from quorate.raft.messages import AnyRequest
 from quorate.raft.node import Node
 from quorate.raft.settings import Settings
@@ -89,6 +92,7 @@ class Replica:
         self.on_failure = listeners.failure
         self.at_stop: list[Callable[[], object]] = []
         self.locate: Callable[[Server], str] = lambda peer: peer.address  # where it is now
+        self.trust: Trust | None = None
         self._rng = rng or Random()
         self._loop: asyncio.AbstractEventLoop | None = None  # on which it was started
         self._connections: set[IncomingConnection] = set()
@@ -125,6 +129,7 @@ class Replica:
         )
         prefix = self.options.stream_prefix
         self._links = PeerLinks(prefix, self._located, self.refused)
+        self._links.trust = self.trust
         tasks = SnapshotTasks(self._worker, self.machine, prefix, self._located, self._spawn)
         self._disk = Disk(
             self.log,
@@ -145,6 +150,7 @@ class Replica:
             listeners=self._listeners,
         )
         self._links.driver = tasks.driver = self._driver
+        tasks.trust = self.trust
         self.on_failure.insert(0, self._part)
         self._disk.start()
         self._spawn(self._watch_snapshots())
@@ -342,9 +348,22 @@ class Replica:
         """From now on carry this identity, and refuse peers that carry another."""
         self.node.cluster_id = cluster_id
 
-    def connection(self) -> IncomingConnection:
-        """A protocol for one accepted connection that speaks the Raft stream."""
-        connection = IncomingConnection(self)
+    def believe(self, trust: Trust) -> None:
+        """Open and take connections by these rules; before `start`. Without, nothing is proven."""
+        self.trust = trust
+
+    def speak_as(self, record: IdentityRecord) -> None:
+        """From now on all messages carry this identity record; after `start`."""
+        self.node.identity = record
+        if (trust := self.trust) is not None:
+            self._driver.seen = lambda: trust.starts.seen
+
+    def connection(self, peer: Peer | None = None) -> IncomingConnection:
+        """A protocol for one accepted connection that speaks the Raft stream.
+
+        `peer` is the server that has proven itself there, if one has.
+        """
+        connection = IncomingConnection(self, peer)
         self._connections = {c for c in self._connections if not c.closed}
         self._connections.add(connection)
         return connection
@@ -393,8 +412,22 @@ class Replica:
         """A peer said what it should not: a connection was closed, or an answer is of no use."""
         tell(self.on_refused, where, why)
 
-    def accepts(self, request: AnyRequest) -> str:
+    def accepts(self, request: AnyRequest, connection: IncomingConnection) -> str:
         """Empty, or why this request is not for us."""
+        trust, node = self.trust, self.node
+        if trust is not None:
+            # Asked once for each sender as it is, not for each message.
+            grounds = (
+                *(request.identity, request.sender_id, node.configuration, node.identity),
+                *(trust.changes, connection.peer is None and trust.lenient()),
+            )
+            if connection.accepted != grounds:
+                why = trust.request_problem(
+                    connection.peer, connection.host, request.sender_id, request.identity
+                )
+                if why:
+                    return why
+                connection.accepted = grounds
         return self._driver.objection(request)
 
     # -- watching -------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from quorate.errors import LogDamaged, QuorateError
+from quorate.net.trust import Trust
 from quorate.raft.configuration import Server
 from quorate.raft.effects import SendSnapshot
 from quorate.raft.messages import InstallSnapshotRequest
@@ -30,6 +31,7 @@ class SnapshotTasks:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.driver: RaftDriver  # set before the first snapshot
+        self.trust: Trust | None = None
         self._worker = worker
         self._machine = machine
         self._prefix = prefix
@@ -66,7 +68,9 @@ class SnapshotTasks:
         peer = effect.to
         try:
             index, response = await send_snapshot(
-                self._worker, self._locate(peer), self._prefix, header
+                *(self._worker, self._locate(peer), self._prefix, header),
+                trust=self.trust,
+                peer_id=peer.id,
             )
         except (OSError, TimeoutError, QuorateError) as error:
             self.driver.request_failed(peer.id, effect.rpc_id, str(error) or "i/o timeout")

@@ -12,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
 
 from quorate.errors import QuorateError
+from quorate.net.dial import dial_stream, host_and_port
+from quorate.net.trust import Trust
 from quorate.raft.configuration import Configuration
 from quorate.raft.messages import AnyResponse, InstallSnapshotRequest
 from quorate.replica.machine import StateMachine, Write
@@ -157,11 +159,18 @@ class IncomingSnapshot:
 
 
 async def send_snapshot(
-    worker: SnapshotWorker, address: str, prefix: bytes, header: dict[str, Any]
+    worker: SnapshotWorker,
+    address: str,
+    prefix: bytes,
+    header: dict[str, Any],
+    *,
+    trust: Trust | None = None,
+    peer_id: str = "",
 ) -> tuple[int, AnyResponse]:
     """Send the newest snapshot to a peer; (its last index, the peer's answer).
 
-    Raises OSError, TimeoutError or QuorateError when it could not be delivered.
+    With `trust` nothing is sent before the peer has proven that it is `peer_id`. Raises OSError,
+    TimeoutError or QuorateError when it could not be delivered.
     """
     meta, file = await worker.run(_open_newest, worker.store)
     request = InstallSnapshotRequest(
@@ -175,9 +184,11 @@ async def send_snapshot(
         size=meta.size,
     )
     with file:
-        host, _, port = address.rpartition(":")
-        async with asyncio.timeout(10.0):
-            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        if trust is not None:
+            reader, writer = await dial_stream(address, trust, server_id=peer_id, timeout_s=10.0)
+        else:
+            async with asyncio.timeout(10.0):
+                reader, writer = await asyncio.open_connection(*host_and_port(address))
         try:
             writer.write(prefix + encode_request(request))
             while chunk := await worker.run(file.read, CHUNK_BYTES):

@@ -16,7 +16,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from quorate.errors import BadFrame, MachineHeld, QuorateError, ReplicaStopped, 
 from quorate.raft import effects, events
 from quorate.raft.configuration import Change, Configuration, ConfigurationError
 from quorate.raft.effects import Reason, Role
+from quorate.raft.identity import IdentityRecord, Start, objection
 from quorate.raft.messages import (
     AnyRequest,
     AnyResponse,
@@ -37,6 +38,7 @@ from quorate.runtime.listeners import Listeners, tell
 from quorate.runtime.ports import Disk, Handle, Machine, Network, Snapshots
 from quorate.runtime.reasons import error_for
 
+_AGREED_MAX = 1024
 ANOTHER = "another server answers at this address"
 
 
@@ -70,6 +72,9 @@ class RaftDriver:
         self.damage: StateDamaged | None = None
         self.held: MachineHeld | None = None
         self.storage_full = False
+        self.seen: Callable[[], Mapping[str, Start]] = dict
+        """The newest starts of other servers that are known here, by server ID."""
+        self._agreed: dict[str, tuple[IdentityRecord, IdentityRecord, Start | None]] = {}
         self._disk = disk
         self._network = network
         self._snapshots = snapshots
@@ -279,8 +284,12 @@ class RaftDriver:
         was asked. Addresses are reused: what another server than the one that was asked answers
         would not be the member's answer.
         """
+        if asked_of and not _is_of(asked_of, message):
+            return ANOTHER
+        if message.identity is not None and (why := self._record_objection(message.identity)):
+            return why
         if asked_of:
-            return "" if _is_of(asked_of, message) else ANOTHER
+            return ""
         node, theirs = self.node, getattr(message, "cluster_id", "")
         if node.cluster_id and theirs and node.cluster_id != theirs:
             return (
@@ -290,6 +299,21 @@ class RaftDriver:
         if isinstance(message, AppendEntriesRequest) and message.sender_id == node.server_id:
             return f"the peer {message.sender_address} uses this server's id"
         return ""
+
+    def _record_objection(self, record: IdentityRecord) -> str:
+        """Why nothing of a sender with this record counts, or empty."""
+        ours = self.node.identity
+        if ours is None:
+            return ""
+        grounds = (ours, record, self.seen().get(record.server_id))
+        if self._agreed.get(record.server_id) == grounds:
+            return ""  # as for its last message: nothing has changed
+        why = objection(*grounds)
+        if not why:
+            if len(self._agreed) >= _AGREED_MAX:
+                self._agreed.clear()
+            self._agreed[record.server_id] = grounds
+        return why
 
     def request_received(self, reply_to: Any, request: AnyRequest) -> None:
         """A peer asks, and there is no objection. Raises BadFrame for what must be refused."""

@@ -43,6 +43,8 @@ class GossipOptions(msgspec.Struct, frozen=True, kw_only=True):
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses are "host:port", times seconds.
 
+    `unproven_peers` are IP addresses from which Raft is taken without proof of a server ID.
+
     `founders` is the static list of RPC addresses, this server's among them; `join` are servers
     to ask over RPC. `gossip` is None where the servers are a fixed list. Within
     `state_check_interval_s` a state that differs and a log that is damaged are found; 0: never.
@@ -67,6 +69,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     state_check_interval_s: float = 30.0
     rpc_handshake_timeout_s: float = 5.0
     rpc_connections_max: int = 100
+    unproven_peers: tuple[str, ...] = ()
     autopilot: AutopilotConfiguration = AutopilotConfiguration()
     scheduler: SchedulerConfiguration = SchedulerConfiguration()
     http_headers: dict[str, str] = msgspec.field(default_factory=dict)

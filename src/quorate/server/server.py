@@ -10,15 +10,21 @@ import asyncio
 import logging
 import os
 import random
+import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from quorate.errors import MachineHeld, StateDamaged
+from quorate.errors import MachineHeld, QuorateError, StateDamaged
 from quorate.metrics import Metrics
-from quorate.raft.effects import RoleChanged
+from quorate.net.dial import greet
+from quorate.net.peer import Peer as NetPeer
+from quorate.net.port import ProtocolFactory, RpcPort
+from quorate.net.trust import Trust
+from quorate.raft.configuration import Server as Peer
+from quorate.raft.effects import ConfigurationChanged, RoleChanged
 from quorate.raft.identity import RUN_BITS
 from quorate.replica.replica import Options, Replica
 from quorate.server.cluster.directory import Directory
@@ -40,17 +46,24 @@ from quorate.server.options import ServerOptions
 from quorate.server.rpc.answers import Answers
 from quorate.server.rpc.calls import Callers
 from quorate.server.rpc.forwarder import Forwarder
+from quorate.server.rpc.gate import Gate
 from quorate.server.rpc.http_pool import HttpPool
-from quorate.server.rpc.port import ProtocolFactory, RpcPort
 from quorate.server.views.agent import AgentView
 from quorate.server.views.cluster import ClusterView
 from quorate.server.writes import Writes
 from quorate.state import cluster
 from quorate.storage.folder.data_folder import DataFolder
+from quorate.storage.folder.key_file import load_or_make_key
 from quorate.storage.snapshots.store import SnapshotStore
 from quorate.wire.first_byte import RAFT_BYTE
 
 log = logging.getLogger("quorate.server")
+
+PROVEN_LEVEL: Final = 1
+"""The feature level from which on all servers prove their IDs."""
+
+_LOOK_FOR_KEYS_S: Final = 0.5
+REMOVED_S: Final = 6.0
 
 
 class Server:
@@ -109,6 +122,7 @@ class Server:
         """
         options = self.options
         self._rpc = RpcPort(
+            trust=self.trust,
             raft=self.replica.connection,
             http=http,
             refused=self._refused,
@@ -116,6 +130,8 @@ class Server:
             connections_max=options.rpc_connections_max,
         )
         await self._rpc.listen(*options.rpc_bind)
+        self._spawn(self._greet_members())
+        self._spawn(self._learn_keys())
         await self.pool.start()
         self._in_pool = True
         self._spawn(self._watch.run())
@@ -148,7 +164,21 @@ class Server:
         self.replica.on_refused.append(self._refused)
         self.replica.on_held.append(self._held)
         self.replica.on_failure.append(self._on_fatal)
+        self.replica.on_configuration.append(self._configuration_changed)
+        self.trust = Trust(
+            signer=load_or_make_key(self.folder),
+            me=lambda: (self.folder.record, options.region, options.rpc_address),
+            configuration=lambda: self.replica.node.configuration,
+            starts=self.folder,
+            lenient=self._lenient,
+            unproven_hosts=options.unproven_peers,
+            refused=self._refused,
+        )
+        self.trust.probe = lambda address: greet(address, self.trust)
+        self._http.trust = self.trust
+        self.replica.believe(self.trust)
         await self.replica.start()
+        self.replica.speak_as(self.folder.record)
         self._distrust(self.checks.damage)
         self.level_gate = LevelGate(self.machine.store)
         self.writes = Writes(self.replica, self.level_gate.refusal)
@@ -162,7 +192,7 @@ class Server:
         self.directory = Directory(
             self.identity(), fail_after_s=None if options.gossip is not None else 5.0
         )
-        self.replica.locate = lambda peer: self.directory.whereabouts(peer.id, peer.address)
+        self.replica.locate = self._locate
         self.forwarder = Forwarder(self._http, self.directory, self.replica)
         self.pool = self._make_pool()
         state = self.machine.store
@@ -176,8 +206,11 @@ class Server:
             gate=self.level_gate,
             apply=self.writes.apply,
             now=self._loop.time,
+            trust=self.trust,
         )
-        self._bootstrap = Bootstrap(me=self.identity, found=self._found, met=self._settled_others)
+        self._bootstrap = Bootstrap(
+            me=self.identity, found=self._found, met=self._settled_others, key_of=self._key_of
+        )
         self._watch = PoolWatch(
             options=options,
             directory=self.directory,
@@ -189,6 +222,7 @@ class Server:
             why_no_leader=self._why_no_leader,
             fatal=self._on_fatal,
             rng=random.Random(),
+            rolled_back=self._told_of_rollback,
         )
         self._make_views()
         self._judge = StateJudge(
@@ -210,6 +244,13 @@ class Server:
             checks=self.checks,
             judge=self._judge,
             applied_index=lambda: self.replica.node.applied_index,
+            gate=Gate(
+                trust=self.trust,
+                region=options.region,
+                me=self.identity,
+                leader_id=lambda: self.replica.node.leader_id,
+                regions=self.directory,
+            ),
         )
 
     def _make_views(self) -> None:
@@ -230,7 +271,11 @@ class Server:
             checks=self.checks,
             me=self.identity,
         )
-        self.rejoining = Rejoining(self.replica.server_id, self.cluster, self._watch)
+        self.rejoining = Rejoining(
+            self.replica.server_id,
+            lambda: self.identity().node if self.replica.is_leader else "",
+            self._watch,
+        )
 
     def _settled_others(self) -> list[Identity]:
         return self._watch.settled_others()
@@ -251,6 +296,16 @@ class Server:
             metrics=self._metrics,
             fatal=self._on_fatal,
         )
+
+    def _locate(self, peer: Peer) -> str:
+        """Where a member is now: it may have moved since it was written into the configuration.
+
+        Where its key has answered, or else where it is on record. Of a member without a key, as in
+        clusters of level 0, the pool is believed.
+        """
+        if peer.key:
+            return self.trust.place_of(peer)
+        return self.directory.whereabouts(peer.id, peer.address)
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -329,6 +384,7 @@ class Server:
     def _keep_cluster_id(self, cluster_id: str) -> None:
         self.folder.set_cluster_id(cluster_id)
         self.replica.set_cluster_id(cluster_id)
+        self.replica.speak_as(self.folder.record)
         log.info("this server belongs to cluster %s", cluster_id)
 
     async def _found(self, proposal: Proposal) -> None:
@@ -336,6 +392,60 @@ class Server:
         log.info("founding cluster %s of %s", proposal.cluster_id, founders)
         self._keep_cluster_id(proposal.cluster_id)
         await self.replica.bootstrap(proposal.configuration())
+
+    def _key_of(self, server: Identity) -> bytes:
+        key = self.trust.key_of(server.id)
+        if not key and not self.trust.dials_plain(server.address, ""):
+            raise QuorateError(f"{server.node} has not answered at {server.address} as yet")
+        return key
+
+    def _lenient(self) -> bool:
+        """True while the cluster has servers of the first version, which prove nothing."""
+        return max(self.folder.level, self.machine.store.level) < PROVEN_LEVEL
+
+    async def _learn_keys(self) -> None:
+        """Of members that were upgraded, while the cluster is of level 0: to put them on record."""
+        while self._lenient():
+            await asyncio.sleep(_LOOK_FOR_KEYS_S)
+            servers = self.replica.node.configuration.servers if self.replica.is_leader else ()
+            for member in servers:
+                if member.key or self.trust.key_of(member.id):
+                    continue
+                address = self._locate(member)
+                peer = await greet(address, self.trust)
+                if peer is not None and peer.server_id == member.id:
+                    self.trust.note_place(peer, address)
+
+    async def _greet_members(self) -> None:
+        """Hear from the others, before this server may vote, whether its data is an old copy."""
+        others = [s for s in self.replica.node.configuration.servers if s.id != self.folder.node_id]
+        await asyncio.gather(*(self._watch.greet(self._locate(other)) for other in others))
+
+    def _told_of_rollback(self, why: str, by: NetPeer) -> None:
+        """A server says that this one runs on an old copy of its data, or on one of two."""
+        if not self.trust.holds_the_key(by):
+            return
+        reason = f"{why} (found by {by.server_id} at {by.address})"
+        self.folder.mark_rolled_back(reason, int(time.time()))
+        self._on_fatal(
+            QuorateError(
+                f"this server must not take part: {reason}",
+                "start it again: it moves this data aside, takes a new ID and joins as a new "
+                f"server; to take the old one out: quorate operator raft remove-peer "
+                f"-peer-id={self.folder.node_id}",
+            )
+        )
+
+    def _configuration_changed(self, change: ConfigurationChanged) -> None:
+        del change
+        if self._rpc is not None:
+            # A moment later, so that a removed server still hears of its removal.
+            self._loop.call_later(REMOVED_S, self._end_connections)
+
+    def _end_connections(self) -> None:
+        if self._rpc is not None and self.replica.node.configuration.servers:
+            gate = self.answers
+            self._rpc.end_connections(lambda peer: bool(gate.public_problem(peer)))
 
     # -- observation -----------------------------------------------------------------------------
 

@@ -4,12 +4,16 @@
     listener  Hello, Proof          or Refusal, and the connection ends
     dialer    Proof, and at once what the connection is for
 
-A message is two bytes of length, big-endian, and a msgpack map of at most 1 KiB. A hello says which
+A message is two bytes of length, big-endian, and a msgpack map of at most 2 KiB. A hello says which
 server speaks (identity record, region, RPC address), with which public key, and a nonce. A proof is
 an Ed25519 signature (RFC 8032) over a label for the side that signs, and both hellos as they
 travelled. So a proof fits no other connection, no other side and no other hello; each side knows
 the key of the other from somewhere else (the Raft configuration) and need not believe a word before
 the proof is there. The listener looks at a hello before it signs: a stranger costs it no signature.
+
+A server that has been out of reach may meet a leader that its configuration does not have yet. So
+each proof may carry a voucher, by which the sender confirms that the other side is a member with
+that key, and a hello may show vouchers of others.
 
 The connection is not encrypted, and the proof says nothing of the bytes behind it: whoever can
 change packets on the way can take it over. TLS is for that (docs/security.md).
@@ -30,9 +34,10 @@ from quorate.errors import BadFrame
 from quorate.raft.identity import IdentityRecord
 from quorate.wire.first_byte import PROVEN_BYTE
 from quorate.wire.go.msgpack import bad_frame
-from quorate.wire.raft.identity import RECORD_BYTES_MAX, decode_record, encode_record
+from quorate.wire.raft.identity import ID_CHARS_MAX, RECORD_BYTES_MAX, decode_record, encode_record
 
-MESSAGE_BYTES_MAX: Final = 1024
+MESSAGE_BYTES_MAX: Final = 2048
+VOUCHERS_MAX: Final = 3
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
@@ -43,6 +48,7 @@ REFUSAL_CHARS_MAX: Final = 300
 _LENGTH_BYTES: Final = 2
 _DIALER: Final = b"quorate connection 1, dialer\n"
 _LISTENER: Final = b"quorate connection 1, listener\n"
+_VOUCHER: Final = b"quorate voucher 1\n"
 
 
 class Signer(Protocol):
@@ -56,6 +62,13 @@ class Signer(Protocol):
         """The signature, 64 bytes."""
 
 
+class Voucher(msgspec.Struct, frozen=True):
+    """Of the server `issuer`: its signature that another one is a member (`voucher_text`)."""
+
+    issuer: str
+    signature: bytes
+
+
 class Speaker(msgspec.Struct, frozen=True, kw_only=True):
     """What a side says of itself. `address` is its own RPC address, "host:port"."""
 
@@ -63,6 +76,7 @@ class Speaker(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     address: str
     key: bytes
+    vouchers: tuple[Voucher, ...] = ()
 
 
 class _Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="hello"):
@@ -71,10 +85,12 @@ class _Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="hel
     address: str
     key: bytes
     nonce: bytes
+    vouchers: tuple[Voucher, ...] = ()
 
 
 class _Proof(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="proof"):
     signature: bytes
+    voucher: bytes = b""
 
 
 class _Refusal(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="refusal"):
@@ -87,6 +103,14 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 Check = Callable[[Speaker], str]
 """Empty, or why the connection ends, for what the other side says it is."""
+
+Vouch = Callable[[Speaker], bytes]
+"""The signature by which this server vouches for the other side, or nothing."""
+
+
+def no_voucher(_: Speaker) -> bytes:
+    """Vouches for nothing."""
+    return b""
 
 
 def _framed(message: _Message) -> tuple[bytes, bytes]:
@@ -103,6 +127,7 @@ def _hello(speaker: Speaker, nonce: bytes) -> _Hello:
         address=speaker.address,
         key=speaker.key,
         nonce=nonce,
+        vouchers=speaker.vouchers[:VOUCHERS_MAX],
     )
 
 
@@ -114,11 +139,18 @@ def _speaker(hello: _Hello) -> Speaker:
         raise bad_frame("a handshake with an identity record that is too long")
     if not (_plain(hello.region, REGION_CHARS_MAX) and _plain(hello.address, ADDRESS_CHARS_MAX)):
         raise bad_frame("a handshake with a region or address that is no printable text")
+    vouchers = hello.vouchers
+    if len(vouchers) > VOUCHERS_MAX or not all(
+        _plain(each.issuer, ID_CHARS_MAX) and len(each.signature) == SIGNATURE_BYTES
+        for each in vouchers
+    ):
+        raise bad_frame("a handshake with vouchers that are none")
     return Speaker(
         record=decode_record(hello.record),
         region=hello.region,
         address=hello.address,
         key=hello.key,
+        vouchers=vouchers,
     )
 
 
@@ -131,24 +163,41 @@ def _transcript(label: bytes, dialer_hello: bytes, listener_hello: bytes) -> byt
     return label + size + dialer_hello + listener_hello
 
 
-def _verify(key: bytes, signature: bytes, data: bytes) -> None:
-    """Raises BadFrame."""
+def voucher_text(cluster_id: str, server_id: str, key: bytes) -> bytes:
+    """What a member signs to confirm that `server_id` is a member of the cluster, with this key."""
+    return _VOUCHER + f"{cluster_id}\n{server_id}\n".encode() + key
+
+
+def is_signed(key: bytes, signature: bytes, data: bytes) -> bool:
+    """True if the signature of `data` is by the private half of this public key."""
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, data)
     except (InvalidSignature, ValueError):
-        raise bad_frame("the other side does not hold the private key that it names") from None
+        return False
+    return True
+
+
+def _verify(key: bytes, signature: bytes, data: bytes) -> None:
+    """Raises BadFrame."""
+    if not is_signed(key, signature, data):
+        raise bad_frame("the other side does not hold the private key that it names")
 
 
 class _Side:
     """What both sides have in common: cutting messages, and being done."""
 
-    def __init__(self) -> None:
+    def __init__(self, signer: Signer, check: Check, vouch: Vouch) -> None:
+        self._signer = signer
+        self._check = check
+        self._vouch = vouch
         self._buffer = b""
         self._failed = False
         self.peer: Speaker | None = None
         """The other side, once its proof was right."""
         self.rest = b""
         """What came behind the handshake."""
+        self.voucher = b""
+        """By which the other side confirms that this server is a member; empty if it does not."""
 
     def feed(self, data: bytes) -> bytes:
         """Bytes that came; what is to be sent now.
@@ -193,14 +242,18 @@ class _Side:
     def _take(self, message: _Message, body: bytes) -> bytes:
         raise NotImplementedError
 
+    def _proof(self, label: bytes, other: Speaker, *hellos: bytes) -> bytes:
+        signature = self._signer.sign(_transcript(label, *hellos))
+        return _framed(_Proof(signature=signature, voucher=self._vouch(other)))[1]
+
 
 class DialerHandshake(_Side):
     """The side that opens the connection. `check` looks at the listener before it is answered."""
 
-    def __init__(self, me: Speaker, signer: Signer, nonce: bytes, check: Check) -> None:
-        super().__init__()
-        self._signer = signer
-        self._check = check
+    def __init__(
+        self, me: Speaker, signer: Signer, nonce: bytes, check: Check, vouch: Vouch = no_voucher
+    ) -> None:
+        super().__init__(signer, check, vouch)
         self._mine, framed = _framed(_hello(me, nonce))
         self.first = bytes((PROVEN_BYTE,)) + framed
         """What the dialer sends first."""
@@ -220,8 +273,8 @@ class DialerHandshake(_Side):
             case _Proof() if self._listener is not None:
                 both = (self._mine, self._theirs)
                 _verify(self._listener.key, message.signature, _transcript(_LISTENER, *both))
-                self.peer = self._listener
-                return _framed(_Proof(signature=self._signer.sign(_transcript(_DIALER, *both))))[1]
+                self.peer, self.voucher = self._listener, message.voucher
+                return self._proof(_DIALER, self._listener, *both)
         raise bad_frame("a handshake message out of turn")
 
 
@@ -231,10 +284,10 @@ class ListenerHandshake(_Side):
     `check` looks at the dialer's hello before anything is signed for it.
     """
 
-    def __init__(self, me: Speaker, signer: Signer, nonce: bytes, check: Check) -> None:
-        super().__init__()
-        self._signer = signer
-        self._check = check
+    def __init__(
+        self, me: Speaker, signer: Signer, nonce: bytes, check: Check, vouch: Vouch = no_voucher
+    ) -> None:
+        super().__init__(signer, check, vouch)
         self._mine, self._framed = _framed(_hello(me, nonce))
         self._theirs = b""
         self._dialer: Speaker | None = None
@@ -246,12 +299,11 @@ class ListenerHandshake(_Side):
                 if why := self._check(dialer):
                     raise HandshakeRefused(why)
                 self._dialer, self._theirs = dialer, body
-                signature = self._signer.sign(_transcript(_LISTENER, body, self._mine))
-                return self._framed + _framed(_Proof(signature=signature))[1]
+                return self._framed + self._proof(_LISTENER, dialer, body, self._mine)
             case _Proof() if self._dialer is not None:
                 data = _transcript(_DIALER, self._theirs, self._mine)
                 _verify(self._dialer.key, message.signature, data)
-                self.peer = self._dialer
+                self.peer, self.voucher = self._dialer, message.voucher
                 return b""
         raise bad_frame("a handshake message out of turn")
 

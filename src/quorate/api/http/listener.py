@@ -58,6 +58,13 @@ class HttpListener:
         """A protocol for one connection."""
         return QuorateHttpProtocol(self._shared)
 
+    def serving(self, application: HttpApplication) -> asyncio.Protocol:
+        """A protocol for one connection that is served by an application of its own."""
+        protocol = QuorateHttpProtocol(self._shared)
+        protocol.application = application
+        protocol.app = AsgiApplication(application)
+        return protocol
+
     @property
     def connections(self) -> int:
         """How many are open now."""

@@ -212,6 +212,11 @@ class Directory:
             if known.identity.region == region and known.status == ALIVE
         ]
 
+    def lives(self, server_id: str, region: str) -> bool:
+        """True if a live server of that region has this ID."""
+        known = self._known.get(server_id)
+        return known is not None and known.identity.region == region and known.status == ALIVE
+
     def regions(self) -> list[str]:
         """The regions with at least one live server, sorted."""
         return sorted({k.identity.region for k in self._known.values() if k.status == ALIVE})

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from quorate.errors import QuorateError, WrongDataFolder
+from quorate.net.peer import Peer
 from quorate.server.cluster.directory import ALIVE, Directory
 from quorate.server.cluster.fixed_pool import FixedPool
 from quorate.server.cluster.founding import Bootstrap
@@ -52,7 +53,9 @@ class PoolWatch:
         why_no_leader: Callable[[], str],
         fatal: Callable[[QuorateError], None],
         rng: Random,
+        rolled_back: Callable[[str, Peer], None],
     ) -> None:
+        self._rolled_back = rolled_back
         self._options = options
         self._directory = directory
         self._callers = callers
@@ -95,6 +98,18 @@ class PoolWatch:
 
     def _settled(self) -> bool:
         return self.introduced and self._me().initialised
+
+    async def leader(self) -> Greeting | None:
+        """What the leader of this region answers to this server; None if none is found."""
+        await self._ask_all()
+        me = self._me()
+        others = [other.leader for other in self.settled_others() if other.leader]
+        for address in dict.fromkeys([me.leader, *others]):
+            if address and address != me.address:
+                answer = await self.greet(address)
+                if answer is not None and answer.me.leader == answer.me.address:
+                    return answer
+        return None
 
     async def rejoin(self, timeout_s: float) -> str:
         """Ask to be taken in although this server was removed; why that is not done, or empty."""
@@ -139,16 +154,29 @@ class PoolWatch:
         await asyncio.gather(*(self._ask(address) for address in addresses))
 
     async def _ask(self, address: str) -> None:
-        greeting = Greeting(me=self._me())
-        try:
-            answer = await self._callers.call(address, "greet", greeting, Greeting, 1.0)
-        except QuorateError:
+        answer = await self.greet(address)
+        if answer is None:
             return
         self.greeted(answer.me, configured=address in self._configured)
         if not self._gossips:
             for other in answer.others:
                 if other.id != self._me().id:
                     self._directory.told(other)
+
+    async def greet(self, address: str) -> Greeting | None:
+        """What the server at `address` says; None if none answers, or one that is another."""
+        greeting = Greeting(me=self._me())
+        try:
+            answer, peer = await self._callers.ask(address, "greet", greeting, Greeting, 1.0)
+        except QuorateError:
+            return None
+        if peer is not None:
+            said = (answer.me.id, answer.me.address)
+            if said != (peer.server_id, peer.address):
+                return None
+            if answer.rolled_back:
+                self._rolled_back(answer.objection, peer)
+        return answer
 
     def greeted(self, other: Identity, *, configured: bool = False) -> None:
         """Another server has said who it is."""
@@ -226,7 +254,7 @@ class PoolWatch:
                 raise QuorateError(_no_leader_to_join(settled))
             return
         if leader == me.address:
-            answer = await self._take_in(me, forgive=verb == "rejoin")
+            answer = await self._take_in(me, None, forgive=verb == "rejoin")
         else:
             answer = await self._callers.call(leader, verb, me, JoinAnswer, 10.0)
         self.removed_at = answer.removed_at

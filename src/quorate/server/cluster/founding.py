@@ -15,23 +15,44 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
+from quorate.autopilot.validity import objection_to
 from quorate.errors import QuorateError
-from quorate.raft.configuration import Configuration, Server, Suffrage
+from quorate.raft.configuration import Configuration, ConfigurationError, Server, Suffrage
 from quorate.server.cluster.identity import Identity
 from quorate.server.rpc.calls import Callers
 
+KEY_BYTES = 32
+FOUNDERS_MAX = 1000
+
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """What shall be founded, and by whom."""
+    """What is to be founded, and by which servers.
+
+    `keys` are the public keys that the servers have proven; one that proves nothing has none.
+    """
 
     proposer: str
     cluster_id: str
     region: str
     servers: tuple[tuple[str, str], ...]  # (id, address), sorted by id
+    keys: tuple[tuple[str, bytes], ...] = ()  # (id, key), sorted by id
 
     def configuration(self) -> Configuration:
-        """Entry 1."""
-        return Configuration(tuple(Server(i, a, Suffrage.VOTER) for i, a in self.servers))
+        """Entry 1. Raises QuorateError if it can be none."""
+        keys = dict(self.keys)
+        configuration = Configuration(
+            tuple(Server(i, a, Suffrage.VOTER, keys.get(i, b"")) for i, a in self.servers)
+        )
+        if len(self.servers) > FOUNDERS_MAX or any(len(k) != KEY_BYTES for k in keys.values()):
+            raise QuorateError("a proposal with too many servers, or with keys that are none")
+        for server_id, address in self.servers:
+            if why := objection_to(server_id, server_id, address):
+                raise QuorateError(f"a proposal that founds nothing: {why}")
+        try:
+            configuration.check()
+        except ConfigurationError as error:
+            raise QuorateError(f"a proposal that founds nothing: {error}") from None
+        return configuration
 
 
 class Promise(msgspec.Struct, frozen=True):
@@ -49,8 +70,14 @@ class Bootstrap:
         me: Callable[[], Identity],
         found: Callable[[Proposal], Awaitable[None]],
         met: Callable[[], Sequence[Identity]],
+        key_of: Callable[[Identity], bytes] = lambda _: b"",
     ) -> None:
-        """`found` writes entry 1 and starts the replica; `met` are the servers that hold data."""
+        """`found` writes entry 1 and starts the replica; `met` are the servers that hold data.
+
+        `key_of` gives the key that a server has proven, its own key for this one; it is empty for
+        one that proves nothing, and raises QuorateError while it is not known.
+        """
+        self._key_of = key_of
         self._me = me
         self._found = found
         self._met = met
@@ -71,12 +98,16 @@ class Bootstrap:
             return f"{me.node} has met {met[0].node}, which holds data of a cluster"
         if me.region != proposal.region:
             return f"{me.node} is of region {me.region!r}, not {proposal.region!r}"
-        if (me.id, me.address) not in proposal.servers:
-            return f"{me.node} ({me.id} at {me.address}) is not in the proposal"
+        proposal.configuration()
+        if (me.id, me.address) not in proposal.servers or not self._knows_key(proposal, me):
+            return f"{me.node} ({me.id} at {me.address}) is not in the proposal with its key"
         if me.expect != len(proposal.servers):
             return f"{me.node} expects {me.expect} servers, not {len(proposal.servers)}"
         taken = held is not None and held.proposer != proposal.proposer
         return f"{me.node} has promised itself to {held.proposer}" if held and taken else ""
+
+    def _knows_key(self, proposal: Proposal, me: Identity) -> bool:
+        return dict(proposal.keys).get(me.id, b"") in {b"", self._key_of(me)}
 
     async def commit(self, proposal: Proposal) -> Promise:
         """Found it now, as promised."""
@@ -92,19 +123,28 @@ class Bootstrap:
         if held is not None and held.proposer != me.id:
             raise QuorateError(f"promised to {held.proposer}")
         servers = tuple(sorted((f.id, f.address) for f in founders))
+        keys = tuple(sorted((f.id, key) for f in founders if (key := self._key_of(f))))
         proposal = held or Proposal(
-            proposer=me.id, cluster_id=str(uuid.uuid4()), region=me.region, servers=servers
+            proposer=me.id,
+            cluster_id=str(uuid.uuid4()),
+            region=me.region,
+            servers=servers,
+            keys=keys,
         )
-        if proposal.servers != servers:
-            proposal = msgspec.structs.replace(proposal, servers=servers)
+        if (proposal.servers, proposal.keys) != (servers, keys):
+            proposal = msgspec.structs.replace(proposal, servers=servers, keys=keys)
         self._promised = proposal
         others = [f for f in founders if f.id != me.id]
         for other in others:
-            answer = await callers.call(other.address, "bootstrap-promise", proposal, Promise)
+            answer = await callers.call(
+                other.address, "bootstrap-promise", proposal, Promise, server_id=other.id
+            )
             if answer.why:
                 raise QuorateError(answer.why)
         for other in others:
-            answer = await callers.call(other.address, "bootstrap-commit", proposal, Promise)
+            answer = await callers.call(
+                other.address, "bootstrap-commit", proposal, Promise, server_id=other.id
+            )
             if answer.why:
                 raise QuorateError(answer.why)
         if not self._me().initialised:

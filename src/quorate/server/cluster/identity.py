@@ -125,7 +125,15 @@ def _is_number(text: str) -> bool:
 
 
 class Greeting(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to "who are you": oneself, and the servers one knows."""
+    """The answer to "who are you": oneself, and the servers one knows.
+
+    In an answer `objection` says why nothing of the asker counts at this server, and `rolled_back`
+    that the reason is its data folder: an old copy, or one of two. `member`: the asker is in the
+    Raft configuration.
+    """
 
     me: Identity
     others: tuple[Identity, ...] = ()
+    objection: str = ""
+    rolled_back: bool = False
+    member: bool = False

@@ -87,7 +87,9 @@ class Leaving:
             return await self._membership.let_go(me)
         leader = self._replica.node.leader_address
         try:
-            answer = await self._callers.call(leader, "leave", Departure(me), Promise)
+            answer = await self._callers.call(
+                *(leader, "leave", Departure(me), Promise), server_id=self._replica.node.leader_id
+            )
         except QuorateError as error:
             return error.text
         return answer.why

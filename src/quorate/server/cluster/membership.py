@@ -16,8 +16,9 @@ from typing import Any
 
 from quorate.autopilot.rounds import NOT_LEADING, Look, departing, joining
 from quorate.errors import ChangeOvertaken, ChangeRefused, NotLeader, PeerNotFound
+from quorate.net.peer import Peer
 from quorate.raft.configuration import Change, ChangeKind
-from quorate.raft.configuration import Server as Peer
+from quorate.raft.configuration import Server as RaftServer
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Identity
@@ -58,9 +59,14 @@ class Membership:
 
     # -- taking in -------------------------------------------------------------------------------
 
-    async def take_in(self, joiner: Identity, *, forgive: bool = False) -> JoinAnswer:
-        """Make `joiner` a member, or say why not; `forgive` also one that was removed."""
-        claim = claim_of(joiner)
+    async def take_in(
+        self, joiner: Identity, peer: Peer | None, *, forgive: bool = False
+    ) -> JoinAnswer:
+        """Make `joiner` a member, or say why not; `forgive` also one that was removed.
+
+        `peer` is the proven server that asks for itself: its key goes on record.
+        """
+        claim = claim_of(joiner, peer=peer)
         verdict = await self._hands.run(joining(self._look, claim, forgive=forgive))
         if verdict.why == NOT_LEADING:
             return JoinAnswer(leader=self._replica.node.leader_address, why=verdict.why)
@@ -72,7 +78,7 @@ class Membership:
 
     # -- removing --------------------------------------------------------------------------------
 
-    def find(self, server_id: str | None, address: str | None) -> Peer:
+    def find(self, server_id: str | None, address: str | None) -> RaftServer:
         """The member with this ID, or else at this address. Raises PeerNotFound."""
         configuration = self._replica.node.configuration
         if server_id is not None:
@@ -134,7 +140,7 @@ class Membership:
         verdict = await self._hands.run(departing(self._look, server_id))
         return verdict.why
 
-    def _name_of(self, peer: Peer) -> str:
+    def _name_of(self, peer: RaftServer) -> str:
         known = self._directory.by_id(peer.id)
         if known is not None:
             return known.identity.node

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from quorate.errors import ChangeRefused, NoLeader
 from quorate.server.cluster.discovery import PoolWatch
-from quorate.server.views.cluster import ClusterView
-from quorate.server.views.raft import leader_of
 from quorate.server.views.records import Rejoin
 from quorate.server.writes import APPLY_TIMEOUT_S
 
@@ -16,11 +15,11 @@ LEADER_PATIENCE_S: Final = 5.0  # as long as the API holds a request while nobod
 
 
 class Rejoining:
-    """See the module. `server_id` is this server's own."""
+    """See the module. `server_id` is this server's own; `leads` gives its name while it leads."""
 
-    def __init__(self, server_id: str, view: ClusterView, watch: PoolWatch) -> None:
+    def __init__(self, server_id: str, leads: Callable[[], str], watch: PoolWatch) -> None:
         self._server_id = server_id
-        self._view = view
+        self._leads = leads
         self._watch = watch
 
     async def rejoin(self) -> Rejoin:
@@ -31,13 +30,17 @@ class Rejoining:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + LEADER_PATIENCE_S
         # The removed server hears from no leader: the others are asked for the one they follow.
-        while (leader := leader_of(await self._view.views())) is None:
+        while not (node := self._leads()):
+            leader = await self._watch.leader()
+            if leader is not None:
+                node = leader.me.node if leader.member else ""
+                break
             if loop.time() >= deadline:
                 raise NoLeader
             await asyncio.sleep(0.25)
-        if any(server.id == self._server_id for server in leader.servers):
+        if node:
             raise ChangeRefused(
-                f"this server is in the Raft configuration of the leader, {leader.node}",
+                f"this server is in the Raft configuration of the leader, {node}",
                 "there is nothing to rejoin",
             )
         why = await self._watch.rejoin(APPLY_TIMEOUT_S)

@@ -156,6 +156,7 @@ class StateJudge:
                         DigestRequest(index),
                         DigestAnswer,
                         timeout_s=DEADLINE_S,
+                        server_id=peer.id,
                     )
                 except QuorateError as error:
                     return DigestAnswer(id=peer.id, why=error.text)
@@ -170,6 +171,8 @@ class StateJudge:
             return
         address = self._replica.locate(peer)
         try:
-            await self._callers.call(address, "state-verdict", verdict, Heard, timeout_s=_TELL_S)
+            await self._callers.call(
+                *(address, "state-verdict", verdict, Heard, _TELL_S), server_id=peer.id
+            )
         except QuorateError as error:
             log.debug("%s did not hear of the state check at %d: %s", address, verdict.index, error)

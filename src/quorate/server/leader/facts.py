@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from quorate.autopilot.facts import Claim, Facts, Peer
+from quorate.net.peer import Peer as NetPeer
 from quorate.raft.node import Node
 from quorate.server.cluster.directory import Directory, Known
 from quorate.server.cluster.identity import Identity
@@ -14,8 +15,8 @@ from quorate.state import autopilot, cluster, servers
 from quorate.state.store import StateStore
 
 
-def claim_of(identity: Identity, status: str = "alive") -> Claim:
-    """What that server, or the pool, says of it."""
+def claim_of(identity: Identity, status: str = "alive", peer: NetPeer | None = None) -> Claim:
+    """What that server, or the pool, says of it; `peer` is the connection on which it says so."""
     return Claim(
         id=identity.id,
         name=identity.node,
@@ -26,6 +27,8 @@ def claim_of(identity: Identity, status: str = "alive") -> Claim:
         leaving=identity.leaving,
         level=identity.level,
         version=identity.version,
+        key=peer.key if peer is not None else b"",
+        run=peer.record.start.run if peer is not None else b"",
     )
 
 
@@ -41,21 +44,30 @@ def gather(
     *,
     trouble: str = "",
     unfit: frozenset[str] = frozenset(),
+    myself: NetPeer | None = None,
+    key_of: Callable[[str], bytes] = lambda _: b"",
 ) -> Facts | None:
-    """The facts of this moment, or None while another server leads."""
+    """The facts of this moment, or None while another server leads.
+
+    `myself` is this server as it proves itself to others, `key_of` the key that a peer has proven.
+    """
     leader = node.leader
     if leader is None:
         return None
     me = msgspec.structs.replace(directory.me, cluster_id=node.cluster_id)
     return Facts(
         now=now(),
-        me=claim_of(me),
+        me=claim_of(me, peer=myself),
         configuration=node.configuration,
         configuration_index=node.configuration_index,
         last_index=node.log.last_index,
         election_timeout_s=node.settings.election_timeout_s,
         peers={
-            server_id: Peer(match_index=peer.match_index, contact_at=peer.contact_at)
+            server_id: Peer(
+                match_index=peer.match_index,
+                contact_at=peer.contact_at,
+                key=key_of(server_id),
+            )
             for server_id, peer in leader.peers.items()
         },
         pool=tuple(map(_claim, directory.all())),

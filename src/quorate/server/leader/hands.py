@@ -152,12 +152,14 @@ class Hands:
     async def _greet(self, address: str) -> Heard:
         greeting = Greeting(me=self._directory.me)
         try:
-            answer = await self._callers.call(
+            answer, peer = await self._callers.ask(
                 address, "greet", greeting, Greeting, _GREET_TIMEOUT_S
             )
         except QuorateError:
             return Heard(self._now())
-        return Heard(self._now(), claim_of(answer.me))
+        if peer is not None and answer.me.id != peer.server_id:
+            return Heard(self._now())
+        return Heard(self._now(), claim_of(answer.me, peer=peer))
 
 
 def _tell(action: act.Action) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from quorate.autopilot.facts import Facts
+from quorate.net.trust import Trust
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.membership import Membership
@@ -30,12 +31,19 @@ def leading(
     gate: LevelGate,
     apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
     now: Callable[[], float],
+    trust: Trust,
 ) -> tuple[Membership, LeaderDuties]:
     """What answers calls about members, and what runs by itself; both decide by the same facts."""
 
     def look() -> Facts | None:
         unfit = frozenset(odd.id for odd in checks.verdict.wrong)
-        return gather(replica.node, state, directory, now, trouble=_trouble(replica), unfit=unfit)
+        return gather(
+            *(replica.node, state, directory, now),
+            trouble=_trouble(replica),
+            unfit=unfit,
+            myself=trust.myself(),
+            key_of=trust.key_of,
+        )
 
     hands = Hands(
         replica=replica,

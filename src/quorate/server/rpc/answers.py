@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from quorate.errors import QuorateError
+from quorate.net.peer import Peer
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.discovery import PoolWatch
 from quorate.server.cluster.founding import Bootstrap, Promise, Proposal
@@ -19,8 +20,12 @@ from quorate.server.integrity.checks import DigestAnswer, DigestRequest, Heard, 
 from quorate.server.integrity.judge import StateJudge
 from quorate.server.integrity.verdict import Verdict
 from quorate.server.rpc.calls import UNDECODABLE
+from quorate.server.rpc.gate import Gate
 from quorate.server.views.raft import ViewRequest
 from quorate.server.views.records import ServerView
+
+GREETED_MAX: Final = 500
+"""Servers that an answer to a greeting names at most."""
 
 
 class Answers:
@@ -38,7 +43,9 @@ class Answers:
         checks: StateChecks,
         judge: StateJudge,
         applied_index: Callable[[], int],
+        gate: Gate,
     ) -> None:
+        self._gate = gate
         self._directory = directory
         self._watch = watch
         self._membership = membership
@@ -49,57 +56,80 @@ class Answers:
         self._judge = judge
         self._applied_index = applied_index
 
-    async def answer(self, verb: str, body: bytes) -> bytes:
-        """The encoded answer.
+    async def answer(self, verb: str, body: bytes, peer: Peer | None) -> bytes:
+        """The encoded answer to the proven server `peer`, or to one that has proven nothing.
 
-        Raises QuorateError for an unknown verb or a body that is not what the verb takes.
+        Raises QuorateError for an unknown verb, a body that is not what the verb takes, and a call
+        that is not for this peer.
         """
         handler = self._verbs.get(verb)
         if handler is None:
             raise QuorateError(f"unknown call {verb[:40]!r}")
+        self._gate.check(verb, peer)
         argument_type, answer = handler
         try:
             argument = msgspec.json.decode(body, type=argument_type)
         except UNDECODABLE as error:
             raise QuorateError(f"{verb}: {error}") from None
-        return msgspec.json.encode(await answer(self, argument))
+        return msgspec.json.encode(await answer(self, argument, peer))
 
-    async def _greet(self, greeting: Greeting) -> Greeting:
-        self._watch.greeted(greeting.me)
+    def public_problem(self, peer: Peer | None) -> str:
+        """Empty, or why a request of the public API is not answered to this peer."""
+        return self._gate.public_problem(peer)
+
+    async def _greet(self, greeting: Greeting, peer: Peer | None) -> Greeting:
         me = self._me()
+        if self._gate.is_named(greeting.me, peer):
+            self._watch.greeted(greeting.me)
+        objection, rolled_back = self._gate.objection(peer)
         others = tuple(
             known.identity
             for known in self._directory.all()
             if known.status == "alive" and known.identity.id != me.id
         )
-        return Greeting(me=me, others=others)
+        return Greeting(
+            me=me,
+            others=others[:GREETED_MAX],
+            objection=objection,
+            rolled_back=rolled_back,
+            member=self._gate.is_member(peer),
+        )
 
-    async def _join(self, joiner: Identity) -> JoinAnswer:
-        return await self._membership.take_in(joiner)
+    async def _join(self, joiner: Identity, peer: Peer | None) -> JoinAnswer:
+        return await self._take_in(joiner, peer, forgive=False)
 
-    async def _rejoin(self, joiner: Identity) -> JoinAnswer:
-        return await self._membership.take_in(joiner, forgive=True)
+    async def _rejoin(self, joiner: Identity, peer: Peer | None) -> JoinAnswer:
+        return await self._take_in(joiner, peer, forgive=True)
 
-    async def _leave(self, departure: Departure) -> Promise:
+    async def _take_in(self, joiner: Identity, peer: Peer | None, *, forgive: bool) -> JoinAnswer:
+        if not self._gate.is_named(joiner, peer):
+            raise QuorateError("a server joins for itself alone, from its own address")
+        if why := self._gate.objection(peer)[0]:
+            return JoinAnswer(why=why)
+        return await self._membership.take_in(joiner, peer, forgive=forgive)
+
+    async def _leave(self, departure: Departure, peer: Peer | None) -> Promise:
+        if peer is not None and departure.id != peer.server_id:
+            raise QuorateError("a server leaves for itself alone")
         return Promise(await self._membership.let_go(departure.id))
 
-    async def _promise(self, proposal: Proposal) -> Promise:
+    async def _promise(self, proposal: Proposal, _: Peer | None) -> Promise:
         return self._bootstrap.promise(proposal)
 
-    async def _commit(self, proposal: Proposal) -> Promise:
+    async def _commit(self, proposal: Proposal, _: Peer | None) -> Promise:
         answer = await self._bootstrap.commit(proposal)
         if not answer.why:
             self._watch.introduced = True
         return answer
 
-    async def _tell_view(self, _: ViewRequest) -> ServerView:
+    async def _tell_view(self, _: ViewRequest, __: Peer | None) -> ServerView:
         return self._view()
 
-    async def _tell_digest(self, request: DigestRequest) -> DigestAnswer:
+    async def _tell_digest(self, request: DigestRequest, _: Peer | None) -> DigestAnswer:
         return self._checks.digest_at(request.index, self._applied_index())
 
-    async def _hear_verdict(self, verdict: Verdict) -> Heard:
-        self._judge.heard(verdict, None)
+    async def _hear_verdict(self, verdict: Verdict, peer: Peer | None) -> Heard:
+        self._judge.heard(verdict, peer.server_id if peer is not None else None)
         return Heard()
 
     _verbs: ClassVar[dict[str, tuple[Any, Any]]] = {

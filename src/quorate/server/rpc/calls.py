@@ -13,6 +13,7 @@ import msgspec
 
 from quorate.errors import LevelTooLow, QuorateError
 from quorate.levels import describe
+from quorate.net.peer import Peer
 from quorate.server.rpc.forwarding import ForwardRequest
 from quorate.server.rpc.http_pool import HttpPool
 
@@ -44,9 +45,32 @@ class Callers:
         self._call_levels = call_levels
 
     async def call(
-        self, address: str, verb: str, argument: object, answer: type[T], timeout_s: float = 3.0
+        self,
+        address: str,
+        verb: str,
+        argument: object,
+        answer: type[T],
+        timeout_s: float = 3.0,
+        *,
+        server_id: str = "",
     ) -> T:
-        """Ask the server at `address`. Raises QuorateError with its refusal or the transport's."""
+        """Ask the server at `address`, which must be `server_id` if that is given.
+
+        Raises QuorateError with its refusal or the transport's.
+        """
+        return (await self.ask(address, verb, argument, answer, timeout_s, server_id=server_id))[0]
+
+    async def ask(
+        self,
+        address: str,
+        verb: str,
+        argument: object,
+        answer: type[T],
+        timeout_s: float,
+        *,
+        server_id: str = "",
+    ) -> tuple[T, Peer | None]:
+        """`call`, and the proven server that has answered; None where nothing is proven."""
         needed = self._call_levels.get(verb, 0)
         if needed > (level := self._level()):
             raise LevelTooLow(
@@ -59,10 +83,15 @@ class Callers:
             body=msgspec.json.encode(argument),
             timeout_s=timeout_s,
         )
-        response = await self._pool.request(address, request)
+        response = await self._pool.request(address, request, server_id)
         if response.status != 200:
-            raise QuorateError(response.body.decode("utf-8", "replace")[:500])
+            raise QuorateError(_refusal(response.body))
         try:
-            return msgspec.json.decode(response.body, type=answer)
+            return msgspec.json.decode(response.body, type=answer), response.peer
         except UNDECODABLE as error:
             raise QuorateError(f"{address} answered {verb} with something else: {error}") from None
+
+
+def _refusal(body: bytes) -> str:
+    text = body[:1000].decode("utf-8", "replace")[:500]
+    return "".join(c if c.isprintable() else " " for c in text).strip()

@@ -33,10 +33,13 @@ class Forwarder:
         Raises NoLeader when none is known, LeadershipLost when another leader was elected before
         the answer came, QuorateError with the transport's text on failure.
         """
-        address = self._replica.node.leader_address
+        node = self._replica.node
+        address, leader = node.leader_address, node.configuration.get(node.leader_id)
         if not address:
             raise NoLeader
-        return await self._http.request(address, request)
+        if leader is not None and not leader.key:  # nothing proves that it is at that address
+            address = self._replica.locate(leader)
+        return await self._http.request(address, request, node.leader_id)
 
     async def to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
         """Pass a request to a live server of that region. Raises NoPathToRegion."""

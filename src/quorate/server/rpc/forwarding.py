@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from quorate.net.peer import Peer
 from quorate.server.rpc.pieces import ByteStream
 
 
@@ -28,9 +29,12 @@ class ForwardResponse(msgspec.Struct, frozen=True, kw_only=True):
     """The other server's answer. Header names are lower case.
 
     The body is in `stream` if the request had a stream. Its reader must end it or close it.
+
+    `peer` is the server that gave it, if its connection proved which one it is.
     """
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     stream: ByteStream | None = None
+    peer: Peer | None = None

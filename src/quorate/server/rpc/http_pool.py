@@ -17,17 +17,23 @@ from typing import Any, cast
 import httptools
 
 from quorate.errors import LeadershipLost, NotReached, QuorateError
+from quorate.net.dial import dial, host_and_port
+from quorate.net.peer import Peer
+from quorate.net.trust import Trust
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.rpc.pieces import ByteStream, Pieces
 
 _IDLE_MAX = 256
 _CONNECT_TIMEOUT_S = 2.0
+_FORBIDDEN = 403
 
 
 class _Connection(asyncio.Protocol):
     """One connection; `exchange` sends a request and waits for the whole answer."""
 
     def __init__(self) -> None:
+        self.peer: Peer | None = None
+        self.place = ("", "")  # its address, and the ID of the server that has to be there
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[ForwardResponse] | None = None
         self.usable = True
@@ -136,6 +142,7 @@ class _Connection(asyncio.Protocol):
             headers=tuple(self._headers),
             body=body,
             stream=stream,
+            peer=self.peer,
         )
         self._reset()
         if waiter is not None and not waiter.done():
@@ -163,19 +170,26 @@ class _Connection(asyncio.Protocol):
 
 
 class HttpPool:
-    """Connections to many servers, by "host:port"."""
+    """Connections to many servers, by "host:port" and the server that has to be there.
 
-    def __init__(self) -> None:
-        self._idle: dict[str, deque[_Connection]] = {}
+    Without `trust` nothing is proven on them.
+    """
+
+    def __init__(self, trust: Trust | None = None) -> None:
+        self.trust = trust
+        self._idle: dict[tuple[str, str], deque[_Connection]] = {}
         self._busy: dict[str, set[_Connection]] = {}
 
-    async def request(self, address: str, request: ForwardRequest) -> ForwardResponse:
-        """Send `request` to the server at `address`.
+    async def request(
+        self, address: str, request: ForwardRequest, server_id: str = ""
+    ) -> ForwardResponse:
+        """Send `request` to the server at `address`, which must be `server_id` if that is given.
 
         Raises QuorateError with the transport's text: reset, timed out; NotReached if no byte of
-        the request has left, because there is no connection.
+        the request has left, because there is no connection, or one to another server.
         """
-        connection = await self._connection(address)
+        connection = await self._connection(address, server_id)
+        connection.place = (address, server_id)
         if request.stream is not None:
             return await self._stream(address, connection, request, request.stream)
         waiter = connection.exchange(_encode(address, request))
@@ -192,14 +206,23 @@ class HttpPool:
         finally:
             timer.cancel()
             busy.discard(connection)
-        self._keep(address, connection)
+        self._keep(connection)
+        if response.status == _FORBIDDEN and self._must_prove(connection, lately=True):
+            # The cluster's level has just risen: from now on connections are proven.
+            connection.close()
+            raise NotReached(f"{address} takes no request without proof", "try again")
         return response
 
-    def _keep(self, address: str, connection: _Connection) -> None:
+    def _must_prove(self, connection: _Connection, *, lately: bool = False) -> bool:
+        """True for a connection without proof where there must be one, or will be in a moment."""
+        trust = self.trust
+        return trust is not None and connection.peer is None and (lately or not trust.lenient())
+
+    def _keep(self, connection: _Connection) -> None:
         """A request is over: the connection waits for the next one, if it can."""
         if not connection.usable:
             return
-        idle = self._idle.setdefault(address, deque())
+        idle = self._idle.setdefault(connection.place, deque())
         if len(idle) < _IDLE_MAX:
             idle.append(connection)
         else:
@@ -215,7 +238,7 @@ class HttpPool:
         def closed(whole: bool) -> None:
             busy.discard(connection)
             if whole and sending.done():
-                self._keep(address, connection)
+                self._keep(connection)
             else:  # answered before the end of the body: no more of it is wanted
                 sending.cancel()
                 connection.close()
@@ -247,20 +270,30 @@ class HttpPool:
             if connection.sent_at < sent_before:
                 connection.give_up(LeadershipLost())
 
-    async def _connection(self, address: str) -> _Connection:
-        idle = self._idle.get(address)
+    async def _connection(self, address: str, server_id: str) -> _Connection:
+        idle = self._idle.get((address, server_id))
         while idle:
             connection = idle.pop()
-            if connection.usable:
+            if connection.usable and not self._must_prove(connection):
                 return connection
-        host, _, port = address.rpartition(":")
-        loop = asyncio.get_running_loop()
+            connection.close()
         try:
+            if self.trust is not None:
+                protocol, peer = await dial(
+                    address,
+                    _Connection,
+                    self.trust,
+                    server_id=server_id,
+                    timeout_s=_CONNECT_TIMEOUT_S,
+                )
+                protocol.peer = peer
+                return protocol
+            loop = asyncio.get_running_loop()
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                _, protocol = await loop.create_connection(_Connection, host.strip("[]"), int(port))
+                _, protocol = await loop.create_connection(_Connection, *host_and_port(address))
         except TimeoutError:
             raise NotReached(f"failed to get conn: dial tcp {address}: i/o timeout") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, QuorateError) as error:
             reason = "connect: connection refused" if _refused(error) else str(error)
             raise NotReached(f"failed to get conn: dial tcp {address}: {reason}") from None
         return protocol

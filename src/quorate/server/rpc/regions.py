@@ -19,7 +19,9 @@ _TRIES: Final = 3  # each takes up to two seconds, and the asker waits
 class Requests(Protocol):
     """What sends requests (`HttpPool`)."""
 
-    async def request(self, address: str, request: ForwardRequest) -> ForwardResponse:
+    async def request(
+        self, address: str, request: ForwardRequest, server_id: str = ""
+    ) -> ForwardResponse:
         """Raises QuorateError; NotReached if nothing was sent."""
 
 
@@ -34,7 +36,7 @@ async def forward_to_region(
     failure: Exception = NoPathToRegion()
     for target in random.sample(targets, min(len(targets), _TRIES)):
         try:
-            return await http.request(target.address, request)
+            return await http.request(target.address, request, target.id)
         except NotReached as error:
             failure = error
     raise failure

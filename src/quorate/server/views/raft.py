@@ -82,7 +82,12 @@ def own_view(
         cluster_level=machine.store.level,
         held=replica.held.text if replica.held is not None else "",
         servers=tuple(
-            VoterView(id=server.id, address=server.address, voter=server.is_voter)
+            VoterView(
+                id=server.id,
+                address=server.address,
+                voter=server.is_voter,
+                keyed=bool(server.key),
+            )
             for server in node.configuration.servers
         ),
     )

@@ -113,11 +113,12 @@ class Rejoin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoterView(msgspec.Struct, frozen=True, kw_only=True):
-    """One server of a configuration, as somebody has it in their log."""
+    """One server of a configuration, as somebody has it in their log. `keyed`: with its key."""
 
     id: str
     address: str
     voter: bool
+    keyed: bool = False
 
 
 class ServerView(msgspec.Struct, frozen=True, kw_only=True):

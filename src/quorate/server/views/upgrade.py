@@ -16,12 +16,14 @@ def upgrade_view(own: ServerView, views: Iterable[ServerView]) -> UpgradeView:
     views = tuple(views)
     leader = leader_of(views) or own
     members = {server.id: server.voter for server in leader.servers}
+    keyed = {server.id: server.keyed for server in leader.servers}
     asked = [view for view in views if view.id in members]
     level = max(view.cluster_level for view in (own, *asked))
     goal = max([level, *(view.level for view in (own, *asked))])
     waiting: tuple[Waiting, ...] = ()
     if asked:
-        waiting = plan_level(level, goal, [_level_of(view) for view in asked]).waiting
+        levels = [_level_of(view, keyed=keyed[view.id]) for view in asked]
+        waiting = plan_level(level, goal, levels).waiting
     reasons = {one.server_id: one.why for one in waiting}
     rows = sorted(
         (
@@ -50,7 +52,7 @@ def _may_mix(level: int) -> str:
     return f"versions of Quorate that know {describe(level)} or a later level"
 
 
-def _level_of(view: ServerView) -> MemberLevel:
+def _level_of(view: ServerView, *, keyed: bool) -> MemberLevel:
     """What a server that was asked knows; nothing if it did not answer."""
     level = None if view.error else view.level
-    return MemberLevel(server_id=view.id, name=view.node, level=level)
+    return MemberLevel(server_id=view.id, name=view.node, level=level, keyed=keyed)

@@ -1,0 +1,177 @@
+"""Opening connections to other servers: proven on both sides, or not opened.
+
+Nothing that matters is sent before the listener has proven that it holds the key expected of it. A
+server of feature level 0 knows no proof: it closes at the first byte, and is dialed again without
+one, but only while the cluster's level is 0 (`Trust.lenient`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar, cast
+
+from quorate.errors import BadFrame
+from quorate.net.peer import Peer
+from quorate.net.trust import Trust
+from quorate.wire.handshake import DialerHandshake
+
+DIAL_TIMEOUT_S: Final = 2.0
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+
+class _Dialing(asyncio.Protocol):
+    """The handshake on a new connection. `ended` is set when it is over, in whatever way."""
+
+    def __init__(self, handshake: DialerHandshake, ended: asyncio.Future[None]) -> None:
+        self._handshake = handshake
+        self._ended = ended
+        self.heard = False
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(self._handshake.first)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = True
+        assert self.transport is not None
+        try:
+            answer = self._handshake.feed(data)
+        except BadFrame as error:
+            self._end(error)
+            self.transport.abort()
+            return
+        if answer:
+            self.transport.write(answer)
+        if self._handshake.peer is not None:
+            self._end(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(exc or ConnectionResetError("EOF within the handshake"))
+
+    def _end(self, error: Exception | None) -> None:
+        if self._ended.done():
+            return
+        if error is None:
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(error)
+
+
+async def dial(
+    address: str,
+    make_protocol: Callable[[], P],
+    trust: Trust,
+    *,
+    server_id: str = "",
+    timeout_s: float = DIAL_TIMEOUT_S,
+) -> tuple[P, Peer | None]:
+    """Connect a protocol to the server at `address`; None stands for a peer without proof.
+
+    With `server_id` only that server will do, and nothing that speaks against it; without one, a
+    server that says that its own address is another one is dialed there. Raises OSError,
+    TimeoutError; BadFrame when another server answers, or one that is not believed: then nothing
+    of the protocol's was sent.
+    """
+    async with asyncio.timeout(timeout_s):
+        if trust.dials_plain(address, server_id):
+            return await _plain(address, make_protocol), None
+        opened = await _proven(address, trust, server_id)
+        if isinstance(opened, str):
+            opened = await _proven(opened, trust, server_id, again=False)
+        if opened is None:
+            return await _plain(address, make_protocol), None
+        assert not isinstance(opened, str)
+        transport, handshake, dialed = opened
+        assert handshake.peer is not None
+        peer = await trust.admit(handshake.peer, handshake.voucher, dialed=dialed)
+        if transport.is_closing():
+            raise ConnectionResetError("EOF behind the handshake")
+        protocol = make_protocol()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        return protocol, peer
+
+
+_Opened = tuple[asyncio.Transport, DialerHandshake, str]
+
+
+async def _proven(
+    address: str, trust: Trust, server_id: str, *, again: bool = True
+) -> _Opened | str | None:
+    """A proven connection; the address to dial instead; None: the server there knows no proof."""
+    loop = asyncio.get_running_loop()
+    check = trust.check_listener(server_id, address)
+    handshake = trust.dialing(check)
+    ended: asyncio.Future[None] = loop.create_future()
+    dialing = _Dialing(handshake, ended)
+    try:
+        await loop.create_connection(lambda: dialing, *host_and_port(address))
+        await ended
+    except ConnectionError:
+        unheard = dialing.transport is not None and not dialing.heard
+        if unheard and trust.knows_no_proof(address):
+            return None
+        raise
+    except BadFrame:
+        if again and not server_id and check.elsewhere:
+            return check.elsewhere
+        raise
+    except BaseException:
+        if dialing.transport is not None:
+            dialing.transport.abort()
+        raise
+    assert dialing.transport is not None
+    return dialing.transport, handshake, address
+
+
+async def _plain(address: str, make_protocol: Callable[[], P]) -> P:
+    loop = asyncio.get_running_loop()
+    _, protocol = await loop.create_connection(make_protocol, *host_and_port(address))
+    return protocol
+
+
+async def dial_stream(
+    address: str, trust: Trust, *, server_id: str, timeout_s: float
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """`dial` for code that reads and writes a stream. Raises what `dial` raises."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(loop=loop)
+    made: list[asyncio.BaseTransport] = []
+
+    class Stream(asyncio.StreamReaderProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            made.append(transport)
+            super().connection_made(transport)
+
+    protocol, _ = await dial(
+        address, lambda: Stream(reader, loop=loop), trust, server_id=server_id, timeout_s=timeout_s
+    )
+    transport = cast("asyncio.WriteTransport", made[0])
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+async def greet(address: str, trust: Trust, *, timeout_s: float = 1.0) -> Peer | None:
+    """Which server proves itself at `address`, if one does. Nothing is noted of it."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            opened = await _proven(address, trust, "", again=False)
+    except (OSError, TimeoutError, BadFrame):
+        return None
+    if opened is None or isinstance(opened, str):
+        return None
+    transport, handshake, _ = opened
+    transport.close()
+    other = handshake.peer
+    assert other is not None
+    return Peer(record=other.record, region=other.region, address=other.address, key=other.key)
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Of "host:port". Raises OSError for what is no address."""
+    host, _, port = address.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 1 << 16:
+        raise OSError(f"{address!r} is no address of the form host:port")
+    return host.strip("[]"), int(port)

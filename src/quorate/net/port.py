@@ -1,0 +1,238 @@
+"""The one RPC port: the first byte of a connection says what is spoken (nomad-rpc-port, 1).
+
+0x11 opens a proven connection, in which a first byte comes again; Raft (0x02) goes to the replica,
+HTTP (an ASCII letter) to the API, both with the proven server at the other end, or None. Whatever
+else comes, or nothing within the handshake time, closes the connection. It is logged once per
+origin and minute, so that a scanner cannot fill the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from quorate.errors import BadFrame, QuorateError
+from quorate.net.peer import Peer
+from quorate.net.trust import Trust
+from quorate.wire.first_byte import FirstByte, classify
+from quorate.wire.handshake import HandshakeRefused, ListenerHandshake
+
+ProtocolFactory = Callable[[Peer | None], asyncio.Protocol]
+"""Makes the protocol of one connection. Raises BadFrame when it is not for this peer."""
+
+
+class RpcPort:
+    """Counts connections per client address and hands each to what speaks its language.
+
+    With `bare`, everything that does not open a proven connection is Raft without a mode byte, as
+    hashicorp/raft's own transport sends it.
+    """
+
+    def __init__(
+        self,
+        *,
+        trust: Trust,
+        raft: ProtocolFactory,
+        http: ProtocolFactory | None,
+        refused: Callable[[str, str], None],
+        handshake_timeout_s: float,
+        connections_max: int,
+        bare: bool = False,
+    ) -> None:
+        """`connections_max` is per client address; 0 is no limit."""
+        self.trust = trust
+        self.raft = raft
+        self.http = http
+        self.refused = refused
+        self.handshake_timeout_s = handshake_timeout_s
+        self.connections_max = connections_max
+        self.bare = bare
+        self.open: dict[str, int] = {}
+        self._switches: set[_Switch] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int) -> None:
+        """Accept connections. Raises OSError when the address cannot be used."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Switch(self), host, port, backlog=512)
+
+    @property
+    def listening_on(self) -> tuple[str, int] | None:
+        """Host and port, once it listens."""
+        if self._server is None or not self._server.sockets:
+            return None
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    async def close(self) -> None:
+        """Stop accepting, and end what is open."""
+        if self._server is not None:
+            self._server.close()
+        for switch in list(self._switches):
+            switch.abort()
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    def end_connections(self, unwanted: Callable[[Peer], bool]) -> None:
+        """End the connections of proven servers that are not wanted any more."""
+        for switch in list(self._switches):
+            if switch.peer is not None and unwanted(switch.peer):
+                switch.abort()
+
+    def admit(self, host: str, switch: _Switch) -> bool:
+        """Count a connection; False if the client has too many."""
+        count = self.open.get(host, 0) + 1
+        if self.connections_max and count > self.connections_max:
+            return False
+        self.open[host] = count
+        self._switches.add(switch)
+        return True
+
+    def gone(self, host: str, switch: _Switch) -> None:
+        """An admitted connection has ended."""
+        self._switches.discard(switch)
+        count = self.open.get(host, 0) - 1
+        if count > 0:
+            self.open[host] = count
+        else:
+            self.open.pop(host, None)
+
+
+class _Switch(asyncio.Protocol):
+    """Reads what opens a connection, then is only a shell around the protocol that it chose."""
+
+    def __init__(self, port: RpcPort) -> None:
+        self._port = port
+        self._transport: asyncio.Transport | None = None
+        self._inner: asyncio.Protocol | None = None
+        self._handshake: ListenerHandshake | None = None
+        self._admitting: asyncio.Task[None] | None = None
+        self._early = b""  # what came while the proven server was being admitted
+        self.peer: Peer | None = None
+        self._host = ""
+        self._admitted = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        peer = self._transport.get_extra_info("peername")
+        self._host = str(peer[0]) if peer else "unix"
+        self._admitted = self._port.admit(self._host, self)
+        if not self._admitted:
+            self._refuse("too many connections from this address")
+            return
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._port.handshake_timeout_s, self._too_late)
+
+    def abort(self) -> None:
+        """End the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _too_late(self) -> None:
+        begun = self._handshake is not None
+        what = "no complete handshake" if begun else "no first byte"
+        self._refuse(f"{what} within the handshake timeout")
+
+    def data_received(self, data: bytes) -> None:
+        if self._inner is not None:
+            self._inner.data_received(data)
+            return
+        if self._transport is None or self._transport.is_closing():
+            return
+        try:
+            self._open(data)
+        except HandshakeRefused as error:
+            self._transport.write(error.farewell)
+            self._port.refused(self._host, error.text)
+            self._transport.close()
+        except BadFrame as error:
+            self._refuse(error.text)
+
+    def _open(self, data: bytes) -> None:
+        assert self._transport is not None
+        if self._admitting is not None:
+            self._early += data  # at most what one read gives: reading is paused
+            return
+        if self._handshake is not None and self.peer is None:
+            self._shake(data)
+            return
+        spoken = classify(data[0])
+        if spoken is FirstByte.PROVEN and self.peer is None:
+            self._handshake = self._port.trust.listening()
+            if data[1:]:
+                self._shake(data[1:])
+        elif self._port.bare or spoken is FirstByte.RAFT:
+            why = "" if self.peer is not None else self._port.trust.plain_problem(self._host)
+            if why:
+                self._refuse(why)
+            else:
+                self._become(self._port.raft, data if self._port.bare else data[1:])
+        elif spoken is FirstByte.HTTP and self._port.http is not None:
+            self._become(self._port.http, data)
+        else:
+            self._refuse(f"first byte 0x{data[0]:02x} ({spoken.value}) is not spoken here")
+
+    def _shake(self, data: bytes) -> None:
+        handshake = self._handshake
+        assert handshake is not None
+        assert self._transport is not None
+        answer = handshake.feed(data)
+        if answer:
+            self._transport.write(answer)
+        if handshake.peer is not None:
+            self._early = handshake.rest
+            self._transport.pause_reading()
+            self._admitting = asyncio.get_running_loop().create_task(self._admit(handshake))
+
+    async def _admit(self, handshake: ListenerHandshake) -> None:
+        assert handshake.peer is not None
+        try:
+            peer = await self._port.trust.admit(handshake.peer, handshake.voucher)
+        except (QuorateError, OSError) as error:
+            self._refuse(f"its start cannot be noted: {error}")
+            return
+        self.peer, self._admitting = peer, None
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.resume_reading()
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
+
+    def _become(self, factory: ProtocolFactory, rest: bytes) -> None:
+        assert self._transport is not None
+        inner = factory(self.peer)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._inner = inner
+        inner.connection_made(self._transport)
+        if rest:
+            inner.data_received(rest)
+
+    def _refuse(self, why: str) -> None:
+        if self._transport is not None:
+            self._port.refused(self._host, why)
+            self._transport.abort()
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received() if self._inner is not None else None
+
+    def pause_writing(self) -> None:
+        if self._inner is not None:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._inner is not None:
+            self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._admitting is not None:
+            self._admitting.cancel()
+        if self._admitted:
+            self._port.gone(self._host, self)
+        if self._inner is not None:
+            self._inner.connection_lost(exc)

@@ -1,0 +1,102 @@
+"""Which server may ask what of this one over its RPC port.
+
+Members may ask everything that servers ask of each other. A proven server that is no member may
+greet, ask to be taken in, and found a cluster together with this server while this server holds no
+data. A proven server of another region may pass on public requests, and has no more right with them
+than at the HTTP port. Without proof a server may greet; the rest only while the cluster has feature
+level 0, in which no server proves anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from quorate.errors import QuorateError
+from quorate.net.peer import Peer
+from quorate.net.trust import Trust
+from quorate.server.cluster.identity import Identity
+
+OPEN: Final = frozenset({"greet"})
+JOINING: Final = frozenset({"join", "rejoin"})
+FOUNDING: Final = frozenset({"bootstrap-promise", "bootstrap-commit"})
+OF_THE_LEADER: Final = frozenset({"state-verdict"})
+
+
+class Regions(Protocol):
+    """What is known of servers of other regions."""
+
+    def lives(self, server_id: str, region: str) -> bool:
+        """True if the pool knows that server as a live one of that region."""
+
+
+class Gate:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        trust: Trust,
+        region: str,
+        me: Callable[[], Identity],
+        leader_id: Callable[[], str],
+        regions: Regions,
+    ) -> None:
+        self._trust = trust
+        self._region = region
+        self._me = me
+        self._leader_id = leader_id
+        self._regions = regions
+
+    def check(self, verb: str, peer: Peer | None) -> None:
+        """Raises QuorateError when this call is not for this peer."""
+        if why := self._problem(verb, peer):
+            raise QuorateError(f"{verb[:40]} is refused: {why}")
+
+    def _problem(self, verb: str, peer: Peer | None) -> str:
+        if verb in OPEN or (peer is None and self._trust.lenient()):
+            return ""
+        if peer is None:
+            return "the connection does not prove which server asks; upgrade that server"
+        if verb in FOUNDING and self._me().initialised:
+            return "this server belongs to a cluster"
+        if verb in JOINING or verb in FOUNDING:
+            return ""
+        if not self._trust.is_member(peer):
+            return self._trust.objection(peer.record) or f"{peer.server_id} is no member"
+        follows = verb not in OF_THE_LEADER or peer.server_id == self._leader_id()
+        return "" if follows else f"{peer.server_id} does not lead"
+
+    def public_problem(self, peer: Peer | None) -> str:
+        """Empty, or why a request of the public API is not answered to this peer."""
+        if peer is None:
+            return "" if self._trust.lenient() else "the RPC port serves servers of the cluster"
+        if self._trust.is_member(peer):
+            return ""
+        if peer.region != self._region and self._regions.lives(peer.server_id, peer.region):
+            return ""
+        return f"{peer.server_id} is neither a member nor a known server of another region"
+
+    def is_named(self, identity: Identity, peer: Peer | None) -> bool:
+        """True if the peer speaks of itself. One that proves nothing may, while all may."""
+        if peer is None:
+            return self._trust.lenient()
+        said = (identity.id, identity.address, identity.region)
+        return said == (peer.server_id, peer.address, peer.region)
+
+    def is_member(self, peer: Peer | None) -> bool:
+        """True for a proven server that the configuration of this moment has."""
+        return peer is not None and self._trust.is_on_record(peer)
+
+    def objection(self, peer: Peer | None) -> tuple[str, bool]:
+        """Why nothing of this peer counts here, or empty; and whether its data folder is why."""
+        if peer is None or peer.server_id == self._me().id:
+            return "", False
+        if not self._trust.holds_the_key(peer):
+            return "", False
+        why, copied = self._trust.objection(peer.record), self._trust.is_copy(peer.record)
+        if copied:
+            former = self._trust.last_place(peer.server_id)
+            why += f"; it was known at {former} before, and speaks from {peer.address}"
+            self._trust.refused(peer.address, why)
+        return why, copied
