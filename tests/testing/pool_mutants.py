@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mutation import replaced
 
-from quorate.autopilot import departing, places, promotion, taking_in
+from quorate.autopilot import departing, level, places, promotion, taking_in
 from quorate.raft import membership
 from quorate.server.cluster.directory import Directory
 
@@ -72,6 +72,14 @@ MUTANTS = [
         "False",
         range(20),
         "was removed by an operator, and is taken in",
+    ),
+    Mutant(
+        "raises the feature level as soon as one server knows it",
+        level.plan_level,
+        "min((",
+        "max((",
+        range(20),
+        "the cluster rises to",
     ),
     Mutant(
         "never promotes",

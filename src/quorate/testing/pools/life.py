@@ -11,6 +11,7 @@ from functools import partial
 from random import Random
 
 from quorate.gossip.messages import Dead, LeaveIntent, User
+from quorate.levels import LEVEL
 from quorate.raft import Change, ChangeKind, Configuration, Settings
 from quorate.raft.configuration import Server
 from quorate.raft.effects import Reason
@@ -49,6 +50,11 @@ class PoolLife:
         settings = Settings(trailing_logs=self.rng.choice([3, 10240]))
         self.world = World(f"pool {seed}", IDS, settings, members)
         self.servers = Servers(self.world)
+        # Drawn apart, so that a life is the same in all else. In some all know the newest level.
+        self.programs = Random(f"programs of pool {seed}")
+        self.upgrading = self.programs.random() < 0.5
+        if self.upgrading:
+            self.servers.levels = {i: self.programs.choice([0, LEVEL]) for i in IDS}
         self.unused = list(IDS[self.count :])
         self.gone: set[str] = set()  # IDs that never come back: wiped, removed, left
         self.down: dict[str, tuple[str, int]] = {}  # id -> name and place of its next start
@@ -106,6 +112,9 @@ class PoolLife:
 
     def _later_start(self, server_id: str, name: str, place: int, pause: float) -> None:
         self.down[server_id] = (name, place)
+
+        if self.upgrading and self.programs.random() < 0.5:
+            self.servers.levels[server_id] = LEVEL
 
         def start() -> None:
             if self.down.get(server_id) == (name, place) and place not in self.servers.at:
@@ -304,9 +313,19 @@ class PoolLife:
         for process in list(self.servers.at.values()):
             if process.host is None or process.id in self.gone:
                 self.servers.stop(process)
+        if self.upgrading:
+            self._upgrade_all()
         for server_id, (name, place) in list(self.down.items()):
             free = place if place not in self.servers.at else self._new_place()
             self._later_start(server_id, name, free, 0.1)
+
+    def _upgrade_all(self) -> None:
+        """Everything that lives is restarted with the newest program."""
+        behind = [p for p in self.servers.running() if self.servers.levels[p.id] < LEVEL]
+        self.servers.levels = dict.fromkeys(IDS, LEVEL)
+        for process in behind:
+            self.servers.stop(process)
+            self.down[process.id] = (process.name, process.place)
 
     def _converge(self) -> None:
         world = self.world
@@ -336,7 +355,12 @@ class PoolLife:
         wanted = {p.id: p.address for p in self.servers.running() if p.id not in self.gone}
         configuration = leader.live.committed_configuration
         found = {s.id: s.address for s in configuration.voters() if s.id in wanted}
-        return "" if found == wanted else f"these should vote: {wanted}; these do: {found}"
+        if found != wanted:
+            return f"these should vote: {wanted}; these do: {found}"
+        level = leader.machine.store.level
+        all_here = {server.id for server in configuration.servers} == set(wanted)
+        behind = all_here and level < LEVEL
+        return f"all know level {LEVEL}, and the cluster is of level {level}" if behind else ""
 
     def _look_back(self) -> None:
         checker = self.world.checker

@@ -30,6 +30,7 @@ SITUATIONS = (
     "a member was removed by an operator",
     "a server left by itself",
     "the feature level was raised",
+    "a server held the feature level back",
     "a dead member was removed as the leader had advised",
 )
 
@@ -58,9 +59,12 @@ class Rules:
             case _:
                 pass
 
-    def raising(self, level: int) -> None:
-        """The leader writes that all know this level."""
-        expect(level <= LEVEL, f"level {level} is raised, and {LEVEL} is known")
+    def raising(self, leader: Process, level: int) -> None:
+        """The leader writes that all know this level: no member, up or down, is left behind."""
+        assert leader.host is not None
+        for server in leader.host.live.configuration.servers:
+            known = self.servers.levels.get(server.id, LEVEL)
+            expect(known >= level, f"{server.id} knows level {known}, the cluster rises to {level}")
         self.met["the feature level was raised"] += 1
 
     def _is_there(self, server_id: str, address: str) -> None:
@@ -121,6 +125,8 @@ class Rules:
         if advised:
             self._must_be_dead(leader, advised[1])
             self.advised.add(advised[1])
+        if word.text.startswith("feature level "):
+            self.met["a server held the feature level back"] += 1
         if "is said to have left but stays" in word.text:
             self.met["a member said to have left was kept"] += 1
         if "two servers run with the ID" in word.text:

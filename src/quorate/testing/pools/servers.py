@@ -93,7 +93,7 @@ class Process:
         return address_of(self.place)
 
 
-def identity(server_id: str, name: str, place: int, *, leaving: bool = False) -> Identity:
+def identity(server_id: str, name: str, place: int, level: int) -> Identity:
     """What a server says of itself."""
     return Identity(
         id=server_id,
@@ -103,9 +103,8 @@ def identity(server_id: str, name: str, place: int, *, leaving: bool = False) ->
         address=address_of(place),
         serf_port=4648,
         version="0",
-        level=LEVEL,
+        level=level,
         initialised=True,
-        leaving=leaving,
     )
 
 
@@ -118,6 +117,7 @@ class Servers:
         self.at: dict[int, Process] = {}
         self.places: list[int] = []  # where servers are configured to look for others
         self.notes: list[tuple[float, str]] = []
+        self.levels: dict[str, int] = {}  # by ID: which feature level its program knows
         self.rules = Rules(self)
         world.network.route = self._route
 
@@ -132,7 +132,7 @@ class Servers:
         world = self.world
         assert place not in self.at, f"{self.at[place].name} is at place {place}"
         host = world.hosts[server_id] if replica else None
-        me = identity(server_id, name, place)
+        me = identity(server_id, name, place, self.levels.get(server_id, LEVEL))
         directory = Directory(me, fail_after_s=None)
         process = Process(server_id, name, place, host, world.now, directory)
         self.at[place] = process
@@ -259,7 +259,7 @@ class Servers:
     def leave(self, process: Process, done: Callable[[str], None]) -> None:
         """It asks the leader to be taken out; why not, or empty."""
         process.leaving = True
-        process.directory.update_me(identity(process.id, process.name, process.place, leaving=True))
+        process.directory.update_me(msgspec.structs.replace(process.directory.me, leaving=True))
         leader = self.leader()
         if leader is None or self.cut(process.key, leader.key):
             done("nobody leads")
@@ -318,9 +318,8 @@ class Steps:
                 )
             case act.RecordServer(id=server_id, name=name, address=address):
                 self._write(RecordServer(server_id=server_id, name=name, address=address))
-            case act.RaiseLevel(level=level):
-                self._servers.rules.raising(level)
-                self._write(RaiseLevel(level=level, version="0"))
+            case act.RaiseLevel():
+                self._raise_level(host, action)
             case act.MakeWay(target=target):
                 self._when_answered(world.transfer(host, target))
             case _:
@@ -328,6 +327,14 @@ class Steps:
                 self._servers.rules.deciding(process, action)
                 handle = world.change(host, act.change_of(action))
                 self._when_answered(handle, action)
+
+    def _raise_level(self, host: Host, action: act.RaiseLevel) -> None:
+        self._servers.note(f"{self._process.name} decides: {action}")
+        if host.live.configuration_index != action.prev_index:
+            self._go_on(Outcome("the membership has changed", stale=True))
+            return
+        self._servers.rules.raising(self._process, action.level)
+        self._write(RaiseLevel(level=action.level, version="0"))
 
     def _write(self, *commands: Command) -> None:
         host = self._process.host
