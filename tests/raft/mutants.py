@@ -1,17 +1,14 @@
 """Deliberate bugs: what simulator and scenarios must find, or they prove nothing.
 
-A mutant replaces one piece of text in one function for as long as a `with` lasts.
+Those of the log store are in `mutants_of_the_log`; `mutant` says what one is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from mutant import Mutant, mutated
+from mutants_of_the_log import LOG_MUTANTS
 
-from mutation import replaced
-
-from quorate.raft import commitment, election, membership, reads, receiver
+from quorate.raft import bounds, commitment, election, membership, reads, receiver
 from quorate.raft.leader import Leader
 from quorate.raft.log import RaftLog
 from quorate.raft.node import Node
@@ -19,29 +16,8 @@ from quorate.raft.progress import Progress
 from quorate.raft.state import NodeState
 from quorate.runtime.raft import RaftDriver
 from quorate.state import table
-from quorate.storage import sealed
-from quorate.storage.log import frames as log_frames
-from quorate.storage.log.files import LogFiles
-from quorate.storage.log.replay import LogReplay
-from quorate.storage.log.segment import Segment
-from quorate.storage.log.store import LogStore
 
-
-class Mutant(NamedTuple):
-    """`old` occurs once in the source of `function`; `new` stands in its place.
-
-    `seeds` is the number of seeds, from 0 on, within which the simulator finds it; 0 if only a
-    scenario does, because nothing is wrong that the simulator could see, only slow or wasteful.
-    `scenario` shows it in the small.
-    """
-
-    name: str
-    function: Callable[..., Any]
-    old: str
-    new: str
-    seeds: int
-    scenario: str = ""
-
+__all__ = ["MUTANTS", "Mutant", "mutated"]
 
 MUTANTS = [
     Mutant(
@@ -161,6 +137,54 @@ MUTANTS = [
         "removal_by_a_stale_configuration",
     ),
     Mutant(
+        "obeys a TimeoutNow of anybody",
+        election._is_of_the_leader,
+        "request.sender_id == node.leader_id or",
+        "True or",
+        0,
+        "strangers_are_not_followed",
+    ),
+    Mutant(
+        "breaks a promise for any term and sender",
+        election._was_handed_over,
+        "and request.term == node.term + 1",
+        "",
+        0,
+        "no_vote_while_a_leader_is_heard",
+    ),
+    Mutant(
+        "follows the heartbeats of a stranger",
+        receiver.on_append_entries,
+        "if _is_strange(node, request):",
+        "if False:",
+        0,
+        "strangers_are_not_followed",
+    ),
+    Mutant(
+        "refuses a leader that it does not know yet",
+        receiver._is_strange,
+        "not request.entries or _conflict(node, request) is not None",
+        "True",
+        0,
+        "leader_joined_meanwhile",
+    ),
+    Mutant(
+        "follows a second leader of its term",
+        receiver._check_leader,
+        "request.sender_id != known",
+        "False",
+        0,
+        "strangers_are_not_followed",
+    ),
+    Mutant(
+        "takes over any term",
+        bounds.objection,
+        "getattr(message, name) > NUMBER_MAX",
+        "False",
+        0,
+        "strangers_are_not_followed",
+    ),
+    Mutant(
         "keeps a truncated configuration",
         NodeState.truncate_from,
         "self.configuration_index >= index",
@@ -248,9 +272,9 @@ MUTANTS = [
     ),
     Mutant(
         "obeys a late TimeoutNow",
-        election.on_timeout_now,
-        "request.term in {0, node.term}",
-        "True",
+        election._is_of_the_leader,
+        "request.term == node.term or",
+        "True or",
         0,
         "late_timeout_now_is_ignored",
     ),
@@ -474,91 +498,6 @@ MUTANTS = [
         0,
         "two_servers",
     ),
-    Mutant("swaps without comparing", table.cas_holds, "cas is None or", "True or", 10),
-    Mutant(
-        "believes a damaged frame",
-        log_frames.read_frame,
-        "!= crc32(rest)",
-        "== -1",
-        40,
-    ),
-    Mutant(
-        "takes damage for the end of the log",
-        log_frames.is_unwritten,
-        "or not data",
-        "or not data or read_frame(data) is None",
-        150,
-    ),
-    Mutant(
-        "takes a torn write for whole",
-        LogReplay._record_at,
-        "if frame is None:",
-        "if frame is None:\n            break\n        if False:",
-        40,
-    ),
-    Mutant(
-        "overlooks damage behind the log",
-        LogReplay.take,
-        "self._check_behind(content, at, path)",
-        "pass",
-        150,
-    ),
-    Mutant(
-        "does not flush a write",
-        Segment.append,
-        "self._system.fdatasync(self._descriptor)",
-        "pass",
-        10,
-    ),
-    Mutant(
-        "does not clear what a torn write has left",
-        Segment.settle,
-        "bytes(self._room - self.size)",
-        "b''",
-        100,
-    ),
-    Mutant(
-        "does not flush what it finds at a start",
-        Segment.settle,
-        "self._system.fdatasync(self._descriptor)",
-        "pass",
-        150,
-    ),
-    Mutant(
-        "does not write again what it finds at a start",
-        Segment.settle,
-        "self._write(tail + behind, self.size - len(tail))",
-        "self._write(behind, self.size)",
-        100,
-    ),
-    Mutant(
-        "does not make the name of a new file durable",
-        LogFiles.create,
-        "fsync_dir(self.folder, self.system)",
-        "pass",
-        10,
-    ),
-    Mutant(
-        "removes a file whose entries are needed",
-        LogStore._remove_compacted,
-        "segments[0].last_index <= base",
-        "segments[0].last_index <= base + 1",
-        100,
-    ),
-    Mutant(
-        "begins a file without term and vote",
-        LogStore._heading,
-        "head_item(head), state,",
-        "head_item(head),",
-        40,
-    ),
-    Mutant(
-        "believes a damaged snapshot's meta",
-        sealed.unseal,
-        "if line != body + _ending(body):",
-        "if False:",
-        150,
-    ),
     Mutant(
         "gives notice to a peer that does not answer",
         Leader.give_notice,
@@ -567,9 +506,6 @@ MUTANTS = [
         0,
         "no_notice_during_back_off",
     ),
+    Mutant("swaps without comparing", table.cas_holds, "cas is None or", "True or", 10),
+    *LOG_MUTANTS,
 ]
-
-
-def mutated(mutant: Mutant) -> AbstractContextManager[None]:
-    """The bug is in the code."""
-    return replaced(mutant.name, mutant.function, mutant.old, mutant.new)

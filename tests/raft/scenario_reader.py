@@ -5,6 +5,7 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
 
     settings NAME=VALUE ...        before `cluster`: other settings
     log NAME TERM ...              before `cluster`: a log with entries of these terms
+    term NAME TERM                 before `cluster`: the term that its disk holds
     cluster NAME ... [nonvoter NAME ...] [spare NAME ...]
     elect NAME                     let it win the next election
     write NAME [COUNT] | read NAME | transfer NAME [TARGET]
@@ -15,6 +16,7 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     tune NAME MULTIPLIER           its times become this many times as long while it runs
     machine NAME damaged | sound   its state machine is found to be wrong, or right again
     snapshot NAME                  take one; it is stored a little later
+    refused NAME: ...              the same as `ask`, of what must be refused as no message
     ask NAME: vote|pre-vote|timeout-now|append FIELD=VALUE ...     a message from nowhere
     hint NAME                      it answers refusals like other makes: with its last index
     run SECONDS | until NAME INDEX (it stores the entry) | until_snapshot NAME (it stores one)
@@ -37,6 +39,7 @@ from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft import messages as msg
 from quorate.raft.configuration import Suffrage
+from quorate.testing.sim.checks import ViolationError
 from quorate.testing.sim.disk import SimDisk
 from quorate.testing.sim.hosts import Host, Weather
 from quorate.testing.sim.network import Call
@@ -72,6 +75,7 @@ class Scenario:
     def __init__(self) -> None:
         self.settings = Settings()
         self.logs: dict[str, list[int]] = {}
+        self.terms: dict[str, int] = {}
         self.kinds = ["roles", "clients", "configuration"]
         self.lines: list[str] = []
         self.world: World
@@ -129,6 +133,9 @@ class Scenario:
     def do_log(self, name: str, *terms: str) -> None:
         self.logs[name] = [int(term) for term in terms]
 
+    def do_term(self, name: str, term: str) -> None:
+        self.terms[name] = int(term)
+
     def do_cluster(self, *words: str) -> None:
         servers, names, how = [], [], "voter"
         for word in words:
@@ -147,6 +154,8 @@ class Scenario:
         newest = max((terms[-1] for terms in self.logs.values()), default=1)
         for name, terms in self.logs.items():
             _fill(self.world.hosts[name].disk, members, terms, newest)
+        for name, term in self.terms.items():
+            _fill(self.world.hosts[name].disk, members, [1], term)
         for name in names:
             self.world.start(name)
 
@@ -252,6 +261,15 @@ class Scenario:
             f"{host.name}  answers: {response_text(response)}"
         )
         self.world.step(host, ev.RequestReceived(call, request))
+
+    def do_refused(self, name: str, kind: str, *words: str) -> None:
+        before = self.host(name.rstrip(":")).live.hard_state
+        try:
+            self.do_ask(name, kind, *words)
+        except ViolationError as error:
+            _, _, why = str(error).partition("BadFrame('")
+            self.lines.append(f"{name[:-1]}  refuses: {why.removesuffix(chr(39) + ')')}")
+        assert self.host(name.rstrip(":")).live.hard_state == before
 
     # -- time -------------------------------------------------------------------------------
 

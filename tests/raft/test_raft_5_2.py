@@ -9,6 +9,7 @@ from one_node import OneNode, append, sends, vote
 from quorate.raft import Configuration, Role, Server
 from quorate.raft import events as ev
 from quorate.raft import messages as msg
+from quorate.raft.bounds import NUMBER_MAX
 
 
 def test_one_vote_per_term() -> None:
@@ -144,3 +145,19 @@ def test_a_vote_is_given_to_a_server_not_to_an_address() -> None:
     assert a.ask(moved).granted
     taken_over = msgspec.structs.replace(first, sender_id="c")
     assert not a.ask(taken_over).granted
+
+
+def test_an_address_says_nothing_beside_two_ids() -> None:
+    # c is now where the leader b was: that does not make it b, to which a has promised its vote.
+    a = OneNode(1)
+    a.ask(append(1, (1, 1)))
+    request = msgspec.structs.replace(vote("c", 2, (1, 1)), sender_address="b:1", candidate="b:1")
+    assert not a.ask(request).granted
+    assert a.ask(vote("b", 2, (1, 1))).granted
+
+
+def test_no_term_is_sent_past_its_range() -> None:
+    a = OneNode(1, term=NUMBER_MAX)
+    a.now = 5.0
+    assert not sends(a.step(ev.Tick()))
+    assert a.node.term == NUMBER_MAX

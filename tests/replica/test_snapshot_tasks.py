@@ -9,7 +9,7 @@ from typing import Any
 
 from replica_cluster import Pairs
 
-from quorate.errors import LogDamaged
+from quorate.errors import QuorateError
 from quorate.raft import Configuration, Server
 from quorate.replica.snapshot_tasks import SnapshotTasks
 from quorate.replica.snapshots import SnapshotWorker
@@ -37,7 +37,7 @@ def test_a_snapshot_is_told_by_index_and_term_and_a_missing_one_is_named(tmp_pat
         *found, missing = await asyncio.gather(*tasks, return_exceptions=True)
         assert found == [None, None]
         assert images == [{"term": "2"}, {"term": "3"}]
-        assert isinstance(missing, LogDamaged)
+        assert isinstance(missing, QuorateError)
         assert "index 9 and term 4" in missing.text
         worker.close()
 

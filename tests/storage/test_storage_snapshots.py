@@ -15,11 +15,12 @@ import pytest
 from fastcrc.crc64 import xz
 from storage_builders import CONFIGURATION, flip_all
 
-from quorate.errors import LogDamaged, QuorateError
+from quorate.errors import LogDamaged, QuorateError, StorageFull
 from quorate.raft.configuration import Configuration, Server, Suffrage
 from quorate.storage.atomic import fsync_dir
+from quorate.storage.free_space import free_bytes
 from quorate.storage.snapshots.meta import SnapshotMeta
-from quorate.storage.snapshots.store import SnapshotStore
+from quorate.storage.snapshots.store import SNAPSHOT_BYTES_MAX, SnapshotStore
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 GOLDEN: dict[str, Any] = json.loads((VECTORS / "snapshot-archive.json").read_text())
@@ -294,3 +295,72 @@ def test_names_are_flushed_when_the_store_is_opened(
     monkeypatch.setattr("quorate.storage.atomic.fsync_dir", _failing(tmp_path))
     with pytest.raises(QuorateError, match=f"cannot flush {tmp_path}: Input/output error"):
         SnapshotStore(tmp_path)
+
+
+@pytest.mark.parametrize("state", [b"", b"abcd", b"abcdefg"])
+def test_exactly_what_was_announced_is_taken(tmp_path: Path, state: bytes) -> None:
+    store = SnapshotStore(tmp_path)
+    old = make(store, 3)
+    sink = store.create(5, 2, CONFIGURATION, 1, 3000, size=5)
+
+    def receive() -> None:
+        sink.write(state)
+        sink.finish()
+
+    with pytest.raises(QuorateError, match="announced with 5 bytes, and"):
+        receive()
+    assert names(tmp_path) == [old.id]
+    assert store.newest() == old
+
+
+def test_a_state_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    old = make(store, 3)
+    seen = []
+
+    def check(read: Callable[[int], bytes]) -> None:
+        seen.append(read(100))
+        if seen[-1] == b"wrong":
+            raise LogDamaged("no state", path="x")
+
+    sink = store.create(5, 2, CONFIGURATION, 1, 3000)
+    sink.write(b"wrong")
+    with pytest.raises(LogDamaged, match="no state"):
+        sink.finish(check=check)
+    assert names(tmp_path) == [old.id]
+    with store.create(5, 2, CONFIGURATION, 1, 3000) as sink:
+        sink.write(b"right")
+        new = sink.finish(check=check)
+    assert seen == [b"wrong", b"right"]
+    assert store.newest() == new
+
+
+def test_size_that_no_state_has(tmp_path: Path) -> None:
+    for size in (SNAPSHOT_BYTES_MAX + 1, 1 << 62, -1):
+        with pytest.raises(QuorateError, match=f"a snapshot of {size} bytes was announced"):
+            SnapshotStore(tmp_path).create(5, 2, CONFIGURATION, 1, 3000, size=size)
+    assert names(tmp_path) == []
+
+
+def test_size_that_does_not_fit(tmp_path: Path) -> None:
+    free = free_bytes(tmp_path)
+    store = SnapshotStore(tmp_path, reserve_bytes=1 << 20)
+    with pytest.raises(StorageFull, match=f"no room in {tmp_path} for a snapshot of {free} bytes"):
+        store.check_room(free)
+    store.check_room(1000)
+    assert names(tmp_path) == []
+
+
+def test_found_by_index_and_term(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path, retain=1)
+    assert store.newest() is None
+    make(store, 3)
+    meta = make(store, 5)
+    assert store.find(5, 1) == store.newest() == meta
+    for index, term in ((3, 1), (5, 2)):
+        with pytest.raises(
+            QuorateError,
+            match=rf"no snapshot of index {index} and term {term}; it "
+            r"has 5 of term 1",
+        ):
+            store.find(index, term)

@@ -205,3 +205,21 @@ def test_the_legacy_peers_of_a_vote_survive() -> None:
         response = RequestVoteResponse(term=3, granted=True, peers=peers)
         reader.expect(RequestKind.REQUEST_VOTE)
         assert reader.feed(encode_response(response)) == [(response, "")]
+
+
+@pytest.mark.parametrize("term", [0, 1, 1 << 61])
+def test_timeout_now_names_its_term(term: int) -> None:
+    request = TimeoutNowRequest(term=term, sender_id="a", sender_address="a:1")
+    encoded = encode_request(request)
+    assert (b"QuorateTerm" in encoded) is bool(term)  # without one the bytes are of other makes
+    assert read_requests(encoded) == [request]
+
+
+@pytest.mark.parametrize("promise_ms", [0, 500])
+def test_an_answer_names_its_promise(promise_ms: int) -> None:
+    response = AppendEntriesResponse(term=2, last_log=1, success=True, promise_ms=promise_ms)
+    encoded = encode_response(response)
+    assert (b"QuoratePromise" in encoded) is bool(promise_ms)
+    reader = ResponseReader(1 << 20)
+    reader.expect(RequestKind.APPEND_ENTRIES)
+    assert list(reader.feed(encoded)) == [(response, "")]

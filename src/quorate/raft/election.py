@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from quorate.raft import bounds
 from quorate.raft.effects import Role
 from quorate.raft.messages import (
     AnyResponse,
@@ -65,13 +66,28 @@ def on_timeout_now(node: NodeState, reply_to: Any, request: TimeoutNowRequest) -
         ),
         durable=False,
     )
-    current = request.term in {0, node.term} and request.sender_id in {"", node.leader_id}
+    current = _is_of_the_leader(node, request)
     able = not (node.storage_full or node.machine_trouble)
     if current and node.leader is None and node.is_voter() and able:
         _begin(node, pre=False, cause="the leader handed over", transfer=True)
 
 
+def _is_of_the_leader(node: NodeState, request: TimeoutNowRequest) -> bool:
+    """True if the leader that is followed now says so, in this term.
+
+    Other makes, and servers of ours at feature level 0, send no term; the oldest send no ID. That
+    counts only from a leader whose appends show that it is such a one.
+    """
+    if not node.leader_id:
+        return False
+    named = request.sender_id == node.leader_id or (not request.sender_id and not node.leader_named)
+    in_term = request.term == node.term or (request.term == 0 and not node.leader_identified)
+    return named and in_term
+
+
 def _begin(node: NodeState, *, pre: bool, cause: str, transfer: bool = False) -> None:
+    if node.term >= bounds.NUMBER_MAX:
+        return  # no election can follow on this term; nothing may be sent past its range
     node.leader_id = node.leader_address = ""
     node.touch_election_timer()
     node.campaign = campaign = Campaign(pre)
@@ -167,24 +183,44 @@ def _follows_another(node: NodeState, candidate_id: str, candidate_address: str)
         return True
     if not node.heard_recently():
         return False
-    if candidate_id and candidate_id == node.leader_id:
-        return False
-    return not candidate_address or candidate_address != node.leader_address
+    if candidate_id and node.leader_named:
+        return candidate_id != node.leader_id  # addresses are reused: they say nothing beside IDs
+    return not candidate_address or candidate_address not in {node.leader_address, node.leader_id}
 
 
 def _out_of_place(node: NodeState, request: PreVoteRequest | RequestVoteRequest) -> bool:
-    """True if the sender has no vote as far as both logs can tell (unknown without its id).
+    """True if the sender has no vote as far as both logs can tell.
 
     A sender whose log is ahead of ours may have been given a vote by an entry that we lack: that
     one is heard, or a cluster whose newest voter holds the newest log might never elect anyone
     (Raft 6; hashicorp/raft refuses it).
     """
-    if not request.sender_id or not node.configuration.servers:
+    if not node.configuration.servers:
         return False
     ours = (node.log.last_term, node.log.last_index)
     if (request.last_log_term, request.last_log_index) > ours:
         return False
-    return not node.configuration.is_voter(request.sender_id)
+    return not _is_voter(node, request)
+
+
+def _is_voter(node: NodeState, request: PreVoteRequest | RequestVoteRequest) -> bool:
+    """True if the sender has a vote in the configuration here; the oldest peers send no ID."""
+    if request.sender_id:
+        return node.configuration.is_voter(request.sender_id)
+    address = request.sender_address or getattr(request, "candidate", "")
+    known = node.configuration.by_address(address)
+    return known is not None and known.is_voter
+
+
+def _was_handed_over(node: NodeState, request: RequestVoteRequest) -> bool:
+    """True if a promise to the leader need not be kept: it has told the sender to campaign.
+
+    The flag is the sender's word. It counts only of a voter, and in the term that follows ours: the
+    leader of our term hands over once.
+    """
+    return (
+        request.leadership_transfer and request.term == node.term + 1 and _is_voter(node, request)
+    )
 
 
 def _comes_first(node: NodeState, request: PreVoteRequest) -> bool:
@@ -235,7 +271,8 @@ def on_request_vote(node: NodeState, reply_to: Any, request: RequestVoteRequest)
 
 def _vote(node: NodeState, request: RequestVoteRequest) -> bool:
     candidate = request.sender_address or request.candidate
-    if not request.leadership_transfer and _follows_another(node, request.sender_id, candidate):
+    handed_over = _was_handed_over(node, request)
+    if not handed_over and _follows_another(node, request.sender_id, candidate):
         return False  # whatever its term: it must not disturb (thesis 4.2.3)
     if request.term < node.term or _out_of_place(node, request):
         return False

@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from quorate.raft import election, handover, membership, reads, receiver
+from quorate.errors import BadFrame
+from quorate.raft import bounds, election, handover, membership, reads, receiver
 from quorate.raft.effects import Done, Effect, Reason
 from quorate.raft.events import (
     Applied,
@@ -92,16 +93,22 @@ class Node(NodeState):
             election.timed_out(self)
 
     def _on_request(self, event: RequestReceived) -> None:
+        if why := bounds.objection(event.request):
+            raise BadFrame(why)
         _REQUESTS[type(event.request)](self, event.reply_to, event.request)
 
     def _on_response(self, event: ResponseReceived) -> None:
-        if self.leader is None:
+        if why := bounds.objection(event.response):
+            self._on_failure(RequestFailed(event.peer_id, event.rpc_id, why))
+        elif self.leader is None:
             election.on_response(self, event.peer_id, event.rpc_id, event.response)
         elif not self._deposed_by(event.response):
             self.leader.on_response(event.peer_id, event.rpc_id, event.response)
 
     def _on_delivered(self, event: SnapshotDelivered) -> None:
-        if not self._deposed_by(event.response) and self.leader is not None:
+        if why := bounds.objection(event.response):
+            self._on_failure(RequestFailed(event.peer_id, event.rpc_id, why))
+        elif not self._deposed_by(event.response) and self.leader is not None:
             self.leader.on_snapshot_delivered(event)
 
     def _deposed_by(self, response: Any) -> bool:

@@ -35,6 +35,9 @@ def on_append_entries(node: NodeState, reply_to: Any, request: AppendEntriesRequ
         _answer(node, reply_to, last_log, success=False)
         return
     _check(node, request)
+    if _is_strange(node, request):
+        _answer(node, reply_to, _hint(node, request), success=False, no_retry_backoff=True)
+        return
     _follow(node, request)
     if request.is_heartbeat:
         # Waits for the disk only while the term itself is not durable.
@@ -52,6 +55,7 @@ def on_append_entries(node: NodeState, reply_to: Any, request: AppendEntriesRequ
 
 def _check(node: NodeState, request: AppendEntriesRequest) -> None:
     """Refuse what would break the log, before anything has changed."""
+    _check_leader(node, request)
     index, term = request.prev_log_index, request.prev_log_term
     for entry in request.entries:
         index += 1
@@ -62,6 +66,43 @@ def _check(node: NodeState, request: AppendEntriesRequest) -> None:
         raise BadFrame(f"{request.sender_id or request.leader} sent entries of a later term")
     for _, configuration in configurations_in(request.entries, node.codec):
         _check_configuration(configuration)
+
+
+def _check_leader(node: NodeState, request: AppendEntriesRequest | InstallSnapshotRequest) -> None:
+    """One leader a term (Raft 5.2): two are a fault of a disk or a server, never to be followed."""
+    term, known = node.led_by
+    if request.term == term and request.sender_id and request.sender_id != known:
+        raise BadFrame(f"{known} and {request.sender_id} both lead in term {term}")
+
+
+def _is_strange(node: NodeState, request: AppendEntriesRequest) -> bool:
+    """True if a member need not follow the sender, which its configuration does not know.
+
+    A member that was away may lack the entry by which its leader joined. So entries that follow on
+    its log are taken; a heartbeat or a probe proves nothing, and is answered without being obeyed.
+    """
+    if node.configuration.get(node.server_id) is None or _is_known(node, request):
+        return False
+    return not request.entries or _conflict(node, request) is not None
+
+
+def _is_known(node: NodeState, request: AppendEntriesRequest | InstallSnapshotRequest) -> bool:
+    """True if the sender is a member as far as this server knows."""
+    return bool(node.address_of(_leader_id(node, request)))
+
+
+def _leader_id(node: NodeState, request: AppendEntriesRequest | InstallSnapshotRequest) -> str:
+    """Its ID; an older peer names only its address."""
+    if request.sender_id:
+        return request.sender_id
+    address = request.sender_address or request.leader
+    known = node.configuration.by_address(address)
+    return known.id if known else address
+
+
+def _hint(node: NodeState, request: AppendEntriesRequest) -> int:
+    hint = None if request.is_heartbeat else _conflict(node, request)
+    return node.log.last_index if hint is None else hint
 
 
 def _check_configuration(configuration: Configuration) -> None:
@@ -101,14 +142,16 @@ def _answer(
 
 def _follow(node: NodeState, request: AppendEntriesRequest | InstallSnapshotRequest) -> None:
     """The sender leads in `request.term`, which is not behind ours: wait for it anew."""
-    address = request.sender_address or request.leader
-    leader_id = request.sender_id
-    if not leader_id:  # an older peer names only its address
-        known = node.configuration.by_address(address)
-        leader_id = known.id if known else address
+    leader_id = _leader_id(node, request)
+    # Clients are sent on only to where the configuration says that this server is.
+    address = node.address_of(leader_id)
     if request.term > node.term or node.campaign is not None or node.leader_id != leader_id:
         node.become_follower(request.term, "a leader was heard", (leader_id, address))
     node.leader_address = address
+    node.leader_named = bool(request.sender_id)
+    node.leader_identified = request.identity is not None
+    if request.sender_id:
+        node.led_by = (request.term, request.sender_id)
     node.hear_leader()
 
 
@@ -132,6 +175,8 @@ def _store(node: NodeState, request: AppendEntriesRequest) -> None:
     if fresh[0].index <= node.commit_index:
         raise BadFrame(f"{node.leader_id} would replace committed entry {fresh[0].index}")
     if fresh[0].index <= node.log.last_index:
+        if fresh[0].index <= node.committed_configuration_index:
+            raise BadFrame(f"{node.leader_id} would replace configuration {fresh[0].index}")
         node.truncate_from(fresh[0].index)
     node.append(fresh)
 
@@ -153,6 +198,7 @@ def on_install_snapshot(node: NodeState, reply_to: Any, request: InstallSnapshot
     if request.term < node.term or (node.leader is not None and request.term == node.term):
         _answer_install(node, reply_to, success=False)
         return
+    _check_leader(node, request)
     _configuration_of(node, request)
     _follow(node, request)
     node.when_durable(ReceiveSnapshot(reply_to, request))

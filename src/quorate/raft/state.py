@@ -26,7 +26,7 @@ from quorate.raft.identity import IdentityRecord
 from quorate.raft.leader import Leader
 from quorate.raft.log import LogReader, RaftLog
 from quorate.raft.membership import Codec, configurations_in
-from quorate.raft.messages import AnyRequest, Entry, HardState
+from quorate.raft.messages import AnyRequest, Entry, HardState, PreVoteRequest
 from quorate.raft.outbox import Outbox
 from quorate.raft.settings import Settings
 
@@ -72,7 +72,10 @@ class NodeState:
         self.hard_state = hard_state
         self.role = Role.FOLLOWER
         self.leader_id = ""
-        self.leader_address = ""
+        self.leader_address = ""  # of the configuration; empty while that does not know the leader
+        self.leader_named = False  # its appends carry its ID
+        self.leader_identified = False  # and an identity record: it is of feature level 1 or more
+        self.led_by = (0, "")  # the newest term whose leader was heard, and its ID
         self.leader: Leader | None = None
         self.campaign: Campaign | None = None
         self.transfer: tuple[Any, str, float] | None = None  # handle, target, deadline
@@ -157,6 +160,15 @@ class NodeState:
             handles.append(self.transfer[0])
         return handles
 
+    def address_of(self, server_id: str) -> str:
+        """Where the configuration says that this member is; empty if it is none.
+
+        A leader that removes itself is one until that is committed (thesis 4.2.2).
+        """
+        get, before = self.configuration.get, self.committed_configuration.get
+        server = get(server_id) or before(server_id)
+        return server.address if server else ""
+
     def heard_recently(self) -> bool:
         """True while this server has promised not to help unseat whoever may lead."""
         return self.now < self.promised_until
@@ -221,6 +233,7 @@ class NodeState:
 
     def send(self, to: Server, request: AnyRequest) -> int:
         """Send a request to a peer; its number."""
+        assert request.term == self.term or type(request) is PreVoteRequest, "speaks in its term"
         rpc_id = self.next_rpc_id()
         self.emit_in_term(Send(rpc_id, to, request))
         return rpc_id
@@ -283,6 +296,7 @@ class NodeState:
         self.campaign = None
         self.role = Role.LEADER
         self.leader_id, self.leader_address = self.server_id, self.address
+        self.led_by = (self.term, self.server_id)
         self.leader = Leader(self)
         self.announce("won the election")
         handover.settle(self, self.server_id)
@@ -308,6 +322,7 @@ class NodeState:
         assert not self.outbox.entries, "truncation comes before this step's entries"
         self.log.truncate_from(index)
         self.outbox.truncate_from = index
+        assert self.committed_configuration_index < index, "a committed configuration stays"
         if self.configuration_index >= index:
             self.adopt_configuration(
                 self.committed_configuration, self.committed_configuration_index
@@ -315,6 +330,7 @@ class NodeState:
 
     def reset_log(self, index: int, term: int) -> None:
         """A snapshot takes the place of the whole log, and of what is not applied yet."""
+        assert index > self.commit_index, "what is committed is never given up"
         self.reject_proposals(Reason.LEADERSHIP_LOST)
         self.log.reset_to(index, term)
         self.outbox.reset_to = (index, term)
@@ -332,11 +348,20 @@ class NodeState:
         self.committed_configuration_index = self.configuration_index
         self.configuration = configuration
         self.configuration_index = index
+        self._locate_leader()
+
+    def _locate_leader(self) -> None:
+        """The configuration may say now where the leader is, or that it has moved."""
+        address = self.address_of(self.leader_id) if self.leader_id else ""
+        if self.leader is None and address != self.leader_address:
+            self.leader_address = address
+            self.announce("the configuration says where the leader is")
 
     def adopt_configuration(self, configuration: Configuration, index: int) -> None:
         """Take over a committed configuration (from a snapshot, or after a truncation)."""
         self.configuration = self.committed_configuration = configuration
         self.configuration_index = self.committed_configuration_index = index
+        self._locate_leader()
         self.emit(ConfigurationChanged(configuration, index, committed=True))
 
     def commit_to(self, index: int) -> None:

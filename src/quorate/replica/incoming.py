@@ -19,6 +19,7 @@ from quorate.raft.messages import (
     AppendEntriesRequest,
     InstallSnapshotRequest,
 )
+from quorate.storage.snapshots.store import SNAPSHOT_BYTES_MAX
 from quorate.wire.raft.messages import encode_response
 from quorate.wire.raft.stream import RequestReader, SnapshotChunk, SnapshotEnd
 
@@ -128,6 +129,8 @@ class IncomingConnection(asyncio.Protocol):
 
     def _request(self, request: AnyRequest) -> bool:
         why = self._handler.accepts(request, self)
+        if isinstance(request, InstallSnapshotRequest) and request.size > SNAPSHOT_BYTES_MAX:
+            why = why or f"it announced a snapshot of {request.size} bytes"
         if why or len(self._slots) >= _UNANSWERED_MAX:
             self._refuse(why or "too many unanswered requests")
             return False

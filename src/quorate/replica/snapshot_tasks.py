@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from quorate.errors import LogDamaged, QuorateError
+from quorate.errors import QuorateError
 from quorate.net.trust import Trust
 from quorate.raft.configuration import Server
 from quorate.raft.effects import SendSnapshot
@@ -83,7 +83,14 @@ class SnapshotTasks:
         """Let the body come in that was announced on a connection."""
         connection = reply_to.connection
         reply_to.accept_body(
-            IncomingSnapshot(self._worker, request, connection.pause, connection.resume, done)
+            IncomingSnapshot(
+                self._worker,
+                request,
+                connection.pause,
+                connection.resume,
+                done,
+                decode=self._machine.decode_snapshot,
+            )
         )
 
     def restore(self, index: int, term: int, done: Callable[[Any], None]) -> None:
@@ -92,13 +99,7 @@ class SnapshotTasks:
 
     async def _restore(self, index: int, term: int, done: Callable[[Any], None]) -> None:
         def decode() -> Any:
-            store = self._worker.store
-            for meta in store.list():
-                if (meta.index, meta.term) == (index, term):
-                    return self._worker.decode(self._machine, meta.id)
-            raise LogDamaged(
-                f"the snapshot of index {index} and term {term} that was received is gone",
-                path=f"snapshots/{term}-{index}",
-            )
+            meta = self._worker.store.find(index, term)
+            return self._worker.decode(self._machine, meta.id)
 
         done(await self._worker.run(decode))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
@@ -23,6 +24,8 @@ from quorate.storage.snapshots.store import SnapshotStore
 from quorate.wire.raft.membership import decode_configuration, encode_configuration, encode_peers
 from quorate.wire.raft.messages import encode_request, kind_of
 from quorate.wire.raft.stream import ResponseReader
+
+log = logging.getLogger("quorate.replica")
 
 CHUNK_BYTES = 256 << 10
 _CHUNKS_WAITING_MAX = 16
@@ -50,10 +53,17 @@ class SnapshotWorker:
         return await self._loop.run_in_executor(self._executor, work, *args)
 
     def begin(
-        self, index: int, term: int, configuration: Configuration, configuration_index: int
+        self,
+        index: int,
+        term: int,
+        configuration: Configuration,
+        configuration_index: int,
+        size: int | None = None,
     ) -> SnapshotSink:
-        """A new snapshot to write into (in the worker)."""
-        return self.store.create(index, term, configuration, configuration_index, self._wall_ms())
+        """A new snapshot to write into, of the `size` that a peer announced (in the worker)."""
+        return self.store.create(
+            index, term, configuration, configuration_index, self._wall_ms(), size=size
+        )
 
     async def take(
         self, point: tuple[int, int, Configuration, int], write_out: Callable[[Write], None]
@@ -79,7 +89,11 @@ class SnapshotWorker:
 
 
 class IncomingSnapshot:
-    """The body of an InstallSnapshot, going to disk chunk by chunk."""
+    """The body of an InstallSnapshot, going to disk chunk by chunk.
+
+    Nothing is dropped for it before it has come whole and `decode` has read it: what cannot be
+    read would leave this server with neither log nor state.
+    """
 
     def __init__(
         self,
@@ -88,8 +102,11 @@ class IncomingSnapshot:
         pause: Callable[[], None],
         resume: Callable[[], None],
         done: Callable[[bool], None],
+        *,
+        decode: Callable[[Callable[[int], bytes]], object],
     ) -> None:
         self._worker = worker
+        self._decode = decode
         self._pause, self._resume, self._done = pause, resume, done
         self._waiting = 0
         self._loop = asyncio.get_running_loop()
@@ -104,6 +121,7 @@ class IncomingSnapshot:
             request.last_log_term,
             configuration,
             request.configuration_index,
+            request.size,
         )
 
     def _submit(self, work: Callable[..., None], *args: Any) -> None:
@@ -115,8 +133,9 @@ class IncomingSnapshot:
             try:
                 if self._problem is None:
                     work(*args)
-            except (QuorateError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  a state machine of somebody's own decodes
                 self._problem = error
+                log.warning("a snapshot that a peer sent is refused: %s", error)
                 self._abort()
             self._loop.call_soon_threadsafe(self._worked)
 
@@ -150,7 +169,7 @@ class IncomingSnapshot:
 
     def _finish(self) -> None:
         assert self._sink is not None
-        self._sink.finish()
+        self._sink.finish(check=self._decode)
         self._sink = None
 
     def broken(self) -> None:
@@ -201,10 +220,10 @@ async def send_snapshot(
 
 
 def _open_newest(store: SnapshotStore) -> tuple[SnapshotMeta, BinaryIO]:
-    known = store.list()
-    if not known:
+    meta = store.newest()
+    if meta is None:
         raise QuorateError("there is no snapshot to send")
-    return known[0], store.open(known[0].id)
+    return meta, store.open(meta.id)
 
 
 async def _read_answer(

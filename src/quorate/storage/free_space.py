@@ -21,6 +21,10 @@ def reserve_on(path: Path, wanted_bytes: int) -> int:
         return min(wanted_bytes, shutil.disk_usage(path).total // RESERVE_SHARE)
 
 
+DISK_RESERVE_BYTES: Final = 16 << 20
+"""What snapshots and entries leave free on a disk that is large enough."""
+
+
 def free_bytes(path: Path) -> int:
     """Bytes that an ordinary user may still write on the file system of `path`.
 

@@ -19,10 +19,11 @@ from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
 from fastcrc.crc64 import xz
 
-from quorate.errors import LogDamaged, QuorateError
+from quorate.errors import LogDamaged, QuorateError, StorageFull
 from quorate.raft.configuration import Configuration
 from quorate.storage.atomic import UNFINISHED, make_dir, settle_names
 from quorate.storage.disk_errors import clear_errors
+from quorate.storage.free_space import DISK_RESERVE_BYTES, free_bytes, reserve_on
 from quorate.storage.sealed import crc_bytes
 from quorate.storage.snapshots.meta import (
     STATE_FILE,
@@ -37,6 +38,9 @@ Metas: TypeAlias = list[SnapshotMeta]
 Names: TypeAlias = list[str]
 
 _CHUNK_BYTES: Final = 1 << 20
+
+SNAPSHOT_BYTES_MAX: Final = 1 << 40
+"""No state is larger. A size comes from a peer, and is believed by what reads what follows."""
 
 
 class NewestSnapshot(NamedTuple):
@@ -57,10 +61,13 @@ class SnapshotStore:
     Raises StorageFull, QuorateError.
     """
 
-    def __init__(self, folder: Path, retain: int = 2) -> None:
+    def __init__(
+        self, folder: Path, retain: int = 2, reserve_bytes: int = DISK_RESERVE_BYTES
+    ) -> None:
         assert retain >= 1, retain
         self._folder = folder
         self._retain = retain
+        self._reserve_bytes = reserve_bytes
         with clear_errors(f"open the snapshots in {folder}"):
             make_dir(folder)
             for path in folder.iterdir():
@@ -70,6 +77,26 @@ class SnapshotStore:
         settle_names(folder)
         settle_names(folder.parent)
 
+    def check_room(self, size: int) -> None:
+        """A state of so many bytes, as a peer announces it, may be received.
+
+        Raises StorageFull when the disk would have less than its reserve left, QuorateError when
+        no state has this size.
+        """
+        if not 0 <= size <= SNAPSHOT_BYTES_MAX:
+            raise QuorateError(
+                f"a snapshot of {size} bytes was announced, the limit is {SNAPSHOT_BYTES_MAX}",
+                "find out who sent it: no server of this cluster has such a state",
+            )
+        free = free_bytes(self._folder)
+        reserve = reserve_on(self._folder, self._reserve_bytes)
+        if size + reserve > free:
+            raise StorageFull(
+                f"no room in {self._folder} for a snapshot of {size} bytes: {free} are free, and "
+                f"{reserve} of them stay free",
+                "make room on that disk",
+            )
+
     def create(
         self,
         index: int,
@@ -77,12 +104,17 @@ class SnapshotStore:
         configuration: Configuration,
         configuration_index: int,
         now_ms: int,
+        *,
+        size: int | None = None,
     ) -> SnapshotSink:
         """Begin a snapshot of the state after entry `index`.
 
-        `now_ms` is Unix time in milliseconds; it is counted up while the id is taken. Raises
+        `now_ms` is Unix time in milliseconds; it is counted up while the id is taken. `size` is
+        what a peer has announced: see `check_room`, and not one byte more is taken. Raises
         StorageFull, QuorateError.
         """
+        if size is not None:
+            self.check_room(size)
         with clear_errors(f"make a snapshot in {self._folder}"):
             while self._is_taken(name := snapshot_id(term, index, now_ms)):
                 now_ms += 1
@@ -98,7 +130,7 @@ class SnapshotStore:
                 crc=b"",
             )
             try:
-                return SnapshotSink(unfinished, meta, self._prune)
+                return SnapshotSink(unfinished, meta, self._prune, size)
             except OSError:
                 shutil.rmtree(unfinished, ignore_errors=True)
                 raise
@@ -132,6 +164,24 @@ class SnapshotStore:
                 break
             return NewestSnapshot(meta, problems)
         return NewestSnapshot(None, problems)
+
+    def newest(self) -> SnapshotMeta | None:
+        """The newest snapshot whose meta is readable and whole, or None; see `list`."""
+        return next(iter(self.list()), None)
+
+    def find(self, index: int, term: int) -> SnapshotMeta:
+        """The newest snapshot of this index and term.
+
+        Raises QuorateError when there is none: it was never stored, or a newer one took its place.
+        """
+        for meta in self.list():
+            if (meta.index, meta.term) == (index, term):
+                return meta
+        have = ", ".join(f"{meta.index} of term {meta.term}" for meta in self.list()) or "none"
+        raise QuorateError(
+            f"{self._folder} has no snapshot of index {index} and term {term}; it has {have}",
+            "a newer one may have taken its place: try again",
+        )
 
     def open(self, snapshot: str) -> BinaryIO:
         """The state of the snapshot with this id, at its beginning, its digest checked.

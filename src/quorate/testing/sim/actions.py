@@ -67,26 +67,35 @@ class Actions:
         self.world.change(host, change)
 
     def _reduce(self) -> str:
+        """All are up and hear each other; a moment later voters die, and others are removed."""
+        for name in self.world.hosts:
+            self.world.revive(name)
+        self.world.network.blocked.clear()
+        self.world.later(0.8, partial(self._remove_two, self.rng))
+        return "all servers are up and reach each other"
+
+    def _remove_two(self, rng: Random) -> None:
         """As many voters die as can be spared, and two others are removed a few ms apart."""
-        world, rng, leader = self.world, self.rng, self.world.leader()
-        if leader is None or len(world.running()) != len(world.hosts):
-            return ""
+        world, leader = self.world, self.world.leader()
+        if leader is None or self._over():
+            return
         configuration = leader.live.configuration
         others = [s.id for s in configuration.voters() if s.id != leader.name]
         spared = len(configuration.voters()) - configuration.quorum()
         if len(others) < REDUCED_MIN:
-            return ""
+            return
         rng.shuffle(others)
         for name in others[:spared]:
-            world.crash(name)
-            world.later(rng.uniform(1.0, 3.0), partial(world.revive, name))
+            if world.hosts[name].node:
+                world.crash(name)
+                world.later(rng.uniform(1.5, 3.0), partial(world.revive, name))
         pause = 0.0
         for name in others[spared:][:2]:
             change = Change(ChangeKind.REMOVE_SERVER, name)
             world.for_host(leader, pause, partial(self._ask_to_change, leader, change))
             pause = rng.uniform(0.0, 0.02)
         dead, removed = " ".join(others[:spared]), " ".join(others[spared:][:2])
-        return f"{dead} crash, and {leader.name} is asked to remove {removed}"
+        world.note(f"{dead} crash, and {leader.name} is asked to remove {removed}")
 
     def _transfer(self) -> str:
         host = self._someone()

@@ -247,7 +247,7 @@ class Checker:
             live = [
                 voter.id
                 for voter in after.voters()
-                if hosts[voter.id].node or hosts[voter.id].down_since >= handle.asked_at
+                if hosts[voter.id].node or hosts[voter.id].down_since > handle.asked_at
             ]
             expect(
                 len(live) >= after.quorum(), f"{handle} leaves only {live} alive, not a majority"

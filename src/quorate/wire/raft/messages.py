@@ -3,8 +3,9 @@
 The table below joins hashicorp/raft's names to ours; it is the only place that knows both. A
 request is a type byte and one map, a response an error text and one map or nil. Keys stand in
 byte order. `ID` and `Addr` name the sender and are written when it has a name, as new nodes do;
-without one the bytes are those of an old node. `QuorateCluster`, `QuorateIdentity` and
-`QuoratePromise` are ours; others skip them, and where we have nothing to say they are left out.
+without one the bytes are those of an old node. `QuorateCluster`, `QuorateIdentity`,
+`QuoratePromise` and `QuorateTerm` are ours; others skip them, and where we have nothing to say they
+are left out.
 """
 
 from __future__ import annotations
@@ -219,6 +220,11 @@ _PROMISING: Final = _Form(
     AppendEntriesResponse, *_APPENDED, _Field("QuoratePromise", "promise_ms", UINT)
 )
 
+# Written only where the term is known: else the bytes are those of other makes.
+_TIMEOUT_IN_TERM: Final = _request(
+    RequestKind.TIMEOUT_NOW, TimeoutNowRequest, _Field("QuorateTerm", "term", UINT)
+)
+
 _RESPONSES: Final = {
     RequestKind.APPEND_ENTRIES: _Form(AppendEntriesResponse, *_APPENDED),
     RequestKind.REQUEST_VOTE: _Form(RequestVoteResponse, _TERM, _PEERS, _GRANTED),
@@ -241,6 +247,8 @@ def encode_request(request: AnyRequest) -> bytes:
     form = _REQUESTS[_KINDS[type(request)]]
     if isinstance(request, AppendEntriesRequest) and request.is_heartbeat:
         form = _HEARTBEAT
+    if isinstance(request, TimeoutNowRequest) and request.term:
+        form = _TIMEOUT_IN_TERM
     variant = _NAMED if request.sender_id or request.sender_address else 0
     if request.cluster_id:
         variant |= _OF_CLUSTER
@@ -286,7 +294,8 @@ def read_kind(type_byte: int) -> RequestKind:
 
 def request_from_map(kind: RequestKind, fields: Any) -> AnyRequest:
     """The request that a decoded map (or nil) stands for. Raises BadFrame."""
-    request: AnyRequest = _REQUESTS[kind].read(fields)
+    form = _TIMEOUT_IN_TERM if kind is RequestKind.TIMEOUT_NOW else _REQUESTS[kind]
+    request: AnyRequest = form.read(fields)
     return request
 
 

@@ -1,0 +1,99 @@
+"""Deliberate bugs in the log store (see `mutants`)."""
+
+from __future__ import annotations
+
+from mutant import Mutant
+
+from quorate.storage import sealed
+from quorate.storage.log import frames as log_frames
+from quorate.storage.log.files import LogFiles
+from quorate.storage.log.replay import LogReplay
+from quorate.storage.log.segment import Segment
+from quorate.storage.log.store import LogStore
+
+LOG_MUTANTS = [
+    Mutant(
+        "believes a damaged frame",
+        log_frames.read_frame,
+        "!= crc32(rest)",
+        "== -1",
+        40,
+    ),
+    Mutant(
+        "takes damage for the end of the log",
+        log_frames.is_unwritten,
+        "or not data",
+        "or not data or read_frame(data) is None",
+        150,
+    ),
+    Mutant(
+        "takes a torn write for whole",
+        LogReplay._record_at,
+        "if frame is None:",
+        "if frame is None:\n            break\n        if False:",
+        40,
+    ),
+    Mutant(
+        "overlooks damage behind the log",
+        LogReplay.take,
+        "self._check_behind(content, at, path)",
+        "pass",
+        150,
+    ),
+    Mutant(
+        "does not flush a write",
+        Segment.append,
+        "self._system.fdatasync(self._descriptor)",
+        "pass",
+        10,
+    ),
+    Mutant(
+        "does not clear what a torn write has left",
+        Segment.settle,
+        "bytes(self._room - self.size)",
+        "b''",
+        100,
+    ),
+    Mutant(
+        "does not flush what it finds at a start",
+        Segment.settle,
+        "self._system.fdatasync(self._descriptor)",
+        "pass",
+        150,
+    ),
+    Mutant(
+        "does not write again what it finds at a start",
+        Segment.settle,
+        "self._write(tail + behind, self.size - len(tail))",
+        "self._write(behind, self.size)",
+        100,
+    ),
+    Mutant(
+        "does not make the name of a new file durable",
+        LogFiles.create,
+        "fsync_dir(self.folder, self.system)",
+        "pass",
+        10,
+    ),
+    Mutant(
+        "removes a file whose entries are needed",
+        LogStore._remove_compacted,
+        "segments[0].last_index <= base",
+        "segments[0].last_index <= base + 1",
+        100,
+    ),
+    Mutant(
+        "begins a file without term and vote",
+        LogStore._heading,
+        "head_item(head), state,",
+        "head_item(head),",
+        40,
+    ),
+    Mutant(
+        "believes a damaged snapshot's meta",
+        sealed.unseal,
+        "if line != body + _ending(body):",
+        "if False:",
+        150,
+    ),
+]
