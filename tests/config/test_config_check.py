@@ -103,6 +103,10 @@ def three(*changes: str) -> list[str]:
         ({"acl.enabled": True}, "acl.enabled: access control is not supported by this version"),
         ({"client.enabled": True}, "client.enabled: client mode is not supported by this version"),
         (
+            {"server.unproven_peers": ["10.0.0.5", "peer.example"]},
+            'server.unproven_peers: "peer.example" is no IP address (',
+        ),
+        (
             {"server.initial_servers": three("10.0.0.3")},
             'server.initial_servers: "10.0.0.3": it has no port (',
         ),

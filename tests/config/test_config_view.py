@@ -24,6 +24,7 @@ ADDED = {
     "Server.InitialServers",
     "Server.LeaseReads",
     "Server.StateCheckInterval",
+    "Server.UnprovenPeers",
     "Server.RaftSnapshotInterval",
     "Server.RaftSnapshotThreshold",
     "Server.RaftTrailingLogs",

@@ -30,6 +30,7 @@ def server_options(config: AgentConfig, data_dir: Path) -> ServerOptions:
         version=__version__,
         founders=server.initial_servers,
         join=join_addresses(config),
+        unproven_peers=server.unproven_peers,
         gossip=gossip_options(config, data_dir),
         bootstrap_expect=server.bootstrap_expect,
         settings=raft_settings(config),

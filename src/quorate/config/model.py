@@ -97,6 +97,7 @@ class Server:
     gossip: str = key("auto")
     gossip_profile: str = key("lan")
     rejoin_after_leave: bool = key(False)
+    unproven_peers: tuple[str, ...] = key(())
     encrypt: str = key("", secret=True)
     retry_join: tuple[str, ...] = key((), merge=Merge.APPEND)
     retry_interval_ns: int = key(0)

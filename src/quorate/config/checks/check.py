@@ -8,6 +8,7 @@ are resolved.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 from pathlib import PurePath
 from typing import Final
 
@@ -178,6 +179,20 @@ def _initial_servers(config: AgentConfig) -> Iterator[ConfigError]:
         )
 
 
+def _unproven_peers(config: AgentConfig) -> Iterator[ConfigError]:
+    key = "server.unproven_peers"
+    for text in config.server.unproven_peers:
+        try:
+            ip_address(text)
+        except ValueError:
+            yield error_at(
+                config,
+                key,
+                f'{key}: "{text}" is no IP address',
+                "name the addresses of the peers without a port; host names are not looked up",
+            )
+
+
 def _joining(config: AgentConfig) -> Iterator[ConfigError]:
     server = config.server
     for name in ("retry_join", "start_join"):
@@ -286,6 +301,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _raft,
     _state_checks,
     _initial_servers,
+    _unproven_peers,
     _joining,
     _scheduler,
     _telemetry,

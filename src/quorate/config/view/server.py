@@ -65,6 +65,7 @@ def server_view(config: AgentConfig) -> dict[str, Any]:
         "ServerJoin": _join(server.server_join),
         "StartJoin": list(server.start_join),
         "StateCheckInterval": format_duration(server.state_check_interval_ns),
+        "UnprovenPeers": list(server.unproven_peers),
     }
     for go_name, (key, unset) in _WITHOUT_EFFECT.items():
         view[go_name] = _as_set(config, key, unset)
