@@ -23,7 +23,9 @@ FUNCTION_LINES_MAX = 70
 # What each part may import of the others. A name with a dot stands for one module.
 # `errors` and `metrics` are at the bottom: every part may import the first, those that count
 # something the second. `quorate` alone is the version.
-VALUES = {"raft.messages", "raft.configuration", "raft.identity", "gossip.messages"}
+VALUES = {
+    *("raft.messages", "raft.configuration", "raft.identity", "raft.validity", "gossip.messages")
+}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "levels": set(),

@@ -185,6 +185,14 @@ MUTANTS = [
         "strangers_are_not_followed",
     ),
     Mutant(
+        "takes entries for which it has no room",
+        receiver.on_append_entries,
+        "node.storage_full and _fresh(node, request.entries)",
+        "False",
+        0,
+        "full_follower_refuses_entries",
+    ),
+    Mutant(
         "keeps a truncated configuration",
         NodeState.truncate_from,
         "self.configuration_index >= index",

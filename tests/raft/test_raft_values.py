@@ -9,7 +9,7 @@ from one_node import log_of
 
 from quorate.raft import Change, ChangeKind, Configuration, ConfigurationError, Server, Suffrage
 from quorate.raft.commitment import majority_value
-from quorate.raft.configuration import next_configuration
+from quorate.raft.configuration import SERVERS_MAX, next_configuration
 from quorate.raft.log import RaftLog
 from quorate.raft.messages import Entry, EntryKind
 from quorate.testing.sim.disk import SimDisk
@@ -73,10 +73,11 @@ def test_a_change_keeps_the_rules_or_is_refused(current: Configuration, change: 
     ],
 )
 def test_each_change_of_a_voter(kind: ChangeKind, expected: str) -> None:
-    current = Configuration(tuple(Server(n, n) for n in "abc"))
-    result = next_configuration(current, Change(kind, "b", "new" if "*" in expected else "b"))
+    current = Configuration(tuple(Server(n, f"{n}:1") for n in "abc"))
+    address = "new:1" if "*" in expected else "b:1"
+    result = next_configuration(current, Change(kind, "b", address))
     shown = [
-        s.id + ("*" if s.address == "new" else "") + ("" if s.is_voter else "-")
+        s.id + ("*" if s.address == "new:1" else "") + ("" if s.is_voter else "-")
         for s in result.servers
     ]
     assert " ".join(shown) == expected
@@ -171,3 +172,44 @@ def test_the_term_of_the_entry_compacted_last_stays_known() -> None:
     log.snapshot_index, log.snapshot_term = 4, 1
     log.compact_to(2)
     assert [log.term(i) for i in (1, 2, 3, 4)] == [None, 1, 1, 1]
+
+
+IMPOSSIBLE = [
+    Change(ChangeKind.ADD_NONVOTER, "4", "10.0.0.9"),
+    Change(ChangeKind.ADD_NONVOTER, "4", "nonsense"),
+    Change(ChangeKind.ADD_NONVOTER, "4", "host:0"),
+    Change(ChangeKind.ADD_NONVOTER, "4", "host:65536"),
+    Change(ChangeKind.ADD_NONVOTER, "4", "host:\u0661"),
+    Change(ChangeKind.ADD_NONVOTER, "4", ":4647"),
+    Change(ChangeKind.ADD_NONVOTER, "4", "fe80::1:4647"),
+    Change(ChangeKind.ADD_NONVOTER, "4", "h" * 300 + ":1"),
+    Change(ChangeKind.ADD_VOTER, "4\n5", "host:1"),
+    Change(ChangeKind.ADD_VOTER, "4" * 129, "host:1"),
+    Change(ChangeKind.ADD_VOTER, "4", "host:1", key=b"short"),
+    Change(ChangeKind.ADD_VOTER, "4", "host:1", moves=(("a", "nowhere"),)),
+]
+
+
+@pytest.mark.parametrize("change", IMPOSSIBLE)
+def test_what_cannot_be_a_server_is_refused(change: Change) -> None:
+    with pytest.raises(ConfigurationError, match=r"is not|has not"):
+        next_configuration(Configuration((Server("a", "a:1"),)), change)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.9:4647", "[fe80::1]:1", "s1.example.com:65535"])
+def test_what_can_be_an_address_is_taken(address: str) -> None:
+    change = Change(ChangeKind.ADD_NONVOTER, "4", address)
+    assert next_configuration(Configuration((Server("a", "a:1"),)), change).get("4")
+
+
+def test_an_impossible_address_of_an_old_log_can_be_removed() -> None:
+    old = Configuration((Server("a", "a:1"), Server("b", "nonsense")))
+    old.check()
+    result = next_configuration(old, Change(ChangeKind.REMOVE_SERVER, "b"))
+    assert result == Configuration((Server("a", "a:1"),))
+
+
+def test_a_configuration_has_a_limit() -> None:
+    full = Configuration(tuple(Server(str(n), f"h{n}:1") for n in range(SERVERS_MAX)))
+    with pytest.raises(ConfigurationError, match=f"more than {SERVERS_MAX} servers"):
+        next_configuration(full, Change(ChangeKind.ADD_NONVOTER, "x", "x:1"))

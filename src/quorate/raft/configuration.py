@@ -14,6 +14,11 @@ from enum import IntEnum
 
 import msgspec
 
+from quorate.raft.validity import KEY_BYTES, address_objection, id_objection
+
+SERVERS_MAX = 256
+"""Servers of a configuration that a change may lead to: each is an entry of every snapshot."""
+
 
 class ConfigurationError(Exception):
     """A configuration that must not exist, or a change that leads to one. The text says why."""
@@ -98,6 +103,18 @@ class Configuration(msgspec.Struct, frozen=True):
             raise ConfigurationError("need at least one voter in configuration")
 
 
+def check_new(server: Server) -> None:
+    """Raise ConfigurationError unless a server may enter a configuration like this.
+
+    Not part of `Configuration.check`: what stands in an old log must be readable for ever, and a
+    server that cannot be reached does no more harm than one that is down.
+    """
+    if why := id_objection(server.id) or address_objection(server.address):
+        raise ConfigurationError(why)
+    if len(server.key) not in {0, KEY_BYTES}:
+        raise ConfigurationError(f"the key of {server.id} has not {KEY_BYTES} bytes")
+
+
 class ChangeKind(IntEnum):
     """The one-server changes (numbers of hashicorp/raft's commands)."""
 
@@ -139,6 +156,7 @@ def _moved(configuration: Configuration, moves: tuple[tuple[str, str], ...]) -> 
         if known is None:
             raise ConfigurationError(f"server {server_id!r} is not in configuration")
         moved = Server(known.id, address, known.suffrage, known.key)
+        check_new(moved)
         configuration = _replace(configuration, moved)
     return configuration
 
@@ -150,6 +168,16 @@ def _key_of(known: Server | None, change: Change) -> bytes:
     if change.key not in {b"", known.key}:
         raise ConfigurationError(f"server {known.id!r} has another key on record")
     return known.key
+
+
+def _check_added(current: Configuration, result: Configuration, change: Change) -> None:
+    if change.kind not in {ChangeKind.ADD_VOTER, ChangeKind.ADD_NONVOTER}:
+        return
+    added = result.get(change.server_id)
+    assert added is not None
+    check_new(added)
+    if len(result.servers) > max(SERVERS_MAX, len(current.servers)):
+        raise ConfigurationError(f"more than {SERVERS_MAX} servers in configuration")
 
 
 def next_configuration(current: Configuration, change: Change) -> Configuration:
@@ -179,5 +207,6 @@ def next_configuration(current: Configuration, change: Change) -> Configuration:
             if known is None:
                 raise ConfigurationError(f"server {change.server_id!r} is not in configuration")
             result = Configuration(tuple(s for s in current.servers if s.id != change.server_id))
+    _check_added(current, result, change)
     result.check()
     return result

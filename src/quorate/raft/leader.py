@@ -209,7 +209,7 @@ class Leader:
         """Send as much of the log as the peer's mode allows."""
         node = self.node
         settings = node.settings
-        if node.now < peer.retry_at:
+        if node.now < max(peer.retry_at, peer.no_room_until):
             return
         while peer.next_index <= node.log.last_index or peer.mode is Mode.PROBE:
             limit = 1 if peer.mode is Mode.PROBE else settings.appends_in_flight_max
@@ -294,6 +294,10 @@ class Leader:
         if response.success:
             self._acknowledged(peer, rpc_id, flight.sent_at, response)
             self._stored(peer, flight)
+        elif not response.no_retry_backoff and response.last_log >= flight.prev_index:
+            # The logs meet, and it could not store what follows: its disk is full, say.
+            peer.restart_probe()
+            peer.no_room_until = node.now + node.settings.election_timeout_s
         else:
             peer.back_off(flight, response.last_log)
         if node.leader is self:

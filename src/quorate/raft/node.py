@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from quorate.errors import BadFrame
 from quorate.raft import bounds, election, handover, membership, reads, receiver
+from quorate.raft.configuration import check_new
 from quorate.raft.effects import Done, Effect, Reason
 from quorate.raft.events import (
     Applied,
@@ -210,6 +211,8 @@ class Node(NodeState):
             self.reject((event.handle,), Reason.CHANGE_INVALID, "this server holds data already")
             return
         event.configuration.check()
+        for server in event.configuration.servers:
+            check_new(server)
         self.set_hard_state(HardState(term=1))
         data = self.codec.encode_configuration(event.configuration)
         self.append((Entry(1, 1, EntryKind.CONFIGURATION, data),))

@@ -50,6 +50,7 @@ class Progress(msgspec.Struct, kw_only=True):
     rejections: int = 0
     failures: int = 0  # appends in a row without an answer
     retry_at: float = 0.0
+    no_room_until: float = 0.0  # it could not store entries: none are sent before that
     append_at: float = 0.0  # when the newest append was sent
     commit_sent: int = 0
     # Until when, by the leader's clock, the promises that it gave can be relied on.

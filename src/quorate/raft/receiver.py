@@ -2,7 +2,8 @@
 
 Invariants: success is answered only when everything up to the request's last entry is durable
 here; committed entries are never removed; a conflict is answered with a hint from which a leader
-finds the meeting point in few steps (the hint travels in LastLog and suits any leader).
+finds the meeting point in few steps (the hint travels in LastLog and suits any leader); a refusal
+for lack of room says so by leaving NoRetryBackoff out, as hashicorp/raft does.
 
 A request that no correct leader sends raises BadFrame, and leaves the log as it was.
 """
@@ -47,6 +48,10 @@ def on_append_entries(node: NodeState, reply_to: Any, request: AppendEntriesRequ
     hint = _conflict(node, request)
     if hint is not None:
         _answer(node, reply_to, hint, success=False, no_retry_backoff=True)
+        return
+    if node.storage_full and _fresh(node, request.entries):
+        # At once, rather than to wait for room with it: the leader tries again later.
+        _answer(node, reply_to, last_log, success=False)
         return
     _store(node, request)
     node.commit_to(min(request.leader_commit, _end_of(request)))

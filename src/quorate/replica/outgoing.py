@@ -16,6 +16,7 @@ from quorate.errors import BadFrame, QuorateError
 from quorate.net.dial import dial
 from quorate.net.trust import Trust
 from quorate.raft.messages import AnyRequest, AnyResponse, AppendEntriesRequest
+from quorate.raft.validity import address_objection, split_address
 from quorate.wire.raft.messages import encode_request, kind_of
 from quorate.wire.raft.stream import ResponseReader
 
@@ -170,7 +171,10 @@ class Connection:
 
 
 class PeerLink:
-    """Both connections to one peer at one address."""
+    """Both connections to one peer at one address.
+
+    An old log may hold what is no address: then each request fails, as with a server that is down.
+    """
 
     def __init__(
         self,
@@ -183,12 +187,12 @@ class PeerLink:
         trust: Trust | None = None,
         peer_id: str = "",
     ) -> None:
-        host, _, port = address.rpartition(":")
-        host = host.strip("[]")
         self.address = address
-        self._appends, self._control = (
+        self._failed = failed
+        place = split_address(address)
+        self._connections = tuple(
             Connection(
-                *(host, int(port), prefix),
+                *(*place, prefix),
                 answered=answered,
                 failed=failed,
                 refused=refused,
@@ -196,19 +200,25 @@ class PeerLink:
                 peer_id=peer_id,
             )
             for _ in range(2)
+            if place is not None
         )
 
     def send(self, rpc_id: int, request: AnyRequest) -> None:
         """Send on the connection meant for this kind of request."""
+        if not self._connections:
+            self._failed(rpc_id, f"{address_objection(self.address)}: remove this server")
+            return
         append = isinstance(request, AppendEntriesRequest) and not request.is_heartbeat
-        (self._appends if append else self._control).send(rpc_id, request)
+        appends, control = self._connections
+        (appends if append else control).send(rpc_id, request)
 
     def check(self, append_limit_s: float, control_limit_s: float) -> None:
         """Give up on answers that are overdue."""
-        self._appends.check(append_limit_s)
-        self._control.check(control_limit_s)
+        limits = (append_limit_s, control_limit_s)
+        for connection, limit_s in zip(self._connections, limits, strict=False):
+            connection.check(limit_s)
 
     def close(self) -> None:
         """End both connections."""
-        self._appends.close()
-        self._control.close()
+        for connection in self._connections:
+            connection.close()

@@ -13,10 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
 
 from quorate.errors import QuorateError
-from quorate.net.dial import dial_stream, host_and_port
+from quorate.net.dial import dial_stream
 from quorate.net.trust import Trust
 from quorate.raft.configuration import Configuration
 from quorate.raft.messages import AnyResponse, InstallSnapshotRequest
+from quorate.raft.validity import address_objection, split_address
 from quorate.replica.machine import StateMachine, Write
 from quorate.storage.snapshots.meta import SnapshotMeta
 from quorate.storage.snapshots.sink import SnapshotSink
@@ -203,11 +204,14 @@ async def send_snapshot(
         size=meta.size,
     )
     with file:
+        place = split_address(address)
+        if place is None:
+            raise QuorateError(address_objection(address), "remove this server")
         if trust is not None:
             reader, writer = await dial_stream(address, trust, server_id=peer_id, timeout_s=10.0)
         else:
             async with asyncio.timeout(10.0):
-                reader, writer = await asyncio.open_connection(*host_and_port(address))
+                reader, writer = await asyncio.open_connection(*place)
         try:
             writer.write(prefix + encode_request(request))
             while chunk := await worker.run(file.read, CHUNK_BYTES):
