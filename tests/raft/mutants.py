@@ -438,7 +438,7 @@ MUTANTS = [
     Mutant(
         "forgets the configuration of a snapshot",
         receiver.on_snapshot_received,
-        "node.adopt_configuration(_configuration_of(node, request), request.configuration_index)",
+        "node.adopt_configuration(_configuration_of(node, request), request.membership_index)",
         "pass",
         60,
     ),

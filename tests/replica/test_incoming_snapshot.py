@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 from replica_cluster import Replicas, until
 
@@ -81,6 +82,34 @@ def test_a_snapshot_that_cannot_be_right_changes_nothing(
         assert follower.log.first_index() == 1
         assert follower.snapshots.list() == []
         assert set(problems) <= {said}
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_snapshot_of_version_0_is_stored_with_its_voters(tmp_path: Path) -> None:
+    # As hashicorp/raft sent it before 1.0: addresses of voters, and no configuration.
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        leader = await cluster.leader()
+        await leader.propose(b"k=1")
+        follower = next(r for r in cluster.running.values() if r is not leader)
+        body: list[bytes] = []
+        leader.machine.snapshot()(body.append)
+        old = msgspec.structs.replace(
+            install(leader, sum(map(len, body))),
+            snapshot_version=0,
+            configuration=b"",
+            configuration_index=0,
+        )
+        response = await sent(follower.address, old, b"".join(body))
+        assert isinstance(response, InstallSnapshotResponse)
+        assert response.success
+        (stored,) = follower.snapshots.list()
+        assert stored.index == stored.configuration_index == 1000
+        voters = {server.address for server in leader.node.configuration.voters()}
+        assert {server.address for server in stored.configuration.voters()} == voters
         await cluster.stop()
 
     asyncio.run(scenario())

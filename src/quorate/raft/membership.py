@@ -23,7 +23,7 @@ from quorate.raft.configuration import (
     next_configuration,
 )
 from quorate.raft.effects import Reason
-from quorate.raft.messages import Entry, EntryKind
+from quorate.raft.messages import Entry, EntryKind, InstallSnapshotRequest
 
 if TYPE_CHECKING:
     from quorate.raft.leader import Leader
@@ -62,6 +62,16 @@ def configurations_in(
             yield entry, codec.decode_peers(entry.data)
         else:
             yield entry, codec.decode_configuration(entry.data)
+
+
+def configuration_of(request: InstallSnapshotRequest, codec: Codec) -> Configuration:
+    """The membership that an announced snapshot carries. Raises BadFrame.
+
+    Version 0, of hashicorp/raft before 1.0, knew only the addresses of the voters.
+    """
+    if request.configuration:
+        return codec.decode_configuration(request.configuration)
+    return codec.decode_peers(request.peers or b"")
 
 
 class WeighedChange(msgspec.Struct, frozen=True):

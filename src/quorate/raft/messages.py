@@ -183,6 +183,11 @@ class InstallSnapshotRequest(Request, frozen=True, gc=False, kw_only=True):
     configuration_index: int = 0
     size: int = 0
 
+    @property
+    def membership_index(self) -> int:
+        """Index of the membership it carries; version 0 knows none but that of the snapshot."""
+        return self.configuration_index if self.configuration else self.last_log_index
+
 
 class InstallSnapshotResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Answer to InstallSnapshot, after the whole snapshot is durable."""

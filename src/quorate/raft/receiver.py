@@ -16,7 +16,7 @@ from quorate.errors import BadFrame
 from quorate.raft.configuration import Configuration, ConfigurationError
 from quorate.raft.effects import ReceiveSnapshot, RestoreSnapshot
 from quorate.raft.events import SnapshotReceived
-from quorate.raft.membership import configurations_in
+from quorate.raft.membership import configuration_of, configurations_in
 from quorate.raft.messages import (
     AppendEntriesRequest,
     AppendEntriesResponse,
@@ -225,16 +225,13 @@ def on_snapshot_received(node: NodeState, event: SnapshotReceived) -> None:
         node.commit_to(index)
     else:
         node.reset_log(index, term)
-        node.adopt_configuration(_configuration_of(node, request), request.configuration_index)
+        node.adopt_configuration(_configuration_of(node, request), request.membership_index)
         node.when_durable(RestoreSnapshot(index, term))
     _answer_install(node, event.reply_to, success=True)
 
 
 def _configuration_of(node: NodeState, request: InstallSnapshotRequest) -> Configuration:
-    if request.configuration:
-        configuration = node.codec.decode_configuration(request.configuration)
-    else:  # version 0 knew only the voters' addresses
-        configuration = node.codec.decode_peers(request.peers or b"")
+    configuration = configuration_of(request, node.codec)
     _check_configuration(configuration)
     return configuration
 

@@ -16,13 +16,15 @@ from quorate.errors import QuorateError
 from quorate.net.dial import dial_stream
 from quorate.net.trust import Trust
 from quorate.raft.configuration import Configuration
+from quorate.raft.membership import configuration_of
 from quorate.raft.messages import AnyResponse, InstallSnapshotRequest
 from quorate.raft.validity import address_objection, split_address
 from quorate.replica.machine import StateMachine, Write
 from quorate.storage.snapshots.meta import SnapshotMeta
 from quorate.storage.snapshots.sink import SnapshotSink
 from quorate.storage.snapshots.store import SnapshotStore
-from quorate.wire.raft.membership import decode_configuration, encode_configuration, encode_peers
+from quorate.wire.raft import membership as codec
+from quorate.wire.raft.membership import encode_configuration, encode_peers
 from quorate.wire.raft.messages import encode_request, kind_of
 from quorate.wire.raft.stream import ResponseReader
 
@@ -116,12 +118,12 @@ class IncomingSnapshot:
         self._submit(self._create, request)
 
     def _create(self, request: InstallSnapshotRequest) -> None:
-        configuration = decode_configuration(request.configuration)
+        configuration = configuration_of(request, codec)
         self._sink = self._worker.begin(
             request.last_log_index,
             request.last_log_term,
             configuration,
-            request.configuration_index,
+            request.membership_index,
             request.size,
         )
 
