@@ -276,8 +276,9 @@ class Trust:
         if host in self.unproven_hosts or self.lenient():
             return ""
         return (
-            "a Raft connection that proves no server ID; if a server of another make runs there, "
-            "name its address in server.unproven_peers"
+            "a Raft connection that proves no server ID; if an older version of Quorate runs "
+            "there, upgrade it (see quorate operator upgrade check); if a server of another make "
+            "does, name its address in server.unproven_peers"
         )
 
     # -- the configuration -----------------------------------------------------------------------
