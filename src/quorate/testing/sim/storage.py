@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quorate.errors import LogDamaged, StorageFull
+from quorate.raft.effects import Persist
 from quorate.raft.messages import InstallSnapshotRequest
 from quorate.runtime.ports import SnapshotPoint, Write
 from quorate.testing.sim.checks import Handle, ViolationError, expect
@@ -81,17 +82,27 @@ class Storage:
             self._pass_term(host)
             return  # still busy: goes on when there is room
         batch, disk.queue = disk.queue[:count], disk.queue[count:]
+        done = 0
+        for persist in batch:
+            if done and (persist.truncate_from or persist.reset_to):
+                # It is a record of its own: what was written before it is reported before it.
+                host.driver.durable(done)
+                if not host.node:
+                    return
+            self._write(host, persist)
+            done = persist.sequence
+        disk.busy = False
+        host.driver.durable(done)
+        if host.node:
+            self.work_disk(host)
+
+    def _write(self, host: Host, persist: Persist) -> None:
         try:
-            for persist in batch:
-                disk.write(persist)
+            host.disk.write(persist)
         except ViolationError:
             raise
         except AssertionError as error:
             raise ViolationError(f"{host.name}: {error}") from error
-        disk.busy = False
-        host.driver.durable(batch[-1].sequence)
-        if host.node:
-            self.work_disk(host)
 
     def _pass_term(self, host: Host) -> None:
         """Without room for entries there is room for term and vote."""
