@@ -31,6 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "levels": set(),
     "metrics": set(),
     "__init__": set(),
+    "shapes": {"wire.go"},
     "wire": {"errors"} | VALUES,
     "storage": {"errors", "levels", "wire"} | VALUES,
     "raft": {"errors"},
@@ -43,15 +44,18 @@ LAYERS: dict[str, set[str]] = {
     "pool": {"errors", "metrics", "gossip", "runtime", "storage", "wire"},
     "server": {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
-        *("autopilot", "net", "wire"),
+        *("autopilot", "net", "shapes", "wire"),
     },
-    "api": {"errors", "levels", "metrics", "net", "raft", "state", "server", "wire", "__init__"},
-    "config": {"errors", "wire", "__init__"},
-    "agent": {
-        *("errors", "metrics", "raft", "state", "server", "api", "config"),
+    "api": {
+        *("errors", "levels", "metrics", "net", "raft", "shapes", "state", "server", "wire"),
         "__init__",
     },
-    "client": {"errors"},
+    "config": {"errors", "shapes", "wire", "__init__"},
+    "agent": {
+        *("errors", "metrics", "raft", "shapes", "state", "server", "api", "config"),
+        "__init__",
+    },
+    "client": {"errors", "shapes"},
     "cli": {"errors", "levels", "client", "agent", "config", "wire.gossip_key", "__init__"},
     "__main__": {"cli"},
     # For users' own rehearsals: nothing imports it, and it runs everything that is pure.

@@ -28,14 +28,12 @@ from quorate.server.views.records import (
     KeyringOperation,
     KeyringResult,
     Member,
-    PeerView,
-    RaftConfigurationView,
-    Rejoin,
     ServerView,
     Transfer,
-    UpgradeView,
     VoterView,
 )
+from quorate.shapes.agent import Rejoined
+from quorate.shapes.operator import RaftConfiguration, RaftServer, UpgradeCheck
 from quorate.state.commands import encode
 from quorate.state.defaults import InitialiseDefaults
 from quorate.state.store import StateStore
@@ -49,10 +47,10 @@ IDS = {
 }
 
 
-def peer(name: str, address: str, *, leader: bool, server_id: str = "", **more: Any) -> PeerView:
+def peer(name: str, address: str, *, leader: bool, server_id: str = "", **more: Any) -> RaftServer:
     """A voter of protocol 3, unless `more` says otherwise."""
     fields: dict[str, Any] = {"voter": True, "raft_protocol": "3", "node": f"{name}.global", **more}
-    return PeerView(id=server_id or IDS[name], address=address, leader=leader, **fields)
+    return RaftServer(id=server_id or IDS[name], address=address, leader=leader, **fields)
 
 
 def member(name: str, region: str, address: str, status: str = "alive", **tags: str) -> Member:
@@ -74,11 +72,11 @@ def member(name: str, region: str, address: str, status: str = "alive", **tags: 
     return Member(name=f"{name}.{region}", addr=address, port=4648, status=status, tags=all_tags)
 
 
-def three_peers(leader: str = "s3") -> RaftConfigurationView:
+def three_peers(leader: str = "s3") -> RaftConfiguration:
     """The three servers of most captured cases."""
     names = (("s3", "127.0.0.3:4647"), ("s2", "127.0.0.2:4647"), ("s1", "127.0.0.1:4647"))
     peers = tuple(peer(name, address, leader=name == leader) for name, address in names)
-    return RaftConfigurationView(index=22, servers=peers)
+    return RaftConfiguration(index=22, servers=peers)
 
 
 class FakeOptions:
@@ -134,7 +132,7 @@ class FakeServer:
         self.left: list[tuple[str, bool]] = []
         self.ring: list[str] | None = None  # the keys of all members, the primary one first
         self.silent: list[str] = []  # members that do not answer a key query
-        self.upgrade = UpgradeView(level=0, goal=1, may_mix="all")
+        self.upgrade = UpgradeCheck(level=0, goal=1, may_mix="all")
         self.unasked: dict[str, str] = {}  # by server's name: why it gave no view
         self.on_wait: Callable[[], None] = lambda: None
         self.waits = 0
@@ -220,7 +218,7 @@ class FakeServer:
             raise NoPathToRegion
         return await loopback(self.region_applications[region], request)
 
-    def raft_configuration(self) -> RaftConfigurationView:
+    def raft_configuration(self) -> RaftConfiguration:
         return self.view
 
     def peers(self) -> list[str]:
@@ -263,7 +261,7 @@ class FakeServer:
         self.forced.append(force)
         found = self._found(server_id, address)
         kept = tuple(server for server in self.view.servers if server is not found)
-        self.view = RaftConfigurationView(index=self.view.index + 1, servers=kept)
+        self.view = RaftConfiguration(index=self.view.index + 1, servers=kept)
 
     async def transfer(self, *, server_id: str | None, address: str | None) -> Transfer:
         await asyncio.sleep(0)
@@ -332,7 +330,7 @@ class FakeServer:
                 ring.remove(key)
         return ""
 
-    async def upgrade_check(self) -> UpgradeView:
+    async def upgrade_check(self) -> UpgradeCheck:
         await asyncio.sleep(0)
         return self.upgrade
 
@@ -365,9 +363,9 @@ class FakeServer:
             )
         return found
 
-    async def rejoin(self) -> Rejoin:
+    async def rejoin(self) -> Rejoined:
         await self._pool_call()
-        return Rejoin(id=IDS["s2"], moved_aside="/data/server.removed-812")
+        return Rejoined(id=IDS["s2"], moved_aside="/data/server.removed-812")
 
     async def _pool_call(self) -> None:
         await asyncio.sleep(0)
@@ -376,7 +374,7 @@ class FakeServer:
 
     # -- below ---------------------------------------------------------------------------------
 
-    def _found(self, server_id: str | None, address: str | None) -> PeerView:
+    def _found(self, server_id: str | None, address: str | None) -> RaftServer:
         for server in self.view.servers:
             if server_id is not None and server.id == server_id:
                 return server

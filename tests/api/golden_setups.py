@@ -11,7 +11,8 @@ import msgspec
 from fake_server import FakeServer, member
 
 from quorate.api.http.messages import Request
-from quorate.server.views.records import Member, PeerView, RaftConfigurationView, Versions
+from quorate.server.views.records import Member, Versions
+from quorate.shapes.operator import RaftConfiguration, RaftServer
 
 FOLDER = Path(__file__).parent.parent / "golden" / "http"
 
@@ -62,12 +63,12 @@ def all_names() -> list[str]:
 # -- the data of a case --------------------------------------------------------------------------
 
 
-def view_of(servers: list[dict[str, Any]]) -> RaftConfigurationView:
+def view_of(servers: list[dict[str, Any]]) -> RaftConfiguration:
     """The Raft configuration that a captured answer shows."""
-    return RaftConfigurationView(
+    return RaftConfiguration(
         index=22,
         servers=tuple(
-            PeerView(
+            RaftServer(
                 id=server["ID"],
                 node=server["Node"],
                 address=server["Address"],

@@ -215,7 +215,7 @@ async def test_what_a_put_leaves_out_is_zero_in_the_scheduler_too() -> None:
     await answered(service.application(), Request("PUT", SCHEDULER, (), b"null"))
     kept = scheduler.current(service.store)
     assert kept is not None
-    assert (kept.scheduler_algorithm, kept.preempt_system) == ("", False)
+    assert (kept.scheduler_algorithm, kept.system_scheduler_enabled) == ("", False)
 
 
 @pytest.mark.parametrize(

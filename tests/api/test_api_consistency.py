@@ -25,7 +25,7 @@ from quorate.errors import (
     StorageFull,
 )
 from quorate.server.rpc.forwarding import ForwardResponse
-from quorate.server.views.records import RaftConfigurationView
+from quorate.shapes.operator import RaftConfiguration
 from quorate.state import autopilot
 
 CONFIGURATION = b"/v1/operator/raft/configuration"
@@ -78,7 +78,7 @@ async def test_the_answer_is_of_the_moment_after_the_barrier() -> None:
     class Slow(FakeServer):
         async def read_barrier(self) -> None:
             await super().read_barrier()
-            self.view = RaftConfigurationView(index=99, servers=())
+            self.view = RaftConfiguration(index=99, servers=())
 
     service = Slow()
     service.lease = False
@@ -466,10 +466,10 @@ def test_a_configuration_that_changed_is_encoded_anew() -> None:
     application = service.application()
     first = application.handle(get(CONFIGURATION))
     assert application.handle(get(CONFIGURATION)) is first
-    service.view = RaftConfigurationView(index=22, servers=service.view.servers)
+    service.view = RaftConfiguration(index=22, servers=service.view.servers)
     assert application.handle(get(CONFIGURATION)) is first, "an equal configuration"
     servers = (*service.view.servers[:2], peer("s1", "127.0.0.1:4647", leader=False, voter=False))
-    service.view = RaftConfigurationView(index=23, servers=servers)
+    service.view = RaftConfiguration(index=23, servers=servers)
     second = application.handle(get(CONFIGURATION))
     assert isinstance(second, Response)
     assert msgspec.json.decode(second.body)["Servers"][2]["Voter"] is False

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from quorate.api.http.messages import Request, Response
 from quorate.errors import ChangeRefused, GossipDisabled, QuorateError
-from quorate.server.views.records import RaftConfigurationView, Versions
+from quorate.server.views.records import Versions
+from quorate.shapes.operator import RaftConfiguration
 
 JOIN = "/v1/agent/join"
 LEAVE = "/v1/agent/force-leave"
@@ -170,7 +171,7 @@ def test_health_says_that_this_server_was_removed(role: str) -> None:
 
 def test_what_is_known_of_an_absent_server_comes_behind_what_clients_know() -> None:
     service = FakeServer()
-    service.view = RaftConfigurationView(
+    service.view = RaftConfiguration(
         index=9,
         servers=(
             peer("s3", "127.0.0.3:4647", leader=True, status="alive"),

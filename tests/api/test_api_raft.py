@@ -7,7 +7,7 @@ from api_running import asynchronous
 from fake_server import FakeServer, answered, peer
 
 from quorate.api.http.messages import Request, Response
-from quorate.server.views.records import RaftConfigurationView
+from quorate.shapes.operator import RaftConfiguration
 
 S1 = "68279362-7ebc-e6ca-8c47-bc3536d97319"
 S3 = "990fe718-2e08-2a6f-9689-0955efec4c73"
@@ -114,7 +114,7 @@ async def test_transfer_of_leadership(query: str, status: int, text: str) -> Non
 @asynchronous
 async def test_where_ids_are_addresses_membership_decides() -> None:
     service = FakeServer()
-    service.view = RaftConfigurationView(
+    service.view = RaftConfiguration(
         index=1,
         servers=tuple(
             peer("s1", address, leader=address == "127.0.0.3:4647", server_id=address)

@@ -9,7 +9,7 @@ from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Identity
 from quorate.server.views.peer import peer_view
 from quorate.server.views.raft import view_targets
-from quorate.server.views.records import PeerView
+from quorate.shapes.operator import RaftServer
 from quorate.state.commands import encode
 from quorate.state.servers import RecordServer
 from quorate.state.store import StateStore
@@ -35,7 +35,7 @@ def state_with(*commands: RecordServer) -> StateStore:
     return store
 
 
-def row(server: Server, directory: Directory, state: StateStore) -> PeerView:
+def row(server: Server, directory: Directory, state: StateStore) -> RaftServer:
     """The row at loop time 100, which is 14:40:00 of a day in 2026."""
     return peer_view(
         server,

@@ -96,8 +96,8 @@ async def test_the_level_rises_only_after_the_last_server_is_upgraded(
     for number in order[:2]:
         await restart_as(servers, number, NEXT)
         found = await check(servers.running[number])
-        assert (found["level"], found["goal"]) == (0, 2)
-        assert f"s{leader}.global" in {r["node"] for r in found["servers"] if r["waits"]}
+        assert (found["Level"], found["Goal"]) == (0, 2)
+        assert f"s{leader}.global" in {r["Node"] for r in found["Servers"] if r["Waits"]}
         assert (await servers.ask(number, REGISTER, "PUT", "{}")).status == 200
     # One of the new ones leads, and may not write what the old one cannot read.
     await servers.stop(leader)
@@ -135,7 +135,7 @@ async def test_a_downgraded_server_holds_and_names_what_it_needs(servers: Server
     assert (await servers.ask(odd, REGISTER + "?stale")).status in {200, 500}
     assert (await servers.ask(odd, REGISTER, "PUT", "{}")).status == 200  # by the leader
     found = await check(servers.running[(odd + 1) % 3])
-    assert [row["node"] for row in found["servers"] if row["held"]] == [f"s{odd}.global"]
+    assert [row["Node"] for row in found["Servers"] if row["Held"]] == [f"s{odd}.global"]
     views = json.loads((await servers.ask(odd, "/v1/operator/raft/views")).body)["Servers"]
     assert [view["Node"] for view in views if "feature level 2" in view["Held"]] == [
         f"s{odd}.global"

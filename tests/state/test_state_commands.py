@@ -28,7 +28,9 @@ EXAMPLES: tuple[Command, ...] = (
         ),
         cas=0,
     ),
-    SetSchedulerConfiguration(configuration=SchedulerConfiguration(preempt_batch=True), cas=7),
+    SetSchedulerConfiguration(
+        configuration=SchedulerConfiguration(batch_scheduler_enabled=True), cas=7
+    ),
     SetClusterMetadata(cluster_id="c-1"),
     RecordServer(server_id="a", name="s1.global", address="10.0.0.1:4647"),
     RecordRemoval(server_id="a", name="s1.global", address="10.0.0.1:4647"),

@@ -153,7 +153,7 @@ def test_digest_is_stable_from_version_to_version() -> None:
 COMMANDS = st.sampled_from(
     [
         InitialiseDefaults(),
-        InitialiseDefaults(scheduler=SchedulerConfiguration(preempt_batch=True)),
+        InitialiseDefaults(scheduler=SchedulerConfiguration(batch_scheduler_enabled=True)),
         SetClusterMetadata(cluster_id="a"),
         SetAutopilotConfiguration(configuration=QUIET),
         SetAutopilotConfiguration(configuration=AutopilotConfiguration(), cas=1),

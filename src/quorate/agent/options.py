@@ -11,6 +11,7 @@ from quorate.config.model import AgentConfig
 from quorate.config.view.agent import config_view
 from quorate.raft.settings import Settings
 from quorate.server.options import GossipOptions, ServerOptions
+from quorate.shapes.shape import made
 from quorate.state.autopilot import AutopilotConfiguration
 from quorate.state.scheduler import SchedulerConfiguration
 
@@ -80,30 +81,9 @@ def raft_settings(config: AgentConfig) -> Settings:
 
 
 def _autopilot(config: AgentConfig) -> AutopilotConfiguration:
-    given = config.autopilot
-    return AutopilotConfiguration(
-        cleanup_dead_servers=given.cleanup_dead_servers,
-        last_contact_threshold_ns=given.last_contact_threshold_ns,
-        max_trailing_logs=given.max_trailing_logs,
-        min_quorum=given.min_quorum,
-        server_stabilization_time_ns=given.server_stabilization_time_ns,
-        enable_redundancy_zones=given.enable_redundancy_zones,
-        disable_upgrade_migration=given.disable_upgrade_migration,
-        enable_custom_upgrades=given.enable_custom_upgrades,
-    )
+    return made(AutopilotConfiguration, config.autopilot)
 
 
 def _scheduler(config: AgentConfig) -> SchedulerConfiguration:
     given = config.server.default_scheduler_config
-    preemption = given.preemption_config
-    return SchedulerConfiguration(
-        scheduler_algorithm=given.scheduler_algorithm,
-        memory_oversubscription_enabled=given.memory_oversubscription_enabled,
-        reject_job_registration=given.reject_job_registration,
-        pause_eval_broker=given.pause_eval_broker,
-        node_limit_for_feasibility_checks=given.node_limit_for_feasibility_checks,
-        preempt_system=preemption.system_scheduler_enabled,
-        preempt_sysbatch=preemption.sysbatch_scheduler_enabled,
-        preempt_batch=preemption.batch_scheduler_enabled,
-        preempt_service=preemption.service_scheduler_enabled,
-    )
+    return made(SchedulerConfiguration, given, given.preemption_config)

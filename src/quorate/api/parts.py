@@ -20,12 +20,11 @@ from quorate.server.views.records import (
     KeyringOperation,
     KeyringResult,
     Member,
-    RaftConfigurationView,
-    Rejoin,
     ServerView,
     Transfer,
-    UpgradeView,
 )
+from quorate.shapes.agent import Rejoined
+from quorate.shapes.operator import RaftConfiguration, UpgradeCheck
 from quorate.state.store import StateStore
 
 
@@ -105,7 +104,7 @@ class Membership(Protocol):
 class Cluster(Protocol):
     """The Raft configuration, and what each server believes."""
 
-    def raft_configuration(self) -> RaftConfigurationView:
+    def raft_configuration(self) -> RaftConfiguration:
         """The newest Raft configuration this server knows.
 
         Should be the same object for as long as nothing in it changes: the API keeps the
@@ -122,7 +121,7 @@ class Cluster(Protocol):
         reason. Never fails, and needs no leader.
         """
 
-    async def upgrade_check(self) -> UpgradeView:
+    async def upgrade_check(self) -> UpgradeCheck:
         """The cluster's feature level and each member's version. Never fails, needs no leader."""
 
 
@@ -162,7 +161,7 @@ class Directory(Protocol):
 class Rejoining(Protocol):
     """The way back after a removal."""
 
-    async def rejoin(self) -> Rejoin:
+    async def rejoin(self) -> Rejoined:
         """Bring this server back after it was removed from the Raft configuration.
 
         Raises ChangeRefused if it is a member, or no cluster takes it in.

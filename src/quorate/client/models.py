@@ -7,256 +7,138 @@ answer, so that nothing a newer server says is lost when it is shown or written 
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
+
+from quorate.shapes import agent, operator, settings
+from quorate.shapes.agent import HealthOf, Member
+from quorate.shapes.operator import RaftServer, UpgradeServer, View
+from quorate.shapes.settings import PreemptionConfig
+
+__all__ = [
+    "AgentSelf",
+    "AutopilotConfiguration",
+    "Gauge",
+    "Health",
+    "HealthOf",
+    "Joined",
+    "Keyring",
+    "Member",
+    "Members",
+    "Metrics",
+    "PreemptionConfig",
+    "RaftConfiguration",
+    "RaftServer",
+    "Rejoined",
+    "Sample",
+    "SchedulerConfiguration",
+    "SchedulerUpdate",
+    "Transfer",
+    "UpgradeCheck",
+    "UpgradeServer",
+    "View",
+    "Views",
+    "from_json",
+    "to_json",
+]
 
 T = TypeVar("T")
 RAW = "(raw)"  # no field of the API has such a name
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Base of the answers that are one object; `raw` is that object as it came."""
+class Model(Protocol):
+    """The answers that are one object; `raw` is that object as it came."""
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """What the server sent."""
+
+
+class RaftConfiguration(operator.RaftConfiguration, frozen=True, kw_only=True, rename="pascal"):
+    """`GET operator/raft/configuration`. `index` is 0 from servers that do not know it."""
 
     raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class RaftServer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """One server of the Raft configuration. The last three are Quorate's alone, else empty."""
+class UpgradeCheck(operator.UpgradeCheck, frozen=True, kw_only=True, rename="pascal"):
+    """`GET operator/upgrade` (Quorate's alone)."""
 
-    id: str = msgspec.field(name="ID", default="")
-    node: str = ""
-    address: str = ""
-    leader: bool = False
-    voter: bool = False
-    raft_protocol: str = ""
-    status: str = ""
-    last_contact: str = ""
-    last_name: str = ""
-
-    @property
-    def state(self) -> str:
-        """`leader` or `follower`, as list-peers shows it."""
-        return "leader" if self.leader else "follower"
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class RaftConfiguration(Model, frozen=True, kw_only=True, rename="pascal"):
-    """`GET operator/raft/configuration`. `index` is 0 from servers that do not know it."""
-
-    index: int = 0
-    servers: tuple[RaftServer, ...] = ()
-
-
-class VoterOfView(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """One server of a configuration as another one has it."""
-
-    id: str = msgspec.field(name="ID", default="")
-    address: str = ""
-    voter: bool = False
-
-
-class ConfigurationOfView(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """A configuration as one server has it, and the index of its log entry."""
-
-    index: int = 0
-    servers: tuple[VoterOfView, ...] = ()
-
-
-class View(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What one server believes; `error` is why it could not be asked, or empty.
-
-    `state` is right, damaged, disagree or unchecked: what comparing the servers' states said of it.
-    `held` is why it has stopped applying the log, or empty.
-    """
-
-    id: str = msgspec.field(name="ID", default="")
-    node: str = ""
-    address: str = ""
-    error: str = ""
-    role: str = ""
-    state: str = ""
-    term: int = 0
-    leader: str = ""
-    leader_id: str = msgspec.field(name="LeaderID", default="")
-    last_contact_ms: int = 0
-    last_index: int = 0
-    commit_index: int = 0
-    held: str = ""
-    configuration: ConfigurationOfView = ConfigurationOfView()
-
-
-class UpgradeServer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """A member in the check of an upgrade; `level` is None where `error` says why.
-
-    `waits` is why it holds the feature level back, `held` why it has stopped applying the log.
-    """
-
-    id: str = msgspec.field(name="ID", default="")
-    node: str = ""
-    address: str = ""
-    version: str = ""
-    level: int | None = None
-    leader: bool = False
-    voter: bool = False
-    error: str = ""
-    held: str = ""
-    waits: str = ""
-
-
-class UpgradeCheck(Model, frozen=True, kw_only=True, rename="pascal"):
-    """`GET operator/upgrade` (Quorate's alone). `servers` are in the order to restart them in.
-
-    `level` is the cluster's feature level, `goal` the highest that one of its servers knows.
-    """
-
-    level: int = 0
-    goal: int = 0
-    may_mix: str = ""
-    servers: tuple[UpgradeServer, ...] = ()
-
-
-class Views(Model, frozen=True, kw_only=True, rename="pascal"):
+class Views(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """`GET operator/raft/views` (Quorate's alone)."""
 
     servers: tuple[View, ...] = ()
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class Joined(Model, frozen=True, kw_only=True, rename="lower"):
+class Joined(agent.Joined, frozen=True, kw_only=True):
     """`PUT agent/join`. `error` is why none was reached, `warning` why some were not."""
 
-    num_joined: int = 0
-    error: str = ""
-    warning: str = ""
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class Rejoined(Model, frozen=True, kw_only=True, rename="pascal"):
+class Rejoined(agent.Rejoined, frozen=True, kw_only=True, rename="pascal"):
     """`PUT agent/rejoin` (Quorate's alone)."""
 
-    id: str = msgspec.field(name="ID", default="")
-    moved_aside: str = ""
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class Keyring(Model, frozen=True, kw_only=True, rename="pascal"):
-    """`agent/keyring/<operation>`.
+class Keyring(agent.KeyringDetails, frozen=True, kw_only=True, rename="pascal"):
+    """`agent/keyring/<operation>`; what details tell comes from Quorate only, if asked for."""
 
-    The last four come from Quorate only, and if details were asked for; `primary_keys` and
-    `num_resp` are None from others.
-    """
-
-    keys: dict[str, int] = {}
-    messages: dict[str, str] = {}
-    num_nodes: int = 0
-    num_err: int = 0
-    num_resp: int | None = None
-    primary_keys: dict[str, int] | None = None
-    unanswered: tuple[str, ...] = ()
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class TransferEnd(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Who had, or who has, leadership."""
+class Transfer(operator.Transfer, frozen=True, kw_only=True, rename="pascal"):
+    """`PUT operator/raft/transfer-leadership`."""
 
-    id: str = msgspec.field(name="ID", default="")
-    address: str = ""
-
-
-class Transfer(Model, frozen=True, kw_only=True, rename="pascal"):
-    """`PUT operator/raft/transfer-leadership`. `noop`: the target led already."""
-
-    from_: TransferEnd = msgspec.field(name="From", default=TransferEnd())
-    to: TransferEnd = TransferEnd()
-    noop: bool = False
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class AutopilotConfiguration(Model, frozen=True, kw_only=True, rename="pascal"):
-    """`operator/autopilot/configuration`. Durations are Go duration texts (`200ms`)."""
+class AutopilotConfiguration(
+    settings.AutopilotConfiguration, frozen=True, kw_only=True, rename="pascal"
+):
+    """`operator/autopilot/configuration`."""
 
-    cleanup_dead_servers: bool = False
-    last_contact_threshold: str = "0s"
-    max_trailing_logs: int = 0
-    min_quorum: int = 0
-    server_stabilization_time: str = "0s"
-    enable_redundancy_zones: bool = False
-    disable_upgrade_migration: bool = False
-    enable_custom_upgrades: bool = False
-    create_index: int = 0
-    modify_index: int = 0
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class PreemptionConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which schedulers may preempt."""
-
-    system_scheduler_enabled: bool = False
-    sys_batch_scheduler_enabled: bool = False
-    batch_scheduler_enabled: bool = False
-    service_scheduler_enabled: bool = False
-
-
-class SchedulerConfiguration(Model, frozen=True, kw_only=True, rename="pascal"):
+class SchedulerConfiguration(
+    settings.SchedulerConfiguration, frozen=True, kw_only=True, rename="pascal"
+):
     """The `SchedulerConfig` of `operator/scheduler/configuration`; `raw` is that object."""
 
-    scheduler_algorithm: str = ""
-    preemption_config: PreemptionConfig = PreemptionConfig()
-    memory_oversubscription_enabled: bool = False
-    reject_job_registration: bool = False
-    pause_eval_broker: bool = False
-    create_index: int = 0
-    modify_index: int = 0
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class SchedulerUpdate(Model, frozen=True, kw_only=True, rename="pascal"):
-    """Answer to `PUT operator/scheduler/configuration`. `updated` is False when cas lost."""
+class SchedulerUpdate(settings.SchedulerUpdate, frozen=True, kw_only=True, rename="pascal"):
+    """Answer to `PUT operator/scheduler/configuration`."""
 
-    updated: bool = False
-    index: int = 0
-
-
-class Member(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """One member of the pool. `status` is alive, leaving, left or failed."""
-
-    name: str = ""
-    addr: str = ""
-    port: int = 0
-    status: str = ""
-    tags: dict[str, str] = {}
-    protocol_cur: int = 0
-
-    @property
-    def rpc_address(self) -> str:
-        """`IP:port` of its RPC service, as `status/leader` gives it."""
-        host = self.tags.get("rpc_addr") or self.addr
-        host = f"[{host}]" if ":" in host else host
-        return f"{host}:{self.tags.get('port', '')}"
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class Members(Model, frozen=True, kw_only=True, rename="pascal"):
+class Members(agent.Members, frozen=True, kw_only=True, rename="pascal"):
     """`GET agent/members`: the pool as the asked agent sees it."""
 
-    members: tuple[Member, ...] = ()
-    server_name: str = ""
-    server_region: str = ""
-    server_dc: str = msgspec.field(name="ServerDC", default="")
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class AgentSelf(Model, frozen=True, kw_only=True, rename="lower"):
-    """`GET agent/self` (its top keys are lower case)."""
+class AgentSelf(agent.AgentSelf, frozen=True, kw_only=True):
+    """`GET agent/self`. The own entry of an agent that is in no pool is empty."""
 
-    config: dict[str, Any] = {}
     member: Member = Member()
-    stats: dict[str, dict[str, Any]] = {}
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
-class HealthOf(msgspec.Struct, frozen=True, kw_only=True):
-    """Health of one part of an agent."""
-
-    ok: bool = False
-    message: str = ""
-
-
-class Health(Model, frozen=True, kw_only=True, rename="lower"):
+class Health(msgspec.Struct, frozen=True, kw_only=True):
     """`GET agent/health`. A part that was not asked about, or is not there, is None."""
 
     server: HealthOf | None = None
     client: HealthOf | None = None
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -281,13 +163,14 @@ class Gauge(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     value: float = 0.0
 
 
-class Metrics(Model, frozen=True, kw_only=True, rename="pascal"):
+class Metrics(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """`GET metrics`: the last complete interval."""
 
     timestamp: str = ""
     counters: tuple[Sample, ...] = ()
     samples: tuple[Sample, ...] = ()
     gauges: tuple[Gauge, ...] = ()
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 
 def from_json(data: Any, model: type[T]) -> T:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+import msgspec
+
 from quorate.state.table import SINGLETON, Command, Reader, Record, Table, Tables, cas_holds
 
 ALGORITHMS: Final = ("", "binpack", "spread")
@@ -11,13 +13,16 @@ ALGORITHMS: Final = ("", "binpack", "spread")
 
 
 class SchedulerConfiguration(Record, frozen=True, kw_only=True):
-    """Kept and replicated for clients that set it; nothing here schedules."""
+    """Kept and replicated for clients that set it; nothing here schedules.
+
+    Who may preempt has other names in the log and in snapshots than here and in the API.
+    """
 
     scheduler_algorithm: str = "binpack"
-    preempt_system: bool = True
-    preempt_sysbatch: bool = False
-    preempt_batch: bool = False
-    preempt_service: bool = False
+    system_scheduler_enabled: bool = msgspec.field(name="preempt_system", default=True)
+    sysbatch_scheduler_enabled: bool = msgspec.field(name="preempt_sysbatch", default=False)
+    batch_scheduler_enabled: bool = msgspec.field(name="preempt_batch", default=False)
+    service_scheduler_enabled: bool = msgspec.field(name="preempt_service", default=False)
     memory_oversubscription_enabled: bool = False
     reject_job_registration: bool = False
     pause_eval_broker: bool = False

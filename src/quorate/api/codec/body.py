@@ -19,6 +19,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from quorate.api.codec.go_text import UINT64_MAX
+from quorate.shapes.shape import DURATION, INDEX, INT64, UINT64, attribute_of, kind_of
 from quorate.wire.go.duration import parse_duration
 
 _INT64_MIN: Final = -(2**63)
@@ -54,10 +55,32 @@ class Shape:
             gc=False,
         )
         self._decode = msgspec.json.Decoder(self.exact).decode
+        self.zeros: dict[str, Any] = {}  # what a body has that leaves everything out, by attribute
+        for f in fields:
+            if isinstance(f.read, Shape):
+                self.zeros.update(f.read.zeros)
+            else:
+                self.zeros[f.attribute] = _ZEROS.get(f.read, 0)
         # Attributes whose value is what the decoder gives, and the others with how to read it.
         native = [f for f in fields if f.read in _READ_BY_THEIR_TYPE]
         self._native = tuple([f.attribute for f in native])
         self._read = tuple([(f.attribute, f.read) for f in fields if f not in native])
+
+    @classmethod
+    def of_struct(cls, shape: type[msgspec.Struct]) -> Shape:
+        """The fields of a shape (`quorate.shapes`) but its indexes, which no caller sets.
+
+        The attributes are those of the record that it is made of.
+        """
+        fields = []
+        for field in msgspec.structs.fields(shape):
+            kind = kind_of(field)
+            if kind is INDEX:
+                continue
+            is_object = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+            read = cls.of_struct(kind) if is_object else _READ_BY_KIND[kind]
+            fields.append(Field(field.encode_name, attribute_of(field), read))
+        return cls(*fields)
 
     def read(self, body: bytes) -> dict[str, Any]:
         """The known fields of the object in `body`, by attribute. Raises BodyError."""
@@ -183,6 +206,14 @@ _TYPES: Final[dict[Any, Any]] = {
     a_uint64: int,
     an_int64: int,
     a_duration: str,
+}
+_ZEROS: Final[dict[Any, Any]] = {a_bool: False, a_string: ""}
+_READ_BY_KIND: Final[dict[Any, Callable[[Any], Any]]] = {
+    bool: a_bool,
+    str: a_string,
+    UINT64: a_uint64,
+    INT64: an_int64,
+    DURATION: a_duration,
 }
 _READ_BY_THEIR_TYPE: Final = frozenset({a_bool, a_string})
 

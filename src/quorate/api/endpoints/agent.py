@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -13,39 +13,7 @@ from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.errors import NoLeader
 from quorate.server.views.records import Member
-
-
-class _MemberJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    addr: str
-    delegate_cur: int
-    delegate_max: int
-    delegate_min: int
-    name: str
-    port: int
-    protocol_cur: int
-    protocol_max: int
-    protocol_min: int
-    status: str
-    tags: dict[str, str]
-
-
-class _MembersJson(msgspec.Struct, frozen=True):
-    members: list[_MemberJson] = msgspec.field(name="Members")
-    datacenter: str = msgspec.field(name="ServerDC")
-    name: str = msgspec.field(name="ServerName")
-    region: str = msgspec.field(name="ServerRegion")
-
-
-class _SelfJson(msgspec.Struct, frozen=True):
-    config: dict[str, Any]
-    member: _MemberJson | None
-    stats: dict[str, dict[str, str]]
-
-
-class _HealthJson(msgspec.Struct, frozen=True):
-    ok: bool
-    message: str
-
+from quorate.shapes import agent as shapes
 
 _SERVER_OK: Final = {"server": {"message": "ok", "ok": True}}
 
@@ -63,11 +31,11 @@ class AgentEndpoint:
     def get_members(self, call: Call) -> Response:
         """All known servers, of all regions."""
         options = self._options
-        value = _MembersJson(
-            members=[_member_json(member) for member in self._pool.members()],
-            datacenter=options.datacenter,
-            name=options.name,
-            region=options.region,
+        value = shapes.Members(
+            members=tuple(_member_json(member) for member in self._pool.members()),
+            server_dc=options.datacenter,
+            server_name=options.name,
+            server_region=options.region,
         )
         return json_response(value, pretty=call.query.pretty)
 
@@ -75,7 +43,7 @@ class AgentEndpoint:
         """Effective configuration, own entry in the pool, and statistics."""
         own_name = f"{self._options.name}.{self._options.region}"
         own = next((each for each in self._pool.members() if each.name == own_name), None)
-        value = _SelfJson(
+        value = shapes.AgentSelf(
             config=self._options.config_view,
             member=None if own is None else _member_json(own),
             stats=self._agent.stats(),
@@ -104,12 +72,12 @@ class AgentEndpoint:
 
 
 def _unhealthy(kind: str, message: str) -> Response:
-    body = msgspec.json.encode({kind: _HealthJson(ok=False, message=message)})
+    body = msgspec.json.encode({kind: shapes.HealthOf(ok=False, message=message)})
     return Response(500, body, (TEXT_TYPE,))
 
 
-def _member_json(member: Member) -> _MemberJson:
-    return _MemberJson(
+def _member_json(member: Member) -> shapes.Member:
+    return shapes.Member(
         addr=member.addr,
         delegate_cur=member.delegate.current,
         delegate_max=member.delegate.maximum,

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Final
 
-import msgspec
-
 from quorate.api.codec import body
 from quorate.api.codec.body import BodyError, Field, Shape
 from quorate.api.codec.encode import json_response
@@ -20,6 +18,8 @@ from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.errors import QuorateError
 from quorate.server.views.records import KeyringOperation, KeyringResult
+from quorate.shapes.agent import Keyring, KeyringDetails
+from quorate.shapes.shape import made
 from quorate.wire.gossip_key import key_fault
 
 _BODY: Final = Shape(Field("Key", "key", body.a_string))
@@ -30,19 +30,6 @@ _BAD_KEY_STATUS: Final = 500
 
 class KeyringFailed(QuorateError):
     """Some members did not do it, or did not answer."""
-
-
-class _KeyringJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    keys: dict[str, int]
-    messages: dict[str, str]
-    num_nodes: int
-
-
-class _DetailsJson(_KeyringJson, frozen=True, kw_only=True, rename="pascal"):
-    num_err: int
-    num_resp: int
-    primary_keys: dict[str, int]
-    unanswered: list[str]
 
 
 class KeyringEndpoint:
@@ -81,7 +68,7 @@ class KeyringEndpoint:
     ) -> Response:
         result = await self._pool.keyring(operation, key)
         if details:
-            return json_response(_details_json(result), pretty=call.query.pretty)
+            return json_response(_details(result), pretty=call.query.pretty)
         if result.num_err:
             raise KeyringFailed(
                 f"{result.num_err}/{result.num_nodes} nodes reported failure",
@@ -92,20 +79,11 @@ class KeyringEndpoint:
                 f"{result.num_resp}/{result.num_nodes} nodes reported success",
                 "; ".join(f"{name} did not answer" for name in sorted(result.unanswered)),
             )
-        value = _KeyringJson(keys=result.keys, messages=result.messages, num_nodes=result.num_nodes)
-        return json_response(value, pretty=call.query.pretty)
+        return json_response(made(Keyring, result), pretty=call.query.pretty)
 
 
-def _details_json(result: KeyringResult) -> _DetailsJson:
-    return _DetailsJson(
-        keys=result.keys,
-        messages=result.messages,
-        num_nodes=result.num_nodes,
-        num_err=result.num_err,
-        num_resp=result.num_resp,
-        primary_keys=result.primary_keys,
-        unanswered=sorted(result.unanswered),
-    )
+def _details(result: KeyringResult) -> KeyringDetails:
+    return made(KeyringDetails, result, unanswered=tuple(sorted(result.unanswered)))
 
 
 def _key(raw: bytes) -> str:

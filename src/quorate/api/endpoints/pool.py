@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
-import msgspec
-
 from quorate.api.codec.encode import empty_response, json_response, text_response
 from quorate.api.codec.go_text import parse_bool
 from quorate.api.codec.params import Query
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
-
-
-class _JoinJson(msgspec.Struct, frozen=True):
-    error: str
-    num_joined: int
-    warning: str
-
-
-class _RejoinJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    id: str = msgspec.field(name="ID")
-    moved_aside: str
+from quorate.shapes.agent import Joined
 
 
 class PoolEndpoint:
@@ -46,7 +34,11 @@ class PoolEndpoint:
         result = await self._pool.join(addresses)
         text = several(result.errors)
         joined = result.num_joined > 0
-        value = _JoinJson("" if joined else text, result.num_joined, text if joined else "")
+        value = Joined(
+            error="" if joined else text,
+            num_joined=result.num_joined,
+            warning=text if joined else "",
+        )
         return json_response(value, pretty=pretty)
 
     def force_leave(self, call: Call) -> Awaitable[Response]:
@@ -63,8 +55,7 @@ class PoolEndpoint:
     async def rejoin(self, call: Call) -> Response:
         """Ours: come back after a removal."""
         result = await self._rejoining.rejoin()
-        value = _RejoinJson(id=result.id, moved_aside=result.moved_aside)
-        return json_response(value, pretty=call.query.pretty)
+        return json_response(result, pretty=call.query.pretty)
 
     def servers(self, _: Call) -> Response:
         """The servers of a client's list: there is no client here (http-api 9)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Awaitable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,45 +17,17 @@ from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.api.status import error_response
 from quorate.errors import PeerNotFound
-from quorate.server.views.records import RaftConfigurationView, Transfer
+from quorate.server.views.records import Transfer
+from quorate.shapes import operator as shapes
 
 _PEER_NEITHER: Final = (
     "Must specify either ?id with the server's ID or ?address with IP:port of peer to remove"
 )
 _PEER_BOTH: Final = "Must specify only one of ?id or ?address"
 
+_OURS: Final = ("LastContact", "LastName", "Status")
+
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-class _ServerJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
-    """The last three are ours: behind the others, and left out where there is nothing to say."""
-
-    address: str
-    id: str = msgspec.field(name="ID")
-    leader: bool
-    node: str
-    raft_protocol: str
-    voter: bool
-    last_contact: str = ""
-    last_name: str = ""
-    status: str = ""
-
-
-class _ConfigurationJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    index: int
-    servers: list[_ServerJson]
-
-
-class _EndJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    address: str
-    id: str = msgspec.field(name="ID")
-
-
-class _TransferJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    err: None
-    from_: _EndJson = msgspec.field(name="From")
-    noop: bool
-    to: _EndJson
 
 
 class RaftEndpoint:
@@ -75,7 +47,7 @@ class RaftConfiguration:
     def __init__(self, context: Context) -> None:
         self._cluster = context.parts.cluster
         self._authority = context.authority
-        self._view: RaftConfigurationView | None = None
+        self._view: shapes.RaftConfiguration | None = None
         self._answers: dict[bool, Response] = {}
 
     def get(self, call: Call) -> Response | Awaitable[Response]:
@@ -96,22 +68,14 @@ class RaftConfiguration:
         return response
 
 
-def _configuration_json(view: RaftConfigurationView) -> _ConfigurationJson:
-    servers = [
-        _ServerJson(
-            address=peer.address,
-            id=peer.id,
-            leader=peer.leader,
-            node=peer.node,
-            raft_protocol=peer.raft_protocol,
-            voter=peer.voter,
-            last_contact=peer.last_contact,
-            last_name=peer.last_name,
-            status=peer.status,
-        )
-        for peer in view.servers
-    ]
-    return _ConfigurationJson(index=view.index, servers=servers)
+def _configuration_json(configuration: shapes.RaftConfiguration) -> dict[str, Any]:
+    """As JSON, where our own fields stand behind the others, and only if they say something."""
+    value: dict[str, Any] = msgspec.to_builtins(configuration)
+    for server in value["Servers"]:
+        for name in _OURS:
+            if not server[name]:
+                del server[name]
+    return value
 
 
 class RaftPeer:
@@ -221,10 +185,9 @@ def _is_ip_port(text: str) -> bool:
     return True
 
 
-def _transfer_json(transfer: Transfer) -> _TransferJson:
-    return _TransferJson(
-        err=None,
-        from_=_EndJson(address=transfer.from_address, id=transfer.from_id),
+def _transfer_json(transfer: Transfer) -> shapes.Transfer:
+    return shapes.Transfer(
+        from_=shapes.TransferEnd(address=transfer.from_address, id=transfer.from_id),
         noop=transfer.noop,
-        to=_EndJson(address=transfer.to_address, id=transfer.to_id),
+        to=shapes.TransferEnd(address=transfer.to_address, id=transfer.to_id),
     )

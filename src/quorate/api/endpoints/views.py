@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import Any
 
 import msgspec
 
@@ -10,40 +11,8 @@ from quorate.api.codec.encode import json_response
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.server.views.records import ServerView
-
-
-class _VoterJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    address: str
-    id: str = msgspec.field(name="ID")
-    voter: bool
-
-
-class _ConfigurationJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    index: int
-    servers: list[_VoterJson]
-
-
-class _ViewJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """`configuration` is null, and all numbers are 0, where `error` says why."""
-
-    address: str
-    commit_index: int
-    configuration: _ConfigurationJson | None
-    error: str
-    held: str
-    id: str = msgspec.field(name="ID")
-    last_contact_ms: int = msgspec.field(name="LastContactMs")
-    last_index: int
-    leader: str
-    leader_id: str = msgspec.field(name="LeaderID")
-    node: str
-    role: str
-    state: str
-    term: int
-
-
-class _ViewsJson(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    servers: list[_ViewJson]
+from quorate.shapes import operator as shapes
+from quorate.shapes.shape import made
 
 
 class ViewsEndpoint:
@@ -59,33 +28,19 @@ class ViewsEndpoint:
         async def perform() -> Response:
             views = await self._cluster.views()
             ordered = sorted(views, key=lambda view: (view.node, view.id))
-            value = _ViewsJson(servers=[_view_json(view) for view in ordered])
+            value = {"Servers": [_view_json(view) for view in ordered]}
             return json_response(value, pretty=call.query.pretty)
 
         return self._authority.any_server(call, perform)
 
 
-def _view_json(view: ServerView) -> _ViewJson:
-    configuration = _ConfigurationJson(
+def _view_json(view: ServerView) -> dict[str, Any]:
+    configuration = shapes.ConfigurationOfView(
         index=view.configuration_index,
-        servers=[
-            _VoterJson(address=server.address, id=server.id, voter=server.voter)
-            for server in view.servers
-        ],
+        servers=tuple(made(shapes.VoterOfView, server) for server in view.servers),
     )
-    return _ViewJson(
-        address=view.address,
-        commit_index=view.commit_index,
-        configuration=None if view.error else configuration,
-        error=view.error,
-        held=view.held,
-        id=view.id,
-        last_contact_ms=view.last_contact_ms,
-        last_index=view.last_index,
-        leader=view.leader_address,
-        leader_id=view.leader_id,
-        node=view.node,
-        role=view.role,
-        state=view.state,
-        term=view.term,
-    )
+    shown = made(shapes.View, view, leader=view.leader_address, configuration=configuration)
+    value: dict[str, Any] = msgspec.to_builtins(shown)
+    if view.error:
+        value["Configuration"] = None
+    return value

@@ -18,12 +18,13 @@ FIELDS = {
     "reject-job-registration": "reject_job_registration",
     "pause-eval-broker": "pause_eval_broker",
 }
-PREEMPTION = {
-    "preempt-system-scheduler": "system_scheduler_enabled",
-    "preempt-sysbatch-scheduler": "sys_batch_scheduler_enabled",
-    "preempt-batch-scheduler": "batch_scheduler_enabled",
-    "preempt-service-scheduler": "service_scheduler_enabled",
-}
+PREEMPTION = (
+    ("preempt-system-scheduler", "System", "system_scheduler_enabled"),
+    ("preempt-service-scheduler", "Service", "service_scheduler_enabled"),
+    ("preempt-batch-scheduler", "Batch", "batch_scheduler_enabled"),
+    ("preempt-sysbatch-scheduler", "SysBatch", "sysbatch_scheduler_enabled"),
+)
+"""Flag, name in the table, field; in the table's order."""
 
 
 def get_config(context: Context) -> int:
@@ -41,10 +42,10 @@ def _block(found: SchedulerConfiguration) -> str:
             ("Memory Oversubscription", word(found.memory_oversubscription_enabled)),
             ("Reject Job Registration", word(found.reject_job_registration)),
             ("Pause Eval Broker", word(found.pause_eval_broker)),
-            ("Preemption System Scheduler", word(preemption.system_scheduler_enabled)),
-            ("Preemption Service Scheduler", word(preemption.service_scheduler_enabled)),
-            ("Preemption Batch Scheduler", word(preemption.batch_scheduler_enabled)),
-            ("Preemption SysBatch Scheduler", word(preemption.sys_batch_scheduler_enabled)),
+            *(
+                (f"Preemption {name} Scheduler", word(getattr(preemption, field)))
+                for _, name, field in PREEMPTION
+            ),
             ("Modify Index", str(found.modify_index)),
         )
     )
@@ -65,7 +66,8 @@ def set_config(context: Context) -> int:
 
 
 def _changed(context: Context, found: SchedulerConfiguration) -> SchedulerConfiguration:
-    preemption = msgspec.structs.replace(found.preemption_config, **_given(context, PREEMPTION))
+    fields = {flag: field for flag, _, field in PREEMPTION}
+    preemption = msgspec.structs.replace(found.preemption_config, **_given(context, fields))
     return msgspec.structs.replace(found, preemption_config=preemption, **_given(context, FIELDS))
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from quorate.config.model import AgentConfig, DefaultSchedulerConfig, ServerJoin
+from quorate.shapes.settings import SchedulerConfiguration
+from quorate.shapes.shape import made
 from quorate.wire.go.duration import format_duration
 
 _WITHOUT_EFFECT: Final[dict[str, tuple[str, Any]]] = {
@@ -95,19 +99,7 @@ def _scheduler(config: AgentConfig) -> dict[str, Any] | None:
     if not any(key.startswith("server.default_scheduler_config.") for key in config.sources):
         return None
     scheduler: DefaultSchedulerConfig = config.server.default_scheduler_config
-    preemption = scheduler.preemption_config
-    return {
-        "CreateIndex": 0,
-        "MemoryOversubscriptionEnabled": scheduler.memory_oversubscription_enabled,
-        "ModifyIndex": 0,
-        "NodeLimitForFeasibilityChecks": scheduler.node_limit_for_feasibility_checks,
-        "PauseEvalBroker": scheduler.pause_eval_broker,
-        "PreemptionConfig": {
-            "BatchSchedulerEnabled": preemption.batch_scheduler_enabled,
-            "ServiceSchedulerEnabled": preemption.service_scheduler_enabled,
-            "SysBatchSchedulerEnabled": preemption.sysbatch_scheduler_enabled,
-            "SystemSchedulerEnabled": preemption.system_scheduler_enabled,
-        },
-        "RejectJobRegistration": scheduler.reject_job_registration,
-        "SchedulerAlgorithm": scheduler.scheduler_algorithm,
-    }
+    shown: dict[str, Any] = msgspec.to_builtins(
+        made(SchedulerConfiguration, scheduler, scheduler.preemption_config)
+    )
+    return shown

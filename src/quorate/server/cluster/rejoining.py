@@ -8,8 +8,8 @@ from typing import Final
 
 from quorate.errors import ChangeRefused, NoLeader
 from quorate.server.cluster.discovery import PoolWatch
-from quorate.server.views.records import Rejoin
 from quorate.server.writes import APPLY_TIMEOUT_S
+from quorate.shapes.agent import Rejoined
 
 LEADER_PATIENCE_S: Final = 5.0  # as long as the API holds a request while nobody leads
 
@@ -22,7 +22,7 @@ class Rejoining:
         self._leads = leads
         self._watch = watch
 
-    async def rejoin(self) -> Rejoin:
+    async def rejoin(self) -> Rejoined:
         """Ask the leader to take this server in again, although it was removed.
 
         Raises NoLeader, and ChangeRefused if it is a member or is not taken in.
@@ -46,4 +46,4 @@ class Rejoining:
         why = await self._watch.rejoin(APPLY_TIMEOUT_S)
         if why:
             raise ChangeRefused(f"this server was not taken in: {why}", "see the leader's log")
-        return Rejoin(id=self._server_id)
+        return Rejoined(id=self._server_id)

@@ -14,8 +14,9 @@ from quorate.server.machine import ServerMachine
 from quorate.server.rpc.calls import Callers
 from quorate.server.views import raft
 from quorate.server.views.peer import peer_view
-from quorate.server.views.records import RaftConfigurationView, ServerView, UpgradeView
+from quorate.server.views.records import ServerView
 from quorate.server.views.upgrade import upgrade_view
+from quorate.shapes.operator import RaftConfiguration, UpgradeCheck
 from quorate.state import servers
 
 
@@ -40,17 +41,17 @@ class ClusterView:
         self._checks = checks
         self._me = me
         self._loop = asyncio.get_running_loop()
-        self._view: RaftConfigurationView | None = None
+        self._view: RaftConfiguration | None = None
         self._view_of: object = None
         self._state.watch(servers.TABLE.name, self._forget)
 
-    def raft_configuration(self) -> RaftConfigurationView:
+    def raft_configuration(self) -> RaftConfiguration:
         """The newest Raft configuration this server knows; the same object while it is the same."""
         node = self._replica.node
         key = (node.configuration_index, node.leader_id, self._directory.version)
         if self._view is None or self._view_of != (node.configuration, key):
             self._view_of = (node.configuration, key)
-            self._view = RaftConfigurationView(
+            self._view = RaftConfiguration(
                 index=node.configuration_index,
                 servers=tuple(
                     peer_view(
@@ -88,6 +89,6 @@ class ClusterView:
         targets = raft.view_targets(self._directory, self._me().region, peers)
         return [own, *await raft.gather(self._callers, targets)]
 
-    async def upgrade_check(self) -> UpgradeView:
+    async def upgrade_check(self) -> UpgradeCheck:
         """The cluster's feature level, each member's version, and what the level waits for."""
         return upgrade_view(self.own(), await self.views())

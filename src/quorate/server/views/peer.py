@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from quorate.raft.configuration import Server as Peer
 from quorate.server.cluster.directory import ALIVE, Directory
-from quorate.server.views.records import PeerView
+from quorate.shapes.operator import RaftServer
 from quorate.state import servers
 from quorate.state.table import Reader
 
@@ -19,7 +19,7 @@ def peer_view(
     state: Reader,
     leader_id: str,
     unix_time: Callable[[float], float],
-) -> PeerView:
+) -> RaftServer:
     """A row of the Raft configuration; `unix_time` turns the loop's time into Unix seconds."""
     known = directory.by_id(server.id)
     record = servers.by_id(state, server.id)
@@ -27,7 +27,7 @@ def peer_view(
     if known is not None and known.status != ALIVE and known.heard_at > float("-inf"):
         heard = datetime.fromtimestamp(unix_time(known.heard_at), UTC)
         last_contact = heard.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return PeerView(
+    return RaftServer(
         id=server.id,
         node=known.identity.node if known else "(unknown)",
         address=server.address,

@@ -7,33 +7,6 @@ from enum import StrEnum
 import msgspec
 
 
-class PeerView(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the Raft configuration as an operator sees it.
-
-    The last three are ours, and empty where nothing is known. They change only when a server's
-    state does, so that the view stays the same object: `last_contact` (RFC 3339, UTC) is when a
-    server that no longer answers was heard last, `last_name` what a server was called that is
-    "(unknown)" now.
-    """
-
-    id: str
-    node: str  # "<name>.<region>", "(unknown)" if nobody ever told
-    address: str
-    leader: bool
-    voter: bool
-    raft_protocol: str  # "3", "unknown"
-    status: str = ""  # alive, leaving, left, failed; unknown: in Raft, but never seen in the pool
-    last_contact: str = ""
-    last_name: str = ""
-
-
-class RaftConfigurationView(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest configuration and the index of its log entry."""
-
-    index: int
-    servers: tuple[PeerView, ...]
-
-
 class Versions(msgspec.Struct, frozen=True):
     """Which versions of one of gossip's two protocols a member speaks, and which it uses."""
 
@@ -102,16 +75,6 @@ class KeyringResult(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: tuple[str, ...] = ()
 
 
-class Rejoin(msgspec.Struct, frozen=True, kw_only=True):
-    """A removed server is on its way back: under which ID, and where its old data are now.
-
-    `moved_aside` is empty if the data could stay.
-    """
-
-    id: str
-    moved_aside: str = ""
-
-
 class VoterView(msgspec.Struct, frozen=True, kw_only=True):
     """One server of a configuration, as somebody has it in their log. `keyed`: with its key."""
 
@@ -152,34 +115,3 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     level: int = 0
     cluster_level: int = 0
     held: str = ""
-
-
-class UpgradeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One member in the check of an upgrade. `level` is None where `error` says why.
-
-    `waits` is why it holds the level back, `held` why it has stopped applying the log.
-    """
-
-    id: str
-    node: str
-    address: str
-    version: str = ""
-    level: int | None = None
-    leader: bool = False
-    voter: bool = False
-    error: str = ""
-    held: str = ""
-    waits: str = ""
-
-
-class UpgradeView(msgspec.Struct, frozen=True, kw_only=True):
-    """The cluster's feature level, and the highest that a server knows (`goal`).
-
-    `servers` are in the order in which to restart them, the leader last. `may_mix` says which
-    versions may run side by side at this level.
-    """
-
-    level: int
-    goal: int
-    may_mix: str
-    servers: tuple[UpgradeRow, ...] = ()

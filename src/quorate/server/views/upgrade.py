@@ -8,10 +8,11 @@ from quorate.autopilot.facts import Waiting
 from quorate.autopilot.level import MemberLevel, plan_level
 from quorate.levels import describe
 from quorate.server.views.raft import leader_of
-from quorate.server.views.records import ServerView, UpgradeRow, UpgradeView
+from quorate.server.views.records import ServerView
+from quorate.shapes.operator import UpgradeCheck, UpgradeServer
 
 
-def upgrade_view(own: ServerView, views: Iterable[ServerView]) -> UpgradeView:
+def upgrade_view(own: ServerView, views: Iterable[ServerView]) -> UpgradeCheck:
     """The check, made of all views that could be had; `own` is that of the server asked."""
     views = tuple(views)
     leader = leader_of(views) or own
@@ -27,7 +28,7 @@ def upgrade_view(own: ServerView, views: Iterable[ServerView]) -> UpgradeView:
     reasons = {one.server_id: one.why for one in waiting}
     rows = sorted(
         (
-            UpgradeRow(
+            UpgradeServer(
                 id=view.id,
                 node=view.node,
                 address=view.address,
@@ -43,7 +44,7 @@ def upgrade_view(own: ServerView, views: Iterable[ServerView]) -> UpgradeView:
         ),
         key=lambda row: (row.leader, row.node, row.id),
     )
-    return UpgradeView(level=level, goal=goal, may_mix=_may_mix(level), servers=tuple(rows))
+    return UpgradeCheck(level=level, goal=goal, may_mix=_may_mix(level), servers=tuple(rows))
 
 
 def _may_mix(level: int) -> str:

@@ -1,0 +1,122 @@
+"""The Raft configuration, what each server believes, and the check of an upgrade (http-api 2)."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class RaftServer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One server of the Raft configuration, as an operator sees it.
+
+    The last three are ours, left out where they are empty. `last_contact` (RFC 3339, UTC) is when
+    a server that no longer answers was heard last, `last_name` what a server was called whose
+    `node` is "(unknown)" now.
+    """
+
+    address: str = ""
+    id: str = msgspec.field(name="ID", default="")
+    leader: bool = False
+    node: str = ""  # "<name>.<region>", "(unknown)" if nobody ever told
+    raft_protocol: str = ""  # "3", "unknown"
+    voter: bool = False
+    last_contact: str = ""
+    last_name: str = ""
+    status: str = ""  # alive, leaving, left, failed; unknown: in Raft, but never seen in the pool
+
+    @property
+    def state(self) -> str:
+        """`leader` or `follower`, as list-peers shows it."""
+        return "leader" if self.leader else "follower"
+
+
+class RaftConfiguration(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The newest configuration and the index of its log entry, 0 from servers without one."""
+
+    index: int = 0
+    servers: tuple[RaftServer, ...] = ()
+
+
+class TransferEnd(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Who had, or who has, leadership."""
+
+    address: str = ""
+    id: str = msgspec.field(name="ID", default="")
+
+
+class Transfer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """`PUT operator/raft/transfer-leadership`. `noop`: the target led already."""
+
+    err: None = None
+    from_: TransferEnd = msgspec.field(name="From", default=TransferEnd())
+    noop: bool = False
+    to: TransferEnd = TransferEnd()
+
+
+class VoterOfView(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One server of a configuration as another one has it."""
+
+    address: str = ""
+    id: str = msgspec.field(name="ID", default="")
+    voter: bool = False
+
+
+class ConfigurationOfView(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A configuration as one server has it, and the index of its log entry."""
+
+    index: int = 0
+    servers: tuple[VoterOfView, ...] = ()
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What one server believes; `error` is why it could not be asked, or empty.
+
+    Where `error` says why, `configuration` is null (here: empty), and all numbers are 0. `state` is
+    right, damaged, disagree, twice or unchecked: what comparing the servers' states said of it.
+    `held` is why it has stopped applying the log, or empty.
+    """
+
+    address: str = ""
+    commit_index: int = 0
+    configuration: ConfigurationOfView = ConfigurationOfView()
+    error: str = ""
+    held: str = ""
+    id: str = msgspec.field(name="ID", default="")
+    last_contact_ms: int = 0
+    last_index: int = 0
+    leader: str = ""
+    leader_id: str = msgspec.field(name="LeaderID", default="")
+    node: str = ""
+    role: str = ""
+    state: str = ""
+    term: int = 0
+
+
+class UpgradeServer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A member in the check of an upgrade; `level` is None where `error` says why.
+
+    `waits` is why it holds the feature level back, `held` why it has stopped applying the log.
+    """
+
+    address: str = ""
+    error: str = ""
+    held: str = ""
+    id: str = msgspec.field(name="ID", default="")
+    leader: bool = False
+    level: int | None = None
+    node: str = ""
+    version: str = ""
+    voter: bool = False
+    waits: str = ""
+
+
+class UpgradeCheck(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """`GET operator/upgrade` (ours). `servers` are in the order to restart them in, leader last.
+
+    `level` is the cluster's feature level, `goal` the highest that one of its servers knows.
+    `may_mix` says which versions may run side by side at this level.
+    """
+
+    goal: int = 0
+    level: int = 0
+    may_mix: str = ""
+    servers: tuple[UpgradeServer, ...] = ()
