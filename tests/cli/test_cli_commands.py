@@ -130,7 +130,18 @@ def test_list_peers_of_something_else() -> None:
 
 # -- -json and -t everywhere --------------------------------------------------------------------
 
-VIEWS = {"Servers": [{"ID": "a", "Node": "s1.global", "Leader": "a:1", "Role": "leader"}]}
+MEMBERS = {"Index": 1, "Servers": [{"ID": "a", "Address": "a:1", "Voter": True}]}
+VIEWS = {
+    "Servers": [
+        {
+            "ID": "a",
+            "Node": "s1.global",
+            "Leader": "a:1",
+            "Role": "leader",
+            "Configuration": MEMBERS,
+        }
+    ]
+}
 UPGRADE = {"Level": 1, "Goal": 1, "MayMix": "all", "Servers": []}
 REJOINED = {"ID": "a", "MovedAside": ""}
 
