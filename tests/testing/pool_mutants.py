@@ -30,7 +30,7 @@ MUTANTS = [
         places._is_still_at,
         "there is None or there.id != claim.id",
         "True",
-        range(20),
+        range(40),
         "and yet its address moved",
     ),
     Mutant(
@@ -38,7 +38,7 @@ MUTANTS = [
         membership.request,
         "force or not _takes_a_vote(node.configuration, configuration)",
         "True",
-        range(40, 60),
+        range(15, 45),
         "not a majority",
     ),
     Mutant(
@@ -46,7 +46,7 @@ MUTANTS = [
         departing._stays,
         'return "" if there.leaving else said',
         'return ""',
-        range(20),
+        range(30),
         "and yet it was removed because it has left",
     ),
     Mutant(
@@ -54,7 +54,7 @@ MUTANTS = [
         places._not_there,
         "there.id != claim.id",
         "False",
-        range(20),
+        range(15),
         "which is not there",
     ),
     Mutant(
@@ -86,7 +86,7 @@ MUTANTS = [
         promotion.promote,
         "facts.now - since[server.id] >=",
         "since[server.id] - facts.now >",
-        range(20),
+        range(10),
         "not within",
     ),
     Mutant(
@@ -94,7 +94,7 @@ MUTANTS = [
         Directory._is_rival,
         "return status != ALIVE or known.identity.address != identity.address",
         "return False",
-        range(30),
+        range(20),
         "not within",
     ),
 ]

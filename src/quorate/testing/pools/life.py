@@ -68,7 +68,7 @@ class PoolLife:
         for n, server_id in enumerate(IDS[: self.count], start=1):
             self.servers.start(server_id, f"s{n}", n)
         self.next_place += 1
-        kinds = self.rng.sample(_KINDS, self.rng.choice([1, 2, 3, len(_KINDS)]))
+        kinds = self.rng.choice((_KINDS, self.rng.sample(_KINDS, 3), *_THEMES))
         at = 3.0 + self.rng.random()
         while at < FAULTS_S:
             kind = self.rng.choice(kinds)
@@ -190,9 +190,13 @@ class PoolLife:
         if victim is None or len(self.servers.running()) < 4:
             return ""
 
+        over = False
+
         def answered(why: str) -> None:
-            if not victim.up:
+            nonlocal over
+            if over or not victim.up:
                 return
+            over = True
             if why:  # it stops all the same, and is expected back
                 self.servers.stop(victim)
                 self._later_start(victim.id, victim.name, victim.place, 1.0)
@@ -203,6 +207,7 @@ class PoolLife:
             victim.member.leave(lambda: self.servers.stop(victim))
 
         self.servers.leave(victim, answered)
+        self.world.later(4.0, lambda: answered("no answer in time"))
         return f"{victim.name} leaves"
 
     def _remove(self) -> str:
@@ -373,4 +378,13 @@ class PoolLife:
 _KINDS = (
     *("kill", "move", "trade", "wipe", "grow", "leave", "remove", "copy", "forge", "cut", "rename"),
     "impostor",
+)
+# Few kinds together, so that each has the time to unfold.
+_THEMES = (
+    ("copy", "kill"),
+    ("copy", "move", "grow"),
+    ("remove", "kill", "grow", "grow"),
+    ("forge", "leave", "grow"),
+    ("trade", "move", "rename"),
+    ("wipe", "grow", "impostor"),
 )
