@@ -21,6 +21,11 @@ def membership_index(servers: GossipingServers, number: int) -> int:
     return index
 
 
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy the data folder of a server that does not run; a socket cannot be copied."""
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.sock"))
+
+
 def ended(servers: GossipingServers, number: int) -> str:
     """What a server said when it ended by itself."""
     process = servers.processes[number]
@@ -37,8 +42,7 @@ def test_the_second_of_two_copies_stays_out_and_both_are_named(tmp_path: Path) -
         original = (leader + 1) % 3
         copy = servers.add("copy")
         servers.kill(original)
-        no_socket = shutil.ignore_patterns("*.sock")  # copytree has no way with one
-        shutil.copytree(servers.data_dir(original), servers.data_dir(copy), ignore=no_socket)
+        copy_folder(servers.data_dir(original), servers.data_dir(copy))
         servers.start(copy)
         server_id = servers.server_id(original)
         until(
@@ -72,7 +76,7 @@ def test_a_copy_stays_out_while_the_original_runs(tmp_path: Path) -> None:
         original = (leader + 1) % 3
         copy = servers.add("copy")
         servers.kill(original)
-        shutil.copytree(servers.data_dir(original), servers.data_dir(copy))
+        copy_folder(servers.data_dir(original), servers.data_dir(copy))
         servers.start(original)
         server_id = servers.server_id(original)
         until(lambda: servers.health(original) == "ok", "the original to be well")
@@ -96,7 +100,7 @@ def test_a_rolled_back_server_never_votes_and_comes_back_with_a_new_id(tmp_path:
         server_id = servers.server_id(victim)
         servers.kill(victim)
         saved = tmp_path / "snapshot-of-the-machine"
-        shutil.copytree(servers.data_dir(victim), saved)
+        copy_folder(servers.data_dir(victim), saved)
         for _ in range(2):  # it runs on, and acknowledges
             servers.start(victim)
             until(lambda: servers.health(victim) == "ok", "it to be well")
@@ -104,7 +108,7 @@ def test_a_rolled_back_server_never_votes_and_comes_back_with_a_new_id(tmp_path:
             until(lambda: servers.written(victim) == "spread", "it to have the write")
             servers.kill(victim)
         shutil.rmtree(servers.data_dir(victim))
-        shutil.copytree(saved, servers.data_dir(victim))
+        copy_folder(saved, servers.data_dir(victim))
         term = int(servers.stats(leader)["term"])
 
         # The leader dies: with the old copy's vote the other server could lead without a write.

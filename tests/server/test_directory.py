@@ -56,6 +56,29 @@ def test_a_live_id_does_not_move_to_another_name() -> None:
     assert (_of(directory, "other"), directory.rivals()) == (OTHER, [])
 
 
+def test_an_answer_does_not_move_a_live_id_either() -> None:
+    """Without a pool servers are only known by their answers."""
+    copy = msgspec.structs.replace(OTHER, name="copy", address="10.0.0.9:4647")
+    pool = Directory(ME, fail_after_s=None)
+    pool.seen(OTHER, ALIVE, 1.0)
+    pool.seen(copy, ALIVE, 1.0)
+    assert not pool.heard(copy, 2.0)
+    assert (_of(pool, "other"), [k.identity for k in pool.rivals()]) == (OTHER, [copy])
+
+    directory = Directory(ME, fail_after_s=5.0)
+    directory.heard(OTHER, 100.0)
+    assert directory.heard(copy, 101.0)
+    assert _of(directory, "other") == OTHER
+    assert "copy.global" in directory.two_bodies("other")
+    directory.heard(copy, 104.0)
+    directory.refresh(105.5)  # the first one is silent
+    assert (_of(directory, "other"), directory.rivals()) == (copy, [])
+    directory.heard(OTHER, 106.0)
+    directory.heard(copy, 110.0)
+    directory.refresh(112.0)  # and now the other one
+    assert (_of(directory, "other"), directory.rivals()) == (copy, [])
+
+
 def test_another_server_with_the_own_id_is_named() -> None:
     copy = msgspec.structs.replace(ME, name="copy", address="10.0.0.9:4647")
     directory = Directory(ME, fail_after_s=None)

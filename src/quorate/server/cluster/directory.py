@@ -53,6 +53,8 @@ class Directory:
 
     def heard(self, identity: Identity, now: float) -> bool:
         """That server itself has answered. True if it was not known, or is another one now."""
+        if self._is_rival(identity, ALIVE):
+            return self._hear_rival(identity, now)
         if identity.id == self.me.id:
             return False
         for other in list(self._known.values()):
@@ -68,6 +70,15 @@ class Directory:
         if known is not None and known.status != ALIVE:
             self.version += 1
         return False
+
+    def _hear_rival(self, identity: Identity, now: float) -> bool:
+        """Another server uses a live ID. Where there is a pool, only the pool's word counts."""
+        new = identity.node not in self._rivals
+        if self._fail_after_s is None or (new and len(self._rivals) >= _RIVALS_MAX):
+            return False
+        self._rivals[identity.node] = Known(identity, now)
+        self.version += new
+        return new
 
     def seen(self, identity: Identity, status: str, now: float) -> None:
         """The pool says how that server is. What only the server itself can tell is kept.
@@ -188,6 +199,13 @@ class Directory:
                 if status != known.status:
                     known.status = status
                     self.version += 1
+        for name, rival in list(self._rivals.items()):
+            if now - rival.heard_at > self._fail_after_s:
+                del self._rivals[name]
+                self.version += 1
+        for known in list(self._known.values()):
+            if known.status != ALIVE:
+                self._succeed(known.identity.id)
 
     def by_id(self, server_id: str) -> Known | None:
         """The server with this ID."""
