@@ -10,17 +10,23 @@ import argparse
 import asyncio
 import hashlib
 import json
+import os
 import struct
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import quorate
 from quorate.errors import LogDamaged, QuorateError
+from quorate.levels import LEVEL
+from quorate.net.key_pair import KeyPair
+from quorate.net.port import RpcPort
+from quorate.net.trust import StartsInMemory, Trust
 from quorate.raft import Change, ChangeKind, Settings
 from quorate.raft.configuration import Configuration, Server, Suffrage
+from quorate.raft.identity import RUN_BITS, IdentityRecord, Start
 from quorate.replica import Options, Replica
 from quorate.replica.machine import Read, Write
 from quorate.storage.log.store import LogStore
@@ -91,35 +97,6 @@ def _exactly(read: Read, size: int) -> bytes:
             raise LogDamaged("the snapshot ends within a record", path="")
         data += more
     return data
-
-
-class Prefixed(asyncio.Protocol):
-    """Takes the mode byte off a connection, then is a shell around the Raft protocol."""
-
-    def __init__(self, replica: Replica) -> None:
-        self._inner = replica.connection()
-        self._refused = replica.refused
-        self._transport: asyncio.Transport | None = None
-        self._begun = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._inner.connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        if not self._begun:
-            self._begun = True
-            if data[0] != RAFT_BYTE:
-                self._refused("a peer", f"mode byte {data[0]:#x}")
-                assert self._transport is not None
-                self._transport.abort()
-                return
-            data = data[1:]
-        if data:
-            self._inner.data_received(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._inner.connection_lost(exc)
 
 
 class Control:
@@ -232,6 +209,28 @@ def _say(*words: object) -> None:
     print(time.strftime("%H:%M:%S"), *words, file=sys.stderr, flush=True)
 
 
+def _identity(replica: Replica) -> IdentityRecord:
+    return IdentityRecord(
+        server_id=replica.server_id,
+        cluster_id=replica.options.cluster_id,
+        level=LEVEL,
+        start=Start(1, os.urandom(RUN_BITS)),
+    )
+
+
+def _trust(replica: Replica, record: IdentityRecord) -> Trust:
+    """Its peers of the other make prove nothing, so their host has to be named."""
+    return Trust(
+        signer=KeyPair.generate(),
+        me=lambda: (record, "mixed", replica.address),
+        configuration=lambda: replica.node.configuration,
+        starts=StartsInMemory(),
+        lenient=lambda: False,
+        unproven_hosts=(replica.address.rpartition(":")[0],),
+        refused=replica.refused,
+    )
+
+
 async def _main(flags: argparse.Namespace) -> None:
     settings = Settings(trailing_logs=flags.trailing, lease_reads=flags.lease)
     machine = ItemList()
@@ -252,10 +251,22 @@ async def _main(flags: argparse.Namespace) -> None:
     replica.on_role.append(lambda r: _say(r.role.value, r.term, r.leader_id, r.cause))
     replica.on_refused.append(lambda where, why: _say("REFUSED", where, why))
     replica.on_failure.append(ended.set_exception)
+    record = _identity(replica)
+    trust = _trust(replica, record)
+    replica.believe(trust)
     await replica.start()
+    replica.speak_as(record)
     host, _, port = flags.bind.rpartition(":")
-    protocol = (lambda: Prefixed(replica)) if flags.prefix else replica.connection
-    await asyncio.get_running_loop().create_server(protocol, host, int(port))
+    rpc = RpcPort(
+        trust=trust,
+        raft=replica.connection,
+        http=None,
+        refused=replica.refused,
+        handshake_timeout_s=_PATIENCE_S,
+        connections_max=0,
+        bare=not flags.prefix,
+    )
+    await rpc.listen(host, int(port))
     host, _, port = flags.control.rpartition(":")
     await asyncio.start_server(Control(replica, machine).serve, host, int(port), limit=8 << 20)
     await ended

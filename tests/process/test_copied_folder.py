@@ -81,6 +81,10 @@ def test_a_copy_stays_out_while_the_original_runs(tmp_path: Path) -> None:
         server_id = servers.server_id(original)
         until(lambda: servers.health(original) == "ok", "the original to be well")
         servers.write("binpack", leader)
+        until(
+            lambda: servers.ask(leader, "/v1/operator/upgrade").json["Level"] == 1,
+            "all keys to be on record",
+        )
         before = membership_index(servers, leader)
         servers.start(copy)
         said = ended(servers, copy)

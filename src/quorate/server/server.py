@@ -63,6 +63,8 @@ PROVEN_LEVEL: Final = 1
 """The feature level from which on all servers prove their IDs."""
 
 _LOOK_FOR_KEYS_S: Final = 0.5
+_LOOK_AGAIN_S: Final = 1.0
+_LOOKED_AT_MAX: Final = 1000
 REMOVED_S: Final = 6.0
 
 
@@ -88,6 +90,7 @@ class Server:
         self._http = HttpPool()
         self._rpc: RpcPort | None = None
         self._in_pool = False
+        self._looked_at: dict[str, float] = {}  # by address: when it was asked who is there
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -304,7 +307,11 @@ class Server:
         clusters of level 0, the pool is believed.
         """
         if peer.key:
-            return self.trust.place_of(peer)
+            place = self.trust.place_of(peer)
+            elsewhere = self.directory.whereabouts(peer.id, place)
+            if elsewhere != place:
+                self._look_at(elsewhere)
+            return place
         return self.directory.whereabouts(peer.id, peer.address)
 
     def _spawn(self, work: Any) -> None:
@@ -402,6 +409,19 @@ class Server:
     def _lenient(self) -> bool:
         """True while the cluster has servers of the first version, which prove nothing."""
         return max(self.folder.level, self.machine.store.level) < PROVEN_LEVEL
+
+    def _look_at(self, address: str) -> None:
+        """The pool says that a member is there: ask, so that the address counts if it is."""
+        now = self._loop.time()
+        if now - self._looked_at.get(address, -_LOOK_AGAIN_S) < _LOOK_AGAIN_S:
+            return
+        if len(self._looked_at) >= _LOOKED_AT_MAX:
+            self._looked_at.clear()
+        self._looked_at[address] = now
+        self._spawn(self._ask_who(address))
+
+    async def _ask_who(self, address: str) -> None:
+        await self._watch.greet(address)
 
     async def _learn_keys(self) -> None:
         """Of members that were upgraded, while the cluster is of level 0: to put them on record."""
