@@ -100,7 +100,7 @@ def files_of(path: str | Path) -> tuple[str, ...]:
         if not Path(path).is_dir():
             Path(path).stat()
             return (str(path),)
-        names = sorted(each.name for each in Path(path).iterdir())
+        names = sorted(each.name for each in Path(path).iterdir() if not each.is_dir())
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"Error loading configuration from {path}: stat {path}: {reason(error)}"

@@ -11,10 +11,15 @@ _ALPHABET: Final = frozenset(string.ascii_letters + string.digits + "+/")
 KEY_SIZES: Final = (16, 24, 32)
 
 
+def without_line_ends(text: str) -> str:
+    """A key as Go's decoder reads it: the ends of lines in it, as of a here-document, are none."""
+    return text.replace("\r", "").replace("\n", "")
+
+
 def key_fault(text: str) -> str:
     """What is wrong with a key, or nothing. The place is told as Go's decoder tells it."""
     try:
-        key = base64.b64decode(text, validate=True)
+        key = base64.b64decode(without_line_ends(text), validate=True)
     except (binascii.Error, ValueError):
         return f"illegal base64 data at input byte {_bad_byte(text)}"
     if len(key) not in KEY_SIZES:
@@ -24,8 +29,8 @@ def key_fault(text: str) -> str:
 
 def _bad_byte(text: str) -> int:
     """The first character that cannot stand there, else the start of the broken group of four."""
-    bare = text.rstrip("=")
+    bare = text.rstrip("=\r\n")
     for position, char in enumerate(bare):
-        if char not in _ALPHABET:
+        if char not in _ALPHABET and char not in "\r\n":
             return position
     return len(bare) // 4 * 4

@@ -55,6 +55,8 @@ class _Decoder:
     def _inner_block(self, item: Item, block: Block, name: str) -> None:
         if item.labels:
             raise self._error(f'{name} has no label, got "{item.labels[0]}"', item.line)
+        if item.value is None:
+            return  # null is "not set", for a block as for a value
         bodies = item.value if isinstance(item.value, list) else [item.value]
         for body in bodies:
             if not isinstance(body, Body):

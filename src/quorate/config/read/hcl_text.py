@@ -24,21 +24,24 @@ def read_hcl(text: str) -> Body:
     from hcl2.api import parses_to_tree
     from lark.exceptions import LarkError, UnexpectedInput
 
-    text = as_hcl2(text)
+    hcl2 = as_hcl2(text)
     try:
-        tree = parses_to_tree(text)
+        tree = parses_to_tree(hcl2.text)
     except UnexpectedInput as error:
         raise MalformedError(_where_and_what(error, text)) from None
     except LarkError as error:
         raise MalformedError(str(error).partition("\n")[0]) from None
-    return TreeReader(text).body(tree.children[0])
+    return TreeReader(text, hcl2.names).body(tree.children[0])
 
 
 def _where_and_what(error: UnexpectedInput, text: str) -> str:
-    rest = text[error.pos_in_stream or 0 :]
+    position = error.pos_in_stream or 0
+    rest = text[position:]
     line = rest.partition("\n")[0].strip()
     if line:
         found = f'"{line.split()[0][:_QUOTED_MAX]}"'
     else:
         found = "end of the line" if rest.strip() else "end of the file"
-    return f"At {error.line}:{error.column}: unexpected {found}"
+    line_number = text.count("\n", 0, position) + 1
+    column = position - text.rfind("\n", 0, position)
+    return f"At {line_number}:{column}: unexpected {found}"

@@ -7,9 +7,10 @@ The names of branches are those of its grammar. What would have to be computed b
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
+from quorate.config.read.hcl1 import PERCENT
 from quorate.config.read.tree import (
     DEPTH_MAX,
     Body,
@@ -42,13 +43,16 @@ def _children(tree: Child) -> list[Child]:
 
 
 class TreeReader:
-    """Reads the tree of one text, which it needs for what is no constant.
+    """Reads the tree of one text, which it needs for lines and for what is no constant.
+
+    The tree is that of `hcl1.as_hcl2`, which has put stand-ins in the place of `names`.
 
     Invariant: `_depth` counts the bodies, lists and objects around what is being read.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, names: Mapping[int, str]) -> None:
         self._text = text
+        self._names = names
         self._depth = 0
         self._readers: dict[str, Callable[[Branch], Node]] = {
             "expr_term": self._term,
@@ -80,20 +84,22 @@ class TreeReader:
 
     def _attribute(self, tree: Branch) -> Item:
         name, _, value = _children(tree)
-        return Item(self._name(name), self._value(value), tree.meta.line)
+        return Item(self._name(name), self._value(value), self._line(tree))
 
     def _block(self, tree: Branch) -> Item:
         name, *labels, body = (each for each in _children(tree) if _is_branch(each))
         return Item(
             self._name(name),
             self.body(body),
-            tree.meta.line,
+            self._line(tree),
             tuple(self._name(label) for label in labels),
         )
 
     def _name(self, tree: Child) -> str:
         """An identifier, a word of the language used as a name, a string, a number."""
         assert _is_branch(tree)
+        if (given := self._names.get(tree.meta.start_pos)) is not None:
+            return given
         if tree.data in {"object_elem_key", "expr_term"} and len(tree.children) == 1:
             return self._name(tree.children[0])
         text = self._string(tree) if tree.data == "string" else self._source(tree)
@@ -137,7 +143,10 @@ class TreeReader:
         texts = [str(piece) for piece in pieces if getattr(piece, "type", "") == "STRING_CHARS"]
         if len(texts) < len(pieces):
             return source
-        return process_escape_sequences("".join(texts))
+        return process_escape_sequences("".join(texts)).replace(PERCENT, "%")
+
+    def _line(self, tree: Branch) -> int:
+        return self._text.count("\n", 0, tree.meta.start_pos) + 1
 
     def _source(self, tree: Branch) -> Expression:
         return Expression(self._text[tree.meta.start_pos : tree.meta.end_pos])

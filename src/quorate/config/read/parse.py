@@ -5,6 +5,7 @@ As for the readers before us, a text whose first character is "{" is JSON.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -18,6 +19,7 @@ from quorate.errors import ConfigError
 FILE_BYTES_MAX: Final = 1 << 20
 """A larger file is something else, given by mistake."""
 
+_COMMENTS: Final = re.compile(r"\A(?:\s+|#[^\n]*|//[^\n]*|/\*.*?\*/)+", re.DOTALL)
 
 HclReader: TypeAlias = Callable[[str], Body]
 
@@ -60,6 +62,8 @@ def parse_bytes(data: bytes, file: str, read_hcl: HclReader = read_hcl_here) -> 
 def _read(text: str, read_hcl: HclReader) -> Body:
     if text.lstrip().startswith("{"):
         return read_json(text)
+    if _COMMENTS.sub("", text).startswith("{"):
+        raise MalformedError("a comment stands before a JSON object, and JSON knows no comments")
     return read_hcl(text) if text.strip() else Body()
 
 

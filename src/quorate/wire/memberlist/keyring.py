@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from quorate.wire.go.msgpack import bad_frame
+from quorate.wire.gossip_key import without_line_ends
 
 KEY_SIZES: Final = (16, 24, 32)
 """Bytes of a key: AES-128, AES-192, AES-256."""
@@ -119,7 +120,7 @@ def key_text(key: bytes) -> str:
 def parse_key(text: str) -> bytes:
     """The reverse of `key_text`. Raises ValueError for no base64 and for impossible sizes."""
     try:
-        key = base64.b64decode(text, validate=True)
+        key = base64.b64decode(without_line_ends(text), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("a key must be base64 of 16, 24 or 32 bytes") from None
     check_key(key)
