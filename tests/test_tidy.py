@@ -52,7 +52,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "config": {"errors", "shapes", "wire", "__init__"},
     "agent": {
-        *("errors", "metrics", "raft", "shapes", "state", "server", "api", "config"),
+        *("errors", "metrics", "net", "raft", "shapes", "state", "server", "api", "config"),
         "__init__",
     },
     "client": {"errors", "shapes"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import logging
 import os
@@ -42,6 +41,7 @@ from quorate.config.read.hcl_apart import read_hcl_apart
 from quorate.config.reload import Reload, reload
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
+from quorate.net.listening import accept, naming
 from quorate.server.server import Server
 
 log = logging.getLogger("quorate.agent")
@@ -95,7 +95,7 @@ def _run(flags: dict[str, Any], console: Console, notifier: Notifier) -> int:
         except QuorateError as error:
             return _refuse(error, console)
         except OSError as error:
-            return _refuse(_explained(error, config), console)
+            return _refuse(_explained(error), console)
         except RuntimeError as error:
             if "new thread" not in str(error):
                 raise
@@ -111,16 +111,10 @@ def _refuse(error: QuorateError, console: Console) -> int:
     return 1
 
 
-def _explained(error: OSError, config: AgentConfig) -> QuorateError:
-    text = f"Error starting agent: {error.strerror or error}"
-    if error.errno == errno.EADDRINUSE:
-        ports = f"{config.ports.http} (http) and {config.ports.rpc} (rpc)"
-        return QuorateError(
-            f"Error starting agent: {error.strerror or error}",
-            f"another process uses a port: this agent needs {ports} of {config.bind_addr}; "
-            "stop it, or set other ports",
-        )
-    return QuorateError(text)
+def _explained(error: OSError) -> QuorateError:
+    text = error.strerror or str(error)
+    place = f" {error.filename}" if error.filename else ""
+    return QuorateError(f"Error starting agent: {text}{place}")
 
 
 def _control(parts: Parts, metrics: Metrics) -> HttpListener:
@@ -191,10 +185,10 @@ class Agent:
                 max_conns=for_http(descriptors),
             )
             factory = create_protocol_factory(application, limits)
-            listeners = [
-                await loop.create_server(factory, bind.host, bind.port, backlog=1024)
-                for bind in http_binds(config)
-            ]
+            listeners = []
+            for bind in http_binds(config):
+                with naming("http", bind.host, bind.port):
+                    listeners.append(await accept(factory, bind.host, bind.port, backlog=1024))
             control = await open_control(self._folder, _control(parts, metrics))
             self._console.say(STARTED)
             log.info("Quorate %s serves HTTP at %s", __version__, config.advertise.http)

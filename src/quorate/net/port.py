@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import cast
 
 from quorate.errors import BadFrame, QuorateError
+from quorate.net.listening import accept
 from quorate.net.peer import Peer
 from quorate.net.trust import Trust
 from quorate.wire.first_byte import FirstByte, classify
@@ -54,8 +55,7 @@ class RpcPort:
 
     async def listen(self, host: str, port: int) -> None:
         """Accept connections. Raises OSError when the address cannot be used."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Switch(self), host, port, backlog=512)
+        self._server = await accept(lambda: _Switch(self), host, port, backlog=512)
 
     @property
     def listening_on(self) -> tuple[str, int] | None:

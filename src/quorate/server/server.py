@@ -20,6 +20,7 @@ import msgspec
 from quorate.errors import MachineHeld, QuorateError, StateDamaged
 from quorate.metrics import Metrics
 from quorate.net.dial import greet
+from quorate.net.listening import naming
 from quorate.net.peer import Peer as NetPeer
 from quorate.net.port import ProtocolFactory, RpcPort
 from quorate.net.trust import Trust
@@ -121,7 +122,7 @@ class Server:
     async def start(self, http: ProtocolFactory) -> None:
         """Listen, and take part. `http` speaks HTTP on connections of the RPC port.
 
-        Raises OSError when a port is taken; `stop` then closes what `open` has opened.
+        Raises QuorateError when a port is taken; `stop` then closes what `open` has opened.
         """
         options = self.options
         self._rpc = RpcPort(
@@ -132,7 +133,8 @@ class Server:
             handshake_timeout_s=options.rpc_handshake_timeout_s,
             connections_max=options.rpc_connections_max,
         )
-        await self._rpc.listen(*options.rpc_bind)
+        with naming("rpc", *options.rpc_bind):
+            await self._rpc.listen(*options.rpc_bind)
         self._spawn(self._greet_members())
         self._spawn(self._learn_keys())
         await self.pool.start()

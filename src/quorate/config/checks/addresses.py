@@ -61,6 +61,7 @@ def resolve_addresses(config: AgentConfig, host: Host) -> AgentConfig:
 def _bound(config: AgentConfig, key: str, written: str, host: Host) -> str:
     """The host, or for http the hosts, to bind to."""
     text = " ".join(_expand(config, key, written, host).split())
+    text = re.sub(r"\[([0-9A-Fa-f:.]+)\]", r"\1", text)  # as in a URL
     hosts = text.split() if key == "addresses.http" else [text]
     for each in hosts or [text]:
         if not is_host(each):

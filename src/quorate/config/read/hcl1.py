@@ -56,19 +56,11 @@ def as_hcl2(text: str) -> Hcl2:
     brackets: list[str] = []
     names: dict[int, str] = {}
 
-    def stand_in(match: re.Match[str]) -> str:
-        token = match[0]
-        name = _ESCAPED.sub(r"\1", token[1:-1]) if token[0] == '"' else token
-        if _IDENTIFIER.fullmatch(name):
-            return f" {name} "
-        names[match.start()] = name
-        return "K" * len(token)
-
     def replace(match: re.Match[str]) -> str:
         token = match[0]
         match match.lastgroup:
             case "name" | "dotted":
-                return stand_in(match)
+                return _stand_in(match, names)
             case "assign":
                 return "=" + " " * (len(token) - 1)
             case "string":
@@ -84,6 +76,16 @@ def as_hcl2(text: str) -> Hcl2:
         return token
 
     return Hcl2(_TOKEN.sub(replace, text), names)
+
+
+def _stand_in(match: re.Match[str], names: dict[int, str]) -> str:
+    """An identifier as long as this name, which is the name itself if it can be."""
+    token = match[0]
+    name = _ESCAPED.sub(r"\1", token[1:-1]) if token[0] == '"' else token
+    if _IDENTIFIER.fullmatch(name):
+        return f" {name} "
+    names[match.start()] = name
+    return "K" * len(token)
 
 
 def _endless(text: str, position: int) -> MalformedError:

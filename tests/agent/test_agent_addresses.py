@@ -1,0 +1,88 @@
+"""Where an agent listens: both families under `::`, and names for all that goes wrong."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agent_process import OneAgent, one_agent
+from gossiping_servers import GossipingServers, Place, gossiping
+from server_processes import free_ports, until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+class Everywhere(GossipingServers):
+    """Servers that listen on all addresses of both families."""
+
+    def find_place(self, number: int) -> Place:
+        del number
+        return Place("127.0.0.1", *free_ports(3))
+
+    def configure(self) -> None:
+        super().configure()
+        for number in range(self.count):
+            config = json.loads(self.config(number).read_text())
+            self.config(number).write_text(json.dumps({**config, "bind_addr": "::"}))
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_all_addresses_are_those_of_both_families(tmp_path: Path) -> None:
+    with gossiping(Everywhere(tmp_path, 3)) as servers:
+        servers.leader(30)
+        servers.all_vote()
+        for host, port in (("::1", servers.http[0]), ("::1", servers.rpc[0])):
+            with socket.create_connection((host, port), timeout=5) as connection:
+                connection.sendall(b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n")
+                until(lambda c=connection: c.recv(1000), "an answer")  # type: ignore[misc]
+
+
+def refusal(agent: OneAgent, **keys: Any) -> str:
+    agent.change(**keys)
+    done = subprocess.run(agent.command(0), capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "agent started!" not in done.stdout
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("kind", ["http", "rpc"])
+def test_what_is_wrong_with_a_place_names_it_and_the_setting(tmp_path: Path, kind: str) -> None:
+    with one_agent(tmp_path) as agent:
+        ports = {"http": agent.http[0], "rpc": agent.rpc[0], "serf": agent.serf[0]}
+        place = f"cannot listen for {kind.upper()} on 127.0.0.1:{ports[kind]}: "
+        with socket.create_server(("127.0.0.1", ports[kind])):
+            line = refusal(agent)
+            assert f"{place}address already in use; another process uses that port" in line
+            assert f"ports.{kind}" in line
+        line = refusal(agent, addresses={kind: "192.0.2.77"})
+        assert f"on 192.0.2.77:{ports[kind]}: cannot assign requested address; no interface" in line
+        line = refusal(agent, addresses={kind: "nowhere.invalid"})
+        assert "nowhere.invalid" in line
+        assert "does not resolve" in line
+        assert f"addresses.{kind}" in line
+
+
+def test_brackets_around_an_address_are_no_mistake(tmp_path: Path) -> None:
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with one_agent(tmp_path, addresses={"http": "[::1]"}) as agent:
+        agent.run()
+
+        def answers() -> bool:
+            with socket.create_connection(("::1", agent.http[0]), timeout=5):
+                return True
+
+        until(answers, "the API")
