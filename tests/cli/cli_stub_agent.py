@@ -2,7 +2,8 @@
 
 Usage: python cli_stub_agent.py CONFIG. All stubs say that the first server of their region leads.
 SIGINT ends it with code 1, as it ends an agent; a file CONFIG.deaf makes it ignore SIGINT, and
-CONFIG.broken makes it say why and exit with code 3.
+CONFIG.broken makes it say why and exit with code 3. So does its name in STUB_BROKEN; then no
+server leads.
 """
 
 import json
@@ -32,7 +33,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> int:
     config = json.loads(CONFIG.read_text())
-    if CONFIG.with_suffix(".broken").exists():
+    broken = os.environ.get("STUB_BROKEN", "")
+    if CONFIG.with_suffix(".broken").exists() or CONFIG.stem == broken:
         print("==> the disk is on fire", flush=True)
         return 3
     if CONFIG.with_suffix(".deaf").exists():
@@ -45,7 +47,7 @@ def main() -> int:
         for each in sorted(configs, key=lambda each: each["ports"]["rpc"])
         if each["region"] == region
     ]
-    listed = [{**server, "Leader": n == 0} for n, server in enumerate(servers)]
+    listed = [{**server, "Leader": n == 0 and not broken} for n, server in enumerate(servers)]
     Handler.answers = {
         "/v1/operator/raft/configuration": {"Index": 1, "Servers": listed},
         "/v1/regions": sorted({each["region"] for each in configs}),

@@ -313,6 +313,27 @@ def test_join_without_gossip() -> None:
     assert done == Ran(1, "", text)
 
 
+def test_force_leave_of_a_name_that_nobody_has_is_hinted_at() -> None:
+    """Silent for programs, as ever; a person is told."""
+    name = json_reply({"Members": [{"Name": "s3.global"}], "ServerName": "s3"})
+    routes = {
+        "GET /v1/agent/members": name,
+        "PUT /v1/agent/force-leave?node=s3": Reply(200, b"", ()),
+        "PUT /v1/agent/force-leave?node=s3.global": Reply(200, b"", ()),
+    }
+    hints = {"NOMAD_CLI_SHOW_HINTS": "true"}
+    with FakeAgent(routes) as agent:
+        env = {"NOMAD_ADDR": agent.address}
+        assert run("server", "force-leave", "s3", env=env).stderr == ""
+        known = run("server", "force-leave", "s3.global", env={**env, **hints})
+        unknown = run("server", "force-leave", "s3", env={**env, **hints})
+    assert (known.code, known.stderr) == (0, "")
+    assert (unknown.code, unknown.stdout) == (0, "")
+    assert unknown.stderr == (
+        "Hint: no member of the pool is named s3, so nothing has changed; did you mean s3.global?\n"
+    )
+
+
 def test_force_leave_with_prune_and_without_a_name_too_many() -> None:
     route = "PUT /v1/agent/force-leave?node=s3.global&prune=true"
     done, _ = against({route: Reply(200, b"", ())}, "server", "force-leave", "-prune", "s3.global")

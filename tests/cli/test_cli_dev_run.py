@@ -184,3 +184,16 @@ def test_a_cluster_that_cannot_start_says_why_and_ends(tmp_path: Path) -> None:
     assert "    | ==> the disk is on fire" in cluster.said
     assert "Error: all servers ended before there was a leader" in cluster.said
     assert "Data and logs stay in" in cluster.said
+
+
+def test_a_server_that_dies_while_founding_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others need it: a port was taken between the check and the start, say."""
+    monkeypatch.setenv("STUB_BROKEN", "server-2")
+    with dev(tmp_path, PORTS, "-servers=3") as cluster:
+        assert cluster.end() == 1
+    assert "server-2 (pid" in cluster.said
+    assert "the disk is on fire" in cluster.said
+    assert "Error: server-2 ended before there was a leader" in cluster.said
+    assert not any(map(is_alive, pids_in(tmp_path)))

@@ -13,6 +13,7 @@ from client_fake_agent import FakeAgent, closed_port, golden_http, json_reply
 
 import quorate.cli.main as main_module
 from quorate.cli.command import Command, Group
+from quorate.cli.output import Output
 from quorate.cli.registry import COMMANDS, GROUPS, words_below
 
 RAFT = "GET /v1/operator/raft/configuration"
@@ -81,8 +82,30 @@ def test_a_misspelt_word_gets_a_suggestion(argv: tuple[str, ...], code: int, mea
     assert ran.stderr.endswith(f"Did you mean '{meant}'?\n")
 
 
-def test_a_word_like_no_other_gets_none() -> None:
-    assert run("nosuch").stderr == ""
+def test_a_word_like_no_other_is_named() -> None:
+    """At the top on standard output, where today's program has nothing on standard error."""
+    top = run("nosuch")
+    assert (top.code, top.stderr) == (127, "")
+    assert top.stdout.endswith("There is no command 'nosuch'\n")
+    below = run("operator", "raft", "nosuch")
+    assert below.code == 1
+    assert below.stderr == (
+        "There is no 'nosuch' in 'quorate operator raft'; its words are listed above\n"
+    )
+
+
+@pytest.mark.parametrize(("value", "coloured"), [("1", False), ("", True)])
+def test_no_color(value: str, coloured: bool) -> None:
+    """no-color.org: set and not empty."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Output(Terminal(), Terminal(), {"NO_COLOR": value})
+    out.table("Heading\nrow")
+    assert isinstance(out.stdout, Terminal)
+    assert ("\x1b[" in out.stdout.getvalue()) is coloured
 
 
 @pytest.mark.parametrize("word", ["version", "-v", "-version", "--version"])

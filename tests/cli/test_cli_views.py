@@ -48,8 +48,23 @@ def notes(ran: Ran) -> dict[str, str]:
     return {line.split()[0]: line[at:] for line in lines}
 
 
+def test_the_table_fits_80_columns() -> None:
+    """Names as long as people give them; the whole is behind -verbose."""
+    names = {letter: f"nomad-server-{letter}.eu-west-1" for letter in "abc"}
+    found = [
+        view(letter, Node=name, Term=1234, CommitIndex=123456) for letter, name in names.items()
+    ]
+    ran = shown(*found)
+    assert ran.code == 0
+    assert ran.stdout.splitlines()[1].split() == [
+        *(names["a"], "leader", "1234", names["a"], "123456", "7:", "5", "-"),
+    ]
+    short = shown(view("a"), view("b"), silent("c"))
+    assert max(map(len, short.stdout.splitlines())) <= 80
+
+
 def test_servers_that_agree() -> None:
-    ran = shown(view("b"), view("a"))
+    ran = shown(view("b"), view("a"), flags=("-verbose",))
     assert (ran.code, ran.stderr) == (0, "")
     names = "a.global,b.global,c:4647,d:4647,e:4647"
     assert ran.stdout == (
@@ -61,7 +76,7 @@ def test_servers_that_agree() -> None:
 
 
 def test_a_server_that_does_not_answer_is_one_line_and_no_disagreement() -> None:
-    ran = shown(view("a"), view("b"), silent("c"))
+    ran = shown(view("a"), view("b"), silent("c"), flags=("-verbose",))
     assert (ran.code, ran.stderr) == (0, "")
     assert notes(ran)["c.global"] == "no answer within 2 s"
     assert ran.stdout.splitlines()[3].split()[:7] == ["c.global", "c:4647", "no", "answer", *"---"]

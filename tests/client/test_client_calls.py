@@ -327,6 +327,15 @@ def test_redirects_of_reads_are_followed() -> None:
         assert client.request("GET", "/v1/operator").status == 200
 
 
+def test_a_write_follows_where_it_stays_the_same_request() -> None:
+    routes = {
+        "PUT /v1/old": Reply(307, b"", (("Location", "/v1/new"),)),
+        "PUT /v1/new": json_reply({}),
+    }
+    with FakeAgent(routes) as agent, Client(agent.address) as client:
+        assert client.request("PUT", "/v1/old", body=b"{}").status == 200
+
+
 def test_redirects_elsewhere_and_of_writes_are_not_followed() -> None:
     with FakeAgent({}) as other:
         routes = {

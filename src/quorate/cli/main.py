@@ -88,6 +88,10 @@ def _suggest(path: tuple[str, ...], word: str, out: Output) -> None:
     if close:
         meant = " ".join(("quorate", *path, close[0]))
         out.error(f"There is no '{word}' here. Did you mean '{meant}'?")
+    elif path:
+        out.error(f"There is no '{word}' in 'quorate {' '.join(path)}'; its words are listed above")
+    else:  # where today's program leaves standard error empty
+        out.line(f"\nThere is no command '{word}'")
 
 
 def _run(command: Command, argv: list[str], out: Output) -> int:

@@ -32,12 +32,12 @@ class Output:
         self.stdout = stdout
         self.stderr = stderr
         self.colour: bool | None = None
-        if variable(environ, "CLI_NO_COLOR"):
+        if variable(environ, "CLI_NO_COLOR") or environ.get("NO_COLOR"):  # no-color.org
             self.colour = False
         elif variable(environ, "CLI_FORCE_COLOR"):
             self.colour = True
         hints = variable(environ, "CLI_SHOW_HINTS")
-        self._hints = hints not in OFF if hints else stderr.isatty()
+        self.hints = hints not in OFF if hints else stderr.isatty()
 
     def line(self, text: str) -> None:
         """A result, with a line end."""
@@ -56,9 +56,15 @@ class Output:
         """An error, and what to do next where hints are wanted."""
         self.stdout.flush()  # so that both streams together read in the order of events
         self.stderr.write(self._paint(self.stderr, RED, text) + "\n")
-        if next_step and self._hints:
-            self.stderr.write(f"Hint: {next_step}\n")
+        if next_step:
+            self.hint(next_step)
         self.stderr.flush()
+
+    def hint(self, text: str) -> None:
+        """What a person may want to know, where hints are wanted."""
+        if self.hints:
+            self.stderr.write(f"Hint: {text}\n")
+            self.stderr.flush()
 
     def _paint(self, stream: TextIO, code: str, text: str) -> str:
         wanted = stream.isatty() if self.colour is None else self.colour

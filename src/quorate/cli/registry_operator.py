@@ -87,7 +87,14 @@ RAFT = (
         "of the other side too, and they are asked as well. Exit code 2 if the servers do not "
         "agree, 1 if none knows a leader.",
         MODULE + "views:views",
-        FORMS,
+        (
+            Flag(
+                "verbose",
+                "bool",
+                "Also each server's address, and the names of all servers of its configuration.",
+            ),
+            *FORMS,
+        ),
         (
             Example("quorate operator raft views", "do all follow the same leader?"),
             Example(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 10.0
 REDIRECTS_MAX = 3
+_SAME = (307, 308)  # the statuses that keep method and body
 Query = Sequence[tuple[str, str]]
 
 
@@ -113,15 +114,15 @@ class Transport:
         )
 
     def _follow(self, request: httpx.Request) -> httpx.Response:
-        """Send, and follow redirects of reads as far as they stay at this agent.
+        """Send, and follow redirects as far as they stay at this agent.
 
-        A token in a header would otherwise travel to wherever an answer points, and a write
-        would be repeated as a read.
+        A token in a header would otherwise travel to wherever an answer points. A write follows
+        only where it stays the same request (307, 308).
         """
         response = self._http.send(request)
         for _ in range(REDIRECTS_MAX):
             onward = response.next_request
-            if onward is None or request.method != "GET":
+            if onward is None or (request.method != "GET" and response.status_code not in _SAME):
                 break
             if _origin(onward.url) != _origin(request.url):
                 break

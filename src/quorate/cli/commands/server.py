@@ -107,11 +107,30 @@ def join(context: Context) -> int:
 
 
 def force_leave(context: Context) -> int:
-    """Declare a failed server left. As ever, a name that is not in the pool is no error."""
+    """Declare a failed server left. As ever, a name that is not in the pool is no error: a hint."""
     (node,) = context.flags.args
-    with context.client() as client, doing(f"Error force-leaving server {node}: "):
-        client.force_leave(node, prune=context.flags.on("prune"))
+    with context.client() as client:
+        unknown = _unknown(client, node) if context.out.hints else ""
+        with doing(f"Error force-leaving server {node}: "):
+            client.force_leave(node, prune=context.flags.on("prune"))
+    if unknown:
+        context.out.hint(unknown)
     return 0
+
+
+def _unknown(client: Client, node: str) -> str:
+    """That no member has this name, and which one it may have been; else empty."""
+    from difflib import get_close_matches
+
+    try:
+        names = [member.name for member in client.agent_members().members]
+    except ClientError:
+        return ""
+    if node in names:
+        return ""
+    near = get_close_matches(node, names, n=1) or [n for n in names if n.startswith(f"{node}.")]
+    meant = f"; did you mean {near[0]}?" if near else "; see quorate server members"
+    return f"no member of the pool is named {node}, so nothing has changed{meant}"
 
 
 def rejoin(context: Context) -> int:

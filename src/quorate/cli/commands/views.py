@@ -10,6 +10,7 @@ from quorate.cli.tables import format_table
 from quorate.client import ClientError, View
 
 HEADING = ("Node", "Address", "State", "Term", "Leader", "Commit", "Configuration", "Note")
+NARROW = ("Node", "State", "Term", "Leader", "Commit", "Servers", "Note")
 DISAGREE = 2
 TWICE = "twice"
 STATES = {
@@ -31,7 +32,8 @@ def views(context: Context) -> int:
             {**raw[_key(view)], "Note": note} for view, note in zip(found, notes, strict=True)
         ],
     }
-    context.show(answer, lambda: context.out.table(_table(found, notes)))
+    table = _table if context.flags.on("verbose") else _narrow_table
+    context.show(answer, lambda: context.out.table(table(found, notes)))
     if not agreed:
         states = any(view.held or view.state in STATES for view in found)
         raise Failure(
@@ -114,6 +116,23 @@ def _table(found: Sequence[View], notes: Sequence[str]) -> str:
     leaders = {view.address: view.node for view in found}
     rows = [_row(view, note, names, leaders) for view, note in zip(found, notes, strict=True)]
     return format_table([HEADING, *rows])
+
+
+def _narrow_table(found: Sequence[View], notes: Sequence[str]) -> str:
+    """What fits a terminal of 80 columns: of the configuration only its index and size."""
+    leaders = {view.address: view.node for view in found}
+    rows = []
+    for view, note in zip(found, notes, strict=True):
+        said = (
+            view.role or "no answer",
+            str(view.term),
+            leaders.get(view.leader, view.leader) or NOTHING,
+            str(view.commit_index),
+            f"{view.configuration.index}: {len(view.configuration.servers)}",
+        )
+        silent = ("no answer", *(NOTHING,) * 4)
+        rows.append((view.node, *(silent if view.error else said), note or NOTHING))
+    return format_table([NARROW, *rows])
 
 
 def _row(view: View, note: str, names: dict[str, str], leaders: dict[str, str]) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def run_cluster(out: Output, wish: Wish) -> int:
     with StopSignals() as stop:
         try:
             processes += [ServerProcess(server) for server in servers]
-            standings = _await_ready(out, servers, processes, stop)
+            standings = _await_ready(out, processes, stop, founding=not choice.again)
             code = _stay(out, processes, standings, stop)
         finally:
             gone = [p for p in processes if p.exit_code() is not None]
@@ -72,19 +72,25 @@ def _prepare(wish: Wish, choice: Choice) -> tuple[Path, tuple[ServerPlan, ...]]:
 
 def _await_ready(
     out: Output,
-    servers: tuple[ServerPlan, ...],
     processes: Sequence[ServerProcess],
     stop: StopSignals,
+    *,
+    founding: bool,
 ) -> Standings:
-    """Look until all are voters under one leader, time is up, none is left, or a signal comes."""
+    """Look until all are voters under one leader, time is up, or a signal comes.
+
+    Also until one has ended, if the others need it (all of them found a cluster) or do without it.
+    """
+    servers = [process.plan for process in processes]
     deadline = time.monotonic() + _patience_s(servers)
     shown = ""
     while True:
         standings = look(servers)
         shown = _show_progress(out, standings.progress(), shown)
         _report_exits(out, processes)
-        alive = any(process.exit_code() is None for process in processes)
-        if standings.is_ready() or not alive or time.monotonic() > deadline or stop.wait(GLANCE_S):
+        alive = [process for process in processes if process.exit_code() is None]
+        decided = len(alive) < len(processes) and (founding or standings.are_led() or not alive)
+        if standings.is_ready() or decided or time.monotonic() > deadline or stop.wait(GLANCE_S):
             if out.stdout.isatty():
                 out.line("")
             return standings
@@ -145,9 +151,15 @@ def _say_there_is_no_leader(
     out: Output, processes: Sequence[ServerProcess], standings: Standings
 ) -> None:
     alive = [process for process in processes if process.exit_code() is None]
-    patience = _patience_s([process.plan for process in processes])
-    waited = f"no leader after {patience:.0f} s: {standings.progress()}"
-    out.error(f"Error: {waited if alive else 'all servers ended before there was a leader'}")
+    ended = [process.plan.name for process in processes if process not in alive]
+    if not alive:
+        why = "all servers ended before there was a leader"
+    elif ended:
+        why = f"{', '.join(ended)} ended before there was a leader; see its last lines above"
+    else:
+        patience = _patience_s([process.plan for process in processes])
+        why = f"no leader after {patience:.0f} s: {standings.progress()}"
+    out.error(f"Error: {why}")
     for process in alive:
         lines = process.last_lines()
         out.error("\n".join([f"Last lines of {process.plan.log}:", *lines]))
