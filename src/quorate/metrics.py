@@ -10,8 +10,10 @@ Pure: time is passed in. Whoever owns the registry calls `advance` about once a 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 import msgspec
 
@@ -41,12 +43,31 @@ class Window(msgspec.Struct, frozen=True):
     samples: tuple[Aggregate, ...] = ()
 
 
+BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds of the buckets of durations, seconds; one more is for all above."""
+
+
+class Histogram:
+    """Durations since the start: how many in each bucket, and their sum in seconds."""
+
+    __slots__ = ("counts", "sum")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.sum = 0.0
+
+
 class Totals(msgspec.Struct, frozen=True):
-    """Since the start: gauges as last set; (count, sum) of counters and samples. By name."""
+    """Since the start: gauges as last set; (count, sum) of counters and samples. By name.
+
+    `peers` are gauges about another server each, by name and that server's ID.
+    """
 
     counters: Mapping[str, tuple[int, float]]
     gauges: Mapping[str, float]
     samples: Mapping[str, tuple[int, float]]
+    histograms: Mapping[str, Histogram] = MappingProxyType({})
+    peers: Mapping[tuple[str, str], float] = MappingProxyType({})
 
 
 class Metrics:
@@ -61,6 +82,8 @@ class Metrics:
         self._counters: dict[str, _Fold] = {}
         self._samples: dict[str, _Fold] = {}
         self._gauges: dict[str, float] = {}
+        self._peers: dict[tuple[str, str], float] = {}
+        self._histograms: dict[str, Histogram] = {}
         self._old_counters: dict[str, tuple[int, float]] = {}
         self._old_samples: dict[str, tuple[int, float]] = {}
         self._complete = Window(0.0)
@@ -101,6 +124,19 @@ class Metrics:
         """Say how it is now. A gauge keeps its value until it is set again."""
         self._gauges[name] = value
 
+    def observe(self, name: str, seconds: float) -> None:
+        """Record one duration in the histogram of that name."""
+        histogram = self._histograms.get(name)
+        if histogram is None:
+            histogram = self._histograms[name] = Histogram()
+        histogram.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        histogram.sum += seconds
+
+    def peers(self, name: str, values: Mapping[str, float]) -> None:
+        """Say how it is now with each other server, by ID; those left out are forgotten."""
+        kept = {key: value for key, value in self._peers.items() if key[0] != name}
+        self._peers = kept | {(name, peer): value for peer, value in values.items()}
+
     # -- time ----------------------------------------------------------------------------------
 
     def advance(self, now: float) -> None:
@@ -139,6 +175,8 @@ class Metrics:
             counters=_added(self._old_counters, self._counters),
             gauges=dict(self._gauges),
             samples=_added(self._old_samples, self._samples),
+            histograms=self._histograms,
+            peers=self._peers,
         )
 
 

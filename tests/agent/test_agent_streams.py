@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,29 @@ def test_lines_that_are_lost_are_a_metric(tmp_path: Path) -> None:
             return any(float(line.split()[-1]) > 0 for line in counts)
 
         until(lost, "the metric")
+
+
+def test_prometheus_finds_what_its_conventions_name(tmp_path: Path) -> None:
+    keys = {"telemetry": {"prometheus_metrics": True, "disable_hostname": True}}
+    with one_agent(tmp_path, **keys) as agent:
+        agent.run()
+        agent.serves()
+        agent.write()
+
+        def complete() -> bool:
+            lines = agent.ask(0, "/v1/metrics?format=prometheus").text.splitlines()
+            values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+            return (
+                values.get("quorate_raft_isLeader") == "1.0"
+                and float(values.get("quorate_raft_write_seconds_count", 0)) >= 1
+                and float(values.get("quorate_http_request_seconds_count", 0)) >= 1
+                and float(values.get("quorate_disk_sync_seconds_count", 0)) >= 1
+                and float(values.get("nomad_http_request_total", 0)) >= 1
+                and float(values.get("process_open_fds", 0)) > 0
+                and float(values["process_open_fds"]) <= float(values["process_max_fds"])
+                and float(values["process_cpu_seconds_total"]) > 0
+                and float(values["process_resident_memory_bytes"]) > 1e6
+                and abs(float(values["process_start_time_seconds"]) - time.time()) < 120
+            )
+
+        until(complete, "all measurements")

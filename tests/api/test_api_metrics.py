@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import statistics
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quorate.api.http.messages import Request, Response
+from quorate.api.prometheus import HELP
 from quorate.metrics import Aggregate, Metrics, Window
 
 
@@ -148,16 +151,16 @@ def test_json_without_labels() -> None:
     assert gauge == {"Labels": {}, "Name": "g", "Value": 1.0}
 
 
-PROMETHEUS = rb"""# HELP nomad_rpc_bytes nomad.rpc.bytes
-# TYPE nomad_rpc_bytes counter
-nomad_rpc_bytes{host="a\"\\\n"} 450.0
-# HELP nomad_rpc_request nomad.rpc.request
-# TYPE nomad_rpc_request counter
-nomad_rpc_request{host="a\"\\\n"} 1.0
-# HELP nomad_raft_appliedIndex nomad.raft.appliedIndex
+PROMETHEUS = rb"""# HELP nomad_rpc_bytes_total The measurement nomad.rpc.bytes
+# TYPE nomad_rpc_bytes_total counter
+nomad_rpc_bytes_total{host="a\"\\\n"} 450.0
+# HELP nomad_rpc_request_total The measurement nomad.rpc.request
+# TYPE nomad_rpc_request_total counter
+nomad_rpc_request_total{host="a\"\\\n"} 1.0
+# HELP nomad_raft_appliedIndex Index of the newest entry that is applied to the state
 # TYPE nomad_raft_appliedIndex gauge
 nomad_raft_appliedIndex{host="a\"\\\n"} 16
-# HELP nomad_disk_sync nomad.disk.sync
+# HELP nomad_disk_sync The measurement nomad.disk.sync
 # TYPE nomad_disk_sync summary
 nomad_disk_sync_sum{host="a\"\\\n"} 450.0
 nomad_disk_sync_count{host="a\"\\\n"} 4
@@ -167,13 +170,56 @@ nomad_disk_sync_count{host="a\"\\\n"} 4
 def test_prometheus_text() -> None:
     response = get(after_one_window(), b"?format=prometheus")
     text = response.body.replace(
-        b"# HELP nomad_http_request nomad.http.request\n# TYPE nomad_http_request counter\n"
-        b'nomad_http_request{host="a\\"\\\\\\n"} 1.0\n',
+        b"# HELP nomad_http_request_total Requests to the HTTP API\n"
+        b"# TYPE nomad_http_request_total counter\n"
+        b'nomad_http_request_total{host="a\\"\\\\\\n"} 1.0\n',
         b"",
     )
     assert text == PROMETHEUS
     golden = load("enc-metrics-prometheus").headers["Content-Type"]
     assert response.header(b"content-type") == golden.encode()
+
+
+def test_a_histogram_counts_all_below_each_bound() -> None:
+    metrics = Metrics()
+    for seconds in (0.0004, 0.0005, 0.003, 99.0):
+        metrics.observe("quorate.raft.write_seconds", seconds)
+    lines = get(metrics, b"?format=prometheus").body.decode().splitlines()
+    found = [line for line in lines if line.startswith("quorate_raft_write_seconds")]
+    assert found[0] == 'quorate_raft_write_seconds_bucket{le="0.0005"} 2'
+    assert found[3] == 'quorate_raft_write_seconds_bucket{le="0.005"} 3'
+    assert found[-3] == 'quorate_raft_write_seconds_bucket{le="+Inf"} 4'
+    assert found[-2:] == [
+        "quorate_raft_write_seconds_sum 99.0039",
+        "quorate_raft_write_seconds_count 4",
+    ]
+
+
+def test_what_is_known_of_peers_has_their_ids_and_is_forgotten() -> None:
+    metrics = Metrics()
+    metrics.peers("quorate.raft.peer_lag_entries", {"a": 1.0, "b": 2.0})
+    metrics.peers("quorate.raft.peer_lag_entries", {"b": 3.0})
+    text = get(metrics, b"?format=prometheus").body.decode()
+    assert 'quorate_raft_peer_lag_entries{peer="b"} 3.0\n' in text
+    assert 'peer="a"' not in text
+
+
+def test_every_measurement_in_the_sources_has_a_help_text() -> None:
+    sources = Path(__file__).parents[2] / "src" / "quorate"
+    call = re.compile(r'(?:incr|gauge|sample|observe|peers)\(\s*"((?:nomad|quorate)\.[^"{]+)"')
+    found = {
+        name for path in sources.rglob("*.py") for name in call.findall(path.read_text("utf-8"))
+    }
+    assert len(found) > 20
+    assert {name for name in found if not name.endswith(".")} - set(HELP) == set()
+
+
+def test_requests_and_writes_are_timed() -> None:
+    metrics = Metrics()
+    get(metrics)
+    histogram = metrics.totals().histograms["quorate.http.request_seconds"]
+    assert sum(histogram.counts) == 1
+    assert 0 < histogram.sum < 5
 
 
 def test_prometheus_may_be_off() -> None:

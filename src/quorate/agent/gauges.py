@@ -25,6 +25,7 @@ class Gauges:
     ) -> None:
         """`dropped` gives the number of log lines lost since the start."""
         self._dropped = dropped
+        self._started = time.time()
         self._server = server
         self._metrics = metrics
         self._writes_seen = 0
@@ -32,6 +33,8 @@ class Gauges:
     async def run(self) -> None:
         """For ever."""
         loop = asyncio.get_running_loop()
+        self._raft()  # so that there is something to see from the beginning
+        self._process()
         while True:
             due = loop.time() + 1.0
             await asyncio.sleep(1.0)
@@ -53,6 +56,9 @@ class Gauges:
             self._writes_seen = replica.disk_times.count
             for seconds in list(replica.disk_times.recent)[-fresh:]:
                 self._metrics.sample("quorate.disk.sync_ms", seconds * 1000)
+                self._metrics.observe("quorate.disk.sync_seconds", seconds)
+        gauge("quorate.raft.isLeader", float(node.leader is not None))
+        self._peers()
         checks = self._server.checks
         wrong = {odd.id for odd in checks.verdict.wrong}
         gauge("quorate.state.damaged", float(checks.damage is not None))
@@ -75,10 +81,30 @@ class Gauges:
             gauge("nomad.nomad.autopilot.healthy", float(healthy))
             gauge("nomad.nomad.autopilot.failure_tolerance", max(tolerance, 0))
 
+    def _peers(self) -> None:
+        """What the leader knows of each other server; nothing on a follower."""
+        node = self._server.replica.node
+        peers = node.leader.peers if node.leader is not None else {}
+        now, last = asyncio.get_running_loop().time(), node.log.last_index
+        lag = {peer_id: float(last - peer.match_index) for peer_id, peer in peers.items()}
+        heard = {
+            peer_id: now - peer.contact_at
+            for peer_id, peer in peers.items()
+            if not math.isinf(peer.contact_at)
+        }
+        self._metrics.peers("quorate.raft.peer_lag_entries", lag)
+        self._metrics.peers("quorate.raft.peer_contact_seconds", heard)
+
     def _process(self) -> None:
         gauge = self._metrics.gauge
         gauge("quorate.log.dropped", self._dropped())
         with suppress(OSError):  # no descriptor is free: the old value stands
             pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
             gauge("nomad.runtime.alloc_bytes", pages * _PAGE)
+            gauge("quorate.process.residentBytes", pages * _PAGE)
+            gauge("quorate.process.openFds", sum(1 for _ in Path("/proc/self/fd").iterdir()))
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        gauge("quorate.process.cpuSeconds", usage.ru_utime + usage.ru_stime)
+        gauge("quorate.process.maxFds", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        gauge("quorate.process.startTime", self._started)
         gauge("nomad.runtime.num_goroutines", threading.active_count())

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Coroutine
 from contextlib import ExitStack
 from pathlib import Path
@@ -53,6 +54,8 @@ _GRACE_S = 0.5
 def run_agent(flags: dict[str, Any]) -> int:
     """Run one agent until a signal ends it; the exit code (agent-config 6)."""
     PROCESS.install()
+    # What is cancelled before its first step, at the end of the process, is no news for people.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     notifier = Notifier(os.environ)
     try:
         console = Console()

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
 from random import Random
+from time import perf_counter
 from typing import Any, Final
 
 import msgspec
@@ -96,6 +97,7 @@ class HttpApplication:
         So a write costs no task and no turn of the loop between its commit and its answer.
         """
         self._metrics.incr("nomad.http.request")
+        began = perf_counter()
         try:
             if plan.handler is None:
                 assert plan.answer is not None
@@ -103,12 +105,26 @@ class HttpApplication:
             result = plan.handler(Call(request, plan.query, plan.tail))
         except Exception as error:  # noqa: BLE001  told in `_failed`
             return self._failed(request, error)
-        if isinstance(result, Response | Replicating):
+        if isinstance(result, Response):
+            self._metrics.observe("quorate.http.request_seconds", perf_counter() - began)
             return result
-        return self._later(request, result)
+        if isinstance(result, Replicating):
+            return result
+        return self._timed(began, request, plan, result)
+
+    async def _timed(
+        self, began: float, request: Request, plan: Plan, result: Awaitable[Response]
+    ) -> Response:
+        response = await self._later(request, result)
+        if not plan.query.index:  # a blocking query waits on purpose
+            self._metrics.observe("quorate.http.request_seconds", perf_counter() - began)
+        return response
 
     def end(self, request: Request, write: Replicating) -> Response | Answering:
         """The response to a write whose future is done; never raises, nor does what it gives."""
+        took = perf_counter() - write.began
+        self._metrics.observe("quorate.http.request_seconds", took)
+        self._metrics.observe("quorate.raft.write_seconds", took)
         try:
             return write.answer(*write.future.result())
         except REFUSED_UNBEGUN:

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from random import Random
+from time import perf_counter
 from typing import Any, Final
 
 import msgspec
@@ -81,12 +82,14 @@ class Replicating(msgspec.Struct, frozen=True):
     """A write that this leader has in hand: no task waits for it, its future's callback answers.
 
     `answer` makes the response of index and result; `again` is for a write that was refused
-    before it was begun, because leadership had just ended or is about to.
+    before it was begun, because leadership had just ended or is about to. `began` is when, by
+    `time.perf_counter`.
     """
 
     future: asyncio.Future[tuple[int, Any]]
     answer: Applied
     again: Callable[[], Awaitable[Response]]
+    began: float = msgspec.field(default_factory=perf_counter)
 
 
 REFUSED_UNBEGUN: Final = (NotLeader, StateDamaged)
