@@ -76,6 +76,19 @@ class Reader:
             env=self.environ,
         ).stdout
 
+    def makes_leader(self, address: str) -> None:
+        """Have that server lead, and wait until it does."""
+        command = f"quorate operator raft transfer-leadership -peer-address={address}"
+
+        def leads() -> bool:
+            listed = self.run("quorate operator raft list-peers").splitlines()
+            there = any(self.here(address) in line and " leader " in line for line in listed)
+            if not there:
+                self.run(self.here(command))
+            return there
+
+        until(leads, f"{address} to lead")
+
     def sees(self, command: str, shown: str) -> None:
         """Type it until it shows what the page shows: gossip and elections take their time.
 
@@ -103,7 +116,11 @@ def reading(folder: Path) -> Iterator[Reader]:
             process.wait(20)
 
 
-def test_what_the_readme_shows(tmp_path: Path) -> None:
+TRANSFER = "quorate operator raft transfer-leadership -peer-address=127.0.0.1:4667"
+
+
+@pytest.mark.parametrize("leads", ["127.0.0.1:4647", "127.0.0.1:4667"])
+def test_what_the_readme_shows(tmp_path: Path, leads: str) -> None:
     first, *others = BLOCKS
     dev, shown = typed(first)[-1]
     with reading(tmp_path) as reader:
@@ -114,16 +131,16 @@ def test_what_the_readme_shows(tmp_path: Path) -> None:
         reader.words |= dict(zip(ID.findall(shown), table, strict=True))
         peers = said[said.index("Node") : said.index("Try next")]
         assert plain(peers) == plain(reader.here(shown[shown.index("Node") :]))
-        # On the page server-3 leads.
-        third = reader.here("127.0.0.1:4667")
-        if f"{third}  leader" not in said:
-            reader.run(f"quorate operator raft transfer-leadership -peer-address={third}")
+        reader.makes_leader(leads)
         listed = Path(f"/proc/{reader.started[0].pid}/task/{reader.started[0].pid}/children")
         pids = [int(pid) for pid in listed.read_text().split()]
         for block in others:
             for command, output in typed(block):
                 if command.startswith("kill"):
                     os.kill(pids[2], signal.SIGKILL)
+                elif command == TRANSFER:
+                    assert reader.run(reader.here(command)) in {"", reader.here(output)}
+                    reader.makes_leader("127.0.0.1:4667")
                 elif command.endswith(" &"):
                     reader.start(reader.here(command[:-2]), tmp_path / "agent")
                 elif "remove-peer" in command:
@@ -138,3 +155,9 @@ def test_the_commands_before_that_are_those_of_the_makefile() -> None:
     assert "\nsetup:" in (Path(__file__).parents[2] / "Makefile").read_text()
     assert commands[1] == 'export PATH="$PWD/.venv/bin:$PATH"'
     assert commands[2] == f"quorate dev -data-dir={FOLDER}"
+
+
+def test_the_tutorial_makes_the_server_lead_that_it_kills() -> None:
+    tutorial = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text()
+    assert tutorial.index(TRANSFER) < tutorial.index("kill -9 28018")
+    assert PAGE.index(TRANSFER) < PAGE.index("kill -9 28018")
