@@ -18,8 +18,9 @@ from enum import Enum
 from typing import Any, Final
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from quorate.api.app import HttpApplication
@@ -86,6 +87,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._discarded_bytes = 0
         self._put_aside: list[bytes] = []
+        self._running: RequestResponseCycle | None = None  # the last one that was started
 
     @property
     def busy(self) -> bool:
@@ -117,6 +119,12 @@ class GuardedProtocol(HttpToolsProtocol):
             self._limiter.release(self._admitted_ip)
             self._admitted_ip = None
         self._put_aside.clear()
+        # The base class tells the newest cycle alone, and others wait or run before it.
+        for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
         if self.shared.connection_lost is not None:
             self.shared.connection_lost()
@@ -219,6 +227,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self._wait_from_now()
         else:
             self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Go on with what was sent ahead, or wait for the next request."""

@@ -19,20 +19,23 @@ ends between two requests when bytes are taken for a repetition, so the parser m
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from quorate.api.app import Answering, Plan
-from quorate.api.codec.encode import accepts_gzip
+from quorate.api.codec.encode import accepts_gzip, text_response
 from quorate.api.consistency import Replicating
 from quorate.api.http.asgi import TRANSPORT, Scope, too_large
 from quorate.api.http.guarded import GuardedProtocol, Reading, Shared
-from quorate.api.http.messages import Request, Response
+from quorate.api.http.messages import Header, Request, Response
 
 _CANCELLED_WITH_ITS_CLIENT: Final = "GET"
 _REPEATABLE_BYTES_MAX: Final = 2048
+_LENGTH_DIGITS_MAX: Final = 19  # of 2^63
 
 
 class _NobodyWaits:
@@ -103,10 +106,16 @@ class QuorateHttpProtocol(GuardedProtocol):
         self.reading = Reading.BODY
         headers = dict(self.headers)
         parser = self.parser
+        old = parser.get_http_version() == "1.0"
+        if not _one_host(self.headers, old=old):
+            self.refuse(text_response(400, "a request has one Host header", handled=False))
+            return
+        if old:
+            self.expect_100_continue = False  # RFC 9110, 10.1.1: its client knows no such answer
         self._method = parser.get_method().decode("ascii")
         plan = self._plan = self.application.plan(self._method, self.url)
         length = headers.get(b"content-length")
-        if length is not None and int(length) > plan.body_max:
+        if length is not None and _number(length) > plan.body_max:
             self.refuse(too_large(plan.body_max))
             return
         self._streams = plan.streams
@@ -222,3 +231,15 @@ class QuorateHttpProtocol(GuardedProtocol):
         cast("Scope", self.scope)[TRANSPORT] = self.transport
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False
+
+
+def _one_host(headers: Iterable[Header], *, old: bool) -> bool:
+    """Whether there is one Host header, as RFC 9112 (3.2) wants; HTTP/1.0 may have none."""
+    count = sum(name == b"host" for name, _ in headers)
+    return count == 1 or (old and not count)
+
+
+def _number(digits: bytes) -> int:
+    """A length of any number of digits: Python converts some thousands of them only."""
+    significant = digits.strip().lstrip(b"0")
+    return int(significant or b"0") if len(significant) < _LENGTH_DIGITS_MAX else sys.maxsize
