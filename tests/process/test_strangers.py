@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from strangers import RAFT, Stranger, ask, unproven
 from quorate.raft.messages import (
     AnyRequest,
     AppendEntriesRequest,
+    PreVoteRequest,
     RequestVoteRequest,
     TimeoutNowRequest,
 )
@@ -207,3 +209,14 @@ def test_the_public_api_is_for_members_there(servers: Servers, method: str, path
             status, text = speak(address)
             assert (status, text.startswith("refused: ")) == (403, True), text
     standing.is_unchanged()
+
+
+def test_raft_without_proof_is_taken_from_a_host_that_the_setting_names(tmp_path: Path) -> None:
+    with running(tmp_path, 1, unproven_peers=["127.0.0.1"]) as one:
+        until(lambda: one.ask(0, "/v1/operator/upgrade").json["Level"] == 1, "the level to rise")
+        with unproven(one.rpc_address(0)) as connection:
+            connection.sendall(RAFT + encode_request(PreVoteRequest(term=1, sender_id="peer")))
+            assert connection.recv(100)
+        with unproven(one.rpc_address(0)) as connection:
+            status, text = ask(connection, "GET", "/v1/status/leader")
+            assert (status, text.startswith("refused: ")) == (403, True), text

@@ -66,6 +66,7 @@ PROVEN_LEVEL: Final = 1
 _LOOK_FOR_KEYS_S: Final = 0.5
 _LOOK_AGAIN_S: Final = 1.0
 _LOOKED_AT_MAX: Final = 1000
+_STARTS_MAX: Final = 200  # the folder has room for some 400
 REMOVED_S: Final = 6.0
 
 
@@ -459,7 +460,9 @@ class Server:
         )
 
     def _configuration_changed(self, change: ConfigurationChanged) -> None:
-        del change
+        if change.committed and len(self.folder.seen) > _STARTS_MAX:
+            members = {server.id for server in change.configuration.servers}
+            self._loop.run_in_executor(None, self.folder.forget_starts, members)
         if self._rpc is not None:
             # A moment later, so that a removed server still hears of its removal.
             self._loop.call_later(REMOVED_S, self._end_connections)

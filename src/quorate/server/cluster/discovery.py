@@ -21,7 +21,7 @@ from quorate.server.cluster.directory import ALIVE, Directory
 from quorate.server.cluster.fixed_pool import FixedPool
 from quorate.server.cluster.founding import Bootstrap
 from quorate.server.cluster.gossip_pool import GossipPool
-from quorate.server.cluster.identity import Greeting, Identity
+from quorate.server.cluster.identity import GREETED_MAX, Greeting, Identity
 from quorate.server.cluster.joining import JoinAnswer
 from quorate.server.cluster.no_leader import is_stranger
 from quorate.server.options import ServerOptions
@@ -159,7 +159,7 @@ class PoolWatch:
             return
         self.greeted(answer.me, configured=address in self._configured)
         if not self._gossips:
-            for other in answer.others:
+            for other in answer.others[:GREETED_MAX]:
                 if other.id != self._me().id:
                     self._directory.told(other)
 

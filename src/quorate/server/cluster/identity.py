@@ -124,6 +124,10 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 6
 
 
+GREETED_MAX = 500
+"""Servers that an answer to a greeting names at most, and of which as many are looked at."""
+
+
 class Greeting(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to "who are you": oneself, and the servers one knows.
 

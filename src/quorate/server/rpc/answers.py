@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -12,7 +12,7 @@ from quorate.net.peer import Peer
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.discovery import PoolWatch
 from quorate.server.cluster.founding import Bootstrap, Promise, Proposal
-from quorate.server.cluster.identity import Greeting, Identity
+from quorate.server.cluster.identity import GREETED_MAX, Greeting, Identity
 from quorate.server.cluster.joining import JoinAnswer
 from quorate.server.cluster.leaving import Departure
 from quorate.server.cluster.membership import Membership
@@ -23,9 +23,6 @@ from quorate.server.rpc.calls import UNDECODABLE
 from quorate.server.rpc.gate import Gate
 from quorate.server.views.raft import ViewRequest
 from quorate.server.views.records import ServerView
-
-GREETED_MAX: Final = 500
-"""Servers that an answer to a greeting names at most."""
 
 
 class Answers:
