@@ -7,7 +7,7 @@ their zero values as defaults, so that any server's answer can be read.
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, Final, TypeVar, get_origin
+from typing import Annotated, Any, Final, Generic, TypeVar, get_origin
 
 import msgspec
 
@@ -60,6 +60,21 @@ def _sources(target: type[msgspec.Struct]) -> tuple[_Source, ...]:
         source = _Source(field.name, attribute_of(field), inner, kind is DURATION, is_index)
         found.append(source)
     return tuple(found)
+
+
+class Shown(Generic[T]):
+    """A shape of one record, made again only for another one: records never change."""
+
+    def __init__(self, target: type[T]) -> None:
+        self._target = target
+        self._record: object = None
+        self._shape: T | None = None
+
+    def of(self, record: object) -> T:
+        """The shape of this record."""
+        if self._shape is None or record is not self._record:
+            self._record, self._shape = record, made(self._target, record)
+        return self._shape
 
 
 def made(target: type[T], *sources: object, **given: Any) -> T:

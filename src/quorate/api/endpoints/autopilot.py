@@ -14,7 +14,7 @@ from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.errors import NotWritten
 from quorate.shapes import settings as shapes
-from quorate.shapes.shape import made
+from quorate.shapes.shape import Shown
 from quorate.state import autopilot
 from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.commands import encode
@@ -27,6 +27,7 @@ class AutopilotEndpoint:
 
     def __init__(self, context: Context) -> None:
         self._state = context.parts.state
+        self._shown = Shown(shapes.AutopilotConfiguration)
         self._authority = context.authority
 
     def get(self, call: Call) -> Response | Awaitable[Response]:
@@ -37,9 +38,7 @@ class AutopilotEndpoint:
         configuration = autopilot.current(self._state.readable())
         if configuration is None:
             raise NotWritten("autopilot config not initialized yet")
-        return json_response(
-            made(shapes.AutopilotConfiguration, configuration), pretty=call.query.pretty
-        )
+        return json_response(self._shown.of(configuration), pretty=call.query.pretty)
 
     def put(self, call: Call) -> Replicating | Awaitable[Response]:
         """Replace the configuration: `true`, or `false` if `cas` is not its modify index."""

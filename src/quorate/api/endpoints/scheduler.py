@@ -16,7 +16,7 @@ from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.errors import NotWritten
 from quorate.shapes.settings import SchedulerAnswer, SchedulerConfiguration, SchedulerUpdate
-from quorate.shapes.shape import made
+from quorate.shapes.shape import Shown
 from quorate.state import scheduler
 from quorate.state.commands import encode
 from quorate.state.scheduler import ALGORITHMS, SetSchedulerConfiguration
@@ -30,6 +30,7 @@ class SchedulerEndpoint:
     def __init__(self, context: Context) -> None:
         self._leadership = context.parts.leadership
         self._state = context.parts.state
+        self._shown = Shown(SchedulerConfiguration)
         self._authority = context.authority
 
     def get(self, call: Call) -> Response | Awaitable[Response]:
@@ -46,7 +47,7 @@ class SchedulerEndpoint:
             index=index,
             known_leader=bool(leadership.leader_address()),
             last_contact=leadership.last_contact_ms() * 1_000_000,
-            scheduler_config=made(SchedulerConfiguration, configuration),
+            scheduler_config=self._shown.of(configuration),
         )
         headers = read_headers(leadership, index)
         return json_response(value, pretty=call.query.pretty, headers=headers)
