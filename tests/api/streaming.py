@@ -41,7 +41,7 @@ class StreamEndpoint:
 
     def __init__(self, context: Context) -> None:
         self._authority = context.authority
-        self.seen: Seen = context.parts.agent.seen  # type: ignore[attr-defined]  # of the fake
+        self.seen: Seen = getattr(context.parts.agent, "seen", None) or Seen()
 
     def down(self, call: Call) -> Response | Awaitable[Response]:
         """As many bytes as asked for, from the leader; `length` says in the head how many."""

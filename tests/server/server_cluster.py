@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from quorate.api.app import HttpApplication
+from quorate.api.endpoints.table import TABLE
 from quorate.api.http.limits import ListenerConfig
 from quorate.api.http.listener import create_protocol_factory
 from quorate.api.http.messages import Request, Response
@@ -38,6 +39,9 @@ class ServerCluster:
         self.applications: dict[int, HttpApplication] = {}
         self.fatal: dict[int, BaseException] = {}
 
+    table = TABLE
+    """The endpoints of all of them."""
+
     async def start(self, *numbers: int) -> None:
         for number in numbers or range(len(self.addresses)):
             await self._start(number)
@@ -63,11 +67,14 @@ class ServerCluster:
         server = Server(options, on_fatal=fatal)
         await server.open()
         parts = parts_of(server)
-        rpc = RpcApplication(parts, Metrics(), time.time, Random(), server.answers)
+        rpc = RpcApplication(
+            parts, Metrics(), time.time, Random(), server.answers, table=self.table
+        )
         listener = create_protocol_factory(rpc, ListenerConfig(max_conns_per_client=0))
         await server.start(lambda peer: listener.serving(rpc.of(peer)))
         self.running[number] = server
-        self.applications[number] = HttpApplication(parts, Metrics(), time.time, Random())
+        application = HttpApplication(parts, Metrics(), time.time, Random(), self.table)
+        self.applications[number] = application
 
     async def stop(self, *numbers: int) -> None:
         for number in numbers or tuple(self.running):

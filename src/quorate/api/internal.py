@@ -16,6 +16,8 @@ from quorate.api.app import HttpApplication, Plan
 from quorate.api.codec.encode import text_response
 from quorate.api.codec.params import Query
 from quorate.api.consistency import Replicating
+from quorate.api.endpoint import Endpoint
+from quorate.api.endpoints.table import TABLE
 from quorate.api.http.messages import Request, Response
 from quorate.api.parts import Parts
 from quorate.errors import QuorateError
@@ -47,8 +49,10 @@ class RpcApplication(HttpApplication):
         clock: Callable[[], float],
         random: Random,
         answers: Answering,
+        *,
+        table: tuple[Endpoint, ...] = TABLE,
     ) -> None:
-        super().__init__(parts, metrics, clock, random)
+        super().__init__(parts, metrics, clock, random, table)
         self._answers = answers
         self._peer: Peer | None = None
 
