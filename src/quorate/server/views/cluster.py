@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Final
 
 from quorate.replica.replica import Replica
-from quorate.server.cluster.directory import Directory
+from quorate.server.cluster.directory import ALIVE, Directory
 from quorate.server.cluster.identity import Identity
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.machine import ServerMachine
@@ -18,6 +19,8 @@ from quorate.server.views.records import ServerView
 from quorate.server.views.upgrade import upgrade_view
 from quorate.shapes.operator import RaftConfiguration, UpgradeCheck
 from quorate.state import servers
+
+_NOBODY: Final[frozenset[str]] = frozenset()
 
 
 class ClusterView:
@@ -48,7 +51,8 @@ class ClusterView:
     def raft_configuration(self) -> RaftConfiguration:
         """The newest Raft configuration this server knows; the same object while it is the same."""
         node = self._replica.node
-        key = (node.configuration_index, node.leader_id, self._directory.version)
+        answering = self._answering()
+        key = (node.configuration_index, node.leader_id, self._directory.version, answering)
         if self._view is None or self._view_of != (node.configuration, key):
             self._view_of = (node.configuration, key)
             self._view = RaftConfiguration(
@@ -60,11 +64,28 @@ class ClusterView:
                         state=self._state,
                         leader_id=node.leader_id,
                         unix_time=self._unix_time,
+                        answers=server.id in answering,
                     )
                     for server in node.configuration.servers
                 ),
             )
         return self._view
+
+    def _answering(self) -> frozenset[str]:
+        """Servers that answer this leader although the pool does not call them alive.
+
+        A server whose name another one has, or had before, is unknown or failed in the pool.
+        """
+        node = self._replica.node
+        if node.leader is None:
+            return _NOBODY
+        since = self._loop.time() - 2 * node.settings.election_timeout_s
+        return frozenset(
+            peer_id
+            for peer_id, peer in node.leader.peers.items()
+            if peer.contact_at > since
+            and ((known := self._directory.by_id(peer_id)) is None or known.status != ALIVE)
+        )
 
     def _forget(self) -> None:
         self._view = None

@@ -19,8 +19,12 @@ def peer_view(
     state: Reader,
     leader_id: str,
     unix_time: Callable[[float], float],
+    answers: bool = False,
 ) -> RaftServer:
-    """A row of the Raft configuration; `unix_time` turns the loop's time into Unix seconds."""
+    """A row of the Raft configuration; `unix_time` turns the loop's time into Unix seconds.
+
+    `answers`: it answers the leader now, whatever the pool says of its name.
+    """
     known = directory.by_id(server.id)
     record = servers.by_id(state, server.id)
     last_contact = ""
@@ -34,7 +38,7 @@ def peer_view(
         leader=server.id == leader_id,
         voter=server.is_voter,
         raft_protocol="3" if known else "unknown",
-        status=known.status if known else "unknown",
-        last_contact=last_contact,
+        status=ALIVE if answers else known.status if known else "unknown",
+        last_contact="" if answers else last_contact,
         last_name=record.name if known is None and record is not None else "",
     )
