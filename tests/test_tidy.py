@@ -53,6 +53,7 @@ LAYERS: dict[str, set[str]] = {
     "config": {"errors", "shapes", "wire", "__init__"},
     "agent": {
         *("errors", "metrics", "net", "raft", "shapes", "state", "server", "api", "config"),
+        "wire.gossip_key",
         "__init__",
     },
     "client": {"errors", "shapes"},

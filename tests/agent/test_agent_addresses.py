@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import subprocess
@@ -12,6 +13,10 @@ import pytest
 from agent_process import OneAgent, one_agent
 from gossiping_servers import GossipingServers, Place, gossiping
 from server_processes import free_ports, until
+
+from quorate.agent.texts import keyring_warning
+from quorate.config import AgentConfig
+from quorate.config.build import with_value
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
@@ -86,3 +91,25 @@ def test_brackets_around_an_address_are_no_mistake(tmp_path: Path) -> None:
                 return True
 
         until(answers, "the API")
+
+
+def test_a_data_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with one_agent(tmp_path) as agent:
+        for path in (tmp_path / "file", tmp_path / "file" / "below"):
+            line = refusal(agent, data_dir=str(path))
+            assert line == (
+                f"==> data_dir: {tmp_path / 'file'} is a file, not a folder; "
+                "name another place for the data"
+            )
+
+
+def test_a_ring_with_another_key_than_the_configured_one_is_named(tmp_path: Path) -> None:
+    old, new = (base64.b64encode(letter * 32).decode() for letter in (b"a", b"b"))
+    ring = tmp_path / "serf.keyring"
+    ring.write_text(json.dumps([old]))
+    same = with_value(AgentConfig(), "server.encrypt", old)
+    assert keyring_warning(same, ring).count("\n") == 0
+    other = with_value(AgentConfig(), "server.encrypt", new + "\n")
+    assert f"is not in {ring}. If that file was written" in keyring_warning(other, ring)
+    assert keyring_warning(other, tmp_path / "none") == ""

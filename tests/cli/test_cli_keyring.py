@@ -342,3 +342,13 @@ def test_whoever_goes_away_and_when_all_always_understand_each_other(
     pool.away = set()
     assert run_directly(pool, 10.0) == 0
     ((_,),) = {tuple(ring) for ring in pool.rings.values()}
+
+
+def test_what_a_server_does_not_tell_is_unknown() -> None:
+    """Nomad's servers say how many hold a key, not who encrypts with it."""
+    answer = {"Keys": {"cg8StVXbQJ0gPvMd9o7yrg==": 3}, "NumNodes": 3, "Messages": {}}
+    with FakeAgent({"GET /v1/agent/keyring/list?details=true": json_reply(answer)}) as agent:
+        env = {"NOMAD_ADDR": agent.address}
+        ran = run("operator", "gossip", "keyring", "list", "-verbose", env=env)
+    assert ran.code == 0
+    assert ran.stdout.splitlines()[-1].split() == ["cg8StVXbQJ0gPvMd9o7yrg==", "3/3", "unknown"]

@@ -10,6 +10,8 @@ import pytest
 from config_hosts import HOST, MadeUpHost
 
 from quorate.config import AgentConfig, Notes, load, validate
+from quorate.config.keys.schema import KEYS
+from quorate.config.keys.spec import Effect, Kind
 from quorate.errors import ConfigError
 from quorate.wire.gossip_key import key_fault
 
@@ -320,3 +322,25 @@ def test_validate_names_all_mistakes(tmp_path: Path) -> None:
 )
 def test_gossip_key(key: str, fault: str) -> None:
     assert key_fault(key) == fault
+
+
+SOME: dict[Kind, Any] = {
+    Kind.BOOL: True,
+    Kind.INT: 77,
+    Kind.FLOAT: 7.5,
+    Kind.STRING: "something",
+    Kind.DURATION: "77s",
+    Kind.LIST: ["+something"],
+    Kind.MAP: {"some": "thing"},
+    Kind.ANY: {"some": "thing"},
+}
+
+
+@pytest.mark.parametrize("key", [name for name, key in KEYS.items() if key.effect is Effect.NONE])
+def test_no_key_is_ignored_in_silence(key: str, tmp_path: Path) -> None:
+    """Whatever has no effect is named at the start: statsd and syslog, say."""
+    rules = KEYS[key]
+    value = not rules.default if rules.kind is Kind.BOOL else SOME[rules.kind]
+    _, notes = loaded(tmp_path, {key: value})
+    (warning,) = [text for text in notes.warnings if "No effect" in text]
+    assert key in warning or key.partition(".")[0] in warning

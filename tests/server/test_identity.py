@@ -79,3 +79,12 @@ def test_a_level_in_a_tag_is_bounded(text: str, level: int) -> None:
 def test_members_that_are_no_servers(tags: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="member 'plain' is not a server"):
         identity_from_tags("plain", "10.0.0.9", 4648, tags)
+
+
+def test_one_that_founds_alone_has_both_tags() -> None:
+    """As real servers: `bootstrap` and `expect`."""
+    alone = msgspec.structs.replace(ME, expect=1)
+    tags = alone.tags()
+    assert (tags["bootstrap"], tags["expect"]) == ("1", "1")
+    three = msgspec.structs.replace(alone, expect=3).tags()
+    assert (three.get("bootstrap"), three["expect"]) == (None, "3")

@@ -28,7 +28,7 @@ from quorate.agent.logs import Logs, set_level
 from quorate.agent.notify import Notifier, telling
 from quorate.agent.options import keyring_path, server_options
 from quorate.agent.signals import NAMES, PROCESS, RELOADING, Signals
-from quorate.agent.texts import STARTED, banner, keyring_warning
+from quorate.agent.texts import STARTED, banner, data_dir_problem, keyring_warning
 from quorate.agent.threads import in_thread
 from quorate.api.app import HttpApplication
 from quorate.api.http.limits import ListenerConfig
@@ -77,6 +77,8 @@ def _run(flags: dict[str, Any], console: Console, notifier: Notifier) -> int:
         console.complain(line)
     if warning := keyring_warning(config, keyring_path(Path(config.data_dir))):
         console.complain(warning)
+    if config.data_dir and (problem := data_dir_problem(config.data_dir)):
+        return _refuse(QuorateError(problem), console)
     console.say(f"{notes.loaded_line()}\n{banner(config)}")
     with ExitStack() as stack:
         folder = config.data_dir

@@ -7,6 +7,7 @@ from typing import Final
 
 from quorate import __version__
 from quorate.config.model import AgentConfig
+from quorate.wire.gossip_key import without_line_ends
 
 STARTED: Final = "==> Quorate agent started! Log data will stream in below:\n"
 """Said when all ports are taken; what is logged before stands above it."""
@@ -32,9 +33,32 @@ def banner(config: AgentConfig) -> str:
 
 
 def keyring_warning(config: AgentConfig, keyring: Path) -> str:
-    """A line if the key that was configured is not used, because there is a ring already."""
-    if config.server.encrypt and keyring.exists():
-        return "==> WARNING: keyring exists but -encrypt given, using keyring"
+    """Lines if the key that was configured is not used, because there is a ring already."""
+    if not (config.server.encrypt and keyring.exists()):
+        return ""
+    text = "==> WARNING: keyring exists but -encrypt given, using keyring"
+    if _holds(keyring, config.server.encrypt):
+        return text
+    return (
+        f"{text}\n==> The key of server.encrypt is not in {keyring}. If that file was written with "
+        "a wrong key: stop this server, remove the file, and start it again"
+    )
+
+
+def _holds(keyring: Path, key: str) -> bool:
+    """Whether the key is in the ring, or the ring cannot be read: that is told elsewhere."""
+    try:
+        return without_line_ends(key) in keyring.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return True
+
+
+def data_dir_problem(data_dir: str) -> str:
+    """What is wrong with a data folder that can be seen before it is used, or empty."""
+    path = Path(data_dir)
+    for each in (path, *path.parents):
+        if each.exists() and not each.is_dir():
+            return f"data_dir: {each} is a file, not a folder; name another place for the data"
     return ""
 
 

@@ -45,9 +45,10 @@ def _keys(answer: Keyring) -> str:
 
 def _details(answer: Keyring) -> str:
     """How many members hold each key, how many encrypt with it; who did not answer, below."""
-    primary = answer.primary_keys or {}
+    primary, total = answer.primary_keys, answer.num_nodes
     rows = [
-        (key, f"{count}/{answer.num_nodes}", f"{primary.get(key, 0)}/{answer.num_nodes}")
+        # Nomad's servers do not tell with which key their members encrypt.
+        (key, f"{count}/{total}", f"{primary.get(key, 0)}/{total}" if primary else "unknown")
         for key, count in sorted(answer.keys.items())
     ]
     lines = [format_table([("Key", "Held By", "Primary Of"), *rows])]

@@ -69,6 +69,7 @@ _REFUSED: Final = (
     AgentFlag("dev-vault", "bool", "", "Not supported.", _USE_DEV),
 )
 _WITHOUT_EFFECT: Final = (
+    AgentFlag("log-include-location", "bool", "log_include_location", _NO_EFFECT),
     AgentFlag("plugin-dir", "string", "plugin_dir", _NO_EFFECT),
     *(
         AgentFlag(name, kind, f"client.{name.replace('-', '_')}", _CLIENT)

@@ -76,7 +76,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         }
         if self.expect == 1:
             tags["bootstrap"] = "1"
-        elif self.expect:
+        if self.expect:
             tags["expect"] = str(self.expect)
         if self.cluster_id:
             tags[CLUSTER_TAG] = self.cluster_id
