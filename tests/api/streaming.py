@@ -17,6 +17,7 @@ from quorate.api.endpoint import Capability, Consistency, Context, Endpoint, For
 from quorate.api.endpoints.table import TABLE
 from quorate.api.http.messages import Call, Response, StreamResponse
 from quorate.api.request_error import RequestError
+from quorate.errors import NotLeader
 from quorate.metrics import Metrics
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.rpc.http_pool import HttpPool
@@ -97,6 +98,8 @@ class StreamEndpoint:
         except RequestError as error:
             self.seen.ended.append(error.text)
             raise
+        if "lost" in call.query.values:
+            raise NotLeader  # found out when the body was read, and nothing begun
         return text_response(200, f"{self.seen.consumed} {digest.hexdigest()}")
 
     def echo(self, call: Call) -> Response:

@@ -292,6 +292,19 @@ async def test_an_error_of_the_leader_is_told_as_any_other(hops: int) -> None:
         assert (await client.answer()).body == b"rpc error: " * hops + b"it failed"
 
 
+@hops
+@asynchronous
+async def test_what_is_left_of_a_body_is_never_taken_for_the_whole(hops: int) -> None:
+    """A write that was not begun is tried again, but not with a body that was read."""
+    async with asked(hops) as (leader, served), connected(served.port) as client:
+        client.send(message("PUT", "/v1/test/up?lost", body=b"x" * 100_000))
+        answer = await client.answer()
+        assert answer.status == 500
+        assert b"leadership changed while the body of the request was read" in answer.body
+        assert answer.headers["x-quorate-next"] == "send the request again"
+        assert leader.seen.consumed == 100_000
+
+
 @asynchronous
 async def test_a_body_can_be_answered_while_it_comes() -> None:
     async with asked(0) as (_, served), connected(served.port) as client:

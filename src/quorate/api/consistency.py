@@ -264,8 +264,6 @@ class Authority:
         except QuorateError as error:
             raise _failed(error) from error
         if _was_not_leader(response):
-            if call.request.stream is not None and call.request.stream.size:
-                raise NoLeader  # what was sent of the body cannot be sent again
             await hold.pause(NoLeader())
             return None
         return passed_back(response)

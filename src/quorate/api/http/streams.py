@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Self
 
 from quorate.api.request_error import RequestError
+from quorate.errors import QuorateError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -18,10 +20,20 @@ class ClientGone(RequestError):
         super().__init__("the request ended before its body did")
 
 
+class BodyWasRead(QuorateError):
+    """A request that was to be tried again, with the next leader, but whose body is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "leadership changed while the body of the request was read", "send the request again"
+        )
+
+
 class BodyStream:
     """What `receive` gives, up to `limit` bytes. A client that sends on waits until more is read.
 
-    Raises RequestError: 413 for a body over the limit, ClientGone.
+    It can be gone through once: a second reader would take the rest for the whole. Raises
+    RequestError: 413 for a body over the limit, ClientGone; and BodyWasRead.
     """
 
     def __init__(self, receive: Receive, limit: int) -> None:
@@ -32,7 +44,9 @@ class BodyStream:
         self.gone = False
 
     def __aiter__(self) -> Self:
-        """Itself."""
+        """Itself, unless something of it was read before."""
+        if self.size:
+            raise BodyWasRead
         return self
 
     async def __anext__(self) -> bytes:
@@ -59,8 +73,6 @@ class BodyStream:
     async def discard(self, most: int) -> None:
         """Read on for nothing, `most` bytes or to the end, so that the client sees the answer."""
         self._limit = self.size + most
-        try:
-            async for _ in self:
-                pass
-        except RequestError:
-            return
+        with suppress(RequestError, StopAsyncIteration):
+            while True:
+                await anext(self)

@@ -207,11 +207,16 @@ class HttpPool:
             timer.cancel()
             busy.discard(connection)
         self._keep(connection)
+        self._take_refusal(address, connection, response)
+        return response
+
+    def _take_refusal(
+        self, address: str, connection: _Connection, response: ForwardResponse
+    ) -> None:
+        """Raises NotReached if the cluster's level has just risen: connections are proven now."""
         if response.status == _FORBIDDEN and self._must_prove(connection, lately=True):
-            # The cluster's level has just risen: from now on connections are proven.
             connection.close()
             raise NotReached(f"{address} takes no request without proof", "try again")
-        return response
 
     def _must_prove(self, connection: _Connection, *, lately: bool = False) -> bool:
         """True for a connection without proof where there must be one, or will be in a moment."""
@@ -254,12 +259,14 @@ class HttpPool:
                 sending.result()
                 async with asyncio.timeout(request.timeout_s):
                     await asyncio.wait((head,))
-            return head.result()
+            response = head.result()
+            self._take_refusal(address, connection, response)
         except BaseException as error:
             closed(whole=False)
             if isinstance(error, TimeoutError):
                 raise _late(address, request) from None
             raise
+        return response
 
     def give_up(self, address: str, sent_before: float) -> None:
         """Wait no longer for answers to what was sent to `address` before that time of the loop.
