@@ -6,6 +6,8 @@
     |- NotReady                  leads, but cannot prove it yet: try again
     |- LeadershipLost            leadership ended under a write: it may or may not stand
     |- ApplyTimeout              a write was not confirmed in time: it may or may not stand
+    |- Overloaded                too many writes wait: try again more slowly
+    |- CommandTooLarge           a command over the limit: nothing was written
     |- StorageFull               the disk has no room: writes are refused, reads go on
     |- StorageStalled            the disk does not answer
     |- LogDamaged                an entry, a snapshot or an identity on disk is not what was written
@@ -14,6 +16,7 @@
     |- ReplicaStopped            this replica was stopped, or has ended with an error
     |- DataFolderInUse           another process holds the data folder
     |- WrongDataFolder           the data folder belongs to another cluster, region or server
+    |- WrongServers              a list of servers with which this one must not start; how it may
     |- PeerNotFound              no such server in the Raft configuration
     |- ChangeRefused             a membership change or a transfer that must not be made, with why
     |  `- ChangeOvertaken        the configuration is not what it was: decide again
@@ -86,6 +89,20 @@ class ApplyTimeout(QuorateError):
         super().__init__("timed out waiting for the log to commit", "read before you repeat it")
 
 
+class Overloaded(QuorateError):
+    """Too many writes wait to be committed; this one was not begun."""
+
+
+class CommandTooLarge(QuorateError):
+    """A command is larger than the replica takes; nothing was written. Sizes in bytes."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"the command has {size} bytes, and the limit is {limit}",
+            "store large values elsewhere and replicate a reference, or raise command_bytes_max",
+        )
+
+
 class StorageFull(QuorateError):
     """No room on the disk; nothing was written."""
 
@@ -139,6 +156,10 @@ class DataFolderInUse(QuorateError):
 
 class WrongDataFolder(QuorateError):
     """The data folder was made by another cluster, region or server."""
+
+
+class WrongServers(QuorateError):
+    """The servers that were named are none with which this server may found or join a cluster."""
 
 
 class PeerNotFound(QuorateError):

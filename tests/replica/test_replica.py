@@ -180,28 +180,24 @@ def test_without_lease_reads_every_read_waits_for_a_round(tmp_path: Path) -> Non
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "bad answer: "),
-        (b"\xa4full\xc0", "it answers: full"),  # an error text and no body
-    ],
-)
-def test_answers_of_no_use_are_told(tmp_path: Path, answer: bytes, told: str) -> None:
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xa4full\xc0"])
+def test_answers_of_no_use_are_told(tmp_path: Path, answer: bytes) -> None:
     async def scenario() -> None:
         def answering(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(answer)
             writer.close()
 
         cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        await cluster.leader()
         name, stranger = list(cluster.servers.items())[-1]
+        await cluster.stop(name)
         host, _, port = stranger.rpartition(":")
         listener = await asyncio.start_server(answering, host, int(port))
         heard: list[tuple[str, str]] = []
-        await cluster.start(*(other for other in cluster.servers if other != name))
         for replica in cluster.running.values():
             replica.on_refused.append(lambda where, why: heard.append((where, why)))
-        await until(lambda: any(w == stranger and told in why for w, why in heard))
+        await until(lambda: any(w == stranger and "handshake" in why for w, why in heard))
         await cluster.stop()
         listener.close()
 

@@ -119,7 +119,9 @@ def test_a_leader_that_holds_refuses_and_hands_over(tmp_path: Path) -> None:
 def test_a_snapshot_that_comes_from_a_leader_ends_the_hold(tmp_path: Path) -> None:
     async def scenario() -> None:
         cluster = Replicas(tmp_path, 3, settings=FAST)
-        await cluster.start("a", "b")
+        await cluster.start()
+        await cluster.leader()
+        await cluster.stop("c")
         leader = await cluster.leader()
         await leader.propose(b"new=1")
         for number in range(50):

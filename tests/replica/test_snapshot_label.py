@@ -60,7 +60,8 @@ def test_snapshots_while_a_long_log_is_applied_at_a_start(tmp_path: Path) -> Non
         cluster = Replicas(tmp_path, 1, machine=Counter, settings=Settings(apply_entries_max=4))
         await cluster.start()
         leader = await cluster.leader()
-        await asyncio.gather(*(leader.propose(b"1") for _ in range(COUNT)))
+        backlog = 8 * COUNT  # applied four at a time: still under way when the replica leads
+        await asyncio.gather(*(leader.propose(b"1") for _ in range(backlog)))
         await cluster.stop()
         await cluster.start()
         (replica,) = cluster.running.values()
@@ -69,7 +70,7 @@ def test_snapshots_while_a_long_log_is_applied_at_a_start(tmp_path: Path) -> Non
         while replica.node.applied_index < replica.node.log.last_index:
             taken.append(await replica.snapshot_now())
         assert len({index for index in taken if index}) > 1, "the log was too short to show it"
-        await restarted(cluster, COUNT)
+        await restarted(cluster, backlog)
 
     asyncio.run(scenario())
 

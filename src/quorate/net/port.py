@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from quorate.errors import BadFrame, QuorateError
@@ -21,6 +22,9 @@ from quorate.wire.handshake import HandshakeRefused, ListenerHandshake
 
 ProtocolFactory = Callable[[Peer | None], asyncio.Protocol]
 """Makes the protocol of one connection. Raises BadFrame when it is not for this peer."""
+
+ProvenFactory = Callable[[Peer], asyncio.Protocol]
+"""The same where only a proven server is answered."""
 
 
 class RpcPort:
@@ -39,9 +43,11 @@ class RpcPort:
         refused: Callable[[str, str], None],
         handshake_timeout_s: float,
         connections_max: int,
+        calls: ProvenFactory | None = None,
         bare: bool = False,
     ) -> None:
         """`connections_max` is per client address; 0 is no limit."""
+        self.calls = calls
         self.trust = trust
         self.raft = raft
         self.http = http
@@ -163,14 +169,18 @@ class _Switch(asyncio.Protocol):
             self._handshake = self._port.trust.listening()
             if data[1:]:
                 self._shake(data[1:])
+        elif spoken is FirstByte.CALL and self.peer is not None and self._port.calls is not None:
+            self._become(partial(self._port.calls, self.peer), data[1:])
         elif self._port.bare or spoken is FirstByte.RAFT:
             why = "" if self.peer is not None else self._port.trust.plain_problem(self._host)
             if why:
                 self._refuse(why)
             else:
-                self._become(self._port.raft, data if self._port.bare else data[1:])
+                self._become(
+                    partial(self._port.raft, self.peer), data if self._port.bare else data[1:]
+                )
         elif spoken is FirstByte.HTTP and self._port.http is not None:
-            self._become(self._port.http, data)
+            self._become(partial(self._port.http, self.peer), data)
         else:
             self._refuse(f"first byte 0x{data[0]:02x} ({spoken.value}) is not spoken here")
 
@@ -201,9 +211,9 @@ class _Switch(asyncio.Protocol):
         if early:
             self.data_received(early)
 
-    def _become(self, factory: ProtocolFactory, rest: bytes) -> None:
+    def _become(self, factory: Callable[[], asyncio.Protocol], rest: bytes) -> None:
         assert self._transport is not None
-        inner = factory(self.peer)
+        inner = factory()
         if self._timer is not None:
             self._timer.cancel()
         self._inner = inner

@@ -177,6 +177,11 @@ class NodeState:
         """For how many milliseconds from now this server keeps to its promise."""
         return max(0, int((self.promised_until - self.now) * 1000))
 
+    def proposal_room(self) -> int:
+        """How many more entries may wait to be committed; at least 1, so that one is refused."""
+        waiting = self.log.last_index - self.commit_index
+        return max(self.settings.uncommitted_entries_max - waiting, 1)
+
     def disk_stalled(self) -> bool:
         """True if a write has been with the disk for longer than the limit."""
         since = None if self.storage_full else self.outbox.oldest_write_at()

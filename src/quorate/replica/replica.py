@@ -10,13 +10,13 @@ import asyncio
 import concurrent.futures
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
 from typing import Any
 
 import msgspec
 
-from quorate.errors import MachineHeld, QuorateError, ReplicaStopped, StateDamaged
+from quorate.errors import CommandTooLarge, MachineHeld, QuorateError, ReplicaStopped, StateDamaged
 from quorate.net.peer import Peer
 from quorate.net.trust import Trust
 from quorate.raft import events
@@ -51,6 +51,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     disk_reserve_bytes: int = 16 << 20
     scrub_interval_s: float = 30.0  # within which damage to the log at rest is found; 0: never
     cluster_id: str = ""
+    unproven_peers: tuple[str, ...] = ()  # hosts of servers of other makes, which prove no ID
+    join_timeout_s: float = 30.0  # how long `serve(join=True)` looks for a leader
+    command_bytes_max: int = 1 << 20
 
 
 class DiskTimes(msgspec.Struct):
@@ -91,6 +94,7 @@ class Replica:
         self.on_held = listeners.held
         self.on_failure = listeners.failure
         self.at_stop: list[Callable[[], object]] = []
+        self.after_stop: list[Callable[[], Awaitable[object]]] = []
         self.locate: Callable[[Server], str] = lambda peer: peer.address  # where it is now
         self.trust: Trust | None = None
         self._rng = rng or Random()
@@ -198,11 +202,21 @@ class Replica:
         await loop.run_in_executor(None, self._disk.close)
         await loop.run_in_executor(None, self._worker.close)
         self.log.close()
+        for close in self.after_stop:
+            await close()
 
     def _part(self, _: object = None) -> None:
         """The connections of the peers end: nothing is answered any more."""
         for connection in list(self._connections):
             connection.close()
+
+    def fail(self, error: BaseException) -> None:
+        """End in an orderly way because of this: callers hear it, and `on_failure` is called."""
+        self._driver.fail(error)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run this beside the replica until it stops; an error of it ends the replica."""
+        self._spawn(work)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -276,10 +290,15 @@ class Replica:
         """Replicate a command; the future gives (index, what `apply` returned).
 
         Fails with NotLeader, LeadershipLost, StorageFull, StateDamaged, MachineHeld, or
-        QuorateError when overloaded. All proposals of one turn of the loop travel as one batch.
-        Raises ReplicaStopped after `stop` or a failure, and QuorateError on another thread.
+        Overloaded. All proposals of one turn of the loop travel as one batch.
+        Raises ReplicaStopped after `stop` or a failure, QuorateError on another thread, TypeError
+        for a command that is not bytes, and CommandTooLarge.
         """
         future: asyncio.Future[tuple[int, Any]] = self._future()
+        if not isinstance(command, bytes):
+            raise TypeError(f"a command is bytes, not {type(command).__name__}")
+        if len(command) > self.options.command_bytes_max:
+            raise CommandTooLarge(len(command), self.options.command_bytes_max)
         self._driver.propose(future, command)
         return future
 

@@ -1,16 +1,35 @@
-"""A replica inside somebody's own asyncio service, with a fixed list of servers to begin with."""
+"""A replica inside somebody's own asyncio service: `serve` founds a cluster, or joins one."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Final
 
-from quorate.raft.configuration import Configuration, Server
+from quorate import __version__
+from quorate.errors import QuorateError, WrongServers
+from quorate.net.calls import CallConnection
+from quorate.net.dial import greet, host_and_port
+from quorate.net.port import RpcPort
+from quorate.net.trust import Trust
+from quorate.raft.configuration import Configuration, ConfigurationError, Server
+from quorate.raft.identity import RUN_BITS
 from quorate.replica.machine import StateMachine
+from quorate.replica.meeting import Meeting
 from quorate.replica.replica import Options, Replica
-from quorate.storage.log.store import LogStore
+from quorate.storage.folder.key_file import load_or_make_key
+from quorate.storage.folder.replica_folder import ReplicaFolder
 from quorate.storage.snapshots.store import SnapshotStore
+
+_HANDSHAKE_TIMEOUT_S: Final = 5.0
+_REGION: Final = "library"
+"""The handshake names a region; replicas of a service have none."""
+_CONNECTIONS_MAX: Final = 256
+"""Of one client address: servers of a cluster on one machine, and no more."""
 
 
 async def serve(
@@ -19,33 +38,159 @@ async def serve(
     machine: StateMachine,
     data_dir: Path,
     options: Options | None = None,
+    *,
+    join: bool = False,
 ) -> Replica:
     """Start the replica `server_id` and listen for its peers.
 
-    `servers` maps every founding server's id to its "host:port"; all founders must be given the
-    same, and it is used only while `data_dir` is empty: from then on the membership is what the
-    log says (`Replica.change`). Raises OSError when the address cannot be used, LogDamaged.
+    `servers` maps server IDs to "host:port", this server's among them. Without `join` they are the
+    founders of a cluster: all are given the same map, and the cluster is founded once, when all of
+    them run. With `join` they are members of a cluster that is there, and this server becomes a
+    non-voter of it: returns when the leader has taken it in. Once `data_dir` holds data, the log
+    says which servers are members (`Replica.change`), and the map only helps to find them.
+
+    What is refused is refused before anything is listened for. Raises WrongServers (this ID is not
+    in the map, an address is none, another cluster answers, or a member's data is lost: the text
+    says how to come back), DataFolderInUse, WrongDataFolder, LogDamaged, NotReached when no leader
+    takes a joiner in within `options.join_timeout_s`, and OSError when the address cannot be used.
     """
-    address = servers[server_id]
-    host, _, port = address.rpartition(":")
-    log = LogStore.open(data_dir / "log")
-    replica = Replica(
-        server_id=server_id,
-        address=address,
-        machine=machine,
-        log=log,
-        snapshots=SnapshotStore(data_dir / "snapshots"),
-        options=options or Options(),
+    _check(server_id, servers)
+    folder = await asyncio.to_thread(
+        partial(
+            ReplicaFolder.open,
+            data_dir,
+            server_id=server_id,
+            run=os.urandom(RUN_BITS),
+            version=__version__,
+        )
     )
-    await replica.start()
+    opened = _Opened(folder, dict(servers), options or Options())
     try:
-        if not log.last_index() and not log.hard_state().term and not replica.node.commit_index:
-            founders = tuple(Server(i, a) for i, a in sorted(servers.items()))
-            await replica.bootstrap(Configuration(founders))
-        loop = asyncio.get_running_loop()
-        listener = await loop.create_server(replica.connection, host.strip("[]"), int(port))
+        return await opened.start(machine, join=join)
     except BaseException:
-        await replica.stop()
+        await opened.undo()
         raise
-    replica.at_stop.append(listener.close)
-    return replica
+
+
+def _check(server_id: str, servers: Mapping[str, str]) -> None:
+    """Raise WrongServers for a map with which nothing can work."""
+    if server_id not in servers:
+        raise WrongServers(
+            f"the server {server_id!r} is not in the map of servers: {', '.join(sorted(servers))}",
+            "give every server the same map, its own ID and address in it",
+        )
+    try:
+        Configuration(tuple(Server(i, a) for i, a in sorted(servers.items()))).check()
+        for address in servers.values():
+            host_and_port(address)
+    except (ConfigurationError, OSError) as error:
+        raise WrongServers(f"the map of servers is wrong: {error}", "correct the map") from None
+
+
+class _Opened:
+    """One replica on its open folder, while it starts."""
+
+    def __init__(self, folder: ReplicaFolder, servers: dict[str, str], options: Options) -> None:
+        self._folder = folder
+        self._servers = servers
+        self._options = options
+        self._me = folder.node_id
+        self._address = servers[self._me]
+        self._others = {i: a for i, a in servers.items() if i != self._me}
+        self._replica: Replica | None = None
+        self._port: RpcPort | None = None
+
+    async def start(self, machine: StateMachine, *, join: bool) -> Replica:
+        folder, options = self._folder, self._options
+        replica = Replica(
+            server_id=self._me,
+            address=self._address,
+            machine=machine,
+            log=await asyncio.to_thread(folder.open_log),
+            snapshots=SnapshotStore(folder.snapshots_path),
+            options=options,
+        )
+        trust = self._trust(replica)
+        replica.believe(trust)
+        await replica.start()
+        self._replica = replica
+        replica.speak_as(folder.record)
+        replica.locate = trust.place_of
+        meeting = Meeting(replica, folder, trust, {} if join else self._servers)
+        begins = not meeting.has_data
+        if begins and not join:
+            await meeting.look_before(self._others)
+        if begins and join:
+            await meeting.join(self._address, self._others, options.join_timeout_s)
+        await self._listen(replica, trust, meeting)
+        if begins and not join:
+            replica.spawn(meeting.found())
+        if not begins:
+            members = {s.id: s.address for s in replica.node.configuration.servers}
+            others = {i: a for i, a in {**members, **self._others}.items() if i != self._me}
+            replica.spawn(meeting.greet(others, partial(self._retire, replica)))
+            own = replica.node.configuration.get(self._me)
+            if own is not None and own.address != self._address:
+                replica.spawn(meeting.join(self._address, others, float("inf")))
+        return replica
+
+    def _trust(self, replica: Replica) -> Trust:
+        unproven = frozenset(self._options.unproven_peers)
+
+        def configuration() -> Configuration:
+            return replica.node.configuration
+
+        def lenient() -> bool:
+            """While a member of ours has no key on record: it ran before servers had keys."""
+            return any(
+                not server.key and server.address.rpartition(":")[0].strip("[]") not in unproven
+                for server in configuration().servers
+            )
+
+        trust = Trust(
+            signer=load_or_make_key(self._folder),
+            me=lambda: (self._folder.record, _REGION, self._address),
+            configuration=configuration,
+            starts=self._folder,
+            lenient=lenient,
+            unproven_hosts=unproven,
+            refused=replica.refused,
+        )
+        trust.probe = lambda address: greet(address, trust)
+        return trust
+
+    async def _listen(self, replica: Replica, trust: Trust, meeting: Meeting) -> None:
+        self._port = port = RpcPort(
+            trust=trust,
+            raft=replica.connection,
+            http=None,
+            calls=lambda peer: CallConnection(peer, meeting.answer),
+            refused=replica.refused,
+            handshake_timeout_s=_HANDSHAKE_TIMEOUT_S,
+            connections_max=_CONNECTIONS_MAX,
+            bare=not self._options.stream_prefix,
+        )
+        await port.listen(*host_and_port(self._address))
+        replica.after_stop.append(port.close)
+        replica.after_stop.append(self._close_folder)
+
+    async def _close_folder(self) -> None:
+        self._folder.close()
+
+    def _retire(self, replica: Replica, reason: str) -> None:
+        """A member has seen a later start of this server: its data is an old copy."""
+        self._folder.mark_rolled_back(reason, int(time.time()))
+        replica.fail(
+            QuorateError(
+                f"this server must not take part: {reason}",
+                "start it with a new server ID and join=True, then remove the old ID",
+            )
+        )
+
+    async def undo(self) -> None:
+        """What was begun ends; the folder is free for others."""
+        if self._replica is not None:
+            await self._replica.stop()
+        if self._port is not None:
+            await self._port.close()
+        self._folder.close()

@@ -83,6 +83,7 @@ class RaftDriver:
         self._to_persist: list[effects.Persist] = []
         self._released: dict[int, effects.Persist] = {}  # by write: what leaves when it is durable
         self._proposals: list[tuple[Handle, bytes]] = []
+        self._room = 0  # how many proposals this turn may gather
         self._taking: Handle | None = None  # waits for the snapshot under way
         self._driver = Driver(
             node,
@@ -191,9 +192,14 @@ class RaftDriver:
         if (trouble := self.trouble()) is not None:  # what `apply` returned could be wrong
             handle.set_exception(trouble)
             return
-        self._proposals.append((handle, command))
-        if len(self._proposals) == 1:
+        if not self._proposals:
+            # How many this turn may add: a batch over the bound would be refused as a whole.
+            self._room = self.node.proposal_room()
             self.clock.call_soon(self._flush_proposals)
+        elif len(self._proposals) >= self._room:
+            handle.set_exception(error_for(Reason.OVERLOADED))
+            return
+        self._proposals.append((handle, command))
 
     def _flush_proposals(self) -> None:
         proposals, self._proposals = self._proposals, []

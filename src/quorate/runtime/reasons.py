@@ -9,6 +9,7 @@ from quorate.errors import (
     MachineHeld,
     NotLeader,
     NotReady,
+    Overloaded,
     QuorateError,
     StateDamaged,
     StorageFull,
@@ -46,7 +47,7 @@ def error_for(
     if reason is Reason.STORAGE_FULL:
         return StorageFull(text, "make room; reads go on, and writes resume by themselves")
     if reason is Reason.OVERLOADED:
-        return QuorateError(text, "try again more slowly")
+        return Overloaded(text, "try again more slowly")
     if reason is Reason.QUORUM_AT_RISK:
         text = f"{detail}; force=true removes it all the same"
     overtaken = reason in {Reason.CHANGE_STALE, Reason.CHANGE_PENDING}

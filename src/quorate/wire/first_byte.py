@@ -19,6 +19,8 @@ STREAMING_BYTE: Final = 0x05
 MULTIPLEX_V2_BYTE: Final = 0x06
 PROVEN_BYTE: Final = 0x11
 """Ours: both sides prove which server they are, and a mode byte or HTTP follows."""
+CALL_BYTE: Final = 0x12
+"""Ours: one call between two replicas (`quorate.net.calls`), on a proven connection only."""
 TLS_RECORD_BYTE: Final = 0x16
 
 
@@ -32,6 +34,7 @@ class FirstByte(Enum):
     STREAMING = "streaming RPC"
     MULTIPLEX_V2 = "multiplexed Nomad RPC, version 2"
     PROVEN = "a connection between servers that prove their IDs"
+    CALL = "a call between replicas"
     HTTP = "HTTP"
     TLS_DIRECT = "TLS"  # without a mode byte before it
     UNKNOWN = "unknown"
@@ -45,6 +48,7 @@ _MEANINGS: Final = {
     STREAMING_BYTE: FirstByte.STREAMING,
     MULTIPLEX_V2_BYTE: FirstByte.MULTIPLEX_V2,
     PROVEN_BYTE: FirstByte.PROVEN,
+    CALL_BYTE: FirstByte.CALL,
     TLS_RECORD_BYTE: FirstByte.TLS_DIRECT,
     **dict.fromkeys(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", FirstByte.HTTP),
 }

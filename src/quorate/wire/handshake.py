@@ -263,7 +263,7 @@ class DialerHandshake(_Side):
     def _take(self, message: _Message, body: bytes) -> bytes:
         match message:
             case _Refusal():
-                raise bad_frame(f"it refuses this server: {_shown(message.why)}")
+                raise RefusedThere(f"it refuses this server: {_shown(message.why)}")
             case _Hello() if self._listener is None:
                 listener = _speaker(message)
                 if why := self._check(listener):
@@ -306,6 +306,10 @@ class ListenerHandshake(_Side):
                 self.peer, self.voucher = self._dialer, message.voucher
                 return b""
         raise bad_frame("a handshake message out of turn")
+
+
+class RefusedThere(BadFrame):
+    """The listener says that it refuses this server, and why; nothing proves its words."""
 
 
 class HandshakeRefused(BadFrame):
