@@ -113,6 +113,14 @@ MUTANTS = [
         40,
     ),
     Mutant(
+        "gives a vote to a server that is far behind",
+        membership.request,
+        "if not force and (why := _not_caught_up(leader, configuration)):",
+        "if False and (why := ''):",
+        0,
+        "no_vote_before_it_has_caught_up",
+    ),
+    Mutant(
         "removes a voter without proof of a quorum",
         membership.settle,
         "live >= weighed.configuration.quorum()",

@@ -77,7 +77,7 @@ class Replicas:
         return found
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+async def until(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
     """Wait for a true value; fails with the condition's name after the deadline."""
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not (value := condition()):

@@ -11,6 +11,7 @@ import pytest
 from replica_cluster import Pairs, Replicas, until
 
 from quorate.errors import (
+    ChangeRefused,
     CommandTooLarge,
     DataFolderInUse,
     NotReached,
@@ -228,6 +229,21 @@ def test_a_joiner_without_a_cluster_gives_up_in_time(tmp_path: Path) -> None:
             join=True,
         )
         assert "within 0.5 s" in error.text
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_was_never_started_gets_no_vote(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cluster, leader = await alone(tmp_path)
+        await leader.change(Change(ChangeKind.ADD_NONVOTER, "d", joining(cluster, "d")["d"]))
+        for kind in (ChangeKind.PROMOTE, ChangeKind.ADD_VOTER):
+            with pytest.raises(ChangeRefused, match=r"d at .* does not answer this leader"):
+                await leader.change(Change(kind, "d", joining(cluster, "d")["d"]))
+        await leader.propose(b"k=1")  # alone it is the majority still
+        (peer,) = leader.peers()
+        assert (peer.id, peer.match_index) == ("d", 0)
+        await cluster.stop()
 
     asyncio.run(scenario())
 

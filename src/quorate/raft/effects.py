@@ -40,6 +40,7 @@ class Reason(Enum):
     CHANGE_STALE = "the configuration has changed meanwhile"
     CHANGE_INVALID = "the change leads to an invalid configuration"
     QUORUM_AT_RISK = "too few of the voters that would remain answer"
+    NOT_CAUGHT_UP = "a server is to vote that has not caught up"
     NO_TARGET = "no other voter is caught up and in contact"
     TRANSFER_TIMED_OUT = "the target did not take over in time; the old leader goes on"
     TRANSFER_LOST = "another server than the target was elected"

@@ -21,6 +21,7 @@ _NEXT_STEPS = {
     Reason.CHANGE_PENDING: "try again in a moment",
     Reason.CHANGE_STALE: "read the configuration again, then decide again",
     Reason.TRANSFERRING: "try again in a moment",
+    Reason.NOT_CAUGHT_UP: "add it as a non-voter, and wait until it has caught up",
     Reason.NO_TARGET: "see which servers are healthy voters, and name one",
     Reason.TRANSFER_TIMED_OUT: "see whether the target is reachable and caught up, then try again",
     Reason.TRANSFER_LOST: "ask again if it still matters which server leads",
