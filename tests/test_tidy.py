@@ -40,7 +40,17 @@ LAYERS: dict[str, set[str]] = {
     "autopilot": {"errors", "levels", "raft", "state"},
     "runtime": {"errors", "raft"},
     "net": {"errors", "levels", "wire"} | VALUES,
-    "replica": {"errors", "levels", "metrics", "net", "raft", "runtime", "storage", "wire"},
+    "replica": {
+        "__init__",
+        "errors",
+        "levels",
+        "metrics",
+        "net",
+        "raft",
+        "runtime",
+        "storage",
+        "wire",
+    },
     "pool": {"errors", "metrics", "gossip", "runtime", "storage", "wire"},
     "server": {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
