@@ -86,7 +86,11 @@ async def dial(
         assert not isinstance(opened, str)
         transport, handshake, dialed = opened
         assert handshake.peer is not None
-        peer = await trust.admit(handshake.peer, handshake.voucher, dialed=dialed)
+        try:
+            peer = await trust.admit(handshake.peer, handshake.voucher, dialed=dialed)
+        except BaseException:
+            transport.abort()  # in the deadline's or the caller's end: nobody else knows of it
+            raise
         if transport.is_closing():
             raise ConnectionResetError("EOF behind the handshake")
         protocol = make_protocol()

@@ -58,10 +58,16 @@ class RpcPort:
         self.open: dict[str, int] = {}
         self._switches: set[_Switch] = set()
         self._server: asyncio.Server | None = None
+        self._closed = False
 
     async def listen(self, host: str, port: int) -> None:
         """Accept connections. Raises OSError when the address cannot be used."""
         self._server = await accept(lambda: _Switch(self), host, port, backlog=512)
+
+    @property
+    def closed(self) -> bool:
+        """True once `close` was called."""
+        return self._closed
 
     @property
     def listening_on(self) -> tuple[str, int] | None:
@@ -73,12 +79,16 @@ class RpcPort:
 
     async def close(self) -> None:
         """Stop accepting, and end what is open."""
+        self._closed = True
         if self._server is not None:
             self._server.close()
         for switch in list(self._switches):
             switch.abort()
         if self._server is not None:
             await self._server.wait_closed()
+        # Connections that were accepted before and are announced only now end by themselves.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     def end_connections(self, unwanted: Callable[[Peer], bool]) -> None:
         """End the connections of proven servers that are not wanted any more."""
@@ -87,7 +97,9 @@ class RpcPort:
                 switch.abort()
 
     def admit(self, host: str, switch: _Switch) -> bool:
-        """Count a connection; False if the client has too many."""
+        """Count a connection; False if the client has too many, or the port is closed."""
+        if self._closed:
+            return False
         count = self.open.get(host, 0) + 1
         if self.connections_max and count > self.connections_max:
             return False
@@ -126,7 +138,7 @@ class _Switch(asyncio.Protocol):
         self._host = str(peer[0]) if peer else "unix"
         self._admitted = self._port.admit(self._host, self)
         if not self._admitted:
-            self._refuse("too many connections from this address")
+            self._refuse("" if self._port.closed else "too many connections from this address")
             return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._port.handshake_timeout_s, self._too_late)
@@ -223,7 +235,8 @@ class _Switch(asyncio.Protocol):
 
     def _refuse(self, why: str) -> None:
         if self._transport is not None:
-            self._port.refused(self._host, why)
+            if why:
+                self._port.refused(self._host, why)
             self._transport.abort()
 
     def eof_received(self) -> bool | None:

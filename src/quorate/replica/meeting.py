@@ -265,11 +265,24 @@ class Meeting:
         Raises QuorateError when a founder refuses for good.
         """
         me = self._replica.server_id
-        while not self.has_data:
-            if next(iter(self._founders)) == me:
+        while not self._folder.identity.cluster_id:
+            if self.has_data:  # another founder leads, and has sent the first entry
+                await self._learn_cluster()
+            elif next(iter(self._founders)) == me:
                 with contextlib.suppress(NotReached):
                     await self._propose()
             await asyncio.sleep(_AGAIN_S)
+
+    async def _learn_cluster(self) -> None:
+        """Take over the name of the cluster in whose configuration this server is, by its key."""
+        for server in self._replica.node.configuration.servers:
+            if server.id == self._replica.server_id:
+                continue
+            with contextlib.suppress(RefusedThere):
+                other = await self.ask(server.address)
+                if other is not None and other.keyed and other.cluster_id:
+                    await self._belong_to(other.cluster_id)
+                    return
 
     async def _propose(self) -> None:
         keys, others = {self._replica.server_id: self._trust.key}, dict(self._founders)
@@ -345,8 +358,6 @@ class Meeting:
                 other = await self.ask(address)
                 if other is None:
                     return
-                if other.keyed and other.cluster_id and not self._folder.identity.cluster_id:
-                    await self._belong_to(other.cluster_id)
                 if other.copied:
                     copied(f"{other.objection} (found by {other.server_id})")
 

@@ -123,7 +123,7 @@ class _Opened:
         if begins and join:
             await meeting.join(self._address, self._others, options.join_timeout_s)
         await self._listen(replica, trust, meeting)
-        if begins and not join:
+        if not folder.identity.cluster_id:
             replica.spawn(meeting.found())
         if not begins:
             members = {s.id: s.address for s in replica.node.configuration.servers}
