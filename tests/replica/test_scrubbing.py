@@ -153,7 +153,7 @@ def test_a_leader_in_quarantine_sends_no_snapshot(tmp_path: Path) -> None:
         leader.quarantine(StateDamaged("it is wrong"))
         await cluster.start(lagging)
         peers = leader.node.leader.peers if leader.node.leader else {}
-        started = asyncio.get_running_loop().time()
+        started = leader.now()
         await until(lambda: peers[lagging].contact_at > started + 0.5)  # heard, and given nothing
         assert cluster.machines[lagging].values == {}
         leader.quarantine(None)

@@ -40,6 +40,12 @@ class ManualClock:
     def call_soon(self, action: Callable[..., object], *args: Any) -> Planned:
         return self.call_later(0.0, action, *args)
 
+    def suspend(self, seconds: float) -> None:
+        """The machine sleeps: the time goes on, and what counts the delays of calls does not."""
+        self.time += seconds
+        for call in self.planned:
+            call.at += seconds
+
     def waiting(self) -> list[float]:
         """When calls are due that were not cancelled."""
         return sorted(call.at for call in self.planned if not call.cancelled)

@@ -132,6 +132,29 @@ def test_the_tick_comes_at_the_deadline_and_after_the_wake() -> None:
     assert bench.clock.waiting() == []
 
 
+def test_a_timer_that_is_late_is_not_waited_for_once_an_event_comes() -> None:
+    bench = Bench()
+    bench.core.due = 2.0
+    bench.driver.step("a")
+    bench.clock.suspend(60.0)
+    bench.core.answers["tick"] = (Do(lambda: setattr(bench.core, "due", NEVER)),)
+    bench.driver.step("b")
+    bench.driver.step("c")
+    bench.clock.advance()
+    assert bench.core.seen == ["a", "b", "c", "tick"]
+    assert bench.clock.waiting() == []
+
+
+def test_a_timer_that_is_late_fires_where_no_event_comes() -> None:
+    bench = Bench()
+    bench.core.due = 2.0
+    bench.driver.step("a")
+    bench.clock.suspend(60.0)
+    bench.core.answers["tick"] = (Do(lambda: setattr(bench.core, "due", NEVER)),)
+    bench.clock.advance(2.0)
+    assert bench.core.seen == ["a", "tick"]
+
+
 def test_an_earlier_deadline_moves_the_timer() -> None:
     bench = Bench()
     bench.core.due = 9.0

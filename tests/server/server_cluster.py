@@ -31,8 +31,16 @@ T = TypeVar("T")
 class ServerCluster:
     """Servers s0, s1, ... that found a cluster; `running` by number; `fatal` is what ended one."""
 
-    def __init__(self, folder: Path, count: int = 3, **options: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        count: int = 3,
+        *,
+        now: Callable[[], float] | None = None,
+        **options: Any,
+    ) -> None:
         self.folder = folder
+        self.now = now  # of the servers that are started from now on
         self.addresses = tuple(f"127.0.0.1:{port}" for port in _free_ports(count))
         self.options = options
         self.running: dict[int, Server] = {}
@@ -64,7 +72,7 @@ class ServerCluster:
         def fatal(error: BaseException) -> None:
             self.fatal.setdefault(number, error)
 
-        server = Server(options, on_fatal=fatal)
+        server = Server(options, on_fatal=fatal, now=self.now)
         await server.open()
         parts = parts_of(server)
         rpc = RpcApplication(

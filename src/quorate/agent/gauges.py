@@ -66,7 +66,7 @@ class Gauges:
         gauge("quorate.state.checkedIndex", checks.verdict.index)
         gauge("quorate.state.damagedServers", len(wrong))
         if node.leader is not None:
-            now = asyncio.get_running_loop().time()
+            now = replica.now()
             voters = {server.id for server in node.configuration.voters()}
             live = 1
             for peer_id, peer in node.leader.peers.items():

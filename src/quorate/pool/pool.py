@@ -131,7 +131,8 @@ class Pool:
             self.node = self._make_node()
             self._driver = Driver(
                 self.node,
-                LoopClock(self._loop),
+                # A member that was suspended must not accuse those that it did not hear meanwhile.
+                LoopClock(self._loop, self._loop.time),
                 self._perform,
                 tick=events.Tick,
                 on_failure=self._fail,

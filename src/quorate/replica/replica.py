@@ -33,7 +33,7 @@ from quorate.replica.machine import StateMachine
 from quorate.replica.scrubbing import scrub
 from quorate.replica.snapshot_tasks import SnapshotTasks
 from quorate.replica.snapshots import SnapshotWorker
-from quorate.runtime.clock import LoopClock
+from quorate.runtime.clock import LoopClock, machine_time
 from quorate.runtime.listeners import Listeners, tell
 from quorate.runtime.raft import PeerProgress, RaftDriver
 from quorate.storage.log.store import LogStore, WriteBatch
@@ -79,7 +79,9 @@ class Replica:
         snapshots: SnapshotStore,
         options: Options,
         rng: Random | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
+        """`now` gives seconds that never go back, and runs on while the machine is suspended."""
         self.server_id = server_id
         self.address = address
         self.machine = machine
@@ -97,6 +99,8 @@ class Replica:
         self.after_stop: list[Callable[[], Awaitable[object]]] = []
         self.locate: Callable[[Server], str] = lambda peer: peer.address  # where it is now
         self.trust: Trust | None = None
+        self.now = now or machine_time
+        """The clock of `node`: all times in there are compared with this one, and no other."""
         self._rng = rng or Random()
         self._loop: asyncio.AbstractEventLoop | None = None  # on which it was started
         self._connections: set[IncomingConnection] = set()
@@ -127,7 +131,7 @@ class Replica:
             hard_state=self.log.hard_state(),
             codec=codec,
             rng=self._rng,
-            now=loop.time(),
+            now=self.now(),
             snapshot=snapshot,
             cluster_id=self.options.cluster_id,
         )
@@ -147,7 +151,7 @@ class Replica:
         self._driver = RaftDriver(
             self.node,
             self.machine,
-            LoopClock(loop),
+            LoopClock(loop, self.now),
             disk=self._disk,
             network=self._links,
             snapshots=tasks,

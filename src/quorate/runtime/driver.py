@@ -8,7 +8,9 @@ Invariants:
 - the effects of a step are begun in their order, and all of them: the core believes that all of
   it is done, so the first one that cannot be carried out ends the driver;
 - an event that the core refuses changes nothing, and does not hold up the events behind it;
-- a deadline of the core is never missed: after every drain of the queue a timer is set for it.
+- a deadline of the core is never missed: after every drain of the queue a timer is set for it. A
+  timer that counts a delay is late where the clock has run on without it, as in a suspended
+  machine: then the first event that comes ends the wait.
 
 Time comes from a `Clock`: the event loop's in production (`quorate.runtime.clock`), virtual in the
 simulator. The driver itself knows no loop, no thread and no socket.
@@ -25,6 +27,10 @@ GRAIN_S: Final = 0.001
 
 A shorter one would fire at once and be set again, over and over, until the deadline is there.
 """
+
+
+LATE_S: Final = 0.1
+"""How late the deadline timer may be before it is not waited for any longer."""
 
 
 class Timer(Protocol):
@@ -97,6 +103,8 @@ class Driver:
         self._draining = False
         self._timer: Timer | None = None
         self._timer_at = 0.0  # when it fires; uvloop's handles cannot always say
+        self._now = 0.0  # the time of the newest step
+        self._catching_up = False
 
     def step(self, event: Any, released: Sequence[Any] = ()) -> None:
         """Give an event to the core and do what it says, and all that follows from it.
@@ -133,12 +141,13 @@ class Driver:
     def _drain(self, own: Any) -> Exception | None:
         """Take all that waits; the refusal of the event `own`, if it is refused."""
         queue, perform = self._queue, self._perform
-        step, now = self.core.step, self.clock.now
+        step, read = self.core.step, self.clock.now
         refusal: Exception | None = None
         while queue:
             event = queue.popleft()
+            self._now = now = read()
             try:
-                effects = step(event, now())
+                effects = step(event, now)
             except self._refusals as error:
                 if event is own:
                     refusal = error
@@ -172,8 +181,10 @@ class Driver:
     def _arm(self) -> None:
         deadline = self.core.deadline()
         if self._timer is not None:
-            if self._timer_at <= deadline:
-                return  # it looks again when it fires
+            if self._timer_at <= deadline:  # it looks again when it fires
+                if self._now - self._timer_at > LATE_S:
+                    self._catch_up_soon()
+                return
             self._timer.cancel()
             self._timer = None
         if deadline != float("inf"):
@@ -181,6 +192,18 @@ class Driver:
             delay = max(deadline - now, GRAIN_S)
             self._timer_at = now + delay
             self._timer = self.clock.call_later(delay, self._fired)
+
+    def _catch_up_soon(self) -> None:
+        if not self._catching_up:
+            self._catching_up = True
+            # In a turn of its own: the event that comes first may be what the tick would miss.
+            self.clock.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._catching_up = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._fired()
 
     def _fired(self) -> None:
         self._timer = None

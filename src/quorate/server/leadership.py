@@ -49,7 +49,7 @@ class Leadership:
         """Whole milliseconds since the leader was heard; 0 on the leader."""
         if self._replica.is_leader:
             return 0
-        return int((self._loop.time() - self._replica.node.contact_at) * 1000)
+        return int((self._replica.now() - self._replica.node.contact_at) * 1000)
 
     def _role_changed(self, change: RoleChanged) -> None:
         if not change.leader_address:

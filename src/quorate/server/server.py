@@ -79,8 +79,11 @@ class Server:
         *,
         on_fatal: Callable[[BaseException], None],
         metrics: Metrics | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
+        """`now` is the clock of the replica (see there), and of all that is compared with it."""
         self.options = options
+        self._now = now
         self._on_fatal = on_fatal
         self._metrics = metrics or Metrics()
         self.checks = StateChecks(self._spawn, self._distrust)
@@ -163,6 +166,7 @@ class Server:
                 scrub_interval_s=options.state_check_interval_s,
                 cluster_id=self.folder.identity.cluster_id,
             ),
+            now=self._now,
         )
         self.checks.open(self.folder.node_id, self.folder.raft_path)
         self.leadership = Leadership(self.replica)
@@ -211,7 +215,7 @@ class Server:
             checks=self.checks,
             gate=self.level_gate,
             apply=self.writes.apply,
-            now=self._loop.time,
+            now=self.replica.now,
             trust=self.trust,
         )
         self._bootstrap = Bootstrap(
@@ -229,6 +233,7 @@ class Server:
             fatal=self._on_fatal,
             rng=random.Random(),
             rolled_back=self._told_of_rollback,
+            now=self.replica.now,
         )
         self._make_views()
         self._judge = StateJudge(
@@ -301,6 +306,7 @@ class Server:
             me=self.identity,
             metrics=self._metrics,
             fatal=self._on_fatal,
+            now=self.replica.now,
         )
 
     def _locate(self, peer: Peer) -> str:

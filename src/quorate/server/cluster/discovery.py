@@ -54,7 +54,9 @@ class PoolWatch:
         fatal: Callable[[QuorateError], None],
         rng: Random,
         rolled_back: Callable[[str, Peer], None],
+        now: Callable[[], float],
     ) -> None:
+        self._now = now
         self._rolled_back = rolled_back
         self._options = options
         self._directory = directory
@@ -72,8 +74,7 @@ class PoolWatch:
         self.waiting = ""
         listed = () if self._gossips else (*options.founders, *options.join)
         self._configured = [address for address in listed if address != options.rpc_address]
-        self._loop = asyncio.get_running_loop()
-        self._leader_at = self._loop.time()  # when one was known last
+        self._leader_at = self._now()  # when one was known last
 
     async def run(self) -> None:
         """For ever."""
@@ -86,7 +87,7 @@ class PoolWatch:
                 self.introduced = False
             if not (self._gossips and self._settled()):
                 await self._ask_all()
-            self._directory.refresh(self._loop.time())
+            self._directory.refresh(self._now())
             try:
                 await self._act()
                 self._wait_for(self._why_no_leader() + self._join_trouble() if leaderless else "")
@@ -131,7 +132,7 @@ class PoolWatch:
 
     def _leaderless(self) -> bool:
         """True if a server with a configuration knows no leader for longer than elections take."""
-        me, now = self._me(), self._loop.time()
+        me, now = self._me(), self._now()
         if me.leader or not me.initialised:
             self._leader_at = now
         return now - self._leader_at > _LEADERLESS_S
@@ -187,7 +188,7 @@ class PoolWatch:
                 if configured:
                     self._fatal(_wrong_cluster(self._options, ours, other))
                 return
-        if self._directory.heard(other, self._loop.time()):
+        if self._directory.heard(other, self._now()):
             log.info("server %s at %s (%s) answers", other.node, other.address, other.id)
 
     # -- acting ---------------------------------------------------------------------------------

@@ -69,7 +69,9 @@ class GossipPool:
         me: Callable[[], Identity],
         metrics: Metrics,
         fatal: Callable[[BaseException], None],
+        now: Callable[[], float],
     ) -> None:
+        self._now = now
         self._options = gossip
         self._directory = directory
         self._me = me
@@ -178,7 +180,7 @@ class GossipPool:
         member = changed.member
         if member.name == self.name:
             return
-        identity = self._directory.pool_says(changed, self._loop.time())
+        identity = self._directory.pool_says(changed, self._now())
         if identity is not None:
             log.info("pool: %s %s at %s", changed.change.value, member.name, identity.address)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 from collections.abc import Callable
 
@@ -19,7 +18,7 @@ from quorate.state import servers
 
 
 class AgentView:
-    """See the module. Made on the running loop; `me` gives this server's identity of now."""
+    """See the module. `me` gives this server's identity of now."""
 
     def __init__(
         self,
@@ -39,7 +38,6 @@ class AgentView:
         self._watch = watch
         self._checks = checks
         self._me = me
-        self._loop = asyncio.get_running_loop()
 
     def waiting(self) -> str:
         """What this server waits for, in words: a leader, others to found with. Empty: nothing."""
@@ -97,7 +95,7 @@ class AgentView:
         return {
             "nomad": stats.nomad(self._replica, self._directory, self._me().expect == 1),
             "raft": {
-                **stats.raft(self._replica, self._loop.time()),
+                **stats.raft(self._replica),
                 **stats.commands(self._machine.store),
             },
             "serf": self._pool.stats(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
@@ -24,7 +23,7 @@ _NOBODY: Final[frozenset[str]] = frozenset()
 
 
 class ClusterView:
-    """See the module. Made on the running loop; `me` gives this server's identity of now."""
+    """See the module. `me` gives this server's identity of now."""
 
     def __init__(
         self,
@@ -43,7 +42,6 @@ class ClusterView:
         self._callers = callers
         self._checks = checks
         self._me = me
-        self._loop = asyncio.get_running_loop()
         self._view: RaftConfiguration | None = None
         self._view_of: object = None
         self._state.watch(servers.TABLE.name, self._forget)
@@ -79,7 +77,7 @@ class ClusterView:
         node = self._replica.node
         if node.leader is None:
             return _NOBODY
-        since = self._loop.time() - 2 * node.settings.election_timeout_s
+        since = self._replica.now() - 2 * node.settings.election_timeout_s
         return frozenset(
             peer_id
             for peer_id, peer in node.leader.peers.items()
@@ -90,8 +88,8 @@ class ClusterView:
     def _forget(self) -> None:
         self._view = None
 
-    def _unix_time(self, loop_s: float) -> float:
-        return time.time() - (self._loop.time() - loop_s)
+    def _unix_time(self, at: float) -> float:
+        return time.time() - (self._replica.now() - at)
 
     def peers(self) -> list[str]:
         """Addresses of all servers of the Raft configuration, in its order."""
@@ -99,9 +97,9 @@ class ClusterView:
 
     def own(self) -> ServerView:
         """What this server believes of the cluster."""
-        me, now = self._me(), self._loop.time()
+        me = self._me()
         twice = bool(self._directory.two_bodies(self._replica.server_id))
-        return raft.own_view(self._replica, me, now, self._checks, self._machine, twice=twice)
+        return raft.own_view(self._replica, me, self._checks, self._machine, twice=twice)
 
     async def views(self) -> list[ServerView]:
         """What each server of this region believes, this one first. Never fails."""

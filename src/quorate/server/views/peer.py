@@ -21,7 +21,7 @@ def peer_view(
     unix_time: Callable[[float], float],
     answers: bool = False,
 ) -> RaftServer:
-    """A row of the Raft configuration; `unix_time` turns the loop's time into Unix seconds.
+    """A row of the Raft configuration; `unix_time` turns the replica's time into Unix seconds.
 
     `answers`: it answers the leader now, whatever the pool says of its name.
     """

@@ -52,16 +52,12 @@ class Target(msgspec.Struct, frozen=True):
 def own_view(
     replica: Replica,
     me: Identity,
-    now: float,
     checks: StateChecks,
     machine: ServerMachine,
     *,
     twice: bool,
 ) -> ServerView:
-    """What this server believes; `now` is the loop's time.
-
-    `twice`: another live server uses the ID of this one.
-    """
+    """What this server believes. `twice`: another live server uses its ID."""
     node = replica.node
     leads_or_lost = replica.is_leader or not node.leader_address
     return ServerView(
@@ -72,7 +68,7 @@ def own_view(
         term=node.term,
         leader_id=node.leader_id,
         leader_address=node.leader_address,
-        last_contact_ms=0 if leads_or_lost else int((now - node.contact_at) * 1000),
+        last_contact_ms=0 if leads_or_lost else int((replica.now() - node.contact_at) * 1000),
         last_index=node.log.last_index,
         commit_index=node.commit_index,
         configuration_index=node.configuration_index,

@@ -33,7 +33,7 @@ def nomad(replica: Replica, directory: Directory, bootstrap: bool) -> dict[str, 
     }
 
 
-def raft(replica: Replica, now: float) -> dict[str, str]:
+def raft(replica: Replica) -> dict[str, str]:
     """Log, term and membership."""
     node = replica.node
     configuration = ", ".join(
@@ -43,7 +43,7 @@ def raft(replica: Replica, now: float) -> dict[str, str]:
     if replica.is_leader:
         contact = "0"
     elif node.leader_id:
-        contact = format_duration(int((now - node.contact_at) * 1e9))
+        contact = format_duration(int((replica.now() - node.contact_at) * 1e9))
     else:
         contact = "never"
     return {
