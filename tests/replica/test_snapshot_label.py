@@ -1,4 +1,7 @@
-"""A snapshot is labelled with the index of the state that it holds, however busy the replica is."""
+"""A snapshot is labelled with the index of the state that it holds, however busy the replica is.
+
+`tests/runtime/test_snapshot_points.py` asks for one at every moment there is.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from replica_cluster import Replicas, until
+from replica_cluster import Replicas
 
-from quorate.raft import Settings
 from quorate.replica.machine import Read, Write
 
 
@@ -51,26 +53,6 @@ def test_a_snapshot_in_the_middle_of_a_long_batch(tmp_path: Path, asked_after: i
         assert index > 0
         await asyncio.gather(*waiting)
         await restarted(cluster, COUNT)
-
-    asyncio.run(scenario())
-
-
-def test_snapshots_while_a_long_log_is_applied_at_a_start(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        cluster = Replicas(tmp_path, 1, machine=Counter, settings=Settings(apply_entries_max=4))
-        await cluster.start()
-        leader = await cluster.leader()
-        backlog = 8 * COUNT  # applied four at a time: still under way when the replica leads
-        await asyncio.gather(*(leader.propose(b"1") for _ in range(backlog)))
-        await cluster.stop()
-        await cluster.start()
-        (replica,) = cluster.running.values()
-        await until(lambda: replica.is_leader)
-        taken = []
-        while replica.node.applied_index < replica.node.log.last_index:
-            taken.append(await replica.snapshot_now())
-        assert len({index for index in taken if index}) > 1, "the log was too short to show it"
-        await restarted(cluster, backlog)
 
     asyncio.run(scenario())
 
