@@ -158,6 +158,20 @@ def allowed(part: str, target: str) -> bool:
     return any(target == other or target.startswith(other + ".") for other in may)
 
 
+def test_times_of_raft_are_compared_with_its_own_clock() -> None:
+    """`contact_at` and the like are of `Replica.now`, which other clocks fall behind."""
+    wrong = [
+        f"{module.place}:{function.lineno} {function.name}"
+        for module in package_modules()
+        for function in ast.walk(module.tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (text := ast.unparse(function))
+        and any(name in text for name in (".contact_at", ".promised_until"))
+        and any(clock in text for clock in ("loop.time", "loop().time", "monotonic("))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_every_part_has_its_layer() -> None:
     assert {module.part for module in package_modules()} == set(LAYERS)
 

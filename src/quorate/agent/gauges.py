@@ -83,9 +83,10 @@ class Gauges:
 
     def _peers(self) -> None:
         """What the leader knows of each other server; nothing on a follower."""
-        node = self._server.replica.node
+        replica = self._server.replica
+        node = replica.node
         peers = node.leader.peers if node.leader is not None else {}
-        now, last = asyncio.get_running_loop().time(), node.log.last_index
+        now, last = replica.now(), node.log.last_index
         lag = {peer_id: float(last - peer.match_index) for peer_id, peer in peers.items()}
         heard = {
             peer_id: now - peer.contact_at
