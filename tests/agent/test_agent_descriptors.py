@@ -129,6 +129,15 @@ def test_no_free_descriptor_passes_as_a_full_disk_does(code: int) -> None:
     assert "LimitNOFILE" in error.next_step
 
 
+def test_a_limit_of_file_sizes_is_no_full_disk() -> None:
+    error = disk_error(errno.EFBIG, "File too large", "write /x")
+    assert isinstance(error, StorageFull)
+    assert error.line() == (
+        "cannot write /x: the file may not grow (File too large); raise the limit of file sizes "
+        "(ulimit -f, LimitFSIZE), or use another file system"
+    )
+
+
 def test_what_is_left_for_clients() -> None:
     assert [for_http(limit) for limit in (1, 64, 300, 1024, 1 << 20)] == [
         1,

@@ -59,4 +59,8 @@ def test_of_two_with_one_name_none_is_called_removable(tmp_path: Path) -> None:
         servers.configure()
         servers.start(twin)
         until(lambda: servers.ask(twin, "/v1/agent/self").status == 200, "its API", 30)
-        stay_alive(servers, leader, 15)
+        text = f"two servers call themselves {servers.node(twin)}"
+        both = ((leader + 1) % 3, twin)
+        for number in both:
+            until(lambda n=number: text in servers.health(n), f"health of {number}", 60)  # type: ignore[misc]
+        stay_alive(servers, leader, 10)

@@ -62,9 +62,10 @@ AnswerQuery = Callable[[effects.QueryArrived], "Awaitable[bytes | None] | None"]
 class Pool:
     """See the module. `start`, use, `stop`; stopping is not leaving.
 
-    What happens is told to the callbacks in `on_member`, `on_event` (user events), `on_name_lost`
-    (another living member has this name: this one should stop) and `on_failure` (something that
-    the core decided could not be carried out: the member takes part no more); `on_query` answers
+    What happens is told to the callbacks in `on_member`, `on_event` (user events),
+    `on_name_conflict` (two addresses claim one name), `on_name_lost` (another living member has
+    this name: this one should stop) and `on_failure` (something that the core decided could not be
+    carried out: the member takes part no more); `on_query` answers
     queries of applications.
     """
 
@@ -79,6 +80,7 @@ class Pool:
         self.metrics = metrics or Metrics()
         self.on_member: list[Callable[[MemberChanged], None]] = []
         self.on_event: list[Callable[[effects.EventArrived], None]] = []
+        self.on_name_conflict: list[Callable[[effects.ConflictFound], None]] = []
         self.on_name_lost: list[Callable[[effects.NameLost], None]] = []
         self.on_failure: list[Callable[[BaseException], None]] = []
         self.on_query: AnswerQuery | None = None
@@ -509,6 +511,8 @@ class Pool:
     def _conflict_found(self, effect: effects.ConflictFound) -> None:
         detail = f"{effect.name} is at {join_text(effect.known)}, says the pool"
         self._refusals.count("name_conflict", effect.other.host, detail)
+        for tell in self.on_name_conflict:
+            tell(effect)
 
     def _name_lost(self, effect: effects.NameLost) -> None:
         holder = join_text(effect.holder)

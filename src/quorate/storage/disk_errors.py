@@ -23,6 +23,11 @@ NO_DESCRIPTOR: Final = frozenset((errno.EMFILE, errno.ENFILE))
 
 def disk_error(code: int, reason: str, doing: str) -> QuorateError:
     """The error for errno `code`; `doing` opens the text ("write /data/x")."""
+    if code == errno.EFBIG:
+        return StorageFull(
+            f"cannot {doing}: the file may not grow ({reason})",
+            "raise the limit of file sizes (ulimit -f, LimitFSIZE), or use another file system",
+        )
     if code in NO_ROOM:
         return StorageFull(f"cannot {doing}: no room ({reason})", "make room on that disk")
     if code in NO_DESCRIPTOR:

@@ -27,6 +27,10 @@ class FixedPool:
     async def leave(self) -> None:
         """Nothing: a list has no word for it."""
 
+    def namesake(self) -> str:
+        """Nothing: names count in a pool only."""
+        return ""
+
     def tell(self) -> None:
         """Nothing: who wants to know asks."""
 

@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from quorate.errors import QuorateError
-from quorate.gossip.effects import KeyAction, MemberChanged
+from quorate.gossip.effects import ConflictFound, KeyAction, MemberChanged
 from quorate.gossip.effects import Member as PoolMember
 from quorate.gossip.messages import Address, SerfStatus
 from quorate.gossip.messages import Versions as PoolVersions
 from quorate.gossip.settings import LAN, WAN, Settings
 from quorate.metrics import Metrics
+from quorate.pool.addresses import join_text
 from quorate.pool.options import PoolOptions
 from quorate.pool.pool import Pool
 from quorate.pool.results import KeyResult
@@ -37,6 +38,7 @@ from quorate.server.views.records import (
 log = logging.getLogger("quorate.server")
 
 _FIRST_PAUSE_S = 0.5  # between tries to join at first; doubled up to `retry_interval`
+_NAMESAKE_S = 180.0  # as long as the full exchanges that tell of it take, and again
 _LOOK_AGAIN_S = 5.0  # between two looks whether this server is alone again
 _RECONNECT_TIMEOUT_S = 72 * 3600.0  # nomad-rpc-port, 4
 
@@ -99,6 +101,8 @@ class GossipPool:
         )
         self._pool.on_member.append(self._member_changed)
         self._pool.on_failure.append(fatal)
+        self._pool.on_name_conflict.append(self._conflict_found)
+        self._namesake = ("", float("-inf"))  # who has our name, and when that was seen last
         self.looked_for_others = not (gossip.retry_join or gossip.start_join)
         """True once the configured members were asked: until then nobody founds a cluster."""
         self.trouble = ""
@@ -183,6 +187,23 @@ class GossipPool:
         identity = self._directory.pool_says(changed, self._now())
         if identity is not None:
             log.info("pool: %s %s at %s", changed.change.value, member.name, identity.address)
+
+    def _conflict_found(self, found: ConflictFound) -> None:
+        """Another living server has our name; both of them are told, again and again."""
+        if not found.ours:
+            return
+        text = (
+            f"two servers call themselves {found.name}: this one at {join_text(found.known)} and "
+            f"one at {join_text(found.other)}; give one of them another name and restart it"
+        )
+        if text != self._namesake[0]:
+            log.warning("%s", text)
+        self._namesake = (text, asyncio.get_running_loop().time())
+
+    def namesake(self) -> str:
+        """That another living server has our name, or empty."""
+        text, seen_at = self._namesake
+        return text if asyncio.get_running_loop().time() - seen_at < _NAMESAKE_S else ""
 
     def tell(self) -> None:
         """Announce this server anew if its tags have changed."""

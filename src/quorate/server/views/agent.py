@@ -58,6 +58,7 @@ class AgentView:
         if held is not None:
             return f"{held.text}; {held.next_step}{self._leaders_version()}"
         twice = self._directory.two_bodies(self._replica.server_id)
+        twice = twice or self._pool.namesake()
         return twice or self._checks.disagreement or self._outside() or None
 
     def _outside(self) -> str:
