@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable
 
 from quorate.replica.replica import Replica
-from quorate.server.cluster.directory import Directory
+from quorate.server.cluster.directory import ALIVE, Directory
 from quorate.server.cluster.discovery import PoolWatch
 from quorate.server.cluster.fixed_pool import FixedPool
 from quorate.server.cluster.gossip_pool import GossipPool
@@ -65,8 +65,12 @@ class AgentView:
         """Why this server belongs to no cluster although it hears a leader, or empty."""
         node = self._replica.node
         me = self._replica.server_id
-        if not node.leader_id or node.configuration.get(me) is not None:
+        if not node.leader_id:
             return ""
+        if node.configuration.get(me) is not None:
+            met = sum(member.status == ALIVE for member in self._pool.members()) > 1
+            trouble = "" if met else self._pool.trouble
+            return trouble and f"a member, but alone in its pool: nobody could be joined: {trouble}"
         why = self.waiting() or "it waits to be taken in"
         return (
             f"not a member: the Raft configuration of the leader at {node.leader_address} does not "
