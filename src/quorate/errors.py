@@ -12,6 +12,7 @@
     |- StorageStalled            the disk does not answer
     |- LogDamaged                an entry, a snapshot or an identity on disk is not what was written
     |- StateDamaged              the state here is not that of the other servers: ask one of them
+    |  `- NotBegun               and what was asked was not begun: another leader may take it
     |- MachineHeld               an entry of the log cannot be applied here: ask another server
     |- ReplicaStopped            this replica was stopped, or has ended with an error
     |- DataFolderInUse           another process holds the data folder
@@ -30,6 +31,8 @@ One table in `quorate.api.status` maps them to HTTP, and `quorate.cli` to exit c
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 
 class QuorateError(Exception):
@@ -75,18 +78,22 @@ class NotWritten(NotReady):
         QuorateError.__init__(self, text, "try again")
 
 
+_UNCONFIRMED: Final = "this write may or may not stand"
+_READ_FIRST: Final = "read before you repeat it"
+
+
 class LeadershipLost(QuorateError):
     """Leadership ended before the write was confirmed. It may or may not stand."""
 
     def __init__(self) -> None:
-        super().__init__("leadership lost while committing log", "read before you repeat it")
+        super().__init__("leadership lost while committing log", _READ_FIRST)
 
 
 class ApplyTimeout(QuorateError):
     """The write was not confirmed in time. It may or may not stand."""
 
     def __init__(self) -> None:
-        super().__init__("timed out waiting for the log to commit", "read before you repeat it")
+        super().__init__("timed out waiting for the log to commit", _READ_FIRST)
 
 
 class Overloaded(QuorateError):
@@ -128,11 +135,26 @@ class LogDamaged(QuorateError):
 
 
 class StateDamaged(QuorateError):
-    """The replicated state of this server is not that of a majority: it answers nothing from it."""
+    """The replicated state of this server is not that of a majority: it answers nothing from it.
+
+    A write that fails with it may or may not stand; one that fails with `NotBegun` does not.
+    """
 
     def again(self) -> StateDamaged:
         """The same, to be raised: one object for many callers would gather all their traces."""
         return StateDamaged(self.text, self.next_step)
+
+    def refusal(self) -> NotBegun:
+        """The same, for what was refused before it was begun."""
+        return NotBegun(self.text, self.next_step)
+
+    def unconfirmed(self) -> StateDamaged:
+        """The same, for a write that was begun before the damage was found."""
+        return StateDamaged(f"{self.text}; {_UNCONFIRMED}", _READ_FIRST)
+
+
+class NotBegun(StateDamaged):
+    """For the damage to its state, a leader has refused something before it was begun."""
 
 
 class MachineHeld(QuorateError):
@@ -144,6 +166,10 @@ class MachineHeld(QuorateError):
     def again(self) -> MachineHeld:
         """The same, for another caller."""
         return MachineHeld(self.text, self.next_step)
+
+    def unconfirmed(self) -> MachineHeld:
+        """The same, for a write that was begun before."""
+        return MachineHeld(f"{self.text}; {_UNCONFIRMED}", _READ_FIRST)
 
 
 class ReplicaStopped(QuorateError):

@@ -17,6 +17,7 @@ from quorate.errors import (
     ApplyTimeout,
     ChangeRefused,
     LeadershipLost,
+    NotBegun,
     NotLeader,
     NotReached,
     NotReady,
@@ -372,7 +373,7 @@ async def test_a_held_request_is_answered_here_when_this_server_is_elected() -> 
 # -- writes --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [NotLeader(), StateDamaged("its state")], ids=type)
+@pytest.mark.parametrize("error", [NotLeader(), NotBegun("its state")], ids=type)
 @asynchronous
 async def test_a_write_refused_before_it_began_is_tried_again(error: QuorateError) -> None:
     service = FakeServer().write_defaults()
@@ -386,10 +387,11 @@ async def test_a_write_refused_before_it_began_is_tried_again(error: QuorateErro
     [
         (LeadershipLost(), 500, b"leadership lost while committing log"),
         (ApplyTimeout(), 500, b"timed out waiting for the log to commit"),
+        (StateDamaged("its state", "read first"), 503, b"its state"),
         (StorageFull("no room", "make room"), 507, b"no room"),
         (ChangeRefused("would end the cluster", "add ?force"), 409, b"would end the cluster"),
     ],
-    ids=["leadership lost", "timeout", "disk full", "refused"],
+    ids=["leadership lost", "timeout", "damaged meanwhile", "disk full", "refused"],
 )
 @asynchronous
 async def test_a_write_that_may_stand_or_was_refused_is_not_repeated(

@@ -109,7 +109,7 @@ def test_an_install_answers_what_a_retired_leader_has_committed_and_not_applied(
         asked += sends(out, AppendEntriesRequest)
     assert (a.node.role, a.node.commit_index, a.node.applied_index) == (Role.FOLLOWER, 4, 0)
     out = receive(a, install(9, 3, term=3))
-    assert fx.Rejected(("write", "change"), fx.Reason.LEADERSHIP_LOST) in out
+    assert fx.Rejected(("write", "change"), fx.Reason.LEADERSHIP_LOST, begun=True) in out
 
 
 def test_no_snapshot_is_made_of_a_state_that_is_on_its_way() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from replica_cluster import Pairs, Replicas, until
 
-from quorate.errors import LeadershipLost, QuorateError, ReplicaStopped, StateDamaged
+from quorate.errors import LeadershipLost, NotBegun, QuorateError, ReplicaStopped, StateDamaged
 from quorate.raft import Change, ChangeKind
 from quorate.replica import Options, Replica
 from quorate.storage.log.store import LogStore
@@ -165,8 +165,12 @@ def test_who_waits_when_the_state_is_found_wrong_is_not_answered_from_it(tmp_pat
         async with asyncio.timeout(5.0):
             all_waiting: list[asyncio.Future[Any]] = [write, read, late]
             for waiting in all_waiting:
-                with pytest.raises(StateDamaged, match="not that of the others"):
+                with pytest.raises(StateDamaged, match="not that of the others") as found:
                     await waiting
+                # A write that is in the log may stand, and must not be repeated unseen.
+                assert isinstance(found.value, NotBegun) is (waiting is not write)
+        with pytest.raises(NotBegun):
+            await leader.propose(b"k=3")
         await cluster.stop()
 
     asyncio.run(scenario())

@@ -34,6 +34,7 @@ from quorate.errors import (
     MachineHeld,
     NoLeader,
     NoPathToRegion,
+    NotBegun,
     NotLeader,
     NotReached,
     NotReady,
@@ -92,10 +93,11 @@ class Replicating(msgspec.Struct, frozen=True):
     began: float = msgspec.field(default_factory=perf_counter)
 
 
-REFUSED_UNBEGUN: Final = (NotLeader, StateDamaged)
+REFUSED_UNBEGUN: Final = (NotLeader, NotBegun)
 """Errors of a leader that has not begun a write: it is safe to try again, with the next leader.
 
-A leader whose state is damaged hands over within a second; until then its clients wait.
+A leader whose state is damaged hands over within a second; until then its clients wait. A write
+that it had begun before the damage was found fails with StateDamaged itself, and may stand.
 """
 
 

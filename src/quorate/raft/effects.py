@@ -135,11 +135,15 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """These handles were not served. `detail` adds to the reason, or is empty."""
+    """These handles were not served. `detail` adds to the reason, or is empty.
+
+    `begun`: what they wait for is in the log, and may still be committed.
+    """
 
     handles: tuple[Any, ...]
     reason: Reason
     detail: str = ""
+    begun: bool = False
 
 
 class RoleChanged(msgspec.Struct, frozen=True):

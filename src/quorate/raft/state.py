@@ -216,7 +216,8 @@ class NodeState:
         """Nobody will hear from here what became of the writes and changes that wait."""
         handles = tuple(self.proposals.values())
         self.proposals.clear()
-        self.reject(handles, reason, detail)
+        if handles:
+            self.emit(Rejected(handles, reason, detail, begun=True))
 
     def reply(
         self, reply_to: Any, response: Any, *, durable: bool = True, of_term: bool = False

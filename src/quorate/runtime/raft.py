@@ -172,7 +172,7 @@ class RaftDriver:
     def trouble(self) -> QuorateError | None:
         """Why nothing may be answered from the state machine here; a new error for each caller."""
         if self.damage is not None:
-            return self.damage.again()
+            return self.damage.refusal()
         return self.held.again() if self.held is not None else None
 
     def lease_valid(self) -> bool:
@@ -476,7 +476,7 @@ class RaftDriver:
     def _hold(self, index: int, held: MachineHeld, waiting: list[Handle]) -> None:
         """The entry behind `index` cannot be applied here: go on without a state machine."""
         self.held = held
-        _refuse(waiting, held.again)
+        _refuse(waiting, held.unconfirmed)
         self._driver.step(events.MachineHeld(index, held.text))
         tell(self._listeners.held, held)
         self._hand_over()
@@ -506,7 +506,8 @@ class RaftDriver:
     def _error(self, effect: effects.Rejected) -> QuorateError:
         reason, node = effect.reason, self.node
         if reason in {Reason.MACHINE_DAMAGED, Reason.MACHINE_HELD} and (trouble := self.trouble()):
-            return trouble
+            unsure = self.damage or self.held
+            return unsure.unconfirmed() if effect.begun and unsure is not None else trouble
         detail = str(self._disk.room) if reason is Reason.STORAGE_FULL else effect.detail
         return error_for(reason, detail, node.leader_id, node.leader_address)
 
