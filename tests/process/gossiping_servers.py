@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 from server_processes import Servers, free_ports, until
 
+from quorate.raft.codec import configurations_in
 from quorate.raft.configuration import Configuration
-from quorate.raft.membership import configurations_in
 from quorate.storage.log.store import LogStore
 from quorate.wire.raft import membership
 

@@ -337,7 +337,7 @@ MUTANTS = [
     Mutant(
         "keeps a transfer of an older term",
         NodeState.become_leader,
-        "handover.settle(self, self.server_id)",
+        "self.settle_transfer(self.server_id)",
         "pass",
         0,
         "transfer_ends_with_the_leadership",

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 from unittest.mock import patch
 
+from quorate.raft.codec import configurations_in
 from quorate.raft.configuration import Configuration
 from quorate.raft.effects import Persist, Role
-from quorate.raft.membership import configurations_in
 from quorate.raft.messages import (
     AppendEntriesRequest,
     Entry,

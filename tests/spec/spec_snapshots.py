@@ -23,8 +23,8 @@ from spec_recorder import quiet, recordable
 
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
+from quorate.raft.codec import configurations_in
 from quorate.raft.configuration import Configuration
-from quorate.raft.membership import configurations_in
 from quorate.raft.messages import (
     AppendEntriesRequest,
     AppendEntriesResponse,

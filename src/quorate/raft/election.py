@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from quorate.raft import bounds
 from quorate.raft.effects import Role
 from quorate.raft.messages import (
@@ -24,17 +22,10 @@ from quorate.raft.messages import (
     TimeoutNowRequest,
     TimeoutNowResponse,
 )
+from quorate.raft.pending import Campaign
 
 if TYPE_CHECKING:
     from quorate.raft.state import NodeState
-
-
-class Campaign(msgspec.Struct):
-    """One round: who was asked (by request number) and who granted. `pre` is the pre-vote."""
-
-    pre: bool
-    asked: dict[int, str] = msgspec.field(default_factory=dict)
-    granted: list[str] = msgspec.field(default_factory=list)
 
 
 def timed_out(node: NodeState) -> None:

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quorate.raft.effects import Done, Reason
+from quorate.raft.effects import Reason
 from quorate.raft.messages import TimeoutNowRequest
 from quorate.raft.progress import Progress
 
 if TYPE_CHECKING:
-    from quorate.raft.leader import Leader
+    from quorate.raft.replication import Replication
     from quorate.raft.state import NodeState
 
 
-def begin(leader: Leader, handle: Any, target_id: str) -> None:
+def begin(leader: Replication, handle: Any, target_id: str) -> None:
     """Stop taking writes and bring the target level; the best one if `target_id` is empty."""
     node = leader.node
     if node.transfer is not None:
@@ -35,7 +35,7 @@ def begin(leader: Leader, handle: Any, target_id: str) -> None:
     proceed(leader)
 
 
-def proceed(leader: Leader) -> None:
+def proceed(leader: Replication) -> None:
     """Tell the target to campaign once its log is level."""
     node = leader.node
     if node.transfer is None or leader.timeout_now_sent:
@@ -46,7 +46,7 @@ def proceed(leader: Leader) -> None:
         node.send(peer.server, TimeoutNowRequest(**node.header()))
 
 
-def best_target(leader: Leader) -> Progress | None:
+def best_target(leader: Replication) -> Progress | None:
     """The voter in contact that is furthest."""
     node = leader.node
     recent = node.now - node.settings.election_timeout_s
@@ -58,18 +58,6 @@ def best_target(leader: Leader) -> Progress | None:
     return max(able, key=lambda peer: (peer.match_index, peer.contact_at), default=None)
 
 
-def settle(node: NodeState, leader_id: str) -> None:
-    """An election has ended a transfer that was under way."""
-    if node.transfer is None:
-        return
-    handle, target, _ = node.transfer
-    node.transfer = None
-    if leader_id == target:
-        node.emit(Done(handle, leader_id))
-    else:
-        node.reject((handle,), Reason.TRANSFER_LOST, leader_id)
-
-
 def expire(node: NodeState) -> None:
     """End a transfer whose time is over; a leader takes writes again."""
     if node.transfer is not None and node.now >= node.transfer[2]:
@@ -78,7 +66,7 @@ def expire(node: NodeState) -> None:
         node.reject((handle,), Reason.TRANSFER_TIMED_OUT)
 
 
-def retire(leader: Leader) -> None:
+def retire(leader: Replication) -> None:
     """Its own removal or demotion is committed: pass the news on, hand over, step down."""
     node = leader.node
     leader.give_notice()

@@ -1,4 +1,4 @@
-"""Configurations inside log entries, and how a leader writes the next one.
+"""How a leader writes the next configuration.
 
 Invariant: at most one configuration in the log is uncommitted, and a leader changes nothing
 before an entry of its own term is committed (thesis 4.1 and the 2015 correction to it). A change
@@ -10,10 +10,7 @@ removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final
 
 from quorate.raft.configuration import (
     Change,
@@ -23,73 +20,20 @@ from quorate.raft.configuration import (
     next_configuration,
 )
 from quorate.raft.effects import Reason
-from quorate.raft.messages import Entry, EntryKind, InstallSnapshotRequest
+from quorate.raft.messages import EntryKind
+from quorate.raft.pending import WeighedChange
 
 if TYPE_CHECKING:
-    from quorate.raft.leader import Leader
+    from quorate.raft.replication import Replication
 
-# The two deprecated kinds carry the whole voter set as a list of addresses.
-_PEER_LISTS = frozenset({int(EntryKind.ADD_PEER), int(EntryKind.REMOVE_PEER)})
 _FAREWELL_TIMEOUTS = 4
 _PROOF_TIMEOUTS: Final = 2
 """Election timeouts within which a majority must answer, or a change that needs it is refused."""
 
 _WEIGHED_MAX: Final = 64
-_CARRIERS = _PEER_LISTS | {int(EntryKind.CONFIGURATION)}
 
 
-class Codec(Protocol):
-    """How configurations look in bytes; `quorate.wire.raft.membership` is the real one."""
-
-    def encode_configuration(self, configuration: Configuration) -> bytes:
-        """The data of an entry of kind CONFIGURATION."""
-
-    def decode_configuration(self, data: bytes) -> Configuration:
-        """The reverse. Raises BadFrame."""
-
-    def decode_peers(self, data: bytes) -> Configuration:
-        """The data of the deprecated kinds: addresses that are also the ids. Raises BadFrame."""
-
-
-def configurations_in(
-    entries: Iterable[Entry], codec: Codec
-) -> Iterator[tuple[Entry, Configuration]]:
-    """The entries that carry a configuration, each with it."""
-    for entry in entries:
-        if entry.kind not in _CARRIERS:
-            continue
-        if entry.kind in _PEER_LISTS:
-            yield entry, codec.decode_peers(entry.data)
-        else:
-            yield entry, codec.decode_configuration(entry.data)
-
-
-def configuration_of(request: InstallSnapshotRequest, codec: Codec) -> Configuration:
-    """The membership that an announced snapshot carries. Raises BadFrame.
-
-    Version 0, of hashicorp/raft before 1.0, knew only the addresses of the voters.
-    """
-    if request.configuration:
-        return codec.decode_configuration(request.configuration)
-    return codec.decode_peers(request.peers or b"")
-
-
-class WeighedChange(msgspec.Struct, frozen=True):
-    """A change that would take a vote away, until enough voters of `configuration` have answered.
-
-    It was decided by the configuration at `decided_by`; an answer counts to a request numbered
-    `proof` or later. At `deadline` it is refused.
-    """
-
-    handle: Any
-    change: Change
-    configuration: Configuration
-    decided_by: int
-    proof: int
-    deadline: float
-
-
-def refusal(leader: Leader, change: Change) -> Reason | None:
+def refusal(leader: Replication, change: Change) -> Reason | None:
     """Why this change may not be written now, or None if it may."""
     node = leader.node
     if node.storage_full:
@@ -105,7 +49,7 @@ def refusal(leader: Leader, change: Change) -> Reason | None:
     return None
 
 
-def request(leader: Leader, handle: Any, change: Change, *, force: bool = False) -> None:
+def request(leader: Replication, handle: Any, change: Change, *, force: bool = False) -> None:
     """Write the next configuration into the log, at once or when it is safe, or say why not."""
     node = leader.node
     reason = refusal(leader, change)
@@ -138,7 +82,7 @@ def request(leader: Leader, handle: Any, change: Change, *, force: bool = False)
         settle(leader)
 
 
-def _not_caught_up(leader: Leader, configuration: Configuration) -> str:
+def _not_caught_up(leader: Replication, configuration: Configuration) -> str:
     """Why a server that this configuration gives a vote should not have it yet, or empty.
 
     A voter that is not there, or far behind, counts for the majority and helps to none: the cluster
@@ -157,7 +101,7 @@ def _not_caught_up(leader: Leader, configuration: Configuration) -> str:
     return ""
 
 
-def settle(leader: Leader) -> None:
+def settle(leader: Replication) -> None:
     """Write the weighed changes that are safe by now; refuse those that are stale or too late."""
     node = leader.node
     if not leader.weighed:
@@ -184,7 +128,7 @@ def _takes_a_vote(before: Configuration, after: Configuration) -> bool:
     return any(not after.is_voter(server.id) for server in before.voters())
 
 
-def _live(leader: Leader, weighed: WeighedChange) -> int:
+def _live(leader: Replication, weighed: WeighedChange) -> int:
     """How many voters that would remain have answered since; this server is one if it remains."""
     live = 0
     for server in weighed.configuration.voters():
@@ -204,14 +148,14 @@ def _sum(before: Configuration, weighed: WeighedChange, live: int) -> str:
     )
 
 
-def _write(leader: Leader, handle: Any, configuration: Configuration) -> None:
+def _write(leader: Replication, handle: Any, configuration: Configuration) -> None:
     node = leader.node
     _adjust_peers(leader, configuration)
     data = node.codec.encode_configuration(configuration)
     leader.append(EntryKind.CONFIGURATION, (data,), (handle,))
 
 
-def _adjust_peers(leader: Leader, configuration: Configuration) -> None:
+def _adjust_peers(leader: Replication, configuration: Configuration) -> None:
     node = leader.node
     for server in configuration.servers:
         known = leader.peers.get(server.id)
@@ -226,7 +170,7 @@ def _adjust_peers(leader: Leader, configuration: Configuration) -> None:
             peer.leaving_until = until
 
 
-def drop_departed(leader: Leader) -> None:
+def drop_departed(leader: Replication) -> None:
     """Stop feeding removed servers that know of it, or cannot be told."""
     node = leader.node
     for server_id, peer in list(leader.peers.items()):

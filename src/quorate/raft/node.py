@@ -45,6 +45,7 @@ from quorate.raft.events import (
     Tick,
     TransferRequested,
 )
+from quorate.raft.leader import Leader
 from quorate.raft.messages import (
     AppendEntriesRequest,
     Entry,
@@ -63,6 +64,11 @@ _UNREACHABLE_SPREAD = 0.3
 
 class Node(NodeState):
     """See the module."""
+
+    leader: Leader | None
+
+    def _take_office(self) -> Leader:
+        return Leader(self)
 
     def step(self, event: Event, now: float) -> list[Effect]:
         """Take one event at time `now` and return what is to be done, in order.

@@ -10,26 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from quorate.raft.commitment import majority_value
 from quorate.raft.effects import ReadReady, Reason
+from quorate.raft.pending import PendingRead
 
 if TYPE_CHECKING:
-    from quorate.raft.leader import Leader
+    from quorate.raft.replication import Replication
 
 _NEVER = float("inf")
 
 
-class PendingRead(msgspec.Struct, frozen=True, gc=False):
-    """A read that waits for proof: a majority must answer a request numbered `proof` or later."""
-
-    handle: Any
-    proof: int
-    index: int
-
-
-def request(leader: Leader, handle: Any) -> None:
+def request(leader: Replication, handle: Any) -> None:
     """Serve at once under the lease, else after a majority has answered a new request."""
     node = leader.node
     if leader.lease_valid(node.now):
@@ -43,14 +34,14 @@ def request(leader: Leader, handle: Any) -> None:
     release(leader)
 
 
-def refuse_all(leader: Leader, reason: Reason, detail: str = "") -> None:
+def refuse_all(leader: Replication, reason: Reason, detail: str = "") -> None:
     """No read that waits is served."""
     handles = tuple(read.handle for read in leader.reads)
     leader.reads.clear()
     leader.node.reject(handles, reason, detail)
 
 
-def release(leader: Leader) -> None:
+def release(leader: Replication) -> None:
     """Answer the reads whose proof and whose index have arrived."""
     if not leader.reads:
         return

@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quorate.errors import BadFrame
+from quorate.raft.codec import configuration_of, configurations_in
 from quorate.raft.configuration import Configuration, ConfigurationError
 from quorate.raft.effects import ReceiveSnapshot, RestoreSnapshot
 from quorate.raft.events import SnapshotReceived
-from quorate.raft.membership import configuration_of, configurations_in
 from quorate.raft.messages import (
     AppendEntriesRequest,
     AppendEntriesResponse,

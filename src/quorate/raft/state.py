@@ -7,13 +7,14 @@ methods here, so that the invariants named in `node` are kept in one place.
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from quorate.raft import handover
+from quorate.raft.codec import Codec, configurations_in
 from quorate.raft.configuration import Configuration, Server
 from quorate.raft.effects import (
     Apply,
     ConfigurationChanged,
+    Done,
     Effect,
     Reason,
     Rejected,
@@ -23,17 +24,26 @@ from quorate.raft.effects import (
     Send,
 )
 from quorate.raft.identity import IdentityRecord
-from quorate.raft.leader import Leader
 from quorate.raft.log import LogReader, RaftLog
-from quorate.raft.membership import Codec, configurations_in
 from quorate.raft.messages import AnyRequest, Entry, HardState, PreVoteRequest
 from quorate.raft.outbox import Outbox
+from quorate.raft.pending import Campaign, PendingRead, WeighedChange
 from quorate.raft.settings import Settings
 
-if TYPE_CHECKING:
-    from quorate.raft.election import Campaign
-
 _APPLY_BYTES_MAX = 16 << 20
+
+
+class Office(Protocol):
+    """What a node has while it leads (`leader.Leader`), as far as its state is concerned."""
+
+    reads: list[PendingRead]
+    weighed: list[WeighedChange]
+
+    def start(self) -> None:
+        """Take up leadership."""
+
+    def resign(self) -> None:
+        """Leadership is over: nothing that waits will be confirmed here."""
 
 
 class NodeState:
@@ -76,7 +86,7 @@ class NodeState:
         self.leader_named = False  # its appends carry its ID
         self.leader_identified = False  # and an identity record: it is of feature level 1 or more
         self.led_by = (0, "")  # the newest term whose leader was heard, and its ID
-        self.leader: Leader | None = None
+        self.leader: Office | None = None
         self.campaign: Campaign | None = None
         self.transfer: tuple[Any, str, float] | None = None  # handle, target, deadline
 
@@ -295,7 +305,7 @@ class NodeState:
         if changed:
             self.announce(cause)
         if leader[0]:
-            handover.settle(self, leader[0])
+            self.settle_transfer(leader[0])
 
     def become_leader(self) -> None:
         """The majority has voted for this server in the current term."""
@@ -303,10 +313,25 @@ class NodeState:
         self.role = Role.LEADER
         self.leader_id, self.leader_address = self.server_id, self.address
         self.led_by = (self.term, self.server_id)
-        self.leader = Leader(self)
+        self.leader = self._take_office()
         self.announce("won the election")
-        handover.settle(self, self.server_id)
+        self.settle_transfer(self.server_id)
         self.leader.start()
+
+    def _take_office(self) -> Office:
+        """Make what leads; the rules stand above this module: `node.Node` does."""
+        raise NotImplementedError
+
+    def settle_transfer(self, leader_id: str) -> None:
+        """An election has ended a transfer of leadership that was under way."""
+        if self.transfer is None:
+            return
+        handle, target, _ = self.transfer
+        self.transfer = None
+        if leader_id == target:
+            self.emit(Done(handle, leader_id))
+        else:
+            self.reject((handle,), Reason.TRANSFER_LOST, leader_id)
 
     def announce(self, cause: str) -> None:
         """Tell the observers about role, term and leader."""

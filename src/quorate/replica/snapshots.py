@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 from quorate.errors import QuorateError
 from quorate.net.dial import dial_stream
 from quorate.net.trust import Trust
+from quorate.raft.codec import configuration_of
 from quorate.raft.configuration import Configuration
-from quorate.raft.membership import configuration_of
 from quorate.raft.messages import AnyResponse, InstallSnapshotRequest
 from quorate.raft.validity import address_objection, split_address
 from quorate.replica.machine import StateMachine, Write

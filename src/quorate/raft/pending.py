@@ -1,0 +1,40 @@
+"""What candidates and leaders wait for: votes, proofs for reads and changes. Values only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from quorate.raft.configuration import Change, Configuration
+
+
+class Campaign(msgspec.Struct):
+    """One round: who was asked (by request number) and who granted. `pre` is the pre-vote."""
+
+    pre: bool
+    asked: dict[int, str] = msgspec.field(default_factory=dict)
+    granted: list[str] = msgspec.field(default_factory=list)
+
+
+class PendingRead(msgspec.Struct, frozen=True, gc=False):
+    """A read that waits for proof: a majority must answer a request numbered `proof` or later."""
+
+    handle: Any
+    proof: int
+    index: int
+
+
+class WeighedChange(msgspec.Struct, frozen=True):
+    """A change that would take a vote away, until enough voters of `configuration` have answered.
+
+    It was decided by the configuration at `decided_by`; an answer counts to a request numbered
+    `proof` or later. At `deadline` it is refused.
+    """
+
+    handle: Any
+    change: Change
+    configuration: Configuration
+    decided_by: int
+    proof: int
+    deadline: float
