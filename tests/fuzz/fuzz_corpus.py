@@ -10,10 +10,14 @@ import json
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 CORPUS = Path(__file__).with_name("corpus")
 VECTORS = Path(__file__).parent.parent / "vectors"
 GOLDEN = Path(__file__).parent.parent / "golden" / "http"
+KEY_OWNER = "68279362-7ebc-e6ca-8c47-bc3536d97319"
+"""The ID of the server whose key file is read."""
+
 _SEED_BYTES_MAX = 4096
 _SEEDS_PER_TARGET_MAX = 24
 
@@ -84,7 +88,7 @@ def _text_seeds() -> Iterator[tuple[str, bytes]]:
         yield "query", text.encode()
     for text in ('{"a": 1, "b": [true, null, 1.5e3]}', '"\\ud800"', "[[[]]]", "{} x", "-0"):
         yield "body", text.encode()
-    yield "node-id", b"68279362-7ebc-e6ca-8c47-bc3536d97319"
+    yield "node-id", KEY_OWNER.encode()
 
 
 def _http_seeds() -> Iterator[tuple[str, bytes]]:
@@ -179,6 +183,51 @@ def _identity_seeds() -> Iterator[tuple[str, bytes]]:
     yield "handshake-listener", dialer.first[1:] + dialer.feed(answer)
 
 
+def _folder_seeds() -> Iterator[tuple[str, bytes]]:
+    import msgspec
+
+    from quorate.raft.identity import Start
+    from quorate.storage.folder.standing import RolledBack, Standing
+    from quorate.storage.folder.twin_file import TwinFile
+
+    some = Standing(server_id="a", start=3, level=1, seen={"b": Start(2, bytes(8))})
+    other = Standing(server_id="a", rolled_back=RolledBack("an old copy", 1_795_533_755))
+    halves = [
+        msgspec.json.encode({"generation": n, "content": each}).removesuffix(b"}")
+        for n, each in enumerate((some, other), 1)
+    ]
+    yield from (("standing", data) for data in (*halves, b"\0".join(halves)))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "quorate.standing"
+        TwinFile(path, Standing).write(some)
+        whole = path.read_bytes()
+    yield "standing-as-it-is", whole.rstrip(b" ")[len(whole) // 2 :]
+    key = {"server_id": KEY_OWNER, "kind": "ed25519", "private_key": bytes(range(32))}
+    for changed in ({}, {"server_id": "a"}, {"kind": "x"}, {"private_key": b"short"}):
+        yield "key", msgspec.json.encode({**key, **changed}).removesuffix(b"}")
+
+
+def _replica_call_seeds() -> Iterator[tuple[str, bytes]]:
+    import msgspec
+
+    from quorate.replica.meeting import Ask, Introduction, Joined, Joining, Proposal, Verdict
+
+    pack = msgspec.msgpack.encode
+    arguments = (Ask(), Proposal(cluster_id="c", founders=(("a", "a:1", bytes(32)),)))
+    answers = (
+        Introduction(server_id="a", members=(("a", "a:1"),)),
+        Verdict("no"),
+        Joined(leader="a:1"),
+    )
+    # The length of a verb says which argument the target reads.
+    calls = [(verb, pack(a)) for verb, a in zip(("who", "ask4"), arguments, strict=True)]
+    calls += [("five5", pack(Joining("a:1"))), ("", b"\x90")]
+    for verb, argument in (*calls, *(("", pack(answer)) for answer in answers)):
+        body = pack((verb, argument))
+        yield "replica-call", b"\xff" + len(body).to_bytes(4, "big") + body
+    yield "replica-call", b"\x00" + (1 << 20).to_bytes(4, "big")
+
+
 def _log_seeds() -> Iterator[tuple[str, bytes]]:
     from quorate.raft.messages import Entry, HardState
     from quorate.storage.log import records
@@ -210,7 +259,10 @@ def _log_seeds() -> Iterator[tuple[str, bytes]]:
 def write_seeds() -> None:
     """Write the seeds of all targets."""
     counts: dict[str, int] = {}
-    for source in (_wire_seeds, _text_seeds, _http_seeds, _own_seeds, _identity_seeds):
+    for source in (
+        *(_wire_seeds, _text_seeds, _http_seeds, _own_seeds),
+        *(_identity_seeds, _folder_seeds, _replica_call_seeds),
+    ):
         for target, data in source():
             if len(data) <= _SEED_BYTES_MAX and counts.get(target, 0) < _SEEDS_PER_TARGET_MAX:
                 counts[target] = counts.get(target, 0) + 1

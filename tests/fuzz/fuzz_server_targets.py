@@ -1,14 +1,26 @@
-"""Decoders inside connections: HTTP requests, forwarded answers, calls between servers."""
+"""Decoders inside connections: HTTP, forwarded answers, calls between servers, and replicas."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 from functools import cache
 from typing import Any, ClassVar
 
 from fake_server import FakeServer
 
 from quorate.api.http.listener import HttpListener, ListenerConfig, create_protocol_factory
+from quorate.errors import QuorateError
+from quorate.net.calls import (
+    FRAME_BYTES_MAX,
+    CallConnection,
+    read_answer,
+    read_argument,
+    write_answer,
+)
+from quorate.net.peer import Peer
+from quorate.raft.identity import IdentityRecord
+from quorate.replica.meeting import Ask, Introduction, Joined, Joining, Proposal, Verdict
 from quorate.server.cluster.founding import Promise
 from quorate.server.cluster.identity import Greeting
 from quorate.server.cluster.joining import JoinAnswer
@@ -179,3 +191,46 @@ def server_call(data: bytes) -> None:
     _loop().run_until_complete(call())
     for error in errors:
         raise error
+
+
+_CALLER = Peer(record=IdentityRecord(server_id="a"), region="", address="a:1", key=bytes(32))
+
+
+async def _read_argument(verb: str, argument: bytes, peer: Peer) -> bytes:
+    """As a replica answers, without what it does."""
+    assert peer is _CALLER
+    return write_answer(read_argument(argument, ARGUMENTS[len(verb) % len(ARGUMENTS)]))
+
+
+ARGUMENTS = (Ask, Proposal, Joining)
+
+
+def replica_call(data: bytes) -> None:
+    """A call as the connection sees it, cut by the first byte; and as the answer to each verb."""
+    size = 1 + data[0] if data else 1
+
+    async def exchange() -> bytes:
+        wire = Wire()
+        connection = CallConnection(_CALLER, _read_argument)
+        connection.connection_made(wire)
+        for start in range(1, len(data), size):
+            connection.data_received(data[start : start + size])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        connection.connection_lost(None)
+        await asyncio.sleep(0)
+        return wire.written
+
+    written = _loop().run_until_complete(exchange())
+    gc.collect(0)  # an exception that nobody took is told then
+    if raised:
+        raise raised.pop()
+    assert len(written) <= 4 + FRAME_BYTES_MAX
+    failed: list[Exception] = []
+    for kind in (Introduction, Verdict, Joined):
+        try:
+            read_answer(data[5:], "a:1", "who", kind)
+        except Exception as error:  # noqa: BLE001  judged by who called us
+            failed.append(error)
+    if failed:
+        raise next((each for each in failed if not isinstance(each, QuorateError)), failed[0])

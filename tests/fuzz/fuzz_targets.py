@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import NamedTuple
 from zlib import crc32
 
-from fuzz_server_targets import http_answer, http_request, server_call
+from fuzz_corpus import KEY_OWNER
+from fuzz_server_targets import http_answer, http_request, replica_call, server_call
 
 from quorate.api.codec.body import BodyError, first_value
 from quorate.api.codec.params import decode_path, parse_cas, parse_query
@@ -28,8 +30,12 @@ from quorate.raft.identity import IdentityRecord
 from quorate.raft.messages import HardState
 from quorate.state.commands import decode as decode_command
 from quorate.state.snapshot import SnapshotError, decode_snapshot
-from quorate.state.store import StateStore
+from quorate.state.store import Held, StateStore
+from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.identity import Identity, read_identity, read_node_id
+from quorate.storage.folder.key_file import KEY_FILE, load_or_make_key
+from quorate.storage.folder.standing import STANDING_FILE, Standing
+from quorate.storage.folder.twin_file import HALF_BYTES, TwinFile
 from quorate.storage.log.frames import FRAME, frame_record
 from quorate.storage.log.records import LAYOUT, Head, head_item
 from quorate.storage.log.store import LogStore, WriteBatch
@@ -113,9 +119,15 @@ def duration(data: bytes) -> None:
 
 
 def command(data: bytes) -> None:
+    """Applied, passed over, or held: then nothing has changed."""
     store = StateStore()
+    before = store.digest()
     decode_command(data)
-    store.apply(1, data)
+    try:
+        store.apply(1, data)
+    except Held:
+        assert store.digest() == before
+        raise
     store.digest()
 
 
@@ -183,6 +195,56 @@ def node_id(data: bytes) -> None:
     read_node_id(_FOLDER)
 
 
+def _in_a_half(half: bytes) -> bytes:
+    """A generation and a content; the checksum fits, the half has its size."""
+    sealed = half + _ending(half)
+    return sealed[:HALF_BYTES].ljust(HALF_BYTES, b" ")
+
+
+def standing(data: bytes) -> None:
+    """The halves of the file: cut at the first null byte; with one part both are the same.
+
+    What can be read can be written, too.
+    """
+    _FOLDER.mkdir(exist_ok=True)
+    path = _FOLDER / STANDING_FILE
+    one, _, other = data.partition(b"\0")
+    path.write_bytes(_in_a_half(one) + _in_a_half(other or one))
+    found = TwinFile(path, Standing)
+    value = found.read()
+    assert isinstance(value, Standing)
+    found.write(value)
+    assert TwinFile(path, Standing).read() == value
+
+
+def standing_as_it_is(data: bytes) -> None:
+    _FOLDER.mkdir(exist_ok=True)
+    path = _FOLDER / STANDING_FILE
+    path.write_bytes(data.ljust(2 * HALF_BYTES, b" ") if len(data) % 2 else data)
+    assert TwinFile(path, Standing).read() is not None
+
+
+@cache
+def _server_folder() -> DataFolder:
+    """Of a server that has a key."""
+    folder = DataFolder.open(
+        Path(mkdtemp(prefix="quorate-fuzz-")),
+        region="global",
+        version="0",
+        make_id=lambda: KEY_OWNER,
+        run=bytes(8),
+    )
+    load_or_make_key(folder)
+    return folder
+
+
+def key(data: bytes) -> None:
+    """The checksum fits; the key is never that by which the server is known."""
+    folder = _server_folder()
+    (folder.root / KEY_FILE).write_bytes(data + _ending(data))
+    load_or_make_key(folder)
+
+
 TARGETS = {
     target.name: target
     for target in (
@@ -204,7 +266,8 @@ TARGETS = {
         Target("http-request", http_request, ()),
         Target("http-answer", http_answer, (QuorateError,)),
         Target("server-call", server_call, (QuorateError,)),
-        Target("state-command", command, ()),
+        Target("replica-call", replica_call, (QuorateError,)),
+        Target("state-command", command, (Held,)),
         Target("state-snapshot", snapshot, (SnapshotError,)),
         Target("state-snapshot-as-it-is", snapshot_as_it_is, (SnapshotError,)),
         Target("log-segment", log_segment, (LogDamaged, WrongDataFolder)),
@@ -212,6 +275,9 @@ TARGETS = {
         Target("log-records", log_records, (LogDamaged, WrongDataFolder)),
         Target("snapshot-meta", snapshot_meta, (LogDamaged,)),
         Target("identity", identity, (LogDamaged,)),
+        Target("standing", standing, (LogDamaged,)),
+        Target("standing-as-it-is", standing_as_it_is, (LogDamaged,)),
+        Target("key", key, (LogDamaged,)),
         Target("node-id", node_id, (LogDamaged,)),
     )
 }

@@ -41,6 +41,13 @@ class _Answered(msgspec.Struct, frozen=True, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 
+_NOT_UNDERSTOOD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What reading a frame raises: not this kind, not UTF-8, or nested too deep."""
+
+
+def _decode(data: bytes, kind: type[T]) -> T:
+    return msgspec.msgpack.decode(data, type=kind)
+
 
 def _frame(message: _Call | _Answered) -> bytes:
     body = _encode(message)
@@ -100,12 +107,12 @@ class CallConnection(_Frames):
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 frame = await self.frame
-            call = msgspec.msgpack.decode(frame, type=_Call)
+            call = _decode(frame, _Call)
             answered = _Answered("", await self._answer(call.verb, call.argument, self._peer))
         except QuorateError as error:
             next_step = f" ({error.next_step})" if error.next_step else ""
             answered = _Answered(f"{error.text}{next_step}"[:1000], b"")
-        except (OSError, TimeoutError, msgspec.MsgspecError, UnicodeDecodeError):
+        except (OSError, TimeoutError, *_NOT_UNDERSTOOD):
             self.transport.abort()
             return
         self.transport.write(_frame(answered))
@@ -138,23 +145,29 @@ async def call(
                 frame = await frames.frame
             finally:
                 frames.transport.close()
-        answered = msgspec.msgpack.decode(frame, type=_Answered)
-        if answered.error:
-            raise QuorateError(answered.error[:1000])
-        return msgspec.msgpack.decode(answered.answer, type=answer), peer
+        return read_answer(frame, address, verb, answer), peer
     except TimeoutError:
         raise NotReached(f"no answer from {address} within {timeout_s:g} s") from None
     except OSError as error:
         raise NotReached(f"{address} is not reached: {error}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+
+
+def read_answer(frame: bytes, address: str, verb: str, kind: type[T]) -> T:
+    """The answer in a frame. Raises BadFrame when it is none, QuorateError with a refusal."""
+    try:
+        answered = _decode(frame, _Answered)
+        if answered.error:
+            raise QuorateError(answered.error[:1000])
+        return _decode(answered.answer, kind)
+    except _NOT_UNDERSTOOD as error:
         raise BadFrame(f"{address} answered {verb} with something else: {error}") from None
 
 
 def read_argument(argument: bytes, kind: type[T]) -> T:
     """The argument of a call. Raises BadFrame when it is none of this kind."""
     try:
-        return msgspec.msgpack.decode(argument, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return _decode(argument, kind)
+    except _NOT_UNDERSTOOD as error:
         raise BadFrame(f"a call with another argument: {error}") from None
 
 

@@ -152,7 +152,7 @@ def decode_snapshot(read: Callable[[int], bytes], registry: Registry = TODAY) ->
 def _decode_header(data: bytes) -> _Header:
     try:
         return _HEADER_DECODER.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _refused(f"its header is damaged: {error}") from error
 
 
@@ -174,7 +174,7 @@ def _decode_table(
         data = source.take_framed(_RECORD_BYTES_MAX, f"record of {header.name}")
         try:
             key, record = decoder.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise _too_new(
                 f"Quorate {written_by} wrote a record of {header.name!r} that cannot be read: "
                 f"{error}"
