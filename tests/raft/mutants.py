@@ -409,7 +409,7 @@ MUTANTS = [
     Mutant(
         "refuses writes for ever after much work",
         Leader.advance_commit,
-        "self.uncommitted_bytes -= self._batches.popleft()[1]",
+        "self.uncommitted_bytes -= self.batches.popleft()[1]",
         "self._batches.popleft()",
         0,
         "many_writes_leave_no_debt",

@@ -31,8 +31,6 @@ from quorate.raft.replication import Replication
 if TYPE_CHECKING:
     from quorate.raft.events import SnapshotDelivered
 
-_NEVER = float("inf")
-
 
 class Leader(Replication):
     """See the module."""
