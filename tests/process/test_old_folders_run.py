@@ -10,8 +10,11 @@ import pytest
 from register_writers import PATH, body, read
 from server_processes import Servers, until
 
+from quorate.levels import LEVEL
+
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
+UPGRADE = "/v1/operator/upgrade"
 GOLDEN = Path(__file__).parent.parent / "golden" / "folders"
 
 
@@ -35,6 +38,12 @@ def test_servers_start_on_them(tmp_path: Path, name: str) -> None:
         assert {row["ID"] for row in rows} == set(facts["servers"])
         assert all(row["Voter"] for row in rows)
         until(lambda: [read(servers, n, "?stale").value for n in range(3)] == [99] * 3, "the write")
+        until(lambda: servers.ask(leader, UPGRADE).json["Level"] == LEVEL, "the level")
+        for number in range(3):
+            servers.kill(number)
+        servers.start()  # and what this version made of the folders opens as well
+        again = until(lambda: read(servers, servers.leader()), "a leader once more")
+        assert again.value == 99
         for number in range(3):
             assert "Traceback" not in servers.log(number)
     finally:

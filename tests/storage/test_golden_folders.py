@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from quorate.levels import LEVEL
 from quorate.raft.messages import EntryKind
 from quorate.state.snapshot import decode_snapshot
 from quorate.storage.folder.data_folder import DataFolder
+from quorate.storage.folder.key_file import load_or_make_key
 from quorate.storage.snapshots.store import SnapshotStore
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "folders"
@@ -30,13 +32,14 @@ def no_id() -> str:
 
 
 def test_each_level_has_its_folders() -> None:
-    assert NAMES[0] == "level-0"
+    assert [f"level-{n}" for n in range(LEVEL + 1)] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_folders_open(tmp_path: Path, name: str) -> None:
     facts = unpacked(name, tmp_path)
     ids, leaders = set(), set()
+    level = int(name.removeprefix("level-"))
     for number in range(3):
         data_dir = tmp_path / f"s{number}"
         kept = (data_dir / "server" / "node-id").read_text()
@@ -64,7 +67,10 @@ def test_folders_open(tmp_path: Path, name: str) -> None:
             with SnapshotStore(folder.snapshots_path).open(newest.meta.id) as file:
                 image = decode_snapshot(file.read)
             assert 0 < image.applied_index <= newest.meta.index
-            assert image.level == int(name.removeprefix("level-"))
+            assert image.level == level
+            mine = newest.meta.configuration.get(kept)
+            assert mine is not None
+            assert mine.key == (load_or_make_key(folder).public if level else b"")
             for table in ("scheduler_configuration", "autopilot_configuration", "servers"):
                 assert image.rows[table]
     assert ids == set(facts["servers"])

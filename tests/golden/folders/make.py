@@ -1,11 +1,12 @@
 """Makes golden data folders with some version of Quorate: `python make.py PYTHON NAME`.
 
 PYTHON is the interpreter of that version's environment; the folders go to `NAME/folders.tar.gz`
-beside this file, with `NAME/facts.json`, which says what they hold. Run it at the end of every
-release, so that each later version shows that it opens them.
+beside this file, with `NAME/facts.json`, which says what they hold. NAME is level-N, of the feature
+level that the version has. Run it at the end of every release, so that each later version shows
+that it opens them.
 
-A cluster of four writes settings, takes snapshots, loses its fourth server, removes it, and writes
-again. Then the three that are left are killed.
+A cluster of four comes to its level, writes settings, takes snapshots, loses its fourth server,
+removes it, and writes again. Then the three that are left are killed.
 """
 
 from __future__ import annotations
@@ -44,20 +45,22 @@ def main(python: str, name: str) -> None:
         )
         servers.start()
         try:
-            _pack(servers, HERE / name, _live(servers))
+            _pack(servers, HERE / name, _live(servers, int(name.removeprefix("level-"))))
         finally:
             servers.stop_all()
 
 
-def _live(servers: Servers) -> dict[str, object]:
+def _live(servers: Servers, level: int) -> dict[str, object]:
     """The life of the cluster; what its folders hold then."""
     until(lambda: read(servers, servers.leader()), "the first writes")
     servers.move_leadership_to(0)
+    if level:  # versions before levels do not know the question
+        until(lambda: servers.ask(0, "/v1/operator/upgrade").json["Level"] == level, "the level")
     for value in range(1, WRITES + 1):
         assert servers.ask(0, PATH, "PUT", body(value)).status == 200
     autopilot = {"CleanupDeadServers": False, "MaxTrailingLogs": 300, "LastContactThreshold": "1s"}
     assert servers.ask(0, "/v1/operator/autopilot/configuration", "PUT", autopilot).status == 200
-    until(lambda: int(servers.stats(0)["last_snapshot_index"]) > WRITES // 2, "a snapshot")
+    until(lambda: all(_has_snapshot(servers, number) for number in range(3)), "snapshots")
     rows = servers.ask(0, "/v1/operator/raft/configuration").json["Servers"]
     gone = next(row["ID"] for row in rows if row["Address"] == servers.rpc_address(3))
     servers.kill(3)
@@ -75,6 +78,10 @@ def _live(servers: Servers) -> dict[str, object]:
         "modify_index": last.modify_index,
         "servers": {row["ID"]: row["Address"] for row in rows},
     }
+
+
+def _has_snapshot(servers: Servers, number: int) -> bool:
+    return int(servers.stats(number)["last_snapshot_index"]) > WRITES // 2
 
 
 def _pack(servers: Servers, target: Path, facts: dict[str, object]) -> None:
