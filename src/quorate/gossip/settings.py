@@ -65,6 +65,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     queries_max: int = 512  # open queries of others, and of our own
     event_ring: int = 512  # Lamport times whose events are remembered
 
+    # bounds on work: steps of the filters of all queries together, at once and a second
+    filter_steps: float = 40_000.0
+    filter_steps_per_s: float = 50_000.0
+
     def __post_init__(self) -> None:
         if not 0 < self.probe_timeout_s < self.probe_interval_s:
             raise ValueError("need 0 < probe_timeout_s < probe_interval_s")

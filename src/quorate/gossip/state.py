@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from quorate.errors import BadFrame
+from quorate.gossip.allowance import Allowance
 from quorate.gossip.codec import Codec
 from quorate.gossip.effects import Effect, Refusal, Refused, SendPacket
 from quorate.gossip.messages import (
@@ -113,6 +114,7 @@ class State:
         self.roster = Roster(settings.intents_max)
         self.user_events = Ring(settings.event_ring)
         self.query_ring = Ring(settings.event_ring)
+        self.filter_steps = Allowance(settings.filter_steps, settings.filter_steps_per_s, now)
         self.vivaldi = Vivaldi(rng)
         self.encoded_coordinate: tuple[Coordinate, bytes] | None = None
 

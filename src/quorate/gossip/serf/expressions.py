@@ -2,7 +2,8 @@
 
 A filter comes from another member and is matched on the event loop, so Python's `re`, which a
 hostile expression can keep busy for ever, will not do. This is Thompson's construction: all
-threads of the automaton advance together over the text. Understood are literals, `.`, classes,
+threads of the automaton advance together over the text, and every step is counted against the
+budget of the query. Understood are literals, `.`, classes,
 groups (not captured), `|`, `*`, `+`, `?`, `{m,n}`, `^`, `$`, the escapes d, w, s, their opposites
 and b, and the flags i and s at the start. Anything else is refused by name, never misread.
 """
@@ -14,6 +15,8 @@ from typing import Final
 
 LENGTH_MAX: Final = 512
 STATES_MAX: Final = 512
+STEPS_MAX: Final = 10_000
+"""For all filters of a query together: some 4 ms. An honest filter takes a few hundred."""
 _DEPTH_MAX: Final = 50
 _REPEAT_MAX: Final = 1000
 _REPEATS_MAX: Final = 10_000
@@ -26,13 +29,29 @@ class BadExpression(ValueError):
     """It is no regular expression, or one beyond the limits or of a kind not understood."""
 
 
+class Budget:
+    """The steps that are left for the filters of one query."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, steps: int = STEPS_MAX) -> None:
+        self.left = steps
+
+    def spend(self, steps: int = 1) -> None:
+        """So many steps. Raises BadExpression if there are none left."""
+        self.left -= steps
+        if self.left < 0:
+            raise BadExpression("the filters of a query take too many steps")
+
+
 class _State:
     """One step of the automaton: a character, an assertion, or a fork (`ways` alone)."""
 
-    __slots__ = ("assertion", "number", "test", "ways")
+    __slots__ = ("assertion", "number", "steps", "test", "ways")
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.steps = 1  # what one look at it costs
         self.test: Test | None = None
         self.assertion: Assertion | None = None
         self.ways: list[_State] = []
@@ -45,18 +64,22 @@ _Piece = Callable[["_State"], "_State"]
 class Expression:
     """See the module. Raises BadExpression."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, budget: Budget | None = None) -> None:
+        """Building and matching are paid from `budget`; without one there is a full one."""
         if len(pattern) > LENGTH_MAX:
             raise BadExpression(f"a filter's expression has over {LENGTH_MAX} characters")
-        parser = _Parser(pattern)
+        self._budget = budget or Budget()
+        parser = _Parser(pattern, self._budget)
         piece = parser.parse()
         self._end = parser.new_state()
         self._start = piece(self._end)
 
     def search(self, text: str) -> bool:
-        """Whether it matches anywhere in `text`."""
+        """Whether it matches anywhere in `text`. Raises BadExpression: too many steps."""
         current: list[_State] = []
+        spend = self._budget.spend
         for place in range(len(text) + 1):
+            spend(1 + len(current))
             seen: set[int] = set()
             reached: list[_State] = []
             for state in (*current, self._start):
@@ -65,12 +88,12 @@ class Expression:
                 return True
             if place < len(text):
                 char = text[place]
+                spend(sum(s.steps for s in reached))
                 current = [s.ways[0] for s in reached if s.test is not None and s.test(char)]
         return False
 
-    @staticmethod
     def _follow(
-        state: _State, text: str, place: int, seen: set[int], reached: list[_State]
+        self, state: _State, text: str, place: int, seen: set[int], reached: list[_State]
     ) -> None:
         """All states that can be reached without a character."""
         waiting = [state]
@@ -82,6 +105,8 @@ class Expression:
             if at.test is not None:
                 reached.append(at)
             elif at.assertion is None or at.assertion(text, place):
+                # Ways that were gone already cost as much as others.
+                self._budget.spend(1 + len(at.ways))
                 waiting.extend(at.ways)
 
 
@@ -133,7 +158,9 @@ _NAMED: Final[dict[str, Test]] = {
 class _Parser:
     """Reads a pattern once, from left to right."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, budget: Budget) -> None:
+        self._budget = budget
+        self._items = 1  # of the class that was read last
         self._pattern = pattern
         self._place = 0
         self._depth = 0
@@ -145,6 +172,7 @@ class _Parser:
     def new_state(self) -> _State:
         """A state, of a bounded number: repetitions multiply."""
         self._states += 1
+        self._budget.spend()
         if self._states > STATES_MAX:
             raise BadExpression("a filter's expression is too large")
         return _State(self._states)
@@ -152,11 +180,13 @@ class _Parser:
     def _spend(self) -> None:
         # Repeated nothings cost no state, but time.
         self._repeats += 1
+        self._budget.spend()
         if self._repeats > _REPEATS_MAX:
             raise BadExpression("a filter's expression is too large")
 
     def parse(self) -> _Piece:
         """The whole pattern."""
+        self._budget.spend(1 + len(self._pattern))
         self._flags()
         piece = self._alternatives()
         if self._place < len(self._pattern):
@@ -279,6 +309,7 @@ class _Parser:
 
     def _one(self, char: str) -> Test:
         """What a single character must be."""
+        self._items = 1
         if char == "[":
             return self._class()
         if char == ".":
@@ -319,6 +350,7 @@ class _Parser:
         tests = [self._class_item("]")] if self._take("]") else []
         while not self._take("]"):
             tests.append(self._class_item(self._next()))
+        self._items = 1 + len(tests)
         return lambda c: any(test(c) for test in tests) != negated
 
     def _class_item(self, char: str) -> Test:
@@ -360,8 +392,11 @@ class _Parser:
         return lambda c: c == char
 
     def _test(self, test: Test) -> _Piece:
+        steps, self._items = self._items, 1
+
         def build(after: _State) -> _State:
             state = self.new_state()
+            state.steps = steps
             state.test = test
             state.ways = [after]
             return state

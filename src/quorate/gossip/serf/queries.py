@@ -27,7 +27,7 @@ from quorate.gossip.messages import (
     Versions,
 )
 from quorate.gossip.serf.clock import is_possible
-from quorate.gossip.serf.expressions import BadExpression, Expression
+from quorate.gossip.serf.expressions import STEPS_MAX, BadExpression, Budget, Expression
 
 if TYPE_CHECKING:
     from quorate.gossip.state import State
@@ -40,6 +40,8 @@ _KEY_ACTIONS: Final = {action.value: action for action in KeyAction}
 _RELAY_PROTOCOL: Final = 5
 _RELAY_MAX: Final = 16
 _TIMEOUT_MAX_S: Final = 3600.0
+FILTERS_MAX: Final = 8
+"""Serf's own tools send one for the names and one for each tag that is named."""
 _CUT: Final = "Truncated key list response, showing first {} of {} keys"
 
 
@@ -47,6 +49,8 @@ def on_query(node: State, query: Query, source: Address | None) -> None:
     """A query by gossip."""
     if not is_possible(query.ltime):
         node.refuse(Refusal.UNEXPECTED, source, f"query time {query.ltime}")
+    elif too_large := _too_large(node, query):
+        node.refuse(Refusal.TOO_LARGE, source, too_large)
     elif heed(node, query, source) and not query.flags & QueryFlag.NO_BROADCAST:
         node.spread_serf(node.query_news, query)
 
@@ -64,7 +68,26 @@ def heed(node: State, query: Query, source: Address | None) -> bool:
     return True
 
 
+def _too_large(node: State, query: Query) -> str:
+    """That nobody who keeps to the limits has sent it, or empty: it is not even passed on."""
+    filters = query.filters or ()
+    if len(filters) > FILTERS_MAX:
+        return f"a query with {len(filters)} filters; {FILTERS_MAX} are the limit"
+    texts = len(query.name) + len(query.source_node) + len(query.payload or b"")
+    size, limit = texts + sum(map(len, filters)), node.settings.query_bytes_max
+    return f"a query of {size} bytes; {limit} are the limit" if size > limit else ""
+
+
 def _is_for_us(node: State, query: Query, source: Address | None) -> bool:
+    steps = Budget(min(STEPS_MAX, int(node.filter_steps.left(node.now))))
+    before = steps.left
+    try:
+        return _passes(node, query, source, steps)
+    finally:
+        node.filter_steps.spend(before - steps.left)
+
+
+def _passes(node: State, query: Query, source: Address | None, steps: Budget) -> bool:
     for data in query.filters or ():
         try:
             wanted = node.codec.decode_filter(data)
@@ -76,7 +99,8 @@ def _is_for_us(node: State, query: Query, source: Address | None) -> bool:
                 return False
             continue
         try:
-            matches = Expression(wanted.expression).search(node.tags.get(wanted.tag, ""))
+            tag = node.tags.get(wanted.tag, "")
+            matches = Expression(wanted.expression, steps).search(tag)
         except BadExpression as error:
             node.refuse(Refusal.BAD_BYTES, source, str(error))
             return False

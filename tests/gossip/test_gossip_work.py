@@ -1,0 +1,73 @@
+"""What strangers may make a member do is counted: steps, members, jumps of clocks."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from gossip_solo import CODEC, Solo, address, of, refusals, serf_news
+
+from quorate.gossip.effects import QueryArrived
+from quorate.gossip.messages import NodeFilter, Query, TagFilter
+from quorate.gossip.serf.expressions import BadExpression, Budget, Expression
+from quorate.gossip.serf.queries import FILTERS_MAX
+
+TOO_LONG_S = 0.1
+"""CPU time: ten times what a stranger may cost, for slow machines."""
+
+
+def query(number: int, *filters: NodeFilter | TagFilter, payload: bytes = b"") -> Query:
+    encoded = tuple(map(CODEC.encode_filter, filters))
+    return Query(
+        5, number, address(9), "p9", "load", filters=encoded, payload=payload, timeout_ns=10**9
+    )
+
+
+COSTLY = [
+    "(a?){400}" + "b",
+    "(.*.*){50}b",
+    "([" + "b" * 300 + "]*){9}c",
+    "(?:(?:(?:(?:a|a)|(?:a|a))*)*)*b",
+    "(()|()|()|()){400}x",
+    "(" * 49 + "a" + ")" * 49 + "{500}",
+]
+
+
+@pytest.mark.parametrize("pattern", COSTLY)
+def test_an_expression_that_takes_long_is_given_up(pattern: str) -> None:
+    budget = Budget()
+    began = time.thread_time()
+    with pytest.raises(BadExpression):
+        Expression(pattern, budget).search("a" * 512)
+    assert time.thread_time() - began < TOO_LONG_S
+
+
+def test_a_query_has_one_budget_for_all_its_filters() -> None:
+    solo = Solo(1)
+    solo.node.tags["role"] = "a" * 400
+    costly = [TagFilter("role", "^(a|b)*(a|b)*(a|b)*a$")] * FILTERS_MAX
+    began = time.thread_time()
+    effects = solo.tell_serf(query(1, *costly))
+    assert time.thread_time() - began < TOO_LONG_S
+    assert not of(effects, QueryArrived)
+    assert refusals(effects) == ["BAD_BYTES"]
+
+
+def test_all_queries_of_a_second_have_one_budget_and_it_fills_again() -> None:
+    solo = Solo(1)
+    solo.node.tags["role"] = "a" * 400
+    began = time.thread_time()
+    for number in range(200):
+        solo.tell_serf(query(number, TagFilter("role", "(a|b)*(a|b)*c")))
+    assert time.thread_time() - began < 5 * TOO_LONG_S
+    assert not of(solo.tell_serf(query(300, TagFilter("role", "^a+$"))), QueryArrived)
+    solo.wait(2.0)
+    assert of(solo.tell_serf(query(301, TagFilter("role", "^a+$"))), QueryArrived)
+
+
+def test_a_query_over_the_limits_is_not_even_passed_on() -> None:
+    solo = Solo(1)
+    many = [NodeFilter(("p1",))] * (FILTERS_MAX + 1)
+    for too_large in (query(1, *many), query(2, payload=b"x" * 1025)):
+        assert refusals(solo.tell_serf(too_large)) == ["TOO_LARGE"]
+    assert not serf_news(solo)
