@@ -8,7 +8,16 @@ from quorate.autopilot.validity import address_objection, objection_to
 
 
 @pytest.mark.parametrize(
-    "address", ["10.0.0.1:4647", "[::1]:1", "[fe80::1%eth0]:65535", "s1.dc-1.example:4647", "a:1"]
+    "address",
+    [
+        "10.0.0.1:4647",
+        "[::1]:1",
+        "[fe80::1%eth0]:65535",
+        "s1.dc-1.example:4647",
+        "a:1",
+        "a.b.:1",
+        f"{'x' * 63}:1",
+    ],
 )
 def test_addresses(address: str) -> None:
     assert address_objection(address) == ""
@@ -20,6 +29,7 @@ def test_addresses(address: str) -> None:
         *("nonsense", "", ":", ":4647", "host:", "host:0", "host:65536", "host:x", "host:-1"),
         *("host:٤٦٤٧", "::1:4647", "[::1:4647", "::1]:4647", "[host]:1", "a b:1", "a\n:1", "a,b:1"),
         *("http://host:1", "user@host:1", f"{'x' * 254}:1", "höst:1", "host:000001"),
+        *(f"{'x' * 64}:1", f"a.{'x' * 64}.b:1", "a..b:1", ".a:1", ".:1"),
     ],
 )
 def test_no_addresses(address: str) -> None:

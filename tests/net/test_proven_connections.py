@@ -326,3 +326,15 @@ def test_a_configuration_without_keys_believes_the_first_key_of_an_id() -> None:
 def test_the_private_half_of_a_key_is_not_shown() -> None:
     key = KeyPair(bytes(32))
     assert repr(key) == f"KeyPair({key.public.hex()[:16]}...)"
+
+
+@pytest.mark.parametrize("host", ["x" * 64, "a..b", "."])
+def test_a_host_that_is_no_name_fails_as_any_other_address(host: str) -> None:
+    """It may stand in an old log, or be what a stranger says of itself."""
+
+    async def scenario() -> None:
+        async with ends("a") as (a,):
+            with pytest.raises(OSError, match="no name that can be looked up"):
+                await a.dial(f"{host}:1", "b")
+
+    run(scenario())

@@ -178,4 +178,8 @@ def host_and_port(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     if not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 1 << 16:
         raise OSError(f"{address!r} is no address of the form host:port")
+    try:
+        host.encode("idna")  # as the resolver does, which raises no OSError for what is no name
+    except UnicodeError:
+        raise OSError(f"the host of {address!r} is no name that can be looked up") from None
     return host.strip("[]"), int(port)

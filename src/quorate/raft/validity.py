@@ -17,6 +17,9 @@ HOST_MAX: Final = 253
 KEY_BYTES: Final = 32
 """Of a public Ed25519 key."""
 
+LABEL_MAX: Final = 63
+"""Characters between two dots of a DNS name (RFC 1035); no resolver takes more, or none."""
+
 PORT_DIGITS_MAX: Final = 5
 
 
@@ -41,6 +44,9 @@ def split_address(address: str) -> tuple[str, int] | None:
     if not colon or not is_word(bare, HOST_MAX) or set("[]/@,") & set(bare):
         return None
     if (":" in bare) != (bare != host):
+        return None
+    labels = bare.removesuffix(".").split(".")
+    if ":" not in bare and not all(1 <= len(label) <= LABEL_MAX for label in labels):
         return None
     if not (port.isascii() and port.isdigit() and len(port) <= PORT_DIGITS_MAX):
         return None
