@@ -20,9 +20,12 @@ from quorate.errors import (
     WrongDataFolder,
     WrongServers,
 )
+from quorate.net.key_pair import KeyPair
 from quorate.raft import Change, ChangeKind, Settings
-from quorate.raft.configuration import Suffrage
+from quorate.raft.configuration import Configuration, Server, Suffrage
 from quorate.replica import Options, Replica, serve
+from quorate.storage.log.store import LogStore
+from quorate.storage.snapshots.store import SnapshotStore
 
 
 async def refused(error: type[QuorateError], *arguments: Any, **options: Any) -> QuorateError:
@@ -41,6 +44,12 @@ def joining(cluster: Replicas, name: str) -> dict[str, str]:
     """The map for a newcomer: the members, and itself at a free address."""
     spare = Replicas(cluster.folder, 1).servers["a"]
     return {**cluster.servers, name: spare}
+
+
+def own_key(replica: Replica) -> bytes:
+    """The public key of a running replica."""
+    assert replica.trust is not None
+    return replica.trust.key
 
 
 def test_a_joiner_becomes_a_non_voter_catches_up_and_votes(tmp_path: Path) -> None:
@@ -125,7 +134,7 @@ def test_another_list_founds_no_second_cluster(tmp_path: Path) -> None:
         heard: list[str] = []
         alone.on_refused.append(lambda _where, why: heard.append(why))
         leader.on_refused.append(lambda _where, why: heard.append(why))
-        await leader.change(Change(ChangeKind.ADD_NONVOTER, "z", servers["z"]))
+        await leader.change(Change(ChangeKind.ADD_NONVOTER, "z", servers["z"], key=own_key(alone)))
         await until(lambda: any("belongs to cluster" in why for why in heard))
         assert other.values == {"own": "1"}
         await alone.propose(b"own=2")
@@ -236,10 +245,11 @@ def test_a_joiner_without_a_cluster_gives_up_in_time(tmp_path: Path) -> None:
 def test_a_server_that_was_never_started_gets_no_vote(tmp_path: Path) -> None:
     async def scenario() -> None:
         cluster, leader = await alone(tmp_path)
-        await leader.change(Change(ChangeKind.ADD_NONVOTER, "d", joining(cluster, "d")["d"]))
+        place, key = joining(cluster, "d")["d"], KeyPair.generate().public
+        await leader.change(Change(ChangeKind.ADD_NONVOTER, "d", place, key=key))
         for kind in (ChangeKind.PROMOTE, ChangeKind.ADD_VOTER):
             with pytest.raises(ChangeRefused, match=r"d at .* does not answer this leader"):
-                await leader.change(Change(kind, "d", joining(cluster, "d")["d"]))
+                await leader.change(Change(kind, "d", place))
         await leader.propose(b"k=1")  # alone it is the majority still
         (peer,) = leader.peers()
         assert (peer.id, peer.match_index) == ("d", 0)
@@ -304,6 +314,56 @@ def test_a_founder_that_ends_while_the_cluster_is_founded(
         await cluster.start()
         await (await cluster.leader()).propose(b"k=2")
         await until(lambda: all(m.values == {"k": "2"} for m in cluster.machines.values()))
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_new_server_without_a_key_is_not_added(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cluster, leader = await alone(tmp_path)
+        for kind in (ChangeKind.ADD_NONVOTER, ChangeKind.ADD_VOTER):
+            with pytest.raises(ChangeRefused, match="no key is known of d") as caught:
+                await leader.change(Change(kind, "d", joining(cluster, "d")["d"]))
+            assert "join=True" in caught.value.next_step
+        assert leader.trust is not None
+        assert not leader.trust.lenient()
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_cluster_without_keys_gets_them_on_record(tmp_path: Path) -> None:
+    """The first version founded so; until then connections without proof are believed."""
+
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        founders = Configuration(tuple(Server(i, a) for i, a in cluster.servers.items()))
+        for name, address in cluster.servers.items():
+            log = LogStore.open(tmp_path / name / "log")
+            old = Replica(
+                server_id=name,
+                address=address,
+                machine=Pairs(),
+                log=log,
+                snapshots=SnapshotStore(tmp_path / name / "snapshots"),
+                options=Options(),
+            )
+            await old.start()
+            await old.bootstrap(founders)
+            await old.stop()
+        await cluster.start("a", "b")
+        leader = await cluster.leader()
+        await leader.propose(b"k=1")
+        assert leader.trust is not None
+        assert leader.trust.lenient()  # c may be of the first version
+        await cluster.start("c")
+        trusts = [replica.trust for replica in cluster.running.values() if replica.trust]
+        await until(lambda: not any(trust.lenient() for trust in trusts))
+        assert {s.id: s.key for s in leader.node.configuration.voters()} == {
+            name: own_key(replica) for name, replica in cluster.running.items()
+        }
+        await (await cluster.leader()).propose(b"k=2")
         await cluster.stop()
 
     asyncio.run(scenario())

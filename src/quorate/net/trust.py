@@ -232,6 +232,10 @@ class Trust:
             return self.key
         return self.places.get(server_id, ("", b""))[1]
 
+    def is_settled(self, server: Server) -> bool:
+        """True if its key is on record, or it is of another make and proves none."""
+        return bool(server.key) or _host(server.address) in self.unproven_hosts
+
     def is_member(self, peer: Peer) -> bool:
         """True if it is in the configuration known here, by its key, and nothing speaks against."""
         member = self._member(peer.server_id)
@@ -330,7 +334,7 @@ class Trust:
 
     def dials_plain(self, address: str, server_id: str) -> bool:
         """True if nothing is proven on connections to this address."""
-        host = address.rpartition(":")[0].strip("[]")
+        host = _host(address)
         member = self._member(server_id) if server_id else None
         if host in self.unproven_hosts and server_id and (member is None or not member.key):
             return True
@@ -406,6 +410,10 @@ class ListenerCheck:
         if not why and self._expected_id:
             why = self._trust.member_objection(other.record)
         return why
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0].strip("[]")
 
 
 def _two_bodies(there: Peer, newcomer: Peer) -> bool:

@@ -34,6 +34,7 @@ from quorate.wire.handshake import RefusedThere
 
 ASK_TIMEOUT_S: Final = 1.0
 _AGAIN_S: Final = 0.2
+_KEYS_AGAIN_S: Final = 1.0
 
 T = TypeVar("T")
 
@@ -362,6 +363,25 @@ class Meeting:
                     copied(f"{other.objection} (found by {other.server_id})")
 
         await asyncio.gather(*(greet_one(address) for address in others.values()))
+
+    async def keep_keys(self) -> None:
+        """While this replica leads: put the keys on record of members that have none there.
+
+        A cluster that was founded by the first version has none, and believes connections that
+        prove nothing until then. Once every member has proven a key, none is of that version.
+        """
+        node, trust = self._replica.node, self._trust
+        while True:
+            await asyncio.sleep(_KEYS_AGAIN_S)
+            keyless = [s for s in node.configuration.servers if not trust.is_settled(s)]
+            keys = {server.id: trust.key_of(server.id) for server in keyless}
+            if not self._replica.is_leader or not all(keys.values()):
+                continue
+            for server in keyless:
+                index, key = node.configuration_index, keys[server.id]
+                change = Change(ChangeKind.ADD_NONVOTER, server.id, server.address, index, key=key)
+                with contextlib.suppress(QuorateError):  # no leader any more, say: looked at again
+                    await self._replica.change(change)  # a voter keeps its vote
 
 
 _NO_LEADER = "no leader"

@@ -16,11 +16,18 @@ from typing import Any
 
 import msgspec
 
-from quorate.errors import CommandTooLarge, MachineHeld, QuorateError, ReplicaStopped, StateDamaged
+from quorate.errors import (
+    ChangeRefused,
+    CommandTooLarge,
+    MachineHeld,
+    QuorateError,
+    ReplicaStopped,
+    StateDamaged,
+)
 from quorate.net.peer import Peer
 from quorate.net.trust import Trust
 from quorate.raft import events
-from quorate.raft.configuration import Change, Configuration, Server
+from quorate.raft.configuration import Change, ChangeKind, Configuration, Server
 from quorate.raft.effects import Role
 from quorate.raft.identity import IdentityRecord
 from quorate.raft.messages import AnyRequest
@@ -339,8 +346,23 @@ class Replica:
         the reason: ChangeOvertaken when another change came first.
         """
         future = self._future()
+        self._check_provable(change)
         self._driver.change(future, change, force=force)
         return int((await future)[0])
+
+    def _check_provable(self, change: Change) -> None:
+        """Raise ChangeRefused for a new server with whose ID everybody could come."""
+        adds = change.kind in {ChangeKind.ADD_VOTER, ChangeKind.ADD_NONVOTER}
+        if self.trust is None or not adds or change.key or not self.is_leader:
+            return
+        known = self.node.configuration.get(change.server_id) is not None
+        host = change.address.rpartition(":")[0].strip("[]")
+        if not known and self.trust.plain_problem(host):
+            raise ChangeRefused(
+                f"no key is known of {change.server_id}, so it could not prove its ID",
+                "start it with join=True: then it is taken in with its key; if it is a server of "
+                "another make, name its host in unproven_peers",
+            )
 
     async def transfer(self, target_id: str = "") -> str:
         """Hand leadership over, to the best voter if none is named; the new leader's id.

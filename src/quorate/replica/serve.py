@@ -125,6 +125,7 @@ class _Opened:
         await self._listen(replica, trust, meeting)
         if not folder.identity.cluster_id:
             replica.spawn(meeting.found())
+        replica.spawn(meeting.keep_keys())
         if not begins:
             members = {s.id: s.address for s in replica.node.configuration.servers}
             others = {i: a for i, a in {**members, **self._others}.items() if i != self._me}
@@ -142,10 +143,7 @@ class _Opened:
 
         def lenient() -> bool:
             """While a member of ours has no key on record: it ran before servers had keys."""
-            return any(
-                not server.key and server.address.rpartition(":")[0].strip("[]") not in unproven
-                for server in configuration().servers
-            )
+            return not all(trust.is_settled(server) for server in configuration().servers)
 
         trust = Trust(
             signer=load_or_make_key(self._folder),
