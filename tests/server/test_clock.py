@@ -29,6 +29,7 @@ def test_no_time_of_the_event_loop_is_mixed_with_those_of_the_replica(tmp_path: 
             assert stats["last_contact"].endswith(("ms", "µs", "ns", "0")), stats
             for peer in server.cluster.raft_configuration().servers:
                 assert peer.status == "alive"
+            assert server.folder.promise_s == server.options.settings.election_timeout_s
         await servers.stop()
 
     asyncio.run(scenario())

@@ -37,6 +37,7 @@ from quorate.replica.disk import Disk, Room
 from quorate.replica.incoming import IncomingConnection, Slot
 from quorate.replica.links import PeerLinks
 from quorate.replica.machine import StateMachine
+from quorate.replica.promises import PromiseInMemory, Promises, PromiseStore
 from quorate.replica.scrubbing import scrub
 from quorate.replica.snapshot_tasks import SnapshotTasks
 from quorate.replica.snapshots import SnapshotWorker
@@ -87,8 +88,12 @@ class Replica:
         options: Options,
         rng: Random | None = None,
         now: Callable[[], float] | None = None,
+        promises: PromiseStore | None = None,
     ) -> None:
-        """`now` gives seconds that never go back, and runs on while the machine is suspended."""
+        """`now` gives seconds that never go back, and runs on while the machine is suspended.
+
+        `promises` is where the longest promise is kept over a restart, beside `log`.
+        """
         self.server_id = server_id
         self.address = address
         self.machine = machine
@@ -108,6 +113,7 @@ class Replica:
         self.trust: Trust | None = None
         self.now = now or machine_time
         """The clock of `node`: all times in there are compared with this one, and no other."""
+        self._promise_store = promises or PromiseInMemory()
         self._rng = rng or Random()
         self._loop: asyncio.AbstractEventLoop | None = None  # on which it was started
         self._connections: set[IncomingConnection] = set()
@@ -130,10 +136,13 @@ class Replica:
         self._loop = loop = asyncio.get_running_loop()
         self._worker = SnapshotWorker(self.snapshots, lambda: time.time_ns() // 1_000_000)
         snapshot = await self._load_snapshot()
+        before_s = self._promise_store.promise_s
+        self._promises = Promises(self._promise_store, self.now)
+        settings = await self._promises.allow(lambda: self.options.settings)
         self.node = Node(
             server_id=self.server_id,
             address=self.address,
-            settings=self.options.settings,
+            settings=settings,
             reader=self.log,
             hard_state=self.log.hard_state(),
             codec=codec,
@@ -141,6 +150,7 @@ class Replica:
             now=self.now(),
             snapshot=snapshot,
             cluster_id=self.options.cluster_id,
+            promise_s=before_s,
         )
         prefix = self.options.stream_prefix
         self._links = PeerLinks(prefix, self._located, self.refused)
@@ -171,6 +181,7 @@ class Replica:
         self._spawn(self._watch_snapshots())
         self._spawn(self._watch_links())
         self._spawn(scrub(self, self._worker, lambda: self.options.scrub_interval_s))
+        self._spawn(self._promises.shorten(self.node))
         self._driver.start()
 
     def _located(self, peer: Server) -> str:
@@ -375,9 +386,18 @@ class Replica:
         return await future
 
     def reconfigure(self, options: Options) -> None:
-        """Use other timing and snapshot rules from now on."""
+        """Use other timing and snapshot rules from now on.
+
+        A longer election timeout counts when the disk knows of it: it is promised to leaders.
+        """
         self.options = options
-        self.node.settings = options.settings
+        if options.settings.election_timeout_s <= self._promises.durable_s:
+            self.node.settings = options.settings
+        self._spawn(self._adopt_settings())
+
+    async def _adopt_settings(self) -> None:
+        self.node.settings = await self._promises.allow(lambda: self.options.settings)
+        await self._promises.shorten(self.node)
 
     def quarantine(self, damage: StateDamaged | None) -> None:
         """The state machine here is known to be wrong, or None: it is right again.

@@ -109,6 +109,7 @@ class _Opened:
             log=await asyncio.to_thread(folder.open_log),
             snapshots=SnapshotStore(folder.snapshots_path),
             options=options,
+            promises=folder,
         )
         trust = self._trust(replica)
         replica.believe(trust)

@@ -167,6 +167,7 @@ class Server:
                 cluster_id=self.folder.identity.cluster_id,
             ),
             now=self._now,
+            promises=self.folder,
         )
         self.checks.open(self.folder.node_id, self.folder.raft_path)
         self.leadership = Leadership(self.replica)

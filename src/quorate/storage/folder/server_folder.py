@@ -226,6 +226,17 @@ class ServerFolder:
             if level > self._standing.level:
                 self._stand(msgspec.structs.replace(self._standing, level=level))
 
+    @property
+    def promise_s(self) -> float:
+        """For how many seconds a process on this folder may have promised to refuse votes."""
+        return self._standing.promise_s
+
+    def set_promise(self, seconds: float) -> None:
+        """The longest promise of this server is this one. Works on a full disk. QuorateError."""
+        with self._changing:
+            if seconds != self._standing.promise_s:
+                self._stand(msgspec.structs.replace(self._standing, promise_s=seconds))
+
     def note_starts(self, starts: Mapping[str, Start]) -> None:
         """Remember these starts of other servers, by server ID, durably, before anything counts.
 
