@@ -66,7 +66,7 @@ def plan(known: Any, answers: Any = None) -> tuple[Action, ...]:
         pytest.param(status(NEW, "failed"), "", {}, (), id="a newcomer that failed"),
         pytest.param(status(NEW, "left"), "", {}, (), id="no member, left"),
         pytest.param(NEW, "n", heard(NEW), (), id="one that was removed stays out"),
-        pytest.param(B, "b", {}, (), id="one whose removal is under way is left alone"),
+        pytest.param(B, "b", {}, (), id="the mark of a member is no matter of this decider"),
         pytest.param(WEST, "", {}, (), id="another region"),
     ],
 )

@@ -9,6 +9,8 @@ import pytest
 from server_cluster import cluster, until
 
 from quorate.api.http.messages import Response
+from quorate.errors import ApplyTimeout, LeadershipLost, QuorateError
+from quorate.replica.replica import Replica
 from quorate.state import servers
 
 
@@ -63,5 +65,32 @@ def test_by_force_it_is_made(tmp_path: Path) -> None:
             assert (await three.ask(leader, gone, "DELETE")).status == 200
             assert (await three.ask(leader, path + "&force=true", "DELETE")).status == 200
             assert len(three.running[leader].replica.node.configuration.voters()) == 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("lost", [LeadershipLost(), ApplyTimeout()], ids=["leadership", "time"])
+def test_a_member_whose_removal_never_came_is_marked_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: QuorateError
+) -> None:
+    async def story() -> None:
+        async with cluster(tmp_path, 3) as three:
+            leader = await three.leader()
+            store = three.running[leader].machine.store
+            other = next(n for n in three.running if n != leader)
+            victim = three.running[other].replica.server_id
+            marked = []
+
+            async def change(*_: object, **__: object) -> None:
+                marked.append(servers.removed_at(store, victim))
+                raise lost
+
+            with monkeypatch.context() as broken:
+                broken.setattr(Replica, "change", change)
+                path = f"/v1/operator/raft/peer?id={victim}"
+                assert (await three.ask(leader, path, "DELETE")).status == 500
+            assert marked[0] > 0
+            await until(lambda: not servers.removed_at(store, victim))
+            assert three.running[leader].replica.node.configuration.get(victim) is not None
 
     asyncio.run(story())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mutation import replaced
 
-from quorate.autopilot import departing, level, places, promotion, taking_in
+from quorate.autopilot import departing, level, marks, places, promotion, taking_in
 from quorate.raft import membership
 from quorate.server.cluster.directory import Directory
 
@@ -96,6 +96,14 @@ MUTANTS = [
         "return False",
         range(20),
         "not within",
+    ),
+    Mutant(
+        "leaves the mark of a removal that was not made",
+        marks.take_back_marks,
+        "facts.removed_at(server.id) and",
+        "False and",
+        range(27, 30),
+        "and marked as removed",
     ),
 ]
 

@@ -27,6 +27,7 @@ def test_fixed_seeds_meet_all_situations() -> None:
 
 
 RARE = {
+    "the mark of a removal that was not made was taken back",
     "a newcomer made a member move",
     "a dead member was removed as the leader had advised",
     "a member that had left was removed",

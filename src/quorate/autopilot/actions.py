@@ -69,11 +69,12 @@ class Promote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordServer(msgspec.Struct, frozen=True, kw_only=True):
-    """Put a member's name and address into the table of servers."""
+    """Put a member's name and address into the table of servers. `why` is told when it is done."""
 
     id: str
     name: str
     address: str
+    why: str = ""
 
 
 class RaiseLevel(msgspec.Struct, frozen=True, kw_only=True):

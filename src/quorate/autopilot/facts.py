@@ -72,8 +72,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     `pool` has one claim for each ID, this server's own among them. `rivals` are live members of the
     pool that use an ID which another live member has. `trouble` says why this leader can take no
-    write, empty if it can; `unfit` are members whose state is known to be wrong. `level` is the
-    cluster's feature level.
+    write, empty if it can; `unfit` are members whose state is known to be wrong. `removing` are
+    servers that operators remove at this moment. `level` is the cluster's feature level.
     """
 
     now: float
@@ -90,6 +90,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     cluster_named: bool = True
     trouble: str = ""
     unfit: frozenset[str] = frozenset()
+    removing: frozenset[str] = frozenset()
     level: int = 0
 
     def is_stranger(self, claim: Claim) -> bool:

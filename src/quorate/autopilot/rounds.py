@@ -27,6 +27,7 @@ from quorate.autopilot.facts import Claim, Facts, Heard
 from quorate.autopilot.keys import record_keys
 from quorate.autopilot.level import raise_level
 from quorate.autopilot.making_way import make_way
+from quorate.autopilot.marks import take_back_marks
 from quorate.autopilot.memory import PAUSE_S, Memory
 from quorate.autopilot.promotion import promote
 from quorate.autopilot.reconciling import Plan, reconcile
@@ -71,7 +72,8 @@ def decide(facts: Facts, memory: Memory) -> Plan:
     level, waits = raise_level(facts, memory.heard)
     memory = msgspec.structs.replace(memory, level_waits=waits)
     plan = reconcile(facts, memory)
-    return Plan((*promotions, *record_keys(facts), *plan.actions, *level), plan.memory)
+    marks = take_back_marks(facts)
+    return Plan((*marks, *promotions, *record_keys(facts), *plan.actions, *level), plan.memory)
 
 
 def leader_round(look: Look, memory: Memory) -> Steps:

@@ -95,9 +95,15 @@ class Membership:
 
         Refused when fewer live voters than a majority would remain, unless forced. The mark and
         the removal are one decision: when the removal is refused the mark is taken back, and when
-        another change came between them the removal is decided again.
+        another change came between them the removal is decided again. When it is not known whether
+        the removal comes, as after a change of leaders, the next leader's round takes the mark of
+        a member back (`quorate.autopilot.marks`).
         """
         peer = self.find(server_id, address)
+        with self._hands.removal_of(peer.id):
+            await self._remove(peer, force=force)
+
+    async def _remove(self, peer: RaftServer, *, force: bool) -> None:
         name = self._name_of(peer)
         forced = " by force" if force else ""
         marked = False

@@ -44,6 +44,7 @@ def gather(
     *,
     trouble: str = "",
     unfit: frozenset[str] = frozenset(),
+    removing: frozenset[str] = frozenset(),
     myself: NetPeer | None = None,
     key_of: Callable[[str], bytes] = lambda _: b"",
 ) -> Facts | None:
@@ -78,4 +79,5 @@ def gather(
         trouble=trouble,
         level=state.level,
         unfit=unfit,
+        removing=removing,
     )

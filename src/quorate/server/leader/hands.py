@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from quorate.autopilot import actions as act
@@ -13,7 +15,7 @@ from quorate.autopilot.facts import Heard
 from quorate.autopilot.rounds import Outcome
 from quorate.errors import ApplyTimeout, ChangeOvertaken, ChangeRefused, QuorateError
 from quorate.levels import describe
-from quorate.raft.configuration import Change
+from quorate.raft.configuration import Change, ChangeKind
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Greeting
@@ -59,6 +61,25 @@ class Hands:
         self._options = options
         self._apply = apply
         self._now = now
+        self._removing: Counter[str] = Counter()
+
+    def removing(self) -> frozenset[str]:
+        """The servers whose removal by an operator may still come."""
+        return frozenset(self._removing.keys())
+
+    @contextmanager
+    def removal_of(self, server_id: str) -> Iterator[None]:
+        """While an operator's removal of that server is decided, and marked."""
+        self._removing[server_id] += 1
+        try:
+            yield
+        finally:
+            self._removal_over(server_id)
+
+    def _removal_over(self, server_id: str) -> None:
+        self._removing[server_id] -= 1
+        if not self._removing[server_id]:
+            del self._removing[server_id]
 
     async def run(self, steps: Generator[act.Action, Outcome, R]) -> R:
         """Carry out all actions of these steps; what they return."""
@@ -97,6 +118,8 @@ class Hands:
                     server_id=action.id, name=action.name, address=action.address
                 )
                 await self._write(command)
+                if action.why:
+                    log.warning("server %s (%s): %s", action.name, action.id, action.why)
             case act.RaiseLevel(level=level, prev_index=prev_index):
                 await self._raise_level(level, prev_index)
             case act.FirstWrites():
@@ -113,6 +136,9 @@ class Hands:
     async def change(self, change: Change, *, force: bool = False) -> None:
         """Make a change of membership. Raises QuorateError, ApplyTimeout after a while."""
         future = asyncio.ensure_future(self._replica.change(change, force=force))
+        if change.kind is ChangeKind.REMOVE_SERVER:  # it may still come when we wait no longer
+            self._removing[change.server_id] += 1
+            future.add_done_callback(lambda _: self._removal_over(change.server_id))
         done, _ = await asyncio.wait((future,), timeout=CHANGE_TIMEOUT_S)
         if not done:
             raise ApplyTimeout

@@ -41,6 +41,7 @@ def leading(
             *(replica.node, state, directory, now),
             trouble=_trouble(replica),
             unfit=unfit,
+            removing=hands.removing(),
             myself=trust.myself(),
             key_of=trust.key_of,
         )

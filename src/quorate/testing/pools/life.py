@@ -16,7 +16,7 @@ from quorate.raft import Change, ChangeKind, Configuration, Settings
 from quorate.raft.configuration import Server
 from quorate.raft.effects import Reason
 from quorate.state.commands import encode
-from quorate.state.servers import RecordRemoval, RecordServer
+from quorate.state.servers import RecordRemoval, RecordServer, removed_at
 from quorate.state.table import Command
 from quorate.testing.pools.servers import Process, Servers, address_of
 from quorate.testing.sim.checks import Handle, NoProgressError, expect
@@ -236,13 +236,17 @@ class PoolLife:
             return world.propose_commands(host, [encode(command)])[0]
 
         names = {"server_id": victim.id, "name": victim.name, "address": victim.address}
+        leader.removing.add(victim.id)
         written = record(RecordRemoval(**names))
 
         def remove(answer: str, _: object) -> None:
             if answer == "done" and host.node and host.live.configuration.get(victim.id):
                 world.change(host, Change(ChangeKind.REMOVE_SERVER, victim.id)).on_answer = removed
+            else:
+                leader.removing.discard(victim.id)
 
         def removed(answer: str, _: object) -> None:
+            leader.removing.discard(victim.id)
             if answer == "done":
                 self.gone.add(victim.id)
                 self.servers.rules.met["a member was removed by an operator"] += 1
@@ -362,7 +366,10 @@ class PoolLife:
         found = {s.id: s.address for s in configuration.voters() if s.id in wanted}
         if found != wanted:
             return f"these should vote: {wanted}; these do: {found}"
-        level = leader.machine.store.level
+        store = leader.machine.store
+        if marked := [s.id for s in configuration.servers if removed_at(store, s.id)]:
+            return f"these are members, and marked as removed: {marked}"
+        level = store.level
         all_here = {server.id for server in configuration.servers} == set(wanted)
         behind = all_here and level < LEVEL
         return f"all know level {LEVEL}, and the cluster is of level {level}" if behind else ""

@@ -32,6 +32,7 @@ SITUATIONS = (
     "the feature level was raised",
     "a server held the feature level back",
     "a dead member was removed as the leader had advised",
+    "the mark of a removal that was not made was taken back",
 )
 
 
@@ -66,6 +67,11 @@ class Rules:
             known = self.servers.levels.get(server.id, LEVEL)
             expect(known >= level, f"{server.id} knows level {known}, the cluster rises to {level}")
         self.met["the feature level was raised"] += 1
+
+    def recording(self, action: act.RecordServer) -> None:
+        """The leader writes names; with a reason it takes a mark back."""
+        if action.why:
+            self.met["the mark of a removal that was not made was taken back"] += 1
 
     def _is_there(self, server_id: str, address: str) -> None:
         """A place is written down only for a server that has answered there."""

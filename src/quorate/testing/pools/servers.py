@@ -71,6 +71,7 @@ class Process:
     introduced: bool = False
     memory: Memory = field(default_factory=Memory)
     busy: bool = False  # with a leader's round
+    removing: set[str] = field(default_factory=set)  # by operators, through this leader
     incarnation: int = 0
 
     @property
@@ -231,7 +232,10 @@ class Servers:
         if not process.up or host is None or not host.node:
             return None
         store = host.machine.store
-        return gather(host.live, store, process.directory, lambda: host.clock(world.now))
+        return gather(
+            *(host.live, store, process.directory, lambda: host.clock(world.now)),
+            removing=frozenset(process.removing),
+        )
 
     def _lead(self, process: Process) -> None:
         if process.busy or self.look(process) is None:
@@ -317,6 +321,7 @@ class Steps:
                     InitialiseDefaults(autopilot=_RULES), SetClusterMetadata(cluster_id="ours")
                 )
             case act.RecordServer(id=server_id, name=name, address=address):
+                self._servers.rules.recording(action)
                 self._write(RecordServer(server_id=server_id, name=name, address=address))
             case act.RaiseLevel():
                 self._raise_level(host, action)
