@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import pytest
-from gossip_solo import CODEC, Solo, address, of, refusals, serf_news
+from gossip_solo import CODEC, Solo, address, alive, of, refusals, sent, serf_news
 
+from quorate.gossip import LAN
 from quorate.gossip.effects import QueryArrived
-from quorate.gossip.messages import NodeFilter, Query, TagFilter
+from quorate.gossip.messages import Ack, Address, Alive, Dead, NodeFilter, Ping, Query, TagFilter
 from quorate.gossip.serf.expressions import BadExpression, Budget, Expression
 from quorate.gossip.serf.queries import FILTERS_MAX
 
@@ -71,3 +73,50 @@ def test_a_query_over_the_limits_is_not_even_passed_on() -> None:
     for too_large in (query(1, *many), query(2, payload=b"x" * 1025)):
         assert refusals(solo.tell_serf(too_large)) == ["TOO_LARGE"]
     assert not serf_news(solo)
+
+
+def invented(number: int) -> Alive:
+    return alive(f"x{number}", address=Address(f"10.9.{number >> 8 & 255}.{number & 255}", 4648))
+
+
+SERVER = msgspec.structs.replace(
+    LAN, members_max=512, new_names=512.0, new_names_per_s=16.0, forgotten_max=64
+)
+
+
+def test_invented_members_have_a_rate_and_a_limit() -> None:
+    solo = Solo(2, SERVER)
+    for start in range(0, 16_000, 16):
+        solo.tell(*(invented(start + more) for more in range(16)))
+    assert len(solo.node.table) <= 512
+    assert refusals(solo.effects).count("TOO_MANY") + refusals(solo.effects).count(
+        "TABLE_FULL"
+    ) == 16_000 - (len(solo.node.table) - 3)
+
+
+def test_invented_members_are_gone_when_the_flood_stops() -> None:
+    solo = Solo(1, SERVER)
+    solo.node.roster.members["p2"].confirmed = True
+    for number in range(100):
+        solo.tell(invented(number), Dead(1, f"x{number}", "p2"))
+    solo.tell(Dead(1, "p2", "p9"))
+    assert len(solo.node.roster.failed) == 101
+    solo.wait(360.0)
+    assert list(solo.node.roster.failed) == ["p2"], "a real server is kept for long"
+
+
+def test_a_pool_full_of_invented_members_still_takes_in_a_server_that_comes() -> None:
+    solo = Solo(2, SERVER)
+    for number in range(600):
+        solo.tell(invented(number), Dead(1, f"x{number}", "p2"))
+    solo.wait(10.0)
+    solo.tell(alive("p9"))
+    assert solo.state("p9") == "ALIVE"
+
+
+def test_an_answered_ping_confirms() -> None:
+    solo = Solo(1)
+    while not (pings := [m for m in sent(solo.wait(0.5), to=2) if isinstance(m, Ping)]):
+        pass
+    solo.tell(Ack(pings[-1].sequence), source=2)
+    assert solo.node.roster.members["p2"].confirmed

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import msgspec
 
-from quorate.server.cluster.directory import ALIVE, FAILED, LEFT, Directory
+from quorate.server.cluster.directory import ALIVE, FAILED, LEFT, SERVERS_MAX, Directory
 from quorate.server.cluster.identity import Identity
 
 ME = Identity(
@@ -142,3 +143,24 @@ def test_the_version_rises_with_every_change_of_a_status_and_only_then() -> None
         change()
         versions.append(directory.version)
     assert [b - a for a, b in pairwise(versions)] == [0, 1, 0, 1, 0]
+
+
+def test_invented_servers_cost_little_and_have_a_limit() -> None:
+    """16,000 of them held a leader for 19 s: each was compared with all others."""
+    directory = Directory(ME, fail_after_s=None)
+    began = time.thread_time()
+    for number in range(16_000):
+        host = f"10.9.{number >> 8}.{number & 255}:4647"
+        invented = msgspec.structs.replace(OTHER, id=f"x{number}", name=f"x{number}", address=host)
+        directory.seen(invented, ALIVE, 1.0)
+        directory.told(invented)
+        assert directory.by_address(OTHER.address) is None
+    assert time.thread_time() - began < 16_000 * 100e-6
+    assert len(directory.all()) == SERVERS_MAX
+    for known in directory.all():
+        directory.forget(known.identity)
+    directory.seen(OTHER, ALIVE, 2.0)
+    assert _of(directory, "other") == OTHER
+    found = directory.by_address(OTHER.address)
+    assert found is not None
+    assert found.identity == OTHER

@@ -53,6 +53,7 @@ class Refusal(Enum):
     WRONG_NODE = "wrong_node"  # a ping for another name
     TOO_LARGE = "too_large"  # over a limit on sizes
     TABLE_FULL = "table_full"  # more names than `members_max`
+    TOO_MANY = "too_many"  # more in a time than honest members send
     COORDINATE = "coordinate"  # a coordinate or round trip that cannot be
 
 

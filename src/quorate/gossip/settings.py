@@ -50,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reconnect_interval_s: float = 30.0
     reconnect_timeout_s: float = 24 * 3600.0
     tombstone_timeout_s: float = 24 * 3600.0
+    # For names that have never answered a ping of this member: strangers can invent them.
+    unconfirmed_timeout_s: float = 300.0
     user_event_bytes_max: int = 512
     query_bytes_max: int = 1024
     response_bytes_max: int = 1024
@@ -59,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # bounds on memory
     members_max: int = 16384
+    new_names: float = 16384.0  # names taken in at once, and a second
+    new_names_per_s: float = 256.0
     queue_max: int = 4096  # of each of the four queues of broadcasts
     intents_max: int = 4096  # about members that are not known yet
     forgotten_max: int = 16384  # names that were reaped or pruned

@@ -115,6 +115,7 @@ class State:
         self.user_events = Ring(settings.event_ring)
         self.query_ring = Ring(settings.event_ring)
         self.filter_steps = Allowance(settings.filter_steps, settings.filter_steps_per_s, now)
+        self.new_names = Allowance(settings.new_names, settings.new_names_per_s, now)
         self.vivaldi = Vivaldi(rng)
         self.encoded_coordinate: tuple[Coordinate, bytes] | None = None
 

@@ -44,10 +44,22 @@ def member_joined(node: State, record: Record, tags: dict[str, str]) -> None:
 def _make_room(node: State) -> None:
     """Reap whoever has been gone longest, before its time: the living come first."""
     roster = node.roster
+    if drop_unconfirmed(node):
+        return
     gone = [next(iter(names.values()), None) for names in (roster.left, roster.failed)]
     longest = min((k for k in gone if k), key=lambda known: known.gone_at, default=None)
     if longest is not None:
         erase(node, longest)
+
+
+def drop_unconfirmed(node: State) -> bool:
+    """Forget a member that is gone and never answered here; False if there is none."""
+    for names in (node.roster.failed, node.roster.left):
+        for known in names.values():
+            if not known.confirmed and known.name != node.name:
+                erase(node, known)
+                return True
+    return False
 
 
 def ask_whether_it_leaves(node: State, known: Known) -> None:

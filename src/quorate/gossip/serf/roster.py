@@ -14,7 +14,8 @@ class Known:
     """One member. `gone_at` is when it failed or left; `status_ltime` the newest intent's time."""
 
     __slots__ = (
-        *("address", "gone_at", "incarnation", "name", "prune", "status", "status_ltime"),
+        *("address", "confirmed", "gone_at", "incarnation", "name", "prune", "status"),
+        "status_ltime",
         *("tags", "versions"),
     )
 
@@ -28,6 +29,7 @@ class Known:
         self.status_ltime = 0
         self.gone_at = 0.0
         self.prune = False
+        self.confirmed = False  # it has answered a ping of this member: somebody is there
 
     def seen(self) -> Member:
         """As people see it."""

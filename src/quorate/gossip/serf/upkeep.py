@@ -35,6 +35,11 @@ def _reap(node: State) -> None:
             if oldest.name == node.name or node.now - oldest.gone_at <= timeout:
                 break
             intents.erase(node, oldest)
+    # Anybody can invent names; those that nobody has answered for are not kept for days.
+    before = node.now - settings.unconfirmed_timeout_s
+    for known in (*roster.failed.values(), *roster.left.values()):
+        if not known.confirmed and known.gone_at < before and known.name != node.name:
+            intents.erase(node, known)
 
 
 def _reconnect(node: State) -> None:

@@ -96,8 +96,12 @@ def _new_name(node: State, alive: Alive, source: Address | None) -> None:
         node.refuse(Refusal.FORGOTTEN, source, alive.node)
         node.spread(_obituary(node, alive.node, old[1], old[2]), alive.node)
         return
-    if len(node.table) >= node.settings.members_max:
+    full = len(node.table) >= node.settings.members_max
+    if full and not intents.drop_unconfirmed(node):
         node.refuse(Refusal.TABLE_FULL, source, alive.node)
+        return
+    if not node.new_names.take(node.now):
+        node.refuse(Refusal.TOO_MANY, source, "too many new members at a time")
         return
     record = Record(alive.node, alive.address, node.now)
     if _accept(node, record, alive, source):

@@ -72,6 +72,9 @@ class Probe:
         """It is there."""
         node = self.node
         node.awareness.add(-1)
+        known = node.roster.get(self.record.name)
+        if known is not None:
+            known.confirmed = True
         self._measure(ack.payload)
         self._over()
 

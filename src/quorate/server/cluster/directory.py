@@ -23,6 +23,9 @@ STATUSES = {
     SerfStatus.LEFT: LEFT,
     SerfStatus.FAILED: FAILED,
 }
+SERVERS_MAX = 1024
+"""Servers in the directory: twice what a pool holds. More are somebody's invention."""
+
 _RIVALS_MAX = 64
 """Servers that use a used ID: one is a mistake, more are somebody's invention."""
 
@@ -35,34 +38,74 @@ class Known(msgspec.Struct):
     status: str = ALIVE
 
 
+class _Index:
+    """IDs by what a server has: a name, or an address."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, dict[str, None]] = {}
+
+    def add(self, value: str, server_id: str) -> None:
+        self._ids.setdefault(value, {})[server_id] = None
+
+    def drop(self, value: str, server_id: str) -> None:
+        ids = self._ids[value]
+        del ids[server_id]
+        if not ids:
+            del self._ids[value]
+
+    def get(self, value: str) -> list[str]:
+        return list(self._ids.get(value, ()))
+
+
 class Directory:
-    """All servers ever heard of since start, this one included."""
+    """All servers ever heard of since start, this one included: `SERVERS_MAX` at most."""
 
     def __init__(self, me: Identity, fail_after_s: float | None) -> None:
         """`fail_after_s` is None where the pool says who lives."""
         self._fail_after_s = fail_after_s
-        self._known: dict[str, Known] = {me.id: Known(me, float("inf"))}
+        self._known: dict[str, Known] = {}
+        self._by_node, self._by_address = _Index(), _Index()
+        self._sorted: list[Known] | None = None
         self._rivals: dict[str, Known] = {}  # by name in the pool
         self.me = me
         self.version = 0  # rises whenever a name, an address or a status may have changed
+        self._put(Known(me, float("inf")))
+
+    def _put(self, known: Known) -> None:
+        """Note this server in the place of what was known of its ID."""
+        server_id = known.identity.id
+        self._drop(server_id)
+        self._known[server_id] = known
+        self._by_node.add(known.identity.node, server_id)
+        self._by_address.add(known.identity.address, server_id)
+        self._sorted = None
+
+    def _drop(self, server_id: str) -> None:
+        known = self._known.pop(server_id, None)
+        if known is not None:
+            self._by_node.drop(known.identity.node, server_id)
+            self._by_address.drop(known.identity.address, server_id)
+            self._sorted = None
+
+    def _is_full(self, server_id: str) -> bool:
+        return server_id not in self._known and len(self._known) >= SERVERS_MAX
 
     def update_me(self, me: Identity) -> None:
         """This server itself has changed."""
         self.me = me
-        self._known[me.id].identity = me
+        self._put(Known(me, float("inf")))
 
     def heard(self, identity: Identity, now: float) -> bool:
         """That server itself has answered. True if it was not known, or is another one now."""
         if self._is_rival(identity, ALIVE):
             return self._hear_rival(identity, now)
-        if identity.id == self.me.id:
+        if identity.id == self.me.id or self._is_full(identity.id):
             return False
-        for other in list(self._known.values()):
-            same_place = other.identity.address == identity.address
-            if same_place and other.identity.id not in (identity.id, self.me.id):
-                del self._known[other.identity.id]
+        for other in self._by_address.get(identity.address):
+            if other not in (identity.id, self.me.id):
+                self._drop(other)
         known = self._known.get(identity.id)
-        self._known[identity.id] = Known(identity, now)
+        self._put(Known(identity, now))
         before = known.identity if known else None
         if before is None or (before.node, before.address) != (identity.node, identity.address):
             self.version += 1
@@ -94,12 +137,11 @@ class Directory:
             self.version += 1
             return
         self._rivals.pop(identity.node, None)
-        if identity.id == self.me.id:
+        if identity.id == self.me.id or self._is_full(identity.id):
             return
-        for other in list(self._known.values()):
-            replaced = other.identity.node == identity.node and other.identity.id != identity.id
-            if replaced and other.identity.id != self.me.id:
-                del self._known[other.identity.id]
+        for other in self._by_node.get(identity.node):
+            if other not in (identity.id, self.me.id):
+                self._drop(other)
         known = self._known.get(identity.id)
         if known is not None:
             before = known.identity
@@ -107,7 +149,7 @@ class Directory:
                 identity, initialised=before.initialised, leader=before.leader, log=before.log
             )
         heard_at = now if known is None or ALIVE in (status, known.status) else known.heard_at
-        self._known[identity.id] = Known(identity, heard_at, status)
+        self._put(Known(identity, heard_at, status))
         self.version += 1
         if status != ALIVE:
             self._succeed(identity.id)
@@ -128,7 +170,7 @@ class Directory:
         for name, rival in list(self._rivals.items()):
             if rival.identity.id == server_id and server_id != self.me.id:
                 del self._rivals[name]
-                self._known[server_id] = rival
+                self._put(rival)
                 return
 
     def rivals(self) -> list[Known]:
@@ -178,14 +220,15 @@ class Directory:
         known = self._known.get(identity.id)
         if known is None or identity.id == self.me.id or known.identity.node != identity.node:
             return
-        del self._known[identity.id]
+        self._drop(identity.id)
         self.version += 1
         self._succeed(identity.id)
 
     def told(self, identity: Identity) -> None:
         """Another server says that this one exists: worth asking, no more."""
-        if identity.id not in self._known and self.by_address(identity.address) is None:
-            self._known[identity.id] = Known(identity, float("-inf"), FAILED)
+        known = identity.id in self._known or self.by_address(identity.address) is not None
+        if not known and not self._is_full(identity.id):
+            self._put(Known(identity, float("-inf"), FAILED))
             self.version += 1
 
     def refresh(self, now: float) -> None:
@@ -213,14 +256,14 @@ class Directory:
 
     def by_address(self, address: str) -> Known | None:
         """The server that answers at this RPC address."""
-        for known in self._known.values():
-            if known.identity.address == address:
-                return known
-        return None
+        ids = self._by_address.get(address)
+        return self._known[ids[0]] if ids else None
 
     def all(self) -> list[Known]:
         """All of them, by name."""
-        return sorted(self._known.values(), key=lambda known: known.identity.node)
+        if self._sorted is None:
+            self._sorted = sorted(self._known.values(), key=lambda known: known.identity.node)
+        return list(self._sorted)
 
     def alive(self, region: str) -> list[Identity]:
         """Those of a region that answer, this one included."""

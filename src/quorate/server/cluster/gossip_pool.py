@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from quorate.errors import QuorateError
+from quorate.gossip.allowance import Allowance
 from quorate.gossip.effects import ConflictFound, KeyAction, MemberChanged
 from quorate.gossip.effects import Member as PoolMember
 from quorate.gossip.messages import Address, SerfStatus
@@ -37,6 +38,14 @@ from quorate.server.views.records import (
 
 log = logging.getLogger("quorate.server")
 
+SERVERS_MAX = 512
+"""Servers in a pool. To take so many in at once costs some 10 ms; no federation has as many."""
+
+NEW_SERVERS_PER_S = 16.0
+"""New names a second, after as many as the pool holds at once."""
+
+_LOG_LINES = 60.0
+_LOG_LINES_PER_S = 1.0
 _FIRST_PAUSE_S = 0.5  # between tries to join at first; doubled up to `retry_interval`
 _NAMESAKE_S = 180.0  # as long as the full exchanges that tell of it take, and again
 _LOOK_AGAIN_S = 5.0  # between two looks whether this server is alone again
@@ -50,12 +59,19 @@ _ACTIONS = {
 }
 
 
-def _settings(profile: str) -> Settings:
+def pool_settings(profile: str) -> Settings:
+    """Timing and bounds of a server in its pool, "lan" or "wan"."""
     # A name is not worth stopping a server for: servers are known by their IDs.
     return msgspec.structs.replace(
         LAN if profile == "lan" else WAN,
         reconnect_timeout_s=_RECONNECT_TIMEOUT_S,
         resolve_conflicts=False,
+        members_max=SERVERS_MAX,
+        forgotten_max=4 * SERVERS_MAX,
+        intents_max=SERVERS_MAX,
+        queue_max=2 * SERVERS_MAX,
+        new_names=float(SERVERS_MAX),
+        new_names_per_s=NEW_SERVERS_PER_S,
     )
 
 
@@ -74,6 +90,7 @@ class GossipPool:
         now: Callable[[], float],
     ) -> None:
         self._now = now
+        self._lines = Allowance(_LOG_LINES, _LOG_LINES_PER_S, now())
         self._options = gossip
         self._directory = directory
         self._me = me
@@ -90,7 +107,7 @@ class GossipPool:
                 advertise=_address(gossip.advertise),
                 default_port=port,
                 tags=self._told,
-                settings=_settings(gossip.profile),
+                settings=pool_settings(gossip.profile),
                 key=gossip.key or None,
                 keyring_path=gossip.keyring_path,
                 snapshot_path=options.data_dir / "server" / "serf" / "snapshot",
@@ -185,7 +202,7 @@ class GossipPool:
         if member.name == self.name:
             return
         identity = self._directory.pool_says(changed, self._now())
-        if identity is not None:
+        if identity is not None and self._lines.take(self._now()):
             log.info("pool: %s %s at %s", changed.change.value, member.name, identity.address)
 
     def _conflict_found(self, found: ConflictFound) -> None:
