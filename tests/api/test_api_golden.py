@@ -226,6 +226,12 @@ CASES: dict[str, Case] = {
         volatile=("Index",),
     ),
     **cases(survivor, "gl-members-after-leave"),
+    # What belongs to jobs, nodes and ACLs.
+    **cases(
+        leader,
+        "r3-acl-off-bootstrap r3-acl-off-policies r3-acl-off-tokens r3-acl-off-policy-put",
+    ),
+    **cases(lost, "lq-acl-bootstrap"),
     # The pool.
     **cases(
         leader,
@@ -321,6 +327,7 @@ BUILT = (
     "/v1/agent/self",
     "/v1/agent/health",
     "/v1/agent/nosuch",
+    "/v1/acl",
     "/v1/metrics",
     "/v1/namespace",
     "/v1/nosuch",

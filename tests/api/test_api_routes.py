@@ -108,7 +108,7 @@ def test_redirects(target: bytes, status: int, location: bytes, method: str) -> 
         (b"/v1/Status/leader", 404),
         (b"/v1", 404),
         (b"/v1/", 404),
-        (b"/v1/jobs", 404),
+        (b"/v1/jobs/", 404),
         (b"/v1/operator/autopilot/health", 404),
         (b"/v1/agent/join/", 404),
         (b"/v1/agent/keyring/", 404),
@@ -139,7 +139,7 @@ def test_the_answer_to_an_unknown_path_has_neither_body_nor_type_nor_configured_
     service = FakeServer()
     service.options.http_headers = {"X-Test": "yes"}
     application = service.application()
-    response = application.handle(Request("GET", b"/v1/jobs"))
+    response = application.handle(Request("GET", b"/v1/nosuch"))
     assert isinstance(response, Response)
     rendered = application.renderer.render(response, compressed=False)
     assert rendered.headers == ((b"Vary", b"Accept-Encoding"), (b"Content-Length", b"0"))

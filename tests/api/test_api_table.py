@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from quorate.metrics import Metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "http-api.md"
 
+BODIES = {"/v1/search": b'{"Context":"all"}', "/v1/search/fuzzy": b'{"Text":"de","Context":"all"}'}
+
 QUERIES = {
     "/v1/agent/join": "address=10.0.0.1",
     "/v1/agent/force-leave": "node=s9.global",
@@ -33,10 +36,11 @@ rows = pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.methods[0]} 
 
 def request(row: Endpoint, *parameters: str) -> Request:
     """A request that the row answers, of its first method."""
-    path = row.shown_path.replace("<name>", "default")
+    path = re.sub("<.*>", "default", row.shown_path)
     query = "&".join(filter(None, (QUERIES.get(row.shown_path, ""), *parameters)))
     method = "PUT" if row.methods == ANY else row.methods[0]
-    return Request(method, f"{path}?{query}".encode(), (), b"{}")
+    body = BODIES.get(path, b"{}")
+    return Request(method, f"{path}?{query}".encode(), (), body)
 
 
 def follower() -> FakeServer:

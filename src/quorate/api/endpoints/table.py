@@ -12,6 +12,7 @@ from quorate.api.endpoint import ANY, KIB, Capability, Consistency, Endpoint, Fo
 from quorate.api.endpoints.agent import AgentEndpoint
 from quorate.api.endpoints.autopilot import AutopilotEndpoint
 from quorate.api.endpoints.cluster import ClusterEndpoint
+from quorate.api.endpoints.jobless_rows import ROWS as _JOBLESS
 from quorate.api.endpoints.keyring import KeyringEndpoint
 from quorate.api.endpoints.metrics import MetricsEndpoint
 from quorate.api.endpoints.namespaces import NamespacesEndpoint
@@ -391,4 +392,4 @@ _OPERATOR: Final = (
     ),
 )
 
-TABLE: Final = (*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_OPERATOR)
+TABLE: Final = (*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_OPERATOR, *_JOBLESS)

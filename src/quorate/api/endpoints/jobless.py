@@ -1,0 +1,80 @@
+"""What a server without jobs and nodes says of them: empty lists, and that it runs none.
+
+Clients ask for these before or beside what they came for: a command line's `status` and its
+archive for support end with an error where one of the lists is 404. The lists never change here,
+so a blocking query waits for all of its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Final
+
+from quorate.api.blocking import Watched
+from quorate.api.codec.encode import json_response, text_response
+from quorate.api.codec.meta import read_headers
+from quorate.api.endpoint import Context
+from quorate.api.http.messages import Call, Response
+from quorate.state import namespaces
+
+SERVERS_ONLY: Final = (
+    "this server runs no jobs and no clients: Quorate is the servers' control plane alone; "
+    "send this to a cluster that schedules jobs"
+)
+_INDEX: Final = 1  # of a table that was never written
+_ENTERPRISE: Final = text_response(501, "Nomad Enterprise only endpoint")
+_ACL_DISABLED: Final = text_response(400, "ACL support disabled")
+_NOT_HERE: Final = text_response(501, SERVERS_ONLY)
+
+_MISSING: Final = {
+    "/v1/allocation/": "alloc not found",
+    "/v1/deployment/": "deployment not found",
+    "/v1/evaluation/": "eval not found",
+    "/v1/job/": "job not found",
+    "/v1/node/": "node not found",
+    "/v1/node/pool/": "node pool not found",
+    "/v1/plugin/": "plugin not found",
+    "/v1/scaling/policy/": "policy not found",
+    "/v1/volume/": "volume not found",
+}
+"""What real servers say (404) of one that they do not know, by the start of its path."""
+
+
+class JoblessEndpoint:
+    """Jobs, nodes and all that belongs to them; ACL endpoints while ACLs are off; paid features."""
+
+    def __init__(self, context: Context) -> None:
+        self._leadership = context.parts.leadership
+        self._authority = context.authority
+        self._watched = Watched(namespaces.TABLE.name, lambda _: _INDEX)  # any table: none changes
+
+    def get_list(self, call: Call) -> Response | Awaitable[Response]:
+        """No entry, with the headers of a read."""
+        return self._authority.read(call, self._empty_list, self._watched)
+
+    def get_one(self, call: Call) -> Response:
+        """Nothing has this name, whoever leads."""
+        path = call.request.target.partition(b"?")[0].decode("latin-1")
+        longest = max(filter(path.startswith, _MISSING), key=len, default="")
+        return text_response(404, _MISSING.get(longest, "not found"))
+
+    def refuse(self, _: Call) -> Response:
+        """Nothing of this can be written here."""
+        return _NOT_HERE
+
+    def enterprise(self, _: Call) -> Response:
+        """As open servers answer: the feature is sold with another edition."""
+        return _ENTERPRISE
+
+    def acl_disabled(self, _: Call) -> Response:
+        """ACLs are off. Real servers say it without asking the leader."""
+        return _ACL_DISABLED
+
+    def get_keys(self, call: Call) -> Response:
+        """The public keys of workload identities: none until there are root keys."""
+        headers = ((b"Cache-Control", b"no-cache"),)
+        return json_response({"keys": []}, pretty=call.query.pretty, headers=headers)
+
+    def _empty_list(self, call: Call) -> Response:
+        headers = read_headers(self._leadership, _INDEX)
+        return json_response([], pretty=call.query.pretty, headers=headers)
