@@ -10,9 +10,28 @@ from gossip_solo import CODEC, Solo, address, alive, of, refusals, sent, serf_ne
 
 from quorate.gossip import LAN
 from quorate.gossip.effects import QueryArrived
-from quorate.gossip.messages import Ack, Address, Alive, Dead, NodeFilter, Ping, Query, TagFilter
+from quorate.gossip.messages import (
+    Ack,
+    Address,
+    Alive,
+    Dead,
+    EventsAt,
+    JoinIntent,
+    LeaveIntent,
+    NodeFilter,
+    Ping,
+    PushPull,
+    Query,
+    SerfPushPull,
+    Suspect,
+    TagFilter,
+    UserEvent,
+)
+from quorate.gossip.serf.clock import JUMP_MAX, LTIME_MAX
 from quorate.gossip.serf.expressions import BadExpression, Budget, Expression
 from quorate.gossip.serf.queries import FILTERS_MAX
+from quorate.gossip.swim.merge import INCARNATION_MAX
+from quorate.gossip.swim.table import NEW_INCARNATION_MAX, RISE_MAX
 
 TOO_LONG_S = 0.1
 """CPU time: ten times what a stranger may cost, for slow machines."""
@@ -120,3 +139,63 @@ def test_an_answered_ping_confirms() -> None:
         pass
     solo.tell(Ack(pings[-1].sequence), source=2)
     assert solo.node.roster.members["p2"].confirmed
+
+
+HIGHEST = INCARNATION_MAX
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        alive("p2", HIGHEST),
+        alive("p2", HIGHEST - 1),
+        Suspect(HIGHEST, "p2", "p3"),
+        Dead(HIGHEST, "p2", "p3"),
+        Dead(HIGHEST, "p2", "p2"),
+        Dead(HIGHEST - 5, "p2", "p2"),
+    ],
+)
+def test_no_incarnation_is_brought_to_its_end(forged: Alive | Suspect | Dead) -> None:
+    """Neither at the others nor at the member itself: what it says next still counts."""
+    others = Solo(2)
+    assert refusals(others.tell(forged)) == ["UNEXPECTED"]
+    assert (others.state("p2"), others.incarnation("p2")) == ("ALIVE", 1)
+    myself = msgspec.structs.replace(forged, node="p1")
+    if isinstance(myself, Alive):
+        myself = msgspec.structs.replace(myself, address=address(1))
+    victim = Solo(2)
+    victim.tell(myself)
+    assert victim.node.incarnation == 1
+
+
+def test_an_incarnation_rises_by_what_is_allowed_and_is_outdone() -> None:
+    solo = Solo(2)
+    for step in range(1, 200):
+        solo.tell(Suspect(900 * step, "p2", "p3"))
+    accused = solo.incarnation("p2")
+    assert accused <= 1 + RISE_MAX
+    solo.wait(0.2)
+    solo.tell(alive("p2", accused + 1))
+    assert (solo.state("p2"), solo.incarnation("p2")) == ("ALIVE", accused + 1)
+    assert refusals(Solo(0).tell(alive("p9", NEW_INCARNATION_MAX + 1))) == ["UNEXPECTED"]
+
+
+def test_no_clock_is_brought_to_its_end() -> None:
+    last = LTIME_MAX - 1
+    solo = Solo(2)
+    for forged in (LeaveIntent(last, "p2"), JoinIntent(last, "p2"), UserEvent(last, "x")):
+        solo.tell_serf(forged)
+    solo.tell_serf(Query(last, 1, address(9), "p9", "load", timeout_ns=10**9))
+    state = SerfPushPull(last, {"p2": last}, ("p2",), last, (EventsAt(last, (("e", None),)),), last)
+    solo.pull(PushPull(False, (), CODEC.encode_serf(state)))
+    assert max(solo.node.clocks()) < 10
+    assert solo.status("p2") == "ALIVE"
+
+
+def test_a_clock_far_ahead_is_followed() -> None:
+    """As of a pool that is old, by a member that is new."""
+    solo = Solo(2)
+    solo.tell_serf(LeaveIntent(JUMP_MAX // 2, "p2"))
+    assert solo.node.clock.time == JUMP_MAX // 2 + 1
+    solo.tell_serf(JoinIntent(JUMP_MAX // 2 + 1, "p2"))
+    assert solo.status("p2") == "ALIVE"

@@ -25,7 +25,6 @@ from quorate.gossip.messages import (
     UserEvent,
 )
 from quorate.gossip.serf import intents, queries, user_events
-from quorate.gossip.serf.clock import is_possible
 from quorate.gossip.swim import merge, probe
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _on_leave(node: State, intent: LeaveIntent, source: Address) -> None:
 
 
 def _is_possible_intent(node: State, ltime: int, source: Address) -> bool:
-    if is_possible(ltime):
+    if node.clock.accepts(ltime, node.now):
         return True
     node.refuse(Refusal.UNEXPECTED, source, f"intent time {ltime}")
     return False

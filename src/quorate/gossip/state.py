@@ -104,9 +104,9 @@ class State:
         # Random, so that nobody who does not see our pings can forge their acks.
         self._sequence = rng.getrandbits(31)
 
-        self.clock = LamportClock()
-        self.event_clock = LamportClock()
-        self.query_clock = LamportClock()
+        self.clock = LamportClock(now)
+        self.event_clock = LamportClock(now)
+        self.query_clock = LamportClock(now)
         for clock, seen in zip(
             (self.clock, self.event_clock, self.query_clock), clocks, strict=True
         ):

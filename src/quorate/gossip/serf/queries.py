@@ -26,7 +26,6 @@ from quorate.gossip.messages import (
     Relay,
     Versions,
 )
-from quorate.gossip.serf.clock import is_possible
 from quorate.gossip.serf.expressions import STEPS_MAX, BadExpression, Budget, Expression
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ _CUT: Final = "Truncated key list response, showing first {} of {} keys"
 
 def on_query(node: State, query: Query, source: Address | None) -> None:
     """A query by gossip."""
-    if not is_possible(query.ltime):
+    if not node.query_clock.accepts(query.ltime, node.now):
         node.refuse(Refusal.UNEXPECTED, source, f"query time {query.ltime}")
     elif too_large := _too_large(node, query):
         node.refuse(Refusal.TOO_LARGE, source, too_large)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from quorate.gossip.effects import EventArrived, Refusal
 from quorate.gossip.messages import Address, EventsAt, UserEvent
-from quorate.gossip.serf.clock import is_possible
 
 if TYPE_CHECKING:
     from quorate.gossip.state import State
@@ -36,7 +35,7 @@ def send(node: State, name: str, payload: bytes | None, coalesce: bool) -> None:
 
 def on_event(node: State, event: UserEvent, source: Address | None) -> None:
     """An event by gossip: tell it here, and pass it on, if it is new."""
-    if not is_possible(event.ltime):
+    if not node.event_clock.accepts(event.ltime, node.now):
         node.refuse(Refusal.UNEXPECTED, source, f"event time {event.ltime}")
     elif heed(node, event.ltime, event.name, event.payload, coalesce=event.coalesce):
         node.spread_serf(node.event_news, event)
@@ -46,7 +45,7 @@ def heed(
     node: State, ltime: int, name: str, payload: bytes | None, *, coalesce: bool = False
 ) -> bool:
     """Take an event in; True if it is new here."""
-    if not is_possible(ltime):
+    if not node.event_clock.accepts(ltime, node.now):
         return False
     node.event_clock.witness(ltime)
     if not node.user_events.is_new(node.event_clock.time, ltime, (name, payload)):

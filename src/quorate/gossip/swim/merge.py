@@ -36,13 +36,14 @@ def on_alive(node: State, alive: Alive, source: Address | None) -> None:
         return
     record = node.table.get(alive.node)
     if alive.node == node.name:
-        _about_self(node, alive)
+        _about_self(node, alive, source)
     elif record is None:
         _new_name(node, alive, source)
     elif record.address != alive.address and not _may_move(node, record):
         _note_claim(node, record, alive.address, source)
     elif alive.incarnation > record.incarnation:
-        _accept(node, record, alive, source)
+        if _may_rise(node, record, alive.incarnation, source):
+            _accept(node, record, alive, source)
     elif record.is_gone() and record.address != alive.address:
         _tell_claimant(node, record, alive.address)
 
@@ -76,15 +77,27 @@ def _is_plausible(node: State, alive: Alive, source: Address | None) -> bool:
     return True
 
 
-def _about_self(node: State, alive: Alive) -> None:
+def _may_rise(node: State, record: Record, incarnation: int, source: Address | None) -> bool:
+    if record.may_rise(incarnation, node.now):
+        return True
+    detail = f"incarnation {incarnation} of {record.name}, which was {record.incarnation}"
+    node.refuse(Refusal.UNEXPECTED, source, detail)
+    return False
+
+
+def _about_self(node: State, alive: Alive, source: Address | None) -> None:
+    record = node.table.records[node.name]
     if node.phase is not Phase.HERE:
         return
     if alive.address != node.address:
         conflicts.found_own(node, alive.address)
-    elif alive.incarnation > node.incarnation or (
-        alive.incarnation == node.incarnation
-        and (alive.meta != node.meta or alive.versions not in {None, node.versions})
-    ):
+    elif (
+        alive.incarnation > node.incarnation
+        or (
+            alive.incarnation == node.incarnation
+            and (alive.meta != node.meta or alive.versions not in {None, node.versions})
+        )
+    ) and _may_rise(node, record, alive.incarnation, source):
         refute(node, alive.incarnation)
 
 
@@ -104,7 +117,7 @@ def _new_name(node: State, alive: Alive, source: Address | None) -> None:
         node.refuse(Refusal.TOO_MANY, source, "too many new members at a time")
         return
     record = Record(alive.node, alive.address, node.now)
-    if _accept(node, record, alive, source):
+    if _may_rise(node, record, alive.incarnation, source) and _accept(node, record, alive, source):
         node.table.add(record)
         node.table.forgotten.take_back(alive.node)
 
@@ -192,6 +205,14 @@ def _set_right(node: State, record: Record, source: Address | None) -> None:
     node.send(source, alive)
 
 
+def _may_be_accused(node: State, record: Record, incarnation: int, source: Address | None) -> bool:
+    """An accusation raises the incarnation that has to be outdone; the last one cannot be."""
+    if incarnation > record.incarnation and incarnation >= INCARNATION_MAX:
+        node.refuse(Refusal.UNEXPECTED, source, f"{record.name} accused at {incarnation}")
+        return False
+    return _may_rise(node, record, incarnation, source)
+
+
 # -- suspect -------------------------------------------------------------------------------------
 
 
@@ -203,8 +224,7 @@ def on_suspect(node: State, suspect: Suspect, source: Address | None) -> None:
     if suspect.incarnation < record.incarnation:
         _set_right(node, record, source)
         return
-    if suspect.incarnation > INCARNATION_MAX:
-        node.refuse(Refusal.UNEXPECTED, source, f"suspect {suspect.node}")
+    if not _may_be_accused(node, record, suspect.incarnation, source):
         return
     if record.suspicion is not None:
         if suspect.incarnation > record.incarnation:
@@ -260,8 +280,7 @@ def on_dead(node: State, dead: Dead, source: Address | None) -> None:
     if dead.incarnation < record.incarnation:
         _set_right(node, record, source)
         return
-    if dead.incarnation > INCARNATION_MAX:
-        node.refuse(Refusal.UNEXPECTED, source, f"dead {dead.node}")
+    if not _may_be_accused(node, record, dead.incarnation, source):
         return
     if dead.node == node.name and node.phase is not Phase.DEPARTING:
         if node.phase is not Phase.LEFT:

@@ -39,7 +39,7 @@ from quorate.gossip.messages import (
     Versions,
 )
 from quorate.gossip.serf import intents, user_events
-from quorate.gossip.serf.clock import LTIME_MAX, is_possible
+from quorate.gossip.serf.clock import LamportClock
 from quorate.gossip.swim import merge
 
 if TYPE_CHECKING:
@@ -328,20 +328,25 @@ def _merge_one(node: State, theirs: PushPullNode) -> None:
             node.refuse(Refusal.UNEXPECTED, None, f"state {theirs.state}")
 
 
+def _witness(node: State, clock: LamportClock, ltime: int) -> None:
+    if clock.accepts(ltime - 1, node.now):
+        clock.witness(ltime - 1)
+
+
 def _merge_serf(node: State, serf: SerfPushPull, join: bool) -> None:
-    node.clock.witness(min(serf.ltime, LTIME_MAX) - 1)
-    node.event_clock.witness(min(serf.event_ltime, LTIME_MAX) - 1)
-    node.query_clock.witness(min(serf.query_ltime, LTIME_MAX) - 1)
+    _witness(node, node.clock, serf.ltime)
+    _witness(node, node.event_clock, serf.event_ltime)
+    _witness(node, node.query_clock, serf.query_ltime)
     left = dict.fromkeys(serf.left_members)
     for name in left:
         known = node.roster.get(name)
         if known is None or known.status is not SerfStatus.LEFT:
             # The time of its leave is not told: it must be after what is.
             ltime = serf.status_ltimes.get(name, 0) + 1
-            if is_possible(ltime):
+            if node.clock.accepts(ltime, node.now):
                 intents.heed_leave(node, LeaveIntent(ltime, name))
     for name, ltime in serf.status_ltimes.items():
-        if name not in left and is_possible(ltime):
+        if name not in left and node.clock.accepts(ltime, node.now):
             intents.heed_join(node, name, ltime)
     if join and node.joins_ignoring_old:
         node.user_events.ignore_before(serf.event_ltime)

@@ -9,8 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from quorate.gossip.allowance import Allowance
 from quorate.gossip.messages import Address, NodeState, Versions
 from quorate.gossip.swim.suspicion import Suspicion
+
+NEW_INCARNATION_MAX = 1 << 31
+"""For a name that is new here. Honest ones count their refutations from 1."""
+
+RISE_MAX = 1000
+RISES_PER_S = 10
+"""How far an incarnation may rise at once, and a second: by what others say of a member it could
+else be brought to its end, where it can refute nothing any more. That way takes 6 years."""
 
 
 class Record:
@@ -18,7 +27,7 @@ class Record:
 
     __slots__ = (
         *("address", "changed_at", "claim", "incarnation", "meta", "name"),
-        *("state", "suspicion", "versions"),
+        *("rises", "state", "suspicion", "versions"),
     )
 
     def __init__(self, name: str, address: Address, now: float) -> None:
@@ -32,10 +41,21 @@ class Record:
         self.suspicion: Suspicion | None = None
         # Another address that said it was this name while it lived here, and when.
         self.claim: tuple[Address, float] | None = None
+        self.rises: Allowance | None = None  # made when it rises for the first time
 
     def is_gone(self) -> bool:
         """Dead, or has left."""
         return self.state is NodeState.DEAD or self.state is NodeState.LEFT
+
+    def may_rise(self, incarnation: int, now: float) -> bool:
+        """Whether the incarnation can be that, and if so the rise is counted."""
+        if not self.incarnation:
+            return incarnation <= NEW_INCARNATION_MAX
+        if incarnation <= self.incarnation:
+            return True
+        if self.rises is None:
+            self.rises = Allowance(float(RISE_MAX), float(RISES_PER_S), now)
+        return self.rises.take(now, incarnation - self.incarnation)
 
     def speaks(self, protocol: int) -> bool:
         """Whether it understands what came with this version of memberlist's protocol."""
