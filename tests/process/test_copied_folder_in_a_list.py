@@ -19,8 +19,8 @@ UPGRADE = "/v1/operator/upgrade"
 def copied(servers: Servers, original: int) -> int:
     """The number of a copy of that server, which is stopped: all but its place is the same."""
     copy = len(servers.http)
-    for ports, port in zip((servers.http, servers.rpc, servers.serf), free_ports(3), strict=True):
-        ports.append(port)
+    for one, port in zip((servers.http, servers.rpc, servers.serf), free_ports(3), strict=True):
+        one.append(port)
     config = json.loads(servers.config(original).read_text())
     ports = {"http": servers.http[copy], "rpc": servers.rpc[copy], "serf": servers.serf[copy]}
     config |= {"data_dir": str(servers.data_dir(copy)), "ports": ports}

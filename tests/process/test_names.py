@@ -63,4 +63,8 @@ def test_of_two_with_one_name_none_is_called_removable(tmp_path: Path) -> None:
         both = ((leader + 1) % 3, twin)
         for number in both:
             until(lambda n=number: text in servers.health(n), f"health of {number}", 60)  # type: ignore[misc]
+            said = servers.run(number, "operator", "raft", "views", "-json")
+            assert said.code == 2, said.err
+            named = [v["Node"] for v in json.loads(said.out)["Servers"] if v["State"] == "namesake"]
+            assert set(named) == {servers.node(twin)}
         stay_alive(servers, leader, 10)

@@ -273,6 +273,7 @@ class Server:
             callers=self._callers,
             checks=self.checks,
             me=self.identity,
+            namesake=self.pool.namesake,
         )
         self.agent = AgentView(
             replica=self.replica,

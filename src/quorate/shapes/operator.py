@@ -71,7 +71,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """What one server believes; `error` is why it could not be asked, or empty.
 
     Where `error` says why, `configuration` is null (here: empty), and all numbers are 0. `state` is
-    right, damaged, disagree, twice or unchecked: what comparing the servers' states said of it.
+    right, damaged, disagree or unchecked: what comparing the servers' states said of it; or twice
+    or namesake: another live server uses its ID, or has its name.
     `held` is why it has stopped applying the log, or empty.
     """
 

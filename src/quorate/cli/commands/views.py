@@ -13,10 +13,12 @@ HEADING = ("Node", "Address", "State", "Term", "Leader", "Commit", "Configuratio
 NARROW = ("Node", "State", "Term", "Leader", "Commit", "Servers", "Note")
 DISAGREE = 2
 TWICE = "twice"
+NAMESAKE = "namesake"
 STATES = {
     "damaged": "its replicated state is damaged",
     "disagree": "state digests disagree, no majority",
     TWICE: "two servers run with this ID",
+    NAMESAKE: "another server has this name",
 }
 NOTHING = "-"
 
@@ -97,8 +99,8 @@ def notes_on(found: Sequence[View]) -> list[str]:
 
 
 def _difference(view: View, newest: View) -> str:
-    if view.state == TWICE:
-        return STATES[TWICE]
+    if view.state in {TWICE, NAMESAKE}:
+        return STATES[view.state]
     if view.term < newest.term:
         what = "stale leader" if view.role == "leader" else "stale"
         return f"{what}: the newest term is {newest.term}"

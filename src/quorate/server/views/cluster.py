@@ -23,7 +23,10 @@ _NOBODY: Final[frozenset[str]] = frozenset()
 
 
 class ClusterView:
-    """See the module. `me` gives this server's identity of now."""
+    """See the module. `me` gives this server's identity of now.
+
+    `namesake` says that another live server has its name, or nothing.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class ClusterView:
         callers: Callers,
         checks: StateChecks,
         me: Callable[[], Identity],
+        namesake: Callable[[], str],
     ) -> None:
         self._replica = replica
         self._machine = machine
@@ -42,6 +46,7 @@ class ClusterView:
         self._callers = callers
         self._checks = checks
         self._me = me
+        self._namesake = namesake
         self._view: RaftConfiguration | None = None
         self._view_of: object = None
         self._state.watch(servers.TABLE.name, self._forget)
@@ -98,8 +103,10 @@ class ClusterView:
     def own(self) -> ServerView:
         """What this server believes of the cluster."""
         me = self._me()
-        twice = bool(self._directory.two_bodies(self._replica.server_id))
-        return raft.own_view(self._replica, me, self._checks, self._machine, twice=twice)
+        shares = raft.NAMESAKE if self._namesake() else ""
+        if self._directory.two_bodies(self._replica.server_id):
+            shares = raft.TWICE
+        return raft.own_view(self._replica, me, self._checks, self._machine, shares=shares)
 
     async def views(self) -> list[ServerView]:
         """What each server of this region believes, this one first. Never fails."""

@@ -29,6 +29,9 @@ DEADLINE_S = 2.0
 TWICE = "twice"
 """The `state` of a server whose ID another live server uses, as after copying a data folder."""
 
+NAMESAKE = "namesake"
+"""The `state` of a server whose name another live server of the pool has."""
+
 _ROLES = {
     Role.LEADER: "leader",
     Role.FOLLOWER: "follower",
@@ -55,9 +58,9 @@ def own_view(
     checks: StateChecks,
     machine: ServerMachine,
     *,
-    twice: bool,
+    shares: str,
 ) -> ServerView:
-    """What this server believes. `twice`: another live server uses its ID."""
+    """What this server believes. `shares`: TWICE or NAMESAKE if another one lives, or empty."""
     node = replica.node
     leads_or_lost = replica.is_leader or not node.leader_address
     return ServerView(
@@ -72,7 +75,7 @@ def own_view(
         last_index=node.log.last_index,
         commit_index=node.commit_index,
         configuration_index=node.configuration_index,
-        state=TWICE if twice else checks.standing(),
+        state=shares or checks.standing(),
         version=me.version,
         level=machine.store.registry.level,
         cluster_level=machine.store.level,

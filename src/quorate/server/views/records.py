@@ -94,7 +94,8 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     before levels both are 0, and `version` is empty. `held` is why it has stopped applying. `state`
     is what comparing the servers' states said of this one: right, damaged, disagree, unchecked;
     empty from a version without it.
-    `twice` comes before all of these: another live server uses the ID of this one.
+    `twice` and `namesake` come before all of these: another live server uses the ID of this one,
+    or has its name.
     """
 
     id: str
