@@ -16,12 +16,14 @@ from itertools import count
 from random import Random, SystemRandom
 
 import pytest
-from mutants import MUTANTS, mutated
+from mutant import Mutant, mutated
+from mutants import MUTANTS
 
 from quorate.errors import LogDamaged, StateDamaged
 from quorate.raft import Configuration, Entry, HardState, Server
 from quorate.raft.effects import Apply, Persist, ReadReady, Role, RoleChanged
 from quorate.raft.events import TransferRequested
+from quorate.runtime.raft import RaftDriver
 from quorate.state.snapshot import SnapshotError
 from quorate.state.store import StateStore
 from quorate.testing.sim.__main__ import main
@@ -165,6 +167,25 @@ def live_with_old_versions(seed: int, seen: Counter[str]) -> None:
         world.later(at, be_old)
         world.later(at + 0.2, partial(restart, rng.choice(list(world.hosts))))
     life.run()
+
+
+PASSES_OVER = Mutant(
+    "passes an unknown command over",
+    RaftDriver._apply,
+    "self._hold(done, held, _above(handles, done))",
+    "self._driver.step(events.Applied(done + 1))",
+    6,
+)
+
+
+def test_a_replica_that_passes_over_what_it_cannot_read_is_found() -> None:
+    def lives() -> None:
+        for seed in range(PASSES_OVER.seeds):
+            live_with_old_versions(seed, Counter())
+
+    # Such a replica takes a snapshot without what was passed over.
+    with mutated(PASSES_OVER), pytest.raises(FailedLifeError, match="of the state at"):
+        lives()
 
 
 def test_a_seed_replays_whatever_the_hashes_are() -> None:
