@@ -24,8 +24,24 @@ from quorate.wire.raft.messages import encode_response
 from quorate.wire.raft.stream import RequestReader, SnapshotChunk, SnapshotEnd
 
 REQUEST_BYTES_MAX = 64 << 20
+"""One request: an append with a large entry."""
+
+UNPROVEN_BYTES_MAX = 64 << 20
+"""Unfinished requests of all peers that are not proven members: one large append of a server of
+the first version or of another make."""
+
+REQUEST_TIMEOUT_S = 60.0
+"""From the first byte of a request to its last, and for answers that are not read."""
+
 _UNANSWERED_MAX = 1024
 _WRONG_VERSION = "operation not supported with current protocol version"
+
+
+class Held:
+    """What connections of others than members hold together of requests whose end has not come."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
 
 
 class BodySink(Protocol):
@@ -92,8 +108,16 @@ class Slot:
 class IncomingConnection(asyncio.Protocol):
     """See the module."""
 
-    def __init__(self, handler: Handler, peer: Peer | None = None) -> None:
+    def __init__(
+        self, handler: Handler, peer: Peer | None = None, held: Held | None = None
+    ) -> None:
+        """`held` is common to the connections of others than members."""
         self._handler = handler
+        self._all_held = held
+        self._held = 0  # of it by this connection
+        self._deadline: asyncio.TimerHandle | None = None  # of the request that has begun
+        self._unread: asyncio.TimerHandle | None = None  # for the peer to read its answers
+        self._waits_for_disk = False
         self.peer = peer
         """The server that has proven itself at the other end, or None."""
         self.host = ""
@@ -117,6 +141,7 @@ class IncomingConnection(asyncio.Protocol):
         """Requests, and bodies of snapshots."""
         try:
             events = self._reader.feed(data)
+            self._note_unfinished(finished=bool(events))
             for event in events:
                 if isinstance(event, SnapshotChunk):
                     self._chunk(event.data)
@@ -126,6 +151,22 @@ class IncomingConnection(asyncio.Protocol):
                     return
         except BadFrame as error:
             self._refuse(str(error))
+
+    def _note_unfinished(self, *, finished: bool) -> None:
+        """Raises BadFrame when all strangers together hold too much."""
+        unfinished = self._reader.unfinished
+        if self._deadline is not None and (finished or not unfinished):
+            self._deadline.cancel()
+            self._deadline = None
+        if unfinished and self._deadline is None:
+            loop = asyncio.get_running_loop()
+            why = f"a request without an end for {REQUEST_TIMEOUT_S:g} s"
+            self._deadline = loop.call_later(REQUEST_TIMEOUT_S, self._refuse, why)
+        if self._all_held is not None:
+            self._all_held.bytes += unfinished - self._held
+            self._held = unfinished
+            if self._all_held.bytes > UNPROVEN_BYTES_MAX:
+                raise BadFrame("too many unfinished requests of peers that are no members")
 
     def _request(self, request: AnyRequest) -> bool:
         why = self._handler.accepts(request, self)
@@ -179,12 +220,36 @@ class IncomingConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading: the body of a snapshot comes faster than the disk."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        self._waits_for_disk = True
+        self._pause_reading()
 
     def resume(self) -> None:
         """Read on."""
+        self._waits_for_disk = False
+        self._resume_reading()
+
+    def pause_writing(self) -> None:
+        """The peer does not read its answers: take no more of its requests, and not for ever."""
+        if self._unread is None:
+            loop = asyncio.get_running_loop()
+            why = f"it read no answer for {REQUEST_TIMEOUT_S:g} s"
+            self._unread = loop.call_later(REQUEST_TIMEOUT_S, self._refuse, why)
+        self._pause_reading()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        self._resume_reading()
+
+    def _pause_reading(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        wanted = not self._waits_for_disk and self._unread is None
+        if wanted and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def _refuse(self, why: str) -> None:
@@ -199,6 +264,12 @@ class IncomingConnection(asyncio.Protocol):
         del exc
         self._ended = True
         self._transport = None
+        if self._all_held is not None:
+            self._all_held.bytes -= self._held
+            self._held = 0
+        for timer in (self._deadline, self._unread):
+            if timer is not None:
+                timer.cancel()
         slot, self._installing = self._installing, None
         if slot is not None and slot.body is not None:
             slot.body.broken()

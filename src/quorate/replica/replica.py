@@ -34,7 +34,7 @@ from quorate.raft.messages import AnyRequest
 from quorate.raft.node import Node
 from quorate.raft.settings import Settings
 from quorate.replica.disk import Disk, Room
-from quorate.replica.incoming import IncomingConnection, Slot
+from quorate.replica.incoming import Held, IncomingConnection, Slot
 from quorate.replica.links import PeerLinks
 from quorate.replica.machine import StateMachine
 from quorate.replica.promises import PromiseInMemory, Promises, PromiseStore
@@ -117,6 +117,7 @@ class Replica:
         self._rng = rng or Random()
         self._loop: asyncio.AbstractEventLoop | None = None  # on which it was started
         self._connections: set[IncomingConnection] = set()
+        self._held = Held()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- life -----------------------------------------------------------------------------------
@@ -428,7 +429,8 @@ class Replica:
 
         `peer` is the server that has proven itself there, if one has.
         """
-        connection = IncomingConnection(self, peer)
+        known = peer is not None and self.trust is not None and self.trust.is_member(peer)
+        connection = IncomingConnection(self, peer, None if known else self._held)
         self._connections = {c for c in self._connections if not c.closed}
         self._connections.add(connection)
         return connection

@@ -56,6 +56,11 @@ class ValueStream:
         """True when all bytes have been taken out."""
         return not self._in_value and self._fed == self._unpacker.tell()
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes held of a value whose end has not come."""
+        return self._fed - self._value_start if self._in_value else 0
+
     def feed(self, piece: bytes) -> None:
         """More bytes came."""
         if self.is_empty:

@@ -54,6 +54,11 @@ class RequestReader:
         self._snapshot_left = 0
         self._failed = False
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes held of a request whose end has not come."""
+        return self._values.unfinished
+
     def feed(self, data: bytes) -> list[RequestEvent]:
         """What became complete with these bytes, in order.
 
