@@ -486,6 +486,14 @@ MUTANTS = [
         10,
     ),
     Mutant(
+        "trusts its lease as of its last step",
+        RaftDriver.lease_valid,
+        "self.clock.now()",
+        "self.node.now",
+        0,
+        "suspended_leader",
+    ),
+    Mutant(
         "says that more is applied than is",
         RaftDriver._apply,
         "events.Applied(done, ready)",

@@ -14,6 +14,8 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     crash NAME | start NAME | wipe NAME
     disk NAME slow SECONDS | ok | full | room
     tune NAME MULTIPLIER           its times become this many times as long while it runs
+    suspend NAME SECONDS           its machine sleeps, and its clock runs on
+    freeze NAME SECONDS            it is stopped with its clock; reads may be stale from now on
     machine NAME damaged | sound   its state machine is found to be wrong, or right again
     snapshot NAME                  take one; it is stored a little later
     refused NAME: ...              the same as `ask`, of what must be refused as no message
@@ -80,6 +82,7 @@ class Scenario:
         self.lines: list[str] = []
         self.world: World
         self._told: set[str] = set()
+        self._asked_asleep: set[str] = set()  # reads that come when the machine wakes up
         self._beats: set[tuple[str, int, int]] = set()
 
     def play(self, commands: list[str]) -> list[str]:
@@ -120,7 +123,8 @@ class Scenario:
         for handle in self.world.handles:
             if handle.answer == "done" and handle.name not in self._told:
                 self._told.add(handle.name)
-                if "clients" in self.kinds and handle.kind in {"write", "change"}:
+                told = handle.kind in {"write", "change"} or handle.name in self._asked_asleep
+                if "clients" in self.kinds and told:
                     self.lines.append(f"{handle.host}  {handle.name} done")
 
     # -- set-up -----------------------------------------------------------------------------
@@ -190,8 +194,12 @@ class Scenario:
         self.world.run_until(self.world.now)  # the turn ends, and with it the batch
 
     def do_read(self, name: str) -> None:
-        under_lease = self.host(name).driver.lease_valid()
-        handle = self.world.read(self.host(name))
+        host = self.host(name)
+        asleep = host.paused_until > self.world.now
+        under_lease = host.driver.lease_valid() and not asleep
+        handle = self.world.read(host)
+        if asleep:
+            self._asked_asleep.add(handle.name)
         if under_lease and "clients" in self.kinds:  # the core is not asked
             self.lines.append(f"{name}  {effect_text(fx.ReadReady((handle,)))}")
 
@@ -216,6 +224,13 @@ class Scenario:
 
     def do_lag(self, first: str, _: str, second: str, seconds: str) -> None:
         self.world.network.lag[first, second] = float(seconds)
+
+    def do_suspend(self, name: str, seconds: str) -> None:
+        self.world.suspend(name, float(seconds))
+
+    def do_freeze(self, name: str, seconds: str) -> None:
+        self.world.checker.leases_hold = False
+        self.world.freeze(name, float(seconds))
 
     def do_heal(self) -> None:
         self.world.network.blocked.clear()

@@ -38,6 +38,9 @@ class Timers(Protocol):
     def jumped(self) -> None:
         """The clock of its host was set."""
 
+    def fell_behind(self, seconds: float) -> None:
+        """The host's clock has run on without them."""
+
 
 class AtWrite(NamedTuple):
     """Something to be done in the middle of a write to the disk.

@@ -127,6 +127,11 @@ class SimClock:
         for timer in list(self.timers):
             self.plan(timer)
 
+    def fell_behind(self, seconds: float) -> None:
+        """What counts delays stood still for so long, by the host's clock."""
+        for timer in self.timers:
+            timer.due += seconds
+
     def call_soon(self, action: Callable[..., object], *args: Any) -> None:
         """Call when the process comes to it, in order; it is as busy as the weather says."""
         world = self._world

@@ -253,6 +253,21 @@ class World:
         host = self.hosts[name]
         host.paused_until = max(host.paused_until, self.now + seconds)
 
+    def suspend(self, name: str, seconds: float) -> None:
+        """A machine sleeps: its clock runs on, what counts the delays of its timers does not."""
+        host = self.hosts[name]
+        self.pause(name, seconds)
+        if host.node:
+            host.timers.fell_behind(seconds * host.clock_rate)
+
+    def freeze(self, name: str, seconds: float) -> None:
+        """A hypervisor stops a machine together with its clock."""
+        host = self.hosts[name]
+        self.pause(name, seconds)
+        host.clock_offset -= seconds * host.clock_rate
+        if host.node:
+            host.timers.jumped()
+
     def jump(self, name: str, seconds: float) -> None:
         """A clock jumps forward."""
         host = self.hosts[name]
