@@ -33,7 +33,7 @@ from quorate.server.views.records import (
     VoterView,
 )
 from quorate.shapes.agent import Rejoined
-from quorate.shapes.operator import RaftConfiguration, RaftServer, UpgradeCheck
+from quorate.shapes.operator import OperatorHealth, RaftConfiguration, RaftServer, UpgradeCheck
 from quorate.state.commands import encode
 from quorate.state.defaults import InitialiseDefaults
 from quorate.state.store import StateStore
@@ -126,6 +126,7 @@ class FakeServer:
         self.region_errors: list[QuorateError] = []
         self.problem: str | None = None
         self.reason = ""  # for which nobody leads
+        self.condition = OperatorHealth(healthy=True)
         self.pool_error: QuorateError | None = None
         self.joined: list[str] = []
         self.unreachable: dict[str, str] = {}  # by address: why
@@ -160,6 +161,7 @@ class FakeServer:
             writes=self,
             membership=self,
             cluster=self,
+            autopilot=self,
             pool=self,
             directory=self,
             rejoining=self,
@@ -220,6 +222,9 @@ class FakeServer:
 
     def raft_configuration(self) -> RaftConfiguration:
         return self.view
+
+    def health(self) -> OperatorHealth:
+        return self.condition
 
     def peers(self) -> list[str]:
         return [server.address for server in self.view.servers]

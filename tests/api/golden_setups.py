@@ -12,7 +12,7 @@ from fake_server import FakeServer, member
 
 from quorate.api.http.messages import Request
 from quorate.server.views.records import Member, Versions
-from quorate.shapes.operator import RaftConfiguration, RaftServer
+from quorate.shapes.operator import OperatorHealth, RaftConfiguration, RaftServer
 
 FOLDER = Path(__file__).parent.parent / "golden" / "http"
 
@@ -51,8 +51,13 @@ def load(name: str) -> Golden:
         status=response["status"],
         headers=response["headers"],
         body=response.get("body") or "",
-        json=response.get("body_json"),
+        json=response.get("body_json") or _json_of_text(response.get("body") or ""),
     )
+
+
+def _json_of_text(body: str) -> Any:
+    """The JSON of an answer whose type does not say that it is JSON (429), or None."""
+    return json.loads(body) if body.startswith('{"FailureTolerance"') else None
 
 
 def all_names() -> list[str]:
@@ -103,7 +108,9 @@ def _versions(entry: dict[str, Any], which: str) -> Versions:
 
 def adopt(service: FakeServer, case: Golden) -> None:
     """Give the fake what the captured answer shows of the cluster."""
-    if isinstance(case.json, dict) and "Servers" in case.json:
+    if isinstance(case.json, dict) and "FailureTolerance" in case.json:
+        service.condition = msgspec.convert(case.json, OperatorHealth)
+    elif isinstance(case.json, dict) and "Servers" in case.json:
         service.view = view_of(case.json["Servers"])
     if isinstance(case.json, dict) and "Members" in case.json:
         service.pool = pool_of(case.json["Members"])

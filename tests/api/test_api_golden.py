@@ -226,6 +226,11 @@ CASES: dict[str, Case] = {
         volatile=("Index",),
     ),
     **cases(survivor, "gl-members-after-leave"),
+    **cases(leader, "r3-autopilot-health", volatile=("LastContact",)),
+    **cases(follower, "r3-autopilot-health-follower-pretty", volatile=("LastContact",)),
+    **cases(leader, "r3-autopilot-health-put"),
+    **cases(lost, "lq-autopilot-health lq-autopilot-health-stale"),
+    **cases(east, "fed-health-west", volatile=("LastContact",)),
     # What belongs to jobs, nodes and ACLs.
     **cases(
         leader,
@@ -262,11 +267,12 @@ ADDED: dict[str, set[str]] = {
         "RejectJobRegistration",
     },
     "PreemptionConfig": {"SysBatchSchedulerEnabled"},
-    "": {"NextToken", "warning"},
+    "": {"Leader", "NextToken", "Voters", "warning"},
 }
 
 NAMESPACE_WRITES = "namespaces cannot be written yet"
 STALE_IS_A_BOOLEAN = "stale has a boolean value (http-api 13); see test_api_consistency.py"
+UNHEALTHY = "below: 429 has the type of JSON here (http-api 3.3)"
 SHAPE_ONLY = "only the shape counts; see test_api_metrics.py and test_api_agent.py"
 
 ELSEWHERE: dict[str, str] = {
@@ -283,6 +289,9 @@ ELSEWHERE: dict[str, str] = {
     "lq-raft-config-stale-False-capital": STALE_IS_A_BOOLEAN,
     "lk-peer-delete-dead-by-address": "we remove by address in every protocol (http-api 13)",
     "lq-scheduler-config-stale": "below, because its state is of another case",
+    "r3-health-one-dead": UNHEALTHY,
+    "lk-autopilot-health-at-once": UNHEALTHY,
+    "r2-autopilot-health": "health is told whatever the servers' IDs look like",
     "lq-namespaces-stale": NAMESPACE_WRITES,
     "r3-namespaces-blocking-timeout": "see test_api_blocking.py",
     "r3-namespaces-blocking-past": "see test_api_blocking.py",
@@ -312,8 +321,7 @@ ELSEWHERE: dict[str, str] = {
 
 BUILT = (
     "/v1/operator/raft",
-    "/v1/operator/autopilot/configuration",
-    "/v1/operator/autopilot/state",
+    "/v1/operator/autopilot",
     "/v1/operator/scheduler",
     "/v1/operator/license",
     "/v1/status",
@@ -442,6 +450,16 @@ async def test_golden_lq_scheduler_config_stale() -> None:
     rendered = await replay(lost(golden), golden, case)
     check_headers(golden, case, rendered)
     check_body(golden, case, rendered.body)
+
+
+@pytest.mark.parametrize("name", ["r3-health-one-dead", "lk-autopilot-health-at-once"])
+@asynchronous
+async def test_golden_of_a_cluster_that_is_not_healthy(name: str) -> None:
+    golden, case = load(name), Case(leader, volatile=("LastContact",))
+    rendered = await replay(leader(golden), golden, case)
+    assert rendered.status == golden.status == 429
+    check_body(golden, case, rendered.body)
+    assert dict(rendered.headers)[b"Content-Type"] == b"application/json"
 
 
 def test_the_clock_of_the_fake_is_in_the_date_header() -> None:

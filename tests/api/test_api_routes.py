@@ -109,7 +109,7 @@ def test_redirects(target: bytes, status: int, location: bytes, method: str) -> 
         (b"/v1", 404),
         (b"/v1/", 404),
         (b"/v1/jobs/", 404),
-        (b"/v1/operator/autopilot/health", 404),
+        (b"/v1/operator/autopilot/health", 200),
         (b"/v1/agent/join/", 404),
         (b"/v1/agent/keyring/", 404),
         (b"/v1/agent/keyring/list/", 404),

@@ -152,6 +152,7 @@ FORMS: dict[str, tuple[str, str | Reply]] = {
         "GET /v1/operator/autopilot/configuration",
         "r3-autopilot-config-get",
     ),
+    "operator autopilot health": ("GET /v1/operator/autopilot/health", "r3-autopilot-health"),
     "operator scheduler get-config": (f"GET {SCHEDULER}", "r3-scheduler-config-get"),
     "operator metrics": ("GET /v1/metrics", "r3-metrics"),
     "server members": ("GET /v1/agent/members", "r3-agent-members"),
@@ -169,6 +170,32 @@ def expected(command: str, body: bytes) -> Any:
     if command == "server members":
         return sorted(data["Members"], key=lambda member: str(member["Name"]))
     return data["SchedulerConfig"] if command == "operator scheduler get-config" else data
+
+
+def test_autopilot_health() -> None:
+    route = {"GET /v1/operator/autopilot/health": golden_http("r3-autopilot-health")}
+    done, _ = against(route, "operator", "autopilot", "health")
+    assert done.code == 0
+    lines = done.stdout.splitlines()
+    assert lines[:5] == [
+        "Healthy: true",
+        "FailureTolerance: 1",
+        "Leader: ",
+        "Voters:  ",
+        "Servers: ",
+    ]
+    assert lines[5].split()[:4] == ["ID", "Name", "Address", "SerfStatus"]
+    row = lines[6].split()
+    assert row[1:7] == ["s3.global", "127.0.0.3:4647", "alive", "1.0.18", "true", "true"]
+    assert len(lines) == 9
+
+
+def test_autopilot_health_of_a_cluster_that_is_not_healthy() -> None:
+    route = {"GET /v1/operator/autopilot/health": golden_http("r3-health-one-dead")}
+    done, _ = against(route, "operator", "autopilot", "health")
+    assert (done.code, done.stdout) == (1, "")
+    start = "Error querying Autopilot configuration: Unexpected response code: 429 ("
+    assert done.stderr.startswith(start)
 
 
 @pytest.mark.parametrize("command", FORMS)

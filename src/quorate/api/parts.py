@@ -24,7 +24,7 @@ from quorate.server.views.records import (
     Transfer,
 )
 from quorate.shapes.agent import Rejoined
-from quorate.shapes.operator import RaftConfiguration, UpgradeCheck
+from quorate.shapes.operator import OperatorHealth, RaftConfiguration, UpgradeCheck
 from quorate.state.store import StateStore
 
 
@@ -125,6 +125,13 @@ class Cluster(Protocol):
         """The cluster's feature level and each member's version. Never fails, needs no leader."""
 
 
+class Autopilot(Protocol):
+    """What the leader knows of the servers' health."""
+
+    def health(self) -> OperatorHealth:
+        """The health of this moment. Raises NotLeader; NotWritten before its first settings."""
+
+
 class Pool(Protocol):
     """The members of all regions."""
 
@@ -222,6 +229,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     writes: Writes
     membership: Membership
     cluster: Cluster
+    autopilot: Autopilot
     pool: Pool
     directory: Directory
     rejoining: Rejoining
@@ -238,6 +246,7 @@ def parts_of(server: Server) -> Parts:
         writes=server.writes,
         membership=server.membership,
         cluster=server.cluster,
+        autopilot=server.autopilot,
         pool=server.pool,
         directory=server.directory,
         rejoining=server.rejoining,

@@ -158,6 +158,16 @@ AUTOPILOT = (
     ),
 )  # fmt: skip
 
+HEALTH = Command(
+    ("operator", "autopilot", "health"),
+    "Show how the servers do",
+    "Shows which servers are healthy by the settings of autopilot, and how many voters may fail "
+    "now. Ends with 1, and the server's answer as the error, if one is not healthy.",
+    MODULE + "autopilot:health",
+    FORMS,
+    (Example("quorate operator autopilot health", "may one server be stopped now?"),),
+)
+
 SCHEDULER = (
     Command(
         ("operator", "scheduler", "get-config"),
@@ -268,4 +278,4 @@ UPGRADE = (
     ),
 )
 
-OPERATOR = (*RAFT, *AUTOPILOT, *SCHEDULER, *UPGRADE, *TOOLS)
+OPERATOR = (*RAFT, *AUTOPILOT, HEALTH, *SCHEDULER, *UPGRADE, *TOOLS)

@@ -20,6 +20,7 @@ from quorate.client.models import (
     Keyring,
     Members,
     Metrics,
+    OperatorHealth,
     RaftConfiguration,
     Rejoined,
     SchedulerConfiguration,
@@ -150,6 +151,10 @@ class Client:
     def autopilot_configuration(self, *, stale: bool = False) -> AutopilotConfiguration:
         """The autopilot configuration."""
         return self._get(AUTOPILOT, AutopilotConfiguration, stale=stale)
+
+    def autopilot_health(self) -> OperatorHealth:
+        """How the servers do, as their leader knows it. A cluster that is not healthy: 429."""
+        return self._get("/v1/operator/autopilot/health", OperatorHealth)
 
     def set_autopilot_configuration(
         self, configuration: AutopilotConfiguration, *, cas: int | None = None

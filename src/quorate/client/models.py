@@ -13,7 +13,7 @@ import msgspec
 
 from quorate.shapes import agent, operator, settings
 from quorate.shapes.agent import HealthOf, Member
-from quorate.shapes.operator import RaftServer, UpgradeServer, View
+from quorate.shapes.operator import RaftServer, ServerHealth, UpgradeServer, View
 from quorate.shapes.settings import PreemptionConfig
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Member",
     "Members",
     "Metrics",
+    "OperatorHealth",
     "PreemptionConfig",
     "RaftConfiguration",
     "RaftServer",
@@ -34,6 +35,7 @@ __all__ = [
     "Sample",
     "SchedulerConfiguration",
     "SchedulerUpdate",
+    "ServerHealth",
     "Transfer",
     "UpgradeCheck",
     "UpgradeServer",
@@ -57,6 +59,12 @@ class Model(Protocol):
 
 class RaftConfiguration(operator.RaftConfiguration, frozen=True, kw_only=True, rename="pascal"):
     """`GET operator/raft/configuration`. `index` is 0 from servers that do not know it."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class OperatorHealth(operator.OperatorHealth, frozen=True, kw_only=True, rename="pascal"):
+    """`GET operator/autopilot/health`."""
 
     raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 

@@ -219,6 +219,7 @@ class Server:
             now=self.replica.now,
             trust=self.trust,
         )
+        self.autopilot = self._duties.health
         self._bootstrap = Bootstrap(
             me=self.identity, found=self._found, met=self._settled_others, key_of=self._key_of
         )

@@ -121,3 +121,33 @@ class UpgradeCheck(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     level: int = 0
     may_mix: str = ""
     servers: tuple[UpgradeServer, ...] = ()
+
+
+class ServerHealth(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One server in `GET operator/autopilot/health`, in the order of today's servers.
+
+    `last_contact` is a Go duration, `-1ns` if there was none; `stable_since` is RFC 3339.
+    """
+
+    last_contact: str = ""
+    id: str = msgspec.field(name="ID", default="")
+    name: str = ""
+    address: str = ""
+    serf_status: str = ""
+    version: str = ""
+    leader: bool = False
+    last_term: int = 0
+    last_index: int = 0
+    healthy: bool = False
+    voter: bool = False
+    stable_since: str = ""
+
+
+class OperatorHealth(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """`GET operator/autopilot/health`. A leader without a table yet has None for its servers."""
+
+    failure_tolerance: int = 0
+    healthy: bool = False
+    leader: str = ""
+    servers: tuple[ServerHealth, ...] | None = None
+    voters: tuple[str, ...] = ()

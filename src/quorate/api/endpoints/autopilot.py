@@ -1,9 +1,11 @@
-"""`/v1/operator/autopilot/configuration` (http-api 3.1, 3.2)."""
+"""`/v1/operator/autopilot/configuration` and `health` (http-api 3)."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import Any, Final
+
+import msgspec
 
 from quorate.api.codec.body import BodyError, Shape
 from quorate.api.codec.encode import json_response
@@ -23,9 +25,10 @@ _BODY: Final = Shape.of_struct(shapes.AutopilotConfiguration)
 
 
 class AutopilotEndpoint:
-    """GET and PUT `configuration`."""
+    """GET and PUT `configuration`, GET `health`."""
 
     def __init__(self, context: Context) -> None:
+        self._autopilot = context.parts.autopilot
         self._state = context.parts.state
         self._shown = Shown(shapes.AutopilotConfiguration)
         self._authority = context.authority
@@ -39,6 +42,16 @@ class AutopilotEndpoint:
         if configuration is None:
             raise NotWritten("autopilot config not initialized yet")
         return json_response(self._shown.of(configuration), pretty=call.query.pretty)
+
+    def health(self, call: Call) -> Response | Awaitable[Response]:
+        """How the servers do, as the leader knows it, with or without `stale`: 429 if not well."""
+        query = msgspec.structs.replace(call.query, stale=False)
+        return self._authority.read(msgspec.structs.replace(call, query=query), self._health)
+
+    def _health(self, call: Call) -> Response:
+        found = self._autopilot.health()
+        status = 200 if found.healthy else 429
+        return json_response(found, pretty=call.query.pretty, status=status)
 
     def put(self, call: Call) -> Replicating | Awaitable[Response]:
         """Replace the configuration: `true`, or `false` if `cas` is not its modify index."""

@@ -327,6 +327,17 @@ _OPERATOR: Final = (
         wrong=_NOT_FOUND,
     ),
     Endpoint(
+        path="/v1/operator/autopilot/health",
+        methods=GET,
+        made_of=AutopilotEndpoint,
+        handler=AutopilotEndpoint.health,
+        capability=Capability.OPERATOR_READ,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        does="health of the servers; 429 with the same body if one is not healthy",
+        wrong=_NOT_FOUND,
+    ),
+    Endpoint(
         path="/v1/operator/scheduler/configuration",
         methods=GET,
         made_of=SchedulerEndpoint,

@@ -7,9 +7,23 @@ from typing import Any
 import msgspec
 
 from quorate.cli.context import Context, Failure, doing
-from quorate.cli.tables import word
-from quorate.client import AutopilotConfiguration
+from quorate.cli.tables import format_table, word
+from quorate.client import AutopilotConfiguration, OperatorHealth
 
+_HEALTH = (
+    "ID",
+    "Name",
+    "Address",
+    "SerfStatus",
+    "Version",
+    "Leader",
+    "Voter",
+    "Healthy",
+    "LastContact",
+    "LastTerm",
+    "LastIndex",
+    "StableSince",
+)
 LOST_RACE = "Configuration could not be atomically updated, please try again"
 
 
@@ -32,6 +46,43 @@ def _block(found: AutopilotConfiguration) -> str:
         ("EnableCustomUpgrades", word(found.enable_custom_upgrades)),
     )
     return "\n".join(f"{key} = {value}" for key, value in pairs)
+
+
+def health(context: Context) -> int:
+    """Show how the servers do. One that is not healthy is an error, as its status 429 is."""
+    with context.client() as client, doing("Error querying Autopilot configuration: "):
+        found = client.autopilot_health()
+    return context.show(found.raw, lambda: context.out.line(_health(found)))
+
+
+def _health(found: OperatorHealth) -> str:
+    rows = [
+        (
+            each.id,
+            each.name,
+            each.address,
+            each.serf_status,
+            each.version,
+            word(each.leader),
+            word(each.voter),
+            word(each.healthy),
+            each.last_contact,
+            str(each.last_term),
+            str(each.last_index),
+            each.stable_since,
+        )
+        for each in found.servers or ()
+    ]
+    lines = [
+        f"Healthy: {word(found.healthy)}",
+        f"FailureTolerance: {found.failure_tolerance}",
+        f"Leader: {found.leader}",
+        "Voters:  ",
+        *(f"\t{voter}" for voter in found.voters),
+        "Servers: ",
+        format_table([_HEALTH, *rows]),
+    ]
+    return "\n".join(lines)
 
 
 def set_config(context: Context) -> int:

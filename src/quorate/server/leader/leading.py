@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from quorate.server.cluster.membership import Membership
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.leader.facts import gather
 from quorate.server.leader.hands import Hands
+from quorate.server.leader.health import HealthWatch
 from quorate.server.leader.level import LevelGate
 from quorate.server.leader.loop import LeaderDuties
 from quorate.server.options import ServerOptions
@@ -63,7 +65,12 @@ def leading(
         hands=hands,
         look=look,
     )
-    return membership, LeaderDuties(look, hands, gate)
+
+    def unix_time(at: float) -> float:
+        return time.time() - (now() - at)
+
+    health = HealthWatch(look, replica.node, unix_time)
+    return membership, LeaderDuties(look, hands, gate, health)
 
 
 def _trouble(replica: Replica) -> str:
