@@ -41,7 +41,6 @@ from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft import messages as msg
 from quorate.raft.configuration import Suffrage
-from quorate.testing.sim.checks import ViolationError
 from quorate.testing.sim.disk import SimDisk
 from quorate.testing.sim.hosts import Host, Weather
 from quorate.testing.sim.network import Call
@@ -51,6 +50,7 @@ from quorate.testing.sim.printers import (
     request_text,
     response_text,
 )
+from quorate.testing.sim.violations import ViolationError
 from quorate.testing.sim.world import World
 from quorate.wire.raft import membership as codec
 

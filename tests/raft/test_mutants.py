@@ -11,9 +11,9 @@ import pytest
 from mutants import MUTANTS, Mutant, mutated
 from scenario_reader import replay
 
-from quorate.testing.sim.checks import ViolationError
 from quorate.testing.sim.life import Life
 from quorate.testing.sim.plan import draw
+from quorate.testing.sim.violations import ViolationError
 
 FOLDER = Path(__file__).parent / "scenarios"
 

@@ -26,10 +26,10 @@ from quorate.raft.messages import (
     InstallSnapshotRequest,
     RequestVoteRequest,
 )
-from quorate.testing.sim.checks import ViolationError
 from quorate.testing.sim.hosts import Host
 from quorate.testing.sim.life import Life
 from quorate.testing.sim.plan import ClientPlan, Plan, draw
+from quorate.testing.sim.violations import ViolationError
 from quorate.testing.sim.world import World
 from quorate.wire.raft import membership as codec
 

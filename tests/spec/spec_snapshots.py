@@ -31,11 +31,11 @@ from quorate.raft.messages import (
     Entry,
     InstallSnapshotResponse,
 )
-from quorate.testing.sim.checks import ViolationError
 from quorate.testing.sim.disk import Snapshot
 from quorate.testing.sim.hosts import Host
 from quorate.testing.sim.life import Life
 from quorate.testing.sim.plan import draw
+from quorate.testing.sim.violations import ViolationError
 from quorate.testing.sim.world import World
 from quorate.wire.raft import membership as codec
 

@@ -19,7 +19,8 @@ from quorate.state.commands import encode
 from quorate.state.servers import RecordRemoval, RecordServer, removed_at
 from quorate.state.table import Command
 from quorate.testing.pools.servers import Process, Servers, address_of
-from quorate.testing.sim.checks import Handle, NoProgressError, expect
+from quorate.testing.sim.checks import Handle
+from quorate.testing.sim.violations import NoProgressError, expect
 from quorate.testing.sim.world import World
 from quorate.wire import gossip
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quorate.autopilot import actions as act
 from quorate.levels import LEVEL
 from quorate.state.servers import removed_at
-from quorate.testing.sim.checks import expect
+from quorate.testing.sim.violations import expect
 
 if TYPE_CHECKING:
     from quorate.testing.pools.servers import Process, Servers

@@ -11,9 +11,9 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from quorate.raft.effects import Role
+from quorate.raft.effects import Apply, Persist, Role
 from quorate.raft.messages import (
     AppendEntriesRequest,
     AppendEntriesResponse,
@@ -23,19 +23,9 @@ from quorate.raft.messages import (
     RequestVoteRequest,
     RequestVoteResponse,
 )
-
-if TYPE_CHECKING:
-    from quorate.raft.effects import Apply, Persist
-    from quorate.testing.sim.hosts import Host
-    from quorate.testing.sim.machine import SimMachine
-
-
-class ViolationError(AssertionError):
-    """Something happened that must not."""
-
-
-class NoProgressError(ViolationError):
-    """Something did not happen in time that must."""
+from quorate.testing.sim.hosts import Host
+from quorate.testing.sim.machine import SimMachine
+from quorate.testing.sim.violations import ViolationError, expect
 
 
 @dataclass(slots=True)
@@ -70,12 +60,6 @@ class Handle:
 
     def __str__(self) -> str:
         return self.name
-
-
-def expect(ok: bool, text: str) -> None:
-    """Raise ViolationError unless `ok`."""
-    if not ok:
-        raise ViolationError(text)
 
 
 class Checker:

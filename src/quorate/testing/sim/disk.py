@@ -31,9 +31,9 @@ from quorate.storage.log.files import LogFiles
 from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.storage.sealed import crc_bytes
 from quorate.storage.snapshots.meta import SnapshotMeta, meta_line, meta_of_line, snapshot_id
-from quorate.testing.sim.checks import expect
 from quorate.testing.sim.sectors import SECTOR, CutError, SectorDisk
 from quorate.testing.sim.spots import Spot, spots_of
+from quorate.testing.sim.violations import expect
 
 _POWER_LOSS = 0.75  # of crashes; in the others only the process goes
 _FLUSH_FAILS = 0.2  # of crashes in a write: it is what ends the process, and the machine goes on

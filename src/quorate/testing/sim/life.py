@@ -8,10 +8,10 @@ from quorate.raft import Change, ChangeKind, Configuration
 from quorate.testing.history import Kind, Operation, Recorder
 from quorate.testing.linearizability import check
 from quorate.testing.sim.actions import Actions
-from quorate.testing.sim.checks import NoProgressError, ViolationError, expect
 from quorate.testing.sim.clients import Client
 from quorate.testing.sim.hosts import Host, Weather
 from quorate.testing.sim.plan import Plan
+from quorate.testing.sim.violations import NoProgressError, ViolationError, expect
 from quorate.testing.sim.world import World
 
 RECOVERY_S = 15.0  # virtual, from the end of the faults: thirty election timeouts

@@ -20,9 +20,9 @@ from quorate.raft.messages import (
     AppendEntriesResponse,
     InstallSnapshotRequest,
 )
-from quorate.testing.sim.checks import ViolationError, expect
 from quorate.testing.sim.disk import Snapshot
 from quorate.testing.sim.hosts import Host
+from quorate.testing.sim.violations import ViolationError, expect
 from quorate.wire.go.msgpack import unpack
 from quorate.wire.raft import membership as codec
 from quorate.wire.raft.messages import (

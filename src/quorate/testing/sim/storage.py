@@ -9,9 +9,10 @@ from quorate.errors import LogDamaged, StorageFull
 from quorate.raft.effects import Persist
 from quorate.raft.messages import InstallSnapshotRequest
 from quorate.runtime.ports import SnapshotPoint, Write
-from quorate.testing.sim.checks import Handle, ViolationError, expect
+from quorate.testing.sim.checks import Handle
 from quorate.testing.sim.disk import Snapshot
 from quorate.testing.sim.hosts import Host
+from quorate.testing.sim.violations import ViolationError, expect
 
 if TYPE_CHECKING:
     from quorate.testing.sim.world import World

@@ -26,7 +26,7 @@ from quorate.runtime.ports import SnapshotPoint
 from quorate.runtime.raft import RaftDriver
 from quorate.state.snapshot import SnapshotError
 from quorate.storage.log.scrub import LogScrub
-from quorate.testing.sim.checks import Checker, Handle, ViolationError, expect
+from quorate.testing.sim.checks import Checker, Handle
 from quorate.testing.sim.coverage import Coverage
 from quorate.testing.sim.disk import SimDisk
 from quorate.testing.sim.hosts import Host, Weather
@@ -42,6 +42,7 @@ from quorate.testing.sim.surroundings import (
     SimSnapshotsPort,
     WatchedNode,
 )
+from quorate.testing.sim.violations import ViolationError, expect
 from quorate.wire.raft import membership as codec
 
 TIMELINE_EVENTS = 80
