@@ -8,13 +8,14 @@ from __future__ import annotations
 from mutant import Mutant, mutated
 from mutants_of_the_log import LOG_MUTANTS
 
-from quorate.raft import bounds, commitment, election, membership, reads, receiver
+from quorate.raft import bounds, commitment, election, identity, membership, reads, receiver
 from quorate.raft.leader import Leader
 from quorate.raft.log import RaftLog
 from quorate.raft.node import Node
 from quorate.raft.progress import Progress
 from quorate.raft.state import NodeState
 from quorate.runtime.raft import RaftDriver
+from quorate.server.integrity import verdict
 from quorate.state import table
 
 __all__ = ["MUTANTS", "Mutant", "mutated"]
@@ -39,7 +40,7 @@ MUTANTS = [
         election.on_request_vote,
         "of_term=True",
         "of_term=False",
-        0,
+        80,
         "full_follower_votes",
     ),
     Mutant(
@@ -315,7 +316,7 @@ MUTANTS = [
         election.timed_out,
         "if node.machine_trouble is not None:",
         "if False:",
-        0,
+        150,
         "damaged_state_does_not_lead",
     ),
     Mutant(
@@ -323,7 +324,7 @@ MUTANTS = [
         election.on_timeout_now,
         "node.storage_full or node.machine_trouble",
         "node.storage_full",
-        0,
+        150,
         "damaged_state_does_not_lead",
     ),
     Mutant(
@@ -531,5 +532,40 @@ MUTANTS = [
         "no_notice_during_back_off",
     ),
     Mutant("swaps without comparing", table.cas_holds, "cas is None or", "True or", 10),
+    Mutant(
+        "believes an old copy of a disk",
+        identity.start_objection,
+        "theirs.start.number > seen.number or theirs.start == seen",
+        "True",
+        60,
+    ),
+    Mutant(
+        "believes a second body",
+        identity.two_bodies,
+        "there.start != newcomer.start",
+        "False",
+        60,
+    ),
+    Mutant(
+        "overlooks a state that differs",
+        verdict.judge,
+        'if right and held.digest not in {"", right}',
+        "if False",
+        60,
+    ),
+    Mutant(
+        "takes a snapshot of a damaged state",
+        RaftDriver.take_snapshot,
+        " or self.damage is not None",
+        "",
+        60,
+    ),
+    Mutant(
+        "trusts the lease although it must not",
+        Leader.lease_until,
+        "not node.settings.lease_reads",
+        "False",
+        60,
+    ),
     *LOG_MUTANTS,
 ]

@@ -286,7 +286,13 @@ class Trace:
 def recordable(plan: Plan) -> bool:
     """True if the recorder can follow the plan's life."""
     kinds = {action.kind for action in plan.actions}
-    return plan.founding == "disks" and not kinds & {"flip", "wipe"}
+    return plan.founding == "disks" and not kinds & {
+        "flip",
+        "flip_install",
+        "wipe",
+        "rollback",
+        "copy",
+    }
 
 
 def quiet(plan: Plan) -> Plan:

@@ -24,7 +24,7 @@ import msgspec
 
 from quorate.net.peer import Peer
 from quorate.raft.configuration import Configuration, Server
-from quorate.raft.identity import IdentityRecord, Start, objection, start_objection
+from quorate.raft.identity import IdentityRecord, Start, objection, start_objection, two_bodies
 from quorate.wire.handshake import (
     NONCE_BYTES,
     VOUCHERS_MAX,
@@ -418,5 +418,4 @@ def _host(address: str) -> str:
 
 def _two_bodies(there: Peer, newcomer: Peer) -> bool:
     """True if another process of the same server ID answers there."""
-    same = there.server_id == newcomer.server_id and there.key == newcomer.key
-    return same and there.record.start != newcomer.record.start
+    return there.key == newcomer.key and two_bodies(there.record, newcomer.record)

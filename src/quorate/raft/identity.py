@@ -89,3 +89,11 @@ def start_objection(theirs: IdentityRecord, seen: Start | None) -> str:
         f"{theirs.server_id} runs on two copies of one data folder: two processes are its start "
         f"{seen.number}"
     )
+
+
+def two_bodies(there: IdentityRecord, newcomer: IdentityRecord) -> bool:
+    """True if another process of the same server than the newcomer answers `there`.
+
+    `there` is what was found where that server was known before the newcomer came.
+    """
+    return there.server_id == newcomer.server_id and there.start != newcomer.start

@@ -6,6 +6,7 @@ from functools import partial
 from random import Random
 
 from quorate.raft import Change, ChangeKind
+from quorate.testing.sim.host_actions import HostActions
 from quorate.testing.sim.hosts import AtWrite, Host
 from quorate.testing.sim.plan import Action, Plan
 from quorate.testing.sim.world import World
@@ -15,7 +16,7 @@ REDUCED_MIN = 2
 _IN_THE_MIDST = 0.2  # of the snapshots are asked for while entries are being applied
 
 
-class Actions:
+class Actions(HostActions):
     """Does the actions of a plan until `plan.duration`; `done` tells what each one came to."""
 
     def __init__(self, world: World, plan: Plan) -> None:
@@ -36,9 +37,6 @@ class Actions:
         if text:
             self.done.append(f"{action.number:4} {action.at:8.4f} s  {text}")
             self.world.note(text)
-
-    def _over(self) -> bool:
-        return self.world.now >= self.plan.duration
 
     def _someone(self) -> Host | None:
         """A running host, as a rule one that leads."""
@@ -168,7 +166,7 @@ class Actions:
         world, limit = self.world, self.plan.clocks.jump_s
         host = self._someone()
         seconds = self.rng.choice([limit, limit / 10, limit / 40])
-        if host is None or not limit:
+        if host is None or not limit or host.disk.newer is not None:
             return ""
         if self.plan.clocks.lawful and world.now - self._jumped.get(host.name, -9.0) < 1.0:
             return ""  # the promises of one timeout must not be shortened twice
@@ -218,8 +216,7 @@ class Actions:
         """Damage one disk, unless another one is: no cluster survives the loss of a majority."""
         world = self.world
         leader = world.leader()
-        hurt = any(host.damage or host.disk.flipped for host in world.hosts.values())
-        if leader is None or hurt:
+        if leader is None or self._hurt():
             return ""
         members = leader.live.configuration
         if len(members.voters()) < FLIP_VOTERS_MIN:

@@ -40,6 +40,9 @@ class Handle:
     data: bytes = b""
     asked_at: float = 0.0
     forced: bool = False
+    index: int = 0  # of the entry, once it is applied
+    by_lease: bool = False  # a read without a round, where the settings allow it
+    by_stopped_clock: bool = False  # and by a leader whose clock has stood still shortly before
     answer: str = ""
     on_answer: Callable[[str, Any], object] | None = None  # the answer, and what was found
     settle: Callable[[Handle, Any, BaseException | None], object] | None = None
@@ -109,6 +112,8 @@ class Checker:
             )
             if led != leading:
                 self._leader_is_complete(host)
+                expect(not node.machine_damaged, f"{host.name} leads with a damaged state")
+                expect(host.disk.newer is None, f"{host.name} leads on an old copy of its disk")
             else:
                 expect(node.log.last_index >= last, "a leader's log shrank")
         if node.commit_index > commit:
@@ -213,7 +218,7 @@ class Checker:
         if state.term < request.term:
             raise ViolationError(f"speaks in term {request.term}, which is not durable")
         if isinstance(request, RequestVoteRequest) and state.vote_term == request.term:
-            expect(state.voted_for == host.name, "campaigns, and voted for another")
+            expect(state.voted_for == host.server_id, "campaigns, and voted for another")
 
     def weighed(self, host: Host, persist: Persist, hosts: dict[str, Host]) -> None:
         """A vote is taken away only if a majority of those that remain lived when it was asked.
@@ -243,6 +248,7 @@ class Checker:
         """An answer leaves `host`: what it says must be durable."""
         if isinstance(response, RequestVoteResponse) and response.granted:
             expect(isinstance(request, RequestVoteRequest), "a vote without being asked")
+            expect(host.disk.newer is None, f"{host.name} votes on an old copy of its disk")
             state = host.disk.hard_state
             expect(state.term >= request.term, "voted, and the term is not durable")
             key = (host.name, host.disk.generation, request.term)
@@ -321,7 +327,8 @@ class Checker:
     def read_done(self, handle: Handle, machine: SimMachine) -> None:
         """A read is answered from a state machine as it is."""
         observed = machine.index
-        if self.leases_hold:
+        by_clock = handle.by_lease and (handle.by_stopped_clock or not self.leases_hold)
+        if not by_clock:
             expect(
                 observed >= handle.floor,
                 f"stale read {handle}: saw {observed}, but {handle.floor} was acknowledged before",

@@ -72,7 +72,13 @@ class Client:
             pending, data = self._write(register, compare=draw > 0.75)
             handle = self.world.handle(host, "write", data)
             ask = self.world.ask_write
-        handle.on_answer = lambda answer, found: self._heard(turn, pending, answer, found)
+
+        def heard(answer: str, found: Any) -> None:
+            if handle.by_stopped_clock:
+                answer = "perhaps of the past"
+            self._heard(turn, pending, answer, found)
+
+        handle.on_answer = heard
         self.world.later(self.plan.patience_s, lambda: self._give_up(turn, pending))
         ask(host, handle)
 

@@ -124,6 +124,17 @@ SITUATIONS = (
     "a damaged snapshot was found before it was sent",
     "a damaged server was replaced",
     "quorum lost to damage",
+    "settings changed while a server ran",
+    "a machine stood still, and its clock went on",
+    "a machine stood still, and its clock with it",
+    "read answered by a clock that had stood still",
+    "a server was started on an earlier image of its disk",
+    "a disk that was rolled back was named, and gave no vote",
+    "a copied disk was started beside the first",
+    "a copied disk was named, and gave no vote",
+    "a server was found to have a damaged state",
+    "a leader was found to have a damaged state",
+    "a damaged state was right again",
     "a clock jumped",
     "a leader's clock jumped",
     "clocks ran further apart than leases allow",
@@ -136,6 +147,7 @@ SITUATIONS = (
     "a server that was removed unawares did not unseat the leader",
     "a server that heard all but its leader did not unseat it",
     "a leader was cut off, and replaced for good",
+    "a leader was replaced by votes of servers whose disks were full",
 )
 
 
@@ -262,7 +274,7 @@ class Coverage:
             if 0 < host.paused_until <= world.now < host.paused_until + 0.2:
                 self.met("a paused leader woke up replaced")
         if effect.cause == "has no vote in the committed configuration":
-            if host.live.configuration.get(host.name):
+            if host.live.configuration.get(host.server_id):
                 self.met("leader demoted itself")
                 return
             self.met("leader removed itself")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -25,6 +26,7 @@ from fastcrc.crc64 import xz
 from quorate.errors import LogDamaged, QuorateError
 from quorate.raft.configuration import Configuration
 from quorate.raft.effects import Persist
+from quorate.raft.identity import Start
 from quorate.raft.messages import Entry, HardState
 from quorate.state.snapshot import SnapshotImage, decode_snapshot, encode_snapshot
 from quorate.storage.log.files import LogFiles
@@ -133,6 +135,9 @@ class SimDisk:
     full: bool = False
     room_since: float = 0.0
     waiting: bool = False  # for room
+    start: int = 0  # the number of its newest start
+    seen: dict[str, Start] = field(default_factory=dict)  # the newest of other servers
+    newer: SimDisk | None = None  # the one that should be here: this is an old copy of it
     met: Callable[[str], object] = _nobody_looks  # a situation has come about
     on_durable: Callable[[Persist], object] = _nobody_looks  # also of what nobody was told of
 
@@ -158,6 +163,16 @@ class SimDisk:
     def _files(self) -> SmallFiles:
         return SmallFiles(Path(self.name, "raft"), self._sectors)
 
+    def image(self) -> SimDisk:
+        """A copy of all that lies on it now."""
+        assert not self.flipped, f"{self.name} is damaged"
+        copy = SimDisk(self.name, generation=self.generation, met=self.met)
+        copy.hard_state, copy.log, copy.base = self.hard_state, self.log.copy(), self.base
+        copy.snapshot, copy.snapshots = self.snapshot, self.snapshots.copy()
+        copy.start, copy.seen = self.start, self.seen.copy()
+        copy._sectors, copy._torn = deepcopy(self._sectors), self._torn
+        return copy
+
     # -- what is durable --------------------------------------------------------------------
 
     def first_index(self) -> int:
@@ -179,7 +194,13 @@ class SimDisk:
         return self.log[position] if self.log and 0 <= position < len(self.log) else None
 
     def holds(self, index: int, term: int) -> bool:
-        """True if the entry is durable here, as entry or inside the snapshot."""
+        """True if the entry is durable here, as entry or inside the snapshot.
+
+        An old copy counts as the disk that it has replaced, on whose word others relied: the rest
+        is seen to by the rule that a server on an old copy does not vote.
+        """
+        if self.newer is not None:
+            return self.newer.holds(index, term)
         if self.snapshot and index <= self.snapshot.index:
             return True
         return self.term(index) == term
@@ -359,14 +380,15 @@ class SimDisk:
             kinds += ["meta", "state"] * 2
         kind = rng.choice(kinds)
         if kind in {"meta", "state"}:
-            return self._flip_snapshot(kind, rng)
+            return self.flip_snapshot(kind, rng)
         spot = rng.choice([spot for spot in spots if spot.kind == kind])
         at = spot.sector * SECTOR + rng.randrange(SECTOR)
         self._sectors.flip(spot.file, at, 1 << rng.randrange(8))
         self._flips.append((spot, self._sectors.files[spot.file].sector(spot.sector)))
         return f"{kind} in {spot.file} at {at}"
 
-    def _flip_snapshot(self, kind: str, rng: Random) -> str:
+    def flip_snapshot(self, kind: str, rng: Random) -> str:
+        """Change one bit of the newest snapshot's "meta" or "state"; what was hit."""
         one = self.snapshot
         assert one is not None
         changed = (

@@ -8,6 +8,7 @@ from random import Random
 from typing import NamedTuple, Protocol
 
 from quorate.raft import Node, Settings
+from quorate.raft.identity import IdentityRecord
 from quorate.runtime.raft import RaftDriver
 from quorate.testing.sim.disk import SimDisk
 from quorate.testing.sim.machine import SimMachine
@@ -76,6 +77,11 @@ class Host:
     holds_at: int = 0  # its version understands no command from this index on; 0: it does
     settings: Settings | None = None  # instead of the world's
     at: str = ""  # where it is reached, if that is not its name
+    of: str = ""  # the server whose copied disk it runs on, if not its own
+    starts: int = 0  # the highest start number that one of its disks has had
+    lease_from_the_past_until: float = 0.0  # its clock has stood still: its leases may be too long
+    mark: str = ""  # what its disk says of damage to its state that was found
+    snapshot_every: int = 0  # entries; 0: only when it is asked to
     promised_s: float = 0.0  # the longest promise that its processes have given so far
 
     def __post_init__(self) -> None:
@@ -92,6 +98,23 @@ class Host:
         """The node, which runs."""
         assert self.node is not None, f"{self.name} is down"
         return self.node
+
+    @property
+    def spoiled(self) -> bool:
+        """True if a record in its memory is not what it should be."""
+        return self.node is not None and self.machine.spoiled
+
+    @property
+    def server_id(self) -> str:
+        """The ID in its data folder."""
+        return self.of or self.name
+
+    @property
+    def record(self) -> IdentityRecord:
+        """What its process says of itself."""
+        found = self.live.identity
+        assert found is not None, f"{self.name} carries no identity"
+        return found
 
     @property
     def address(self) -> str:

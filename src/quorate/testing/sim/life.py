@@ -9,6 +9,7 @@ from quorate.testing.history import Kind, Operation, Recorder
 from quorate.testing.linearizability import check
 from quorate.testing.sim.actions import Actions
 from quorate.testing.sim.clients import Client
+from quorate.testing.sim.host_actions import settings_of_a_host
 from quorate.testing.sim.hosts import Host, Weather
 from quorate.testing.sim.plan import Plan
 from quorate.testing.sim.violations import NoProgressError, ViolationError, expect
@@ -21,6 +22,7 @@ _QUIET = {
     "return": "a server came back without unseating the leader",
     "deaf": "a server that heard all but its leader did not unseat it",
     "removed": "a server that was removed unawares did not unseat the leader",
+    "full": "a leader was replaced by votes of servers whose disks were full",
     "alone": "a leader was cut off, and replaced for good",
 }
 
@@ -70,6 +72,13 @@ class Life:
         for host in self.world.hosts.values():
             host.clock_rate = rng.uniform(1.0, plan.clocks.drift)
             host.clock_offset = rng.uniform(0, 1000)
+        if plan.uneven:
+            self._draw_settings(Random(f"settings {seed}"))
+
+    def _draw_settings(self, rng: Random) -> None:
+        for host in self.world.hosts.values():
+            host.settings, host.snapshot_every = settings_of_a_host(rng, self.plan.settings)
+        self.world.coverage.met("servers with other settings than the others")
 
     def run(self) -> World:
         """All phases. Raises FailedLifeError."""
@@ -106,11 +115,20 @@ class Life:
     def _operate(self) -> None:
         """Now and then somebody looks for damaged servers, and replaces them."""
         world = self.world
+        for host in world.running():
+            self._keep_log_short(host)
         if world.now < self.plan.duration:
             leader = world.leader()
             if leader:
                 self._replace_damaged(leader)
             world.later(0.5, self._operate)
+
+    def _keep_log_short(self, host: Host) -> None:
+        """Take a snapshot when the host's own threshold says so, as a server does by itself."""
+        gathered = host.live.applied_index - host.live.log.snapshot_index
+        if host.snapshot_every and gathered >= host.snapshot_every:
+            world = self.world
+            world.for_host(host, 0.0, lambda: world.storage.take_snapshot(host.name))
 
     def _found(self) -> None:
         """Found the cluster as its servers do; the servers may be cut off from each other."""
@@ -152,6 +170,10 @@ class Life:
             host.lag = 0.0  # a process that is stopped goes on when its time has come
             host.disk_delay = None
             host.at_write = None
+            if not host.node or host.spoiled or host.mark:
+                host.mark = ""  # what is in memory alone ends with the process
+                if host.node:
+                    world.crash(host.name, lucky=False)
             world.tune(host, self.plan.settings)
             world.storage.set_full(host.name, full=False)
             world.revive(host.name)
@@ -167,7 +189,8 @@ class Life:
     def _recover(self) -> Host:
         """A write must be committed, and reach every member, in bounded time."""
         world = self.world
-        end = world.now + RECOVERY_S
+        asleep = max(host.paused_until for host in world.hosts.values())
+        end = max(world.now, asleep) + RECOVERY_S
         while world.now < end:
             world.run_until(world.now + 0.25)
             leader = world.leader()
@@ -218,7 +241,8 @@ class Life:
 
     def _all_answered(self) -> None:
         world = self.world
-        world.run_until(world.now + 2.0)
+        asleep = max(host.paused_until for host in world.hosts.values())
+        world.run_until(max(world.now, asleep) + 2.0)
         for handle in world.handles:
             if world.hosts[handle.host].incarnation == handle.incarnation:
                 expect(bool(handle.answer), f"{handle} at {handle.host} was never answered")
@@ -233,6 +257,9 @@ class Life:
         world, quiet = self.world, self.plan.quiet
         voters = leader.live.configuration.voters() if leader.node else ()
         if quiet == "none" or len(voters) < 3 or not leader.live.leader:
+            return
+        if quiet == "full":
+            self._lose_a_leader_beside_full_disks(leader)
             return
         chosen = [s.id for s in voters if s.id != leader.name]
         victim = Random(f"quiet {self.plan.seed}").choice(chosen)
@@ -260,6 +287,35 @@ class Life:
         stays = leader.node is not None and leader.live.leader and leader.live.term == term
         expect(bool(stays), f"{victim} came back and unseated {leader.name}, leader of term {term}")
         world.coverage.met(_QUIET[quiet])
+
+    def _lose_a_leader_beside_full_disks(self, leader: Host) -> None:
+        """The leader dies while others have no room, so that it takes a vote of theirs.
+
+        Entries wait for room there, and votes must not wait behind them.
+        """
+        world, configuration = self.world, leader.live.configuration
+        others = [s.id for s in configuration.voters() if s.id != leader.name]
+        full = others[: len(others) + 1 - configuration.quorum()]
+        world.propose(leader, 3)
+        for name in full:
+            self._fill_in_the_midst(world.hosts[name])
+        world.note(f"{' '.join(full)} have no room, and {leader.name} is gone")
+        world.crash(leader.name)
+        world.run_until(world.now + 3.0)
+        expect(world.leader() is not None, f"nobody was elected while {' '.join(full)} were full")
+        for name in full:
+            world.storage.set_full(name, full=False)
+        world.revive(leader.name)
+        world.run_until(world.now + 2.0)
+        world.coverage.met(_QUIET["full"])
+
+    def _fill_in_the_midst(self, host: Host) -> None:
+        """The room ends while entries are being written, if any come."""
+        world = self.world
+        end = world.now + 0.02
+        while not host.disk.busy and world.now < end:
+            world.run_until(world.now + 0.0002)
+        world.storage.set_full(host.name, full=True)
 
     # -- the end ----------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from quorate.errors import MachineHeld
 from quorate.runtime.ports import Read, Write
 from quorate.state import autopilot, scheduler
 from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
+from quorate.state.checks import CheckState
 from quorate.state.commands import decode, encode
 from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.state.snapshot import SnapshotImage, decode_snapshot
@@ -79,6 +80,8 @@ class SimMachine:
         self.store = StateStore()
         self.at_apply: Callable[[], object] | None = None  # to be done right after the next command
         self.holds_at = 0  # no command from this index on is understood; 0: all are
+        self.checks: dict[int, str] = {}  # digests of the state where a check was applied
+        self.spoiled = False
         self._checker = checker
 
     def apply(self, index: int, command: bytes) -> Any:
@@ -91,10 +94,20 @@ class SimMachine:
         self._checker.applied(self)
         is_note = command[:1].isalnum()  # of a scenario or client: no command
         result = None if is_note else self.store.apply(index, command)
+        if type(result) is CheckState:
+            self.checks[index] = self.store.digest().hex()
         if self.at_apply is not None:
             strike, self.at_apply = self.at_apply, None
             strike()
         return result
+
+    def spoil(self) -> None:
+        """A record is there that nobody wrote; what clients read is as it was."""
+        image = self.store.image()
+        rows = image.rows[autopilot.TABLE.name]
+        rows["spoiled"] = AutopilotConfiguration()
+        self.store.restore(image)
+        self.spoiled = True
 
     def snapshot(self) -> Callable[[Write], None]:
         """A shallow copy, to be written out later."""
@@ -107,6 +120,8 @@ class SimMachine:
     def restore(self, image: Stored) -> None:
         """Put a stored snapshot in place. Raises SnapshotError if it is damaged."""
         self.store.restore(image.image())
+        self.checks.clear()
+        self.spoiled = False
         self.index, self.digest = self._checker.restored(self, image.index)
 
     def read(self, register: str) -> tuple[int | None, int]:

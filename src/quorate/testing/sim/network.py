@@ -77,13 +77,14 @@ class Network:
         low, high = weather.delay
         return lag + low + (high - low) * rng.random()
 
-    def _cut(self, origin: str, target: str) -> bool:
+    def is_cut(self, origin: str, target: str) -> bool:
+        """True if nothing comes from the one host to the other now."""
         if self.blocked and (origin, target) in self.blocked:
             return True
         return bool(self.isolated) and self.isolated in {origin, target}
 
     def _lost(self, origin: Host, target: str) -> bool:
-        if self._cut(origin.name, target):
+        if self.is_cut(origin.name, target):
             return True
         loss = self.world.weather.loss
         return loss > 0 and origin.rng.random() < loss
@@ -136,8 +137,8 @@ class Network:
 
     def _arrive(self, call: Call) -> None:
         world = self.world
-        target = world.hosts[call.target]
-        if self._cut(call.origin, call.target):
+        target = world.host(call.target)
+        if self.is_cut(call.origin, call.target):
             return
         if not target.node:
             delay = world.weather.delay[1]
@@ -152,7 +153,8 @@ class Network:
         else:
             self._arrived[link] = call.rpc_id
         driver = target.driver
-        if why := driver.objection(call.request):  # its connection is closed
+        why = self._meet(call, target) or driver.objection(call.request)
+        if why:  # its connection is closed
             world.note(f"{target.name} refuses a request: {why}")
             world.later(world.weather.delay[1], lambda: self._fail(call, "EOF"))
             return
@@ -161,10 +163,16 @@ class Network:
         except BadFrame as error:
             raise ViolationError(f"{target.name} refuses: {error!r}") from error
 
+    def _meet(self, call: Call, target: Host) -> str:
+        origin = self.world.host(call.origin)
+        if origin.node is None or origin.incarnation != call.incarnation:
+            return ""  # it is gone: what it is now makes its own connections
+        return self.world.meetings.meet(target, origin)
+
     def _fail(self, call: Call, reason: str) -> None:
         if call.settled:
             return
-        origin = self.world.hosts[call.origin]
+        origin = self.world.host(call.origin)
         if not origin.node or origin.incarnation != call.incarnation:
             return
         if origin.paused_until > self.world.now:
@@ -188,13 +196,13 @@ class Network:
         if self.wire:
             data = encode_response(response)
             response = response_from_map(kind_of(call.request), unpack(data[1:]))
-        delay = self._delay(host, call.origin) + world.hosts[call.origin].lag
+        delay = self._delay(host, call.origin) + world.host(call.origin).lag
         world.later(delay, lambda: self._answer(call, response))
 
     def _answer(self, call: Call, response: AnyResponse) -> None:
         if call.settled:
             return
-        origin = self.world.hosts[call.origin]
+        origin = self.world.host(call.origin)
         if not origin.node or origin.incarnation != call.incarnation:
             return
         if origin.paused_until > self.world.now:
@@ -204,6 +212,9 @@ class Network:
         # A doubled request is answered twice, and both answers may arrive.
         call.settled = not self.world.weather.double
         driver, at = origin.driver, (call.target, call.rpc_id)
+        target = self.world.host(call.target)
+        if target.node:
+            self.world.meetings.meet(origin, target)
         if call.snapshot:
             driver.snapshot_delivered(*at, call.snapshot.index, response)
         else:

@@ -15,6 +15,7 @@ from quorate.raft import Configuration, Server, Settings, Suffrage
 from quorate.testing.sim.hosts import Weather
 
 NAMES = "abcdefg"
+_FLIPS_AN_INSTALL = 0.15  # of the lives
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Plan:
     actions: tuple[Action, ...]
     clients: tuple[ClientPlan, ...]
     quiet: str  # which test of quiet follows the recovery
+    uneven: bool = False  # every host has settings of its own
     topology: Topology = Topology()
     variant: int = 0
     calm: tuple[str, ...] = ()
@@ -152,10 +154,17 @@ def draw(seed: int, topology: Topology | None = None) -> Plan:
     plan = _draw_everything(seed, Random(f"plan {seed}"))
     rng = Random(f"theme {seed}")
     theme = rng.choice(["everything"] * 6 + ["leases", "snapshots", "damage"])
+    if plan.quiet == "none" and Random(f"quiet {seed}").random() < 0.5:
+        plan = replace(plan, quiet="full")
     if theme != "everything":
         plan = _THEMES[theme](plan, rng)
     elif rng.random() < 0.4:  # drawn apart, so that the other faults of a seed stay what they were
         plan = _with_reductions(plan, rng)
+    elif (hosts := Random(f"hosts {seed}")).random() < 0.5:
+        plan = _with_faults_of_hosts(plan, hosts)
+    if (rng := Random(f"install {seed}")).random() < _FLIPS_AN_INSTALL:
+        action = Action(plan.total, rng.uniform(0, plan.duration), "flip_install")
+        plan = replace(plan, actions=(*plan.actions, action), total=plan.total + 1)
     return plan if topology is None else _on(plan, topology)
 
 
@@ -290,6 +299,24 @@ def _with_reductions(plan: Plan, rng: Random) -> Plan:
     times = sorted(rng.uniform(0, plan.duration) for _ in range(rng.choice([2, 5])))
     more = tuple(Action(plan.total + n, at, "reduce") for n, at in enumerate(times))
     return replace(plan, actions=(*plan.actions, *more), total=plan.total + len(more))
+
+
+def _with_faults_of_hosts(plan: Plan, rng: Random) -> Plan:
+    """Half of them beside all the other faults, half of them almost alone."""
+    rates = {
+        "retune": rng.choice([0, 0.5, 2]),
+        "halt": rng.choice([0, 0.1, 0.3]),
+        "rollback": rng.choice([0, 0.3, 0.6]),
+        "copy": rng.choice([0, 0.3, 0.6]),
+        "spoil": rng.choice([0, 0.3, 0.6]),
+    }
+    uneven = rng.random() < 0.5
+    if rng.random() < 0.5:
+        rates |= {"snapshot": 0.5, "crash": 0.2, "cut": 0.2, "transfer": 0.2}
+        return replace(_few(plan, rng, rates), uneven=uneven)
+    more = _drawn(rng, plan.duration, rates)
+    actions = (*plan.actions, *(replace(a, number=plan.total + a.number) for a in more))
+    return replace(plan, actions=actions, uneven=uneven, total=len(actions))
 
 
 def _leases(plan: Plan, rng: Random) -> Plan:

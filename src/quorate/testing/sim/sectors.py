@@ -94,6 +94,7 @@ class SectorDisk:
         self.files: dict[str, _File] = {}
         self._durable: dict[str, _File] = {}  # the names
         self._opened: dict[int, _File | None] = {}  # None is the folder
+        self._newest = 2  # descriptor
         self._flushes_left = -1  # until the process is cut off; none if negative
         self._failing_in = -2  # flushes until one fails; none if negative
         self._gone = False
@@ -155,9 +156,9 @@ class SectorDisk:
                 assert path.name not in self.files, f"{path} is there"
                 self.files[path.name] = _File()
             file = self.files[path.name]
-        descriptor = max(self._opened, default=2) + 1
-        self._opened[descriptor] = file
-        return descriptor
+        self._newest += 1
+        self._opened[self._newest] = file
+        return self._newest
 
     def close(self, fd: int, /) -> None:
         """See System."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from quorate.errors import LogDamaged, StorageFull
 from quorate.raft.effects import Persist
 from quorate.raft.messages import InstallSnapshotRequest
+from quorate.raft.settings import Settings
 from quorate.runtime.ports import SnapshotPoint, Write
 from quorate.testing.sim.checks import Handle
 from quorate.testing.sim.disk import Snapshot
@@ -23,6 +24,7 @@ class Storage:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.at_install: Callable[[Host], None] | None = None  # once the next body is stored
 
     # -- how long things take ---------------------------------------------------------------
 
@@ -52,12 +54,13 @@ class Storage:
         begun = self.world.now
         term = host.live.term if host.live.leader else 0
         delay = self._disk_delay(host)
+        settings = host.live.settings
 
         def written() -> None:
             # Not if the process stood still meanwhile: then it could not notice.
             if term and host.paused_until < begun:
                 since = max(begun, disk.room_since)  # without room, waiting is no stall
-                self._stood_still(host, term, self.world.now - since)
+                self._stood_still(host, term, self.world.now - since, settings)
             self._written(host, count)
 
         if host.at_write and host.at_write.which in {"any", disk.kind_of_write()}:
@@ -65,10 +68,10 @@ class Storage:
             host.at_write = None
         self.world.for_host(host, delay, written)
 
-    def _stood_still(self, host: Host, term: int, seconds: float) -> None:
+    def _stood_still(self, host: Host, term: int, seconds: float, before: Settings) -> None:
         """A leader must have stepped down whose disk did not answer for long."""
-        settings = self.world.settings
-        late = seconds > settings.disk_stall_s + 4 * settings.heartbeat_interval_s
+        both = (before, host.live.settings)
+        late = seconds > max(s.disk_stall_s + 4 * s.heartbeat_interval_s for s in both)
         leads = host.live.leader is not None and host.live.term == term
         expect(
             not (late and leads and not host.disk.full),
@@ -130,6 +133,8 @@ class Storage:
     def take_snapshot(self, name: str) -> bool:
         """Ask a host for a snapshot of its state; False if there is nothing to take."""
         host = self.world.hosts[name]
+        if host.spoiled and not host.mark:
+            return False  # it would carry the damage, and nothing can know of it yet
         handle = Handle("snapshot", "snapshot", name, host.incarnation, 0)
         handle.settle = self._took
         host.driver.take_snapshot(handle)
@@ -182,6 +187,9 @@ class Storage:
             ok = whole and not host.disk.full
             if ok:
                 host.disk.store_snapshot(snapshot)
+                if self.at_install is not None and host.disk.snapshot is snapshot:
+                    strike, self.at_install = self.at_install, None
+                    strike(host)
                 if host.rng.random() < world.weather.crash_after_install:
                     world.coverage.met("crashed between snapshot and log of an install")
                     world.crash(host.name)

@@ -16,7 +16,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from quorate.errors import BadFrame, LogDamaged
+from quorate.errors import BadFrame, LogDamaged, StateDamaged
 from quorate.raft import Settings
 from quorate.raft import effects as fx
 from quorate.raft.configuration import Change, Configuration
@@ -31,6 +31,7 @@ from quorate.testing.sim.coverage import Coverage
 from quorate.testing.sim.disk import SimDisk
 from quorate.testing.sim.hosts import Host, Weather
 from quorate.testing.sim.machine import SimMachine
+from quorate.testing.sim.meetings import Meetings
 from quorate.testing.sim.network import Network
 from quorate.testing.sim.printers import effect_text, event_text
 from quorate.testing.sim.spots import SPACE
@@ -77,7 +78,9 @@ class World:
             )
             for name in names
         }
+        self.bodies: dict[str, Host] = {}  # second ones, that run on copies of a host's disk
         self.network = Network(self)
+        self.meetings = Meetings(self)
         self.storage = Storage(self)
         self.checker = Checker()
         self.handles: list[Handle] = []
@@ -122,9 +125,13 @@ class World:
 
     # -- machines ---------------------------------------------------------------------------
 
-    def start(self, name: str) -> None:
+    def host(self, name: str) -> Host:
+        """The host of that name, be it a second body."""
+        return self.hosts.get(name) or self.bodies[name]
+
+    def start(self, name: str, greets_after_s: float = 0.001) -> None:
         """Start a node from what its disk holds; it stays down if that is damaged."""
-        host = self.hosts[name]
+        host = self.host(name)
         host.incarnation += 1
         host.paused_until = 0.0
         machine = SimMachine(self.checker)
@@ -148,6 +155,9 @@ class World:
             self.coverage.met("a log was replaced by its snapshot at a start")
         if host.disk.full:
             host.driver.disk_full(True)
+        if host.mark:
+            host.driver.quarantine(StateDamaged(host.mark))
+        self.meetings.greet(host, greets_after_s)
         host.driver.start()
 
     def _drive(self, host: Host, machine: SimMachine, point: SnapshotPoint | None) -> None:
@@ -157,7 +167,7 @@ class World:
             node = WatchedNode(
                 self,
                 host,
-                server_id=host.name,
+                server_id=host.server_id,
                 address=host.address,
                 settings=host.settings or self.settings,
                 promise_s=host.promised_s,
@@ -170,6 +180,7 @@ class World:
             )
         except ValueError as error:
             raise ViolationError(f"{host.name} does not start: {error}") from error
+        node.identity = self.meetings.record(host)
         driver = RaftDriver(
             node,
             machine,
@@ -179,6 +190,8 @@ class World:
             snapshots=SimSnapshotsPort(self, host),
             listeners=Listeners(failure=[lambda error: self._failed(host, error)]),
         )
+        seen = host.disk.seen
+        driver.seen = lambda: seen
         host.runs(node, machine, driver)
         self.tune(host, host.settings or self.settings)
 
@@ -215,7 +228,7 @@ class World:
 
         Luck is also what is left of the write under way, which then is torn.
         """
-        host = self.hosts[name]
+        host = self.host(name)
         disk = host.disk
         host.node = None
         host.down_since = self.now
@@ -228,6 +241,31 @@ class World:
         for other in self.hosts.values():
             if other.node and host.rng.random() < self.weather.reset:
                 self.for_host(other, 0.001, partial(other.driver.peer_gone, name))
+
+    def retire(self, host: Host, why: str) -> None:
+        """A server has heard that its disk is an old copy: it stops until somebody helps."""
+        self.note(f"{host.name} stops: {why}")
+        host.damage = why
+        if host.node:
+            self.crash(host.name, lucky=False)
+
+    def copy(self, host: Host, disk: SimDisk, greets_after_s: float) -> None:
+        """A second body of a host is started, elsewhere, on this copy of its disk."""
+        name = f"{host.name}+"
+        former = self.bodies.get(name)
+        body = Host(name, Random(f"{self.seed} {name}"), disk, of=host.name, at=f"{name}:1")
+        body.incarnation = former.incarnation if former else 0
+        body.clock_rate, body.clock_offset = host.clock_rate, host.clock_offset
+        body.settings = host.settings
+        disk.newer = host.disk
+        self.bodies[name] = body
+        self.start(name, greets_after_s)
+
+    def roll_back(self, host: Host, disk: SimDisk, greets_after_s: float) -> None:
+        """A stopped host is started on this earlier image of its disk."""
+        assert not host.node, f"{host.name} runs"
+        disk.newer, host.disk = host.disk, disk
+        self.start(host.name, greets_after_s)
 
     def scrub(self, host: Host) -> None:
         """Look at all that lies in the log of a running server, as each does all the time."""
@@ -247,7 +285,8 @@ class World:
         assert not host.node, f"{name} runs"
         generation = host.disk.generation + 1
         host.disk = SimDisk(name, generation=generation, met=self.coverage.met)
-        host.damage = ""
+        host.disk.start = host.starts  # in a server the new folder gets a new ID instead
+        host.damage = host.mark = ""
 
     def pause(self, name: str, seconds: float) -> None:
         """Stop a process for a while; its clock goes on."""
@@ -262,10 +301,14 @@ class World:
             host.timers.fell_behind(seconds * host.clock_rate)
 
     def freeze(self, name: str, seconds: float) -> None:
-        """A hypervisor stops a machine together with its clock."""
+        """A hypervisor stops a machine together with its clock, unless it stands still already."""
         host = self.hosts[name]
+        if host.paused_until > self.now:
+            return
         self.pause(name, seconds)
         host.clock_offset -= seconds * host.clock_rate
+        lease_s = max(host.promised_s, self.settings.election_timeout_s)
+        host.lease_from_the_past_until = self.now + seconds + lease_s
         if host.node:
             host.timers.jumped()
 
@@ -328,6 +371,7 @@ class World:
         elif handle.kind == "read":
             self.checker.read_done(handle, host.machine)
         elif handle.kind in {"write", "change"}:
+            handle.index = result[0]
             self.checker.write_done(handle, *result)
         else:
             self.checker.ended(handle, f"done: {result} leads")
@@ -367,6 +411,10 @@ class World:
         def ask(driver: RaftDriver) -> None:
             if driver.lease_valid():
                 self.coverage.met("read served under the lease")
+                handle.by_lease = host.live.settings.lease_reads
+                if handle.by_lease and host.lease_from_the_past_until > self.now:
+                    handle.by_stopped_clock = True
+                    self.coverage.met("read answered by a clock that had stood still")
             driver.read(handle)
 
         self.ask(host, ask)
