@@ -6,19 +6,16 @@ Invariant: a situation is named here or cannot be counted; so every name has a c
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+from quorate.raft import Node
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft import messages as msg
 from quorate.raft.configuration import ChangeKind
 from quorate.raft.effects import Reason, Role
-
-if TYPE_CHECKING:
-    from quorate.raft import Node
-    from quorate.testing.sim.disk import SimDisk
-    from quorate.testing.sim.hosts import Host
-    from quorate.testing.sim.world import World
+from quorate.testing.sim.disk import SimDisk
+from quorate.testing.sim.hosts import Host
 
 SITUATIONS = (
     # elections
@@ -151,10 +148,26 @@ SITUATIONS = (
 )
 
 
+class Around(Protocol):
+    """What is looked at around the server that has moved."""
+
+    now: float
+    hosts: dict[str, Host]
+
+    def running(self) -> list[Host]:
+        """The hosts whose node runs."""
+
+    def leader(self) -> Host | None:
+        """The leader of the highest term, if any."""
+
+    def is_parted(self, name: str) -> bool:
+        """True if some link of this host is cut."""
+
+
 class Step(NamedTuple):
     """One step of a node: what it was given, what it wants, and what it was before."""
 
-    world: World
+    world: Around
     host: Host
     event: Any
     effects: list[Any]
@@ -212,7 +225,7 @@ class Coverage:
         return (node.role, node.term, node.commit_index, node.configuration_index)
 
     def after(
-        self, world: World, host: Host, event: Any, effects: list[Any], before: Before
+        self, world: Around, host: Host, event: Any, effects: list[Any], before: Before
     ) -> None:
         """Look at what one step did."""
         kind = type(event)
@@ -251,7 +264,7 @@ class Coverage:
         elif effect.role is Role.FOLLOWER:
             self._follows(step, effect)
 
-    def _elected(self, world: World, host: Host) -> None:
+    def _elected(self, world: Around, host: Host) -> None:
         node = host.live
         if any(other.live.leader and other is not host for other in world.running()):
             self.met("two leaders of different terms at once")
@@ -278,7 +291,7 @@ class Coverage:
                 self.met("leader demoted itself")
                 return
             self.met("leader removed itself")
-            if any(host.name in pair for pair in world.network.blocked):
+            if world.is_parted(host.name):
                 self.met("leader removed itself while partitioned")
 
     def _persist(self, step: Step, effect: fx.Persist) -> None:

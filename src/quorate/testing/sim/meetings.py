@@ -11,14 +11,12 @@ the other body. Where none can, no rule protects: there the copy is switched off
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING
 
 from quorate.raft.identity import IdentityRecord, Start, start_objection, two_bodies
 from quorate.testing.sim.hosts import Host
-
-if TYPE_CHECKING:
-    from quorate.testing.sim.world import World
+from quorate.testing.sim.stage import Stage
 
 CLUSTER = "simulated"
 _GREETING_S = 0.001
@@ -27,8 +25,9 @@ _GREETING_S = 0.001
 class Meetings:
     """See the module."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Stage, is_cut: Callable[[str, str], bool]) -> None:
         self.world = world
+        self._is_cut = is_cut
         self._second: dict[tuple[str, int], set[Start]] = {}  # bodies that a process keeps out
 
     # -- starting ---------------------------------------------------------------------------
@@ -108,8 +107,7 @@ class Meetings:
         return host.paused_until <= self.world.now
 
     def _cut(self, one: Host, other: Host) -> bool:
-        network = self.world.network
-        return network.is_cut(one.name, other.name) or network.is_cut(other.name, one.name)
+        return self._is_cut(one.name, other.name) or self._is_cut(other.name, one.name)
 
     # -- what the rules can protect ---------------------------------------------------------
 

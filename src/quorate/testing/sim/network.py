@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -22,6 +22,7 @@ from quorate.raft.messages import (
 )
 from quorate.testing.sim.disk import Snapshot
 from quorate.testing.sim.hosts import Host
+from quorate.testing.sim.stage import Stage
 from quorate.testing.sim.violations import ViolationError, expect
 from quorate.wire.go.msgpack import unpack
 from quorate.wire.raft import membership as codec
@@ -33,9 +34,6 @@ from quorate.wire.raft.messages import (
     request_from_map,
     response_from_map,
 )
-
-if TYPE_CHECKING:
-    from quorate.testing.sim.world import World
 
 
 @dataclass(slots=True)
@@ -58,7 +56,7 @@ class Call:
 class Network:
     """See the module."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Stage) -> None:
         self.world = world
         self.wire = False
         self.blocked: dict[tuple[str, str], bool] = {}  # (from, to)
@@ -67,6 +65,8 @@ class Network:
         self.last_index_hints = ""  # this host hints as other makes do
         # Which host a message to a member reaches, empty if none does; by default that of its ID.
         self.route: Callable[[Host, Server], str] | None = None
+        # Two processes have a connection: why nothing of the second counts at the first, or empty.
+        self.meet: Callable[[Host, Host], str] = lambda _here, _other: ""
         self._arrived: dict[tuple[str, str], int] = {}  # highest rpc_id that came
 
     def _delay(self, origin: Host, target: str) -> float:
@@ -167,7 +167,7 @@ class Network:
         origin = self.world.host(call.origin)
         if origin.node is None or origin.incarnation != call.incarnation:
             return ""  # it is gone: what it is now makes its own connections
-        return self.world.meetings.meet(target, origin)
+        return self.meet(target, origin)
 
     def _fail(self, call: Call, reason: str) -> None:
         if call.settled:
@@ -214,7 +214,7 @@ class Network:
         driver, at = origin.driver, (call.target, call.rpc_id)
         target = self.world.host(call.target)
         if target.node:
-            self.world.meetings.meet(origin, target)
+            self.meet(origin, target)
         if call.snapshot:
             driver.snapshot_delivered(*at, call.snapshot.index, response)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from quorate.errors import LogDamaged, StorageFull
 from quorate.raft.effects import Persist
@@ -13,16 +13,14 @@ from quorate.runtime.ports import SnapshotPoint, Write
 from quorate.testing.sim.checks import Handle
 from quorate.testing.sim.disk import Snapshot
 from quorate.testing.sim.hosts import Host
+from quorate.testing.sim.stage import Stage
 from quorate.testing.sim.violations import ViolationError, expect
-
-if TYPE_CHECKING:
-    from quorate.testing.sim.world import World
 
 
 class Storage:
     """See the module."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Stage) -> None:
         self.world = world
         self.at_install: Callable[[Host], None] | None = None  # once the next body is stored
 

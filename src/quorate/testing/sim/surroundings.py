@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import Any, Final, get_args
 
 from quorate.raft import Node, Server
 from quorate.raft import effects as fx
@@ -17,9 +17,9 @@ from quorate.raft import events as ev
 from quorate.raft.messages import AnyRequest, AnyResponse, InstallSnapshotRequest
 from quorate.runtime.ports import SnapshotPoint, Write
 from quorate.testing.sim.hosts import Host
-
-if TYPE_CHECKING:
-    from quorate.testing.sim.world import World
+from quorate.testing.sim.network import Network
+from quorate.testing.sim.stage import Stage
+from quorate.testing.sim.storage import Storage
 
 _NAMES = {kind: kind.__name__.encode() for kind in get_args(ev.Event)}
 _ROLES = {role: role.value.encode() for role in fx.Role}
@@ -29,7 +29,7 @@ _ROUNDING_S: Final = 1e-6  # a host's clock is not earlier than meant when a tim
 class WatchedNode(Node):
     """A node whose every step is seen by the world, before anything of it is carried out."""
 
-    def __init__(self, world: World, host: Host, **more: Any) -> None:
+    def __init__(self, world: Stage, host: Host, **more: Any) -> None:
         self._world = world
         self._host = host
         self._name = host.name.encode()
@@ -100,9 +100,10 @@ class SimTimer:
 class SimClock:
     """The clock of one process, with the speed and the jumps of its host."""
 
-    def __init__(self, world: World, host: Host) -> None:
+    def __init__(self, world: Stage, storage: Storage, host: Host) -> None:
         self.timers: dict[SimTimer, None] = {}
         self._world = world
+        self._storage = storage
         self._host = host
         self._soon_at = 0.0
 
@@ -135,7 +136,7 @@ class SimClock:
     def call_soon(self, action: Callable[..., object], *args: Any) -> None:
         """Call when the process comes to it, in order; it is as busy as the weather says."""
         world = self._world
-        self._soon_at = max(self._soon_at, world.now + world.storage.turn_s(self._host))
+        self._soon_at = max(self._soon_at, world.now + self._storage.turn_s(self._host))
         world.for_host(self._host, self._soon_at - world.now, lambda: action(*args))
 
 
@@ -144,21 +145,21 @@ class SimDiskPort:
 
     room = "no room"
 
-    def __init__(self, world: World, host: Host) -> None:
-        self._world = world
+    def __init__(self, storage: Storage, host: Host) -> None:
+        self._storage = storage
         self._host = host
 
     def submit(self, persist: fx.Persist) -> None:
         """Write it when the disk comes to it."""
         self._host.disk.queue.append(persist)
-        self._world.storage.work_disk(self._host)
+        self._storage.work_disk(self._host)
 
 
 class SimNetworkPort:
     """A host's place in the network."""
 
-    def __init__(self, world: World, host: Host) -> None:
-        self._network = world.network
+    def __init__(self, network: Network, host: Host) -> None:
+        self._network = network
         self._host = host
 
     def send(self, to: Server, rpc_id: int, request: AnyRequest) -> None:
@@ -179,8 +180,8 @@ class SimNetworkPort:
 class SimSnapshotsPort:
     """The snapshots of a host."""
 
-    def __init__(self, world: World, host: Host) -> None:
-        self._world = world
+    def __init__(self, storage: Storage, network: Network, host: Host) -> None:
+        self._storage, self._network = storage, network
         self._host = host
 
     def take(
@@ -190,18 +191,18 @@ class SimSnapshotsPort:
         done: Callable[[BaseException | None], None],
     ) -> None:
         """Store one of the own state."""
-        self._world.storage.store_snapshot(self._host, point, write_out, done)
+        self._storage.store_snapshot(self._host, point, write_out, done)
 
     def send(self, effect: fx.SendSnapshot, header: dict[str, Any]) -> None:
         """Send the newest."""
-        self._world.network.send_snapshot(self._host, effect, header)
+        self._network.send_snapshot(self._host, effect, header)
 
     def receive(
         self, reply_to: Any, request: InstallSnapshotRequest, done: Callable[[bool], None]
     ) -> None:
         """Store one of a leader."""
-        self._world.storage.receive_snapshot(self._host, reply_to, request, done)
+        self._storage.receive_snapshot(self._host, reply_to, request, done)
 
     def restore(self, index: int, term: int, done: Callable[[Any], None]) -> None:
         """Read a stored one back."""
-        self._world.storage.open_snapshot(self._host, index, term, done)
+        self._storage.open_snapshot(self._host, index, term, done)

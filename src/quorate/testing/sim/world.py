@@ -9,8 +9,6 @@ another one draws.
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from random import Random
@@ -26,15 +24,15 @@ from quorate.runtime.ports import SnapshotPoint
 from quorate.runtime.raft import RaftDriver
 from quorate.state.snapshot import SnapshotError
 from quorate.storage.log.scrub import LogScrub
-from quorate.testing.sim.checks import Checker, Handle
-from quorate.testing.sim.coverage import Coverage
+from quorate.testing.sim.checks import Handle
 from quorate.testing.sim.disk import SimDisk
-from quorate.testing.sim.hosts import Host, Weather
+from quorate.testing.sim.hosts import Host
 from quorate.testing.sim.machine import SimMachine
 from quorate.testing.sim.meetings import Meetings
 from quorate.testing.sim.network import Network
 from quorate.testing.sim.printers import effect_text, event_text
 from quorate.testing.sim.spots import SPACE
+from quorate.testing.sim.stage import Stage
 from quorate.testing.sim.storage import Storage
 from quorate.testing.sim.surroundings import (
     SimClock,
@@ -46,10 +44,8 @@ from quorate.testing.sim.surroundings import (
 from quorate.testing.sim.violations import ViolationError, expect
 from quorate.wire.raft import membership as codec
 
-TIMELINE_EVENTS = 80
 
-
-class World:
+class World(Stage):
     """See the module. `founded`: the disks of `members` hold the first entry from the start."""
 
     def __init__(
@@ -63,13 +59,7 @@ class World:
         rng: Random | None = None,
     ) -> None:
         """With `rng` all hosts draw from that one."""
-        self.seed = seed
-        self.settings = settings
-        self.now = 0.0
-        self.weather = Weather()
-        self.events = 0
-        self.trace = 0
-        self.coverage = Coverage()
+        super().__init__(seed, settings)
         self.hosts = {
             name: Host(
                 name,
@@ -78,56 +68,18 @@ class World:
             )
             for name in names
         }
-        self.bodies: dict[str, Host] = {}  # second ones, that run on copies of a host's disk
         self.network = Network(self)
-        self.meetings = Meetings(self)
+        self.meetings = Meetings(self, self.network.is_cut)
+        self.network.meet = self.meetings.meet
         self.storage = Storage(self)
-        self.checker = Checker()
         self.handles: list[Handle] = []
-        self.timeline: deque[tuple[float, str, Any, Any]] = deque(maxlen=TIMELINE_EVENTS)
-        self.watch: Callable[[Host, Any, list[Any]], None] | None = None
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = 0
         self.first = Entry(1, 1, EntryKind.CONFIGURATION, codec.encode_configuration(members))
         self.checker.entries[1, 1] = (self.first.value(), 0)
         if founded:
             for server in members.servers:
                 self.hosts[server.id].disk.fill([self.first], HardState(1))
 
-    # -- time -------------------------------------------------------------------------------
-
-    def later(self, delay: float, action: Callable[[], None]) -> None:
-        """Do `action` after `delay` seconds."""
-        self._order += 1
-        heapq.heappush(self._heap, (self.now + delay, self._order, action))
-
-    def for_host(self, host: Host, delay: float, action: Callable[[], object]) -> None:
-        """The same, if the process that runs now still runs then, and when it is not paused."""
-        incarnation = host.incarnation
-
-        def begin() -> None:
-            if host.node is None or host.incarnation != incarnation:
-                return
-            if host.paused_until > self.now:
-                self.later(host.paused_until - self.now, begin)
-                return
-            action()
-
-        self.later(delay, begin)
-
-    def run_until(self, end: float) -> None:
-        """Let everything happen that is due up to `end`."""
-        heap, pop = self._heap, heapq.heappop
-        while heap and heap[0][0] <= end:
-            self.now, _, action = pop(heap)
-            action()
-        self.now = max(self.now, end)
-
     # -- machines ---------------------------------------------------------------------------
-
-    def host(self, name: str) -> Host:
-        """The host of that name, be it a second body."""
-        return self.hosts.get(name) or self.bodies[name]
 
     def start(self, name: str, greets_after_s: float = 0.001) -> None:
         """Start a node from what its disk holds; it stays down if that is damaged."""
@@ -162,7 +114,7 @@ class World:
 
     def _drive(self, host: Host, machine: SimMachine, point: SnapshotPoint | None) -> None:
         """A process of the host: the production driver, with a watched node in it."""
-        clock = host.timers = SimClock(self, host)
+        clock = host.timers = SimClock(self, self.storage, host)
         try:
             node = WatchedNode(
                 self,
@@ -185,9 +137,9 @@ class World:
             node,
             machine,
             clock,
-            disk=SimDiskPort(self, host),
-            network=SimNetworkPort(self, host),
-            snapshots=SimSnapshotsPort(self, host),
+            disk=SimDiskPort(self.storage, host),
+            network=SimNetworkPort(self.network, host),
+            snapshots=SimSnapshotsPort(self.storage, self.network, host),
             listeners=Listeners(failure=[lambda error: self._failed(host, error)]),
         )
         seen = host.disk.seen
@@ -267,6 +219,10 @@ class World:
         disk.newer, host.disk = host.disk, disk
         self.start(host.name, greets_after_s)
 
+    def is_parted(self, name: str) -> bool:
+        """True if some link of this host is cut."""
+        return any(name in pair for pair in self.network.blocked)
+
     def scrub(self, host: Host) -> None:
         """Look at all that lies in the log of a running server, as each does all the time."""
         scrub = LogScrub(host.disk.store)
@@ -325,15 +281,6 @@ class World:
         if host.node:
             host.node.settings = settings
             host.promised_s = max(host.promised_s, settings.election_timeout_s)
-
-    def running(self) -> list[Host]:
-        """The hosts whose node runs."""
-        return [host for host in self.hosts.values() if host.node]
-
-    def leader(self) -> Host | None:
-        """The leader of the highest term, if any."""
-        leaders = [host for host in self.running() if host.live.leader]
-        return max(leaders, key=lambda host: host.live.term, default=None)
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -439,10 +386,6 @@ class World:
         return handle
 
     # -- telling ----------------------------------------------------------------------------
-
-    def note(self, text: str) -> None:
-        """Put what was done to the world into its story."""
-        self.timeline.append((self.now, "*", text, ()))
 
     def story(self) -> str:
         """The last events, one line each with what followed from it."""
