@@ -372,6 +372,10 @@ class SimDisk:
         }
         return found | ({"snapshot"} if self._bad_snapshots else set())
 
+    def snapshot_is_whole(self, index: int) -> bool:
+        """False if a bit was flipped in the snapshot at `index`."""
+        return index not in self._bad_snapshots
+
     def flip(self, rng: Random) -> str:
         """Change one bit somewhere; what was hit."""
         spots = spots_of(self._sectors, self.term)

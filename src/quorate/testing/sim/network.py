@@ -124,6 +124,8 @@ class Network:
             call = Call(host.name, host.incarnation, effect.rpc_id, effect.to.id, _NOTHING)
             self.world.later(0.001, lambda: self._fail(call, "damaged"))
             return
+        whole = host.disk.snapshot_is_whole(stored.index)
+        expect(whole, f"{host.name} sends damage: snapshot")
         request = InstallSnapshotRequest(
             **header,
             leader=host.address,

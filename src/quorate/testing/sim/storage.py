@@ -212,6 +212,7 @@ class Storage:
             except LogDamaged as damage:
                 host.driver.fail(damage)
             else:
+                expect(host.disk.snapshot_is_whole(index), f"{host.name} believed damage: snapshot")
                 done(snapshot)
 
         world.for_host(host, self.turn_s(host), read)
