@@ -74,7 +74,7 @@ LAYERS: dict[str, set[str]] = {
         *("errors", "levels", "raft", "gossip", "state", "storage", "wire", "__init__"),
         # What a server knows of the others, and what its leader makes of it: without a loop.
         *("autopilot", "runtime", "server.cluster.directory", "server.cluster.identity"),
-        "server.leader.facts",
+        *("server.integrity.verdict", "server.leader.facts"),
     },
 }
 PURE = ("raft", "gossip", "state", "autopilot")
