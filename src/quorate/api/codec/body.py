@@ -20,7 +20,7 @@ import msgspec
 
 from quorate.api.codec.go_text import UINT64_MAX
 from quorate.shapes.shape import DURATION, INDEX, INT64, UINT64, attribute_of, kind_of
-from quorate.wire.go.duration import parse_duration
+from quorate.wire.go.duration import parse_short_duration
 
 _INT64_MIN: Final = -(2**63)
 _INT64_MAX: Final = 2**63 - 1
@@ -195,7 +195,7 @@ def a_duration(value: Any) -> int:
     """A duration string with a unit, as whole nanoseconds; an empty one is zero."""
     text = a_string(value)
     try:
-        return parse_duration(text) if text else 0
+        return parse_short_duration(text) if text else 0
     except ValueError as error:
         raise BodyError(str(error)) from None
 

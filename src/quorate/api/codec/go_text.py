@@ -22,8 +22,14 @@ _ESCAPES: Final = {
 }
 
 
+ECHO_MAX: Final = 128
+"""Characters of a caller's text that an error repeats."""
+
+
 def quote(text: str) -> str:
-    """`text` in double quotes on one line, with what cannot be printed escaped."""
+    """`text` in double quotes on one line, with what cannot be printed escaped; cut if long."""
+    if len(text) > ECHO_MAX:
+        text = text[:ECHO_MAX] + "..."
     return f'"{"".join(map(_escaped, text))}"'
 
 

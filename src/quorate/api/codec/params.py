@@ -17,7 +17,7 @@ import msgspec
 
 from quorate.api.codec.go_text import parse_bool, parse_uint64
 from quorate.api.request_error import RequestError
-from quorate.wire.go.duration import SECOND, parse_duration
+from quorate.wire.go.duration import SECOND, parse_short_duration
 
 WAIT_MAX_S: Final = 300.0
 """The longest wait of a blocking query, and the default."""
@@ -113,7 +113,7 @@ def _check_per_page(value: str) -> None:
 
 def _wait_s(value: str) -> float:
     try:
-        wait_s = parse_duration(value) / SECOND if value else 0.0
+        wait_s = parse_short_duration(value) / SECOND if value else 0.0
     except ValueError:
         raise RequestError("Invalid wait time") from None
     return min(wait_s, WAIT_MAX_S) if wait_s > 0 else WAIT_MAX_S

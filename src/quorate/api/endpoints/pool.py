@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from typing import Final
 
 from quorate.api.codec.encode import empty_response, json_response, text_response
 from quorate.api.codec.go_text import parse_bool
@@ -11,6 +12,9 @@ from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.shapes.agent import Joined
+
+ADDRESSES_MAX: Final = 32
+"""Addresses in one call of `agent/join`: each is looked up and dialed, all at once."""
 
 
 class PoolEndpoint:
@@ -28,6 +32,10 @@ class PoolEndpoint:
         addresses = [address for address in call.query.values.get("address", ()) if address]
         if not addresses:
             raise RequestError("missing address to join")
+        if len(addresses) > ADDRESSES_MAX:
+            raise RequestError(
+                f"{len(addresses)} addresses to join; {ADDRESSES_MAX} are the limit of one call"
+            )
         return self._join(addresses, pretty=call.query.pretty)
 
     async def _join(self, addresses: Sequence[str], *, pretty: bool) -> Response:

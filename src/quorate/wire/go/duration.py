@@ -31,6 +31,9 @@ _UNITS: Final = {
 _NUMBER_AND_UNIT: Final = re.compile(r"([0-9]*)(\.?)([0-9]*)([^.0-9]*)", re.DOTALL)
 _INT64_MIN_SIZE: Final = 1 << 63  # the size of the most negative int64, one above the largest
 _INT64_DIGITS_MAX: Final = 19
+
+LENGTH_MAX: Final = 64
+"""Characters of a duration: all seven units with all digits that count are shorter."""
 _QUOTED: Final = {'"': '\\"', "\\": "\\\\"}
 
 
@@ -58,6 +61,13 @@ def parse_duration(text: str) -> int:
     if total == _INT64_MIN_SIZE:
         raise _invalid(text)
     return total
+
+
+def parse_short_duration(text: str) -> int:
+    """The same for text from a network: at most `LENGTH_MAX` characters."""
+    if len(text) > LENGTH_MAX:
+        raise ValueError(f"time: a duration of more than {LENGTH_MAX} characters")
+    return parse_duration(text)
 
 
 def _part_size(part: re.Match[str], text: str) -> int:

@@ -24,6 +24,10 @@ PARTS_MAX: Final = 127
 DECOMPRESSED_MAX: Final = 64 * 1024
 """Most bytes that all compressed parts of one packet may become: no packet is larger plain."""
 
+COMPRESSED_MAX: Final = 16 * 1024
+"""Most compressed bytes of one packet: each code takes its time, whatever it stands for. Packets
+have 1,400 bytes; more would take 10 ms."""
+
 MESSAGES_MAX: Final = 1024
 """Most messages that one packet may hold."""
 
@@ -117,6 +121,7 @@ class _Opening:
         self.messages: list[Message] = []
         self.problems: list[str] = []
         self._bytes_left = DECOMPRESSED_MAX
+        self._compressed_left = COMPRESSED_MAX
         self._parts_left = MESSAGES_MAX
 
     def take(self, data: bytes, depth: int) -> None:
@@ -130,6 +135,9 @@ class _Opening:
             if kind == Kind.COMPOUND:
                 self._take_parts(data, depth)
             elif kind == Kind.COMPRESS:
+                self._compressed_left -= len(data)
+                if self._compressed_left < 0:
+                    raise bad_frame(f"a packet with over {COMPRESSED_MAX} compressed bytes")
                 body = decompressed(unpack(data[1:]), self._bytes_left)
                 self._bytes_left -= len(body)
                 self.take(body, depth + 1)
