@@ -30,6 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "levels": set(),
     "metrics": set(),
+    "loglines": set(),
     "__init__": set(),
     "shapes": {"wire.go"},
     "wire": {"errors"} | VALUES,
@@ -58,11 +59,13 @@ LAYERS: dict[str, set[str]] = {
     },
     "api": {
         *("errors", "levels", "metrics", "net", "raft", "shapes", "state", "server", "wire"),
+        "loglines",
         "__init__",
     },
     "config": {"errors", "shapes", "wire", "__init__"},
     "agent": {
         *("errors", "metrics", "net", "raft", "shapes", "state", "server", "api", "config"),
+        "loglines",
         "wire.gossip_key",
         "__init__",
     },

@@ -12,8 +12,8 @@ import pytest
 
 from quorate.agent import outlet as module
 from quorate.agent.log_file import LogFile
-from quorate.agent.logs import JsonFormatter
 from quorate.agent.outlet import Descriptor, Outlet
+from quorate.loglines.formats import JsonFormatter
 
 
 class Slow:

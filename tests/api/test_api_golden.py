@@ -237,6 +237,7 @@ CASES: dict[str, Case] = {
         "r3-acl-off-bootstrap r3-acl-off-policies r3-acl-off-tokens r3-acl-off-policy-put",
     ),
     **cases(lost, "lq-acl-bootstrap"),
+    **cases(leader, "r3-agent-monitor-bad-level r3-agent-monitor-bad-plain r3-agent-monitor-both"),
     # The pool.
     **cases(
         leader,
@@ -278,6 +279,9 @@ SHAPE_ONLY = "only the shape counts; see test_api_metrics.py and test_api_agent.
 ELSEWHERE: dict[str, str] = {
     "enc-keyring-install-badlen": "a key's length is checked first; see test_api_keyring.py",
     "r3-raft-transfer-leadership-absent": "this path exists since 1.7",
+    "enc-monitor": "see test_api_monitor.py",
+    "enc-monitor-plain": "see test_api_monitor.py",
+    "r3-agent-monitor-unknown-server": "a text has the type of a text; see test_api_monitor.py",
     "r3-agent-self": SHAPE_ONLY,
     "enc-agent-self-encrypted": SHAPE_ONLY,
     "r3-metrics": SHAPE_ONLY,
@@ -335,6 +339,7 @@ BUILT = (
     "/v1/agent/self",
     "/v1/agent/health",
     "/v1/agent/nosuch",
+    "/v1/agent/monitor",
     "/v1/acl",
     "/v1/metrics",
     "/v1/namespace",

@@ -25,6 +25,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "http-api.md"
 BODIES = {"/v1/search": b'{"Context":"all"}', "/v1/search/fuzzy": b'{"Text":"de","Context":"all"}'}
 
 QUERIES = {
+    "/v1/agent/monitor": "log_level=nope",
     "/v1/agent/join": "address=10.0.0.1",
     "/v1/agent/force-leave": "node=s9.global",
     "/v1/operator/raft/peer": "id=13ab2eb1-3900-055b-76fa-4d364900687d",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from quorate.agent.console import Console
@@ -14,51 +12,10 @@ from quorate.agent.outlet import Outlet
 from quorate.config.model import AgentConfig
 from quorate.config.read.parse import reason
 from quorate.errors import ConfigError
+from quorate.loglines.formats import LEVELS, JsonFormatter, TextFormatter
+from quorate.loglines.taps import TAPS
 
 log = logging.getLogger("quorate.agent")
-
-TRACE = 5
-logging.addLevelName(TRACE, "TRACE")
-logging.addLevelName(logging.WARNING, "WARN")
-
-_LEVELS = {
-    "TRACE": TRACE,
-    "DEBUG": logging.DEBUG,
-    "INFO": logging.INFO,
-    "WARN": logging.WARNING,
-    "ERROR": logging.ERROR,
-}
-
-
-def _moment(record: logging.LogRecord) -> str:
-    when = datetime.fromtimestamp(record.created, UTC)
-    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
-
-
-class TextFormatter(logging.Formatter):
-    """Time, level, where, what."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line; a traceback follows it if there is one."""
-        level = f"[{record.levelname}]"
-        line = f"    {_moment(record)} {level:<7} {record.name}: {record.getMessage()}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-class JsonFormatter(logging.Formatter):
-    """The same as an object, with the keys that log collectors know from other agents."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line of JSON."""
-        fields = {
-            "@level": record.levelname.lower(),
-            "@message": record.getMessage(),
-            "@module": record.name,
-            "@timestamp": _moment(record),
-        }
-        if record.exc_info:
-            fields["error"] = self.formatException(record.exc_info)
-        return json.dumps(fields)
 
 
 class _Outgoing(logging.Handler):
@@ -92,6 +49,7 @@ class Logs:
         for outlet in self._outlets:
             handler = _Outgoing(outlet)
             handler.setFormatter(formatter)
+            handler.addFilter(TAPS.is_own)
             root.addHandler(handler)
         root.setLevel(logging.WARNING)  # what libraries say belongs into the log, too
         set_level(config)
@@ -143,4 +101,4 @@ def _about(formatter: logging.Formatter) -> Callable[[str], str]:
 
 def set_level(config: AgentConfig) -> None:
     """How much is logged from now on."""
-    logging.getLogger("quorate").setLevel(_LEVELS[config.log_level.upper()])
+    TAPS.set_level(LEVELS[config.log_level.upper()])

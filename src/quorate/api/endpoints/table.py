@@ -15,6 +15,7 @@ from quorate.api.endpoints.cluster import ClusterEndpoint
 from quorate.api.endpoints.jobless_rows import ROWS as _JOBLESS
 from quorate.api.endpoints.keyring import KeyringEndpoint
 from quorate.api.endpoints.metrics import MetricsEndpoint
+from quorate.api.endpoints.monitor import MonitorEndpoint
 from quorate.api.endpoints.namespaces import NamespacesEndpoint
 from quorate.api.endpoints.pages import PagesEndpoint
 from quorate.api.endpoints.pool import PoolEndpoint
@@ -93,6 +94,18 @@ _AGENT: Final = (
         forwarding=Forwarding.NONE,
         parameters="[?type=server|client]",
         does="200 if this server takes part and finds a leader within 5 s",
+    ),
+    Endpoint(
+        path="/v1/agent/monitor",
+        methods=GET,
+        made_of=MonitorEndpoint,
+        handler=MonitorEndpoint.get,
+        capability=Capability.AGENT_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        streams=True,
+        parameters="[?log_level=&plain=&log_json=&server_id=]",
+        does="the log from now on, as a stream",
     ),
     Endpoint(
         path="/v1/agent/join",

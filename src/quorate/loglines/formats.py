@@ -1,0 +1,51 @@
+"""A line of the log, as text or JSON, and the levels of lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Final
+
+TRACE: Final = 5
+logging.addLevelName(TRACE, "TRACE")
+logging.addLevelName(logging.WARNING, "WARN")
+
+LEVELS: Final = {
+    "TRACE": TRACE,
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARN": logging.WARNING,
+    "ERROR": logging.ERROR,
+}
+
+
+def _moment(record: logging.LogRecord) -> str:
+    when = datetime.fromtimestamp(record.created, UTC)
+    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level, where, what."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; a traceback follows it if there is one."""
+        level = f"[{record.levelname}]"
+        line = f"    {_moment(record)} {level:<7} {record.name}: {record.getMessage()}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """The same as an object, with the keys that log collectors know from other agents."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of JSON."""
+        fields = {
+            "@level": record.levelname.lower(),
+            "@message": record.getMessage(),
+            "@module": record.name,
+            "@timestamp": _moment(record),
+        }
+        if record.exc_info:
+            fields["error"] = self.formatException(record.exc_info)
+        return json.dumps(fields)
