@@ -231,6 +231,11 @@ CASES: dict[str, Case] = {
     **cases(leader, "r3-autopilot-health-put"),
     **cases(lost, "lq-autopilot-health lq-autopilot-health-stale"),
     **cases(east, "fed-health-west", volatile=("LastContact",)),
+    **cases(
+        leader,
+        """r3-system-gc r3-system-gc-get r3-agent-host-nodebug r3-agent-pprof-nodebug
+        r3-agent-pprof-root""",
+    ),
     # What belongs to jobs, nodes and ACLs.
     **cases(
         leader,
@@ -274,11 +279,14 @@ ADDED: dict[str, set[str]] = {
 NAMESPACE_WRITES = "namespaces cannot be written yet"
 STALE_IS_A_BOOLEAN = "stale has a boolean value (http-api 13); see test_api_consistency.py"
 UNHEALTHY = "below: 429 has the type of JSON here (http-api 3.3)"
+NO_DEBUGGING = "enable_debug has no effect here: nothing inside the process is shown"
 SHAPE_ONLY = "only the shape counts; see test_api_metrics.py and test_api_agent.py"
 
 ELSEWHERE: dict[str, str] = {
     "enc-keyring-install-badlen": "a key's length is checked first; see test_api_keyring.py",
     "r3-raft-transfer-leadership-absent": "this path exists since 1.7",
+    "enc-pprof-goroutine": NO_DEBUGGING,
+    "enc-pprof-unknown": NO_DEBUGGING,
     "enc-monitor": "see test_api_monitor.py",
     "enc-monitor-plain": "see test_api_monitor.py",
     "r3-agent-monitor-unknown-server": "a text has the type of a text; see test_api_monitor.py",
@@ -340,6 +348,9 @@ BUILT = (
     "/v1/agent/health",
     "/v1/agent/nosuch",
     "/v1/agent/monitor",
+    "/v1/agent/host",
+    "/v1/agent/pprof",
+    "/v1/system",
     "/v1/acl",
     "/v1/metrics",
     "/v1/namespace",

@@ -174,3 +174,20 @@ async def test_a_bad_search_says_what_is_wrong(path: str, body: bytes, text: str
     assert status == 400
     assert value.startswith(text)
     assert len(value) < 400
+
+
+@pytest.mark.parametrize("path", ["gc", "reconcile/summaries"])
+@asynchronous
+async def test_there_is_nothing_to_collect_or_to_count(path: str) -> None:
+    answer = await ask("PUT", f"/v1/system/{path}")
+    assert (answer.status, answer.body) == (200, b"")
+
+
+@asynchronous
+async def test_there_are_no_workers() -> None:
+    answer = await ask("GET", "/v1/agent/schedulers")
+    assert json.loads(answer.body) == {"schedulers": [], "server_id": "s3.global"}
+    answer = await ask("GET", "/v1/agent/schedulers/config")
+    assert json.loads(answer.body)["num_schedulers"] == 0
+    answer = await ask("PUT", "/v1/agent/schedulers/config", b'{"num_schedulers":2}')
+    assert (answer.status, answer.body.decode()) == (501, SERVERS_ONLY)

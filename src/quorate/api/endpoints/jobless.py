@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import Final
 
 from quorate.api.blocking import Watched
-from quorate.api.codec.encode import json_response, text_response
+from quorate.api.codec.encode import empty_response, json_response, text_response
 from quorate.api.codec.meta import read_headers
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
@@ -46,6 +46,8 @@ class JoblessEndpoint:
     def __init__(self, context: Context) -> None:
         self._leadership = context.parts.leadership
         self._authority = context.authority
+        options = context.parts.options
+        self._name = f"{options.name}.{options.region}"
         self._watched = Watched(namespaces.TABLE.name, lambda _: _INDEX)  # any table: none changes
 
     def get_list(self, call: Call) -> Response | Awaitable[Response]:
@@ -69,6 +71,28 @@ class JoblessEndpoint:
     def acl_disabled(self, _: Call) -> Response:
         """ACLs are off. Real servers say it without asking the leader."""
         return _ACL_DISABLED
+
+    def get_schedulers(self, call: Call) -> Response:
+        """No worker schedules here."""
+        value = {"schedulers": [], "server_id": self._name}
+        return json_response(value, pretty=call.query.pretty)
+
+    def get_schedulers_config(self, call: Call) -> Response:
+        """The settings of no workers."""
+        value = {"enabled_schedulers": [], "num_schedulers": 0, "server_id": self._name}
+        return json_response(value, pretty=call.query.pretty)
+
+    def nothing_to_do(self, _: Call) -> Response:
+        """Done: there are no jobs whose leavings could be collected or counted."""
+        return empty_response()
+
+    def no_debugging(self, _: Call) -> Response:
+        """As from servers without `enable_debug`: what is inside a process is not shown."""
+        return text_response(403, "Permission denied")
+
+    def no_profiles(self, _: Call) -> Response:
+        """No profile was named."""
+        return text_response(404, "Invalid method")
 
     def get_keys(self, call: Call) -> Response:
         """The public keys of workload identities: none until there are root keys."""

@@ -181,7 +181,90 @@ _SEARCH: Final = (
     ),
 )
 
+_AGENT: Final = (
+    Endpoint(
+        path="/v1/agent/schedulers",
+        methods=_GET,
+        made_of=JoblessEndpoint,
+        handler=JoblessEndpoint.get_schedulers,
+        capability=Capability.AGENT_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="no workers: nothing is scheduled here",
+    ),
+    Endpoint(
+        path="/v1/agent/schedulers/config",
+        methods=_GET,
+        made_of=JoblessEndpoint,
+        handler=JoblessEndpoint.get_schedulers_config,
+        capability=Capability.AGENT_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="settings of no workers",
+    ),
+    Endpoint(
+        path="/v1/agent/schedulers/config",
+        methods=("PUT", "POST"),
+        made_of=JoblessEndpoint,
+        handler=JoblessEndpoint.refuse,
+        capability=Capability.AGENT_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="501: there are no workers",
+        listed=False,
+    ),
+    Endpoint(
+        path="/v1/agent/host",
+        methods=_GET,
+        made_of=JoblessEndpoint,
+        handler=JoblessEndpoint.no_debugging,
+        capability=Capability.AGENT_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="403, as without `enable_debug`",
+        listed=False,
+    ),
+    Endpoint(
+        path="/v1/agent/pprof/",
+        methods=ANY,
+        made_of=JoblessEndpoint,
+        handler=JoblessEndpoint.no_profiles,
+        capability=Capability.AGENT_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="404 `Invalid method`",
+        listed=False,
+    ),
+    Endpoint(
+        path="/v1/agent/pprof/<profile>",
+        methods=ANY,
+        made_of=JoblessEndpoint,
+        handler=JoblessEndpoint.no_debugging,
+        capability=Capability.AGENT_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="403, as without `enable_debug`",
+        listed=False,
+    ),
+)
+
+_SYSTEM: Final = tuple(
+    Endpoint(
+        path=path,
+        methods=("PUT", "POST"),
+        made_of=JoblessEndpoint,
+        handler=JoblessEndpoint.nothing_to_do,
+        capability=Capability.OPERATOR_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="200: there is nothing to do",
+    )
+    for path in ("/v1/system/gc", "/v1/system/reconcile/summaries")
+)
+
 ROWS: Final = (
+    *_AGENT,
+    *_SYSTEM,
     *(_list(path, capability) for path, capability in _LISTS.items()),
     *(_one(path, capability) for path, capability in _ONES.items()),
     *(_changes(path) for path in (*_LISTS, *_ONES, *_CHANGES_ALONE)),
