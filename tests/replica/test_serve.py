@@ -367,3 +367,70 @@ def test_a_cluster_without_keys_gets_them_on_record(tmp_path: Path) -> None:
         await cluster.stop()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("moving", [1, 3])
+def test_servers_that_start_at_other_addresses_are_found_there(tmp_path: Path, moving: int) -> None:
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        leader = await cluster.leader()
+        await leader.propose(b"k=1")
+        # A leader that goes on has dialed the others where they were.
+        names = sorted(cluster.servers, key=lambda name: name == leader.server_id)[:moving]
+        await cluster.stop(*names)
+        cluster.servers |= {name: joining(cluster, name)[name] for name in names}
+        await cluster.start(*names)
+        await (await cluster.leader()).propose(b"k=2")
+        await until(lambda: all(m.values == {"k": "2"} for m in cluster.machines.values()))
+        await until(
+            lambda: all(
+                {s.id: s.address for s in each.node.configuration.servers} == cluster.servers
+                for each in cluster.running.values()
+            )
+        )
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_joiners_that_come_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        leader = await cluster.leader()
+        joiners = await asyncio.gather(
+            *(
+                serve(name, joining(cluster, name), Pairs(), tmp_path / name, join=True)
+                for name in ("x", "y", "z")
+            )
+        )
+        assert {s.id for s in leader.node.configuration.servers} >= {"x", "y", "z"}
+        for joiner in joiners:
+            await joiner.stop()
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_member_that_moved_is_not_taken_in_by_another_cluster(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "other").mkdir()
+        cluster, other = Replicas(tmp_path, 3), Replicas(tmp_path / "other", 1)
+        await cluster.start()
+        await other.start()
+        await (await cluster.leader()).propose(b"k=1")
+        await cluster.stop()
+        failed: list[BaseException] = []
+        servers = {"b": joining(cluster, "b")["b"], "a": other.servers["a"]}
+        member = await serve("b", servers, Pairs(), tmp_path / "b")
+        member.on_failure.append(failed.append)
+        cluster.servers["b"], cluster.running["b"] = servers["b"], member
+        await cluster.start("a", "c")
+        await cluster.leader()
+        assert not failed
+        assert [s.id for s in other.running["a"].node.configuration.servers] == ["a"]
+        await cluster.stop()
+        await other.stop()
+
+    asyncio.run(scenario())

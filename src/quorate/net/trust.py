@@ -310,9 +310,12 @@ class Trust:
         for server in self._members.servers:
             if configuration.get(server.id) is None:
                 self._leaving[server.id] = (server, until)
+        for server_id, (address, _) in list(self.places.items()):
+            before, now = self._members.get(server_id), configuration.get(server_id)
+            moved = now is not None and before is not None and before.address != now.address
+            if now is None or (moved and address != now.address):
+                del self.places[server_id]  # the log is newer than what was dialed
         self._members = configuration
-        for server_id in [i for i in self.places if configuration.get(i) is None]:
-            del self.places[server_id]
 
     # -- where servers are -----------------------------------------------------------------------
 
@@ -323,7 +326,14 @@ class Trust:
         self.places[peer.server_id] = (address, peer.key)
 
     def place_of(self, server: Server) -> str:
-        """Where this member is now: the newest address at which its key has answered."""
+        """Where this member is now: the newest address at which its key has answered.
+
+        An address that the log has got since then is newer.
+        """
+        me, _, own = self._me()
+        if server.id == me.server_id:
+            return own
+        self._look()
         address, key = self.places.get(server.id, (server.address, server.key))
         return address if key == server.key or not server.key else server.address
 

@@ -22,7 +22,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from quorate.errors import ChangeRefused, NotReached, QuorateError, WrongServers
+from quorate.errors import ChangeOvertaken, ChangeRefused, NotReached, QuorateError, WrongServers
 from quorate.levels import LEVEL
 from quorate.net.calls import call, read_argument, write_answer
 from quorate.net.peer import Peer
@@ -137,12 +137,13 @@ class Meeting:
     def _introduce(self, peer: Peer) -> Introduction:
         node, trust = self._replica.node, self._trust
         known = trust.holds_the_key(peer)
+        leader = node.configuration.get(node.leader_id)
         return Introduction(
             server_id=self._replica.server_id,
             cluster_id=self._folder.identity.cluster_id,
             members=tuple((s.id, s.address) for s in node.configuration.servers),
             leader_id=node.leader_id,
-            leader_address=node.leader_address,
+            leader_address=trust.place_of(leader) if leader else node.leader_address,
             keyed=known,
             objection=trust.objection(peer.record) if known else "",
             copied=known and trust.is_copy(peer.record),
@@ -196,7 +197,7 @@ class Meeting:
         known = node.configuration.get(peer.server_id)
         if known is not None and known.key not in {b"", peer.key}:
             return Joined(why=_lost_disk(peer.server_id, replica.server_id))
-        if known is not None and (why := self._trust.objection(peer.record)):
+        if why := self._trust.objection(peer.record):
             return Joined(why=why)
         cluster_id = self._folder.identity.cluster_id
         if known is None or (known.address, known.key) != (joining.address, peer.key):
@@ -210,7 +211,8 @@ class Meeting:
             try:
                 await replica.change(change)
             except ChangeRefused as error:
-                return Joined(why="; ".join(filter(None, (error.text, error.next_step))))
+                words = "; ".join(filter(None, (error.text, error.next_step)))
+                return Joined(why=_BUSY if isinstance(error, ChangeOvertaken) else words)
         return Joined(cluster_id=cluster_id)
 
     # -- asking ----------------------------------------------------------------------------------
@@ -329,6 +331,9 @@ class Meeting:
                     continue
                 if asked.copied:
                     raise WrongServers(asked.objection, _NEW_ID)
+                if self._folder.identity.cluster_id not in {"", asked.cluster_id}:
+                    last = f"{asked.server_id} belongs to another cluster, {asked.cluster_id}"
+                    continue
                 last = f"{asked.server_id} knows no leader"
                 if asked.leader_address and await self._asked_leader(asked.leader_address, address):
                     return
@@ -344,7 +349,7 @@ class Meeting:
             joined, _ = await self._call(leader, "join", Joining(address), Joined)
         except NotReached:
             return False
-        if joined.why == _NO_LEADER or joined.leader:
+        if joined.why in {_NO_LEADER, _BUSY} or joined.leader:
             return False
         if joined.why:
             raise WrongServers(f"the leader at {leader} does not take this server in: {joined.why}")
@@ -385,6 +390,7 @@ class Meeting:
 
 
 _NO_LEADER = "no leader"
+_BUSY = "another membership change is under way"
 _NEW_ID = "start it with a new server ID and an empty folder, and join=True; then remove the old ID"
 
 
