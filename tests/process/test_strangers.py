@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,30 @@ def test_raft_without_proof_is_taken_from_a_host_that_the_setting_names(tmp_path
         with unproven(one.rpc_address(0)) as connection:
             status, text = ask(connection, "GET", "/v1/status/leader")
             assert (status, text.startswith("refused: ")) == (403, True), text
+
+
+def test_a_strangers_proposal_keeps_nobody_from_founding(tmp_path: Path) -> None:
+    servers = Servers(tmp_path, 3)
+    stranger = Stranger("00000000-0000-0000-0000-000000000001")
+    evil = (stranger.speaker.record.server_id, stranger.speaker.address)
+
+    def propose(number: int) -> str:
+        me = (servers.data_dir(number) / "server" / "node-id").read_text().strip()
+        founders = [(me, servers.rpc_address(number)), evil, (f"{evil[0][:-1]}2", "127.0.0.1:8")]
+        proposal = {
+            "proposer": evil[0],
+            "cluster_id": "evil",
+            "region": "global",
+            "servers": sorted(founders),
+        }
+        return stranger.call(servers.rpc_address(number), "bootstrap-promise", proposal)[1]
+
+    try:
+        servers.start(0, 1)
+        for number in (0, 1):
+            answer = until(partial(propose, number), "an answer")
+            assert "has not answered a call from here" in answer
+        servers.start(2)
+        servers.leader()
+    finally:
+        servers.stop_all()

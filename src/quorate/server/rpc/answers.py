@@ -110,7 +110,9 @@ class Answers:
             raise QuorateError("a server leaves for itself alone")
         return Promise(await self._membership.let_go(departure.id))
 
-    async def _promise(self, proposal: Proposal, _: Peer | None) -> Promise:
+    async def _promise(self, proposal: Proposal, peer: Peer | None) -> Promise:
+        if not self._gate.may_propose(proposal.proposer, peer):
+            return Promise(f"{proposal.proposer[:128]!r} has not answered a call from here as yet")
         return self._bootstrap.promise(proposal)
 
     async def _commit(self, proposal: Proposal, _: Peer | None) -> Promise:

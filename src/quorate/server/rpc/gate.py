@@ -84,6 +84,15 @@ class Gate:
         said = (identity.id, identity.address, identity.region)
         return said == (peer.server_id, peer.address, peer.region)
 
+    def may_propose(self, proposer: str, peer: Peer | None) -> bool:
+        """True if the peer speaks of itself, and is what answers where this server looks for it.
+
+        Else a stranger's proposal would keep this server from every other founding.
+        """
+        if peer is None:
+            return self._trust.lenient()
+        return proposer == peer.server_id and self._trust.key_of(proposer) == peer.key
+
     def is_member(self, peer: Peer | None) -> bool:
         """True for a proven server that the configuration of this moment has."""
         return peer is not None and self._trust.is_on_record(peer)
