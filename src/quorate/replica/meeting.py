@@ -22,7 +22,15 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from quorate.errors import ChangeOvertaken, ChangeRefused, NotReached, QuorateError, WrongServers
+from quorate.errors import (
+    ChangeOvertaken,
+    ChangeRefused,
+    LeadershipLost,
+    NotLeader,
+    NotReached,
+    QuorateError,
+    WrongServers,
+)
 from quorate.levels import LEVEL
 from quorate.net.calls import call, read_argument, write_answer
 from quorate.net.peer import Peer
@@ -187,8 +195,7 @@ class Meeting:
     async def _take_in(self, joining: Joining, peer: Peer) -> Joined:
         replica, node = self._replica, self._replica.node
         if not replica.is_leader:
-            leader = node.leader_address
-            return Joined(leader=leader, why="" if leader else _NO_LEADER)
+            return Joined(why=_NO_LEADER)  # the asker looks for the new one by itself
         if peer.record.level < LEVEL:
             return Joined(
                 why=f"{peer.server_id} has feature level {peer.record.level}, and this cluster "
@@ -210,9 +217,9 @@ class Meeting:
             )
             try:
                 await replica.change(change)
-            except ChangeRefused as error:
+            except (ChangeRefused, LeadershipLost, NotLeader) as error:
                 words = "; ".join(filter(None, (error.text, error.next_step)))
-                return Joined(why=_BUSY if isinstance(error, ChangeOvertaken) else words)
+                return Joined(why=words if _is_final(error) else _LATER)
         return Joined(cluster_id=cluster_id)
 
     # -- asking ----------------------------------------------------------------------------------
@@ -349,7 +356,7 @@ class Meeting:
             joined, _ = await self._call(leader, "join", Joining(address), Joined)
         except NotReached:
             return False
-        if joined.why in {_NO_LEADER, _BUSY} or joined.leader:
+        if joined.why in {_NO_LEADER, _LATER} or joined.leader:
             return False
         if joined.why:
             raise WrongServers(f"the leader at {leader} does not take this server in: {joined.why}")
@@ -390,8 +397,12 @@ class Meeting:
 
 
 _NO_LEADER = "no leader"
-_BUSY = "another membership change is under way"
+_LATER = "another membership change is under way, or the leader has changed"
 _NEW_ID = "start it with a new server ID and an empty folder, and join=True; then remove the old ID"
+
+
+def _is_final(error: QuorateError) -> bool:
+    return isinstance(error, ChangeRefused) and not isinstance(error, ChangeOvertaken)
 
 
 def _lost_disk(server_id: str, known_by: str) -> str:
