@@ -9,11 +9,29 @@ from quorate.cli.command import Command, Group
 from quorate.cli.registry_gossip import GOSSIP
 from quorate.cli.registry_local import LOCAL
 from quorate.cli.registry_operator import OPERATOR
-from quorate.cli.registry_server import SERVER
+from quorate.cli.registry_server import SERVER, SYSTEM
 
-COMMANDS: tuple[Command, ...] = (*LOCAL, *OPERATOR, *GOSSIP, *SERVER)
+COMMANDS: tuple[Command, ...] = (*LOCAL, *OPERATOR, *GOSSIP, *SERVER, *SYSTEM)
 
 GROUPS = (
+    Group(
+        ("config",),
+        "Configuration files",
+        "Checks the configuration files of an agent.",
+        "quorate config validate /etc/quorate.d",
+    ),
+    Group(
+        ("system",),
+        "Upkeep of a cluster",
+        "Has a cluster of Nomad servers clean up.",
+        "quorate system gc",
+    ),
+    Group(
+        ("system", "reconcile"),
+        "Counts of a cluster",
+        "Has a cluster of Nomad servers count again.",
+        "quorate system reconcile summaries",
+    ),
     Group(
         ("operator",),
         "Tools for those who run the servers",

@@ -50,6 +50,18 @@ LOCAL = (
         general=False,
     ),
     Command(
+        ("config", "validate"),
+        "Check configuration files",
+        "Reads files or folders as an agent does, with all checks but those of the network, and "
+        "says the first mistake. Ends with 1 if there is one.",
+        MODULE + "system:validate",
+        examples=(Example("quorate config validate /etc/quorate.d", "may the agent start?"),),
+        args=(1, 100),
+        args_text="Must specify at least one config file or directory",
+        usage="<path> ...",
+        general=False,
+    ),
+    Command(
         ("version",),
         "Show the version",
         "Prints the version of this program.",

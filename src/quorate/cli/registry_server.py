@@ -8,6 +8,54 @@ from quorate.cli.flags import Flag
 ADDRESSES_MAX = 200
 """More would not fit into a request."""
 
+SYSTEM = (
+    Command(
+        ("status",),
+        "Show one server",
+        "Shows where a server is, whether it lives, and whether it leads and votes, as the agent "
+        "that is asked knows it. Without an argument that is the agent's own server.",
+        "quorate.cli.commands.system:status",
+        (),
+        (Example("quorate status s2.global", "does it live, does it vote?"),),
+        args=(0, 1),
+        args_text="This command takes one argument at most: a name or an ID",
+        usage="[options] [<name or ID>]",
+    ),
+    Command(
+        ("monitor",),
+        "Show the log of a server while it goes on",
+        "Prints the lines that a server logs from now on, until Ctrl-C. Lines that are read too "
+        "slowly are left out, and their number is shown.",
+        "quorate.cli.commands.system:monitor",
+        (
+            Flag("log-level", "string", "Lines of this level and above. Default INFO, whatever the "
+                 "server itself writes.", "level", ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")),
+            Flag("server-id", "string", "Only if the server asked has this name or ID, or leads "
+                 "(leader).", "id"),
+            Flag("json", "bool", "Each line as JSON."),
+        ),
+        (Example("quorate monitor -log-level=debug", "what happens there?"),),
+    ),
+    Command(
+        ("system", "gc"),
+        "Have the cluster collect garbage",
+        "Has a cluster of Nomad servers collect what is no longer needed. Servers of Quorate keep "
+        "no jobs: there it is done at once. Prints nothing.",
+        "quorate.cli.commands.system:collect",
+        (),
+        (Example("quorate system gc", "now, in place of at some time"),),
+    ),
+    Command(
+        ("system", "reconcile", "summaries"),
+        "Have the cluster count its jobs again",
+        "Has a cluster of Nomad servers count its jobs again. Servers of Quorate keep no jobs: "
+        "there it is done at once. Prints nothing.",
+        "quorate.cli.commands.system:reconcile",
+        (),
+        (Example("quorate system reconcile summaries", "after counts were wrong"),),
+    ),
+)  # fmt: skip
+
 SERVER = (
     Command(
         ("server", "members"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -245,6 +245,29 @@ class Client:
         query = [("format", form)] if form else []
         query += [("pretty", "1")] if pretty else []
         return self._checked("GET", "/v1/metrics", query).text
+
+    # -- the system and the log ----------------------------------------------------------------
+
+    def collect_garbage(self) -> None:
+        """Have the cluster collect what is no longer needed."""
+        self._checked("PUT", "/v1/system/gc", [])
+
+    def reconcile_summaries(self) -> None:
+        """Have the cluster count its jobs again."""
+        self._checked("PUT", "/v1/system/reconcile/summaries", [])
+
+    def monitor(
+        self, *, log_level: str = "", server_id: str = "", as_json: bool = False
+    ) -> Iterator[str]:
+        """The log of a server from now on, in pieces of text, until the server ends it."""
+        query = [("plain", "true")]
+        query += [("log_level", log_level)] if log_level else []
+        query += [("server_id", server_id)] if server_id else []
+        query += [("log_json", "true")] if as_json else []
+        for piece in self._transport.stream(self.url("/v1/agent/monitor", query)):
+            if isinstance(piece, Answer):
+                raise _refusal(piece)
+            yield piece
 
     # -- any request ---------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ texts do without it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -112,6 +112,32 @@ class Transport:
             {name.lower(): value for name, value in response.headers.items()},
             response.content,
         )
+
+    def stream(self, url: str) -> Iterator[str | Answer]:
+        """The text of an answer as it comes; of one that is not 200 the whole Answer alone.
+
+        It is silent for as long as the server is. Raises RequestError.
+        """
+        import httpx
+
+        from quorate.client.network_text import explain
+
+        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        extensions = dict(self._extensions)
+        try:
+            with self._http.stream("GET", url, timeout=timeout, extensions=extensions) as response:
+                if response.status_code == 200:
+                    yield from response.iter_text()
+                    return
+                yield Answer(
+                    response.status_code,
+                    response.reason_phrase,
+                    {name.lower(): value for name, value in response.headers.items()},
+                    response.read(),
+                )
+        except (httpx.HTTPError, OSError) as error:
+            reason, next_step = explain(error, self.address)
+            raise RequestError("GET", url, reason, next_step) from error
 
     def _follow(self, request: httpx.Request) -> httpx.Response:
         """Send, and follow redirects as far as they stay at this agent.
