@@ -11,8 +11,16 @@ from api_running import asynchronous, until
 from fake_server import FakeServer, answered, peer
 
 import quorate.api.consistency
-from quorate.api.consistency import FORWARDED_HEADER, passed_back
-from quorate.api.http.messages import Request, Response
+from quorate.api.codec.params import Query
+from quorate.api.consistency import (
+    FORWARDED_HEADER,
+    TO_LEADER,
+    TO_REGION,
+    ForwardError,
+    forward_request,
+    passed_back,
+)
+from quorate.api.http.messages import Call, Request, Response
 from quorate.errors import (
     ApplyTimeout,
     ChangeRefused,
@@ -264,6 +272,23 @@ def test_only_status_500_gets_the_prefix(status: int, body: bytes, expected: byt
     response = passed_back(ForwardResponse(status=status, headers=headers, body=body))
     assert (response.status, response.body) == (status, expected)
     assert response.headers == ((b"Content-Type", b"text/plain"), (b"X-Nomad-Index", b"7"))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(302, b"text/plain"), (200, b"text/html"), (200, b"image/svg+xml")]
+)
+def test_no_redirect_and_no_page_is_passed_back(status: int, kind: bytes) -> None:
+    headers = ((b"content-type", kind), (b"location", b"http://evil.test/"))
+    with pytest.raises(ForwardError, match=f"answered with status {status}"):
+        passed_back(ForwardResponse(status=status, headers=headers, body=b"<script>"))
+
+
+def test_no_credentials_leave_the_cluster() -> None:
+    secrets = ((b"authorization", b"x"), (b"cookie", b"x"), (b"x-nomad-token", b"x"))
+    call = Call(Request("GET", LEADER, ((b"accept", b"*/*"), *secrets)), Query({}))
+    sent = dict(forward_request(call, TO_REGION).headers)
+    assert sent == {b"accept": b"*/*", FORWARDED_HEADER: TO_REGION}
+    assert set(dict(forward_request(call, TO_LEADER).headers)) == {*sent, b"x-nomad-token"}
 
 
 @asynchronous

@@ -177,3 +177,40 @@ def test_a_stream_of_a_former_leader_ends_with_that_reason() -> None:
                 await body_of(answer)
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (b"HTTP/1.1 200 OK\r\n" + b"X: %b\r\n" % (b"y" * 1000) * 100, "a head"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "a body"),
+    ],
+)
+def test_an_answer_has_a_largest_head_and_body(answer: bytes, what: str) -> None:
+    """A stranger that is named in gossip may answer without end."""
+
+    ended = asyncio.Event()
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            writer.write(answer)
+            while what == "a body" and not writer.is_closing():
+                writer.write(bytes(1 << 16))
+                await writer.drain()
+            await reader.read()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.set()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(endless, "127.0.0.1", 0)
+        async with server:
+            address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            pool = HttpPool()
+            with pytest.raises(QuorateError, match=f"the answer has {what} of more than"):
+                await pool.request(address, REQUEST)
+            await asyncio.wait_for(ended.wait(), 10)
+            pool.close()
+
+    run(scenario())

@@ -59,24 +59,16 @@ _ANSWER_S: Final = 20.0  # what the other side may take: its own hold, and a wri
 _RPC_PREFIX: Final = "rpc error: "
 _ERROR_BYTES_MAX: Final = 64 * 1024
 
-_NOT_PASSED_ON: Final = frozenset(
-    {
-        b"accept-encoding",  # bodies are compressed once, towards the client
-        b"connection",
-        b"content-length",
-        b"expect",
-        b"host",
-        b"keep-alive",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-        FORWARDED_HEADER,
-    }
+_PASSED_ON: Final = frozenset({b"accept", b"content-type", b"user-agent"})
+_PASSED_TO_LEADER: Final = _PASSED_ON | {b"x-nomad-token"}
+"""A token is for the own cluster alone: a server of another region is known by gossip only, and has
+no use for it. Cookies and passwords are passed to nobody."""
+
+_PASSED_BACK: Final = (b"content-type", b"x-nomad-", b"x-quorate-")
+_TYPES_PASSED_BACK: Final = frozenset(
+    {b"", b"application/json", b"text/plain", b"application/octet-stream", b"application/x-gzip"}
 )
-_PASSED_BACK: Final = (b"content-type", b"location", b"x-nomad-", b"x-quorate-")
+"""Nothing that a browser would run; no redirect is passed back either."""
 
 
 class Replicating(msgspec.Struct, frozen=True):
@@ -287,7 +279,8 @@ class Authority:
 def forward_request(call: Call, mark: bytes) -> ForwardRequest:
     """The request as it is passed on, marked as forwarded."""
     request: Request = call.request
-    headers = [header for header in request.headers if header[0] not in _NOT_PASSED_ON]
+    wanted = _PASSED_TO_LEADER if mark == TO_LEADER else _PASSED_ON
+    headers = [header for header in request.headers if header[0] in wanted]
     headers.append((FORWARDED_HEADER, mark))
     return ForwardRequest(
         method=request.method,
@@ -304,7 +297,17 @@ def _longest_wait_s(query: Query) -> float:
 
 
 def passed_back(response: ForwardResponse) -> Response:
-    """The other server's answer as ours. An error of status 500 gets a prefix for the hop."""
+    """The other server's answer as ours. An error of status 500 gets a prefix for the hop.
+
+    Raises ForwardError for a redirect, and for a type of content that no server answers with.
+    """
+    kind = dict(response.headers).get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if 300 <= response.status < 400 or kind not in _TYPES_PASSED_BACK:
+        shown = kind[:64].decode("ascii", "replace")
+        raise ForwardError(
+            f"{_RPC_PREFIX}the other server answered with status {response.status} and {shown!a}",
+            "check which program answers at its RPC address",
+        )
     headers: list[Header] = [
         (name.title(), value) for name, value in response.headers if name.startswith(_PASSED_BACK)
     ]

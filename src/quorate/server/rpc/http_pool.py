@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import httptools
 
-from quorate.errors import LeadershipLost, NotReached, QuorateError
+from quorate.errors import BadFrame, LeadershipLost, NotReached, QuorateError
 from quorate.net.dial import dial, host_and_port
 from quorate.net.peer import Peer
 from quorate.net.trust import Trust
@@ -24,6 +24,13 @@ from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.rpc.pieces import ByteStream, Pieces
 
 _IDLE_MAX = 256
+
+HEAD_BYTES_MAX = 64 * 1024
+"""Head of another server's answer: of names and values of its headers."""
+
+BODY_BYTES_MAX = 16 * 1024 * 1024
+"""Body of an answer that does not come as a stream. The largest of ours have some 5 MB."""
+
 _CONNECT_TIMEOUT_S = 2.0
 _FORBIDDEN = 403
 
@@ -47,6 +54,7 @@ class _Connection(asyncio.Protocol):
     def _reset(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
+        self._head_bytes = self._body_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -102,6 +110,8 @@ class _Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
+        if not self.usable:
+            return  # it was given up: what still comes is not kept
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -114,6 +124,9 @@ class _Connection(asyncio.Protocol):
         self._fail(str(exc) if exc else "EOF")
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self._too_large(f"a head of more than {HEAD_BYTES_MAX} bytes")
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -124,7 +137,15 @@ class _Connection(asyncio.Protocol):
         if self._pieces is not None:
             self._pieces.put(body)
         else:
+            self._body_bytes += len(body)
+            if self._body_bytes > BODY_BYTES_MAX:
+                self._too_large(f"a body of more than {BODY_BYTES_MAX} bytes")
             self._body.append(body)
+
+    def _too_large(self, what: str) -> NoReturn:
+        """Ends the parsing. Raises BadFrame, which the parser passes on as one of its own."""
+        self._fail(f"the answer has {what}")
+        raise BadFrame(f"the answer has {what}")
 
     def on_message_complete(self) -> None:
         self.usable = self.usable and self._parser.should_keep_alive()
