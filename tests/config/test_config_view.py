@@ -11,6 +11,7 @@ from config_hosts import HOST
 
 from quorate import __version__
 from quorate.config import config_view, load
+from quorate.shapes.agent import COMPATIBLE_BUILD
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "http"
 
@@ -130,7 +131,8 @@ def test_what_was_set_is_shown_and_secrets_are_not(tmp_path: Path) -> None:
 def test_version_and_static_membership() -> None:
     config, _ = load([], {}, dev=True, host=HOST)
     view = config_view(config)
-    assert view["Version"]["Version"] == __version__
+    assert view["Version"]["Version"] == COMPATIBLE_BUILD
+    assert view["Version"]["VersionMetadata"] == f"quorate.{__version__}"
     assert view["DevMode"] is True
     assert view["Server"]["InitialServers"] == []
     assert (view["Server"]["Gossip"], view["Server"]["GossipProfile"]) == ("on", "lan")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+COMPATIBLE_BUILD: Final = "1.8.4"
+"""The Nomad version whose server API we keep to: clients compare the tag `build`, the version in
+`config` of agent/self, and that in the health of servers."""
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

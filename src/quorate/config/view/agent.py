@@ -13,6 +13,7 @@ from typing import Any
 from quorate import __version__
 from quorate.config.model import AgentConfig
 from quorate.config.view.server import server_view, set_or_null
+from quorate.shapes.agent import COMPATIBLE_BUILD
 from quorate.wire.go.duration import format_duration
 
 _REDACTED = "<redacted>"
@@ -49,8 +50,8 @@ def config_view(config: AgentConfig) -> dict[str, Any]:
         "Telemetry": _telemetry(config),
         "Version": {
             "Revision": "",
-            "Version": __version__,
-            "VersionMetadata": "",
+            "Version": COMPATIBLE_BUILD,
+            "VersionMetadata": f"quorate.{__version__}",
             "VersionPrerelease": "",
         },
     }

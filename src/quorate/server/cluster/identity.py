@@ -8,15 +8,13 @@ import msgspec
 
 from quorate.autopilot.validity import objection_to
 from quorate.levels import LEVEL_MAX
+from quorate.shapes.agent import COMPATIBLE_BUILD
 
 CLUSTER_TAG = "quorate_cluster"
 """Ours: tells two clusters in one pool apart."""
 
 LEVEL_TAG = "quorate_level"
 """Ours: the highest feature level that the server knows."""
-
-COMPATIBLE_BUILD = "1.8.4"
-"""The Nomad version whose server API we keep to: clients read it from the tag `build`."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from quorate.autopilot.health import Health, Standing, health
 from quorate.autopilot.rounds import Look
 from quorate.errors import NotLeader, NotWritten
 from quorate.raft.node import Node
-from quorate.server.cluster.identity import COMPATIBLE_BUILD
+from quorate.shapes.agent import COMPATIBLE_BUILD
 from quorate.shapes.operator import OperatorHealth, ServerHealth
 from quorate.wire.go.duration import format_duration
 

@@ -36,7 +36,7 @@ def nomad(replica: Replica, directory: Directory, bootstrap: bool) -> dict[str, 
 def raft(replica: Replica) -> dict[str, str]:
     """Log, term and membership."""
     node = replica.node
-    configuration = ", ".join(
+    configuration = " ".join(
         f"{{Suffrage:{s.suffrage.name.capitalize()} ID:{s.id} Address:{s.address}}}"
         for s in node.configuration.servers
     )
