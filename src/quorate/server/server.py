@@ -44,6 +44,7 @@ from quorate.server.leader.level import LevelGate
 from quorate.server.leadership import Leadership
 from quorate.server.machine import ServerMachine
 from quorate.server.options import ServerOptions
+from quorate.server.refusals import RefusalLog
 from quorate.server.rpc.answers import Answers
 from quorate.server.rpc.calls import Callers
 from quorate.server.rpc.forwarder import Forwarder
@@ -89,7 +90,7 @@ class Server:
         self.checks = StateChecks(self._spawn, self._distrust)
         self.machine = ServerMachine(self.checks, options.registry)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._refusals: dict[tuple[str, str], float] = {}
+        self._refusals = RefusalLog(time.monotonic)
         self._expect = options.expect
         self._leaving = False
         self._http = HttpPool()
@@ -493,13 +494,7 @@ class Server:
         )
 
     def _refused(self, where: str, why: str) -> None:
-        key = (where.rpartition(":")[0] or where, why[:60])
-        now = self._loop.time()
-        if now - self._refusals.get(key, float("-inf")) > 60.0:
-            if len(self._refusals) > 1000:
-                self._refusals.clear()
-            self._refusals[key] = now
-            log.warning("refused %s: %s", where, why)
+        self._refusals.tell(where, why)
 
     def _distrust(self, damage: StateDamaged | None) -> None:
         """The state here is found to be wrong, or None: to be right."""

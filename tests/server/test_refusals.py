@@ -1,0 +1,20 @@
+"""Strangers do not write the log."""
+
+from __future__ import annotations
+
+import pytest
+
+from quorate.server.refusals import LINES_MAX, RefusalLog
+
+
+def test_refusals_in_the_log_have_a_total_rate(caplog: pytest.LogCaptureFixture) -> None:
+    now = 100.0
+    refusals = RefusalLog(lambda: now)
+    for number in range(5000):
+        refusals.tell(f"10.0.0.{number % 250}:1", f"word {number}\x1b[2J\nforged line {'x' * 9999}")
+    assert len(caplog.records) == LINES_MAX
+    assert all(len(record.getMessage()) < 1000 for record in caplog.records)
+    assert all(record.getMessage().isprintable() for record in caplog.records)
+    now += 3.0
+    refusals.tell("10.0.1.1:1", "another word")
+    assert len(caplog.records) == LINES_MAX + 1
