@@ -338,3 +338,20 @@ def test_a_host_that_is_no_name_fails_as_any_other_address(host: str) -> None:
                 await a.dial(f"{host}:1", "b")
 
     run(scenario())
+
+
+@pytest.mark.parametrize(("hosts", "believed"), [((), True), (("127.0.0.1",), False)])
+def test_a_proof_of_a_server_that_proves_nothing_is_of_another_one(
+    hosts: tuple[str, ...], believed: bool
+) -> None:
+    """A member without a key is believed by its first proof, unless its host proves nothing."""
+
+    async def scenario() -> None:
+        async with ends("a", "b", unproven=hosts) as (a, b):
+            keyless = Server("b", b.address)
+            a.configuration = Configuration((a.as_member(), keyless))
+            peer = b.trust.myself()
+            assert a.trust.is_member(peer) is believed
+            assert a.trust.is_on_record(peer) is believed
+
+    run(scenario())

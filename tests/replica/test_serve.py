@@ -20,10 +20,12 @@ from quorate.errors import (
     WrongDataFolder,
     WrongServers,
 )
+from quorate.net.calls import FRAME_BYTES_MAX, write_answer
 from quorate.net.key_pair import KeyPair
 from quorate.raft import Change, ChangeKind, Settings
 from quorate.raft.configuration import Configuration, Server, Suffrage
 from quorate.replica import Options, Replica, serve
+from quorate.replica.meeting import Introduction, told_members
 from quorate.storage.log.store import LogStore
 from quorate.storage.snapshots.store import SnapshotStore
 
@@ -434,3 +436,13 @@ def test_a_member_that_moved_is_not_taken_in_by_another_cluster(tmp_path: Path) 
         await other.stop()
 
     asyncio.run(scenario())
+
+
+def test_the_answer_to_who_fits_however_large_the_cluster_is() -> None:
+    """Or a joiner, and a server on an old copy of its folder, would hear nothing."""
+    many = Configuration(
+        tuple(Server(f"{n:03}" + "i" * 125, "h" * 60 + f".example:{n + 1}") for n in range(256))
+    )
+    told = told_members(many, many.servers[-1].id)
+    assert told[0][0] == many.servers[-1].id  # the asker, who has to know whether it is a member
+    assert len(write_answer(Introduction(server_id="a", members=told))) < FRAME_BYTES_MAX // 4

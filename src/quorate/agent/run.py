@@ -29,7 +29,6 @@ from quorate.agent.notify import Notifier, telling
 from quorate.agent.options import keyring_path, server_options
 from quorate.agent.signals import NAMES, PROCESS, RELOADING, Signals
 from quorate.agent.texts import STARTED, banner, data_dir_problem, keyring_warning
-from quorate.agent.threads import in_thread
 from quorate.api.app import HttpApplication
 from quorate.api.http.limits import ListenerConfig
 from quorate.api.http.listener import HttpListener, create_protocol_factory
@@ -43,6 +42,7 @@ from quorate.config.reload import Reload, reload
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
 from quorate.net.listening import accept, naming
+from quorate.net.threads import in_thread
 from quorate.server.server import Server
 
 log = logging.getLogger("quorate.agent")

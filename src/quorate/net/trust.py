@@ -23,6 +23,7 @@ from typing import Final, Protocol
 import msgspec
 
 from quorate.net.peer import Peer
+from quorate.net.threads import in_thread
 from quorate.raft.configuration import Configuration, Server
 from quorate.raft.identity import IdentityRecord, Start, objection, start_objection, two_bodies
 from quorate.wire.handshake import (
@@ -195,7 +196,7 @@ class Trust:
                 self._copies[peer.server_id] = record.start
                 self.changes += 1
                 return
-        await self._loop.run_in_executor(None, self.starts.note_start, peer.server_id, record.start)
+        await in_thread(self.starts.note_start, peer.server_id, record.start)
         self.changes += 1
 
     # -- what a proven server may do -------------------------------------------------------------
@@ -224,7 +225,7 @@ class Trust:
     def is_on_record(self, peer: Peer) -> bool:
         """True if it is in the configuration of this moment, and has not just been removed."""
         member = self._configuration().get(peer.server_id)
-        return member is not None and member.key in {b"", peer.key}
+        return member is not None and self._speaks_as(member, peer)
 
     def key_of(self, server_id: str) -> bytes:
         """The key that the server has proven where it was dialed last; empty if it has not."""
@@ -239,8 +240,17 @@ class Trust:
     def is_member(self, peer: Peer) -> bool:
         """True if it is in the configuration known here, by its key, and nothing speaks against."""
         member = self._member(peer.server_id)
-        known = member is not None and member.key in {b"", peer.key}
+        known = member is not None and self._speaks_as(member, peer)
         return known and not self.objection(peer.record)
+
+    def _speaks_as(self, member: Server, peer: Peer) -> bool:
+        """True if this proof may be of that member.
+
+        A member without a key is believed by the first one that it proves, but for one at a host
+        whose servers prove nothing: a proof of its ID is of another server.
+        """
+        host = member.address.rpartition(":")[0].strip("[]")
+        return member.key == peer.key or not (member.key or host in self.unproven_hosts)
 
     def raft_problem(self, peer: Peer) -> str:
         """Empty, or why this server's Raft requests are not taken."""

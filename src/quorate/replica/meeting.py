@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -34,6 +34,7 @@ from quorate.errors import (
 from quorate.levels import LEVEL
 from quorate.net.calls import call, read_argument, write_answer
 from quorate.net.peer import Peer
+from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
 from quorate.raft.configuration import Change, ChangeKind, Configuration, Server
 from quorate.replica.replica import Replica
@@ -41,6 +42,8 @@ from quorate.storage.folder.server_folder import ServerFolder
 from quorate.wire.handshake import RefusedThere
 
 ASK_TIMEOUT_S: Final = 1.0
+_TOLD_MAX: Final = 32
+"""Members in one answer: a cluster has up to 256, whose addresses may be long."""
 _AGAIN_S: Final = 0.2
 _KEYS_AGAIN_S: Final = 1.0
 
@@ -52,8 +55,10 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Introduction(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `who`. `members` are (ID, address) of the newest configuration known there.
+    """The answer to `who`.
 
+    `members` are (ID, address) of the newest configuration known there: the asker first, if it is
+    one, and up to `_TOLD_MAX` in all.
     `keyed`: the asker holds the key of a member there. `objection` says why nothing of it counts
     there, empty if nothing speaks against it; `copied` that the reason is its data folder, which is
     an old copy or one of two.
@@ -149,7 +154,7 @@ class Meeting:
         return Introduction(
             server_id=self._replica.server_id,
             cluster_id=self._folder.identity.cluster_id,
-            members=tuple((s.id, s.address) for s in node.configuration.servers),
+            members=told_members(node.configuration, peer.server_id),
             leader_id=node.leader_id,
             leader_address=trust.place_of(leader) if leader else node.leader_address,
             keyed=known,
@@ -189,7 +194,7 @@ class Meeting:
         return ""
 
     async def _belong_to(self, cluster_id: str) -> None:
-        await _in_thread(self._folder.set_cluster_id, cluster_id)
+        await in_thread(self._folder.set_cluster_id, cluster_id)
         self._replica.speak_as(self._folder.record)
 
     async def _take_in(self, joining: Joining, peer: Peer) -> Joined:
@@ -405,6 +410,12 @@ def _is_final(error: QuorateError) -> bool:
     return isinstance(error, ChangeRefused) and not isinstance(error, ChangeOvertaken)
 
 
+def told_members(configuration: Configuration, asker: str) -> tuple[tuple[str, str], ...]:
+    """ID and address of the asker, if it is a member, and of as many others as fit the answer."""
+    known = sorted(configuration.servers, key=lambda server: server.id != asker)
+    return tuple((server.id, server.address) for server in known[:_TOLD_MAX])
+
+
 def _lost_disk(server_id: str, known_by: str) -> str:
     return (
         f"{known_by} knows {server_id} as a member, but its data folder is empty or another one: "
@@ -414,7 +425,3 @@ def _lost_disk(server_id: str, known_by: str) -> str:
 
 def _listed(servers: Mapping[str, str]) -> str:
     return ", ".join(f"{server_id} at {address}" for server_id, address in servers.items())
-
-
-def _in_thread(work: Callable[..., None], *args: object) -> Awaitable[None]:
-    return asyncio.get_running_loop().run_in_executor(None, work, *args)

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from quorate.net.threads import in_thread
 from quorate.raft.node import Node
 from quorate.raft.settings import Settings
 
@@ -56,7 +57,7 @@ class Promises:
         """These settings, as they are once the promises that they make are durable."""
         async with self._writing:
             while (seconds := settings().election_timeout_s) > self._durable_s:
-                await asyncio.to_thread(self._store.set_promise, seconds)
+                await in_thread(self._store.set_promise, seconds)
                 self._durable_s = seconds
             return settings()
 
@@ -70,7 +71,7 @@ class Promises:
                 if (left_s := self._left_s(node)) is not None and left_s <= 0:
                     # From now on, whatever becomes of the write.
                     self._durable_s = seconds = node.settings.election_timeout_s
-                    await asyncio.to_thread(self._store.set_promise, seconds)
+                    await in_thread(self._store.set_promise, seconds)
 
     def _left_s(self, node: Node) -> float | None:
         """Seconds until no promise runs that is longer than those given now; None: they may be."""

@@ -25,6 +25,7 @@ from quorate.errors import (
     StateDamaged,
 )
 from quorate.net.peer import Peer
+from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
 from quorate.raft import events
 from quorate.raft.configuration import Change, ChangeKind, Configuration, Server
@@ -221,9 +222,8 @@ class Replica:
         self._driver.stop()
         self._links.close()
         self._part()
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._disk.close)
-        await loop.run_in_executor(None, self._worker.close)
+        await in_thread(self._disk.close)
+        await in_thread(self._worker.close)
         self.log.close()
         for close in self.after_stop:
             await close()

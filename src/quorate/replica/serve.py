@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from quorate.errors import QuorateError, WrongServers
 from quorate.net.calls import CallConnection
 from quorate.net.dial import greet, host_and_port
 from quorate.net.port import RpcPort
+from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
 from quorate.raft.configuration import Configuration, ConfigurationError, Server
 from quorate.raft.identity import RUN_BITS
@@ -55,7 +55,7 @@ async def serve(
     takes a joiner in within `options.join_timeout_s`, and OSError when the address cannot be used.
     """
     _check(server_id, servers)
-    folder = await asyncio.to_thread(
+    folder = await in_thread(
         partial(
             ReplicaFolder.open,
             data_dir,
@@ -106,7 +106,7 @@ class _Opened:
             server_id=self._me,
             address=self._address,
             machine=machine,
-            log=await asyncio.to_thread(folder.open_log),
+            log=await in_thread(folder.open_log),
             snapshots=SnapshotStore(folder.snapshots_path),
             options=options,
             promises=folder,

@@ -548,9 +548,16 @@ def _above(handles: dict[int, Handle], index: int) -> list[Handle]:
     return [handle for at, handle in handles.items() if at > index]
 
 
+def _named(error: BaseException) -> str:
+    """An error of ours speaks for itself; another one needs its class to be understood."""
+    if isinstance(error, QuorateError):
+        return error.text
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 def _ended_by(error: BaseException) -> ReplicaStopped:
     stopped = ReplicaStopped(
-        f"this replica has ended: {str(error) or type(error).__name__}",
+        f"this replica has ended: {_named(error)}",
         "see its log for the cause, then start it again",
     )
     stopped.__cause__ = error

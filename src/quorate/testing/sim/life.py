@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from quorate.raft import Change, ChangeKind, Configuration
+from quorate.raft import Change, ChangeKind, Configuration, Server
 from quorate.testing.history import Kind, Operation, Recorder
 from quorate.testing.linearizability import check
 from quorate.testing.sim.actions import Actions
@@ -150,12 +150,16 @@ class Life:
         leader = world.leader()
         if leader is not None:
             known = leader.live.configuration
-            missing = [s for s in self.plan.members.servers if known.get(s.id) is None]
+            missing = [
+                server
+                for server in self.plan.members.servers
+                if known.get(server.id) is None
+                or (server.is_voter and not known.is_voter(server.id))
+            ]
             if not missing:
                 world.coverage.met("cluster grown from one server")
                 return
-            kind = ChangeKind.ADD_VOTER if missing[0].is_voter else ChangeKind.ADD_NONVOTER
-            world.change(leader, Change(kind, missing[0].id, missing[0].address))
+            world.change(leader, _taking_in(missing[0], known))
         world.later(0.1, lambda: self._grow(end))
 
     # -- phase 2 ----------------------------------------------------------------------------
@@ -191,13 +195,14 @@ class Life:
         world = self.world
         asleep = max(host.paused_until for host in world.hosts.values())
         end = max(world.now, asleep) + RECOVERY_S
+        limit = end + len(world.hosts) * REPLACEMENT_S  # a change that never settles is no progress
         while world.now < end:
             world.run_until(world.now + 0.25)
             leader = world.leader()
             if leader is None:
                 continue
             if self._replace_damaged(leader):
-                end = max(end, world.now + REPLACEMENT_S)
+                end = min(max(end, world.now + REPLACEMENT_S), limit)
                 continue
             (write,) = world.propose(leader)
             read = world.read(leader)
@@ -231,11 +236,13 @@ class Life:
                 world.start(host.name)
                 self._replacing.add(host.name)
             if host.name in self._replacing:
-                if member and node.configuration_index <= node.commit_index:
+                votes = node.configuration.is_voter(host.name)
+                if votes and node.configuration_index <= node.commit_index:
                     self._replacing.discard(host.name)
                     world.coverage.met("a damaged server was replaced")
                     continue
-                world.change(leader, Change(ChangeKind.ADD_VOTER, host.name, host.address))
+                wanted = Server(host.name, host.address)
+                world.change(leader, _taking_in(wanted, node.configuration))
                 return True
         return False
 
@@ -343,3 +350,10 @@ class Life:
         for operation in history:
             if operation.returned_at is None and (operation.key, operation.value) in seen:
                 self.world.coverage.met("a write without an answer took effect")
+
+
+def _taking_in(server: Server, known: Configuration) -> Change:
+    """The next change on the way to a member: first without a vote, then with one if it is due."""
+    if known.get(server.id) is None:
+        return Change(ChangeKind.ADD_NONVOTER, server.id, server.address)
+    return Change(ChangeKind.PROMOTE, server.id)

@@ -1,4 +1,8 @@
-"""Work in a thread that does not hold up the end of the process."""
+"""Work that waits for the disk, in a thread that is its own.
+
+The loop's default threads are shared with the resolver: a few names that resolve slowly fill them,
+and what waits for the disk would wait for DNS.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,16 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-def in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
+def in_thread(work: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
     """The result of `work`, called in a thread of its own.
 
-    Other than with `asyncio.to_thread`, the loop can end while it still runs.
+    Other than with `asyncio.to_thread`, the loop can end while it still runs, and the work goes on
+    if its caller is cancelled.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -30,7 +35,7 @@ def in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
     def run() -> None:
         result, error = None, None
         try:
-            result = work()
+            result = work(*arguments)
         except BaseException as caught:  # noqa: BLE001  it is raised where the result is awaited
             error = caught
         with suppress(RuntimeError):  # the loop is closed
