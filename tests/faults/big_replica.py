@@ -124,14 +124,15 @@ class Process:
         }
 
 
-async def main(server_id: str, servers: dict[str, str], folder: Path) -> None:
+async def main(server_id: str, servers: dict[str, str], folder: Path, *, join: bool) -> None:
     machine = Blobs()
     options = Options(
         settings=Settings(trailing_logs=50, disk_stall_s=10.0),
         snapshot_threshold=200,
         snapshot_interval_s=1.0,
     )
-    process = Process(await serve(server_id, servers, machine, folder, options), machine)
+    replica = await serve(server_id, servers, machine, folder, options, join=join)
+    process = Process(replica, machine)
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
@@ -147,4 +148,6 @@ async def main(server_id: str, servers: dict[str, str], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3])))
+    uvloop.run(
+        main(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]), join="--join" in sys.argv)
+    )
