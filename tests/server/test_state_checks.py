@@ -143,9 +143,10 @@ async def test_a_follower_that_differs_is_named_by_all_andanswers_nothing(
 
 
 @with_servers()
-async def test_a_leader_that_differs_hands_over_and_no_client_notices(
+async def test_a_leader_that_differs_hands_over_and_clients_are_served_meanwhile(
     servers: ServerCluster,
 ) -> None:
+    """Only a write that was begun on it is answered otherwise: what `apply` gave may be wrong."""
     leader = await servers.leader()
     other = (leader + 1) % 3
     flip(servers.running[leader], 5)
@@ -156,7 +157,8 @@ async def test_a_leader_that_differs_hands_over_and_no_client_notices(
         assert asyncio.get_running_loop().time() < end
         for number in (leader, other):
             written = await servers.ask(number, "/v1/operator/autopilot/configuration", "PUT", "{}")
-            assert written.status == 200
+            begun = written.status == 503 and b"may or may not stand" in written.body
+            assert written.status == 200 or begun, written.body
             assert (await servers.ask(number, REGISTER)).status == 200
     assert await servers.leader() != leader
 
