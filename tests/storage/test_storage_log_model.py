@@ -58,8 +58,11 @@ class LogStoreMachine(RuleBasedStateMachine):
         index = self.base[0] + start + 1
         del self.log[start:]
         new = self.make(sizes, later)
-        self.vote = HardState(self.last()[1] + later, f"10.0.0.{back}:4647", later)
-        self.store.write(WriteBatch(truncate_from=index, entries=new, hard_state=self.vote))
+        vote = HardState(self.last()[1] + later, f"10.0.0.{back}:4647", later)
+        self.store.write(WriteBatch(truncate_from=index, entries=new, hard_state=vote))
+        # Term and vote never fall: they may have been written ahead of older entries.
+        if (vote.term, vote.vote_term) >= (self.vote.term, self.vote.vote_term):
+            self.vote = vote
         self.log += new
 
     @rule(ahead=st.integers(-1, 15), sizes=st.lists(sizes, max_size=3))
