@@ -61,7 +61,7 @@ def test_a_snapshot_that_cannot_be_right_changes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, size: int, said: str
 ) -> None:
     async def scenario() -> None:
-        cluster = Replicas(tmp_path, 3)
+        cluster = Replicas(tmp_path, 3, unproven_peers=("127.0.0.1",))
         await cluster.start()
         leader = await cluster.leader()
         await leader.propose(b"k=1")
@@ -90,7 +90,7 @@ def test_a_snapshot_that_cannot_be_right_changes_nothing(
 def test_a_snapshot_of_version_0_is_stored_with_its_voters(tmp_path: Path) -> None:
     # As hashicorp/raft sent it before 1.0: addresses of voters, and no configuration.
     async def scenario() -> None:
-        cluster = Replicas(tmp_path, 3)
+        cluster = Replicas(tmp_path, 3, unproven_peers=("127.0.0.1",))
         await cluster.start()
         leader = await cluster.leader()
         await leader.propose(b"k=1")

@@ -39,12 +39,12 @@ def test_an_apply_that_raises_ends_the_replica_and_all_who_wait_hear_why(tmp_pat
         assert answers[0] == (answers[0][0], "1"), "it was applied before"  # type: ignore[index]
         for answer in answers[1:]:
             assert isinstance(answer, ReplicaStopped)
-            assert answer.text == "this replica has ended: a bug of the service"
+            assert answer.text == "this replica has ended: RuntimeError: a bug of the service"
             assert isinstance(answer.__cause__, RuntimeError)
         assert [str(error) for error in heard] == ["a bug of the service"]
         assert not leader.is_leader
         assert not leader.lease_valid()
-        await all_refused(leader, "has ended: a bug of the service")
+        await all_refused(leader, "has ended: RuntimeError: a bug of the service")
         await cluster.stop()
 
     asyncio.run(scenario())

@@ -14,6 +14,7 @@ from quorate.raft import events as ev
 from quorate.raft import messages as msg
 from quorate.raft.configuration import ChangeKind
 from quorate.raft.effects import Reason, Role
+from quorate.testing.sim.checks import Handle
 from quorate.testing.sim.disk import SimDisk
 from quorate.testing.sim.hosts import Host
 
@@ -309,13 +310,14 @@ class Coverage:
     def _rejected(self, _: Step, effect: fx.Rejected) -> None:
         if effect.reason in _REASONS:
             self.met(_REASONS[effect.reason])
-        kind = effect.handles[0].kind
+        # The driver's own requests (a held leader that hands over) have handles of another class.
+        kinds = {handle.kind for handle in effect.handles if isinstance(handle, Handle)}
         if effect.reason is Reason.LEADERSHIP_LOST:
-            if kind == "read":
+            if "read" in kinds:
                 self.met("read refused because leadership was lost")
-            if any(handle.kind == "change" for handle in effect.handles):
+            if "change" in kinds:
                 self.met("change lost with the leadership")
-        if effect.reason is Reason.NOT_LEADER and kind == "read":
+        if effect.reason is Reason.NOT_LEADER and "read" in kinds:
             self.met("read refused by a server that does not lead")
 
     def _read(self, _: Step, effect: fx.ReadReady) -> None:
