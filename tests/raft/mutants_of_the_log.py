@@ -94,6 +94,6 @@ LOG_MUTANTS = [
         sealed.unseal,
         "if line != body + _ending(body):",
         "if False:",
-        200,
+        100,
     ),
 ]

@@ -296,7 +296,7 @@ class SimDisk:
     def store_snapshot(self, snapshot: Snapshot) -> None:
         """Keep a snapshot."""
         self.snapshots[snapshot.index] = snapshot
-        if self.snapshot is None or snapshot.index > self.snapshot.index:
+        if self.snapshot is None or snapshot.index >= self.snapshot.index:
             self.snapshot = snapshot
             self._bad_snapshots.clear()
 
@@ -396,7 +396,7 @@ class SimDisk:
         one = self.snapshot
         assert one is not None
         changed = (
-            replace(one, meta=_flipped(one.meta, rng))
+            replace(one, meta=_flipped(one.meta, rng, among=b"0123456789"))
             if kind == "meta"
             else replace(one, body=_flipped(one.body, rng))
         )
@@ -421,6 +421,9 @@ def _told(hard_state: HardState, base: tuple[int, int], log: list[Entry]) -> str
     return f"term {hard_state.term}{vote if hard_state.vote_term else ''}, {entries} behind {base}"
 
 
-def _flipped(data: bytes, rng: Random) -> bytes:
-    at = rng.randrange(len(data))
-    return data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
+def _flipped(data: bytes, rng: Random, among: bytes = b"") -> bytes:
+    """One bit is another one; half of the time in such a byte, so that it still looks right."""
+    at, bit = rng.randrange(len(data)), rng.randrange(8)
+    if among and rng.random() < 0.5:
+        at, bit = rng.choice([n for n, byte in enumerate(data) if byte in among]), 0
+    return data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]

@@ -166,7 +166,7 @@ class HostActions:
             if leader is None or self._over() or self._hurt():
                 return
             if len(leader.live.configuration.voters()) >= VOTERS_MIN:
-                what = host.disk.flip_snapshot(rng.choice(["meta", "state"]), rng)
+                what = host.disk.flip_snapshot(rng.choice(["meta", "meta", "state"]), rng)
                 self.world.note(f"a bit is flipped on {host.name}: {what}")
 
         self.world.storage.at_install = strike

@@ -16,6 +16,7 @@ from quorate.testing.sim.hosts import Weather
 
 NAMES = "abcdefg"
 _FLIPS_AN_INSTALL = 0.15  # of the lives
+_FLIPS_ONE_OF_MANY = 0.6  # of those in which snapshots are what happens
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ def draw(seed: int, topology: Topology | None = None) -> Plan:
         plan = _with_reductions(plan, rng)
     elif (hosts := Random(f"hosts {seed}")).random() < 0.5:
         plan = _with_faults_of_hosts(plan, hosts)
-    if (rng := Random(f"install {seed}")).random() < _FLIPS_AN_INSTALL:
+    share = _FLIPS_ONE_OF_MANY if theme == "snapshots" else _FLIPS_AN_INSTALL
+    if (rng := Random(f"install {seed}")).random() < share:
         action = Action(plan.total, rng.uniform(0, plan.duration), "flip_install")
         plan = replace(plan, actions=(*plan.actions, action), total=plan.total + 1)
     return plan if topology is None else _on(plan, topology)
