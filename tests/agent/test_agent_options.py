@@ -100,4 +100,6 @@ def test_a_key_beside_a_ring_is_not_used_and_that_is_said(
         ring.write_text("[]")
     config = with_value(AgentConfig(), "server.encrypt", key)
     text = "==> WARNING: keyring exists but -encrypt given, using keyring"
-    assert keyring_warning(config, ring) == (text if said else "")
+    first, _, cure = keyring_warning(config, ring).partition("\n")
+    assert first == (text if said else "")
+    assert cure.startswith(f"==> The key of server.encrypt is not in {ring}. ") is said

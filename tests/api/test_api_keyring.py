@@ -104,7 +104,6 @@ async def test_what_members_refuse_is_told() -> None:
         (b'{"Key": "YWJj"}', "it has 3 bytes; it must have 16, 24 or 32"),
         (with_key("A" * 44), "it has 33 bytes; it must have 16, 24 or 32"),
         (with_key("A" * 600_000), "it has 450000 bytes; it must have 16, 24 or 32"),
-        (with_key(f"{OLD}\n"), "illegal base64 data at input byte 22"),
         (with_key("é" * 16), "illegal base64 data at input byte 0"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def test_folders_are_private(tmp_path: Path) -> None:
 def test_no_room_by_any_name_is_storage_full(code: int) -> None:
     error = disk_error(code, os.strerror(code), "write x")
     assert isinstance(error, StorageFull)
-    assert error.text == f"cannot write x: no room ({os.strerror(code)})"
+    what = "the file may not grow" if code == errno.EFBIG else "no room"
+    assert error.text == f"cannot write x: {what} ({os.strerror(code)})"
 
 
 def test_free_bytes(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ NUMBERED = {
     0x05: FirstByte.STREAMING,
     0x06: FirstByte.MULTIPLEX_V2,
     0x11: FirstByte.PROVEN,
+    0x12: FirstByte.CALL,
     0x16: FirstByte.TLS_DIRECT,
 }
 
