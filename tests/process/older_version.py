@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
+import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,10 @@ def source_of_old(folder: Path) -> Path:
         pytest.skip(f"commit {COMMIT} is not in this repository (a shallow clone, or none)")
     if _git("show", f"{COMMIT}:{LOCK}") != (ROOT / LOCK).read_bytes():
         pytest.skip(f"{LOCK} of commit {COMMIT} is another: install it, and set PYTHONPATH to it")
-    packed = _git("archive", COMMIT, "src")
-    assert packed is not None
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
+    folder.mkdir(parents=True, exist_ok=True)
+    packed = folder / "src.tar"
+    assert _git("archive", f"--output={packed}", COMMIT, "src") is not None
+    shutil.unpack_archive(packed, folder)
     return folder / "src"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tarfile
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,7 @@ NAMES = sorted(path.name for path in GOLDEN.glob("level-*"))
 
 
 def unpacked(name: str, folder: Path) -> dict[str, Any]:
-    with tarfile.open(GOLDEN / name / "folders.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(GOLDEN / name / "folders.tar.gz", folder)
     facts: dict[str, Any] = json.loads((GOLDEN / name / "facts.json").read_text())
     return facts
 
