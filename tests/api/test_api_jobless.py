@@ -9,8 +9,8 @@ import pytest
 from api_running import asynchronous
 from fake_server import FakeServer, answered
 
-from quorate.api.endpoints.jobless import SERVERS_ONLY
-from quorate.api.endpoints.search import FOUND_MAX
+from quorate.api.endpoints.jobless.answers import SERVERS_ONLY
+from quorate.api.endpoints.jobless.search import FOUND_MAX
 from quorate.api.http.messages import Request, Response
 from quorate.state import namespaces
 from quorate.state.namespaces import Namespace

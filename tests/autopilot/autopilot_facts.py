@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from quorate.autopilot.facts import Claim, Facts, Heard, Peer
-from quorate.raft.configuration import Configuration, Server, Suffrage
+from quorate.raft.values.configuration import Configuration, Server, Suffrage
 from quorate.state.autopilot import AutopilotConfiguration
 from quorate.state.servers import ServerRecord
 

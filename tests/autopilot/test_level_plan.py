@@ -9,12 +9,12 @@ import pytest
 from autopilot_facts import INDEX, NOW, A, B, C, at, claim, facts, heard, with_contact
 
 from quorate.autopilot.actions import Ask, Promote, RaiseLevel, Say
+from quorate.autopilot.deciders.level import LevelPlan, MemberLevel, plan_level, raise_level
+from quorate.autopilot.deciders.promotion import promote
+from quorate.autopilot.deciders.taking_in import take_in
 from quorate.autopilot.facts import Facts, Heard
-from quorate.autopilot.level import LevelPlan, MemberLevel, plan_level, raise_level
 from quorate.autopilot.memory import FRESH_S
-from quorate.autopilot.promotion import promote
-from quorate.autopilot.taking_in import take_in
-from quorate.raft.configuration import Configuration
+from quorate.raft.values.configuration import Configuration
 
 
 def member(name: str, level: int | None, *, keyed: bool = True) -> MemberLevel:

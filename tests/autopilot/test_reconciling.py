@@ -22,10 +22,10 @@ from autopilot_facts import (
 )
 
 from quorate.autopilot.actions import Action, AddNonvoter, Ask, MoveAddress, Remove, Say, Why
+from quorate.autopilot.deciders.reconciling import ASKS_MAX, reconcile
 from quorate.autopilot.facts import Claim
 from quorate.autopilot.memory import PAUSE_S, Memory
-from quorate.autopilot.reconciling import ASKS_MAX, reconcile
-from quorate.raft.configuration import Configuration, Server
+from quorate.raft.values.configuration import Configuration, Server
 
 NEW = claim("n", 7)
 MOVED = claim("b", 8, cluster_id="ours")

@@ -34,8 +34,8 @@ from quorate.autopilot.actions import (
     Remove,
     Say,
 )
+from quorate.autopilot.deciders.making_way import ASK_AGAIN_S
 from quorate.autopilot.facts import Facts, Heard
-from quorate.autopilot.making_way import ASK_AGAIN_S
 from quorate.autopilot.memory import Memory
 from quorate.autopilot.rounds import (
     NOT_LEADING,
@@ -45,7 +45,7 @@ from quorate.autopilot.rounds import (
     joining,
     leader_round,
 )
-from quorate.raft.configuration import Configuration, Server, Suffrage
+from quorate.raft.values.configuration import Configuration, Server, Suffrage
 
 NEW = claim("n", 7)
 

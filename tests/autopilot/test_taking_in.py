@@ -31,10 +31,10 @@ from quorate.autopilot.actions import (
     Why,
     change_of,
 )
+from quorate.autopilot.deciders.taking_in import Verdict, take_in
 from quorate.autopilot.facts import Claim, Heard
 from quorate.autopilot.memory import FRESH_S
-from quorate.autopilot.taking_in import Verdict, take_in
-from quorate.raft.configuration import Configuration, Server, Suffrage, next_configuration
+from quorate.raft.values.configuration import Configuration, Server, Suffrage, next_configuration
 
 D = claim("d", 4)
 STRANGER = claim("t", 9, cluster_id="theirs")

@@ -7,7 +7,7 @@ import pytest
 from cli_run import Ran, run
 from client_fake_agent import FakeAgent, Reply, golden_http, json_reply, text_reply
 
-from quorate.cli.commands.raft import verdict
+from quorate.cli.commands.operator.raft import verdict
 from quorate.client import RaftServer
 
 RAFT = "/v1/operator/raft/configuration"
@@ -213,7 +213,7 @@ def test_json_and_template(command: str) -> None:
 
 
 def test_every_command_with_forms_is_tested() -> None:
-    from quorate.cli.registry import COMMANDS
+    from quorate.cli.registry.index import COMMANDS
 
     with_forms = {c.name.removeprefix("quorate ") for c in COMMANDS if "-t" in flag_names(c)}
     assert with_forms == FORMS.keys()

@@ -8,7 +8,7 @@ import pytest
 from cli_run import run
 
 from quorate.cli.completion.words import places, written
-from quorate.cli.registry import BY_PATH, GROUP_BY_PATH
+from quorate.cli.registry.index import BY_PATH, GROUP_BY_PATH
 
 SHELLS = ("bash", "zsh", "fish")
 ASK_BASH = """

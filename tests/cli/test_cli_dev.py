@@ -373,7 +373,7 @@ def test_what_to_try_with_two_regions() -> None:
 )
 def test_the_commands_it_gives_are_commands(text: str, tmp_path: Path) -> None:
     from quorate.cli.flags import parse
-    from quorate.cli.registry import BY_PATH
+    from quorate.cli.registry.index import BY_PATH
 
     farewell = texts.farewell("quorate", tmp_path / "a b")
     ours = [shlex.split(line) for line in commands(text) if line.startswith("quorate ")]

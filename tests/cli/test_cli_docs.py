@@ -8,8 +8,8 @@ import pytest
 from cli_run import run
 from client_fake_agent import FakeAgent, golden_http
 
-from quorate.cli.gotemplate import render
 from quorate.cli.reference import MARK, rewritten
+from quorate.cli.text.gotemplate import render
 from quorate.client.environment import VARIABLES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.cli.duration import check_duration
 from quorate.cli.flags import Flag, HelpRequested, Parsed, UsageError, Value, parse
+from quorate.cli.text.duration import check_duration
 
 FLAGS = (
     Flag("stale", "bool", ""),

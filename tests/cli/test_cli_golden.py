@@ -23,7 +23,7 @@ from client_fake_agent import (
 )
 
 from quorate import __version__
-from quorate.cli.registry import BY_PATH, GROUP_BY_PATH
+from quorate.cli.registry.index import BY_PATH, GROUP_BY_PATH
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli"
 DEAD = "127.0.0.9:4646"

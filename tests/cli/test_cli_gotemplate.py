@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.cli.gotemplate import TemplateError, render
+from quorate.cli.text.gotemplate import TemplateError, render
 
 DATA: dict[str, Any] = {
     "Index": 22,

@@ -11,9 +11,9 @@ from client_fake_agent import FakeAgent, Reply, json_reply, text_reply
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-import quorate.cli.commands.rotate
-from quorate.cli.commands.rotate import Rotation
-from quorate.cli.commands.rotation import (
+import quorate.cli.commands.operator.rotate
+from quorate.cli.commands.operator.rotate import Rotation
+from quorate.cli.commands.operator.rotation import (
     Action,
     Ring,
     Step,
@@ -24,8 +24,8 @@ from quorate.cli.commands.rotation import (
 )
 from quorate.cli.context import Context, Failure
 from quorate.cli.flags import Parsed
-from quorate.cli.output import Output
-from quorate.cli.registry import BY_PATH
+from quorate.cli.registry.index import BY_PATH
+from quorate.cli.text.output import Output
 
 KEYRING = ("operator", "gossip", "keyring")
 NAMES = ("s1.global", "s2.global", "s3.global")
@@ -33,7 +33,7 @@ NAMES = ("s1.global", "s2.global", "s3.global")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quorate.cli.commands.rotate, "POLL_S", 0.001)
+    monkeypatch.setattr(quorate.cli.commands.operator.rotate, "POLL_S", 0.001)
 
 
 def rotate(pool: Pool, *flags: str) -> Ran:

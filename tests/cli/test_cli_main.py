@@ -13,8 +13,8 @@ from client_fake_agent import FakeAgent, closed_port, golden_http, json_reply
 
 import quorate.cli.main as main_module
 from quorate.cli.command import Command, Group
-from quorate.cli.output import Output
-from quorate.cli.registry import COMMANDS, GROUPS, words_below
+from quorate.cli.registry.index import COMMANDS, GROUPS, words_below
+from quorate.cli.text.output import Output
 
 RAFT = "GET /v1/operator/raft/configuration"
 LIST = ("operator", "raft", "list-peers")

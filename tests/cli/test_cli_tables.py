@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.cli.tables import format_block, format_table
+from quorate.cli.text.tables import format_block, format_table
 
 CELL = st.text(max_size=12)
 TABLE = st.integers(1, 5).flatmap(

@@ -116,7 +116,7 @@ def _http_seeds() -> Iterator[tuple[str, bytes]]:
 def _own_seeds() -> Iterator[tuple[str, bytes]]:
     import msgspec
 
-    from quorate.raft.configuration import Configuration, Server
+    from quorate.raft.values.configuration import Configuration, Server
     from quorate.server.cluster.identity import Greeting, Identity
     from quorate.state.commands import encode
     from quorate.state.defaults import InitialiseDefaults
@@ -164,7 +164,7 @@ def _own_seeds() -> Iterator[tuple[str, bytes]]:
 
 def _identity_seeds() -> Iterator[tuple[str, bytes]]:
     from quorate.net.key_pair import KeyPair
-    from quorate.raft.identity import Epoch, IdentityRecord, Start
+    from quorate.raft.values.identity import Epoch, IdentityRecord, Start
     from quorate.wire.handshake import DialerHandshake, ListenerHandshake, Speaker
     from quorate.wire.raft.identity import encode_record
 
@@ -186,7 +186,7 @@ def _identity_seeds() -> Iterator[tuple[str, bytes]]:
 def _folder_seeds() -> Iterator[tuple[str, bytes]]:
     import msgspec
 
-    from quorate.raft.identity import Start
+    from quorate.raft.values.identity import Start
     from quorate.storage.folder.standing import RolledBack, Standing
     from quorate.storage.folder.twin_file import TwinFile
 
@@ -229,7 +229,7 @@ def _replica_call_seeds() -> Iterator[tuple[str, bytes]]:
 
 
 def _log_seeds() -> Iterator[tuple[str, bytes]]:
-    from quorate.raft.messages import Entry, HardState
+    from quorate.raft.values.messages import Entry, HardState
     from quorate.storage.log import records
     from quorate.storage.log.frames import FRAME, frame_record
 

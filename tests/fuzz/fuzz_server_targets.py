@@ -19,7 +19,7 @@ from quorate.net.calls import (
     write_answer,
 )
 from quorate.net.peer import Peer
-from quorate.raft.identity import IdentityRecord
+from quorate.raft.values.identity import IdentityRecord
 from quorate.replica.meeting import Ask, Introduction, Joined, Joining, Proposal, Verdict
 from quorate.server.cluster.founding import Promise
 from quorate.server.cluster.identity import Greeting

@@ -26,8 +26,8 @@ from quorate.config.load import assemble
 from quorate.config.read.parse import parse_bytes
 from quorate.errors import BadFrame, ConfigError, LogDamaged, QuorateError, WrongDataFolder
 from quorate.net.key_pair import KeyPair
-from quorate.raft.identity import IdentityRecord
-from quorate.raft.messages import HardState
+from quorate.raft.values.identity import IdentityRecord
+from quorate.raft.values.messages import HardState
 from quorate.state.commands import decode as decode_command
 from quorate.state.snapshot import SnapshotError, decode_snapshot
 from quorate.state.store import Held, StateStore
@@ -41,8 +41,8 @@ from quorate.storage.log.records import LAYOUT, Head, head_item
 from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.storage.sealed import _ending
 from quorate.storage.snapshots.meta import META_FILE, read_meta
-from quorate.testing.sim.disk import SmallFiles
-from quorate.testing.sim.sectors import SectorDisk
+from quorate.testing.sim.machines.disk import SmallFiles
+from quorate.testing.sim.machines.sectors import SectorDisk
 from quorate.wire.go.duration import format_duration, parse_duration
 from quorate.wire.go.msgpack import unpack
 from quorate.wire.go.time import read_time

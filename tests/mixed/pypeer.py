@@ -25,8 +25,8 @@ from quorate.net.key_pair import KeyPair
 from quorate.net.port import RpcPort
 from quorate.net.trust import StartsInMemory, Trust
 from quorate.raft import Change, ChangeKind, Settings
-from quorate.raft.configuration import Configuration, Server, Suffrage
-from quorate.raft.identity import RUN_BITS, IdentityRecord, Start
+from quorate.raft.values.configuration import Configuration, Server, Suffrage
+from quorate.raft.values.identity import RUN_BITS, IdentityRecord, Start
 from quorate.replica import Options, Replica
 from quorate.replica.machine import Read, Write
 from quorate.storage.log.store import LogStore

@@ -10,8 +10,8 @@ from quorate.net.key_pair import KeyPair
 from quorate.net.peer import Peer
 from quorate.net.port import RpcPort
 from quorate.net.trust import StartsInMemory, Trust
-from quorate.raft.configuration import Configuration, Server
-from quorate.raft.identity import IdentityRecord, Start
+from quorate.raft.values.configuration import Configuration, Server
+from quorate.raft.values.identity import IdentityRecord, Start
 
 CLUSTER = "00000000-0000-0000-0000-00000000000a"
 

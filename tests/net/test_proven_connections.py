@@ -12,7 +12,7 @@ from net_servers import End, members, until
 
 from quorate.errors import BadFrame
 from quorate.net.key_pair import KeyPair
-from quorate.raft.configuration import Configuration, Server
+from quorate.raft.values.configuration import Configuration, Server
 
 
 def run(test: Any) -> None:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from server_processes import Servers, free_ports, until
 
 from quorate.raft.codec import configurations_in
-from quorate.raft.configuration import Configuration
+from quorate.raft.values.configuration import Configuration
 from quorate.storage.log.store import LogStore
 from quorate.wire.raft import membership
 

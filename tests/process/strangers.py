@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 from quorate.net.key_pair import KeyPair
-from quorate.raft.identity import IdentityRecord, Start
+from quorate.raft.values.identity import IdentityRecord, Start
 from quorate.wire.handshake import DialerHandshake, Speaker
 
 RAFT = b"\x02"

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import pytest
 from server_processes import Servers, running, until
 
-from quorate.raft.messages import AppendEntriesRequest, RequestVoteRequest
+from quorate.raft.values.messages import AppendEntriesRequest, RequestVoteRequest
 from quorate.wire.raft.messages import encode_request
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]

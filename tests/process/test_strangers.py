@@ -12,7 +12,7 @@ import pytest
 from server_processes import Servers, running, until
 from strangers import RAFT, Stranger, ask, unproven
 
-from quorate.raft.messages import (
+from quorate.raft.values.messages import (
     AnyRequest,
     AppendEntriesRequest,
     PreVoteRequest,

@@ -8,12 +8,14 @@ from __future__ import annotations
 from mutant import Mutant, mutated
 from mutants_of_the_log import LOG_MUTANTS
 
-from quorate.raft import bounds, commitment, election, identity, membership, reads, receiver
-from quorate.raft.leader import Leader
+from quorate.raft import commitment, identity, receiver
 from quorate.raft.log import RaftLog
 from quorate.raft.node import Node
-from quorate.raft.progress import Progress
+from quorate.raft.roles import election, membership, reads
+from quorate.raft.roles.leader import Leader
+from quorate.raft.roles.progress import Progress
 from quorate.raft.state import NodeState
+from quorate.raft.values import bounds
 from quorate.runtime.raft import RaftDriver
 from quorate.server.integrity import verdict
 from quorate.state import table

@@ -8,8 +8,8 @@ from typing import Any
 from quorate.raft import Configuration, Entry, EntryKind, HardState, Node, Server, Settings
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
-from quorate.raft import messages as msg
-from quorate.testing.sim.disk import SimDisk
+from quorate.raft.values import messages as msg
+from quorate.testing.sim.machines.disk import SimDisk
 from quorate.wire.raft import membership as codec
 
 THREE = Configuration(tuple(Server(n, f"{n}:1") for n in "abc"))

@@ -39,18 +39,18 @@ from quorate.errors import StateDamaged
 from quorate.raft import Change, ChangeKind, Configuration, Entry, EntryKind, Server, Settings
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
-from quorate.raft import messages as msg
-from quorate.raft.configuration import Suffrage
-from quorate.testing.sim.disk import SimDisk
-from quorate.testing.sim.hosts import Host, Weather
-from quorate.testing.sim.network import Call
-from quorate.testing.sim.printers import (
+from quorate.raft.values import messages as msg
+from quorate.raft.values.configuration import Suffrage
+from quorate.testing.sim.machines.disk import SimDisk
+from quorate.testing.sim.machines.hosts import Host, Weather
+from quorate.testing.sim.machines.network import Call
+from quorate.testing.sim.verdicts.printers import (
     configuration_text,
     effect_text,
     request_text,
     response_text,
 )
-from quorate.testing.sim.violations import ViolationError
+from quorate.testing.sim.verdicts.violations import ViolationError
 from quorate.testing.sim.world import World
 from quorate.wire.raft import membership as codec
 

@@ -12,8 +12,8 @@ from mutants import MUTANTS, Mutant, mutated
 from scenario_reader import replay
 
 from quorate.testing.sim.life import Life
-from quorate.testing.sim.plan import draw
-from quorate.testing.sim.violations import ViolationError
+from quorate.testing.sim.plans.plan import draw
+from quorate.testing.sim.verdicts.violations import ViolationError
 
 FOLDER = Path(__file__).parent / "scenarios"
 

@@ -8,8 +8,8 @@ from one_node import OneNode, append, sends, vote
 
 from quorate.raft import Configuration, Role, Server
 from quorate.raft import events as ev
-from quorate.raft import messages as msg
-from quorate.raft.bounds import NUMBER_MAX
+from quorate.raft.values import messages as msg
+from quorate.raft.values.bounds import NUMBER_MAX
 
 
 def test_one_vote_per_term() -> None:

@@ -8,8 +8,8 @@ from one_node import OneNode, append, replies
 from quorate.errors import BadFrame
 from quorate.raft import Entry, EntryKind
 from quorate.raft import events as ev
-from quorate.raft.configuration import Configuration
-from quorate.raft.messages import AppendEntriesRequest, AppendEntriesResponse
+from quorate.raft.values.configuration import Configuration
+from quorate.raft.values.messages import AppendEntriesRequest, AppendEntriesResponse
 from quorate.wire.raft.membership import encode_configuration
 
 

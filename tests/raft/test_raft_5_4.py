@@ -6,7 +6,7 @@ import pytest
 from one_node import OneNode, sends, vote
 
 from quorate.raft import events as ev
-from quorate.raft.messages import AppendEntriesResponse
+from quorate.raft.values.messages import AppendEntriesResponse
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from one_node import THREE, OneNode, append, replies, sends
 from quorate.raft import Change, ChangeKind, Role, Settings
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
-from quorate.raft.messages import (
+from quorate.raft.values.messages import (
     AppendEntriesRequest,
     InstallSnapshotRequest,
     InstallSnapshotResponse,

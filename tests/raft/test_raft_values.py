@@ -9,10 +9,10 @@ from one_node import log_of
 
 from quorate.raft import Change, ChangeKind, Configuration, ConfigurationError, Server, Suffrage
 from quorate.raft.commitment import majority_value
-from quorate.raft.configuration import SERVERS_MAX, next_configuration
 from quorate.raft.log import RaftLog
-from quorate.raft.messages import Entry, EntryKind
-from quorate.testing.sim.disk import SimDisk
+from quorate.raft.values.configuration import SERVERS_MAX, next_configuration
+from quorate.raft.values.messages import Entry, EntryKind
+from quorate.testing.sim.machines.disk import SimDisk
 
 
 def majority_slowly(values: list[float]) -> float:

@@ -27,15 +27,15 @@ from quorate.runtime.raft import RaftDriver
 from quorate.state.snapshot import SnapshotError
 from quorate.state.store import StateStore
 from quorate.testing.sim.__main__ import main
-from quorate.testing.sim.checks import Handle
-from quorate.testing.sim.coverage import SITUATIONS, Coverage
-from quorate.testing.sim.disk import SimDisk, Snapshot
-from quorate.testing.sim.hosts import Host
 from quorate.testing.sim.life import FailedLifeError, Life
-from quorate.testing.sim.plan import CLOCKS, Topology, draw, parse_only
+from quorate.testing.sim.machines.disk import SimDisk, Snapshot
+from quorate.testing.sim.machines.hosts import Host
+from quorate.testing.sim.plans.plan import CLOCKS, Topology, draw, parse_only
 from quorate.testing.sim.shrink import Shrinker
 from quorate.testing.sim.soak import soak
-from quorate.testing.sim.spots import ENTRY, GONE, SETTING, SPACE
+from quorate.testing.sim.verdicts.cluster import Handle
+from quorate.testing.sim.verdicts.coverage import SITUATIONS, Coverage
+from quorate.testing.sim.verdicts.spots import ENTRY, GONE, SETTING, SPACE
 
 FIXED_SEEDS = range(60)
 FRESH_SEEDS = 15

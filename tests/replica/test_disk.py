@@ -13,7 +13,7 @@ import pytest
 
 from quorate.errors import StorageFull
 from quorate.raft.effects import Persist
-from quorate.raft.messages import Entry, EntryKind, HardState
+from quorate.raft.values.messages import Entry, EntryKind, HardState
 from quorate.replica import disk as disk_module
 from quorate.replica.disk import Disk
 from quorate.storage.log.store import LogStore, WriteBatch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quorate.raft.messages import PreVoteRequest
+from quorate.raft.values.messages import PreVoteRequest
 from quorate.replica.outgoing import PeerLink
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from quorate.raft.messages import AnyRequest, RequestVoteRequest, RequestVoteResponse
+from quorate.raft.values.messages import AnyRequest, RequestVoteRequest, RequestVoteResponse
 from quorate.replica import incoming
 from quorate.replica.incoming import Held, IncomingConnection, Slot
 from quorate.wire.raft.messages import encode_request

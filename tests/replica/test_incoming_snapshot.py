@@ -9,7 +9,11 @@ import msgspec
 import pytest
 from replica_cluster import Replicas, until
 
-from quorate.raft.messages import AnyResponse, InstallSnapshotRequest, InstallSnapshotResponse
+from quorate.raft.values.messages import (
+    AnyResponse,
+    InstallSnapshotRequest,
+    InstallSnapshotResponse,
+)
 from quorate.replica import Replica
 from quorate.wire.raft.membership import encode_configuration, encode_peers
 from quorate.wire.raft.messages import encode_request, kind_of

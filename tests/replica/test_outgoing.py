@@ -10,7 +10,7 @@ import pytest
 import uvloop
 from replica_cluster import until
 
-from quorate.raft.messages import AnyResponse, AppendEntriesRequest, AppendEntriesResponse
+from quorate.raft.values.messages import AnyResponse, AppendEntriesRequest, AppendEntriesResponse
 from quorate.replica.outgoing import Connection
 from quorate.wire.raft.messages import encode_response
 from quorate.wire.raft.stream import RequestReader

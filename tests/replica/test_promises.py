@@ -11,8 +11,8 @@ from replica_cluster import Pairs, Replicas, until
 
 from quorate.errors import QuorateError
 from quorate.raft import Configuration, Server, Settings
-from quorate.raft import messages as msg
 from quorate.raft.events import RequestReceived
+from quorate.raft.values import messages as msg
 from quorate.replica import Options, Replica
 from quorate.storage.folder.replica_folder import ReplicaFolder
 from quorate.storage.snapshots.store import SnapshotStore

@@ -23,7 +23,7 @@ from quorate.errors import (
 from quorate.net.calls import FRAME_BYTES_MAX, write_answer
 from quorate.net.key_pair import KeyPair
 from quorate.raft import Change, ChangeKind, Settings
-from quorate.raft.configuration import Configuration, Server, Suffrage
+from quorate.raft.values.configuration import Configuration, Server, Suffrage
 from quorate.replica import Options, Replica, serve
 from quorate.replica.meeting import Introduction, told_members
 from quorate.storage.log.store import LogStore

@@ -17,7 +17,7 @@ from quorate.raft.effects import Persist
 from quorate.runtime.listeners import Listeners
 from quorate.runtime.ports import SnapshotPoint, Write
 from quorate.runtime.raft import RaftDriver
-from quorate.testing.sim.disk import SimDisk
+from quorate.testing.sim.machines.disk import SimDisk
 from quorate.wire.raft import membership as codec
 
 SLICE = 4

@@ -21,7 +21,7 @@ from quorate.api.parts import parts_of
 from quorate.levels import LEVEL
 from quorate.metrics import Metrics
 from quorate.net.peer import Peer
-from quorate.raft.identity import IdentityRecord, Start
+from quorate.raft.values.identity import IdentityRecord, Start
 from quorate.server.options import ServerOptions
 from quorate.server.server import Server
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from quorate.raft.configuration import Configuration, Server
+from quorate.raft.values.configuration import Configuration, Server
 from quorate.server.cluster.directory import ALIVE, FAILED, Known
 from quorate.server.cluster.identity import Identity
 from quorate.server.cluster.no_leader import why_no_leader

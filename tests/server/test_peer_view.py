@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from quorate.raft.configuration import Server
+from quorate.raft.values.configuration import Server
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Identity
 from quorate.server.views.peer import peer_view

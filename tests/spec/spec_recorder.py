@@ -18,18 +18,18 @@ from typing import Any, Self
 from unittest.mock import patch
 
 from quorate.raft.codec import configurations_in
-from quorate.raft.configuration import Configuration
 from quorate.raft.effects import Persist, Role
-from quorate.raft.messages import (
+from quorate.raft.values.configuration import Configuration
+from quorate.raft.values.messages import (
     AppendEntriesRequest,
     Entry,
     InstallSnapshotRequest,
     RequestVoteRequest,
 )
-from quorate.testing.sim.hosts import Host
 from quorate.testing.sim.life import Life
-from quorate.testing.sim.plan import ClientPlan, Plan, draw
-from quorate.testing.sim.violations import ViolationError
+from quorate.testing.sim.machines.hosts import Host
+from quorate.testing.sim.plans.plan import ClientPlan, Plan, draw
+from quorate.testing.sim.verdicts.violations import ViolationError
 from quorate.testing.sim.world import World
 from quorate.wire.raft import membership as codec
 

@@ -24,18 +24,18 @@ from spec_recorder import quiet, recordable
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft.codec import configurations_in
-from quorate.raft.configuration import Configuration
-from quorate.raft.messages import (
+from quorate.raft.values.configuration import Configuration
+from quorate.raft.values.messages import (
     AppendEntriesRequest,
     AppendEntriesResponse,
     Entry,
     InstallSnapshotResponse,
 )
-from quorate.testing.sim.disk import Snapshot
-from quorate.testing.sim.hosts import Host
 from quorate.testing.sim.life import Life
-from quorate.testing.sim.plan import draw
-from quorate.testing.sim.violations import ViolationError
+from quorate.testing.sim.machines.disk import Snapshot
+from quorate.testing.sim.machines.hosts import Host
+from quorate.testing.sim.plans.plan import draw
+from quorate.testing.sim.verdicts.violations import ViolationError
 from quorate.testing.sim.world import World
 from quorate.wire.raft import membership as codec
 

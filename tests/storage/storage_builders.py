@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from quorate.raft.configuration import Configuration, Server, Suffrage
-from quorate.raft.messages import Entry
+from quorate.raft.values.configuration import Configuration, Server, Suffrage
+from quorate.raft.values.messages import Entry
 from quorate.storage.log.files import segments_in
 from quorate.storage.log.store import LogStore
 

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from quorate.raft.messages import Entry, HardState
+from quorate.raft.values.messages import Entry, HardState
 from quorate.storage.log.store import LogStore, WriteBatch
 
 ENTRIES = 7

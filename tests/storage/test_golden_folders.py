@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from quorate.levels import LEVEL
-from quorate.raft.messages import EntryKind
+from quorate.raft.values.messages import EntryKind
 from quorate.state.snapshot import decode_snapshot
 from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.key_file import load_or_make_key

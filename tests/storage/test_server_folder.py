@@ -12,8 +12,8 @@ from storage_builders import entries
 
 from quorate.errors import DataFolderInUse, LogDamaged, QuorateError, WrongDataFolder
 from quorate.levels import LEVEL
-from quorate.raft.identity import Epoch, IdentityRecord, Start
-from quorate.raft.messages import HardState
+from quorate.raft.values.identity import Epoch, IdentityRecord, Start
+from quorate.raft.values.messages import HardState
 from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.replica_folder import ReplicaFolder
 from quorate.storage.folder.server_folder import ServerFolder

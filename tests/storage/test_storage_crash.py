@@ -10,7 +10,7 @@ from pathlib import Path
 import storage_writer
 from storage_builders import all_entries
 
-from quorate.raft.messages import HardState
+from quorate.raft.values.messages import HardState
 from quorate.storage.log.store import LogStore
 
 ROUNDS = 6

@@ -13,8 +13,8 @@ import pytest
 from storage_builders import CONFIGURATION, dump, entries
 
 from quorate.errors import StorageFull
-from quorate.raft.identity import Start
-from quorate.raft.messages import HardState
+from quorate.raft.values.identity import Start
+from quorate.raft.values.messages import HardState
 from quorate.storage.atomic import write_atomic
 from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.free_space import free_bytes

@@ -10,7 +10,7 @@ import pytest
 from storage_builders import NO_LIMIT, data_file, dump, entries, entry, flip_all
 
 from quorate.errors import LogDamaged, WrongDataFolder
-from quorate.raft.messages import Entry, HardState
+from quorate.raft.values.messages import Entry, HardState
 from quorate.storage.log import records as log_records
 from quorate.storage.log.files import LogFiles, segments_in
 from quorate.storage.log.frames import BODY, FRAME, frame_record

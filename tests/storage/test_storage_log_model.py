@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from storage_builders import all_entries
 
-from quorate.raft.messages import Entry, HardState
+from quorate.raft.values.messages import Entry, HardState
 from quorate.storage.log.files import LogFiles
 from quorate.storage.log.store import LogStore, WriteBatch
 

@@ -9,7 +9,7 @@ import pytest
 from storage_builders import data_file, entries
 
 from quorate.errors import LogDamaged
-from quorate.raft.messages import HardState
+from quorate.raft.values.messages import HardState
 from quorate.storage.log.files import LogFiles, segments_in
 from quorate.storage.log.scrub import LogScrub
 from quorate.storage.log.store import LogStore, WriteBatch

@@ -12,7 +12,7 @@ import pytest
 from storage_builders import NO_LIMIT, all_entries, data_file, dump, entries, entry
 
 from quorate.errors import QuorateError
-from quorate.raft.messages import Entry, EntryKind, HardState
+from quorate.raft.values.messages import Entry, EntryKind, HardState
 from quorate.storage.log.files import LogFiles, segments_in
 from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.wire.raft.entries import encode_entry

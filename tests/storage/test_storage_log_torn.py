@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from storage_builders import dump, entries
 
 from quorate.errors import LogDamaged, QuorateError, StorageFull
-from quorate.raft.messages import HardState
+from quorate.raft.values.messages import HardState
 from quorate.storage.log.files import LogFiles, segments_in
 from quorate.storage.log.frames import FRAME
 from quorate.storage.log.store import LogStore, WriteBatch
-from quorate.testing.sim.sectors import CutError, SectorDisk
+from quorate.testing.sim.machines.sectors import CutError, SectorDisk
 
 SIZES = st.lists(st.integers(0, 3000), min_size=0, max_size=5)
 

@@ -16,7 +16,7 @@ from fastcrc.crc64 import xz
 from storage_builders import CONFIGURATION, flip_all
 
 from quorate.errors import LogDamaged, QuorateError, StorageFull
-from quorate.raft.configuration import Configuration, Server, Suffrage
+from quorate.raft.values.configuration import Configuration, Server, Suffrage
 from quorate.storage.atomic import fsync_dir
 from quorate.storage.free_space import free_bytes
 from quorate.storage.snapshots.meta import SnapshotMeta

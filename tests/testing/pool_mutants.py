@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from mutation import replaced
 
-from quorate.autopilot import departing, level, marks, places, promotion, taking_in
-from quorate.raft import membership
+from quorate.autopilot import marks
+from quorate.autopilot.deciders import departing, level, places, promotion, taking_in
+from quorate.raft.roles import membership
 from quorate.server.cluster.directory import Directory
 
 

@@ -11,7 +11,7 @@ from pool_mutants import MUTANTS, Mutant, mutated
 from quorate.testing.pools.__main__ import main
 from quorate.testing.pools.life import PoolLife
 from quorate.testing.pools.rules import SITUATIONS
-from quorate.testing.sim.violations import ViolationError
+from quorate.testing.sim.verdicts.violations import ViolationError
 
 FIXED_SEEDS = range(20)
 FRESH_SEEDS = 5

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from quorate.testing.sim.sectors import SECTOR, CutError, Loss, SectorDisk
+from quorate.testing.sim.machines.sectors import SECTOR, CutError, Loss, SectorDisk
 
 FOLDER = Path("log")
 OLD, NEW = b"o" * SECTOR, b"n" * SECTOR

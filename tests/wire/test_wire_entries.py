@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wire_vectors import appended_at, entry_of, load
 
 from quorate.errors import BadFrame
-from quorate.raft.messages import Entry
+from quorate.raft.values.messages import Entry
 from quorate.wire.go.time import pack_time
 from quorate.wire.raft.entries import decode_entry, encode_entry, entry_from_map
 

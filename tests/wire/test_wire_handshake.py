@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quorate.errors import BadFrame
 from quorate.net.key_pair import KeyPair
-from quorate.raft.identity import Epoch, IdentityRecord, Start, objection
+from quorate.raft.values.identity import Epoch, IdentityRecord, Start, objection
 from quorate.wire.first_byte import PROVEN_BYTE, FirstByte, classify
 from quorate.wire.handshake import (
     MESSAGE_BYTES_MAX,

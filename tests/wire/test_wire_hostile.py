@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from wire_vectors import LIMIT, load, pieces
 
 from quorate.errors import BadFrame
-from quorate.raft.messages import (
+from quorate.raft.values.messages import (
     AppendEntriesRequest,
     Entry,
     InstallSnapshotRequest,

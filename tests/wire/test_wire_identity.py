@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.errors import BadFrame
-from quorate.raft.identity import Epoch, IdentityRecord, Start
-from quorate.raft.messages import (
+from quorate.raft.values.identity import Epoch, IdentityRecord, Start
+from quorate.raft.values.messages import (
     AnyRequest,
     AnyResponse,
     AppendEntriesRequest,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from wire_vectors import entry_of, load
 
 from quorate.errors import BadFrame
-from quorate.raft.configuration import Configuration, Server, Suffrage
-from quorate.raft.messages import EntryKind
+from quorate.raft.values.configuration import Configuration, Server, Suffrage
+from quorate.raft.values.messages import EntryKind
 from quorate.wire.raft.entries import encode_entry
 from quorate.wire.raft.membership import (
     decode_configuration,

@@ -8,7 +8,7 @@ import msgpack
 import pytest
 from wire_vectors import LIMIT, assert_means, load, read_requests, snapshot_bytes
 
-from quorate.raft.messages import (
+from quorate.raft.values.messages import (
     AnyRequest,
     AppendEntriesRequest,
     AppendEntriesResponse,

@@ -21,7 +21,7 @@ from wire_vectors import (
 )
 
 from quorate.errors import BadFrame
-from quorate.raft.messages import (
+from quorate.raft.values.messages import (
     AnyRequest,
     AnyResponse,
     AppendEntriesRequest,

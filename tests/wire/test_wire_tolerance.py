@@ -8,7 +8,7 @@ import pytest
 from wire_vectors import LIMIT, load
 
 from quorate.errors import BadFrame
-from quorate.raft.messages import AppendEntriesRequest, AppendEntriesResponse
+from quorate.raft.values.messages import AppendEntriesRequest, AppendEntriesResponse
 from quorate.wire.raft.entries import decode_entry
 from quorate.wire.raft.messages import RequestKind
 from quorate.wire.raft.stream import RequestReader, ResponseReader

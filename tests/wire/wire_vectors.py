@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from quorate.raft.messages import Entry
+from quorate.raft.values.messages import Entry
 from quorate.wire.raft.stream import RequestEvent, RequestReader, SnapshotChunk
 
 VECTORS = Path(__file__).parent.parent / "vectors"

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from quorate.autopilot.facts import Claim
-from quorate.raft.configuration import Change, ChangeKind
+from quorate.raft.values.configuration import Change, ChangeKind
 
 
 class Why(StrEnum):

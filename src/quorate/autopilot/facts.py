@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from quorate.raft.configuration import Configuration
+from quorate.raft.values.configuration import Configuration
 from quorate.state.autopilot import AutopilotConfiguration
 from quorate.state.servers import ServerRecord
 

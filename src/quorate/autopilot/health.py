@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from quorate.autopilot.facts import ALIVE, Facts
-from quorate.raft.configuration import Server
+from quorate.raft.values.configuration import Server
 from quorate.state.autopilot import AutopilotConfiguration
 
 NEVER_S: Final = -1e-9

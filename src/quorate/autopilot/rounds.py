@@ -22,16 +22,16 @@ from quorate.autopilot.actions import (
     Say,
     Why,
 )
-from quorate.autopilot.departing import let_go
+from quorate.autopilot.deciders.departing import let_go
+from quorate.autopilot.deciders.keys import record_keys
+from quorate.autopilot.deciders.level import raise_level
+from quorate.autopilot.deciders.making_way import make_way
+from quorate.autopilot.deciders.promotion import promote
+from quorate.autopilot.deciders.reconciling import Plan, reconcile
+from quorate.autopilot.deciders.taking_in import Verdict, take_in
 from quorate.autopilot.facts import Claim, Facts, Heard
-from quorate.autopilot.keys import record_keys
-from quorate.autopilot.level import raise_level
-from quorate.autopilot.making_way import make_way
 from quorate.autopilot.marks import take_back_marks
 from quorate.autopilot.memory import PAUSE_S, Memory
-from quorate.autopilot.promotion import promote
-from quorate.autopilot.reconciling import Plan, reconcile
-from quorate.autopilot.taking_in import Verdict, take_in
 
 Look: TypeAlias = Callable[[], Facts | None]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from quorate.raft.validity import ID_MAX, address_objection, id_objection, shown
+from quorate.raft.values.validity import ID_MAX, address_objection, id_objection, shown
 
 NAME_MAX: Final = 256
 """Characters; a member's name in the pool has at most 128, its region as much."""

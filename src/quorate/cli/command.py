@@ -1,8 +1,8 @@
 """A command as data: words, help, options, and where its code is.
 
-The table of commands (`quorate.cli.registry`) is made of these; dispatch, help, completion and
-the reference page all read it, so they cannot disagree. A command's code is imported when it is
-run, never for help.
+The table of commands (`quorate.cli.registry.index`) is made of these; dispatch, help, completion
+and the reference page all read it, so they cannot disagree. A command's code is imported when it
+is run, never for help.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from quorate.cli.command import Command
 from quorate.cli.flags import Parsed
-from quorate.cli.output import Output
+from quorate.cli.text.output import Output
 from quorate.errors import QuorateError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Context:
         if self.flags.on("json"):
             self.out.line(json.dumps(data, indent=4, ensure_ascii=False))
         elif "t" in self.flags.values:
-            from quorate.cli.gotemplate import TemplateError, render
+            from quorate.cli.text.gotemplate import TemplateError, render
 
             try:
                 self.out.line(render(self.flags.text("t"), data))

@@ -125,7 +125,7 @@ def convert(kind: str, text: str) -> Value:
         case "float":
             return _float(text)
         case "duration":
-            from quorate.cli.duration import check_duration
+            from quorate.cli.text.duration import check_duration
 
             check_duration(text)
     return text

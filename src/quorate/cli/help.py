@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from quorate.cli.command import GENERAL, Command, Group
 from quorate.cli.flags import Flag
-from quorate.cli.registry import COMMANDS, GROUPS
+from quorate.cli.registry.index import COMMANDS, GROUPS
 
 WIDTH = 80
 

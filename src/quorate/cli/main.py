@@ -14,9 +14,9 @@ from contextlib import suppress
 from quorate.agent.signals import PROCESS
 from quorate.cli.command import Command, resolve
 from quorate.cli.flags import HelpRequested, Parsed, UsageError, parse
-from quorate.cli.output import Output
-from quorate.cli.registry import BY_PATH, GROUP_BY_PATH, words_below
-from quorate.cli.streams import drop_output, open_standard_streams, spare_poor_terminals
+from quorate.cli.registry.index import BY_PATH, GROUP_BY_PATH, words_below
+from quorate.cli.text.output import Output
+from quorate.cli.text.streams import drop_output, open_standard_streams, spare_poor_terminals
 
 UNKNOWN_COMMAND = 127
 INTERRUPTED = 130

@@ -13,7 +13,7 @@ from pathlib import Path
 from quorate.cli.command import FORMS, GENERAL, Command
 from quorate.cli.flags import Flag
 from quorate.cli.help import flag_form
-from quorate.cli.registry import COMMANDS
+from quorate.cli.registry.index import COMMANDS
 
 MARK = "<!-- Below: made by `python -m quorate.cli.reference docs/cli.md`. Do not edit. -->\n"
 TALKS = "options of every command that talks to an agent"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from quorate.raft.identity import IdentityRecord
+from quorate.raft.values.identity import IdentityRecord
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):

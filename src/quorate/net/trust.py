@@ -24,8 +24,14 @@ import msgspec
 
 from quorate.net.peer import Peer
 from quorate.net.threads import in_thread
-from quorate.raft.configuration import Configuration, Server
-from quorate.raft.identity import IdentityRecord, Start, objection, start_objection, two_bodies
+from quorate.raft.values.configuration import Configuration, Server
+from quorate.raft.values.identity import (
+    IdentityRecord,
+    Start,
+    objection,
+    start_objection,
+    two_bodies,
+)
 from quorate.wire.handshake import (
     NONCE_BYTES,
     VOUCHERS_MAX,

@@ -4,7 +4,10 @@ Give `Node.step` an event and the time; do what the returned effects say, in ord
 events. `quorate.replica` does that with sockets and disks, the tests with a simulated world.
 """
 
-from quorate.raft.configuration import (
+from quorate.raft.effects import Reason, Role
+from quorate.raft.node import Node
+from quorate.raft.settings import Settings
+from quorate.raft.values.configuration import (
     Change,
     ChangeKind,
     Configuration,
@@ -13,10 +16,7 @@ from quorate.raft.configuration import (
     Suffrage,
     next_configuration,
 )
-from quorate.raft.effects import Reason, Role
-from quorate.raft.messages import Entry, EntryKind, HardState
-from quorate.raft.node import Node
-from quorate.raft.settings import Settings
+from quorate.raft.values.messages import Entry, EntryKind, HardState
 
 __all__ = [
     "Change",

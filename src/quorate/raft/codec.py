@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from quorate.raft.configuration import Configuration
-from quorate.raft.messages import Entry, EntryKind, InstallSnapshotRequest
+from quorate.raft.values.configuration import Configuration
+from quorate.raft.values.messages import Entry, EntryKind, InstallSnapshotRequest
 
 # The two deprecated kinds carry the whole voter set as a list of addresses.
 _PEER_LISTS = frozenset({int(EntryKind.ADD_PEER), int(EntryKind.REMOVE_PEER)})

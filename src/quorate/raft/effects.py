@@ -12,8 +12,14 @@ from typing import Any
 
 import msgspec
 
-from quorate.raft.configuration import Configuration, Server
-from quorate.raft.messages import AnyRequest, AnyResponse, Entry, HardState, InstallSnapshotRequest
+from quorate.raft.values.configuration import Configuration, Server
+from quorate.raft.values.messages import (
+    AnyRequest,
+    AnyResponse,
+    Entry,
+    HardState,
+    InstallSnapshotRequest,
+)
 
 
 class Role(Enum):

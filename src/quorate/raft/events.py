@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from quorate.raft.configuration import Change, Configuration
-from quorate.raft.messages import AnyRequest, AnyResponse, InstallSnapshotRequest
+from quorate.raft.values.configuration import Change, Configuration
+from quorate.raft.values.messages import AnyRequest, AnyResponse, InstallSnapshotRequest
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):

@@ -21,7 +21,7 @@ from bisect import bisect_right
 from collections import deque
 from typing import Protocol
 
-from quorate.raft.messages import Entry
+from quorate.raft.values.messages import Entry
 
 TAIL_ENTRIES_MAX = 4096
 TAIL_BYTES_MAX = 8 << 20

@@ -20,8 +20,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from quorate.errors import BadFrame
-from quorate.raft import bounds, election, handover, membership, reads, receiver
-from quorate.raft.configuration import check_new
+from quorate.raft import receiver
 from quorate.raft.effects import Done, Effect, Reason
 from quorate.raft.events import (
     Applied,
@@ -45,8 +44,13 @@ from quorate.raft.events import (
     Tick,
     TransferRequested,
 )
-from quorate.raft.leader import Leader
-from quorate.raft.messages import (
+from quorate.raft.roles import election, membership, reads
+from quorate.raft.roles import transfer as handover
+from quorate.raft.roles.leader import Leader
+from quorate.raft.state import NodeState
+from quorate.raft.values import bounds
+from quorate.raft.values.configuration import check_new
+from quorate.raft.values.messages import (
     AppendEntriesRequest,
     Entry,
     EntryKind,
@@ -56,7 +60,6 @@ from quorate.raft.messages import (
     RequestVoteRequest,
     TimeoutNowRequest,
 )
-from quorate.raft.state import NodeState
 
 _UNREACHABLE_SPREAD = 0.3
 """Share of the election timeout over which servers that saw their leader go campaign."""

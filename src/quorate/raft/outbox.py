@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from quorate.raft.effects import Effect, Persist
 from quorate.raft.log import RaftLog
-from quorate.raft.messages import Entry, HardState
+from quorate.raft.values.messages import Entry, HardState
 
 
 class Outbox:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.raft.configuration import Change, Configuration
+from quorate.raft.values.configuration import Change, Configuration
 
 
 class Campaign(msgspec.Struct):

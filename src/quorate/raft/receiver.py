@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from quorate.errors import BadFrame
 from quorate.raft.codec import configuration_of, configurations_in
-from quorate.raft.configuration import Configuration, ConfigurationError
 from quorate.raft.effects import ReceiveSnapshot, RestoreSnapshot
 from quorate.raft.events import SnapshotReceived
-from quorate.raft.messages import (
+from quorate.raft.values.configuration import Configuration, ConfigurationError
+from quorate.raft.values.messages import (
     AppendEntriesRequest,
     AppendEntriesResponse,
     Entry,

@@ -10,7 +10,6 @@ from random import Random
 from typing import Any, Protocol
 
 from quorate.raft.codec import Codec, configurations_in
-from quorate.raft.configuration import Configuration, Server
 from quorate.raft.effects import (
     Apply,
     ConfigurationChanged,
@@ -23,12 +22,13 @@ from quorate.raft.effects import (
     RoleChanged,
     Send,
 )
-from quorate.raft.identity import IdentityRecord
 from quorate.raft.log import LogReader, RaftLog
-from quorate.raft.messages import AnyRequest, Entry, HardState, PreVoteRequest
 from quorate.raft.outbox import Outbox
 from quorate.raft.pending import Campaign, PendingRead, WeighedChange
 from quorate.raft.settings import Settings
+from quorate.raft.values.configuration import Configuration, Server
+from quorate.raft.values.identity import IdentityRecord
+from quorate.raft.values.messages import AnyRequest, Entry, HardState, PreVoteRequest
 
 _APPLY_BYTES_MAX = 16 << 20
 

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from quorate.errors import BadFrame
 from quorate.net.peer import Peer
-from quorate.raft.messages import (
+from quorate.raft.values.messages import (
     PROTOCOL_VERSION,
     AnyRequest,
     AnyResponse,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from quorate.net.trust import Trust
-from quorate.raft.configuration import Server
-from quorate.raft.messages import AnyRequest, AnyResponse
+from quorate.raft.values.configuration import Server
+from quorate.raft.values.messages import AnyRequest, AnyResponse
 from quorate.replica.incoming import Slot
 from quorate.replica.outgoing import PeerLink
 from quorate.runtime.raft import RaftDriver

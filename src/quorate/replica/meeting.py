@@ -36,7 +36,7 @@ from quorate.net.calls import call, read_argument, write_answer
 from quorate.net.peer import Peer
 from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
-from quorate.raft.configuration import Change, ChangeKind, Configuration, Server
+from quorate.raft.values.configuration import Change, ChangeKind, Configuration, Server
 from quorate.replica.replica import Replica
 from quorate.storage.folder.server_folder import ServerFolder
 from quorate.wire.handshake import RefusedThere

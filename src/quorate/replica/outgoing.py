@@ -15,8 +15,8 @@ from typing import cast
 from quorate.errors import BadFrame, QuorateError
 from quorate.net.dial import dial
 from quorate.net.trust import Trust
-from quorate.raft.messages import AnyRequest, AnyResponse, AppendEntriesRequest
-from quorate.raft.validity import address_objection, split_address
+from quorate.raft.values.messages import AnyRequest, AnyResponse, AppendEntriesRequest
+from quorate.raft.values.validity import address_objection, split_address
 from quorate.wire.raft.messages import encode_request, kind_of
 from quorate.wire.raft.stream import ResponseReader
 

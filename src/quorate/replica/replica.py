@@ -28,12 +28,12 @@ from quorate.net.peer import Peer
 from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
 from quorate.raft import events
-from quorate.raft.configuration import Change, ChangeKind, Configuration, Server
 from quorate.raft.effects import Role
-from quorate.raft.identity import IdentityRecord
-from quorate.raft.messages import AnyRequest
 from quorate.raft.node import Node
 from quorate.raft.settings import Settings
+from quorate.raft.values.configuration import Change, ChangeKind, Configuration, Server
+from quorate.raft.values.identity import IdentityRecord
+from quorate.raft.values.messages import AnyRequest
 from quorate.replica.disk import Disk, Room
 from quorate.replica.incoming import Held, IncomingConnection, Slot
 from quorate.replica.links import PeerLinks

@@ -16,8 +16,8 @@ from quorate.net.dial import greet, host_and_port
 from quorate.net.port import RpcPort
 from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
-from quorate.raft.configuration import Configuration, ConfigurationError, Server
-from quorate.raft.identity import RUN_BITS
+from quorate.raft.values.configuration import Configuration, ConfigurationError, Server
+from quorate.raft.values.identity import RUN_BITS
 from quorate.replica.machine import StateMachine
 from quorate.replica.meeting import Meeting
 from quorate.replica.replica import Options, Replica

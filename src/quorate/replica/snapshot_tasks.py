@@ -10,9 +10,9 @@ from typing import Any
 
 from quorate.errors import QuorateError
 from quorate.net.trust import Trust
-from quorate.raft.configuration import Server
 from quorate.raft.effects import SendSnapshot
-from quorate.raft.messages import InstallSnapshotRequest
+from quorate.raft.values.configuration import Server
+from quorate.raft.values.messages import InstallSnapshotRequest
 from quorate.replica.incoming import Slot
 from quorate.replica.snapshots import IncomingSnapshot, SnapshotWorker, send_snapshot
 from quorate.runtime.ports import Machine, SnapshotPoint, Write

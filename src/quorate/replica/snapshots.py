@@ -16,9 +16,9 @@ from quorate.errors import QuorateError
 from quorate.net.dial import dial_stream
 from quorate.net.trust import Trust
 from quorate.raft.codec import configuration_of
-from quorate.raft.configuration import Configuration
-from quorate.raft.messages import AnyResponse, InstallSnapshotRequest
-from quorate.raft.validity import address_objection, split_address
+from quorate.raft.values.configuration import Configuration
+from quorate.raft.values.messages import AnyResponse, InstallSnapshotRequest
+from quorate.raft.values.validity import address_objection, split_address
 from quorate.replica.machine import StateMachine, Write
 from quorate.storage.snapshots.meta import SnapshotMeta
 from quorate.storage.snapshots.sink import SnapshotSink

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
-from quorate.raft.configuration import Configuration, Server
 from quorate.raft.effects import Persist, SendSnapshot
-from quorate.raft.messages import AnyRequest, AnyResponse, InstallSnapshotRequest
+from quorate.raft.values.configuration import Configuration, Server
+from quorate.raft.values.messages import AnyRequest, AnyResponse, InstallSnapshotRequest
 
 Write = Callable[[bytes], None]
 Read = Callable[[int], bytes]

@@ -22,17 +22,17 @@ from typing import Any, NamedTuple
 
 from quorate.errors import BadFrame, MachineHeld, QuorateError, ReplicaStopped, StateDamaged
 from quorate.raft import effects, events
-from quorate.raft.configuration import Change, Configuration, ConfigurationError
 from quorate.raft.effects import Reason, Role
-from quorate.raft.identity import IdentityRecord, Start, objection
-from quorate.raft.messages import (
+from quorate.raft.node import Node
+from quorate.raft.values.configuration import Change, Configuration, ConfigurationError
+from quorate.raft.values.identity import IdentityRecord, Start, objection
+from quorate.raft.values.messages import (
     AnyRequest,
     AnyResponse,
     AppendEntriesRequest,
     EntryKind,
     InstallSnapshotRequest,
 )
-from quorate.raft.node import Node
 from quorate.runtime.driver import Clock, Driver
 from quorate.runtime.listeners import Listeners, tell
 from quorate.runtime.ports import Disk, Handle, Machine, Network, Snapshots

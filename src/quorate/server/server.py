@@ -24,9 +24,9 @@ from quorate.net.listening import naming
 from quorate.net.peer import Peer as NetPeer
 from quorate.net.port import ProtocolFactory, RpcPort
 from quorate.net.trust import Trust
-from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import ConfigurationChanged, RoleChanged
-from quorate.raft.identity import RUN_BITS
+from quorate.raft.values.configuration import Server as Peer
+from quorate.raft.values.identity import RUN_BITS
 from quorate.replica.replica import Options, Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.discovery import PoolWatch

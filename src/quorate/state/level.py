@@ -28,7 +28,7 @@ class RaiseLevel(Command, frozen=True, kw_only=True):
 
     TYPE: ClassVar[int] = 8
     LEVEL: ClassVar[int] = 0
-    """It comes before the level. `quorate.autopilot.level` decides when it may be written."""
+    """It comes before the level; `quorate.autopilot.deciders.level` decides when it is written."""
 
     level: int
     version: str = ""

@@ -2,7 +2,7 @@
 
 `os` is a `System`, and in every server the one in use. Whatever else has the same calls will do:
 the simulator runs the log, to the last call, on a disk in memory that forgets at a crash what was
-not flushed (`quorate.testing.sim.sectors`).
+not flushed (`quorate.testing.sim.machines.sectors`).
 """
 
 from __future__ import annotations

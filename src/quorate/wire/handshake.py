@@ -31,7 +31,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from quorate.errors import BadFrame
-from quorate.raft.identity import IdentityRecord
+from quorate.raft.values.identity import IdentityRecord
 from quorate.wire.first_byte import PROVEN_BYTE
 from quorate.wire.go.msgpack import bad_frame
 from quorate.wire.raft.identity import ID_CHARS_MAX, RECORD_BYTES_MAX, decode_record, encode_record

@@ -10,19 +10,24 @@ from typing import Final
 
 from quorate.api.endpoint import ANY, KIB, Capability, Consistency, Endpoint, Forwarding, Wrong
 from quorate.api.endpoints.agent import AgentEndpoint
-from quorate.api.endpoints.autopilot import AutopilotEndpoint
 from quorate.api.endpoints.cluster import ClusterEndpoint
-from quorate.api.endpoints.jobless_rows import ROWS as _JOBLESS
-from quorate.api.endpoints.keyring import KeyringEndpoint
+from quorate.api.endpoints.jobless.namespaces import NamespacesEndpoint
+from quorate.api.endpoints.jobless.rows import ROWS as _JOBLESS
 from quorate.api.endpoints.metrics import MetricsEndpoint
 from quorate.api.endpoints.monitor import MonitorEndpoint
-from quorate.api.endpoints.namespaces import NamespacesEndpoint
+from quorate.api.endpoints.operator.autopilot import AutopilotEndpoint
+from quorate.api.endpoints.operator.keyring import KeyringEndpoint
+from quorate.api.endpoints.operator.raft import (
+    RaftConfiguration,
+    RaftEndpoint,
+    RaftPeer,
+    TransferLeadership,
+)
+from quorate.api.endpoints.operator.scheduler import SchedulerEndpoint
+from quorate.api.endpoints.operator.upgrade import UpgradeEndpoint
+from quorate.api.endpoints.operator.views import ViewsEndpoint
 from quorate.api.endpoints.pages import PagesEndpoint
 from quorate.api.endpoints.pool import PoolEndpoint
-from quorate.api.endpoints.raft import RaftConfiguration, RaftEndpoint, RaftPeer, TransferLeadership
-from quorate.api.endpoints.scheduler import SchedulerEndpoint
-from quorate.api.endpoints.upgrade import UpgradeEndpoint
-from quorate.api.endpoints.views import ViewsEndpoint
 
 GET: Final = ("GET",)
 PUT: Final = ("PUT",)

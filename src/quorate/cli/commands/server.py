@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from quorate.cli.context import Context, Failure, doing
-from quorate.cli.tables import format_table, word
+from quorate.cli.text.tables import format_table, word
 from quorate.client import Client, ClientError, Member, Members
 
 Column = tuple[str, Callable[[Member], str]]

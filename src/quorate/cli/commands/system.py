@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from quorate.cli.context import Context, Failure, doing
-from quorate.cli.tables import format_block, word
+from quorate.cli.text.tables import format_block, word
 from quorate.client import Member
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from quorate.cli.flags import Flag
-from quorate.cli.registry import COMMANDS, GROUPS, words_below
+from quorate.cli.registry.index import COMMANDS, GROUPS, words_below
 
 FILES = frozenset({"file", "folder", "path", "dir"})
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from quorate.cli.commands.raft import peers_table
+from quorate.cli.commands.operator.raft import peers_table
 from quorate.cli.dev import texts
 from quorate.cli.dev.guide import Running, what_next
 from quorate.cli.dev.plan import (
@@ -27,7 +27,7 @@ from quorate.cli.dev.ports import port_is_free
 from quorate.cli.dev.processes import ServerProcess, how_it_ended, stop_all
 from quorate.cli.dev.signals import StopSignals
 from quorate.cli.dev.standing import Standings, look
-from quorate.cli.output import Output
+from quorate.cli.text.output import Output
 
 READY_TIMEOUT_S = 30.0
 GLANCE_S = 0.2

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from quorate.autopilot.places import two_bodies
+from quorate.autopilot.deciders.places import two_bodies
 from quorate.gossip.effects import Change, MemberChanged
 from quorate.gossip.messages import SerfStatus
 from quorate.server.cluster.identity import Identity, identity_from_tags

@@ -17,7 +17,7 @@ import msgspec
 
 from quorate.autopilot.validity import objection_to
 from quorate.errors import QuorateError
-from quorate.raft.configuration import Configuration, ConfigurationError, Server, Suffrage
+from quorate.raft.values.configuration import Configuration, ConfigurationError, Server, Suffrage
 from quorate.server.cluster.identity import Identity
 from quorate.server.rpc.calls import Callers
 

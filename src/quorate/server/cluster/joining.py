@@ -1,4 +1,7 @@
-"""What a server is answered that asks the leader to be taken in (`quorate.autopilot.taking_in`)."""
+"""The answer to a server that asks the leader to be taken in.
+
+The decider is `quorate.autopilot.deciders.taking_in`.
+"""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from typing import Any
 from quorate.autopilot.rounds import NOT_LEADING, Look, departing, joining
 from quorate.errors import ChangeOvertaken, ChangeRefused, NotLeader, PeerNotFound
 from quorate.net.peer import Peer
-from quorate.raft.configuration import Change, ChangeKind
-from quorate.raft.configuration import Server as RaftServer
+from quorate.raft.values.configuration import Change, ChangeKind
+from quorate.raft.values.configuration import Server as RaftServer
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Identity

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from quorate.raft.configuration import Configuration
+from quorate.raft.values.configuration import Configuration
 from quorate.server.cluster.directory import ALIVE, Known
 from quorate.server.cluster.identity import Identity
 from quorate.state import servers

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from quorate.errors import QuorateError
-from quorate.raft.configuration import Server as Peer
+from quorate.raft.values.configuration import Server as Peer
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.integrity.checks import DigestAnswer, DigestRequest, Heard, StateChecks

@@ -15,7 +15,7 @@ from quorate.autopilot.facts import Heard
 from quorate.autopilot.rounds import Outcome
 from quorate.errors import ApplyTimeout, ChangeOvertaken, ChangeRefused, QuorateError
 from quorate.levels import describe
-from quorate.raft.configuration import Change, ChangeKind
+from quorate.raft.values.configuration import Change, ChangeKind
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Greeting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from quorate.raft.configuration import Server as Peer
+from quorate.raft.values.configuration import Server as Peer
 from quorate.server.cluster.directory import ALIVE, Directory
 from quorate.shapes.operator import RaftServer
 from quorate.state import servers

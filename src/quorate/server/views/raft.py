@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from quorate.errors import QuorateError
-from quorate.raft.configuration import Server as Peer
 from quorate.raft.effects import Role
+from quorate.raft.values.configuration import Server as Peer
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import LEFT, Directory
 from quorate.server.cluster.identity import Identity

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from quorate.autopilot.deciders.level import MemberLevel, plan_level
 from quorate.autopilot.facts import Waiting
-from quorate.autopilot.level import MemberLevel, plan_level
 from quorate.levels import describe
 from quorate.server.views.raft import leader_of
 from quorate.server.views.records import ServerView

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from quorate.errors import LogDamaged, StorageFull, WrongDataFolder
-from quorate.raft.identity import NO_EPOCH, Epoch
+from quorate.raft.values.identity import NO_EPOCH, Epoch
 from quorate.storage.atomic import settle_names, write_atomic
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.sealed import read_sealed, seal

@@ -11,7 +11,7 @@
 Invariants:
 - One process has the folder open.
 - Opening it raises the start number and makes that durable, before a log of it can be opened. A
-  copy of the folder, or an older state of it, therefore shows by its start (`raft.identity`).
+  copy of the folder, or an older state of it, shows by its start (`raft.values.identity`).
 - What was read when the folder was opened has been written again and flushed by then: what an
   earlier process wrote may never have reached the disk.
 - A folder that was found to be rolled back never opens its log again under the same server ID.
@@ -29,7 +29,7 @@ import msgspec
 
 from quorate.errors import QuorateError, WrongDataFolder
 from quorate.levels import LEVEL
-from quorate.raft.identity import RUN_BITS, Epoch, IdentityRecord, Start
+from quorate.raft.values.identity import RUN_BITS, Epoch, IdentityRecord, Start
 from quorate.storage.atomic import settle_names
 from quorate.storage.folder.folder_lock import FolderLock
 from quorate.storage.folder.identity import (
@@ -241,7 +241,7 @@ class ServerFolder:
         """Remember these starts of other servers, by server ID, durably, before anything counts.
 
         What is older than a start that is known changes nothing: compare first
-        (`raft.identity.start_objection`). Works on a full disk. Costs two flushes. Raises
+        (`raft.values.identity.start_objection`). Works on a full disk. Costs two flushes. Raises
         QuorateError, also when there are too many servers (some 400; see `forget_starts`).
         """
         with self._changing:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from quorate.raft.identity import Start
+from quorate.raft.values.identity import Start
 
 STANDING_FILE: Final = "quorate.standing"
 

@@ -17,7 +17,7 @@ from operator import itemgetter
 
 import msgspec
 
-from quorate.raft.messages import Entry
+from quorate.raft.values.messages import Entry
 
 _start_of_run = itemgetter(0)
 

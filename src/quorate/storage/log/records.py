@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from quorate.errors import BadFrame, LogDamaged
-from quorate.raft.messages import Entry, HardState
+from quorate.raft.values.messages import Entry, HardState
 from quorate.wire.raft.entries import decode_entry, encode_entry
 
 LAYOUT: Final = 2

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from quorate.errors import LogDamaged, WrongDataFolder
-from quorate.raft.messages import HardState
+from quorate.raft.values.messages import HardState
 from quorate.storage.log import records as log_records
 from quorate.storage.log.extent import LogExtent
 from quorate.storage.log.frames import BODY, FRAME, Frame, is_unwritten, read_frame

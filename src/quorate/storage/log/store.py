@@ -27,7 +27,7 @@ from typing import Final
 import msgspec
 
 from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
-from quorate.raft.messages import Entry, HardState
+from quorate.raft.values.messages import Entry, HardState
 from quorate.storage.atomic import fsync_dir, make_dir
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.log import records as log_records

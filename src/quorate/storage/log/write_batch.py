@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from quorate.raft.messages import Entry, HardState
+from quorate.raft.values.messages import Entry, HardState
 
 
 class WriteBatch(msgspec.Struct, frozen=True, kw_only=True):

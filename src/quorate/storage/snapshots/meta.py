@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from quorate.errors import LogDamaged
-from quorate.raft.configuration import Configuration, Server, Suffrage
+from quorate.raft.values.configuration import Configuration, Server, Suffrage
 from quorate.storage.sealed import read_sealed, seal, unseal
 from quorate.wire.raft.membership import encode_peers
 

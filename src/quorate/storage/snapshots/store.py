@@ -20,7 +20,7 @@ from typing import BinaryIO, Final, NamedTuple, TypeAlias
 from fastcrc.crc64 import xz
 
 from quorate.errors import LogDamaged, QuorateError, StorageFull
-from quorate.raft.configuration import Configuration
+from quorate.raft.values.configuration import Configuration
 from quorate.storage.atomic import UNFINISHED, make_dir, settle_names
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.free_space import DISK_RESERVE_BYTES, free_bytes, reserve_on

@@ -8,7 +8,7 @@ from collections import Counter
 
 from quorate.testing.pools.life import PoolLife
 from quorate.testing.pools.rules import SITUATIONS
-from quorate.testing.sim.violations import ViolationError
+from quorate.testing.sim.verdicts.violations import ViolationError
 
 
 def main(arguments: list[str] | None = None) -> int:

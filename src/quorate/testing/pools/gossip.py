@@ -37,7 +37,7 @@ from quorate.gossip.node import Node
 from quorate.gossip.settings import Settings
 from quorate.runtime.driver import Driver
 from quorate.testing.pools.clock import WorldClock
-from quorate.testing.sim.violations import ViolationError
+from quorate.testing.sim.verdicts.violations import ViolationError
 from quorate.testing.sim.world import World
 from quorate.wire import gossip
 from quorate.wire.memberlist.messages import decode_in_packet

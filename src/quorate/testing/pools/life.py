@@ -13,14 +13,15 @@ from random import Random
 from quorate.gossip.messages import Dead, LeaveIntent, User
 from quorate.levels import LEVEL
 from quorate.raft import Change, ChangeKind, Configuration, Settings
-from quorate.raft.configuration import Server
 from quorate.raft.effects import Reason
+from quorate.raft.values.configuration import Server
 from quorate.state.commands import encode
 from quorate.state.servers import RecordRemoval, RecordServer, removed_at
 from quorate.state.table import Command
-from quorate.testing.pools.servers import Process, Servers, address_of
-from quorate.testing.sim.checks import Handle
-from quorate.testing.sim.violations import NoProgressError, expect
+from quorate.testing.pools.process import Process, address_of
+from quorate.testing.pools.servers import Servers
+from quorate.testing.sim.verdicts.cluster import Handle
+from quorate.testing.sim.verdicts.violations import NoProgressError, expect
 from quorate.testing.sim.world import World
 from quorate.wire import gossip
 

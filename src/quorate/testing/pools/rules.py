@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from quorate.autopilot import actions as act
 from quorate.levels import LEVEL
 from quorate.state.servers import removed_at
-from quorate.testing.sim.violations import expect
-
-if TYPE_CHECKING:
-    from quorate.testing.pools.servers import Process, Servers
+from quorate.testing.pools.process import Process
+from quorate.testing.sim.verdicts.violations import expect
+from quorate.testing.sim.world import World
 
 _SURE_S = 2.5
 """A server that could be asked for so long would have answered: what was heard is not older."""
@@ -36,10 +36,26 @@ SITUATIONS = (
 )
 
 
+class Pool(Protocol):
+    """What the rules look at (`quorate.testing.pools.servers.Servers`)."""
+
+    world: World
+    levels: dict[str, int]
+
+    def there(self, address: str) -> Process | None:
+        """The process that runs at this RPC address."""
+
+    def running(self) -> Iterable[Process]:
+        """All processes that run."""
+
+    def cut(self, a: str, b: str) -> bool:
+        """Does no message go between these two?"""
+
+
 class Rules:
     """Looks at each decision when it is carried out. Raises ViolationError."""
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: Pool) -> None:
         self.servers = servers
         self.met: Counter[str] = Counter()
         self.parted_at = float("-inf")  # when the network was parted last, or joined again

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from quorate.autopilot import actions as act
+from quorate.autopilot.deciders.taking_in import Verdict
 from quorate.autopilot.facts import Claim, Facts, Heard
 from quorate.autopilot.memory import Memory
 from quorate.autopilot.rounds import Outcome, departing, joining, leader_round
-from quorate.autopilot.taking_in import Verdict
 from quorate.gossip.effects import MemberChanged
 from quorate.gossip.messages import Address
 from quorate.levels import LEVEL
-from quorate.raft.configuration import Server
 from quorate.raft.effects import Reason
+from quorate.raft.values.configuration import Server
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Identity
-from quorate.server.leader.facts import claim_of, gather
+from quorate.server.leader.facts import gather
 from quorate.state.autopilot import AutopilotConfiguration
 from quorate.state.cluster import SetClusterMetadata
 from quorate.state.commands import encode
@@ -30,8 +29,9 @@ from quorate.state.level import RaiseLevel
 from quorate.state.servers import RecordServer
 from quorate.state.table import Command
 from quorate.testing.pools.gossip import GossipMember, Net
+from quorate.testing.pools.process import Process, address_of
 from quorate.testing.pools.rules import Rules
-from quorate.testing.sim.hosts import Host
+from quorate.testing.sim.machines.hosts import Host
 from quorate.testing.sim.world import World
 
 ROUND_S = 0.25
@@ -44,54 +44,9 @@ _OVERTAKEN = tuple(reason.value for reason in (Reason.CHANGE_PENDING, Reason.CHA
 _RULES = AutopilotConfiguration(server_stabilization_time_ns=500_000_000)
 
 
-def address_of(place: int) -> str:
-    """The RPC address of a place."""
-    return f"10.0.0.{place}:4647"
-
-
 def gossip_address_of(place: int) -> Address:
     """The gossip address of a place."""
     return Address(f"10.0.0.{place}", 4648)
-
-
-@dataclass(eq=False)
-class Process:
-    """One process of a server. A copy has the ID of another server, and no replica of its own."""
-
-    id: str
-    name: str
-    place: int
-    host: Host | None
-    since: float
-    directory: Directory
-    member: GossipMember | None = None
-    up: bool = True
-    answers_as: str = ""  # the ID it tells when it is asked, if that is not `id`
-    leaving: bool = False
-    introduced: bool = False
-    memory: Memory = field(default_factory=Memory)
-    busy: bool = False  # with a leader's round
-    removing: set[str] = field(default_factory=set)  # by operators, through this leader
-    incarnation: int = 0
-
-    @property
-    def key(self) -> str:
-        """The process in the network."""
-        return self.id if self.host is not None else f"{self.name}*"
-
-    @property
-    def real_id(self) -> str:
-        """What it says when it is asked itself."""
-        return self.answers_as or self.id
-
-    def claim(self) -> Claim:
-        """The same, whole."""
-        return claim_of(msgspec.structs.replace(self.directory.me, id=self.real_id))
-
-    @property
-    def address(self) -> str:
-        """Of its RPC port."""
-        return address_of(self.place)
 
 
 def identity(server_id: str, name: str, place: int, level: int) -> Identity:

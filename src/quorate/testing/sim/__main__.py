@@ -9,7 +9,7 @@ from dataclasses import replace
 from random import SystemRandom
 
 from quorate.testing.sim.life import FailedLifeError, Life
-from quorate.testing.sim.plan import Plan, Topology, draw, parse_only
+from quorate.testing.sim.plans.plan import Plan, Topology, draw, parse_only
 from quorate.testing.sim.shrink import Shrinker
 from quorate.testing.sim.soak import Tally, play, soak
 

@@ -7,12 +7,12 @@ from random import Random
 from quorate.raft import Change, ChangeKind, Configuration, Server
 from quorate.testing.history import Kind, Operation, Recorder
 from quorate.testing.linearizability import check
-from quorate.testing.sim.actions import Actions
-from quorate.testing.sim.clients import Client
-from quorate.testing.sim.host_actions import settings_of_a_host
-from quorate.testing.sim.hosts import Host, Weather
-from quorate.testing.sim.plan import Plan
-from quorate.testing.sim.violations import NoProgressError, ViolationError, expect
+from quorate.testing.sim.machines.hosts import Host, Weather
+from quorate.testing.sim.plans.actions import Actions
+from quorate.testing.sim.plans.clients import Client
+from quorate.testing.sim.plans.host_actions import settings_of_a_host
+from quorate.testing.sim.plans.plan import Plan
+from quorate.testing.sim.verdicts.violations import NoProgressError, ViolationError, expect
 from quorate.testing.sim.world import World
 
 RECOVERY_S = 15.0  # virtual, from the end of the faults: thirty election timeouts

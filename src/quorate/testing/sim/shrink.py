@@ -12,7 +12,7 @@ from dataclasses import replace
 from time import process_time
 
 from quorate.testing.sim.life import FailedLifeError, Life
-from quorate.testing.sim.plan import Action, Plan
+from quorate.testing.sim.plans.plan import Action, Plan
 
 VARIANTS = 3
 

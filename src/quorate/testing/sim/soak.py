@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from quorate.testing.sim.coverage import SITUATIONS
 from quorate.testing.sim.life import FailedLifeError, Life
-from quorate.testing.sim.plan import Topology, draw
+from quorate.testing.sim.plans.plan import Topology, draw
+from quorate.testing.sim.verdicts.coverage import SITUATIONS
 
 _BATCH = 10  # seeds for one task: about a second
 _WAITING = 2 * (os.cpu_count() or 1)  # tasks handed out at once

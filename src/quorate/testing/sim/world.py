@@ -17,31 +17,31 @@ from typing import Any
 from quorate.errors import BadFrame, LogDamaged, StateDamaged
 from quorate.raft import Settings
 from quorate.raft import effects as fx
-from quorate.raft.configuration import Change, Configuration
-from quorate.raft.messages import Entry, EntryKind, HardState
+from quorate.raft.values.configuration import Change, Configuration
+from quorate.raft.values.messages import Entry, EntryKind, HardState
 from quorate.runtime.listeners import Listeners
 from quorate.runtime.ports import SnapshotPoint
 from quorate.runtime.raft import RaftDriver
 from quorate.state.snapshot import SnapshotError
 from quorate.storage.log.scrub import LogScrub
-from quorate.testing.sim.checks import Handle
-from quorate.testing.sim.disk import SimDisk
-from quorate.testing.sim.hosts import Host
-from quorate.testing.sim.machine import SimMachine
-from quorate.testing.sim.meetings import Meetings
-from quorate.testing.sim.network import Network
-from quorate.testing.sim.printers import effect_text, event_text
-from quorate.testing.sim.spots import SPACE
-from quorate.testing.sim.stage import Stage
-from quorate.testing.sim.storage import Storage
-from quorate.testing.sim.surroundings import (
+from quorate.testing.sim.machines.disk import SimDisk
+from quorate.testing.sim.machines.hosts import Host
+from quorate.testing.sim.machines.machine import SimMachine
+from quorate.testing.sim.machines.network import Network
+from quorate.testing.sim.machines.storage import Storage
+from quorate.testing.sim.machines.surroundings import (
     SimClock,
     SimDiskPort,
     SimNetworkPort,
     SimSnapshotsPort,
     WatchedNode,
 )
-from quorate.testing.sim.violations import ViolationError, expect
+from quorate.testing.sim.plans.meetings import Meetings
+from quorate.testing.sim.plans.stage import Stage
+from quorate.testing.sim.verdicts.cluster import Handle
+from quorate.testing.sim.verdicts.printers import effect_text, event_text
+from quorate.testing.sim.verdicts.spots import SPACE
+from quorate.testing.sim.verdicts.violations import ViolationError, expect
 from quorate.wire.raft import membership as codec
 
 

@@ -15,7 +15,7 @@ import struct
 from functools import lru_cache
 from typing import Any, Final
 
-from quorate.raft.messages import Entry
+from quorate.raft.values.messages import Entry
 from quorate.wire.go.fields import read_bytes, read_uint, read_uint8
 from quorate.wire.go.msgpack import bad_frame, pack_raw, pack_uint, unpack
 from quorate.wire.go.time import pack_time, read_time

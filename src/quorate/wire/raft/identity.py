@@ -17,7 +17,7 @@ import struct
 from functools import lru_cache
 from typing import Any, Final
 
-from quorate.raft.identity import EPOCH_BITS, RUN_BITS, Epoch, IdentityRecord, Start
+from quorate.raft.values.identity import EPOCH_BITS, RUN_BITS, Epoch, IdentityRecord, Start
 from quorate.wire.go.msgpack import bad_frame, pack_raw
 
 LAYOUT: Final = 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from quorate.raft.configuration import Configuration, Server, Suffrage
+from quorate.raft.values.configuration import Configuration, Server, Suffrage
 from quorate.wire.go.fields import pack_text, read_bytes, read_int, read_text
 from quorate.wire.go.msgpack import (
     NIL,

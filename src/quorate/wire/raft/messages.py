@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
-from quorate.raft.messages import (
+from quorate.raft.values.messages import (
     AnyRequest,
     AnyResponse,
     AppendEntriesRequest,

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from quorate.errors import BadFrame
-from quorate.raft.messages import AnyRequest, AnyResponse, InstallSnapshotRequest
+from quorate.raft.values.messages import AnyRequest, AnyResponse, InstallSnapshotRequest
 from quorate.wire.go.msgpack import bad_frame
 from quorate.wire.go.value_stream import INCOMPLETE, ValueStream
 from quorate.wire.raft.messages import (

@@ -1,0 +1,1 @@
+"""What a server without jobs answers to clients that ask for them."""

@@ -1,0 +1,1 @@
+"""Handlers below /v1/operator/."""

@@ -1,0 +1,1 @@
+"""One decider a file: facts in, actions out."""

@@ -1,0 +1,106 @@
+"""`quorate operator autopilot ...` (cli.md, section 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from quorate.cli.context import Context, Failure, doing
+from quorate.cli.text.tables import format_table, word
+from quorate.client import AutopilotConfiguration, OperatorHealth
+
+_HEALTH = (
+    "ID",
+    "Name",
+    "Address",
+    "SerfStatus",
+    "Version",
+    "Leader",
+    "Voter",
+    "Healthy",
+    "LastContact",
+    "LastTerm",
+    "LastIndex",
+    "StableSince",
+)
+LOST_RACE = "Configuration could not be atomically updated, please try again"
+
+
+def get_config(context: Context) -> int:
+    """Show the settings, one `Key = value` a line, in the order of the API."""
+    with context.client() as client, doing("Error querying Autopilot configuration: "):
+        found = client.autopilot_configuration(stale=context.flags.on("stale"))
+    return context.show(found.raw, lambda: context.out.line(_block(found)))
+
+
+def _block(found: AutopilotConfiguration) -> str:
+    pairs = (
+        ("CleanupDeadServers", word(found.cleanup_dead_servers)),
+        ("LastContactThreshold", found.last_contact_threshold),
+        ("MaxTrailingLogs", str(found.max_trailing_logs)),
+        ("MinQuorum", str(found.min_quorum)),
+        ("ServerStabilizationTime", found.server_stabilization_time),
+        ("EnableRedundancyZones", word(found.enable_redundancy_zones)),
+        ("DisableUpgradeMigration", word(found.disable_upgrade_migration)),
+        ("EnableCustomUpgrades", word(found.enable_custom_upgrades)),
+    )
+    return "\n".join(f"{key} = {value}" for key, value in pairs)
+
+
+def health(context: Context) -> int:
+    """Show how the servers do. One that is not healthy is an error, as its status 429 is."""
+    with context.client() as client, doing("Error querying Autopilot configuration: "):
+        found = client.autopilot_health()
+    return context.show(found.raw, lambda: context.out.line(_health(found)))
+
+
+def _health(found: OperatorHealth) -> str:
+    rows = [
+        (
+            each.id,
+            each.name,
+            each.address,
+            each.serf_status,
+            each.version,
+            word(each.leader),
+            word(each.voter),
+            word(each.healthy),
+            each.last_contact,
+            str(each.last_term),
+            str(each.last_index),
+            each.stable_since,
+        )
+        for each in found.servers or ()
+    ]
+    lines = [
+        f"Healthy: {word(found.healthy)}",
+        f"FailureTolerance: {found.failure_tolerance}",
+        f"Leader: {found.leader}",
+        "Voters:  ",
+        *(f"\t{voter}" for voter in found.voters),
+        "Servers: ",
+        format_table([_HEALTH, *rows]),
+    ]
+    return "\n".join(lines)
+
+
+def set_config(context: Context) -> int:
+    """Change the settings that were given, unless somebody else changed them meanwhile."""
+    with context.client() as client:
+        with doing("Error querying for Autopilot configuration: "):
+            found = client.autopilot_configuration()
+        wanted = msgspec.structs.replace(found, **_changes(context))
+        with doing("Error setting Autopilot configuration: "):
+            written = client.set_autopilot_configuration(wanted, cas=found.modify_index)
+    if not written:
+        raise Failure(LOST_RACE)
+    context.out.line("Configuration updated!")
+    return 0
+
+
+def _changes(context: Context) -> dict[str, Any]:
+    """The given options by the names of their fields, which they share."""
+    fields = {flag.name: flag.name.replace("-", "_") for flag in context.command.flags}
+    given = context.flags.values
+    return {field: given[flag] for flag, field in fields.items() if flag in given}

@@ -1,0 +1,1 @@
+"""The table of commands, by the thing they act on."""

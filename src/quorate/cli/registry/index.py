@@ -1,0 +1,97 @@
+"""The table of all commands and groups: the one place that knows what can be typed.
+
+Cheap to import (data only), because every start of the program reads it.
+"""
+
+from __future__ import annotations
+
+from quorate.cli.command import Command, Group
+from quorate.cli.registry.gossip import GOSSIP
+from quorate.cli.registry.local import LOCAL
+from quorate.cli.registry.operator import OPERATOR
+from quorate.cli.registry.server import SERVER, SYSTEM
+
+COMMANDS: tuple[Command, ...] = (*LOCAL, *OPERATOR, *GOSSIP, *SERVER, *SYSTEM)
+
+GROUPS = (
+    Group(
+        ("config",),
+        "Configuration files",
+        "Checks the configuration files of an agent.",
+        "quorate config validate /etc/quorate.d",
+    ),
+    Group(
+        ("system",),
+        "Upkeep of a cluster",
+        "Has a cluster of Nomad servers clean up.",
+        "quorate system gc",
+    ),
+    Group(
+        ("system", "reconcile"),
+        "Counts of a cluster",
+        "Has a cluster of Nomad servers count again.",
+        "quorate system reconcile summaries",
+    ),
+    Group(
+        ("operator",),
+        "Tools for those who run the servers",
+        "Looks at and changes the Raft cluster, its autopilot and its scheduler settings, and "
+        "sends any request to the API.",
+        "quorate operator raft list-peers",
+    ),
+    Group(
+        ("operator", "raft"),
+        "The servers that agree with each other",
+        "Lists the servers of the Raft configuration, removes one, hands leadership over, or asks "
+        "each server what it believes.",
+        "quorate operator raft list-peers -stale",
+    ),
+    Group(
+        ("operator", "autopilot"),
+        "The settings of automatic server management",
+        "Shows or changes what the leader does about dead and new servers by itself.",
+        "quorate operator autopilot get-config",
+    ),
+    Group(
+        ("operator", "scheduler"),
+        "The settings of the scheduler",
+        "Shows or changes the cluster-wide scheduler settings.",
+        "quorate operator scheduler get-config",
+    ),
+    Group(
+        ("operator", "upgrade"),
+        "The versions of the servers",
+        "Shows which versions run, and what the cluster's feature level waits for.",
+        "quorate operator upgrade check",
+    ),
+    Group(
+        ("operator", "gossip"),
+        "The gossip between servers",
+        "Manages the keys that encrypt the gossip between servers.",
+        "quorate operator gossip keyring list",
+    ),
+    Group(
+        ("operator", "gossip", "keyring"),
+        "The keys of the gossip between servers",
+        "Makes, installs, changes and removes the keys that encrypt gossip, on all members of the "
+        "pool at once. To replace a key use rotate: it does all steps in their order.",
+        "quorate operator gossip keyring rotate",
+    ),
+    Group(
+        ("server",),
+        "The pool of servers",
+        "Looks at the servers as gossip and static membership know them, joins pools, and lets "
+        "servers go or come back.",
+        "quorate server members",
+    ),
+)
+
+BY_PATH: dict[tuple[str, ...], Command] = {command.path: command for command in COMMANDS}
+GROUP_BY_PATH: dict[tuple[str, ...], Group] = {group.path: group for group in GROUPS}
+
+
+def words_below(path: tuple[str, ...]) -> list[str]:
+    """The words that may follow `path`, sorted."""
+    depth = len(path)
+    paths = (*BY_PATH, *GROUP_BY_PATH)
+    return sorted({p[depth] for p in paths if len(p) == depth + 1 and p[:depth] == path})

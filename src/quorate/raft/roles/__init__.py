@@ -1,0 +1,1 @@
+"""What a follower, a candidate and a leader do."""

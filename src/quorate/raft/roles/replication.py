@@ -1,0 +1,201 @@
+"""How a leader feeds its peers: heartbeats, appends, snapshots, and what they have promised.
+
+The state and the moves that the rules of leadership share; `leader` is the whole role, and
+`membership`, `reads` and `handover` work on this. Rules: Raft 5.3, thesis 6.4, 10.2; raft-wire,
+sections 5 and 6.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from quorate.raft.commitment import majority_value
+from quorate.raft.effects import SendSnapshot
+from quorate.raft.pending import PendingRead, WeighedChange
+from quorate.raft.roles.progress import Flight, Mode, Progress
+from quorate.raft.values.configuration import Server
+from quorate.raft.values.messages import AppendEntriesRequest, Entry, EntryKind
+
+if TYPE_CHECKING:
+    from quorate.raft.state import NodeState
+
+_NEVER = float("inf")
+
+
+class Replication:
+    """See the module."""
+
+    def __init__(self, node: NodeState) -> None:
+        self.node = node
+        self.peers: dict[str, Progress] = {}
+        self.first_own_index = node.log.last_index + 1
+        self.since = node.now
+        self.heartbeat_at = node.now
+        self.heartbeat_rpc = 0  # number of the first request of the newest round
+        self.handed_over = False
+        self.timeout_now_sent = False
+        self.reads: list[PendingRead] = []
+        self.weighed: list[WeighedChange] = []
+        self.notice_at = _NEVER  # when peers without news shall hear what is committed
+        self.uncommitted_bytes = 0
+        self.batches: deque[tuple[int, int]] = deque()  # last index and bytes of each batch
+
+    # -- peers -----------------------------------------------------------------------------------
+
+    def add_peer(self, server: Server) -> None:
+        """Begin to feed a member."""
+        node = self.node
+        self.peers[server.id] = Progress(
+            server=server, next_index=node.log.last_index + 1, since=node.now
+        )
+
+    def feed_all(self) -> None:
+        """Send to all peers what they may be sent."""
+        for peer in self.peers.values():
+            self.feed(peer)
+
+    def feed(self, peer: Progress) -> None:
+        """Send as much of the log as the peer's mode allows."""
+        node = self.node
+        settings = node.settings
+        if node.now < max(peer.retry_at, peer.no_room_until):
+            return
+        while peer.next_index <= node.log.last_index or peer.mode is Mode.PROBE:
+            limit = 1 if peer.mode is Mode.PROBE else settings.appends_in_flight_max
+            if peer.mode is Mode.SNAPSHOT or len(peer.appends) >= limit:
+                return
+            if node.log.term(peer.next_index - 1) is None or (
+                peer.next_index < node.log.first_index and node.log.last_index >= peer.next_index
+            ):
+                self._send_snapshot(peer)
+                return
+            entries = node.log.entries(
+                peer.next_index,
+                node.log.last_index + 1,
+                settings.append_entries_max,
+                settings.append_bytes_max,
+            )
+            self.send_append(peer, entries)
+
+    def send_append(self, peer: Progress, entries: tuple[Entry, ...]) -> None:
+        """Send these entries, which follow on `next_index` - 1; none: ask, and tell the commit."""
+        node = self.node
+        prev = peer.next_index - 1
+        prev_term = node.log.term(prev)
+        if prev_term is None:
+            return
+        request = AppendEntriesRequest(
+            term=node.term,
+            sender_id=node.server_id,
+            sender_address=node.address,
+            cluster_id=node.cluster_id,
+            identity=node.identity,
+            leader=node.address,
+            prev_log_index=prev,
+            prev_log_term=prev_term,
+            entries=entries,
+            leader_commit=node.commit_index,
+        )
+        rpc_id = node.send(peer.server, request)
+        last = prev + len(entries)
+        peer.appends[rpc_id] = Flight(prev, last, node.now, prev <= peer.match_index)
+        peer.append_at = node.now
+        peer.commit_sent = min(node.commit_index, last)
+        if peer.mode is Mode.PIPELINE:
+            peer.next_index = last + 1
+
+    def _send_snapshot(self, peer: Progress) -> None:
+        node = self.node
+        peer.appends.clear()
+        peer.mode = Mode.SNAPSHOT
+        peer.snapshot_rpc = node.next_rpc_id()
+        peer.snapshot_index = node.log.snapshot_index
+        node.emit_in_term(
+            SendSnapshot(peer.snapshot_rpc, peer.server, node.term, peer.snapshot_index)
+        )
+
+    def lowest_install(self) -> int:
+        """The log above this index is needed by the installs under way (no limit: very high)."""
+        indexes = [p.snapshot_index for p in self.peers.values() if p.mode is Mode.SNAPSHOT]
+        return min(indexes, default=1 << 62)
+
+    # -- heartbeats and notices ------------------------------------------------------------------
+
+    def heartbeat(self) -> None:
+        """One round: say to all that this server leads."""
+        node = self.node
+        self.heartbeat_at = node.now + node.settings.heartbeat_interval_s
+        limit = node.settings.heartbeats_in_flight_max
+        self.heartbeat_rpc = node.last_rpc_id + 1
+        # Not behind the disk: the term is durable since before the votes were asked for.
+        request = AppendEntriesRequest(**node.header(), leader=node.address)
+        for peer in self.peers.values():
+            if len(peer.heartbeats) < limit:
+                rpc_id = node.send(peer.server, request)
+                peer.heartbeats[rpc_id] = node.now
+
+    def give_notice(self) -> None:
+        """Tell the peers that have nothing else to hear what is committed."""
+        self.notice_at = _NEVER
+        for peer in self.peers.values():
+            behind = peer.commit_sent < self.node.commit_index
+            if behind and peer.mode is Mode.PIPELINE and not peer.appends:
+                self.send_append(peer, ())
+
+    def plan_notice(self) -> None:
+        """Give notice of what is committed soon, together with what else comes meanwhile."""
+        node = self.node
+        self.notice_at = min(self.notice_at, node.now + node.settings.commit_notice_s)
+
+    # -- the log ---------------------------------------------------------------------------------
+
+    def append(self, kind: EntryKind, data: Sequence[bytes], handles: Iterable[Any]) -> None:
+        """Append an entry for each element of `data`; `handles` wait for the first ones."""
+        node = self.node
+        first, term = node.log.last_index + 1, node.term
+        node.proposals.update(enumerate(handles, first))
+        number = int(kind)
+        entries = tuple([Entry(i, term, number, item) for i, item in enumerate(data, first)])
+        size = sum([len(item) for item in data])
+        self.uncommitted_bytes += size
+        self.batches.append((entries[-1].index, size))
+        node.append(entries)
+        self.feed_all()
+
+    # -- what the voters say ---------------------------------------------------------------------
+
+    def voter_values(self, of_peer: Callable[[Progress], float], own: float) -> list[float]:
+        """One value for every voter, `own` for this server if it is one."""
+        values = []
+        for server in self.node.configuration.voters():
+            if server.id == self.node.server_id:
+                values.append(own)
+            else:
+                peer = self.peers.get(server.id)
+                values.append(of_peer(peer) if peer else float("-inf"))
+        return values
+
+    def lease_until(self) -> float:
+        """Until when no other leader can have been elected; -inf if that cannot be relied on."""
+        node = self.node
+        if not node.settings.lease_reads:
+            return float("-inf")
+        if self.handed_over or node.commit_index < self.first_own_index:
+            return float("-inf")
+        own = node.now + node.settings.lease_share * node.settings.election_timeout_s
+        promised = self.voter_values(lambda peer: peer.promised_until, own)
+        return majority_value(promised) if promised else float("-inf")
+
+    def lease_valid(self, now: float) -> bool:
+        """True if the state machine as it is was current at `now`, a time just read from the clock.
+
+        To be asked again right before a read is answered, with the clock read for it: what was
+        valid when something was planned says nothing of the moment at which it is done.
+        """
+        return self.ready() and self.lease_until() > max(now, self.node.now)
+
+    def ready(self) -> bool:
+        """True once an entry of its own term is applied: all older acknowledged writes show."""
+        return self.node.applied_index >= self.first_own_index

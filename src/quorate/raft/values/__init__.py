@@ -1,0 +1,1 @@
+"""What the core, storage and wire share: entries, messages, configurations, identities."""

@@ -1,0 +1,58 @@
+"""How large a number in a message may be, whoever sends it.
+
+Terms and indexes rise by one for each election and entry; no cluster comes near 2^62 of them. A
+message with more is a mistake or an attack, and nothing of it may be stored or answered: a term
+that is taken over can never be lowered again, and the next one must fit into 64 bits on every
+wire and disk. Anything below is taken: a server that is a million terms ahead must come back.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from quorate.raft.values.messages import (
+    AppendEntriesRequest,
+    AppendEntriesResponse,
+    InstallSnapshotRequest,
+    InstallSnapshotResponse,
+    PreVoteRequest,
+    PreVoteResponse,
+    RequestVoteRequest,
+    RequestVoteResponse,
+    TimeoutNowRequest,
+    TimeoutNowResponse,
+)
+
+NUMBER_MAX: Final = (1 << 62) - 1
+"""The highest term and index."""
+
+SNAPSHOT_BYTES_MAX: Final = 1 << 40
+"""The largest snapshot that is taken in: 1 TiB."""
+
+# Entries need no row: their indexes follow on the previous one, their terms are at most the term.
+_NUMBERS: Final[dict[type, tuple[str, ...]]] = {
+    AppendEntriesRequest: ("term", "prev_log_index", "prev_log_term", "leader_commit"),
+    AppendEntriesResponse: ("term", "last_log"),
+    InstallSnapshotRequest: ("term", "last_log_index", "last_log_term", "configuration_index"),
+    InstallSnapshotResponse: ("term",),
+    PreVoteRequest: ("term", "last_log_index", "last_log_term"),
+    PreVoteResponse: ("term",),
+    RequestVoteRequest: ("term", "last_log_index", "last_log_term"),
+    RequestVoteResponse: ("term",),
+    TimeoutNowRequest: ("term",),
+    TimeoutNowResponse: (),
+}
+
+
+def objection(message: Any) -> str:
+    """Why nothing of this message counts, or empty. It names the sender."""
+    for name in _NUMBERS[type(message)]:
+        if getattr(message, name) > NUMBER_MAX:
+            return f"{_sender(message)} sent a {name} above {NUMBER_MAX}; no server comes so far"
+    if type(message) is InstallSnapshotRequest and message.size > SNAPSHOT_BYTES_MAX:
+        return f"{_sender(message)} announced a snapshot above {SNAPSHOT_BYTES_MAX} bytes"
+    return ""
+
+
+def _sender(message: Any) -> str:
+    return message.sender_id or message.sender_address or "a server without a name"

@@ -1,0 +1,1 @@
+"""Below the driver: simulated hosts, disks, networks and clocks."""

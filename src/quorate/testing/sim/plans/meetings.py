@@ -1,0 +1,151 @@
+"""Which start of which server the hosts of a simulated world have seen, and what follows from it.
+
+What stands here is the part of a server that makes connections (`quorate.net.trust`): two processes
+that meet note each other's start before anything else of it counts, durably, and a process greets
+the others when it starts, while it gives no vote. The rules are those of
+`quorate.raft.values.identity`; each message is looked at by the driver (`RaftDriver.objection`),
+as in a server.
+
+An old copy of a disk is named only by a server that has seen a newer start of it, or that can ask
+the other body. Where none can, no rule protects: there the copy is switched off (docs/operations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from quorate.raft.values.identity import IdentityRecord, Start, start_objection, two_bodies
+from quorate.testing.sim.machines.hosts import Host
+from quorate.testing.sim.plans.stage import Stage
+
+CLUSTER = "simulated"
+_GREETING_S = 0.001
+
+
+class Meetings:
+    """See the module."""
+
+    def __init__(self, world: Stage, is_cut: Callable[[str, str], bool]) -> None:
+        self.world = world
+        self._is_cut = is_cut
+        self._second: dict[tuple[str, int], set[Start]] = {}  # bodies that a process keeps out
+
+    # -- starting ---------------------------------------------------------------------------
+
+    def record(self, host: Host) -> IdentityRecord:
+        """A process of the host starts: its number is raised before it can vote."""
+        disk = host.disk
+        disk.start += 1
+        host.starts = max(host.starts, disk.start)
+        bits = Random(f"run {self.world.seed} {host.name} {host.incarnation}")
+        start = Start(disk.start, bits.randbytes(8))
+        return IdentityRecord(server_id=host.server_id, cluster_id=CLUSTER, start=start)
+
+    def greet(self, host: Host, after_s: float = _GREETING_S) -> None:
+        """The process that has just started greets the others."""
+        incarnation = host.incarnation
+
+        def greeted() -> None:
+            if host.node is not None and host.incarnation == incarnation:
+                self._greeted(host)
+
+        if host.disk.newer is None:
+            self.world.for_host(host, after_s, greeted)
+        else:  # also if it is stopped just now: the answer is what it meets first
+            self.world.later(after_s, greeted)
+
+    def _greeted(self, host: Host) -> None:
+        if host.disk.newer is not None and not self.can_be_named(host):
+            self.world.retire(host, "the old copy of a disk is switched off")
+            return
+        for member in host.live.configuration.servers:
+            other = self.world.hosts.get(member.id)
+            if other is None or member.id == host.server_id or not self._reach(host, other):
+                continue
+            self.meet(host, other)
+            why = self.meet(other, host) or _told(other, host)
+            if why:
+                copied = host.disk.newer is not None
+                assert copied, f"{host.name} is no copy: {why}"
+                of = "a copied disk" if host.of else "a disk that was rolled back"
+                self.world.coverage.met(f"{of} was named, and gave no vote")
+                self.world.retire(host, why)
+                return
+
+    # -- meeting ----------------------------------------------------------------------------
+
+    def meet(self, here: Host, other: Host) -> str:
+        """Two processes have a connection: why nothing of the other one counts here, or empty.
+
+        What the driver objects to itself is left to it.
+        """
+        record = other.record
+        seen = here.disk.seen.get(record.server_id)
+        if seen == record.start or here.server_id == record.server_id:
+            return ""
+        second = self._second.get((here.name, here.incarnation))
+        if second is None or record.start not in second:
+            if start_objection(record, seen):
+                return ""
+            if not self._is_second_body(here, other):
+                here.disk.seen[record.server_id] = record.start
+                return ""
+            self._second.setdefault((here.name, here.incarnation), set()).add(record.start)
+        return f"two servers use the ID {record.server_id}"
+
+    def _is_second_body(self, here: Host, newcomer: Host) -> bool:
+        """The place where the server was known is asked."""
+        there = self.world.hosts.get(newcomer.server_id)
+        if there is None or there is newcomer or not self._reach(here, there):
+            return False
+        return two_bodies(there.record, newcomer.record)
+
+    def _reach(self, one: Host, other: Host) -> bool:
+        return other.node is not None and self._awake(other) and not self._cut(one, other)
+
+    def _awake(self, host: Host) -> bool:
+        return host.paused_until <= self.world.now
+
+    def _cut(self, one: Host, other: Host) -> bool:
+        return self._is_cut(one.name, other.name) or self._is_cut(other.name, one.name)
+
+    # -- what the rules can protect ---------------------------------------------------------
+
+    def can_be_named(self, host: Host) -> bool:
+        """True if this old copy of a disk, which runs, meets a server that can tell."""
+        start = Start(host.disk.start, b"" if host.node is None else host.record.start.run)
+        others = [
+            other
+            for name, other in self.world.hosts.items()
+            if name != host.server_id and self._reach(host, other)
+        ]
+        knowing = [other for other in others if _has_seen_newer(other, host.server_id, start)]
+        if not host.of:
+            return bool(knowing)
+        # Those that have seen nothing newer ask the first body.
+        there = self.world.hosts[host.of]
+        return bool(others) and all(
+            other in knowing or self._reach(other, there) for other in others
+        )
+
+    def may_start(self, host: Host, disk_start: int) -> bool:
+        """True if some server would name a process that starts from a disk of that number."""
+        start = Start(disk_start + 1)
+        return any(
+            self._reach(host, other) and _has_seen_newer(other, host.server_id, start)
+            for name, other in self.world.hosts.items()
+            if name != host.server_id
+        )
+
+
+def _has_seen_newer(other: Host, server_id: str, start: Start) -> bool:
+    seen = other.disk.seen.get(server_id)
+    if seen is None:
+        return False
+    return seen.number > start.number or (seen.number == start.number and seen != start)
+
+
+def _told(other: Host, host: Host) -> str:
+    """What a server answers to a greeting."""
+    return start_objection(host.record, other.disk.seen.get(host.server_id))

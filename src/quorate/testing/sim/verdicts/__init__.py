@@ -1,0 +1,1 @@
+"""What is checked of a simulated life, and which situations it reached."""
