@@ -338,7 +338,7 @@ def test_the_check_of_purity_finds(part: str, line: str, wrong: str) -> None:
         ("gossip", "wire.gossip", False),
         ("wire", "gossip.messages.Alive", True),
         ("wire", "gossip.node", False),
-        ("replica", "state.store", False),
+        ("replica", "state.engine.store", False),
         ("server", "api.app", False),
         ("client", "api.routes", False),
         ("cli", "server.server", False),

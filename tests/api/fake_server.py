@@ -34,9 +34,9 @@ from quorate.server.views.records import (
 )
 from quorate.shapes.agent import Rejoined
 from quorate.shapes.operator import OperatorHealth, RaftConfiguration, RaftServer, UpgradeCheck
-from quorate.state.commands import encode
-from quorate.state.defaults import InitialiseDefaults
-from quorate.state.store import StateStore
+from quorate.state.engine.commands import encode
+from quorate.state.engine.store import StateStore
+from quorate.state.tables.defaults import InitialiseDefaults
 
 NOW = 1_795_444_800.0  # some second of 2026, in Unix time
 

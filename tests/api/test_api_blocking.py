@@ -15,9 +15,9 @@ from fake_server import FakeServer, answered
 from quorate.api import blocking
 from quorate.api.http.messages import Request, Response
 from quorate.errors import NotLeader
-from quorate.state.namespaces import TABLE, Namespace
-from quorate.state.registry import TODAY
-from quorate.state.snapshot import SnapshotImage
+from quorate.state.engine.registry import TODAY
+from quorate.state.engine.snapshot import SnapshotImage
+from quorate.state.tables.namespaces import TABLE, Namespace
 
 LIST = b"/v1/namespaces"
 

@@ -25,7 +25,7 @@ from quorate.api.codec.body import (
     first_value,
 )
 from quorate.api.http.messages import Request, Response
-from quorate.state import autopilot, scheduler
+from quorate.state.tables import autopilot, scheduler
 
 INNER = Shape(Field("Deep", "deep", a_bool), Field("Text", "text", a_string))
 SHAPE = Shape(

@@ -35,7 +35,7 @@ from quorate.errors import (
 )
 from quorate.server.rpc.forwarding import ForwardResponse
 from quorate.shapes.operator import RaftConfiguration
-from quorate.state import autopilot
+from quorate.state.tables import autopilot
 
 CONFIGURATION = b"/v1/operator/raft/configuration"
 AUTOPILOT = b"/v1/operator/autopilot/configuration"

@@ -12,8 +12,8 @@ from fake_server import FakeServer, answered
 from quorate.api.endpoints.jobless.answers import SERVERS_ONLY
 from quorate.api.endpoints.jobless.search import FOUND_MAX
 from quorate.api.http.messages import Request, Response
-from quorate.state import namespaces
-from quorate.state.namespaces import Namespace
+from quorate.state.tables import namespaces
+from quorate.state.tables.namespaces import Namespace
 
 LISTS = [
     "jobs",

@@ -11,10 +11,10 @@ from quorate.api.codec.body import Shape
 from quorate.client import models
 from quorate.shapes import settings
 from quorate.shapes.shape import DURATION, INDEX, kind_of, made
-from quorate.state.autopilot import AutopilotConfiguration
-from quorate.state.commands import encode
-from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
-from quorate.state.table import Record
+from quorate.state.engine.commands import encode
+from quorate.state.engine.table import Record
+from quorate.state.tables.autopilot import AutopilotConfiguration
+from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 
 PAIRS: list[tuple[type[msgspec.Struct], type[Record]]] = [
     (settings.SchedulerConfiguration, SchedulerConfiguration),

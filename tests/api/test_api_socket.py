@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quorate.api.app import HttpApplication
-from quorate.state import autopilot
+from quorate.state.tables import autopilot
 
 LEADER = "/v1/status/leader"
 REGIONS = "/v1/regions"

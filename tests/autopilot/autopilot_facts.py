@@ -9,8 +9,8 @@ import msgspec
 
 from quorate.autopilot.facts import Claim, Facts, Heard, Peer
 from quorate.raft.values.configuration import Configuration, Server, Suffrage
-from quorate.state.autopilot import AutopilotConfiguration
-from quorate.state.servers import ServerRecord
+from quorate.state.tables.autopilot import AutopilotConfiguration
+from quorate.state.tables.servers import ServerRecord
 
 NOW = 1000.0
 INDEX = 7

@@ -12,7 +12,7 @@ from autopilot_facts import NOW, A, B, C, facts, with_contact
 from quorate.autopilot.facts import Facts, Peer
 from quorate.autopilot.health import NEVER_S, Health, Standing, health
 from quorate.raft.values.configuration import Configuration, Server
-from quorate.state.autopilot import AutopilotConfiguration
+from quorate.state.tables.autopilot import AutopilotConfiguration
 
 VOTERS = Configuration(tuple(Server(each.id, each.address) for each in (A, B, C)))
 TERMS = {"a": 2, "b": 2, "c": 2}

@@ -118,9 +118,9 @@ def _own_seeds() -> Iterator[tuple[str, bytes]]:
 
     from quorate.raft.values.configuration import Configuration, Server
     from quorate.server.cluster.identity import Greeting, Identity
-    from quorate.state.commands import encode
-    from quorate.state.defaults import InitialiseDefaults
-    from quorate.state.store import StateStore
+    from quorate.state.engine.commands import encode
+    from quorate.state.engine.store import StateStore
+    from quorate.state.tables.defaults import InitialiseDefaults
     from quorate.storage.snapshots.meta import SnapshotMeta, meta_line
     from quorate.wire.go.time import pack_time
 

@@ -28,9 +28,9 @@ from quorate.errors import BadFrame, ConfigError, LogDamaged, QuorateError, Wron
 from quorate.net.key_pair import KeyPair
 from quorate.raft.values.identity import IdentityRecord
 from quorate.raft.values.messages import HardState
-from quorate.state.commands import decode as decode_command
-from quorate.state.snapshot import SnapshotError, decode_snapshot
-from quorate.state.store import Held, StateStore
+from quorate.state.engine.commands import decode as decode_command
+from quorate.state.engine.snapshot import SnapshotError, decode_snapshot
+from quorate.state.engine.store import Held, StateStore
 from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.identity import Identity, read_identity, read_node_id
 from quorate.storage.folder.key_file import KEY_FILE, load_or_make_key

@@ -11,7 +11,7 @@ from typing import ClassVar
 import msgspec
 
 import quorate
-from quorate.state import scheduler
+from quorate.state.tables import scheduler
 
 VERSION = "9.9.9"
 TYPE = 0x7F

@@ -20,9 +20,9 @@ import pytest
 from register_writers import PATH, body, read
 from server_processes import Servers, running, until
 
-from quorate.state import autopilot
-from quorate.state.snapshot import decode_snapshot, encode_snapshot
-from quorate.state.table import SINGLETON
+from quorate.state.engine.snapshot import decode_snapshot, encode_snapshot
+from quorate.state.engine.table import SINGLETON
+from quorate.state.tables import autopilot
 from quorate.storage.log.files import segments_in
 from quorate.storage.snapshots.store import SnapshotStore
 

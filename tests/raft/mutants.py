@@ -18,7 +18,7 @@ from quorate.raft.state import NodeState
 from quorate.raft.values import bounds
 from quorate.runtime.raft import RaftDriver
 from quorate.server.integrity import verdict
-from quorate.state import table
+from quorate.state.engine import table
 
 __all__ = ["MUTANTS", "Mutant", "mutated"]
 

@@ -24,8 +24,8 @@ from quorate.raft import Configuration, Entry, HardState, Server
 from quorate.raft.effects import Apply, Persist, ReadReady, Role, RoleChanged
 from quorate.raft.events import TransferRequested
 from quorate.runtime.raft import RaftDriver
-from quorate.state.snapshot import SnapshotError
-from quorate.state.store import StateStore
+from quorate.state.engine.snapshot import SnapshotError
+from quorate.state.engine.store import StateStore
 from quorate.testing.sim.__main__ import main
 from quorate.testing.sim.life import FailedLifeError, Life
 from quorate.testing.sim.machines.disk import SimDisk, Snapshot

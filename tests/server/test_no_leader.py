@@ -9,9 +9,9 @@ from quorate.raft.values.configuration import Configuration, Server
 from quorate.server.cluster.directory import ALIVE, FAILED, Known
 from quorate.server.cluster.identity import Identity
 from quorate.server.cluster.no_leader import why_no_leader
-from quorate.state.commands import encode
-from quorate.state.servers import RecordServer
-from quorate.state.store import StateStore
+from quorate.state.engine.commands import encode
+from quorate.state.engine.store import StateStore
+from quorate.state.tables.servers import RecordServer
 
 A = Identity(
     id="a",

@@ -10,9 +10,9 @@ from quorate.server.cluster.identity import Identity
 from quorate.server.views.peer import peer_view
 from quorate.server.views.raft import view_targets
 from quorate.shapes.operator import RaftServer
-from quorate.state.commands import encode
-from quorate.state.servers import RecordServer
-from quorate.state.store import StateStore
+from quorate.state.engine.commands import encode
+from quorate.state.engine.store import StateStore
+from quorate.state.tables.servers import RecordServer
 
 ME = Identity(
     id="a",

@@ -11,7 +11,7 @@ from server_cluster import cluster, until
 from quorate.api.http.messages import Response
 from quorate.errors import ApplyTimeout, LeadershipLost, QuorateError
 from quorate.replica.replica import Replica
-from quorate.state import servers
+from quorate.state.tables import servers
 
 
 @pytest.mark.parametrize("pause_ms", [0, 3, 8, 20])

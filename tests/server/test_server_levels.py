@@ -19,9 +19,9 @@ from quorate.server.rpc.calls import Callers
 from quorate.server.rpc.http_pool import HttpPool
 from quorate.server.server import Server
 from quorate.server.views.raft import ViewRequest
-from quorate.state.commands import encode
-from quorate.state.registry import LOOSE_COMMANDS, TABLES, Registry
-from quorate.state.table import Command, Tables
+from quorate.state.engine.commands import encode
+from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, Registry
+from quorate.state.engine.table import Command, Tables
 
 UPGRADE = "/v1/operator/upgrade"
 REGISTER = "/v1/operator/scheduler/configuration"

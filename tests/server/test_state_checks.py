@@ -21,12 +21,12 @@ from quorate.metrics import Metrics
 from quorate.server.integrity.checks import DigestAnswer, StateChecks
 from quorate.server.integrity.verdict import Held, Verdict
 from quorate.server.server import Server
-from quorate.state import scheduler
-from quorate.state.checks import CheckState
-from quorate.state.commands import NO_SUCH_TYPE, encode
-from quorate.state.snapshot import UnknownTally
-from quorate.state.store import StateStore
-from quorate.state.table import SINGLETON
+from quorate.state.engine.commands import NO_SUCH_TYPE, encode
+from quorate.state.engine.snapshot import UnknownTally
+from quorate.state.engine.store import StateStore
+from quorate.state.engine.table import SINGLETON
+from quorate.state.tables import scheduler
+from quorate.state.tables.checks import CheckState
 from quorate.storage.folder.damage_mark import MARK_FILE
 
 INTERVAL_S = 0.2

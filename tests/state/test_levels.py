@@ -13,15 +13,15 @@ import msgspec
 import pytest
 
 from quorate.levels import FIRST_VERSIONS, LEVEL, describe, form_in_force
-from quorate.state import level, scheduler
-from quorate.state.checks import CheckState
-from quorate.state.commands import UnknownCommand, decode, encode, needed_level
-from quorate.state.defaults import InitialiseDefaults
-from quorate.state.level import RaiseLevel
-from quorate.state.registry import LOOSE_COMMANDS, TABLES, TODAY, Registry
-from quorate.state.snapshot import SnapshotError, decode_snapshot, digest_of
-from quorate.state.store import Held, StateStore
-from quorate.state.table import IGNORABLE, Command, Record, Table, Tables
+from quorate.state.engine.commands import UnknownCommand, decode, encode, needed_level
+from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, TODAY, Registry
+from quorate.state.engine.snapshot import SnapshotError, decode_snapshot, digest_of
+from quorate.state.engine.store import Held, StateStore
+from quorate.state.engine.table import IGNORABLE, Command, Record, Table, Tables
+from quorate.state.tables import level, scheduler
+from quorate.state.tables.checks import CheckState
+from quorate.state.tables.defaults import InitialiseDefaults
+from quorate.state.tables.level import RaiseLevel
 
 
 class Volume(Record, frozen=True, kw_only=True):

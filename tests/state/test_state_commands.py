@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
-from quorate.state.checks import CheckState
-from quorate.state.cluster import SetClusterMetadata
-from quorate.state.commands import UnknownCommand, decode, encode
-from quorate.state.defaults import InitialiseDefaults
-from quorate.state.level import RaiseLevel
-from quorate.state.registry import TODAY
-from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
-from quorate.state.servers import RecordRemoval, RecordServer
-from quorate.state.table import Command
+from quorate.state.engine.commands import UnknownCommand, decode, encode
+from quorate.state.engine.registry import TODAY
+from quorate.state.engine.table import Command
+from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
+from quorate.state.tables.checks import CheckState
+from quorate.state.tables.cluster import SetClusterMetadata
+from quorate.state.tables.defaults import InitialiseDefaults
+from quorate.state.tables.level import RaiseLevel
+from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
+from quorate.state.tables.servers import RecordRemoval, RecordServer
 
 EXAMPLES: tuple[Command, ...] = (
     InitialiseDefaults(),

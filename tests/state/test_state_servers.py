@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quorate.state import servers
-from quorate.state.commands import encode
-from quorate.state.servers import RECORDS_MAX, RecordRemoval, RecordServer, ServerRecord
-from quorate.state.store import StateStore
+from quorate.state.engine.commands import encode
+from quorate.state.engine.store import StateStore
+from quorate.state.tables import servers
+from quorate.state.tables.servers import RECORDS_MAX, RecordRemoval, RecordServer, ServerRecord
 
 
 def recorded(server_id: str, name: str = "s1.global") -> bytes:

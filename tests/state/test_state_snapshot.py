@@ -15,15 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate import __version__
-from quorate.state import autopilot, scheduler
-from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
-from quorate.state.checks import CheckState
-from quorate.state.cluster import SetClusterMetadata
-from quorate.state.commands import NO_SUCH_TYPE, encode
-from quorate.state.defaults import InitialiseDefaults
-from quorate.state.namespaces import Namespace
-from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
-from quorate.state.snapshot import (
+from quorate.state.engine.commands import NO_SUCH_TYPE, encode
+from quorate.state.engine.snapshot import (
     SnapshotError,
     SnapshotImage,
     UnknownTally,
@@ -31,8 +24,15 @@ from quorate.state.snapshot import (
     encode_snapshot,
     passed_over,
 )
-from quorate.state.store import StateStore
-from quorate.state.table import Command
+from quorate.state.engine.store import StateStore
+from quorate.state.engine.table import Command
+from quorate.state.tables import autopilot, scheduler
+from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
+from quorate.state.tables.checks import CheckState
+from quorate.state.tables.cluster import SetClusterMetadata
+from quorate.state.tables.defaults import InitialiseDefaults
+from quorate.state.tables.namespaces import Namespace
+from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 
 QUIET = AutopilotConfiguration(cleanup_dead_servers=False)
 

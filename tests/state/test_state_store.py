@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from quorate.state import autopilot, cluster, namespaces, scheduler
-from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
-from quorate.state.cluster import ClusterMetadata, SetClusterMetadata
-from quorate.state.commands import UnknownCommand, encode
-from quorate.state.defaults import InitialiseDefaults, needed
-from quorate.state.registry import TODAY
-from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
-from quorate.state.store import StateStore
-from quorate.state.table import SINGLETON, Command, Table
+from quorate.state.engine.commands import UnknownCommand, encode
+from quorate.state.engine.registry import TODAY
+from quorate.state.engine.store import StateStore
+from quorate.state.engine.table import SINGLETON, Command, Table
+from quorate.state.tables import autopilot, cluster, namespaces, scheduler
+from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
+from quorate.state.tables.cluster import ClusterMetadata, SetClusterMetadata
+from quorate.state.tables.defaults import InitialiseDefaults, needed
+from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 
 QUIET = AutopilotConfiguration(cleanup_dead_servers=False)
 SPREAD = SchedulerConfiguration(scheduler_algorithm="spread")

@@ -11,7 +11,7 @@ import pytest
 
 from quorate.levels import LEVEL
 from quorate.raft.values.messages import EntryKind
-from quorate.state.snapshot import decode_snapshot
+from quorate.state.engine.snapshot import decode_snapshot
 from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.key_file import load_or_make_key
 from quorate.storage.snapshots.store import SnapshotStore

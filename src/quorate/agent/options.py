@@ -12,8 +12,8 @@ from quorate.config.view.agent import config_view
 from quorate.raft.settings import Settings
 from quorate.server.options import GossipOptions, ServerOptions
 from quorate.shapes.shape import made
-from quorate.state.autopilot import AutopilotConfiguration
-from quorate.state.scheduler import SchedulerConfiguration
+from quorate.state.tables.autopilot import AutopilotConfiguration
+from quorate.state.tables.scheduler import SchedulerConfiguration
 
 
 def server_options(config: AgentConfig, data_dir: Path) -> ServerOptions:

@@ -14,7 +14,7 @@ from random import Random
 import msgspec
 
 from quorate.api.http.messages import Call
-from quorate.state.store import StateStore
+from quorate.state.engine.store import StateStore
 
 
 class Watched(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ from quorate.server.views.records import (
 )
 from quorate.shapes.agent import Rejoined
 from quorate.shapes.operator import OperatorHealth, RaftConfiguration, UpgradeCheck
-from quorate.state.store import StateStore
+from quorate.state.engine.store import StateStore
 
 
 class Leadership(Protocol):
@@ -85,7 +85,7 @@ class Writes(Protocol):
     """The way into the log."""
 
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
-        """Replicate a command of `quorate.state.commands`: (log index, result of applying it).
+        """Replicate a command of `state.engine.commands`: (log index, result of applying it).
 
         Raises NotLeader, LeadershipLost, ApplyTimeout, StorageFull, StateDamaged, LevelTooLow.
         """

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from quorate.raft.values.configuration import Configuration
-from quorate.state.autopilot import AutopilotConfiguration
-from quorate.state.servers import ServerRecord
+from quorate.state.tables.autopilot import AutopilotConfiguration
+from quorate.state.tables.servers import ServerRecord
 
 ALIVE: Final = "alive"
 LEFT: Final = "left"

@@ -14,7 +14,7 @@ import msgspec
 
 from quorate.autopilot.facts import ALIVE, Facts
 from quorate.raft.values.configuration import Server
-from quorate.state.autopilot import AutopilotConfiguration
+from quorate.state.tables.autopilot import AutopilotConfiguration
 
 NEVER_S: Final = -1e-9
 """The contact of a server that never answered this leader, and of one that is not alive."""

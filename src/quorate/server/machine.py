@@ -7,10 +7,10 @@ from typing import Any
 
 from quorate.replica.machine import Read, Write
 from quorate.server.integrity.checks import StateChecks
-from quorate.state.checks import CheckState
-from quorate.state.registry import TODAY, Registry
-from quorate.state.snapshot import SnapshotImage, decode_snapshot
-from quorate.state.store import StateStore
+from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot
+from quorate.state.engine.store import StateStore
+from quorate.state.tables.checks import CheckState
 
 
 class ServerMachine:

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from quorate.raft.settings import Settings
-from quorate.state.autopilot import AutopilotConfiguration
-from quorate.state.registry import TODAY, Registry
-from quorate.state.scheduler import SchedulerConfiguration
+from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.tables.autopilot import AutopilotConfiguration
+from quorate.state.tables.scheduler import SchedulerConfiguration
 
 
 class GossipOptions(msgspec.Struct, frozen=True, kw_only=True):

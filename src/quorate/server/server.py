@@ -53,7 +53,7 @@ from quorate.server.rpc.http_pool import HttpPool
 from quorate.server.views.agent import AgentView
 from quorate.server.views.cluster import ClusterView
 from quorate.server.writes import Writes
-from quorate.state import cluster
+from quorate.state.tables import cluster
 from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.key_file import load_or_make_key
 from quorate.storage.snapshots.store import SnapshotStore

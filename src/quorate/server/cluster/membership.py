@@ -26,11 +26,11 @@ from quorate.server.cluster.joining import JoinAnswer
 from quorate.server.leader.facts import claim_of
 from quorate.server.leader.hands import CHANGE_TIMEOUT_S, Hands
 from quorate.server.views.records import Transfer
-from quorate.state import servers
-from quorate.state.commands import encode
-from quorate.state.servers import RecordRemoval, RecordServer
-from quorate.state.store import StateStore
-from quorate.state.table import Command
+from quorate.state.engine.commands import encode
+from quorate.state.engine.store import StateStore
+from quorate.state.engine.table import Command
+from quorate.state.tables import servers
+from quorate.state.tables.servers import RecordRemoval, RecordServer
 
 log = logging.getLogger("quorate.server")
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from quorate.raft.values.configuration import Configuration
 from quorate.server.cluster.directory import ALIVE, Known
 from quorate.server.cluster.identity import Identity
-from quorate.state import servers
-from quorate.state.table import Reader
+from quorate.state.engine.table import Reader
+from quorate.state.tables import servers
 
 
 def is_stranger(me: Identity, other: Identity) -> bool:

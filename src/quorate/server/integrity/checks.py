@@ -20,7 +20,7 @@ import msgspec
 
 from quorate.errors import QuorateError, StateDamaged
 from quorate.server.integrity.verdict import Digest, Index, Name, Verdict, Why
-from quorate.state.snapshot import SnapshotImage, digest_of, passed_over
+from quorate.state.engine.snapshot import SnapshotImage, digest_of, passed_over
 from quorate.storage.folder.damage_mark import DamageMark, keep_mark, read_mark
 
 log = logging.getLogger("quorate.server")

@@ -24,8 +24,8 @@ from quorate.server.cluster.directory import Directory
 from quorate.server.integrity.checks import DigestAnswer, DigestRequest, Heard, StateChecks
 from quorate.server.integrity.verdict import NAME_MAX, WHY_MAX, Held, Verdict, judge
 from quorate.server.rpc.calls import Callers
-from quorate.state.checks import CheckState
-from quorate.state.commands import encode
+from quorate.state.engine.commands import encode
+from quorate.state.tables.checks import CheckState
 
 log = logging.getLogger("quorate.server")
 

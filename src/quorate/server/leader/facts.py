@@ -11,8 +11,8 @@ from quorate.net.peer import Peer as NetPeer
 from quorate.raft.node import Node
 from quorate.server.cluster.directory import Directory, Known
 from quorate.server.cluster.identity import Identity
-from quorate.state import autopilot, cluster, servers
-from quorate.state.store import StateStore
+from quorate.state.engine.store import StateStore
+from quorate.state.tables import autopilot, cluster, servers
 
 
 def claim_of(identity: Identity, status: str = "alive", peer: NetPeer | None = None) -> Claim:

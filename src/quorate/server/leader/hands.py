@@ -22,14 +22,14 @@ from quorate.server.cluster.identity import Greeting
 from quorate.server.leader.facts import claim_of
 from quorate.server.options import ServerOptions
 from quorate.server.rpc.calls import Callers
-from quorate.state import autopilot, cluster
-from quorate.state.cluster import SetClusterMetadata
-from quorate.state.commands import encode
-from quorate.state.defaults import InitialiseDefaults
-from quorate.state.level import RaiseLevel
-from quorate.state.servers import RecordServer
-from quorate.state.store import StateStore
-from quorate.state.table import Command
+from quorate.state.engine.commands import encode
+from quorate.state.engine.store import StateStore
+from quorate.state.engine.table import Command
+from quorate.state.tables import autopilot, cluster
+from quorate.state.tables.cluster import SetClusterMetadata
+from quorate.state.tables.defaults import InitialiseDefaults
+from quorate.state.tables.level import RaiseLevel
+from quorate.state.tables.servers import RecordServer
 
 log = logging.getLogger("quorate.server")
 

@@ -19,7 +19,7 @@ from quorate.server.leader.level import LevelGate
 from quorate.server.leader.loop import LeaderDuties
 from quorate.server.options import ServerOptions
 from quorate.server.rpc.calls import Callers
-from quorate.state.store import StateStore
+from quorate.state.engine.store import StateStore
 
 
 def leading(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from quorate.autopilot.facts import Waiting
 from quorate.errors import LevelTooLow
 from quorate.levels import describe
-from quorate.state.commands import needed_level
-from quorate.state.store import StateStore
+from quorate.state.engine.commands import needed_level
+from quorate.state.engine.store import StateStore
 
 _NAMED_MAX = 5
 

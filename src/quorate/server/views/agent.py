@@ -14,7 +14,7 @@ from quorate.server.cluster.identity import Identity
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.machine import ServerMachine
 from quorate.server.views import stats
-from quorate.state import servers
+from quorate.state.tables import servers
 
 
 class AgentView:

@@ -17,7 +17,7 @@ from quorate.server.views.peer import peer_view
 from quorate.server.views.records import ServerView
 from quorate.server.views.upgrade import upgrade_view
 from quorate.shapes.operator import RaftConfiguration, UpgradeCheck
-from quorate.state import servers
+from quorate.state.tables import servers
 
 _NOBODY: Final[frozenset[str]] = frozenset()
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from quorate.raft.values.configuration import Server as Peer
 from quorate.server.cluster.directory import ALIVE, Directory
 from quorate.shapes.operator import RaftServer
-from quorate.state import servers
-from quorate.state.table import Reader
+from quorate.state.engine.table import Reader
+from quorate.state.tables import servers
 
 
 def peer_view(

@@ -10,7 +10,7 @@ from quorate.raft.effects import Role
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.integrity.checks import StateChecks
-from quorate.state.store import StateStore
+from quorate.state.engine.store import StateStore
 from quorate.wire.go.duration import format_duration
 
 _STATES = {

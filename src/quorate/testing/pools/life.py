@@ -15,9 +15,9 @@ from quorate.levels import LEVEL
 from quorate.raft import Change, ChangeKind, Configuration, Settings
 from quorate.raft.effects import Reason
 from quorate.raft.values.configuration import Server
-from quorate.state.commands import encode
-from quorate.state.servers import RecordRemoval, RecordServer, removed_at
-from quorate.state.table import Command
+from quorate.state.engine.commands import encode
+from quorate.state.engine.table import Command
+from quorate.state.tables.servers import RecordRemoval, RecordServer, removed_at
 from quorate.testing.pools.process import Process, address_of
 from quorate.testing.pools.servers import Servers
 from quorate.testing.sim.verdicts.cluster import Handle

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from quorate.autopilot import actions as act
 from quorate.levels import LEVEL
-from quorate.state.servers import removed_at
+from quorate.state.tables.servers import removed_at
 from quorate.testing.pools.process import Process
 from quorate.testing.sim.verdicts.violations import expect
 from quorate.testing.sim.world import World

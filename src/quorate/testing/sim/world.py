@@ -22,7 +22,7 @@ from quorate.raft.values.messages import Entry, EntryKind, HardState
 from quorate.runtime.listeners import Listeners
 from quorate.runtime.ports import SnapshotPoint
 from quorate.runtime.raft import RaftDriver
-from quorate.state.snapshot import SnapshotError
+from quorate.state.engine.snapshot import SnapshotError
 from quorate.storage.log.scrub import LogScrub
 from quorate.testing.sim.machines.disk import SimDisk
 from quorate.testing.sim.machines.hosts import Host

@@ -15,7 +15,7 @@ from quorate.api.codec.encode import empty_response, json_response, text_respons
 from quorate.api.codec.meta import read_headers
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
-from quorate.state import namespaces
+from quorate.state.tables import namespaces
 
 SERVERS_ONLY: Final = (
     "this server runs no jobs and no clients: Quorate is the servers' control plane alone; "

@@ -17,8 +17,8 @@ from quorate.api.codec.meta import read_headers
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
-from quorate.state import namespaces
-from quorate.state.namespaces import Namespace
+from quorate.state.tables import namespaces
+from quorate.state.tables.namespaces import Namespace
 
 _TABLE: Final = namespaces.TABLE.name
 

@@ -13,7 +13,7 @@ from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.shapes.search import SearchAnswer
-from quorate.state import namespaces
+from quorate.state.tables import namespaces
 
 FOUND_MAX: Final = 20
 """Names of one context in an answer; if there are more, the answer says that it is cut."""

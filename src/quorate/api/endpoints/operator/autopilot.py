@@ -17,9 +17,9 @@ from quorate.api.request_error import RequestError
 from quorate.errors import NotWritten
 from quorate.shapes import settings as shapes
 from quorate.shapes.shape import Shown
-from quorate.state import autopilot
-from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
-from quorate.state.commands import encode
+from quorate.state.engine.commands import encode
+from quorate.state.tables import autopilot
+from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 
 _BODY: Final = Shape.of_struct(shapes.AutopilotConfiguration)
 

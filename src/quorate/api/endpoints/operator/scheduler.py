@@ -17,9 +17,9 @@ from quorate.api.request_error import RequestError
 from quorate.errors import NotWritten
 from quorate.shapes.settings import SchedulerAnswer, SchedulerConfiguration, SchedulerUpdate
 from quorate.shapes.shape import Shown
-from quorate.state import scheduler
-from quorate.state.commands import encode
-from quorate.state.scheduler import ALGORITHMS, SetSchedulerConfiguration
+from quorate.state.engine.commands import encode
+from quorate.state.tables import scheduler
+from quorate.state.tables.scheduler import ALGORITHMS, SetSchedulerConfiguration
 
 _BODY: Final = Shape.of_struct(SchedulerConfiguration)
 

@@ -28,7 +28,7 @@ from quorate.raft.effects import Persist
 from quorate.raft.values.configuration import Configuration
 from quorate.raft.values.identity import Start
 from quorate.raft.values.messages import Entry, HardState
-from quorate.state.snapshot import SnapshotImage, decode_snapshot, encode_snapshot
+from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot, encode_snapshot
 from quorate.storage.log.files import LogFiles
 from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.storage.sealed import crc_bytes

@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 from quorate.errors import MachineHeld
 from quorate.runtime.ports import Read, Write
-from quorate.state import autopilot, scheduler
-from quorate.state.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
-from quorate.state.checks import CheckState
-from quorate.state.commands import decode, encode
-from quorate.state.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
-from quorate.state.snapshot import SnapshotImage, decode_snapshot
-from quorate.state.store import StateStore
+from quorate.state.engine.commands import decode, encode
+from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot
+from quorate.state.engine.store import StateStore
+from quorate.state.tables import autopilot, scheduler
+from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
+from quorate.state.tables.checks import CheckState
+from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 
 REGISTERS = ("scheduler", "autopilot")
 

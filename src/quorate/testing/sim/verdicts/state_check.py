@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from quorate.errors import StateDamaged
 from quorate.server.integrity.verdict import Held, judge
-from quorate.state.checks import CheckState
-from quorate.state.commands import encode
+from quorate.state.engine.commands import encode
+from quorate.state.tables.checks import CheckState
 from quorate.testing.sim.machines.hosts import Host
 from quorate.testing.sim.verdicts.cluster import Handle
 from quorate.testing.sim.verdicts.violations import expect

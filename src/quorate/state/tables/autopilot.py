@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from quorate.state.table import SINGLETON, Command, Reader, Record, Table, Tables, cas_holds
+from quorate.state.engine.table import SINGLETON, Command, Reader, Record, Table, Tables, cas_holds
 
 
 class AutopilotConfiguration(Record, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from quorate.state.table import SINGLETON, Command, Reader, Record, Table, Tables
+from quorate.state.engine.table import SINGLETON, Command, Reader, Record, Table, Tables
 
 
 class ClusterLevel(Record, frozen=True, kw_only=True):

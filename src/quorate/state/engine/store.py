@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any
 
 from quorate.errors import MachineHeld
-from quorate.state import level
-from quorate.state.commands import UnknownCommand, decode
-from quorate.state.registry import TODAY, Registry
-from quorate.state.snapshot import SnapshotImage, UnknownTally, digest_of, encode_snapshot
-from quorate.state.table import R, Table, Tables
+from quorate.state.engine.commands import UnknownCommand, decode
+from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.snapshot import SnapshotImage, UnknownTally, digest_of, encode_snapshot
+from quorate.state.engine.table import R, Table, Tables
+from quorate.state.tables import level
 
 Watcher = Callable[[], None]
 

@@ -13,9 +13,9 @@ import msgspec
 
 from quorate import __version__
 from quorate.levels import LEVEL, LEVEL_MAX, describe
-from quorate.state.level import RaiseLevel
-from quorate.state.registry import TODAY, Registry
-from quorate.state.table import IGNORABLE, Command
+from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.table import IGNORABLE, Command
+from quorate.state.tables.level import RaiseLevel
 
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -10,7 +10,7 @@ import hashlib
 from types import MappingProxyType
 from typing import Final
 
-from quorate.state.table import Reader, Record, Table
+from quorate.state.engine.table import Reader, Record, Table
 
 DEFAULT: Final = "default"
 

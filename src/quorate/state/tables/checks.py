@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from quorate.state.table import Command, Tables
+from quorate.state.engine.table import Command, Tables
 
 
 class CheckState(Command, frozen=True, kw_only=True):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from quorate.state import autopilot, scheduler
-from quorate.state.autopilot import AutopilotConfiguration
-from quorate.state.scheduler import SchedulerConfiguration
-from quorate.state.table import SINGLETON, Command, Record, Table, Tables
+from quorate.state.engine.table import SINGLETON, Command, Record, Table, Tables
+from quorate.state.tables import autopilot, scheduler
+from quorate.state.tables.autopilot import AutopilotConfiguration
+from quorate.state.tables.scheduler import SchedulerConfiguration
 
 
 class InitialiseDefaults(Command, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from quorate.state.table import Command, Reader, Record, Table, Tables
+from quorate.state.engine.table import Command, Reader, Record, Table, Tables
 
 RECORDS_MAX: Final = 1024
 """Past it the record that was longest left alone goes: a cluster replaces its servers for years."""

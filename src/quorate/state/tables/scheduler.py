@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from quorate.state.table import SINGLETON, Command, Reader, Record, Table, Tables, cas_holds
+from quorate.state.engine.table import SINGLETON, Command, Reader, Record, Table, Tables, cas_holds
 
 ALGORITHMS: Final = ("", "binpack", "spread")
 """What the API accepts; empty means binpack."""

@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from quorate.levels import FIRST_VERSIONS, LEVEL
-from quorate.state import (
+from quorate.state.engine.table import IGNORABLE, Command, Record, Table, Tables
+from quorate.state.tables import (
     autopilot,
     checks,
     cluster,
@@ -19,20 +20,19 @@ from quorate.state import (
     scheduler,
     servers,
 )
-from quorate.state.table import IGNORABLE, Command, Record, Table, Tables
 
 SNAPSHOT_FORMATS: Final[Mapping[int, int]] = MappingProxyType({0: 1})
-"""By level: the version of the snapshot format from that level on (`state.snapshot`)."""
+"""By level: the version of the snapshot format from that level on (`state.engine.snapshot`)."""
 
 DIGEST_FORMS: Final[Mapping[int, int]] = MappingProxyType({0: 1})
-"""By level: the form of the state's digest from that level on (`state.snapshot`)."""
+"""By level: the form of the state's digest from that level on (`state.engine.snapshot`)."""
 
 
 class Registry:
     """What one version knows: its level, tables, commands, and forms by level.
 
     There is one, `TODAY`. Tests make one of a version to come. Raises ValueError for what breaks
-    the rules of `quorate.state.table`.
+    the rules of `quorate.state.engine.table`.
     """
 
     def __init__(

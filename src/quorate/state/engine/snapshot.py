@@ -24,10 +24,10 @@ import msgspec
 from quorate import __version__
 from quorate.errors import QuorateError
 from quorate.levels import describe, form_in_force
-from quorate.state import level
-from quorate.state.commands import NO_SUCH_TYPE
-from quorate.state.registry import TODAY, Registry
-from quorate.state.table import IGNORABLE, SINGLETON, Record
+from quorate.state.engine.commands import NO_SUCH_TYPE
+from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.table import IGNORABLE, SINGLETON, Record
+from quorate.state.tables import level
 
 MAGIC: Final = b"QRMSTATE"
 

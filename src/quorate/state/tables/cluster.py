@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from quorate.state.table import SINGLETON, Command, Reader, Record, Table, Tables
+from quorate.state.engine.table import SINGLETON, Command, Reader, Record, Table, Tables
 
 
 class ClusterMetadata(Record, frozen=True, kw_only=True):

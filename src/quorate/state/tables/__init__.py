@@ -1,0 +1,1 @@
+"""One file a table: its record, and the commands that change it."""
