@@ -8,14 +8,14 @@ from __future__ import annotations
 from mutant import Mutant, mutated
 from mutants_of_the_log import LOG_MUTANTS
 
-from quorate.raft import commitment, identity, receiver
+from quorate.raft import commitment, receiver
 from quorate.raft.log import RaftLog
 from quorate.raft.node import Node
 from quorate.raft.roles import election, membership, reads
 from quorate.raft.roles.leader import Leader
 from quorate.raft.roles.progress import Progress
 from quorate.raft.state import NodeState
-from quorate.raft.values import bounds
+from quorate.raft.values import bounds, identity
 from quorate.runtime.raft import RaftDriver
 from quorate.server.integrity import verdict
 from quorate.state.engine import table
