@@ -1,16 +1,18 @@
-"""What the server is told of gossip, from what was configured."""
+"""What the server is told, from what was configured."""
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from quorate.agent.options import server_options
+from quorate.agent.options import browsers_sites, server_options
 from quorate.agent.texts import banner, keyring_warning
 from quorate.config import AgentConfig, load
 from quorate.config.build import with_value
+from quorate.config.model import Addresses, Advertise
 from quorate.server.options import GossipOptions
 
 KEY = "cg8StVXbQJ0gPvMd9o7yrg=="
@@ -103,3 +105,23 @@ def test_a_key_beside_a_ring_is_not_used_and_that_is_said(
     first, _, cure = keyring_warning(config, ring).partition("\n")
     assert first == (text if said else "")
     assert cure.startswith(f"==> The key of server.encrypt is not in {ring}. ") is said
+
+
+def test_browsers_may_use_the_names_of_host_agent_and_addresses() -> None:
+    config = AgentConfig(
+        name="s1",
+        bind_addr="bound.example",
+        addresses=Addresses(http="127.0.0.1 first.example second.example"),
+        advertise=Advertise(http="told.example:4646", rpc="rpc.example:4647"),
+        http_hosts=("proxy.example",),
+    )
+    sites = browsers_sites(config)
+    agent = b"Mozilla/5.0"
+    own = "s1 bound.example first.example second.example told.example rpc.example proxy.example"
+    for name in (*own.split(), socket.gethostname(), "10.9.8.7", "localhost"):
+        assert not sites.objection("GET", {b"host": f"{name}:4646".encode(), b"user-agent": agent})
+    assert sites.objection("GET", {b"host": b"other.example", b"user-agent": agent})
+    # Only of names that the operator gave may other pages change things.
+    for name, may in (("proxy.example", True), ("told.example", False)):
+        headers = {b"host": b"10.9.8.7:4646", b"origin": f"https://{name}".encode()}
+        assert (sites.objection("PUT", headers) == "") is may

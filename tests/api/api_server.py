@@ -11,6 +11,7 @@ import msgspec
 
 from quorate.api.app import HttpApplication
 from quorate.api.http.listener import HttpListener, ListenerConfig, create_protocol_factory
+from quorate.api.http.sites import Sites
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -26,9 +27,11 @@ class Served(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def serving(application: HttpApplication, **limits: Any) -> AsyncIterator[Served]:
+async def serving(
+    application: HttpApplication, sites: Sites | None = None, **limits: Any
+) -> AsyncIterator[Served]:
     """Serve the application with these limits of `ListenerConfig`, for the time of the block."""
-    listener = create_protocol_factory(application, ListenerConfig(**limits))
+    listener = create_protocol_factory(application, ListenerConfig(**limits), sites)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(listener, "127.0.0.1", 0)
     try:

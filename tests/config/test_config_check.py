@@ -104,6 +104,8 @@ def three(*changes: str) -> list[str]:
         ({"tls.rpc": True}, "tls.rpc: TLS is not supported by this version of Quorate; "),
         ({"acl.enabled": True}, "acl.enabled: access control is not supported by this version"),
         ({"client.enabled": True}, "client.enabled: client mode is not supported by this version"),
+        ({"http_hosts": ["https://proxy.example"]}, 'http_hosts: "https://proxy.example" is no ho'),
+        ({"http_hosts": ["*.example"]}, 'http_hosts: "*.example" is no host name'),
         (
             {"server.unproven_peers": ["10.0.0.5", "peer.example"]},
             'server.unproven_peers: "peer.example" is no IP address (',

@@ -20,6 +20,7 @@ LEFT_OUT = {"Audit", "Consul", "PluginDir", "Plugins", "Sentinel", "Vault"}
 # Ours differ on purpose: there is neither an event broker nor a client.
 OTHER = {"Version", "Server.EnableEventBroker", "Server.EventBufferSize", "Client"}
 ADDED = {
+    "HTTPHosts",
     "Server.Gossip",
     "Server.GossipProfile",
     "Server.InitialServers",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import socket
 from pathlib import Path
 
 from quorate import __version__
+from quorate.api.http.sites import Sites
 from quorate.config.checks.network import gossip_addresses, join_addresses, rpc_bind, serf_bind
 from quorate.config.model import AgentConfig
 from quorate.config.view.agent import config_view
@@ -46,6 +48,20 @@ def server_options(config: AgentConfig, data_dir: Path) -> ServerOptions:
         prometheus=config.telemetry.prometheus_metrics,
         config_view=config_view(config),
     )
+
+
+def browsers_sites(config: AgentConfig) -> Sites:
+    """The names under which browsers may use the HTTP port: those of this host and agent."""
+    advertise, addresses = config.advertise, config.addresses
+    places = (advertise.http, advertise.rpc, advertise.serf)
+    names = [
+        socket.gethostname(),
+        config.name,
+        config.bind_addr,
+        *addresses.http.split(),
+        *(place.rpartition(":")[0] for place in places),
+    ]
+    return Sites((name for name in names if name), config.http_hosts)
 
 
 def keyring_path(data_dir: Path) -> Path:

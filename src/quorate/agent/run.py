@@ -26,7 +26,7 @@ from quorate.agent.descriptors import FEW, for_http, raise_limit
 from quorate.agent.gauges import Gauges
 from quorate.agent.logs import Logs, set_level
 from quorate.agent.notify import Notifier, telling
-from quorate.agent.options import keyring_path, server_options
+from quorate.agent.options import browsers_sites, keyring_path, server_options
 from quorate.agent.signals import NAMES, PROCESS, RELOADING, Signals
 from quorate.agent.texts import STARTED, banner, data_dir_problem, keyring_warning
 from quorate.api.app import HttpApplication
@@ -189,7 +189,7 @@ class Agent:
                 max_conns_per_client=config.limits.http_max_conns_per_client,
                 max_conns=for_http(descriptors),
             )
-            factory = create_protocol_factory(application, limits)
+            factory = create_protocol_factory(application, limits, browsers_sites(config))
             listeners = []
             for bind in http_binds(config):
                 with naming("http", bind.host, bind.port):

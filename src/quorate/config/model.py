@@ -243,6 +243,7 @@ class AgentConfig:
     disable_update_check: bool = key(False, effect=Effect.GRANTED)
     disable_anonymous_signature: bool = key(False, effect=Effect.GRANTED)
     http_api_response_headers: Mapping[str, str] = key(_NO_TEXTS, merge=Merge.MAP)
+    http_hosts: tuple[str, ...] = key(())
     addresses: Addresses = field(default_factory=Addresses)
     ports: Ports = field(default_factory=Ports)
     advertise: Advertise = field(default_factory=Advertise)

@@ -28,6 +28,7 @@ from quorate.api.codec.encode import text_response
 from quorate.api.http.asgi import DISCARDED_BYTES_MAX
 from quorate.api.http.limits import NO_ROOM, TOO_MANY, ConnectionLimiter, ListenerConfig
 from quorate.api.http.messages import Response
+from quorate.api.http.sites import Sites
 
 logger: Final = logging.getLogger(__name__)
 
@@ -53,7 +54,9 @@ class Shared:
         config: Config,
         limits: ListenerConfig,
         limiter: ConnectionLimiter,
+        sites: Sites | None,
     ) -> None:
+        self.sites = sites
         self.application = application
         self.config = config
         self.limits = limits

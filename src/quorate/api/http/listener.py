@@ -28,14 +28,20 @@ from quorate.api.http.asgi import AsgiApplication
 from quorate.api.http.guarded import Shared
 from quorate.api.http.limits import ConnectionLimiter, ListenerConfig
 from quorate.api.http.protocol import QuorateHttpProtocol
+from quorate.api.http.sites import Sites
 
 __all__ = ["HttpListener", "ListenerConfig", "create_protocol_factory"]
 
 
 class HttpListener:
-    """Makes protocols that share one application, its limits and its count of connections."""
+    """Makes protocols that share one application, its limits and its count of connections.
 
-    def __init__(self, application: HttpApplication, limits: ListenerConfig) -> None:
+    With `sites` browsers are answered as these say; without, no browser can be at the other end.
+    """
+
+    def __init__(
+        self, application: HttpApplication, limits: ListenerConfig, sites: Sites | None = None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         config = Config(
@@ -51,7 +57,7 @@ class HttpListener:
         )
         config.load()
         limiter = ConnectionLimiter(limits.max_conns_per_client, self._loop.time, limits.max_conns)
-        self._shared = Shared(application, config, limits, limiter)
+        self._shared = Shared(application, config, limits, limiter, sites)
         self._shared.connection_lost = self._gone
 
     def __call__(self) -> asyncio.Protocol:
@@ -98,6 +104,8 @@ class HttpListener:
             self._waiter.set_result(None)
 
 
-def create_protocol_factory(application: HttpApplication, limits: ListenerConfig) -> HttpListener:
+def create_protocol_factory(
+    application: HttpApplication, limits: ListenerConfig, sites: Sites | None = None
+) -> HttpListener:
     """A callable that makes protocols, for `loop.create_server`; call it on the running loop."""
-    return HttpListener(application, limits)
+    return HttpListener(application, limits, sites)

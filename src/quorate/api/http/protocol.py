@@ -113,6 +113,10 @@ class QuorateHttpProtocol(GuardedProtocol):
         if old:
             self.expect_100_continue = False  # RFC 9110, 10.1.1: its client knows no such answer
         self._method = parser.get_method().decode("ascii")
+        sites = self.shared.sites
+        if sites is not None and (why := sites.objection(self._method, headers)):
+            self.refuse(text_response(403, why))
+            return
         plan = self._plan = self.application.plan(self._method, self.url)
         length = headers.get(b"content-length")
         if length is not None and _number(length) > plan.body_max:

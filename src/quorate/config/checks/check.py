@@ -258,6 +258,17 @@ def _headers(config: AgentConfig) -> Iterator[ConfigError]:
             )
 
 
+def _http_hosts(config: AgentConfig) -> Iterator[ConfigError]:
+    for name in config.http_hosts:
+        if not name or not name.isascii() or any(c in "/:*,@ " for c in name):
+            yield error_at(
+                config,
+                "http_hosts",
+                f'http_hosts: "{name}" is no host name',
+                "write names without scheme, port and wildcard; IP addresses need not be named",
+            )
+
+
 def _is_header(name: str, value: str) -> bool:
     plain_name = name.isascii() and bool(name) and all(c.isalnum() or c in "-_.~" for c in name)
     return plain_name and all(" " <= c <= "\xff" and c != "\x7f" for c in value)
@@ -306,6 +317,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _scheduler,
     _telemetry,
     _headers,
+    _http_hosts,
 )
 
 

@@ -3,7 +3,8 @@
 Shapes and types are those of the golden cases r3-agent-self and enc-agent-self-encrypted
 (http-api 9): a value that is a pointer there is null while nobody set it. Parts that Quorate has
 no counterpart of (Consul, Vault, ...) are left out. The gossip key is left out, other secrets are
-shown as `<redacted>`. `InitialServers`, `Gossip` and `GossipProfile` of `Server` are ours.
+shown as `<redacted>`. `HTTPHosts` is ours, and of `Server` `InitialServers`, `Gossip` and
+`GossipProfile`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def config_view(config: AgentConfig) -> dict[str, Any]:
         "EnableSyslog": config.enable_syslog,
         "Files": list(config.files) or None,
         "HTTPAPIResponseHeaders": dict(config.http_api_response_headers),
+        "HTTPHosts": list(config.http_hosts) or None,
         "LeaveOnInt": config.leave_on_interrupt,
         "LeaveOnTerm": config.leave_on_terminate,
         "Limits": _limits(config),
