@@ -84,6 +84,22 @@ async def test_what_members_refuse_is_told() -> None:
     assert response.header(b"x-quorate-next").startswith(first)
 
 
+@pytest.mark.parametrize("operation", ["install", "use", "remove"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PATCH", "OPTIONS"])
+@asynchronous
+async def test_keys_are_changed_by_put_and_post_alone(operation: str, method: str) -> None:
+    service = encrypting(OLD, NEW)
+    response = await ask(service, operation, with_key(NEW), method)
+    assert (response.status, response.body) == (405, b"Invalid method")
+    assert service.ring == [OLD, NEW]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE"])
+@asynchronous
+async def test_keys_are_listed_by_any_method(method: str) -> None:
+    assert (await ask(encrypting(OLD), "list", method=method)).status == 200
+
+
 # -- abuse ---------------------------------------------------------------------------------------
 
 

@@ -23,9 +23,10 @@ ALLOWED: dict[bytes, tuple[set[str], int, bytes]] = {
     b"/v1/agent/force-leave": ({"PUT", "POST"}, 405, INVALID),
     b"/v1/agent/health": ({"GET"}, 405, INVALID),
     b"/v1/agent/join": ({"PUT", "POST"}, 405, INVALID),
+    b"/v1/agent/keyring/list": (set(METHODS), 405, INVALID),  # any method will do
     **{
-        b"/v1/agent/keyring/" + name: (set(METHODS), 405, INVALID)  # any method will do
-        for name in (b"list", b"install", b"use", b"remove")
+        b"/v1/agent/keyring/" + name: ({"PUT", "POST"}, 405, INVALID)
+        for name in (b"install", b"use", b"remove")
     },
     b"/v1/agent/members": ({"GET"}, 405, INVALID),
     b"/v1/agent/rejoin": ({"PUT", "POST"}, 405, INVALID),

@@ -171,7 +171,7 @@ _KEYRING: Final = (
     ),
     Endpoint(
         path="/v1/agent/keyring/install",
-        methods=ANY,
+        methods=WRITE,
         made_of=KeyringEndpoint,
         handler=KeyringEndpoint.install,
         capability=Capability.KEYRING_WRITE,
@@ -182,7 +182,7 @@ _KEYRING: Final = (
     ),
     Endpoint(
         path="/v1/agent/keyring/use",
-        methods=ANY,
+        methods=WRITE,
         made_of=KeyringEndpoint,
         handler=KeyringEndpoint.use,
         capability=Capability.KEYRING_WRITE,
@@ -193,7 +193,7 @@ _KEYRING: Final = (
     ),
     Endpoint(
         path="/v1/agent/keyring/remove",
-        methods=ANY,
+        methods=WRITE,
         made_of=KeyringEndpoint,
         handler=KeyringEndpoint.remove,
         capability=Capability.KEYRING_WRITE,

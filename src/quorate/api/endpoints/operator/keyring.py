@@ -33,7 +33,7 @@ class KeyringFailed(QuorateError):
 
 
 class KeyringEndpoint:
-    """`list`, `install`, `use` and `remove`, by whatever method."""
+    """`list` by any method; `install`, `use` and `remove`."""
 
     def __init__(self, context: Context) -> None:
         self._pool = context.parts.pool
