@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from fake_server import FakeServer, member
+from places import GOLDEN
 
 from quorate.api.http.messages import Request
 from quorate.server.views.records import Member, Versions
 from quorate.shapes.operator import OperatorHealth, RaftConfiguration, RaftServer
 
-FOLDER = Path(__file__).parent.parent / "golden" / "http"
+FOLDER = GOLDEN / "http"
 
 
 class Golden(msgspec.Struct, frozen=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import statistics
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,6 +11,7 @@ from fake_server import NOW, FakeServer
 from golden_setups import load
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import ROOT
 
 from quorate.api.http.messages import Request, Response
 from quorate.api.prometheus import HELP
@@ -205,7 +205,7 @@ def test_what_is_known_of_peers_has_their_ids_and_is_forgotten() -> None:
 
 
 def test_every_measurement_in_the_sources_has_a_help_text() -> None:
-    sources = Path(__file__).parents[2] / "src" / "quorate"
+    sources = ROOT / "src" / "quorate"
     call = re.compile(r'(?:incr|gauge|sample|observe|peers)\(\s*"((?:nomad|quorate)\.[^"{]+)"')
     found = {
         name for path in sources.rglob("*.py") for name in call.findall(path.read_text("utf-8"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from api_running import asynchronous
 from api_server import connected, message, serving
 from fake_server import FakeServer, answered
 from golden_setups import all_names, load
+from places import DOCS
 
 from quorate.api.app import HttpApplication
 from quorate.api.endpoint import ANY, Consistency, Endpoint, Forwarding, Wrong
@@ -20,7 +20,7 @@ from quorate.api.http.messages import Request, Response
 from quorate.api.reference import rewritten
 from quorate.metrics import Metrics
 
-PAGE = Path(__file__).parents[2] / "docs" / "http-api.md"
+PAGE = DOCS / "http-api.md"
 
 BODIES = {"/v1/search": b'{"Context":"all"}', "/v1/search/fuzzy": b'{"Text":"de","Context":"all"}'}
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cli_stub_agent
 import pytest
 
-STUB = Path(__file__).with_name("cli_stub_agent.py")
+STUB = cli_stub_agent.__file__
 DRIVER = """
 import sys
 import quorate.cli.dev.processes as processes, quorate.cli.dev.run as run
@@ -49,7 +50,7 @@ class Dev:
 
 @contextmanager
 def dev(folder: Path, *argv: str) -> Iterator[Dev]:
-    command = [sys.executable, "-c", DRIVER, str(STUB), "dev", f"-data-dir={folder}", *argv]
+    command = [sys.executable, "-c", DRIVER, STUB, "dev", f"-data-dir={folder}", *argv]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -108,7 +109,7 @@ def test_a_server_that_was_started_again_by_hand_is_named(tmp_path: Path) -> Non
         os.kill(first, signal.SIGKILL)
         cluster.hear("none is left")
         with subprocess.Popen(
-            [sys.executable, str(STUB), str(tmp_path / "server-1.json")],
+            [sys.executable, STUB, str(tmp_path / "server-1.json")],
             stdout=subprocess.PIPE,
             text=True,
         ) as by_hand:

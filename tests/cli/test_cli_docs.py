@@ -2,17 +2,17 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 from cli_run import run
 from client_fake_agent import FakeAgent, golden_http
+from places import DOCS
 
 from quorate.cli.reference import MARK, rewritten
 from quorate.cli.text.gotemplate import render
 from quorate.client.environment import VARIABLES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+PAGE = (DOCS / "cli.md").read_text()
 HEAD = PAGE.partition(MARK)[0]
 
 

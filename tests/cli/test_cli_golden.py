@@ -5,7 +5,6 @@ help texts (ours are our own), and the order of list-peers, which is sorted sinc
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,17 +20,18 @@ from client_fake_agent import (
     json_reply,
     server_context,
 )
+from places import GOLDEN
 
 from quorate import __version__
 from quorate.cli.registry.index import BY_PATH, GROUP_BY_PATH
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "cli"
+CASES = GOLDEN / "cli"
 DEAD = "127.0.0.9:4646"
 USAGE = "<usage text>"
 
 
 def load(name: str) -> dict[str, Any]:
-    case: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text())
+    case: dict[str, Any] = json.loads((CASES / f"{name}.json").read_text())
     return case
 
 
@@ -48,7 +48,7 @@ def is_ours(case: dict[str, Any]) -> bool:
 
 
 def test_every_recorded_case_of_our_commands_is_listed() -> None:
-    cases = {path.stem: json.loads(path.read_text()) for path in GOLDEN.glob("*.json")}
+    cases = {path.stem: json.loads(path.read_text()) for path in CASES.glob("*.json")}
     ours = {name for name, case in cases.items() if is_ours(case)}
     assert ours == REPLAYED.keys() | NOT_REPLAYED.keys()
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from places import GOLDEN
+
 TLS = Path(__file__).parent / "tls"
-GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 class Reply(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from config_hosts import HOST
+from places import DOCS
 
 from quorate.config import FLAGS, AgentConfig, load
 from quorate.config.keys.ignored import IGNORED
@@ -15,7 +16,7 @@ from quorate.config.keys.schema import KEYS
 from quorate.config.keys.spec import Effect, Key, Kind, Merge
 from quorate.wire.go.duration import parse_duration
 
-DOC = (Path(__file__).parent.parent.parent / "docs" / "configuration.md").read_text()
+DOC = (DOCS / "configuration.md").read_text()
 ROW = re.compile(r"^\| `(\w+)` \| (\w+)( †)? \| (?:(.*?) )?\| (.*) \|$", re.MULTILINE)
 WITHOUT_EFFECT = re.compile(r"^Accepted without effect: (.*?)\.$", re.MULTILINE | re.DOTALL)
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from config_hosts import HOST
+from places import GOLDEN
 
 from quorate.config import AgentConfig, Notes, load, reload
 from quorate.config.read.flags import FLAGS
 from quorate.errors import ConfigError
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "cli"
 BOOLEAN = {flag.name for flag in FLAGS if flag.kind == "bool"}
 INTEGER = {flag.name for flag in FLAGS if flag.kind == "int"}
 
@@ -26,7 +26,7 @@ class Case:
     """A golden case, its files written to `folder` and its flags split."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        text = (GOLDEN / f"agent-{name}.json").read_text()
+        text = (GOLDEN / "cli" / f"agent-{name}.json").read_text()
         case: dict[str, Any] = json.loads(text.replace("<cwd>", str(folder)))
         if name == "empty-config-dir":  # it uses a file that another case names
             Case("no-bootstrap-server", folder)

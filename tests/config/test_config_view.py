@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from config_hosts import HOST
+from places import GOLDEN
 
 from quorate import __version__
 from quorate.config import config_view, load
 from quorate.shapes.agent import COMPATIBLE_BUILD
-
-GOLDEN = Path(__file__).parent.parent / "golden" / "http"
 
 # Parts and keys without a counterpart here.
 LEFT_OUT = {"Audit", "Consul", "PluginDir", "Plugins", "Sentinel", "Vault"}
@@ -35,7 +34,7 @@ ADDED = {
 
 
 def golden(name: str) -> dict[str, Any]:
-    answer = json.loads((GOLDEN / f"{name}.json").read_text())
+    answer = json.loads((GOLDEN / "http" / f"{name}.json").read_text())
     config: dict[str, Any] = answer["response"]["body_json"]["config"]
     return config
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import big_replica
 import pytest
 from fault_lengths import either
 from server_processes import free_ports, until
@@ -22,7 +23,6 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(540)]
 STATE_BYTES = either(64 << 20, 1 << 30)
 VALUE_BYTES = 64 << 10
 CATCH_UP_S = either(60.0, 400.0)
-SCRIPT = Path(__file__).with_name("big_replica.py")
 
 
 class Replicas:
@@ -37,7 +37,14 @@ class Replicas:
         for name in names or tuple(self.servers):
             folder = str(self.folder / name)
             self.processes[name] = subprocess.Popen(
-                [sys.executable, str(SCRIPT), name, json.dumps(self.servers), folder, *options],
+                [
+                    sys.executable,
+                    big_replica.__file__,
+                    name,
+                    json.dumps(self.servers),
+                    folder,
+                    *options,
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

@@ -12,9 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from places import VECTORS
+
 CORPUS = Path(__file__).with_name("corpus")
-VECTORS = Path(__file__).parent.parent / "vectors"
-GOLDEN = Path(__file__).parent.parent / "golden" / "http"
 KEY_OWNER = "68279362-7ebc-e6ca-8c47-bc3536d97319"
 """The ID of the server whose key file is read."""
 

@@ -14,8 +14,6 @@ from tempfile import TemporaryDirectory
 
 from fuzz_corpus import CORPUS, save
 
-HERE = Path(__file__).parent
-
 
 def main() -> int:
     """All targets in turn, or the one named; with `--inside`, the fuzzing itself."""
@@ -42,7 +40,7 @@ def _run(name: str, seconds: int) -> bool:
     with TemporaryDirectory(prefix="quorate-fuzz-") as folder:
         found = Path(folder) / "found"
         found.mkdir()
-        command = [sys.executable, str(HERE / "fuzz_soak.py"), "--inside", "--target", name]
+        command = [sys.executable, __file__, "--inside", "--target", name]
         libfuzzer = [
             *(f"-max_total_time={seconds}", "-max_len=4096", "-timeout=10", "-rss_limit_mb=2048"),
             *(f"-artifact_prefix={folder}/", "-print_final_stats=1", "-verbosity=0"),

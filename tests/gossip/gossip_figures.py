@@ -20,12 +20,12 @@ from pathlib import Path
 
 import msgspec
 from gossip_pool import Host, Pool, formed
+from places import DOCS
 
 from quorate.gossip import LAN
 from quorate.gossip.messages import NodeState, SerfStatus
 from quorate.gossip.swim.suspicion import shortest_s
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 SIZES = (10, 100, 1000)
 _LARGE = 200  # above, a quarter of the deaths is enough: each takes seconds of processor time
 

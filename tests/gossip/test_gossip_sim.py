@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from gossip_figures import figures
@@ -30,8 +29,8 @@ def trace(seed: int, hash_seed: str) -> str:
         f"from gossip_life import Life; life = Life({seed}, trace=True); life.run();"
         "print(life.pool.trace.hexdigest())"
     )
-    here = str(Path(__file__).parent)
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": here}
+    path = os.pathsep.join(sys.path)
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": path}
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True
     )

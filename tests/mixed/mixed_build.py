@@ -12,9 +12,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-HERE = Path(__file__).resolve().parent
-SOURCE = HERE / "gopeer"
+SOURCE = Path(__file__).with_name("gopeer")
 # Module file and build tags of each release line. The first is the one of every day; v1.6 knows
 # no pre-vote.
 RELEASES = {
@@ -46,7 +46,7 @@ def _build(go: str, release: str, module: str, tags: str) -> Path:
     digest = hashlib.sha256()
     for path in sorted(SOURCE.iterdir()):
         digest.update(path.name.encode() + path.read_bytes())
-    folder = HERE.parent.parent / "build"
+    folder = ROOT / "build"
     folder.mkdir(exist_ok=True)
     program = folder / f"gopeer-{release}-{digest.hexdigest()[:12]}"
     with (folder / "gopeer.lock").open("w") as lock:

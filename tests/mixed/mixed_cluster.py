@@ -22,12 +22,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pypeer
 from mixed_build import gopeer
 from mixed_wires import Wires
 
 T = TypeVar("T")
 
-HERE = Path(__file__).resolve().parent
 VOTER, NONVOTER = 0, 1
 ALL = bool(os.environ.get("MIXED_ALL"))
 # What tells of bytes that one side could not read. Connections end in many innocent ways.
@@ -100,7 +100,7 @@ class Peer:
 
     def start(self, flags: list[str], release: str) -> None:
         self.folder.mkdir(exist_ok=True)
-        program = [sys.executable, str(HERE / "pypeer.py")]
+        program = [sys.executable, pypeer.__file__]
         if self.make == "g":
             program = [str(gopeer(release))]
         place = ["-id", self.id, "-advertise", self.address, "-dir", str(self.folder)]

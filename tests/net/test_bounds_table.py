@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import Any
 
 import pytest
+from places import DOCS
 
-SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+SECURITY = DOCS / "security.md"
 
 
 def rows() -> list[tuple[str, str]]:

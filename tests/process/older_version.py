@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 from server_processes import Servers
 
 COMMIT = "586a0ee"
-ROOT = Path(__file__).parents[2]
 LOCK = "requirements.lock"
 
 

@@ -6,13 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import DOCS, ROOT
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
-
-ROOT = Path(__file__).parents[2]
 
 
 def bench(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +30,7 @@ def test_unknown_work_is_refused_with_what_there_is() -> None:
 def test_a_partial_run_prints_its_table_and_changes_no_page() -> None:
     if shutil.which("wrk") is None:
         pytest.skip("needs wrk")
-    pages = sorted((ROOT / "docs").glob("benchmarks.*"))
+    pages = sorted(DOCS.glob("benchmarks.*"))
     before = [page.read_bytes() for page in pages]
     done = bench("--only", "write, 1 client", "--rounds", "1", "--seconds", "1")
     assert done.returncode == 0, done.stderr

@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 from server_processes import free_ports, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "counter.py"
+EXAMPLE = ROOT / "examples" / "counter.py"
 
 
 def say(port: int, line: str) -> str:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from places import GOLDEN
 from register_writers import PATH, body, read
 from server_processes import Servers, until
 
@@ -15,14 +16,14 @@ from quorate.levels import LEVEL
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 UPGRADE = "/v1/operator/upgrade"
-GOLDEN = Path(__file__).parent.parent / "golden" / "folders"
+FOLDERS = GOLDEN / "folders"
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.glob("level-*")))
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDERS.glob("level-*")))
 def test_servers_start_on_them(tmp_path: Path, name: str) -> None:
-    facts = json.loads((GOLDEN / name / "facts.json").read_text())
+    facts = json.loads((FOLDERS / name / "facts.json").read_text())
     servers = Servers(tmp_path, 3)
-    shutil.unpack_archive(GOLDEN / name / "folders.tar.gz", tmp_path)
+    shutil.unpack_archive(FOLDERS / name / "folders.tar.gz", tmp_path)
     servers.start()
     try:
         found = until(lambda: read(servers, servers.leader()), "a leader on the old folders")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import future_version
 import pytest
 from future_version import TYPE, VERSION
 from register_writers import PATH, body, read
@@ -15,8 +16,6 @@ from server_processes import Servers, until
 from quorate import __version__
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
-
-PROGRAM = Path(__file__).with_name("future_version.py")
 
 
 class FutureServers(Servers):
@@ -28,7 +27,7 @@ class FutureServers(Servers):
         command = super().command(number)
         if number not in self.future:
             return command
-        return [sys.executable, str(PROGRAM), *command[command.index("agent") :]]
+        return [sys.executable, future_version.__file__, *command[command.index("agent") :]]
 
     def restart(self, number: int, *, future: bool) -> None:
         process = self.processes.pop(number)

@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from places import DOCS, ROOT
 from server_processes import free_ports, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
-PAGE = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 FOLDER = "/tmp/quorate-demo"
 LEADS = re.compile(r"\b(?:leader|follower|alive (?:true|false))\b")
@@ -152,12 +153,12 @@ def test_what_the_readme_shows(tmp_path: Path, leads: str) -> None:
 def test_the_commands_before_that_are_those_of_the_makefile() -> None:
     commands = [command for command, _ in typed(BLOCKS[0])]
     assert commands[0] == "make setup"
-    assert "\nsetup:" in (Path(__file__).parents[2] / "Makefile").read_text()
+    assert "\nsetup:" in (ROOT / "Makefile").read_text()
     assert commands[1] == 'export PATH="$PWD/.venv/bin:$PATH"'
     assert commands[2] == f"quorate dev -data-dir={FOLDER}"
 
 
 def test_the_tutorial_makes_the_server_lead_that_it_kills() -> None:
-    tutorial = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text()
+    tutorial = (DOCS / "tutorial.md").read_text()
     assert tutorial.index(TRANSFER) < tutorial.index("kill -9 28018")
     assert PAGE.index(TRANSFER) < PAGE.index("kill -9 28018")

@@ -5,21 +5,18 @@ Seeds are tried from 0 on until the bug is found, so a run takes no longer than 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from mutants import MUTANTS, Mutant, mutated
+from places import DOCS, SCENARIOS
 from scenario_reader import replay
 
 from quorate.testing.sim.life import Life
 from quorate.testing.sim.plans.plan import draw
 from quorate.testing.sim.verdicts.violations import ViolationError
 
-FOLDER = Path(__file__).parent / "scenarios"
-
 
 def found_in(scenario: str) -> bool:
-    path = FOLDER / f"{scenario}.txt"
+    path = SCENARIOS / f"{scenario}.txt"
     try:
         return replay(path) != path.read_text()
     except AssertionError:
@@ -55,7 +52,7 @@ def test_there_are_enough() -> None:
 
 
 def test_the_page_names_each_with_its_number_of_seeds() -> None:
-    page = (FOLDER.parents[2] / "docs" / "verification.md").read_text()
+    page = (DOCS / "verification.md").read_text()
     for mutant in MUTANTS:
         if mutant.seeds:
             assert f"| {mutant.name} | {mutant.seeds} | " in page

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from places import SCENARIOS
 from scenario_reader import replay
 
-FOLDER = Path(__file__).parent / "scenarios"
-FILES = sorted(FOLDER.glob("*.txt"))
+FILES = sorted(SCENARIOS.glob("*.txt"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

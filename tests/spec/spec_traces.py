@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import Any, NamedTuple
 
 import spec_snapshot_trace
 import spec_trace
+from mutants import MUTANTS, mutated
 from spec_recorder import Step, Trace, record
 from spec_snapshots import ServerTrace, record_some_servers
-from spec_tlc import ROOT, Result, run
-
-# As pytest does for the tests that lie beside it; `make spec` runs without pytest.
-sys.path.append(str(ROOT / "tests" / "raft"))
-from mutants import MUTANTS, mutated
+from spec_tlc import Result, run
 
 MODULE = "RecordedLives"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import GOLDEN
 
 from quorate.levels import LEVEL
 from quorate.raft.values.messages import EntryKind
@@ -16,13 +17,13 @@ from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.key_file import load_or_make_key
 from quorate.storage.snapshots.store import SnapshotStore
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "folders"
-NAMES = sorted(path.name for path in GOLDEN.glob("level-*"))
+FOLDERS = GOLDEN / "folders"
+NAMES = sorted(path.name for path in FOLDERS.glob("level-*"))
 
 
 def unpacked(name: str, folder: Path) -> dict[str, Any]:
-    shutil.unpack_archive(GOLDEN / name / "folders.tar.gz", folder)
-    facts: dict[str, Any] = json.loads((GOLDEN / name / "facts.json").read_text())
+    shutil.unpack_archive(FOLDERS / name / "folders.tar.gz", folder)
+    facts: dict[str, Any] = json.loads((FOLDERS / name / "facts.json").read_text())
     return facts
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import VECTORS
 
 from quorate.errors import QuorateError
 from quorate.gossip.messages import Address
@@ -20,8 +21,7 @@ from quorate.storage.folder.serf_snapshot import (
     read_known,
 )
 
-VECTORS = Path(__file__).parent.parent / "vectors" / "serf-files.json"
-FILES = json.loads(VECTORS.read_text())
+FILES = json.loads((VECTORS / "serf-files.json").read_text())
 
 
 def test_files_of_real_agents() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from fastcrc.crc64 import xz
+from places import VECTORS
 from storage_builders import CONFIGURATION, flip_all
 
 from quorate.errors import LogDamaged, QuorateError, StorageFull
@@ -22,7 +23,6 @@ from quorate.storage.free_space import free_bytes
 from quorate.storage.snapshots.meta import SnapshotMeta
 from quorate.storage.snapshots.store import SNAPSHOT_BYTES_MAX, SnapshotStore
 
-VECTORS = Path(__file__).parent.parent / "vectors"
 GOLDEN: dict[str, Any] = json.loads((VECTORS / "snapshot-archive.json").read_text())
 
 

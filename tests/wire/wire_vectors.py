@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
+
+from places import VECTORS
 
 from quorate.raft.values.messages import Entry
 from quorate.wire.raft.stream import RequestEvent, RequestReader, SnapshotChunk
 
-VECTORS = Path(__file__).parent.parent / "vectors"
 LIMIT = 1 << 20
 
 
