@@ -40,14 +40,14 @@ test: check
 MIXED_SECONDS ?= 120
 mixed: setup
 	MIXED_ALL=1 MIXED_SECONDS=$(MIXED_SECONDS) $(BIN)/pytest tests/mixed -m process
-	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/mixed/mixed_measure.py
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/support/mixed/mixed_measure.py
 
 bench: setup
 	$(BIN)/python -m bench
 
 # docs/gossip-figures.{json,svg}: simulated pools of 10, 100 and 1,000 members, a few minutes.
 gossip-figures: setup
-	PYTHONPATH=tests:$(SUPPORT) $(BIN)/python tests/gossip/gossip_figures.py
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/support/gossip/gossip_figures.py
 
 soak: setup
 	$(BIN)/python -m quorate.testing.sim --seconds $(SECONDS)
@@ -58,14 +58,14 @@ mutants: setup
 # Real servers under faults: FAULT_SECONDS=, SEED= of a run to repeat. Then the long forms of its tests.
 FAULT_SECONDS ?= 600
 faults: setup
-	PYTHONPATH=tests/process:$(SUPPORT) $(BIN)/python tests/faults/fault_soak.py --seconds $(FAULT_SECONDS) $(if $(SEED),--seed $(SEED))
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/support/faults/fault_soak.py --seconds $(FAULT_SECONDS) $(if $(SEED),--seed $(SEED))
 	FAULTS_LONG=1 $(BIN)/pytest tests/faults -s -p no:xdist
 
 # Coverage-guided fuzzing of every decoder: FUZZ_SECONDS= for each, TARGET= for one of them.
 FUZZ_SECONDS ?= 60
 fuzz: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
-	PYTHONPATH=tests/api:$(SUPPORT) $(BIN)/python tests/fuzz/fuzz_soak.py --seconds $(FUZZ_SECONDS) $(if $(TARGET),--target $(TARGET))
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/support/fuzz/fuzz_soak.py --seconds $(FUZZ_SECONDS) $(if $(TARGET),--target $(TARGET))
 
 # Each pain of docs/pains.md on real servers, its long forms too, with the figures measured.
 pains: setup
@@ -74,7 +74,7 @@ pains: setup
 # The TLA+ specification, all models, a quarter of an hour; then LIVES= of the simulator against it.
 LIVES ?= 100
 spec: setup
-	PYTHONPATH=tests:tests/raft:$(SUPPORT) $(BIN)/python tests/spec/spec_run.py --lives $(LIVES)
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/support/spec/spec_run.py --lives $(LIVES)
 
 clean:
 	rm -rf $(VENV) dist build

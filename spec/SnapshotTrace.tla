@@ -3,7 +3,7 @@
 (* Servers of simulated clusters, checked step by step against             *)
 (* SnapshotConfiguration.                                                  *)
 (*                                                                         *)
-(* tests/spec/spec_snapshots.py watches the real code in the simulator and *)
+(* spec_snapshots.py (tests) watches the real code in the simulator and   *)
 (* writes down which action each step should be, what a leader sent, and   *)
 (* what log, snapshot and configurations are there after it.  A step that  *)
 (* is no such action, or that ends elsewhere, leaves no next state: TLC    *)

@@ -2,7 +2,7 @@
 (***************************************************************************)
 (* Lives of simulated clusters, checked step by step against Membership.   *)
 (*                                                                         *)
-(* tests/spec/spec_recorder.py watches the real code in the simulator and  *)
+(* spec_recorder.py (tests) watches the real code in the simulator and     *)
 (* writes down, for each step of a server, which action of Membership it   *)
 (* should be and what the server's term, vote, role, commit index, log and *)
 (* configuration are after it.  A step that is no such action, or that     *)

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent.parent / "process"))
+sys.path[:0] = [str(HERE.parents[1] / "support" / room) for room in (".", "processes")]
 
 from register_writers import PATH, body, read  # noqa: E402
 from server_processes import Servers, until  # noqa: E402

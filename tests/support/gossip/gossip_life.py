@@ -1,6 +1,7 @@
 """One seed, one life of a pool: first everything may fail, then everybody must agree again.
 
-Run one by hand: `python tests/gossip/gossip_life.py SEED`, many: `... --from 0 --count 1000`.
+Run one by hand: `python tests/support/gossip/gossip_life.py SEED`,
+many: `... --from 0 --count 1000`.
 """
 
 from __future__ import annotations

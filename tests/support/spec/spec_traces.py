@@ -75,7 +75,7 @@ def _step(traces: list[Any], at: tuple[int, int] | None) -> Any:
 
 
 class Refusal(NamedTuple):
-    """A deliberate bug of tests/raft/mutants.py, what is refused, and where to begin.
+    """A deliberate bug of tests/support/mutants/mutants.py, what is refused, and where to begin.
 
     `seed` is the one that showed it last; changes of the code or of the simulator may move it.
     """

@@ -203,7 +203,7 @@ def draw(rows: list[Row], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(
         description="Measure simulated pools and write docs/gossip-figures.{json,svg}.",
-        epilog="Example: python tests/gossip/gossip_figures.py --deaths 40",
+        epilog="Example: gossip_figures.py --deaths 40",
     )
     parser.add_argument("--deaths", type=int, default=40, help="deaths in each pool")
     rows = figures(deaths=parser.parse_args().deaths)

@@ -1,7 +1,8 @@
 """The saved inputs, and the seeds they began with.
 
-`python tests/fuzz/fuzz_corpus.py` writes the seeds again: golden bytes of other programs, and what
-our own encoders give. Inputs that once broke a decoder are named `crash-*` and are never removed.
+`python tests/support/fuzz/fuzz_corpus.py` writes the seeds again: golden bytes of other
+programs, and what our own encoders give. Inputs that once broke a decoder are named `crash-*` and
+are never removed.
 """
 
 from __future__ import annotations

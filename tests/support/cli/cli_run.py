@@ -8,13 +8,10 @@ import io
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
 from quorate.cli.main import main
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "client"))
 
 
 class Ran(NamedTuple):
