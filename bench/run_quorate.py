@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.processes import SERVERS, ServerProcess, free_ports
 from bench.rival import Cluster, NomadApiCluster, agent_config
-from quorate import __version__
+from quorate.version import __version__
 
 NAME = "Quorate"
 

@@ -13,9 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from quorate.errors import QuorateError
-from quorate.raft import Change, ChangeKind
-from quorate.replica import Replica, serve
+from quorate import Change, ChangeKind, QuorateError, Read, Replica, Write, serve
 
 
 class Counter:
@@ -28,16 +26,16 @@ class Counter:
         self.value += int(command)
         return self.value
 
-    def snapshot(self) -> Callable[[Callable[[bytes], object]], None]:
+    def snapshot(self) -> Callable[[Write], None]:
         """A copy now, written out later."""
         data = b"%d" % self.value
 
-        def write_out(write: Callable[[bytes], object]) -> None:
+        def write_out(write: Write) -> None:
             write(data)
 
         return write_out
 
-    def decode_snapshot(self, read: Callable[[int], bytes]) -> int:
+    def decode_snapshot(self, read: Read) -> int:
         """What `snapshot` wrote."""
         return int(read(32))
 
@@ -46,7 +44,7 @@ class Counter:
         self.value = image
 
 
-async def carry_out(line: str, replica: Replica, counter: Counter) -> str:
+async def carry_out(line: str, replica: Replica[int], counter: Counter) -> str:
     """The answer to one line."""
     match line.split():
         case ["add", number]:
@@ -56,7 +54,7 @@ async def carry_out(line: str, replica: Replica, counter: Counter) -> str:
             await replica.read_barrier()
             return str(counter.value)
         case ["members"]:
-            servers = replica.node.configuration.servers
+            servers = replica.status().configuration.servers
             return " ".join(s.id if s.is_voter else f"{s.id}(no vote)" for s in servers)
         case ["promote", server_id]:
             return str(await replica.change(Change(ChangeKind.PROMOTE, server_id)))
@@ -81,7 +79,7 @@ async def main(*arguments: str) -> None:
             try:
                 text = await carry_out(line.decode(), replica, counter)
             except (QuorateError, ValueError) as error:
-                text = f"error: {error}; leader: {replica.node.leader_id}"
+                text = f"error: {error}; leader: {replica.status().leader_id}"
             writer.write(text.encode() + b"\n")
 
     async with await asyncio.start_server(answer, "127.0.0.1", int(port)):

@@ -10,9 +10,9 @@ import pytest
 from config_hosts import HOST
 from places import GOLDEN
 
-from quorate import __version__
 from quorate.config import config_view, load
 from quorate.shapes.agent import COMPATIBLE_BUILD
+from quorate.version import __version__
 
 # Parts and keys without a counterpart here.
 LEFT_OUT = {"Audit", "Consul", "PluginDir", "Plugins", "Sentinel", "Vault"}

@@ -49,7 +49,7 @@ class Life:
             promises=self.folder,
         )
 
-    async def begin(self) -> Replica:
+    async def begin(self) -> Replica[Any]:
         await self.replica.start()
         return self.replica
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -238,7 +239,7 @@ def test_votes_of_whoever_has_the_addresses_of_lost_members_do_not_count(tmp_pat
     asyncio.run(scenario())
 
 
-async def without_data(old_folder: Path, address: str) -> Replica:
+async def without_data(old_folder: Path, address: str) -> Replica[Any]:
     """A replica that belongs to nothing, under a name of its own."""
     folder = old_folder.with_name(f"{old_folder.name}-new")
     replica = Replica(

@@ -85,7 +85,7 @@ def test_all_calls_are_refused_after_the_stop(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-async def all_refused(replica: Replica, why: str) -> None:
+async def all_refused(replica: Replica[Any], why: str) -> None:
     """Every call raises at once."""
     async with asyncio.timeout(5.0):
         with pytest.raises(ReplicaStopped, match=why):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,7 +29,7 @@ def flip(path: Path, content: bytes) -> None:
             position = data.find(content, position + 1)
 
 
-def failures(replica: Replica) -> list[BaseException]:
+def failures(replica: Replica[Any]) -> list[BaseException]:
     found: list[BaseException] = []
     replica.on_failure.append(found.append)
     return found

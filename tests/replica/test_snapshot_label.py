@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from replica_cluster import Replicas
 
-from quorate.replica.machine import Read, Write
+from quorate.runtime.ports import Read, Write
 
 
 class Counter:
@@ -27,7 +27,7 @@ class Counter:
         self.value += int(command)
         return self.value
 
-    def snapshot(self) -> Callable[[Write], None]:
+    def snapshot(self) -> Callable[[Write], object]:
         data = b"%d" % self.value
         return lambda write: write(data)
 

@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from replica_cluster import Pairs, until
@@ -35,9 +36,9 @@ class Sleepers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.boot = {name: BootClock() for name in "abc"}
-        self.replicas: dict[str, Replica] = {}
+        self.replicas: dict[str, Replica[Any]] = {}
 
-    async def start(self) -> Replica:
+    async def start(self) -> Replica[Any]:
         loop = asyncio.get_running_loop()
         sockets = {name: socket.create_server(("127.0.0.1", 0)) for name in self.boot}
         servers = [Server(n, f"127.0.0.1:{s.getsockname()[1]}") for n, s in sockets.items()]
@@ -68,14 +69,14 @@ class Sleepers:
                     await leader.transfer("a")
             await asyncio.sleep(0.01)
 
-    async def leader(self) -> Replica:
+    async def leader(self) -> Replica[Any]:
         """The one that all follow."""
 
-        def agreed() -> Replica | None:
+        def agreed() -> Replica[Any] | None:
             named = {replica.node.leader_id for replica in self.replicas.values()}
             return self.replicas.get(named.pop()) if len(named) == 1 else None
 
-        found: Replica = await until(agreed)
+        found: Replica[Any] = await until(agreed)
         return found
 
     async def stop(self) -> None:

@@ -53,7 +53,7 @@ class Counter:
         self.in_midst()
         return self.value
 
-    def snapshot(self) -> Callable[[Write], None]:
+    def snapshot(self) -> Callable[[Write], object]:
         image = b"%d" % self.value
         return lambda write: write(image)
 
@@ -108,7 +108,7 @@ class Bench:
     def take(
         self,
         point: SnapshotPoint,
-        write_out: Callable[[Write], None],
+        write_out: Callable[[Write], object],
         done: Callable[[BaseException | None], None],
     ) -> None:
         image: list[bytes] = []

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate import __version__
 from quorate.state.engine.commands import NO_SUCH_TYPE, encode
 from quorate.state.engine.snapshot import (
     SnapshotError,
@@ -33,6 +32,7 @@ from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
 from quorate.state.tables.namespaces import Namespace
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
+from quorate.version import __version__
 
 QUIET = AutopilotConfiguration(cleanup_dead_servers=False)
 

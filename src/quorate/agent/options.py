@@ -6,7 +6,6 @@ import base64
 import socket
 from pathlib import Path
 
-from quorate import __version__
 from quorate.api.http.sites import Sites
 from quorate.config.checks.network import gossip_addresses, join_addresses, rpc_bind, serf_bind
 from quorate.config.model import AgentConfig
@@ -16,6 +15,7 @@ from quorate.server.options import GossipOptions, ServerOptions
 from quorate.shapes.shape import made
 from quorate.state.tables.autopilot import AutopilotConfiguration
 from quorate.state.tables.scheduler import SchedulerConfiguration
+from quorate.version import __version__
 
 
 def server_options(config: AgentConfig, data_dir: Path) -> ServerOptions:

@@ -19,7 +19,6 @@ from typing import Any
 
 import uvloop
 
-from quorate import __version__
 from quorate.agent.console import Console
 from quorate.agent.control import open_control
 from quorate.agent.descriptors import FEW, for_http, raise_limit
@@ -44,6 +43,7 @@ from quorate.metrics import Metrics
 from quorate.net.listening import accept, naming
 from quorate.net.threads import in_thread
 from quorate.server.server import Server
+from quorate.version import __version__
 
 log = logging.getLogger("quorate.agent")
 

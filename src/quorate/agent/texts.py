@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from quorate import __version__
 from quorate.config.model import AgentConfig
+from quorate.version import __version__
 from quorate.wire.gossip_key import without_line_ends
 
 STARTED: Final = "==> Quorate agent started! Log data will stream in below:\n"

@@ -4,8 +4,8 @@
 `Replica.read_barrier` makes the next read of your state machine linearizable.
 """
 
-from quorate.replica.machine import StateMachine
 from quorate.replica.replica import Options, Replica
 from quorate.replica.serve import serve
+from quorate.runtime.ports import Read, StateMachine, Write
 
-__all__ = ["Options", "Replica", "StateMachine", "serve"]
+__all__ = ["Options", "Read", "Replica", "StateMachine", "Write", "serve"]

@@ -114,7 +114,7 @@ class Meeting:
 
     def __init__(
         self,
-        replica: Replica,
+        replica: Replica[object],
         folder: ServerFolder,
         trust: Trust,
         founders: Mapping[str, str],

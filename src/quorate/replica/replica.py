@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
-from typing import Any
+from typing import Any, Generic
 
 import msgspec
 
@@ -37,13 +37,14 @@ from quorate.raft.values.messages import AnyRequest
 from quorate.replica.disk import Disk, Room
 from quorate.replica.incoming import Held, IncomingConnection, Slot
 from quorate.replica.links import PeerLinks
-from quorate.replica.machine import StateMachine
 from quorate.replica.promises import PromiseInMemory, Promises, PromiseStore
 from quorate.replica.scrubbing import scrub
 from quorate.replica.snapshot_tasks import SnapshotTasks
 from quorate.replica.snapshots import SnapshotWorker
+from quorate.replica.status import Status, status_of
 from quorate.runtime.clock import LoopClock, machine_time
 from quorate.runtime.listeners import Listeners, tell
+from quorate.runtime.ports import Result_co, StateMachine
 from quorate.runtime.raft import PeerProgress, RaftDriver
 from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.storage.snapshots.store import SnapshotStore
@@ -72,7 +73,7 @@ class DiskTimes(msgspec.Struct):
     count: int = 0
 
 
-class Replica:
+class Replica(Generic[Result_co]):
     """See the module. Make it with its disk opened; `start`, use, `stop`.
 
     All calls are for the loop on which it was started, but for `propose_threadsafe`.
@@ -83,7 +84,7 @@ class Replica:
         *,
         server_id: str,
         address: str,
-        machine: StateMachine,
+        machine: StateMachine[Result_co],
         log: LogStore,
         snapshots: SnapshotStore,
         options: Options,
@@ -283,6 +284,10 @@ class Replica:
         """What this replica is now."""
         return self._driver.role
 
+    def status(self) -> Status:
+        """What this replica knows now: who leads, the term, indexes, members, and the peers."""
+        return status_of(self._driver)
+
     def peers(self) -> tuple[PeerProgress, ...]:
         """How far the others are, as this leader knows; empty on any other server."""
         return self._driver.peers()
@@ -309,7 +314,7 @@ class Replica:
             )
         return loop
 
-    def propose(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
+    def propose(self, command: bytes) -> asyncio.Future[tuple[int, Result_co]]:
         """Replicate a command; the future gives (index, what `apply` returned).
 
         Fails with NotLeader, LeadershipLost, StorageFull, StateDamaged, MachineHeld, or
@@ -317,7 +322,7 @@ class Replica:
         Raises ReplicaStopped after `stop` or a failure, QuorateError on another thread, TypeError
         for a command that is not bytes, and CommandTooLarge.
         """
-        future: asyncio.Future[tuple[int, Any]] = self._future()
+        future: asyncio.Future[tuple[int, Result_co]] = self._future()
         if not isinstance(command, bytes):
             raise TypeError(f"a command is bytes, not {type(command).__name__}")
         if len(command) > self.options.command_bytes_max:
@@ -325,7 +330,9 @@ class Replica:
         self._driver.propose(future, command)
         return future
 
-    def propose_threadsafe(self, command: bytes) -> concurrent.futures.Future[tuple[int, Any]]:
+    def propose_threadsafe(
+        self, command: bytes
+    ) -> concurrent.futures.Future[tuple[int, Result_co]]:
         """`propose` from any thread but the loop's; the future is one to wait for in that thread.
 
         Raises ReplicaStopped when the loop is closed. All other errors are in the future.
@@ -335,7 +342,7 @@ class Replica:
             raise ReplicaStopped("this replica was stopped, or not started", "start it again")
         return asyncio.run_coroutine_threadsafe(self._proposed(command), loop)
 
-    async def _proposed(self, command: bytes) -> tuple[int, Any]:
+    async def _proposed(self, command: bytes) -> tuple[int, Result_co]:
         return await self.propose(command)
 
     async def read_barrier(self) -> None:

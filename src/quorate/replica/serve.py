@@ -7,9 +7,8 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from quorate import __version__
 from quorate.errors import QuorateError, WrongServers
 from quorate.net.calls import CallConnection
 from quorate.net.dial import greet, host_and_port
@@ -18,12 +17,15 @@ from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
 from quorate.raft.values.configuration import Configuration, ConfigurationError, Server
 from quorate.raft.values.identity import RUN_BITS
-from quorate.replica.machine import StateMachine
 from quorate.replica.meeting import Meeting
 from quorate.replica.replica import Options, Replica
+from quorate.runtime.ports import StateMachine
 from quorate.storage.folder.key_file import load_or_make_key
 from quorate.storage.folder.replica_folder import ReplicaFolder
 from quorate.storage.snapshots.store import SnapshotStore
+from quorate.version import __version__
+
+Result = TypeVar("Result")
 
 _HANDSHAKE_TIMEOUT_S: Final = 5.0
 _REGION: Final = "library"
@@ -35,12 +37,12 @@ _CONNECTIONS_MAX: Final = 256
 async def serve(
     server_id: str,
     servers: Mapping[str, str],
-    machine: StateMachine,
+    machine: StateMachine[Result],
     data_dir: Path,
     options: Options | None = None,
     *,
     join: bool = False,
-) -> Replica:
+) -> Replica[Result]:
     """Start the replica `server_id` and listen for its peers.
 
     `servers` maps server IDs to "host:port", this server's among them. Without `join` they are the
@@ -97,10 +99,10 @@ class _Opened:
         self._me = folder.node_id
         self._address = servers[self._me]
         self._others = {i: a for i, a in servers.items() if i != self._me}
-        self._replica: Replica | None = None
+        self._replica: Replica[object] | None = None
         self._port: RpcPort | None = None
 
-    async def start(self, machine: StateMachine, *, join: bool) -> Replica:
+    async def start(self, machine: StateMachine[Result], *, join: bool) -> Replica[Result]:
         folder, options = self._folder, self._options
         replica = Replica(
             server_id=self._me,
@@ -136,7 +138,7 @@ class _Opened:
                 replica.spawn(meeting.join(self._address, others, float("inf")))
         return replica
 
-    def _trust(self, replica: Replica) -> Trust:
+    def _trust(self, replica: Replica[object]) -> Trust:
         unproven = frozenset(self._options.unproven_peers)
 
         def configuration() -> Configuration:
@@ -158,7 +160,7 @@ class _Opened:
         trust.probe = lambda address: greet(address, trust)
         return trust
 
-    async def _listen(self, replica: Replica, trust: Trust, meeting: Meeting) -> None:
+    async def _listen(self, replica: Replica[object], trust: Trust, meeting: Meeting) -> None:
         self._port = port = RpcPort(
             trust=trust,
             raft=replica.connection,
@@ -176,7 +178,7 @@ class _Opened:
     async def _close_folder(self) -> None:
         self._folder.close()
 
-    def _retire(self, replica: Replica, reason: str) -> None:
+    def _retire(self, replica: Replica[object], reason: str) -> None:
         """A member has seen a later start of this server: its data is an old copy."""
         self._folder.mark_rolled_back(reason, int(time.time()))
         replica.fail(

@@ -15,7 +15,7 @@ from quorate.raft.values.configuration import Server
 from quorate.raft.values.messages import InstallSnapshotRequest
 from quorate.replica.incoming import Slot
 from quorate.replica.snapshots import IncomingSnapshot, SnapshotWorker, send_snapshot
-from quorate.runtime.ports import Machine, SnapshotPoint, Write
+from quorate.runtime.ports import SnapshotPoint, StateMachine, Write
 from quorate.runtime.raft import RaftDriver
 
 
@@ -25,7 +25,7 @@ class SnapshotTasks:
     def __init__(
         self,
         worker: SnapshotWorker,
-        machine: Machine,
+        machine: StateMachine[object],
         prefix: bytes,
         locate: Callable[[Server], str],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
@@ -41,7 +41,7 @@ class SnapshotTasks:
     def take(
         self,
         point: SnapshotPoint,
-        write_out: Callable[[Write], None],
+        write_out: Callable[[Write], object],
         done: Callable[[BaseException | None], None],
     ) -> None:
         """Store the copy that `write_out` writes."""
@@ -50,7 +50,7 @@ class SnapshotTasks:
     async def _take(
         self,
         point: SnapshotPoint,
-        write_out: Callable[[Write], None],
+        write_out: Callable[[Write], object],
         done: Callable[[BaseException | None], None],
     ) -> None:
         try:

@@ -19,7 +19,7 @@ from quorate.raft.codec import configuration_of
 from quorate.raft.values.configuration import Configuration
 from quorate.raft.values.messages import AnyResponse, InstallSnapshotRequest
 from quorate.raft.values.validity import address_objection, split_address
-from quorate.replica.machine import StateMachine, Write
+from quorate.runtime.ports import StateMachine, Write
 from quorate.storage.snapshots.meta import SnapshotMeta
 from quorate.storage.snapshots.sink import SnapshotSink
 from quorate.storage.snapshots.store import SnapshotStore
@@ -69,7 +69,7 @@ class SnapshotWorker:
         )
 
     async def take(
-        self, point: tuple[int, int, Configuration, int], write_out: Callable[[Write], None]
+        self, point: tuple[int, int, Configuration, int], write_out: Callable[[Write], object]
     ) -> SnapshotMeta:
         """Store the copy of the state machine that `write_out` writes."""
 
@@ -85,7 +85,7 @@ class SnapshotWorker:
         meta: SnapshotMeta = await self.run(work)
         return meta
 
-    def decode(self, machine: StateMachine, snapshot_id: str) -> Any:
+    def decode(self, machine: StateMachine[object], snapshot_id: str) -> Any:
         """The state machine's image in a stored snapshot (in the worker)."""
         with self.store.open(snapshot_id) as file:
             return machine.decode_snapshot(file.read)

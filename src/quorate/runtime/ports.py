@@ -7,13 +7,16 @@ time (`quorate.testing.sim`). All calls are made on one thread, and so must be t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from quorate.raft.effects import Persist, SendSnapshot
 from quorate.raft.values.configuration import Configuration, Server
 from quorate.raft.values.messages import AnyRequest, AnyResponse, InstallSnapshotRequest
 
-Write = Callable[[bytes], None]
+Result_co = TypeVar("Result_co", covariant=True)
+"""What a state machine returns for a command."""
+
+Write = Callable[[bytes], object]
 Read = Callable[[int], bytes]
 SnapshotPoint = tuple[int, int, Configuration, int]
 """Index, term, configuration and its index (`NodeState.snapshot_point`)."""
@@ -32,14 +35,14 @@ class Handle(Protocol):
         """It was not done."""
 
 
-class Machine(Protocol):
+class StateMachine(Protocol[Result_co]):
     """A deterministic machine: the same commands in the same order give the same state.
 
     `apply`, `snapshot` and `restore` run on the event loop and must be short; the function that
     `snapshot` returns and `decode_snapshot` run in a worker thread and may take their time.
     """
 
-    def apply(self, index: int, command: bytes) -> Any:
+    def apply(self, index: int, command: bytes, /) -> Result_co:
         """Carry out one committed command; what is returned goes to the caller that proposed it.
 
         Must not raise for a bad command: return something that says so. A QuorateError that is
@@ -47,13 +50,13 @@ class Machine(Protocol):
         cannot understand: applying stops at the entry before. Any other error ends the replica.
         """
 
-    def snapshot(self) -> Callable[[Write], None]:
+    def snapshot(self) -> Callable[[Write], object]:
         """Take a shallow copy now; the returned function writes it out, later, in a thread."""
 
-    def decode_snapshot(self, read: Read) -> Any:
+    def decode_snapshot(self, read: Read, /) -> Any:
         """Read what was written out, in a thread. Raises LogDamaged if it is not whole."""
 
-    def restore(self, image: Any) -> None:
+    def restore(self, image: Any, /) -> None:
         """Replace the state by what `decode_snapshot` returned."""
 
 
@@ -90,7 +93,7 @@ class Snapshots(Protocol):
     def take(
         self,
         point: SnapshotPoint,
-        write_out: Callable[[Write], None],
+        write_out: Callable[[Write], object],
         done: Callable[[BaseException | None], None],
     ) -> None:
         """Store the copy of the state machine that `write_out` writes, taken at `point`."""

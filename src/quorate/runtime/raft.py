@@ -35,7 +35,7 @@ from quorate.raft.values.messages import (
 )
 from quorate.runtime.driver import Clock, Driver
 from quorate.runtime.listeners import Listeners, tell
-from quorate.runtime.ports import Disk, Handle, Machine, Network, Snapshots
+from quorate.runtime.ports import Disk, Handle, Network, Snapshots, StateMachine
 from quorate.runtime.reasons import error_for
 
 _AGREED_MAX = 1024
@@ -58,7 +58,7 @@ class RaftDriver:
     def __init__(
         self,
         node: Node,
-        machine: Machine,
+        machine: StateMachine[object],
         clock: Clock,
         *,
         disk: Disk,

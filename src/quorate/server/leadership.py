@@ -11,7 +11,7 @@ from quorate.replica.replica import Replica
 class Leadership:
     """What one replica knows of the leader. Made before the replica starts, on the loop."""
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: Replica[object]) -> None:
         self._replica = replica
         self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from quorate.replica.machine import Read, Write
+from quorate.replica import Read, Write
 from quorate.server.integrity.checks import StateChecks
 from quorate.state.engine.registry import TODAY, Registry
 from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot
@@ -14,7 +14,7 @@ from quorate.state.tables.checks import CheckState
 
 
 class ServerMachine:
-    """`quorate.state.StateStore` with the shape of `quorate.replica.StateMachine`.
+    """`quorate.state.StateStore` with the shape of `quorate.StateMachine`.
 
     `registry` is what this version knows of commands.
     """
@@ -40,7 +40,7 @@ class ServerMachine:
             self._checks.applied(index, self.store.image())
         return result
 
-    def snapshot(self) -> Callable[[Write], None]:
+    def snapshot(self) -> Callable[[Write], object]:
         """A shallow copy, to be written out in a thread."""
         return self.store.snapshot()
 

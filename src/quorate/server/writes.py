@@ -20,7 +20,9 @@ _SWEEP_S = 0.5
 class Writes:
     """The writes of one server."""
 
-    def __init__(self, replica: Replica, refusal: Callable[[bytes], QuorateError | None]) -> None:
+    def __init__(
+        self, replica: Replica[Any], refusal: Callable[[bytes], QuorateError | None]
+    ) -> None:
         """`refusal` says why a leader must not write a command: its feature level is too low."""
         self._replica = replica
         self._refusal = refusal

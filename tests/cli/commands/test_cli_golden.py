@@ -22,8 +22,8 @@ from client_fake_agent import (
 )
 from places import GOLDEN
 
-from quorate import __version__
 from quorate.cli.registry.index import BY_PATH, GROUP_BY_PATH
+from quorate.version import __version__
 
 CASES = GOLDEN / "cli"
 DEAD = "127.0.0.9:4646"

@@ -13,7 +13,7 @@ from future_version import TYPE, VERSION
 from register_writers import PATH, body, read
 from server_processes import Servers, until
 
-from quorate import __version__
+from quorate.version import __version__
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 

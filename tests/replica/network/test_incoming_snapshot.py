@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ from quorate.wire.raft.messages import encode_request, kind_of
 from quorate.wire.raft.stream import ResponseReader
 
 
-def install(leader: Replica, size: int) -> InstallSnapshotRequest:
+def install(leader: Replica[Any], size: int) -> InstallSnapshotRequest:
     """A request as the leader would send it, of a state far ahead of the log."""
     configuration = leader.node.configuration
     return InstallSnapshotRequest(

@@ -48,7 +48,7 @@ def joining(cluster: Replicas, name: str) -> dict[str, str]:
     return {**cluster.servers, name: spare}
 
 
-def own_key(replica: Replica) -> bytes:
+def own_key(replica: Replica[Any]) -> bytes:
     """The public key of a running replica."""
     assert replica.trust is not None
     return replica.trust.key
@@ -260,7 +260,7 @@ def test_a_server_that_was_never_started_gets_no_vote(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-async def alone(folder: Path, **options: Any) -> tuple[Replicas, Replica]:
+async def alone(folder: Path, **options: Any) -> tuple[Replicas, Replica[Any]]:
     cluster = Replicas(folder, 1, **options)
     await cluster.start()
     return cluster, await cluster.leader()

@@ -21,7 +21,7 @@ from quorate.errors import QuorateError
 from quorate.raft import Settings
 from quorate.raft.effects import RoleChanged
 from quorate.replica import Options, Replica, serve
-from quorate.replica.machine import Read, Write
+from quorate.runtime.ports import Read, Write
 
 _AT_ONCE = 8
 _HEAD = 16  # a key of 8 bytes, a size of 8 bytes
@@ -37,7 +37,7 @@ class Blobs:
         del index
         self.values[int.from_bytes(command[:8], "big")] = command[8:]
 
-    def snapshot(self) -> Callable[[Write], None]:
+    def snapshot(self) -> Callable[[Write], object]:
         values = dict(self.values)
 
         def write_all(write: Write) -> None:
@@ -66,7 +66,7 @@ class Blobs:
 class Process:
     """The replica, and what is asked of it."""
 
-    def __init__(self, replica: Replica, machine: Blobs) -> None:
+    def __init__(self, replica: Replica[Any], machine: Blobs) -> None:
         self.replica = replica
         self.machine = machine
         self.steady = False

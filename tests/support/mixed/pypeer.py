@@ -28,7 +28,7 @@ from quorate.raft import Change, ChangeKind, Settings
 from quorate.raft.values.configuration import Configuration, Server, Suffrage
 from quorate.raft.values.identity import RUN_BITS, IdentityRecord, Start
 from quorate.replica import Options, Replica
-from quorate.replica.machine import Read, Write
+from quorate.runtime.ports import Read, Write
 from quorate.storage.log.store import LogStore
 from quorate.storage.snapshots.store import SnapshotStore
 from quorate.wire.first_byte import RAFT_BYTE
@@ -63,7 +63,7 @@ class ItemList:
         self._add((index, command))
         return len(self.items)
 
-    def snapshot(self) -> Callable[[Write], None]:
+    def snapshot(self) -> Callable[[Write], object]:
         items = list(self.items)
 
         def write_out(write: Write) -> None:
@@ -102,7 +102,7 @@ def _exactly(read: Read, size: int) -> bytes:
 class Control:
     """What the control connection works on."""
 
-    def __init__(self, replica: Replica, machine: ItemList) -> None:
+    def __init__(self, replica: Replica[Any], machine: ItemList) -> None:
         self.replica = replica
         self.machine = machine
 
@@ -211,7 +211,7 @@ def _say(*words: object) -> None:
     print(time.strftime("%H:%M:%S"), *words, file=sys.stderr, flush=True)
 
 
-def _identity(replica: Replica) -> IdentityRecord:
+def _identity(replica: Replica[Any]) -> IdentityRecord:
     return IdentityRecord(
         server_id=replica.server_id,
         cluster_id=replica.options.cluster_id,
@@ -220,7 +220,7 @@ def _identity(replica: Replica) -> IdentityRecord:
     )
 
 
-def _trust(replica: Replica, record: IdentityRecord) -> Trust:
+def _trust(replica: Replica[Any], record: IdentityRecord) -> Trust:
     """Its peers of the other make prove nothing, so their host has to be named."""
     return Trust(
         signer=KeyPair.generate(),

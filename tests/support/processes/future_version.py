@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import msgspec
 
-import quorate
+import quorate.version
 from quorate.state.tables import scheduler
 
 VERSION = "9.9.9"
@@ -23,7 +23,7 @@ class SetSchedulerAnotherWay(scheduler.SetSchedulerConfiguration, frozen=True, k
 
 def main() -> None:
     # Before anything that reads these is imported.
-    quorate.__version__ = VERSION
+    quorate.version.__version__ = VERSION
     known = scheduler.TABLE.commands
     table = msgspec.structs.replace(scheduler.TABLE, commands=(*known, SetSchedulerAnotherWay))
     vars(scheduler).update(TABLE=table, SetSchedulerConfiguration=SetSchedulerAnotherWay)

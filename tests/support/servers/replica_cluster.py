@@ -11,7 +11,7 @@ from typing import Any
 
 from quorate.raft import Settings
 from quorate.replica import Options, Replica, serve
-from quorate.replica.machine import Read, Write
+from quorate.runtime.ports import Read, Write
 
 
 class Pairs:
@@ -27,7 +27,7 @@ class Pairs:
         self.values[key] = value
         return before
 
-    def snapshot(self) -> Callable[[Write], None]:
+    def snapshot(self) -> Callable[[Write], object]:
         data = json.dumps(self.values).encode()
         return lambda write: write(data)
 
@@ -48,7 +48,7 @@ class Replicas:
         self.folder = folder
         self.servers = {name: f"127.0.0.1:{port}" for name, port in _ports(count).items()}
         self.machines: dict[str, Any] = {}
-        self.running: dict[str, Replica] = {}
+        self.running: dict[str, Replica[Any]] = {}
         self.options = Options(**options)
 
     async def start(self, *names: str) -> None:
@@ -62,10 +62,10 @@ class Replicas:
         for name in names or tuple(self.running):
             await self.running.pop(name).stop()
 
-    async def leader(self) -> Replica:
+    async def leader(self) -> Replica[Any]:
         """The one that leads and is followed by all that run."""
 
-        def agreed() -> Replica | None:
+        def agreed() -> Replica[Any] | None:
             named = {replica.node.leader_id for replica in self.running.values()}
             if len(named) == 1 and (found := self.running.get(named.pop())) is not None:
                 return found if found.lease_valid() else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from quorate import __version__
 from quorate.api.codec.encode import HTML_TYPE
 from quorate.api.endpoint import ANY, Context, Endpoint
 from quorate.api.http.messages import Call, Response
+from quorate.version import __version__
 
 
 class PagesEndpoint:

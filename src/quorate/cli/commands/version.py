@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from quorate import __version__
 from quorate.cli.context import Context
+from quorate.version import __version__
 
 
 def run(context: Context) -> int:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from quorate import __version__
 from quorate.config.model import AgentConfig
 from quorate.config.view.server import server_view, set_or_null
 from quorate.shapes.agent import COMPATIBLE_BUILD
+from quorate.version import __version__
 from quorate.wire.go.duration import format_duration
 
 _REDACTED = "<redacted>"

@@ -36,7 +36,7 @@ class Leaving:
 
     def __init__(
         self,
-        replica: Replica,
+        replica: Replica[object],
         membership: Membership,
         callers: Callers,
         wait_for_leader: Callable[[float], Awaitable[bool]],

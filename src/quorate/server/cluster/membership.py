@@ -43,7 +43,7 @@ class Membership:
     def __init__(
         self,
         *,
-        replica: Replica,
+        replica: Replica[object],
         state: StateStore,
         directory: Directory,
         apply: Callable[[bytes], Awaitable[tuple[int, Any]]],

@@ -42,7 +42,7 @@ class StateJudge:
     def __init__(
         self,
         *,
-        replica: Replica,
+        replica: Replica[object],
         checks: StateChecks,
         callers: Callers,
         directory: Directory,

@@ -46,7 +46,7 @@ class Hands:
     def __init__(
         self,
         *,
-        replica: Replica,
+        replica: Replica[object],
         state: StateStore,
         directory: Directory,
         callers: Callers,

@@ -24,7 +24,7 @@ from quorate.state.engine.store import StateStore
 
 def leading(
     *,
-    replica: Replica,
+    replica: Replica[object],
     state: StateStore,
     directory: Directory,
     callers: Callers,
@@ -73,7 +73,7 @@ def leading(
     return membership, LeaderDuties(look, hands, gate, health)
 
 
-def _trouble(replica: Replica) -> str:
+def _trouble(replica: Replica[object]) -> str:
     """Why this leader can take no write, or empty."""
     if replica.damage is not None:
         return "the state of this leader is damaged"

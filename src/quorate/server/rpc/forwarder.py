@@ -19,7 +19,7 @@ FORMER_LEADER_PATIENCE_S: Final = 0.3
 class Forwarder:
     """Passes requests on over the RPC port. Made on the running loop."""
 
-    def __init__(self, http: HttpPool, directory: Directory, replica: Replica) -> None:
+    def __init__(self, http: HttpPool, directory: Directory, replica: Replica[object]) -> None:
         self._http = http
         self._directory = directory
         self._replica = replica

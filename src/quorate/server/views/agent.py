@@ -23,7 +23,7 @@ class AgentView:
     def __init__(
         self,
         *,
-        replica: Replica,
+        replica: Replica[object],
         machine: ServerMachine,
         directory: Directory,
         pool: FixedPool | GossipPool,

@@ -31,7 +31,7 @@ class ClusterView:
     def __init__(
         self,
         *,
-        replica: Replica,
+        replica: Replica[object],
         machine: ServerMachine,
         directory: Directory,
         callers: Callers,

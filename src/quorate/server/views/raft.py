@@ -53,7 +53,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def own_view(
-    replica: Replica,
+    replica: Replica[object],
     me: Identity,
     checks: StateChecks,
     machine: ServerMachine,

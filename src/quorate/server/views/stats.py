@@ -21,7 +21,7 @@ _STATES = {
 }
 
 
-def nomad(replica: Replica, directory: Directory, bootstrap: bool) -> dict[str, str]:
+def nomad(replica: Replica[object], directory: Directory, bootstrap: bool) -> dict[str, str]:
     """The cluster, as this server sees it."""
     return {
         "server": "true",
@@ -33,7 +33,7 @@ def nomad(replica: Replica, directory: Directory, bootstrap: bool) -> dict[str, 
     }
 
 
-def raft(replica: Replica) -> dict[str, str]:
+def raft(replica: Replica[object]) -> dict[str, str]:
     """Log, term and membership."""
     node = replica.node
     configuration = " ".join(
@@ -69,7 +69,7 @@ def raft(replica: Replica) -> dict[str, str]:
     }
 
 
-def disk(replica: Replica) -> dict[str, str]:
+def disk(replica: Replica[object]) -> dict[str, str]:
     """How long the newest synced writes took."""
     times = sorted(replica.disk_times.recent)
     if not times:

@@ -11,11 +11,11 @@ from typing import Final
 
 import msgspec
 
-from quorate import __version__
 from quorate.levels import LEVEL, LEVEL_MAX, describe
 from quorate.state.engine.registry import TODAY, Registry
 from quorate.state.engine.table import IGNORABLE, Command
 from quorate.state.tables.level import RaiseLevel
+from quorate.version import __version__
 
 _encode = msgspec.msgpack.Encoder().encode
 

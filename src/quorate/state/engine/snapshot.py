@@ -21,13 +21,13 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate import __version__
 from quorate.errors import QuorateError
 from quorate.levels import describe, form_in_force
 from quorate.state.engine.commands import NO_SUCH_TYPE
 from quorate.state.engine.registry import TODAY, Registry
 from quorate.state.engine.table import IGNORABLE, SINGLETON, Record
 from quorate.state.tables import level
+from quorate.version import __version__
 
 MAGIC: Final = b"QRMSTATE"
 

@@ -1,7 +1,7 @@
 """The replicated state machine of a simulated server: the real one, with a running digest beside.
 
-It is what a `RaftDriver` drives (`quorate.runtime.ports.Machine`), and tells the checker all that
-it is given.
+It is what a `RaftDriver` drives (`quorate.runtime.ports.StateMachine`), and tells the checker all
+that it is given.
 
 Clients use two of its records as registers. Every value they write is written once only, so that a
 compare-and-set by modify index is one by value.
@@ -109,7 +109,7 @@ class SimMachine:
         self.store.restore(image)
         self.spoiled = True
 
-    def snapshot(self) -> Callable[[Write], None]:
+    def snapshot(self) -> Callable[[Write], object]:
         """A shallow copy, to be written out later."""
         return self.store.snapshot()
 

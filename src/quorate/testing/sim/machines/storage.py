@@ -145,7 +145,7 @@ class Storage:
         self,
         host: Host,
         point: SnapshotPoint,
-        write_out: Callable[[Write], None],
+        write_out: Callable[[Write], object],
         done: Callable[[BaseException | None], None],
     ) -> None:
         """The copy of a state, taken at `point`, goes to the disk."""

@@ -187,7 +187,7 @@ class SimSnapshotsPort:
     def take(
         self,
         point: SnapshotPoint,
-        write_out: Callable[[Write], None],
+        write_out: Callable[[Write], object],
         done: Callable[[BaseException | None], None],
     ) -> None:
         """Store one of the own state."""

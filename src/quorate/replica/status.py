@@ -1,0 +1,54 @@
+"""What a replica knows at one moment, as one value for people and programs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from quorate.errors import MachineHeld, StateDamaged
+from quorate.raft.effects import Role
+from quorate.raft.values.configuration import Configuration
+from quorate.runtime.raft import PeerProgress, RaftDriver
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """A replica's view of the cluster; another replica may see more, or less.
+
+    Indexes are of log entries, 0 if there is none. `leader_id` and `leader_address` are empty
+    while no leader is known. `peers` is empty on a replica that does not lead.
+    """
+
+    server_id: str
+    role: Role
+    term: int
+    leader_id: str
+    leader_address: str
+    last_index: int  # of the log here, committed or not
+    commit_index: int  # the newest entry that is known to be on a majority
+    applied_index: int  # the newest entry that the state machine here holds
+    snapshot_index: int  # the newest entry that the snapshot holds
+    configuration: Configuration  # the newest in the log, committed or not
+    configuration_index: int  # `prev_index` of a conditional Change
+    peers: tuple[PeerProgress, ...]
+    damage: StateDamaged | None
+    held: MachineHeld | None
+
+
+def status_of(driver: RaftDriver) -> Status:
+    """What this driver's core knows now."""
+    node = driver.node
+    return Status(
+        server_id=node.server_id,
+        role=driver.role,
+        term=node.term,
+        leader_id=node.leader_id,
+        leader_address=node.leader_address,
+        last_index=node.log.last_index,
+        commit_index=node.commit_index,
+        applied_index=node.applied_index,
+        snapshot_index=node.log.snapshot_index,
+        configuration=node.configuration,
+        configuration_index=node.configuration_index,
+        peers=driver.peers(),
+        damage=driver.damage,
+        held=driver.held,
+    )
