@@ -86,9 +86,10 @@ class RpcPort:
             switch.abort()
         if self._server is not None:
             await self._server.wait_closed()
-        # Connections that were accepted before and are announced only now end by themselves.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        # A connection that was accepted in this turn is announced in the second from now, is
+        # refused there, and its socket is closed in the third.
+        for _ in range(4):
+            await asyncio.sleep(0)
 
     def end_connections(self, unwanted: Callable[[Peer], bool]) -> None:
         """End the connections of proven servers that are not wanted any more."""
