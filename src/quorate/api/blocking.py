@@ -1,8 +1,10 @@
 """Blocking queries: answer when the data is newer than what the client has (http-api 1.6).
 
-A query with `index=N` (N > 0) is answered when the index of its data is greater than N, or after
-`wait` plus a random extra of up to a sixteenth of it, which spreads clients that began together.
-A restored snapshot ends the wait at once: indexes may have gone back and must not be compared.
+A query with `index=N` (N > 0) waits while it is certain that what it reads did not change after N:
+its key, its prefix, or its table. It is answered when that changes, or after `wait` plus a random
+extra of up to a sixteenth of it, which spreads clients that began together. Where nothing is
+certain, as after a restart for what is older than it, the answer comes at once. A restored snapshot
+ends the wait at once: indexes may have gone back and must not be compared.
 """
 
 from __future__ import annotations
@@ -18,29 +20,62 @@ from quorate.state.engine.store import StateStore
 
 
 class Watched(msgspec.Struct, frozen=True):
-    """The table a query reads, and the index that its answer would have now."""
+    """What a query reads of a table: the record at `key`, the keys with `prefix`, or all of it.
 
-    table: str
-    index: Callable[[Call], int]
+    Without a table it reads what never changes.
+    """
 
-    def must_wait(self, call: Call) -> bool:
-        """Whether the client has seen all there is."""
-        return call.query.index > 0 and self.index(call) <= call.query.index
+    table: str = ""
+    key: Callable[[Call], str] | None = None
+    prefix: Callable[[Call], str] | None = None
+
+    def must_wait(self, state: StateStore, call: Call) -> bool:
+        """Whether the client has certainly seen all there is."""
+        index = call.query.index
+        if index <= 0 or not self.table:
+            return index > 0
+        key, prefix = self._place(call)
+        return state.changed_since(self.table, index, key=key, prefix=prefix) is False
+
+    def watch(self, state: StateStore, call: Call, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` when it changes, until the result is called."""
+        if not self.table:
+            return _nothing
+        key, prefix = self._place(call)
+        return state.watch(self.table, wake, key=key, prefix=prefix)
+
+    def _place(self, call: Call) -> tuple[str | None, str | None]:
+        key = None if self.key is None else self.key(call)
+        return key, None if self.prefix is None else self.prefix(call)
 
 
-async def until_newer(state: StateStore, watched: Watched, call: Call, random: Random) -> None:
-    """Return when there is something newer, the wait is over, or the state was restored."""
+def _nothing() -> None:
+    pass
+
+
+async def until_newer(
+    state: StateStore, watched: Watched, call: Call, random: Random, restores: int
+) -> None:
+    """Return when there is something newer, the wait is over, or the state was restored.
+
+    `restores` is that of the state when the query came: it may have been restored since, and
+    changed, because a task begins later than it is made.
+    """
+    if state.restores != restores or not watched.must_wait(state, call):
+        return
+    index = call.query.index
     wait_s = call.query.wait_s * (1 + random.random() / 16)
     loop = asyncio.get_running_loop()
     woken = loop.create_future()
-    restores = state.restores
 
     def wake() -> None:
-        if not woken.done() and (state.restores != restores or not watched.must_wait(call)):
+        # A client may name an index that is still to come.
+        newer = state.applied_index > index or state.restores != restores
+        if newer and not woken.done():
             woken.set_result(None)
 
     timer = loop.call_later(wait_s, _finish, woken)
-    cancel = state.watch(watched.table, wake)
+    cancel = watched.watch(state, call, wake)
     try:
         await woken
     finally:

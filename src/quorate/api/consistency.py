@@ -138,12 +138,14 @@ class Authority:
         query = call.query
         if query.region and query.region != self._region:
             return self._ask_region(call)
-        if watched is not None and watched.must_wait(call):
-            return (
-                self._stale(call, answer, watched)
-                if query.stale
-                else self._consistent(call, answer, watched)
-            )
+        if query.index > 0 and watched is not None:
+            state = self._state.readable()
+            if watched.must_wait(state, call):
+                return (
+                    self._stale(call, answer, watched, state.restores)
+                    if query.stale
+                    else self._consistent(call, answer, watched)
+                )
         if query.stale:
             return answer(call)
         if self._leadership.lease_valid():
@@ -180,8 +182,9 @@ class Authority:
 
     # -- here ----------------------------------------------------------------------------------
 
-    async def _stale(self, call: Call, answer: Answer, watched: Watched) -> Response:
-        await blocking.until_newer(self._state.readable(), watched, call, self._random)
+    async def _stale(self, call: Call, answer: Answer, watched: Watched, restores: int) -> Response:
+        state = self._state.readable()
+        await blocking.until_newer(state, watched, call, self._random, restores)
         return answer(call)
 
     async def _consistent(self, call: Call, answer: Answer, watched: Watched | None) -> Response:
@@ -204,13 +207,14 @@ class Authority:
             except (NotLeader, NotReady, LeadershipLost, StateDamaged, MachineHeld) as error:
                 await hold.pause(error)
                 continue
-            if watched is None or not watched.must_wait(call):
+            state = None if watched is None else self._state.readable()
+            if watched is None or state is None or not watched.must_wait(state, call):
                 try:
                     return answer(call)
                 except NotWritten as error:
                     await hold.pause(error)
                     continue
-            await blocking.until_newer(self._state.readable(), watched, call, self._random)
+            await blocking.until_newer(state, watched, call, self._random, state.restores)
             watched, hold = None, Hold(self._random)  # waited enough; prove the lead once more
 
     async def _write(self, call: Call, perform: Perform) -> Response:

@@ -11,31 +11,39 @@ from typing import Any
 import pytest
 from api_running import asynchronous, until
 from fake_server import FakeServer, answered
+from namespace_commands import REGISTRY, DeleteNamespaces, PutNamespaces
 
 from quorate.api import blocking
 from quorate.api.http.messages import Request, Response
-from quorate.errors import NotLeader
-from quorate.state.engine.registry import TODAY
-from quorate.state.engine.snapshot import SnapshotImage
-from quorate.state.tables.namespaces import TABLE, Namespace
+from quorate.errors import NotLeader, StateDamaged
+from quorate.state.engine.commands import encode
+from quorate.state.engine.store import StateStore
 
 LIST = b"/v1/namespaces"
 
 
-def restore(service: FakeServer, names: list[str], index: int) -> None:
+def server(name: str = "s3", role: str = "leader") -> FakeServer:
+    """One whose namespaces change as a later version's will."""
+    service = FakeServer(name, role=role)
+    service.store = StateStore(REGISTRY)
+    return service
+
+
+def restore(service: FakeServer, names: tuple[str, ...], index: int) -> None:
     """Put a state in place that holds these namespaces; it counts as a restored snapshot."""
-    tables = TODAY.fresh_tables()
-    for name in names:
-        tables.put(TABLE, name, Namespace(name=name), index)
-    service.store.restore(SnapshotImage(index, tables.all_rows, tables.indexes))
+    other = StateStore(REGISTRY)
+    other.apply(index, encode(PutNamespaces(names=names)))
+    service.store.restore(other.image())
 
 
 def add(service: FakeServer, name: str, index: int) -> None:
-    """A namespace as a later command will add it: the table changes, its watchers are told."""
-    tables = service.store._tables
-    tables.put(TABLE, name, Namespace(name=name), index)
-    changed, tables.changed = tables.changed, []
-    service.store._notify(changed)
+    """A namespace is written."""
+    service.store.apply(index, encode(PutNamespaces(names=(name,))))
+
+
+def delete(service: FakeServer, name: str, index: int) -> None:
+    """A namespace is deleted."""
+    service.store.apply(index, encode(DeleteNamespaces(names=(name,))))
 
 
 def get(target: bytes) -> Request:
@@ -53,8 +61,8 @@ def test_without_an_index_the_answer_comes_at_once(query: bytes) -> None:
 
 def test_an_index_below_the_current_one_is_answered_at_once() -> None:
     """As in the captured case `r3-namespaces-blocking-past`."""
-    service = FakeServer()
-    restore(service, ["team-a"], 23)
+    service = server()
+    restore(service, ("team-a",), 23)
     response = service.application().handle(get(LIST + b"?index=22&wait=1h"))
     assert isinstance(response, Response)
     assert response.header(b"x-nomad-index") == b"23"
@@ -73,22 +81,22 @@ async def test_an_index_that_is_current_or_ahead_waits(index: bytes) -> None:
 
 @asynchronous
 async def test_a_change_ends_the_wait() -> None:
-    service = FakeServer()
+    service = server()
     task = asyncio.ensure_future(answered(service.application(), get(LIST + b"?index=1&wait=1h")))
-    await until(lambda: bool(service.store._watchers))
+    await until(lambda: service.store.watching == 1)
     add(service, "team-a", 7)
     response = await task
     assert response.header(b"x-nomad-index") == b"7"
     assert b"team-a" in response.body
-    assert not service.store._watchers
+    assert service.store.watching == 0
 
 
 @asynchronous
 async def test_a_change_of_another_namespace_does_not_wake_who_waits_for_one() -> None:
-    service = FakeServer()
+    service = server()
     target = b"/v1/namespace/default?index=1&wait=1h"
     task = asyncio.ensure_future(answered(service.application(), get(target)))
-    await until(lambda: bool(service.store._watchers))
+    await until(lambda: service.store.watching == 1)
     add(service, "team-a", 7)
     await asyncio.sleep(0.02)
     assert not task.done()
@@ -98,10 +106,10 @@ async def test_a_change_of_another_namespace_does_not_wake_who_waits_for_one() -
 
 @asynchronous
 async def test_who_waits_for_a_namespace_that_is_not_there_hears_of_it() -> None:
-    service = FakeServer()
+    service = server()
     target = b"/v1/namespace/team-a?index=1&wait=1h"
     task = asyncio.ensure_future(answered(service.application(), get(target)))
-    await until(lambda: bool(service.store._watchers))
+    await until(lambda: service.store.watching == 1)
     add(service, "team-a", 7)
     response = await task
     assert (response.status, response.header(b"x-nomad-index")) == (200, b"7")
@@ -109,21 +117,21 @@ async def test_who_waits_for_a_namespace_that_is_not_there_hears_of_it() -> None
 
 @asynchronous
 async def test_a_restored_snapshot_ends_the_wait_though_the_index_goes_back() -> None:
-    service = FakeServer()
+    service = server()
     add(service, "team-a", 50)
     task = asyncio.ensure_future(answered(service.application(), get(LIST + b"?index=50&wait=1h")))
-    await until(lambda: bool(service.store._watchers))
-    restore(service, ["team-b"], 20)
+    await until(lambda: service.store.watching == 1)
+    restore(service, ("team-b",), 20)
     response = await task
     assert response.header(b"x-nomad-index") == b"20"
 
 
 @asynchronous
 async def test_stale_readers_block_too() -> None:
-    service = FakeServer("s1", role="lost")
+    service = server("s1", role="lost")
     target = LIST + b"?stale&index=1&wait=1h"
     task = asyncio.ensure_future(answered(service.application(), get(target)))
-    await until(lambda: bool(service.store._watchers))
+    await until(lambda: service.store.watching == 1)
     add(service, "team-a", 7)
     assert (await task).header(b"x-nomad-knownleader") == b"false"
     assert service.barriers == 0
@@ -131,11 +139,11 @@ async def test_stale_readers_block_too() -> None:
 
 @asynchronous
 async def test_the_lead_is_proved_again_after_the_wait() -> None:
-    service = FakeServer()
+    service = server()
     service.leader_application = FakeServer().application()
     target = LIST + b"?index=1&wait=30ms"
     task = asyncio.ensure_future(answered(service.application(), get(target)))
-    await until(lambda: bool(service.store._watchers))
+    await until(lambda: service.store.watching == 1)
     assert service.barriers == 1
     service.barrier_errors = [NotLeader()]
     response = await task
@@ -145,13 +153,104 @@ async def test_the_lead_is_proved_again_after_the_wait() -> None:
 
 @asynchronous
 async def test_a_client_that_goes_away_leaves_no_watcher() -> None:
-    service = FakeServer()
+    service = server()
     target = LIST + b"?index=1&wait=1h"
     task = asyncio.ensure_future(answered(service.application(), get(target)))
-    await until(lambda: bool(service.store._watchers))
+    await until(lambda: service.store.watching == 1)
     task.cancel()
     await asyncio.wait([task])
-    assert not service.store._watchers
+    assert service.store.watching == 0
+
+
+@pytest.mark.parametrize("change", [add, delete])
+@asynchronous
+async def test_a_change_between_the_query_and_its_task_is_not_missed(
+    change: Callable[[FakeServer, str, int], None],
+) -> None:
+    """A task begins later than it is made: what is applied in between counts."""
+    service = server()
+    add(service, "team-a", 5)
+    target = b"/v1/namespace/team-a?stale&index=5&wait=1h"
+    answer = service.application().handle(get(target))
+    assert not isinstance(answer, Response)
+    change(service, "team-a", 7)
+    assert (await answer).header(b"x-nomad-index") == b"7"
+
+
+@asynchronous
+async def test_a_restore_between_the_query_and_its_task_is_not_missed() -> None:
+    service = server()
+    add(service, "team-a", 50)
+    answer = service.application().handle(get(LIST + b"?stale&index=50&wait=1h"))
+    assert not isinstance(answer, Response)
+    restore(service, ("team-b",), 20)
+    assert (await answer).header(b"x-nomad-index") == b"20"
+
+
+@asynchronous
+async def test_a_deletion_ends_the_wait_for_one_and_for_its_prefix() -> None:
+    service = server()
+    add(service, "team-a", 5)
+    one = asyncio.ensure_future(
+        answered(service.application(), get(b"/v1/namespace/team-a?index=5&wait=1h"))
+    )
+    some = asyncio.ensure_future(
+        answered(service.application(), get(LIST + b"?prefix=team&index=5&wait=1h"))
+    )
+    await until(lambda: service.store.watching == 2)
+    add(service, "other", 6)
+    await asyncio.sleep(0)
+    assert service.store.watching == 2
+    delete(service, "team-a", 7)
+    response = await one
+    assert (response.status, response.header(b"x-nomad-index")) == (404, b"7")
+    response = await some
+    assert (response.body, response.header(b"x-nomad-index")) == (b"[]", b"7")
+
+
+@pytest.mark.parametrize("target", [b"/v1/namespace/gone?", LIST + b"?prefix=x&"])
+@asynchronous
+async def test_what_came_before_a_restart_is_answered_at_once_and_then_waits(
+    target: bytes,
+) -> None:
+    """Nobody can tell whether the record was deleted between the client's index and the restart."""
+    service = server()
+    restore(service, ("team-a",), 23)
+    response = service.application().handle(get(target + b"index=22&wait=1h"))
+    assert isinstance(response, Response)
+    assert response.header(b"x-nomad-index") == b"23"
+    add(service, "team-b", 24)
+    response = await answered(service.application(), get(target + b"index=23&wait=50ms"))
+    assert response.header(b"x-nomad-index") == b"24"  # after the wait: no change for this query
+
+
+@asynchronous
+async def test_a_record_that_was_not_written_since_is_waited_for_after_a_restart() -> None:
+    service = server()
+    restore(service, ("team-a",), 23)
+    add(service, "team-b", 40)
+    target = b"/v1/namespace/team-a?index=23&wait=1h"
+    task = asyncio.ensure_future(answered(service.application(), get(target)))
+    await until(lambda: service.store.watching == 1)
+    add(service, "team-a", 41)
+    assert (await task).header(b"x-nomad-index") == b"41"
+
+
+@asynchronous
+async def test_a_wait_on_a_state_that_is_found_damaged_ends_with_the_reason() -> None:
+    """The wake-up runs while a command is applied: it must not fail there."""
+    service = server()
+    damage = StateDamaged("the state of this server is damaged", "restart it")
+
+    def damaged() -> StateStore:
+        raise damage
+
+    target = LIST + b"?stale&index=1&wait=1h"
+    task = asyncio.ensure_future(answered(service.application(), get(target)))
+    await until(lambda: service.store.watching == 1)
+    service.readable = damaged  # type: ignore[method-assign]
+    add(service, "team-a", 7)
+    assert (await task).status == 503
 
 
 class Impatient:

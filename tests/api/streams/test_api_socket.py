@@ -169,8 +169,8 @@ async def test_a_reader_that_goes_away_leaves_nothing_behind() -> None:
     async with serving(service.application()) as served:
         async with connected(served.port) as client:
             client.send(get("/v1/namespaces?index=1&wait=5m"))
-            await until(lambda: bool(service.store._watchers))
-        await until(lambda: not service.store._watchers)
+            await until(lambda: service.store.watching == 1)
+        await until(lambda: service.store.watching == 0)
         assert served.listener.connections == 0
 
 

@@ -1,4 +1,4 @@
-"""The state machine: applies commands in log order and tells watchers which tables changed.
+"""The state machine: applies commands in log order and tells watchers what changed.
 
 Invariant: `apply` depends on nothing but the commands applied before, so servers that applied
 the same log hold the same state (`digest` shows it). Indexes given to `apply` only rise, until
@@ -16,13 +16,15 @@ from functools import partial
 from typing import Any
 
 from quorate.errors import MachineHeld
+from quorate.state.engine.changes import Change, RecentChanges
 from quorate.state.engine.commands import UnknownCommand, decode
 from quorate.state.engine.registry import TODAY, Registry
 from quorate.state.engine.snapshot import SnapshotImage, UnknownTally, digest_of, encode_snapshot
 from quorate.state.engine.table import R, Table, Tables
+from quorate.state.engine.watch import Watcher, Watches
 from quorate.state.tables import level
 
-Watcher = Callable[[], None]
+Follower = Callable[[list[Change] | None], None]
 
 
 class Held(MachineHeld):
@@ -46,7 +48,9 @@ class StateStore:
         self._applied_index = 0
         self._restores = 0
         self._unknown: dict[int, UnknownTally] = {}
-        self._watchers: dict[str, list[Watcher]] = {}
+        self._recent = RecentChanges(self._tables.indexes)
+        self._watches = Watches()
+        self._followers: list[Follower] = []
 
     # -- changing ------------------------------------------------------------------------------
 
@@ -66,10 +70,13 @@ class StateStore:
         self._applied_index = index
         tables = self._tables
         result = decoded.apply(tables, index)
-        if tables.changed:
-            changed, tables.changed = tables.changed, []
-            if self._watchers:
-                self._notify(changed)
+        if tables.changes:
+            changes, tables.changes = tables.changes, []
+            self._recent.add(changes)
+            for follower in self._followers:
+                follower(changes)
+            if self._watches:
+                self._watches.wake(changes)
         return result
 
     def restore(self, image: SnapshotImage) -> None:
@@ -78,7 +85,10 @@ class StateStore:
         self._applied_index = image.applied_index
         self._unknown = {tally.type: tally for tally in image.unknown}
         self._restores += 1
-        self._notify(list(self._watchers))
+        self._recent = RecentChanges(image.indexes)
+        for follower in self._followers:
+            follower(None)
+        self._watches.wake_all()
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -114,17 +124,50 @@ class StateStore:
         """Index of the last command that changed the table. Raises KeyError for no table."""
         return self._tables.indexes[name]
 
-    def watch(self, name: str, callback: Watcher) -> Callable[[], None]:
+    def changed_since(
+        self, table: str, index: int, *, key: str | None = None, prefix: str | None = None
+    ) -> bool | None:
+        """Whether anything of the table, the key or the prefix changed after `index`.
+
+        A deletion is a change. None: it cannot be proven that nothing changed, because the changes
+        after `index` are not all known here any more, or came in a snapshot. Raises KeyError for
+        no table.
+        """
+        if key is not None:
+            record = self._tables.all_rows[table].get(key)
+            if record is not None:  # it is as it was written by that index
+                return record.modify_index > index
+            return self._recent.key_changed(table, key, index)
+        if prefix:
+            return self._recent.prefix_changed(table, prefix, index)
+        return self._tables.indexes[table] > index
+
+    @property
+    def watching(self) -> int:
+        """How many watches there are."""
+        return len(self._watches)
+
+    def watch(
+        self, table: str, callback: Watcher, *, key: str | None = None, prefix: str | None = None
+    ) -> Callable[[], None]:
         """Call `callback` after every command that changed the table, and after a restore.
 
-        It runs inside `apply`, so it must be quick and must not raise. The result ends the
-        watch and may be called more than once. Raises KeyError for no table.
+        With `key` or `prefix` only for that key, or the keys that begin so. It runs inside `apply`,
+        once for each command, so it must be quick and must not raise. The result ends the watch
+        and may be called more than once. Raises KeyError for no table.
         """
-        if name not in self._tables.indexes:
-            raise KeyError(name)
-        watcher: Watcher = partial(callback)  # its own identity, if one callback watches twice
-        self._watchers.setdefault(name, []).append(watcher)
-        return partial(self._unwatch, name, watcher)
+        if table not in self._tables.indexes:
+            raise KeyError(table)
+        return self._watches.add(table, callback, key=key, prefix=prefix)
+
+    def follow(self, callback: Follower) -> Callable[[], None]:
+        """Give `callback` the changes of every command, in order; None after a restore.
+
+        Below the same rules as a watch's. The result ends it.
+        """
+        follower: Follower = partial(callback)  # its own identity, if one callback follows twice
+        self._followers = [*self._followers, follower]
+        return partial(self._unfollow, follower)
 
     # -- snapshots -----------------------------------------------------------------------------
 
@@ -159,15 +202,5 @@ class StateStore:
         )
         return command
 
-    def _notify(self, names: list[str]) -> None:
-        for name in dict.fromkeys(names):
-            for watcher in tuple(self._watchers.get(name, ())):
-                watcher()
-
-    def _unwatch(self, name: str, watcher: Watcher) -> None:
-        watchers = self._watchers.get(name, [])
-        remaining = [known for known in watchers if known is not watcher]
-        if remaining:
-            self._watchers[name] = remaining
-        else:
-            self._watchers.pop(name, None)
+    def _unfollow(self, follower: Follower) -> None:
+        self._followers = [known for known in self._followers if known is not follower]

@@ -20,6 +20,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 import msgspec
 from msgspec.structs import replace
 
+from quorate.state.engine.changes import Change
+
 SINGLETON = ""
 """The key of the only record of a table that has one record."""
 
@@ -101,12 +103,12 @@ class Reader(Protocol):
 
 
 class Tables:
-    """The rows of all tables. `changed` names those touched since it was last cleared."""
+    """The rows of all tables. `changes` are those made since it was last cleared, in order."""
 
     def __init__(self, rows: dict[str, dict[str, Record]], indexes: dict[str, int]) -> None:
         self.all_rows = rows
         self.indexes = indexes
-        self.changed: list[str] = []
+        self.changes: list[Change] = []
 
     def get(self, table: Table[R], key: str) -> R | None:
         """The record with this key, or None."""
@@ -121,16 +123,17 @@ class Tables:
         rows = self.all_rows[table.name]
         known = rows.get(key)
         created = index if known is None else known.create_index
-        rows[key] = replace(record, create_index=created, modify_index=index)
-        self._touch(table.name, index)
+        rows[key] = stamped = replace(record, create_index=created, modify_index=index)
+        self._touch(Change(table.name, key, known, stamped, index))
 
     def delete(self, table: Table[R], key: str, index: int) -> bool:
         """Remove a record by the command at `index`; False if there was none."""
-        if self.all_rows[table.name].pop(key, None) is None:
+        known = self.all_rows[table.name].pop(key, None)
+        if known is None:
             return False
-        self._touch(table.name, index)
+        self._touch(Change(table.name, key, known, None, index))
         return True
 
-    def _touch(self, name: str, index: int) -> None:
-        self.indexes[name] = index
-        self.changed.append(name)
+    def _touch(self, change: Change) -> None:
+        self.indexes[change.table] = change.index
+        self.changes.append(change)

@@ -15,7 +15,6 @@ from quorate.api.codec.encode import empty_response, json_response, text_respons
 from quorate.api.codec.meta import read_headers
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
-from quorate.state.tables import namespaces
 
 SERVERS_ONLY: Final = (
     "this server runs no jobs and no clients: Quorate is the servers' control plane alone; "
@@ -48,7 +47,7 @@ class JoblessEndpoint:
         self._authority = context.authority
         options = context.parts.options
         self._name = f"{options.name}.{options.region}"
-        self._watched = Watched(namespaces.TABLE.name, lambda _: _INDEX)  # any table: none changes
+        self._watched = Watched()
 
     def get_list(self, call: Call) -> Response | Awaitable[Response]:
         """No entry, with the headers of a read."""

@@ -39,8 +39,8 @@ class NamespacesEndpoint:
         self._leadership = context.parts.leadership
         self._state = context.parts.state
         self._authority = context.authority
-        self._list = Watched(_TABLE, self._index_of_list)
-        self._one = Watched(_TABLE, self._index_of_one)
+        self._list = Watched(_TABLE, prefix=_prefix)
+        self._one = Watched(_TABLE, key=lambda call: call.tail)
 
     def get_list(self, call: Call) -> Response | Awaitable[Response]:
         """All namespaces, or those whose name begins with `prefix`, sorted by name."""
@@ -57,7 +57,7 @@ class NamespacesEndpoint:
         return text_response(405, "Invalid method")
 
     def _answer_list(self, call: Call) -> Response:
-        found = namespaces.with_prefix(self._state.readable(), call.query.first("prefix"))
+        found = namespaces.with_prefix(self._state.readable(), _prefix(call))
         return json_response(
             [_json(namespace) for namespace in found],
             pretty=call.query.pretty,
@@ -77,6 +77,10 @@ class NamespacesEndpoint:
     def _index_of_one(self, call: Call) -> int:
         namespace = namespaces.by_name(self._state.readable(), call.tail)
         return self._index_of_list(call) if namespace is None else namespace.modify_index
+
+
+def _prefix(call: Call) -> str:
+    return call.query.first("prefix")
 
 
 def _json(namespace: Namespace) -> _NamespaceJson:
