@@ -12,7 +12,7 @@ SECONDS ?= 60
 # What tests share, for the programs that run without pytest.
 SUPPORT := $(shell printf '%s:' tests/support tests/support/*/)
 
-.PHONY: setup demo regions test check bench soak mutants mixed gossip-figures faults fuzz pains spec clean
+.PHONY: setup demo regions test check bench soak mutants mixed gossip-figures faults fuzz attack pains spec clean
 
 setup: $(STAMP)
 
@@ -66,6 +66,11 @@ FUZZ_SECONDS ?= 60
 fuzz: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/support/fuzz/fuzz_soak.py --seconds $(FUZZ_SECONDS) $(if $(TARGET),--target $(TARGET))
+
+# Hostile clients against real clusters, SECONDS= for each attack (5); WRITE=1 updates the table of
+# docs/security.md.
+attack: setup
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/support/attack/attack_run.py $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS)) $(if $(WRITE),--write)
 
 # Each pain of docs/pains.md on real servers, its long forms too, with the figures measured.
 pains: setup

@@ -1,0 +1,43 @@
+"""Every attack for a moment, on one cluster; `make attack` runs them for seconds, with controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from attack_cluster import AttackedServers, attacked
+from attack_list import ATTACKS
+from attack_run import measure
+from attack_worker import Worker
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+SECONDS = 0.25
+TRIES = 3
+"""A machine that is busy with other tests costs leaders, and caches, and so CPU time."""
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.end()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttackedServers]:
+    with attacked(tmp_path_factory.mktemp("attacked")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_stays_within_its_bounds(
+    name: str, servers: AttackedServers, worker: Worker
+) -> None:
+    attack = ATTACKS[name]
+    problems: list[str] = []
+    for _ in range(TRIES):
+        problems = measure(servers, worker, attack, SECONDS).problems(attack)
+        if not problems:
+            return
+    raise AssertionError(f"{name}: {'; '.join(problems)}")
