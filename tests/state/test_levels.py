@@ -1,6 +1,6 @@
 """The cluster's level gates commands, tables, digest and snapshots; an unknown command holds.
 
-The version to come is a registry with a level 2: a table, a command that fills it, and other forms.
+The version to come is a registry with a level 3: a table, a command that fills it, and other forms.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Volume(Record, frozen=True, kw_only=True):
 
 class MakeVolume(Command, frozen=True, kw_only=True):
     TYPE: ClassVar[int] = 100
-    LEVEL: ClassVar[int] = 2
+    LEVEL: ClassVar[int] = 3
 
     name: str
 
@@ -41,24 +41,24 @@ class MakeVolume(Command, frozen=True, kw_only=True):
 
 class Remark(Command, frozen=True, kw_only=True):
     TYPE: ClassVar[int] = 101 | IGNORABLE
-    LEVEL: ClassVar[int] = 2
+    LEVEL: ClassVar[int] = 3
 
     def apply(self, tables: Tables, index: int) -> None:
         pass
 
 
-VOLUMES = Table(name="volumes", record=Volume, commands=(MakeVolume,), level=2)
+VOLUMES = Table(name="volumes", record=Volume, commands=(MakeVolume,), level=3)
 
 LATER = Registry(
-    level=2,
+    level=3,
     tables=(*TABLES, VOLUMES),
     commands=(*LOOSE_COMMANDS, Remark),
-    snapshot_formats={0: 1, 2: 2},
-    digest_forms={0: 1, 2: 2},
-    versions={**FIRST_VERSIONS, 2: "0.2.0"},
+    snapshot_formats={0: 1, 3: 2},
+    digest_forms={0: 1, 3: 2},
+    versions={**FIRST_VERSIONS, 3: "0.2.0"},
 )
 
-RAISE_TO_2 = RaiseLevel(level=2, version="0.2.0")
+RAISE_TO_3 = RaiseLevel(level=3, version="0.2.0")
 
 
 def collect(writer: Callable[[Callable[[bytes], object]], None]) -> bytes:
@@ -142,9 +142,9 @@ def test_an_ignorable_command_is_passed_over_and_counted() -> None:
 
 def test_a_level_above_its_own_holds_a_server_and_names_the_version() -> None:
     with pytest.raises(Held) as held:
-        StateStore().apply(1, encode(RAISE_TO_2))
-    assert "raises the cluster to feature level 2" in held.value.text
-    assert held.value.next_step == "upgrade this server to level 2 (Quorate 0.2.0) or later"
+        StateStore().apply(1, encode(RAISE_TO_3))
+    assert "raises the cluster to feature level 3" in held.value.text
+    assert held.value.next_step == "upgrade this server to level 3 (Quorate 0.2.0) or later"
 
 
 def test_the_version_of_a_forged_raise_cannot_forge_a_log_line() -> None:
@@ -160,35 +160,35 @@ def test_every_form_is_that_of_the_level_in_force() -> None:
     old = decode_snapshot(io.BytesIO(collect(store.snapshot())).read)
     assert digest_of(old) == store.digest()
 
-    apply_all(store, RAISE_TO_2, MakeVolume(name="a"))
+    apply_all(store, RAISE_TO_3, MakeVolume(name="a"))
     data = collect(store.snapshot())
     assert data[8:12] == b"\x00\x00\x00\x02"
     with pytest.raises(SnapshotError, match="version 2, this server reads 1") as refused:
         decode_snapshot(io.BytesIO(data).read)
     assert "upgrade" in refused.value.next_step
     image = decode_snapshot(io.BytesIO(data).read, LATER)
-    assert (image.level, digest_of(image, LATER)) == (2, store.digest())
+    assert (image.level, digest_of(image, LATER)) == (3, store.digest())
     image.rows[level.TABLE.name] = {}  # the same tables at level 0 have another digest, so
     assert digest_of(image, LATER) != store.digest()  # the form is by the level
 
 
 def test_a_snapshot_of_a_later_level_is_refused_by_name() -> None:
-    same_forms = Registry(level=2, tables=TABLES, commands=LOOSE_COMMANDS)
-    store = apply_all(StateStore(same_forms), RAISE_TO_2)
-    with pytest.raises(SnapshotError, match=r"level 2 \(Quorate 0\.2\.0\)") as refused:
+    same_forms = Registry(level=3, tables=TABLES, commands=LOOSE_COMMANDS)
+    store = apply_all(StateStore(same_forms), RAISE_TO_3)
+    with pytest.raises(SnapshotError, match=r"level 3 \(Quorate 0\.2\.0\)") as refused:
         decode_snapshot(io.BytesIO(collect(store.snapshot())).read)
     assert "upgrade this server" in refused.value.next_step
 
 
 def test_each_command_says_from_which_level_on_it_may_be_written() -> None:
-    assert needed_level(encode(MakeVolume(name="a")), LATER) == 2
+    assert needed_level(encode(MakeVolume(name="a")), LATER) == 3
     # All that 586a0ee knows, and the command that comes before the first level.
     assert {needed_level(encode(CheckState())), needed_level(encode(RaiseLevel(level=1)))} == {0}
 
 
 def made(*commands: type[Command], **table: object) -> Registry:
     given: dict[str, object] = {"name": "t", "record": Volume, "commands": commands, **table}
-    return Registry(level=2, tables=(Table(**given),))  # type: ignore[arg-type]
+    return Registry(level=3, tables=(Table(**given),))  # type: ignore[arg-type]
 
 
 def test_a_registry_that_breaks_the_rules_is_refused() -> None:

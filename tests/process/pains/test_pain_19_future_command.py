@@ -13,6 +13,7 @@ from future_version import TYPE, VERSION
 from register_writers import PATH, body, read
 from server_processes import Servers, until
 
+from quorate.levels import LEVEL
 from quorate.version import __version__
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
@@ -72,7 +73,7 @@ def test_servers_that_cannot_read_a_command_hold_and_go_on_after_an_upgrade(
     for number in others:
         until(lambda n=number: held(servers, n), f"s{number} to hold")  # type: ignore[misc]
         said = health(servers, number)["message"]
-        assert f"by Quorate {__version__}, which knows level 1" in said
+        assert f"by Quorate {__version__}, which knows level {LEVEL}" in said
         assert "upgrade this server to the version of the present leader" in said
         assert f"(s{newest}.global leads and runs Quorate {VERSION})" in said
         assert f"command of type {TYPE} cannot be read" in servers.log(number)
