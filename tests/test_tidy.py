@@ -348,3 +348,75 @@ def test_the_check_of_purity_finds(part: str, line: str, wrong: str) -> None:
 )
 def test_the_check_of_layers_knows(part: str, target: str, may: bool) -> None:
     assert allowed(part, target) is may
+
+
+# -- What is cited exists -------------------------------------------------------------------------
+
+PAGES = (ROOT, ROOT / "docs")
+CITED = re.compile(r"docs/([\w-]+\.md)((?:#[\w-]+)?(?:(?:,|\s+and)\s+#[\w-]+)*)")
+PAINS_CITED = re.compile(r"docs/pains\.md, (\d+)(?: and (\d+))?")
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]+)?\)")
+NOT_OF_THIS_REPOSITORY = re.compile(
+    r"(?<!/)\b(?:http-api|agent-config|raft-wire|gossip-wire|nomad-rpc-port|cli\.md|files|facts"
+    r"|pains?),? (?:sections? )?[AB]?\d"
+)
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """The anchors of a page's headings, as forges make them."""
+    text = re.sub(
+        r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    plain = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).lower() for title in titles]
+    return frozenset(re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in plain)
+
+
+def dangling(text: str) -> Iterator[str]:
+    """What a text of ours cites that is not there."""
+    yield from (found[0] for found in NOT_OF_THIS_REPOSITORY.finditer(text))
+    for page, sections in CITED.findall(text):
+        path = ROOT / "docs" / page
+        if not path.exists():
+            yield f"docs/{page}"
+            continue
+        names = re.findall(r"#([\w-]+)", sections)
+        yield from (f"docs/{page}#{name}" for name in names if name not in anchors(path))
+    pains = re.findall(r"^\| (\d+) \|", (ROOT / "docs/pains.md").read_text("utf-8"), re.MULTILINE)
+    for numbers in PAINS_CITED.findall(text):
+        yield from (f"docs/pains.md, {each}" for each in numbers if each and each not in pains)
+
+
+def test_what_the_source_cites_is_in_the_docs() -> None:
+    modules = [module for module in all_modules() if module.place != "tests/test_tidy.py"]
+    wrong = [f"{module.place}: {what}" for module in modules for what in dangling(module.text)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("(http-api 1.6)", ["http-api 1"]),
+        ("(raft-wire, section 3)", ["raft-wire, section 3"]),
+        ("(gossip-wire, A1)", ["gossip-wire, A1"]),
+        ("(docs/http-api.md#blocking-queries)", []),
+        ("docs/wire.md#appends,\n#no-such and #votes", ["docs/wire.md#no-such"]),
+        ("docs/no-such.md", ["docs/no-such.md"]),
+        ("(docs/pains.md, 4 and 99)", ["docs/pains.md, 99"]),
+    ],
+)
+def test_the_check_of_citations_finds(text: str, found: list[str]) -> None:
+    assert list(dangling(text)) == found
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    wrong = []
+    for page in [page for folder in PAGES for page in sorted(folder.glob("*.md"))]:
+        for path, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+            target = (page.parent / path) if path else page
+            if not target.exists():
+                wrong.append(f"{page.name}: {path}")
+            elif anchor and target.suffix == ".md" and anchor[1:] not in anchors(target):
+                wrong.append(f"{page.name}: {path}{anchor}")
+    assert not wrong, "\n".join(wrong)

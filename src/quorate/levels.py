@@ -3,7 +3,8 @@
 A cluster has one level, kept in its replicated state. It only rises, by a command that the leader
 writes when every voter and non-voter reports at least the new level. It gates command types, the
 state's digest, the format of snapshots, tables and calls between servers, so that no server ever
-meets what it cannot read (pain 19). A version knows all levels up to its own (docs/upgrading.md).
+meets what it cannot read (docs/pains.md, 19). A version knows all levels up to its own
+(docs/upgrading.md).
 """
 
 from __future__ import annotations

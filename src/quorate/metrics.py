@@ -2,7 +2,8 @@
 
 Invariant: recording is a few dictionary and list operations, whatever the number of values, so
 it may stand in the hottest path. Values are folded as they come; what is shown is the last
-complete window (http-api 10), what is counted since the start is kept beside it for Prometheus.
+complete window (docs/http-api.md#metrics), what is counted since the start is kept beside it for
+Prometheus.
 
 Pure: time is passed in. Whoever owns the registry calls `advance` about once a second.
 """

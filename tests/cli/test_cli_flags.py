@@ -1,4 +1,4 @@
-"""Options as Go's flag package reads them (cli.md, section 1)."""
+"""Options as Go's flag package reads them (docs/cli.md#rules)."""
 
 import pytest
 from hypothesis import given

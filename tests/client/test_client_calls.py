@@ -1,4 +1,4 @@
-"""Every typed call: what it asks, and what it makes of recorded answers (http-api 2 to 10)."""
+"""Every typed call: what it asks, and what it makes of recorded answers (docs/http-api.md)."""
 
 import json
 from collections.abc import Callable

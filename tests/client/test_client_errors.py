@@ -1,4 +1,4 @@
-"""When there is no answer: the words of the Go client, and what to do next (cli.md, section 1)."""
+"""When there is no answer: the words of the Go client, and what to do next (docs/cli.md#rules)."""
 
 import socket
 import subprocess

@@ -1,4 +1,7 @@
-"""What a later file does to an earlier one (agent-config 1), key by key."""
+"""What a later file does to an earlier one, key by key.
+
+See docs/configuration.md#files-flags-and-order.
+"""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def test_timers_run_in_order_once() -> None:
 
 # -- settings --------------------------------------------------------------------------------------
 
-TABLE = {  # gossip-wire, A7
+TABLE = {  # docs/wire.md#probing
     "stream_timeout_s": (10, 30, 1),
     "indirect_checks": (3, 3, 1),
     "retransmit_mult": (4, 4, 2),

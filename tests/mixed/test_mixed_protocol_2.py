@@ -93,7 +93,7 @@ def test_what_protocol_2_can_change(tmp_path: Path) -> None:
 
 
 def test_protocol_1_is_followed_by_nobody(tmp_path: Path) -> None:
-    # It hears ours, but nothing that it asks is granted (raft-wire, section 4).
+    # It hears ours, but nothing that it asks is granted (docs/wire.md#header-check).
     options = {"protocols": {"g": 1}, "by_address": True, "expected": _NOT_SUPPORTED}
     with cluster(tmp_path, "gqq", "q", **options) as mixed:
         old = mixed["g1"]

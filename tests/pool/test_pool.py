@@ -187,7 +187,7 @@ def test_members_that_are_not_wanted_stay_outside() -> None:
         a = await pools.start("a", admit=only_servers, tags=tags)
         b = await pools.start("b", admit=only_servers, tags=tags)
         plain = await pools.start("plain")
-        # It gets the answer before anybody looks at it (gossip-wire, A5).
+        # It gets the answer before anybody looks at it (docs/wire.md#push-pull).
         assert (await plain.join([where(a)])).count == 1
         assert (await b.join([where(a)])).count == 1
         await until(lambda: living(a) == living(b) == {"a", "b"})

@@ -1,4 +1,4 @@
-"""Commands travel as bytes, and bytes that are no command never stop a server (pain 19)."""
+"""Commands travel as bytes, and bytes that are no command stop no server (docs/pains.md, 19)."""
 
 from __future__ import annotations
 

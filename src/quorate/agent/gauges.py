@@ -1,4 +1,4 @@
-"""The numbers of one agent, kept current in the metrics registry (http-api 10)."""
+"""The numbers of one agent, kept current in the metrics registry (docs/http-api.md#metrics)."""
 
 from __future__ import annotations
 

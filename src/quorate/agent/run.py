@@ -52,7 +52,7 @@ _GRACE_S = 0.5
 
 
 def run_agent(flags: dict[str, Any]) -> int:
-    """Run one agent until a signal ends it; the exit code (agent-config 6)."""
+    """Run one agent until a signal ends it; the exit code (docs/configuration.md#the-process)."""
     PROCESS.install()
     # What is cancelled before its first step, at the end of the process, is no news for people.
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
@@ -296,7 +296,7 @@ class Agent:
         return 0
 
     async def _reload(self, server: Server) -> None:
-        """Read the files again; a broken one changes nothing (agent-config 6).
+        """Read the files again; a broken one changes nothing (docs/configuration.md#the-process).
 
         The log's file is opened again in any case: a program that rotates it sends this signal.
         A signal that stops the agent does not wait for the files.

@@ -1,4 +1,6 @@
-"""Blocking queries: answer when the data is newer than what the client has (http-api 1.6).
+"""Blocking queries: answer when the data is newer than what the client has.
+
+See docs/http-api.md#blocking-queries.
 
 A query with `index=N` (N > 0) waits while it is certain that what it reads did not change after N:
 its key, its prefix, or its table. It is answered when that changes, or after `wait` plus a random

@@ -1,4 +1,6 @@
-"""Who answers: this server, the leader, or another region (http-api 1.4, 1.5).
+"""Who answers: this server, the leader, or another region.
+
+See docs/http-api.md#parameters-of-every-read and #who-answers-and-how-current-it-is.
 
 Invariant: a read that is not stale is answered from applied state at a moment when this server
 had proof of leading (its lease, or a read barrier just passed) with no await between proof and

@@ -189,7 +189,10 @@ class Agent(Protocol):
         """
 
     def stats(self) -> dict[str, dict[str, str]]:
-        """The `stats` of agent/self: sections nomad, raft, serf, runtime (http-api 9)."""
+        """The `stats` of agent/self: sections nomad, raft, serf, runtime.
+
+        See docs/http-api.md#the-pool.
+        """
 
 
 class Options(Protocol):

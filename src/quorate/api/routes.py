@@ -1,9 +1,9 @@
 """Which path and method lead to which handler, with the exceptions that clients know.
 
-Rules: http-api 1.1. The paths come from the table of endpoints. A path is matched exactly, or by
-what it begins with, the longest first. HEAD is not GET. What a wrong method gets depends on the
-path. A prefix without its slash, and a path that is not clean, are redirected; any other path is
-unknown: 404, empty.
+Rules: docs/http-api.md#paths-and-methods. The paths come from the table of endpoints. A path is
+matched exactly, or by what it begins with, the longest first. HEAD is not GET. What a wrong method
+gets depends on the path. A prefix without its slash, and a path that is not clean, are redirected;
+any other path is unknown: 404, empty.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""How the servers of the Raft configuration do, by the rules of autopilot (http-api 3.3).
+"""How the servers of the Raft configuration do, by the rules of autopilot.
+
+See docs/http-api.md#autopilot-and-the-scheduler.
 
 A server is healthy if the pool calls it alive, it has answered the leader within
 LastContactThreshold, is in the leader's term, and at most MaxTrailingLogs entries behind. All must

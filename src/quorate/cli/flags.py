@@ -1,4 +1,4 @@
-"""Options as Go's flag package reads them (cli.md, section 1).
+"""Options as Go's flag package reads them (docs/cli.md#rules).
 
 One dash or two are the same; a value is given as `-name=value` or `-name value`; a boolean takes
 one only with `=`; options end at the first argument that is not one, or at `--`. A command

@@ -1,4 +1,4 @@
-"""The program: words in, exit code out (cli.md, section 1).
+"""The program: words in, exit code out (docs/cli.md#rules).
 
 Exit codes: 0 good, 1 any error, 127 no such command, 130 stopped by Ctrl-C, 141 the reader of our
 output went away. A mistake of the user never ends in a traceback.

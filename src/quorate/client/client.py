@@ -1,4 +1,4 @@
-"""The typed calls of the operator API (http-api, sections 2 to 4, 8 to 10 and 14)."""
+"""The typed calls of the operator API (docs/http-api.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a client's settings come from: flags, then QUORATE_*, then NOMAD_* (cli.md, section 1).
+"""Where a client's settings come from: flags, then QUORATE_*, then NOMAD_* (docs/cli.md#rules).
 
 A variable that is set to the empty text counts as not set, as in the Go client.
 """

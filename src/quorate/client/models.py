@@ -1,4 +1,4 @@
-"""What the endpoints answer, as values (http-api, sections 2 to 4 and 8 to 10).
+"""What the endpoints answer, as values (docs/http-api.md).
 
 Invariant: any compatible server's answer can be read. A field that is missing or null takes its
 default, an unknown one is ignored by type but kept: `raw` of the outermost value is the whole

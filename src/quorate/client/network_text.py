@@ -1,4 +1,4 @@
-"""Why there was no answer, in the words of the Go client (cli.md, section 1).
+"""Why there was no answer, in the words of the Go client (docs/cli.md#rules).
 
 httpx wraps what the operating system and OpenSSL said in several layers; the innermost cause is
 the one that tells an operator what to do, so the chain is walked down to it.

@@ -1,4 +1,4 @@
-"""TLS as a client: which authority is trusted, and who we are (cli.md, section 1).
+"""TLS as a client: which authority is trusted, and who we are (docs/cli.md#rules).
 
 Everything is loaded before the first byte is sent, so a wrong path is an error of its own and
 never looks like a refused connection.

@@ -1,4 +1,4 @@
-"""The agent configuration: files, flags, defaults, merging and checking (agent-config).
+"""The agent configuration: files, flags, defaults, merging and checking (docs/configuration.md).
 
 `load(paths, flags, dev)` gives an `AgentConfig` and `Notes` for a person; `reload` is SIGHUP's;
 `validate` checks files only; `config_view` is what the API shows. The way of a setting: `parse`

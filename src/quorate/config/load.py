@@ -1,8 +1,8 @@
 """From paths and flags to a configuration that is complete and checked.
 
-Order, later wins (agent-config 1): defaults or dev defaults, each path in the order given, flags.
-Of a folder all files that end in .hcl or .json are read, sorted by name and not recursively;
-temporary files of editors are skipped.
+Order, later wins (docs/configuration.md#files-flags-and-order): defaults or dev defaults, each path
+in the order given, flags. Of a folder all files that end in .hcl or .json are read, sorted by name
+and not recursively; temporary files of editors are skipped.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DEV: Final[Partial] = MappingProxyType(
         }.items()
     }
 )
-"""What dev mode sets (agent-config 5), except for the client that Quorate has not."""
+"""What dev mode sets (docs/configuration.md#flags), except for the client that Quorate has not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,6 @@
-"""The agent configuration as one immutable value (agent-config 2 to 4).
+"""The agent configuration as one immutable value.
+
+See docs/configuration.md#top-level, #server and #autopilot.
 
 Every field written with `key(...)` is a key of the configuration files; a record is a block.
 Names are those of the files. A field that ends in `_ns` is a duration in whole nanoseconds; its
@@ -22,7 +24,10 @@ _NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Addresses to bind to. `http` may name several, separated by blanks (agent-config 2)."""
+    """Addresses to bind to. `http` may name several, separated by blanks.
+
+    See docs/configuration.md#top-level.
+    """
 
     http: str = key("")
     rpc: str = key("")
@@ -81,7 +86,7 @@ class DefaultSchedulerConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """The server block (agent-config 3)."""
+    """The server block (docs/configuration.md#server)."""
 
     enabled: bool = key(False)
     bootstrap_expect: int = key(0)
@@ -134,7 +139,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Autopilot:
-    """What the first leader stores when no autopilot configuration is there (agent-config 4)."""
+    """What the first leader stores when no autopilot configuration is there.
+
+    See docs/configuration.md#autopilot.
+    """
 
     cleanup_dead_servers: bool = key(True, merge=Merge.GIVEN)
     last_contact_threshold_ns: int = key(200 * MILLISECOND)

@@ -1,4 +1,6 @@
-"""SIGHUP: read everything again, apply what can be applied, and name what cannot (agent-config 6).
+"""SIGHUP: read everything again, apply what can be applied, and name what cannot.
+
+See docs/configuration.md#the-process.
 
 Invariant: a mistake in the files changes nothing; the agent goes on as it was.
 """

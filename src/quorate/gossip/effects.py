@@ -70,7 +70,7 @@ class SendPacket(msgspec.Struct, frozen=True):
     """Send these encoded messages in one packet: as they are if one, else as a compound.
 
     At most 127 parts, within the settings' `packet_bytes_max` with all overheads. `crc`: put the
-    checksum in front (gossip-wire, A2).
+    checksum in front (docs/wire.md#packets).
     """
 
     to: Address

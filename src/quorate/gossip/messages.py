@@ -2,7 +2,8 @@
 
 The first half is memberlist's (SWIM with Lifeguard's additions), the second Serf's, which travels
 inside memberlist's user messages and push-pulls. How they look in bytes is the business of
-`quorate.wire`; here are only their meanings (gossip-wire, A1, A5 and B1).
+`quorate.wire`; here are only their meanings (docs/wire.md#gossip-messages, #push-pull and
+#serf-messages).
 
 All are treated as immutable. Empty text and empty bytes mean "not given"; None is kept apart from
 empty only where peers tell them apart.

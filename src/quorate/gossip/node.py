@@ -1,6 +1,6 @@
 """One member of a pool: `step` takes an event and the time, and returns effects.
 
-Invariants (SWIM, Lifeguard, and Serf's rules in gossip-wire):
+Invariants (SWIM, Lifeguard, and Serf's rules; docs/wire.md#gossip):
 - only a member itself raises its incarnation, and nobody's incarnation ever falls;
 - nothing that comes in makes it raise: bad bytes, lying members and flooders cost a `Refused`;
 - everything that it remembers has a limit that does not depend on what others send;

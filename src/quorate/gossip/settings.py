@@ -1,6 +1,6 @@
 """Timing and bounds of a member of a pool; LAN, WAN and LOCAL are the three that one chooses from.
 
-The values are memberlist's and Serf's (gossip-wire, A7 and B8) except where said. LAN probes twice
+The values are memberlist's and Serf's (docs/wire.md#probing) except where said. LAN probes twice
 as often as memberlist does: with one probe a second and a suspicion of four periods, a killed
 server of five is seen as failed by all only after five to seven seconds; with two probes a second
 it is three to four (docs/gossip-figures.md). Every time is a member's own affair: members with
@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 PARTS_MAX: Final = 127
-"""Old members misread a compound of more parts (gossip-wire, A2)."""
+"""Old members misread a compound of more parts (docs/wire.md#packets)."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

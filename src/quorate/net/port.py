@@ -1,4 +1,4 @@
-"""The one RPC port: the first byte of a connection says what is spoken (nomad-rpc-port, 1).
+"""The one RPC port: the first byte of a connection says what is spoken (docs/wire.md#the-rpc-port).
 
 0x11 opens a proven connection, in which a first byte comes again; Raft (0x02) goes to the replica,
 HTTP (an ASCII letter) to the API, both with the proven server at the other end, or None. Whatever

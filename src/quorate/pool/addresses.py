@@ -1,4 +1,4 @@
-"""Addresses as people write them: name/host:port, [v6]:port, host (gossip-wire, A7)."""
+"""Addresses as people write them: name/host:port, [v6]:port, host (docs/wire.md#probing)."""
 
 from __future__ import annotations
 

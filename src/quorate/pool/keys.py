@@ -1,7 +1,7 @@
 """The keys of this member: what seals its gossip, and changing them when the pool asks.
 
-A change counts once it is in the file (gossip-wire, B6); if that cannot be written, the old ring
-stays and the asker is told. Changes are carried out one after another.
+A change counts once it is in the file (docs/wire.md#events-and-queries); if that cannot be written,
+the old ring stays and the asker is told. Changes are carried out one after another.
 """
 
 from __future__ import annotations

@@ -257,7 +257,7 @@ class Pool:
         return self.node.members()
 
     def stats(self) -> dict[str, str]:
-        """What operators ask of a member (http-api 9, `stats.serf`), as text."""
+        """What operators ask of a member (docs/http-api.md#the-pool, `stats.serf`), as text."""
         node = self.node
         members = self.members()
         member_time, event_time, query_time = node.clocks()

@@ -126,7 +126,7 @@ class Applied(msgspec.Struct, frozen=True, gc=False):
 
 
 class Bootstrap(msgspec.Struct, frozen=True):
-    """Found a cluster: write `configuration` as entry 1 of term 1 (raft-wire, section 4).
+    """Found a cluster: write `configuration` as entry 1 of term 1 (docs/wire.md#header-check).
 
     All founding servers must be given the same. Done when durable; refused on a node with data.
     """

@@ -1,4 +1,6 @@
-"""What a server does with a leader's appends and snapshots (Raft 5.3, 7; raft-wire, 5 and 7).
+"""What a server does with a leader's appends and snapshots.
+
+Rules: Raft 5.3, 7; docs/wire.md#appends and #snapshots-on-the-stream.
 
 Invariants: success is answered only when everything up to the request's last entry is durable
 here; committed entries are never removed; a conflict is answered with a hint from which a leader

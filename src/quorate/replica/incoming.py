@@ -1,4 +1,4 @@
-"""Requests of one peer: read in order, answered in order (raft-wire, section 1).
+"""Requests of one peer: read in order, answered in order (docs/wire.md#framing).
 
 Input from a peer never stops the server: what is no message, too large, of a version we do not
 speak or of another cluster closes the connection and is reported once.

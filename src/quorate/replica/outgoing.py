@@ -1,4 +1,6 @@
-"""Requests to one peer: two connections, each answered in order (raft-wire, sections 1 and 6).
+"""Requests to one peer: two connections, each answered in order.
+
+See docs/wire.md#framing and #connections.
 
 Appends travel on one, everything else on the other, so that a heartbeat never waits behind a
 large append or the peer's disk. A connection is made when first needed; when it ends, whatever

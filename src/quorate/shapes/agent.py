@@ -1,4 +1,4 @@
-"""This agent, the members of the pool, and the keys of gossip (http-api 9)."""
+"""This agent, the members of the pool, and the keys of gossip (docs/http-api.md#the-pool)."""
 
 from __future__ import annotations
 

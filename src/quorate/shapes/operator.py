@@ -1,4 +1,7 @@
-"""The Raft configuration, what each server believes, and the check of an upgrade (http-api 2)."""
+"""The Raft configuration, what each server believes, and the check of an upgrade.
+
+See docs/http-api.md#endpoints.
+"""
 
 from __future__ import annotations
 

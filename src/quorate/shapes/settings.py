@@ -1,4 +1,7 @@
-"""The settings that operators write: of the scheduler and of autopilot (http-api 3, 4)."""
+"""The settings that operators write: of the scheduler and of autopilot.
+
+See docs/http-api.md#autopilot-and-the-scheduler.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """One line of JSON that carries its own checksum.
 
 Invariant: every byte of the line is covered. The last key is `Checksum`: CRC-64/XZ, 8 bytes big
-endian in base64 (the form of files, section 3), over all that stands before its comma. It is
-an ordinary key, so that other readers, who skip keys they do not know, can read the line too.
+endian in base64 (the form of docs/wire.md#snapshot-folders), over all that stands before its comma.
+It is an ordinary key, so that other readers, who skip keys they do not know, can read the line too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _END: Final = b'"}\n'
 
 
 def crc_bytes(crc: int) -> bytes:
-    """A CRC-64 as files, section 3, writes it: 8 bytes, big endian."""
+    """A CRC-64 as docs/wire.md#snapshot-folders writes it: 8 bytes, big endian."""
     return crc.to_bytes(8, "big")
 
 

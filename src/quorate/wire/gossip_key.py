@@ -1,4 +1,7 @@
-"""The form of a gossip key: base64 of 16, 24 or 32 bytes (agent-config 3, `encrypt`)."""
+"""The form of a gossip key: base64 of 16, 24 or 32 bytes.
+
+See docs/configuration.md#server, `encrypt`.
+"""
 
 from __future__ import annotations
 

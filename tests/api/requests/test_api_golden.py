@@ -71,7 +71,7 @@ AUTOPILOT = "Error parsing autopilot config: "
 PUT = "r3-autopilot-config-put"
 
 CASES: dict[str, Case] = {
-    # Our `Index` is the real one (http-api 13); theirs is always 0.
+    # Our `Index` is the real one (docs/divergence.md#the-http-api); theirs is always 0.
     **cases(
         leader,
         """r3-raft-config-leader r3-raft-config-pretty-0 r3-raft-config-pretty-false
@@ -251,7 +251,7 @@ CASES: dict[str, Case] = {
         r3-agent-servers r3-agent-keyring-unknown r3-agent-keyring-list-nokeyring
         r3-agent-keyring-install-nokeyring""",
     ),
-    # `warning` is in the answer since 2.0 (http-api 13).
+    # `warning` is in the answer since 2.0 (docs/divergence.md#the-http-api).
     **cases(leader, "r3-agent-join-ok r3-agent-join-two", volatile=("warning",)),
     **cases(out_of_reach, "r3-agent-join-refused r3-agent-join-garbage", volatile=("warning",)),
     **cases(single, "misc-join-body-ignored"),
@@ -277,8 +277,10 @@ ADDED: dict[str, set[str]] = {
 }
 
 NAMESPACE_WRITES = "namespaces cannot be written yet"
-STALE_IS_A_BOOLEAN = "stale has a boolean value (http-api 13); see test_api_consistency.py"
-UNHEALTHY = "below: 429 has the type of JSON here (http-api 3.3)"
+STALE_IS_A_BOOLEAN = (
+    "stale has a boolean value (docs/divergence.md#the-http-api); see test_api_consistency.py"
+)
+UNHEALTHY = "below: 429 has the type of JSON here (docs/http-api.md#autopilot-and-the-scheduler)"
 NO_DEBUGGING = "enable_debug has no effect here: nothing inside the process is shown"
 KEYS_BY_PUT = "keys are changed by PUT and POST alone; see test_api_keyring.py"
 SHAPE_ONLY = "only the shape counts; see test_api_metrics.py and test_api_agent.py"
@@ -302,7 +304,7 @@ ELSEWHERE: dict[str, str] = {
     "r3-namespaces-stale-false": STALE_IS_A_BOOLEAN,
     "lq-raft-config-stale-false": STALE_IS_A_BOOLEAN,
     "lq-raft-config-stale-False-capital": STALE_IS_A_BOOLEAN,
-    "lk-peer-delete-dead-by-address": "we remove by address in every protocol (http-api 13)",
+    "lk-peer-delete-dead-by-address": "removed by address in every protocol (divergence.md)",
     "lq-scheduler-config-stale": "below, because its state is of another case",
     "r3-health-one-dead": UNHEALTHY,
     "lk-autopilot-health-at-once": UNHEALTHY,

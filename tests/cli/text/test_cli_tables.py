@@ -1,4 +1,4 @@
-"""Tables and blocks keep their shape whatever is put into them (cli.md, section 1)."""
+"""Tables and blocks keep their shape whatever is put into them (docs/cli.md#rules)."""
 
 from hypothesis import given
 from hypothesis import strategies as st

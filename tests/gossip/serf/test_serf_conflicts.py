@@ -1,4 +1,7 @@
-"""Two members of one name, and one that only seems to be two (gossip-wire, A6 and B6)."""
+"""Two members of one name, and one that only seems to be two.
+
+See docs/wire.md#merging and #events-and-queries.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Serf's view of members: intents, leaving, forcing, pruning, reaping (gossip-wire, B3 and B4)."""
+"""Serf's view of members: intents, leaving, forcing, pruning, reaping.
+
+See docs/wire.md#lamport-clocks and #states-of-a-member.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""User events and queries: once for everybody, answers to who asked (gossip-wire, B5 and B6)."""
+"""User events and queries: once for everybody, answers to who asked.
+
+See docs/wire.md#events-and-queries.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What fills packets: how often, in which order, and never too much (gossip-wire, A2 and A7)."""
+"""What fills packets: how often, in which order, and never too much.
+
+See docs/wire.md#packets and #probing.
+"""
 
 from __future__ import annotations
 

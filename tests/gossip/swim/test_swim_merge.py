@@ -1,4 +1,4 @@
-"""Who is alive, suspect, dead or gone, message by message (gossip-wire, A6)."""
+"""Who is alive, suspect, dead or gone, message by message (docs/wire.md#merging)."""
 
 from __future__ import annotations
 

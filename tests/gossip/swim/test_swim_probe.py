@@ -1,4 +1,4 @@
-"""Pings, help, streams, and who is suspected when (gossip-wire, A7)."""
+"""Pings, help, streams, and who is suspected when (docs/wire.md#probing)."""
 
 from __future__ import annotations
 

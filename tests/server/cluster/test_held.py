@@ -1,4 +1,4 @@
-"""A command of a version to come reaches servers: they hold, say so, and lose nothing (pain 19)."""
+"""A command of a version to come reaches servers: they hold, say so, and lose nothing."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ CONFIGURATION = "/v1/operator/raft/configuration"
 SCHEDULER = "/v1/operator/scheduler/configuration"
 
 LEADER_S = 10.0
-"""Within this time of a start there is a leader (pains 3 and 15)."""
+"""Within this time of a start there is a leader (docs/pains.md, 3 and 15)."""
 
 
 class Place(NamedTuple):

@@ -1,6 +1,7 @@
 """The golden bytes of memberlist and Serf, and what their fields mean to us.
 
-Written on its own from gossip-wire, A1, A5 and B1: a twin of the tables in `quorate.wire`.
+Written on its own from docs/wire.md#gossip-messages, #push-pull and #serf-messages: a twin of the
+tables in `quorate.wire`.
 """
 
 from __future__ import annotations

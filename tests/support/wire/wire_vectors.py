@@ -50,7 +50,7 @@ def entry_of(log: Any) -> Entry:
     return Entry(log["Index"], log["Term"], log["Type"], data, extensions, appended_at(log))
 
 
-# A twin of the table in quorate.wire.raft.messages, written on its own from raft-wire, section 3.
+# A twin of the table in quorate.wire.raft.messages, written on its own from docs/wire.md#messages.
 NAMES = {
     "ProtocolVersion": "protocol_version",
     "ID": "sender_id",

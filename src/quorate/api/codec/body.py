@@ -1,4 +1,4 @@
-"""JSON bodies, read as Go's decoder reads them (http-api 1.2).
+"""JSON bodies, read as Go's decoder reads them (docs/http-api.md#bodies).
 
 Only the first JSON value counts and what follows it is not looked at; names of fields match
 without regard to case; unknown fields are ignored; `null` equals an empty object, and a field

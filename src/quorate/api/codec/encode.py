@@ -1,7 +1,7 @@
 """From values to bytes: JSON in the key orders of today's servers, errors as text, gzip, heads.
 
-Rules: http-api 1.2. Every response says `Vary: Accept-Encoding`; a body, of an error too, is
-compressed when the request accepts gzip; success with data is JSON without a final newline,
+Rules: docs/http-api.md#bodies. Every response says `Vary: Accept-Encoding`; a body, of an error
+too, is compressed when the request accepts gzip; success with data is JSON without a final newline,
 success without data has no Content-Type, an error is its message and nothing else.
 """
 

@@ -1,4 +1,7 @@
-"""The X-Nomad headers of reads and writes of replicated state (http-api 1.7)."""
+"""The X-Nomad headers of reads and writes of replicated state.
+
+See docs/http-api.md#headers-of-answers.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Query strings, read as Go's net/url reads them, and the parameters all reads have.
 
-Rules: http-api 1.3 and 1.4, and section 13 for `stale`. A pair that Go would drop (a bad percent
-escape, a semicolon) is dropped here too; of a repeated parameter the first counts. Every read
-refuses a bad value even of a parameter that it does not use, in the order consistency,
-pagination, wait, index; writes read `region` alone.
+Rules: docs/http-api.md#parameters-of-every-read and #where-we-differ-from-nomad-on-purpose. A pair
+that Go would drop (a bad percent escape, a semicolon) is dropped here too; of a repeated parameter
+the first counts. Every read refuses a bad value even of a parameter that it does not use, in the
+order consistency, pagination, wait, index; writes read `region` alone.
 """
 
 from __future__ import annotations

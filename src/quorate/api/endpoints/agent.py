@@ -1,4 +1,7 @@
-"""`/v1/agent/`: this server itself, and the servers it knows (http-api 9). Never forwarded."""
+"""`/v1/agent/`: this server itself, and the servers it knows. Never forwarded.
+
+See docs/http-api.md#the-pool.
+"""
 
 from __future__ import annotations
 

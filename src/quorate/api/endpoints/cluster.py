@@ -1,4 +1,4 @@
-"""`/v1/status/leader`, `/v1/status/peers` and `/v1/regions` (http-api 8)."""
+"""`/v1/status/leader`, `/v1/status/peers` and `/v1/regions` (docs/http-api.md#endpoints)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ClusterEndpoint:
         return json_response(self._directory.regions(), pretty=call.query.pretty)
 
     def get_license(self, _: Call) -> Response:
-        """There is none: 204, as from today's open servers (http-api 7)."""
+        """There is none: 204, as from today's open servers (docs/http-api.md#endpoints)."""
         return empty_response(status=204)
 
     def put_license(self, _: Call) -> Response:

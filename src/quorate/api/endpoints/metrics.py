@@ -1,4 +1,7 @@
-"""`/v1/metrics`: JSON of the last ten seconds, or since the start for Prometheus (http-api 10)."""
+"""`/v1/metrics`: JSON of the last ten seconds, or since the start for Prometheus.
+
+See docs/http-api.md#metrics.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/agent/monitor`: the log of this server while it goes on (http-api 9)."""
+"""`/v1/agent/monitor`: the log of this server while it goes on (docs/http-api.md#the-log)."""
 
 from __future__ import annotations
 

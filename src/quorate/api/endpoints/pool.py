@@ -1,4 +1,7 @@
-"""`/v1/agent/join`, `force-leave`, `servers` and, ours, `rejoin` (http-api 9). Never forwarded."""
+"""`/v1/agent/join`, `force-leave`, `servers` and, ours, `rejoin`. Never forwarded.
+
+See docs/http-api.md#the-pool.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ class PoolEndpoint:
         return json_response(result, pretty=call.query.pretty)
 
     def servers(self, _: Call) -> Response:
-        """The servers of a client's list: there is no client here (http-api 9)."""
+        """The servers of a client's list: there is no client here (docs/http-api.md#the-pool)."""
         return text_response(501, "Invalid method")
 
 

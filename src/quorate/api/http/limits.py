@@ -1,4 +1,7 @@
-"""How much one client may take up: connections, header bytes, time (http-api 1.9)."""
+"""How much one client may take up: connections, header bytes, time.
+
+See docs/http-api.md#limits-of-a-client.
+"""
 
 from __future__ import annotations
 

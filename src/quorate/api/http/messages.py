@@ -45,7 +45,7 @@ class Response:
 
     Treated as immutable, so that one object can answer many requests: `rendered` keeps what
     `encode.Renderer` made of it. `handled` is False where no endpoint was reached (unknown paths
-    and redirects), which leaves out the configured headers (http-api 1.2).
+    and redirects), which leaves out the configured headers (docs/http-api.md#bodies).
     """
 
     __slots__ = ("body", "handled", "headers", "rendered", "status")

@@ -1,4 +1,7 @@
-"""`quorate agent` (agent-config, section 5): `quorate.config.read.flags` declares its options."""
+"""`quorate agent`: `quorate.config.read.flags` declares its options.
+
+See docs/configuration.md#flags.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`quorate operator api` (cli.md, section 6): any request, by the settings of the environment."""
+"""`quorate operator api`: any request, by the settings of the environment.
+
+See docs/cli.md#commands.
+"""
 
 from __future__ import annotations
 

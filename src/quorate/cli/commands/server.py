@@ -1,4 +1,4 @@
-"""`quorate server ...` and `quorate agent-info` (cli.md, section 7)."""
+"""`quorate server ...` and `quorate agent-info` (docs/cli.md#commands)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`quorate status`, `monitor`, `system ...` and `config validate` (cli.md, section 10)."""
+"""`quorate status`, `monitor`, `system ...` and `config validate` (docs/cli.md#commands)."""
 
 from __future__ import annotations
 

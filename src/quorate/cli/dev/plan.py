@@ -186,7 +186,7 @@ def configuration(server: ServerPlan, servers: Sequence[ServerPlan]) -> dict[str
         "data_dir": str(server.data_dir),
         "bind_addr": HOST,
         "ports": server.ports._asdict(),
-        # A loopback address must be advertised on purpose (agent-config, section 2).
+        # A loopback address must be advertised on purpose (docs/configuration.md#top-level).
         "advertise": {"http": HOST, "rpc": HOST, "serf": HOST},
         "server": {
             "enabled": True,

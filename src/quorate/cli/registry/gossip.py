@@ -1,4 +1,4 @@
-"""The commands of gossip's keys, with their older words (cli.md, section 5)."""
+"""The commands of gossip's keys, with their older words (docs/cli.md#commands)."""
 
 from __future__ import annotations
 

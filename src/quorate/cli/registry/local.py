@@ -1,4 +1,4 @@
-"""The commands that run servers, or need none (cli.md, section 10)."""
+"""The commands that run servers, or need none (docs/cli.md#commands)."""
 
 from __future__ import annotations
 

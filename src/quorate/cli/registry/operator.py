@@ -1,4 +1,4 @@
-"""The commands below `operator` (cli.md, sections 2, 3 and 6)."""
+"""The commands below `operator` (docs/cli.md#commands)."""
 
 from __future__ import annotations
 

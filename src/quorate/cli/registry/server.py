@@ -1,4 +1,4 @@
-"""The commands that ask one agent about itself and its pool (cli.md, section 7)."""
+"""The commands that ask one agent about itself and its pool (docs/cli.md#commands)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Go duration texts: `300ms`, `1h2m3.5s`, `-1ns`, `0` (http-api, section 1.2)."""
+"""Go duration texts: `300ms`, `1h2m3.5s`, `-1ns`, `0` (docs/http-api.md#bodies)."""
 
 from __future__ import annotations
 

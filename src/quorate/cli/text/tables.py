@@ -1,4 +1,4 @@
-"""Lists and `Key = value` blocks for people (cli.md, section 1).
+"""Lists and `Key = value` blocks for people (docs/cli.md#rules).
 
 Invariant: a cell never breaks its line, so a table has as many lines as rows whatever a server
 put into a name: control characters are shown as escapes.

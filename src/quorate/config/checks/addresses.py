@@ -1,8 +1,8 @@
 """Where an agent binds, and what it tells others: from what is written to real addresses.
 
-The rules of agent-config 2: `addresses` default to `bind_addr`, `advertise` to the bound address.
-A loopback address is never told to others unless that is written down, except in dev mode; an
-agent bound to all addresses tells its first private one. In `bind_addr`, `addresses` and
+The rules of docs/configuration.md#top-level: `addresses` default to `bind_addr`, `advertise` to the
+bound address. A loopback address is never told to others unless that is written down, except in dev
+mode; an agent bound to all addresses tells its first private one. In `bind_addr`, `addresses` and
 `advertise` three go-sockaddr templates are understood.
 """
 

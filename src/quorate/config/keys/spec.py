@@ -30,7 +30,10 @@ class Kind(StrEnum):
 
 
 class Merge(StrEnum):
-    """What a later file or flag does to a value that is there already (agent-config 1)."""
+    """What a later file or flag does to a value that is there already.
+
+    See docs/configuration.md#files-flags-and-order.
+    """
 
     SET = "set"  # replaces it, unless the later value is false, 0, "" or []
     GIVEN = "given"  # replaces it whenever it is written: "unset" is known

@@ -1,7 +1,8 @@
 """What a file or a flag says, as a value of the key's kind.
 
-As lenient as the readers that such files were written for (agent-config 1): a boolean may be
-"true" or 1, a number may stand in quotes, a string may be a bare number.
+As lenient as the readers that such files were written for
+(docs/configuration.md#files-flags-and-order): a boolean may be "true" or 1, a number may stand in
+quotes, a string may be a bare number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The flags of `quorate agent` (agent-config 5) as data, and what they set.
+"""The flags of `quorate agent` (docs/configuration.md#flags) as data, and what they set.
 
 A flag is one more source of settings, merged after all files. `target` is the dotted name of the
 key, or empty for the two that are no key (`-config`, `-dev`) and for those that are refused.

@@ -1,4 +1,6 @@
-"""What a later file, or the flags, do to what was said before (agent-config 1).
+"""What a later file, or the flags, do to what was said before.
+
+See docs/configuration.md#files-flags-and-order.
 
 A later false, 0, "" or [] does not override an earlier value (nor a default, for it is simply
 dropped), except for keys whose "unset" is known. Lists of the old join keys grow; other lists are

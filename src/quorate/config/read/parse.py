@@ -1,4 +1,6 @@
-"""One configuration file: HCL or JSON, whatever its name ends in (agent-config 1).
+"""One configuration file: HCL or JSON, whatever its name ends in.
+
+See docs/configuration.md#files-flags-and-order.
 
 As for the readers before us, a text whose first character is "{" is JSON.
 """

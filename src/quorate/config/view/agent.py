@@ -1,10 +1,10 @@
 """The `config` of GET /v1/agent/self: the configuration in force, under Go field names.
 
 Shapes and types are those of the golden cases r3-agent-self and enc-agent-self-encrypted
-(http-api 9): a value that is a pointer there is null while nobody set it. Parts that Quorate has
-no counterpart of (Consul, Vault, ...) are left out. The gossip key is left out, other secrets are
-shown as `<redacted>`. `HTTPHosts` is ours, and of `Server` `InitialServers`, `Gossip` and
-`GossipProfile`.
+(docs/http-api.md#the-pool): a value that is a pointer there is null while nobody set it. Parts that
+Quorate has no counterpart of (Consul, Vault, ...) are left out. The gossip key is left out, other
+secrets are shown as `<redacted>`. `HTTPHosts` is ours, and of `Server` `InitialServers`, `Gossip`
+and `GossipProfile`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""This member's own questions, and who has acknowledged and answered them (gossip-wire, B5)."""
+"""This member's own questions, and who has acknowledged and answered them.
+
+See docs/wire.md#events-and-queries.
+"""
 
 from __future__ import annotations
 

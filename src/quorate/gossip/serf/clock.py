@@ -1,4 +1,7 @@
-"""Lamport's clock, as Serf uses it: the order of intents, events and queries (gossip-wire, B3)."""
+"""Lamport's clock, as Serf uses it: the order of intents, events and queries.
+
+See docs/wire.md#lamport-clocks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two members with one name (gossip-wire, A6 and B6).
+"""Two members with one name (docs/wire.md#merging and #events-and-queries).
 
 About another's name this member only reports. About its own it must find out whether it is the
 one to go. Differs from Serf in the first step: it asks the other address whether anybody of this

@@ -1,7 +1,7 @@
 """Serf's view of joins and departures: what memberlist reports, and what members announce.
 
-The rules are those of gossip-wire, B3 and B4. An intent counts if its Lamport time is newer than
-the newest one about that member, and only then is passed on.
+The rules are those of docs/wire.md#lamport-clocks and #states-of-a-member. An intent counts if its
+Lamport time is newer than the newest one about that member, and only then is passed on.
 """
 
 from __future__ import annotations

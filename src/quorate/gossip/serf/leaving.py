@@ -1,6 +1,6 @@
 """A graceful leave: first the intent, then "dead" by itself, then a moment for both to go round.
 
-The order matters: who is dead without having said so has failed (gossip-wire, B4).
+The order matters: who is dead without having said so has failed (docs/wire.md#states-of-a-member).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Other members' questions: pass on, acknowledge, answer (gossip-wire, B5 and B6).
+"""Other members' questions: pass on, acknowledge, answer (docs/wire.md#events-and-queries).
 
 Acknowledgements and answers go straight to who asked, and if wanted through a few others as well.
 A query that filters leave this member out of is passed on all the same.

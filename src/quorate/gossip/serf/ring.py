@@ -1,4 +1,7 @@
-"""What was seen at each Lamport time: each event and query counts once (gossip-wire, B5)."""
+"""What was seen at each Lamport time: each event and query counts once.
+
+See docs/wire.md#events-and-queries.
+"""
 
 from __future__ import annotations
 

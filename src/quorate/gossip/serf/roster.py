@@ -1,7 +1,7 @@
 """What Serf believes of each member, and intents about members that are not known yet.
 
 Serf's status differs from memberlist's state: who said that it leaves, and then is silent, has
-left; who is silent without a word has failed (gossip-wire, B4).
+left; who is silent without a word has failed (docs/wire.md#states-of-a-member).
 """
 
 from __future__ import annotations

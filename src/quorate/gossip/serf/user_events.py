@@ -1,4 +1,6 @@
-"""User events: each is told once to every member, in no certain order (gossip-wire, B5).
+"""User events: each is told once to every member, in no certain order.
+
+See docs/wire.md#events-and-queries.
 
 What was seen is remembered for as many Lamport times as the ring has; what is older than that is
 dropped, for nobody could tell whether it was seen.

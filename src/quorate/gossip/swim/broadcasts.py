@@ -1,7 +1,7 @@
 """News that spreads by gossip: what is still to be sent, and which part of it comes first.
 
-Invariants (gossip-wire, A7): everything is sent `RetransmitMult x ceil(log10(n+1))` times in all;
-what was sent least often goes first, then larger, then newer; of each name only the newest is
+Invariants (docs/wire.md#probing): everything is sent `RetransmitMult x ceil(log10(n+1))` times in
+all; what was sent least often goes first, then larger, then newer; of each name only the newest is
 kept; and there are never more than `limit` of them, whoever sends how much.
 """
 

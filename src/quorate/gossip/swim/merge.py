@@ -1,4 +1,4 @@
-"""SWIM's rules about who is alive, suspect or dead (gossip-wire, A6).
+"""SWIM's rules about who is alive, suspect or dead (docs/wire.md#merging).
 
 What a member says of itself with a higher incarnation beats everything else; between equal
 incarnations dead beats suspect beats alive. Only the member itself raises its incarnation.

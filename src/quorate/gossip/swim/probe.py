@@ -1,8 +1,8 @@
 """Is everybody there? One member after the other is asked, directly, through others, by a stream.
 
-The rules are SWIM's with Lifeguard's additions as memberlist has them (gossip-wire, A7): a direct
-ping; after `probe_timeout_s` pings through others, who say so if they hear nothing either, and a
-ping over a stream; after the (scaled) interval the target is suspect.
+The rules are SWIM's with Lifeguard's additions as memberlist has them (docs/wire.md#probing): a
+direct ping; after `probe_timeout_s` pings through others, who say so if they hear nothing either,
+and a ping over a stream; after the (scaled) interval the target is suspect.
 
 Differs from memberlist: a member that somebody suspects, or whose address is disputed, is asked
 out of turn. A handful of others do so, whatever the size of the pool, so that the suspicion is

@@ -1,8 +1,8 @@
 """Full exchanges of states over streams: joins, and one with a random member now and then.
 
-They heal what gossip missed: after a partition, or for a member that was away (gossip-wire, A5,
-A6). What a peer sends counts only as a whole: with versions that do not fit, or a member that is
-not admitted, nothing of it is taken over.
+They heal what gossip missed: after a partition, or for a member that was away
+(docs/wire.md#push-pull, A6). What a peer sends counts only as a whole: with versions that do not
+fit, or a member that is not admitted, nothing of it is taken over.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def on_stream(node: State, event: StreamReceived) -> None:
     """A peer has opened a stream."""
     match event.message:
         case PushPull() as theirs:
-            # The answer first, also to a merge that is refused (gossip-wire, A5).
+            # The answer first, also to a merge that is refused (docs/wire.md#push-pull).
             mine = own_state(node, theirs.join, _names(theirs))
             node.emit(StreamReply(event.handle, mine))
             _merge(node, theirs, theirs.join, event.source)

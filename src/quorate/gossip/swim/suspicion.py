@@ -2,7 +2,7 @@
 
 The time begins long and falls with every other member that suspects the same one, so that a
 member that is slow itself does not have its healthy peers declared dead (Lifeguard, section IV;
-gossip-wire, A7).
+docs/wire.md#probing).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Where this member stands in a space whose distances are round trips (Vivaldi; gossip-wire, B7).
+"""Where this member stands in a space whose distances are round trips.
+
+Rules: Vivaldi; docs/wire.md#tags-and-coordinates.
 
 Differences of coordinates estimate the round trip between members that never measured it. The
 figures are those of Serf. Bad numbers from outside are refused before they touch ours.

@@ -1,4 +1,4 @@
-"""Votes and campaigns (Raft 5.2, 5.4.1; thesis 4.2.3, 9.6; raft-wire, section 8).
+"""Votes and campaigns (Raft 5.2, 5.4.1; thesis 4.2.3, 9.6; docs/wire.md#votes).
 
 Invariants: a vote is given once per term and is durable before the answer leaves; a pre-vote
 changes nothing; only voters of the configuration in force campaign; nobody who heard from a

@@ -9,7 +9,8 @@ Invariants:
 - it steps down when no majority has answered for an election timeout, when its disk stands still,
   and when its own removal or demotion is committed.
 
-Rules: Raft 5.3, 5.4, thesis 4, 6.4, 10.2; raft-wire, sections 5, 6, 9, 10. See also `handover`.
+Rules: Raft 5.3, 5.4, thesis 4, 6.4, 10.2; docs/wire.md#appends, #connections and
+#leaders-and-membership. See also `handover`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How a leader feeds its peers: heartbeats, appends, snapshots, and what they have promised.
 
 The state and the moves that the rules of leadership share; `leader` is the whole role, and
-`membership`, `reads` and `handover` work on this. Rules: Raft 5.3, thesis 6.4, 10.2; raft-wire,
-sections 5 and 6.
+`membership`, `reads` and `handover` work on this. Rules: Raft 5.3, thesis 6.4, 10.2;
+docs/wire.md#appends and #connections.
 """
 
 from __future__ import annotations

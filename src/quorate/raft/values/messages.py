@@ -101,7 +101,7 @@ class AppendEntriesRequest(Request, frozen=True, gc=False, kw_only=True):
 
     @property
     def is_heartbeat(self) -> bool:
-        """True for the form that only refreshes leadership (raft-wire, section 5)."""
+        """True for the form that only refreshes leadership (docs/wire.md#appends)."""
         return not (self.entries or self.prev_log_index or self.leader_commit) and self.term != 0
 
 
@@ -109,7 +109,7 @@ class AppendEntriesResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True)
     """Answer to AppendEntries.
 
     `last_log` is the receiver's last index *before* this request was applied, so a leader
-    advances from what it sent (raft-wire, section 3). `promise_ms` is Quorate's own addition: for
+    advances from what it sent (docs/wire.md#messages). `promise_ms` is Quorate's own addition: for
     how many milliseconds from the receipt of the request the answering server refuses its vote to
     others, also if its settings change meanwhile. Zero, and not sent, where nothing is promised.
     """

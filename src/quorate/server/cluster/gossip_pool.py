@@ -1,7 +1,7 @@
 """The pool by gossip: what this server tells of itself there, and what it learns of others.
 
-One pool spans all regions; only servers are let in (nomad-rpc-port, 4). What the pool says goes
-into the directory, from which all else is decided.
+One pool spans all regions; only servers are let in (docs/wire.md#server-tags). What the pool says
+goes into the directory, from which all else is decided.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _LOG_LINES_PER_S = 1.0
 _FIRST_PAUSE_S = 0.5  # between tries to join at first; doubled up to `retry_interval`
 _NAMESAKE_S = 180.0  # as long as the full exchanges that tell of it take, and again
 _LOOK_AGAIN_S = 5.0  # between two looks whether this server is alone again
-_RECONNECT_TIMEOUT_S = 72 * 3600.0  # nomad-rpc-port, 4
+_RECONNECT_TIMEOUT_S = 72 * 3600.0  # docs/wire.md#server-tags
 
 _ACTIONS = {
     KeyringOperation.LIST: KeyAction.LIST,

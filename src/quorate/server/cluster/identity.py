@@ -56,7 +56,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}.{self.region}"
 
     def tags(self) -> dict[str, str]:
-        """The tags of a member (nomad-rpc-port, 4)."""
+        """The tags of a member (docs/wire.md#server-tags)."""
         host, _, port = self.address.rpartition(":")
         tags = {
             "role": "nomad",
@@ -82,7 +82,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def identity_from_tags(name: str, host: str, port: int, tags: Mapping[str, str]) -> Identity:
-    """The server that a member of the pool is (nomad-rpc-port, 4); `host`, `port` are its gossip's.
+    """The server that a member of the pool is; `host`, `port` are its gossip's.
+
+    See docs/wire.md#server-tags.
 
     Its RPC host is the one it gossips from, but a server of ours may say otherwise. Raises
     ValueError, worded for people, if the member is no server.

@@ -1,7 +1,7 @@
 """Why nobody leads, in words, for a server that has a configuration: whom it misses.
 
 Nothing is asked here. It is what this server can see: who of the voters lives, who is missing, and
-who is there but does not count, having other data or none (pains 4 and 13).
+who is there but does not count, having other data or none (docs/pains.md, 4 and 13).
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ class Versions(msgspec.Struct, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One member of the pool (http-api 9): `status` is alive, leaving, left or failed.
+    """One member of the pool: `status` is alive, leaving, left or failed.
+
+    See docs/http-api.md#the-pool.
 
     The versions default to those of today's servers.
     """

@@ -1,4 +1,7 @@
-"""The sections of `stats` in GET /v1/agent/self (http-api 9): maps of text to text."""
+"""The sections of `stats` in GET /v1/agent/self: maps of text to text.
+
+See docs/http-api.md#the-pool.
+"""
 
 from __future__ import annotations
 

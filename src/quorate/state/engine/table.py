@@ -2,7 +2,7 @@
 
 Invariant: a record is never changed in place, only replaced, so a copy of the dictionaries is a
 consistent picture of the state for as long as somebody holds it. The index of a table is that of
-the last command that changed it; a deletion raises it too (http-api 1.6).
+the last command that changed it; a deletion raises it too (docs/http-api.md#blocking-queries).
 
 Records and commands leave fields at their default out when encoded. So a record may get a field
 in a later version, and older servers go on understanding whatever does not use it. Rules follow: a

@@ -1,4 +1,6 @@
-"""The autopilot configuration: one record, written by operators (http-api 3.1, 3.2).
+"""The autopilot configuration: one record, written by operators.
+
+See docs/http-api.md#autopilot-and-the-scheduler.
 
 Durations are whole nanoseconds here; their text form is the API's business.
 """

@@ -1,7 +1,8 @@
 """The first command of a leader: fill in what no earlier leader has written.
 
-The values travel in the command, because a leader's own settings decide (agent-config 4:
-"only the initial values") and every server must come to the same state.
+The values travel in the command, because a leader's own settings decide
+(docs/configuration.md#autopilot: "only the initial values") and every server must come to the same
+state.
 """
 
 from __future__ import annotations

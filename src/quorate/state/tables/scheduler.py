@@ -1,4 +1,7 @@
-"""The scheduler configuration: one record, with the fields of 1.0 and 2.0 (http-api 4)."""
+"""The scheduler configuration: one record, with the fields of 1.0 and 2.0.
+
+See docs/http-api.md#autopilot-and-the-scheduler.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Gossip forgets who is gone, and forgets everything when all servers restart; this does not. A
 server that an operator has removed stays marked until it is asked to rejoin, so that neither old
-gossip nor the server itself can bring it back (pains 10 and 14).
+gossip nor the server itself can bring it back (docs/pains.md, 10 and 14).
 """
 
 from __future__ import annotations

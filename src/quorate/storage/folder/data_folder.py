@@ -6,9 +6,9 @@
     <data_dir>/server/raft/snapshots/   snapshots (`snapshots.store`)
     <data_dir>/server/raft/state-damaged.json   there while the state is wrong (`damage_mark`)
 
-Names and places are Nomad's where Nomad has the same thing (files, section 1), so that the same
-backup rules and the same `ls` serve. Invariant: a folder of a real Nomad server is never written
-to: its `raft/raft.db` holds a vote that we would not know of.
+Names and places are Nomad's where Nomad has the same thing (docs/wire.md#data-folder), so that the
+same backup rules and the same `ls` serve. Invariant: a folder of a real Nomad server is never
+written to: its `raft/raft.db` holds a vote that we would not know of.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Whose data folder it is: `quorate.json`, and in an agent's folder `node-id`.
 
-`node-id` is Nomad's file (files, section 1): the server's ID as UUID text. `quorate.json` is
-ours: one sealed line that binds the ID to a region and a cluster, and remembers whether the folder
-ever had a log.
+`node-id` is Nomad's file (docs/wire.md#data-folder): the server's ID as UUID text. `quorate.json`
+is ours: one sealed line that binds the ID to a region and a cluster, and remembers whether the
+folder ever had a log.
 
 Invariant: one ID never gets two logs. A server that lost its log, or whose folder was rolled back,
 has forgotten its votes, and could vote twice in a term if it went on under its ID (Raft 5.2); so it

@@ -1,4 +1,7 @@
-"""The file with the keys of a pool: a JSON list, the primary key first (files, section 1)."""
+"""The file with the keys of a pool: a JSON list, the primary key first.
+
+See docs/wire.md#data-folder.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Serf's snapshot file: whom a member knew, to find the pool again after a restart (files, 6).
+"""Serf's snapshot file: the members that were known, to find the pool again after a restart.
+
+See docs/wire.md#serfs-snapshot.
 
 Lines are appended as things happen, without a sync: what a crash loses is only a hint, and so is
 what a flush that failed has left to be seen. When the file has grown too long it is replaced by a

@@ -10,9 +10,10 @@ Invariants:
 - One thread writes at a time, others may read meanwhile: they see the state before or after a
   write. Only the short moment in which a finished write is entered here is locked for readers.
 
-Same three stable values as hashicorp/raft (files, section 5). Differs in that vote and entries
-share a write, and in the checksums. The entries themselves stay on the disk, in the encoding in
-which they travel; in memory are their places (`log_places`) and their terms (`log_extent`).
+Same three stable values as hashicorp/raft (docs/wire.md#stable-values). Differs in that vote and
+entries share a write, and in the checksums. The entries themselves stay on the disk, in the
+encoding in which they travel; in memory are their places (`log_places`) and their terms
+(`log_extent`).
 """
 
 from __future__ import annotations

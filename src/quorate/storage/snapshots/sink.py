@@ -2,7 +2,7 @@
 
 Invariant: a folder without the suffix `.tmp` is a complete snapshot, durable with its name. So:
 write the state beside it, sync it, write and sync the meta, sync the folder, rename, sync the
-parent (files, section 3). A failure on the way leaves nothing behind.
+parent (docs/wire.md#snapshot-folders). A failure on the way leaves nothing behind.
 """
 
 from __future__ import annotations

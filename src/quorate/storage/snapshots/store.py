@@ -1,4 +1,4 @@
-"""The snapshots of a server, in hashicorp/raft's folder format (files, section 3).
+"""The snapshots of a server, in hashicorp/raft's folder format (docs/wire.md#snapshot-folders).
 
 Invariant: a state is handed out only after its digest was compared, in this call, with the one
 taken while it was written. All methods wait for the disk: call them from a worker thread.

@@ -3,7 +3,7 @@
 Each `read_*` takes what the msgpack library made of a value and the name of its key, and returns
 our value; nil (and so a missing key) is Go's zero value. It raises BadFrame for what the Go
 decoders refuse: a negative number in an unsigned field, a float or bool in a number, a number
-where bytes belong (raft-wire, section 2; raft-decoder-tolerance).
+where bytes belong (docs/wire.md#msgpack).
 """
 
 from __future__ import annotations

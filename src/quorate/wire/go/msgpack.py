@@ -1,6 +1,6 @@
 """msgpack as go-msgpack writes it, and a bounded, tolerant way to read it.
 
-Writing (raft-wire, section 2): byte strings and text alike in the old raw form, nil for None,
+Writing (docs/wire.md#msgpack): byte strings and text alike in the old raw form, nil for None,
 unsigned integers in the shortest unsigned form, and signed integers in the *signed* forms even
 when they are positive. The order of keys is the business of the message tables.
 

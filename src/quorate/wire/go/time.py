@@ -1,4 +1,4 @@
-"""`AppendedAt` of a log entry: Go's time in its travelling forms (raft-wire, section 3).
+"""`AppendedAt` of a log entry: Go's time in its travelling forms (docs/wire.md#messages).
 
 Two forms are about: Go's binary time (15 bytes, or 16 when the zone has seconds), which we write,
 and the payload of the msgpack timestamp (4, 8 or 12 bytes), with or without an ext header, which

@@ -1,4 +1,4 @@
-"""A byte stream cut into msgpack values, in pieces of any size (raft-wire, section 1).
+"""A byte stream cut into msgpack values, in pieces of any size (docs/wire.md#framing).
 
 The stream has no lengths: only the msgpack values themselves say where they end. The C library
 goes on where it stopped, so every byte is looked at once or twice however it arrives.

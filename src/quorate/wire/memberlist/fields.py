@@ -2,7 +2,7 @@
 
 What `wire.fields` is for Raft. Differences: text is Go's `string`, so that empty is empty and
 never nil; numbers have the widths of their Go types, and one that does not fit is refused; an IP
-address is 4 or 16 bytes and text with us (gossip-wire, A1).
+address is 4 or 16 bytes and text with us (docs/wire.md#gossip-messages).
 """
 
 from __future__ import annotations

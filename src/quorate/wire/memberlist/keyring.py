@@ -1,4 +1,6 @@
-"""The keys of a pool, and AES-GCM with them (gossip-wire, A4; files, section 1).
+"""The keys of a pool, and AES-GCM with them.
+
+See docs/wire.md#encryption-of-gossip; docs/wire.md#data-folder.
 
 A ring is an immutable value: the first key is the primary one, which seals; opening tries all in
 their order, since sealed bytes name no key. Changing a ring makes another. Nonces come from

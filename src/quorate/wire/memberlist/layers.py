@@ -1,7 +1,7 @@
 """What lies around gossip messages and is the same for packets and streams: how a pool seals.
 
-Order when sending (gossip-wire, A2 and A4): message, compress, checksum (packets only), encrypt,
-label. Receiving takes them off in the reverse order.
+Order when sending (docs/wire.md#packets and #encryption-of-gossip): message, compress, checksum
+(packets only), encrypt, label. Receiving takes them off in the reverse order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""LZW as Go's compress/lzw has it: least significant bit first, 8-bit literals (gossip-wire, A2).
+"""LZW as Go's compress/lzw has it: least significant bit first, 8-bit literals.
+
+See docs/wire.md#packets.
 
 Codes 0 to 255 are literals, 256 clears the table, 257 ends, and from 258 on each code stands for
 an earlier string and one byte more. Codes are 9 bits wide and grow to 12: by one bit after the

@@ -1,4 +1,6 @@
-"""The messages of memberlist: a type byte and one map with sorted keys (gossip-wire, A1 and A5).
+"""The messages of memberlist: a type byte and one map with sorted keys.
+
+See docs/wire.md#gossip-messages and #push-pull.
 
 Two have no map: a user message in a packet is its type byte and raw bytes. A push-pull and a user
 message on a stream have maps and raw bytes behind them; `gossip_stream` finds their ends.

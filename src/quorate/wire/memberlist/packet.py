@@ -1,4 +1,4 @@
-"""One UDP packet of a pool, both ways (gossip-wire, A2 to A4).
+"""One UDP packet of a pool, both ways (docs/wire.md#packets and #encryption-of-gossip).
 
 Going out: one message or a compound of several, compressed if that makes it smaller, checksum,
 encryption, label. Coming in, compounds and compression may stand in each other; how deep, how

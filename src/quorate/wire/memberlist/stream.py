@@ -1,4 +1,6 @@
-"""The two directions of a gossip stream, sans-IO (gossip-wire, A3 to A5).
+"""The two directions of a gossip stream, sans-IO.
+
+See docs/wire.md#packets, #encryption-of-gossip and #push-pull.
 
 One exchange a connection: a message, its answer, the end. Around the message lie a label (only
 from the side that dialled), encryption and compression, each once at most. Only the encrypted form

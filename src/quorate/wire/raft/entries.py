@@ -1,4 +1,4 @@
-"""Log entries, as they travel and as they lie on disk (raft-wire, section 3).
+"""Log entries, as they travel and as they lie on disk (docs/wire.md#messages).
 
 Invariant: an entry is encoded once. `Entry.encoded` keeps the bytes for the disk and for every
 peer; an entry that came over the network is encoded anew, in the canonical form, because the

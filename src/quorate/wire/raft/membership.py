@@ -1,4 +1,4 @@
-"""Configurations, and the peer lists that preceded them (raft-wire, section 3).
+"""Configurations, and the peer lists that preceded them (docs/wire.md#messages).
 
 A Configuration is the data of a log entry of type 5 and a field of InstallSnapshot. A peer list
 is an array of addresses: the data of entries of types 2 and 3, and InstallSnapshot's legacy

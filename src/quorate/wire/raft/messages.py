@@ -1,4 +1,6 @@
-"""Requests and responses of hashicorp/raft's transport (raft-wire, sections 1 to 3).
+"""Requests and responses of hashicorp/raft's transport.
+
+See docs/wire.md#framing, #msgpack and #messages.
 
 The table below joins hashicorp/raft's names to ours; it is the only place that knows both. A
 request is a type byte and one map, a response an error text and one map or nil. Keys stand in
@@ -201,7 +203,7 @@ _REQUESTS: Final = {
 }
 
 # The one message whose bytes say more than its fields: a heartbeat has nil where an append
-# without entries has an empty array (raft-wire, section 5).
+# without entries has an empty array (docs/wire.md#appends).
 _HEARTBEAT: Final = _request(
     RequestKind.APPEND_ENTRIES,
     AppendEntriesRequest,

@@ -1,4 +1,6 @@
-"""The two directions of a connection, sans-IO: bytes in, messages out (raft-wire, sections 1, 7).
+"""The two directions of a connection, sans-IO: bytes in, messages out.
+
+See docs/wire.md#framing and #snapshots-on-the-stream.
 
 A connection carries requests one way and their responses, in order, the other way. Bytes may be
 cut anywhere. Both readers are done for after a BadFrame: the caller closes the connection, which

@@ -1,4 +1,6 @@
-"""The messages of Serf: its own type byte and one map with sorted keys (gossip-wire, B1 and B6).
+"""The messages of Serf: its own type byte and one map with sorted keys.
+
+See docs/wire.md#serf-messages and #events-and-queries.
 
 They travel in memberlist's user messages, in the user state of push-pulls, and as payloads of
 Serf's internal queries. The order of names in `StatusLTimes` and `Tags` is that of our

@@ -1,4 +1,6 @@
-"""What a member says of itself: its tags in its meta, its coordinate in acks (gossip-wire, B2, B7).
+"""What a member says of itself: its tags in its meta, its coordinate in acks.
+
+See docs/wire.md#tags-and-coordinates.
 
 Tags are the byte ff and a map of text to text, in at most 512 bytes. A meta without that byte is
 a role alone, as old members have it. A coordinate is a version byte and four numbers.

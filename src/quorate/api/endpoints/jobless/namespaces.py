@@ -1,4 +1,6 @@
-"""`/v1/namespaces` and `/v1/namespace/<name>`: reading, with blocking queries (http-api 11).
+"""`/v1/namespaces` and `/v1/namespace/<name>`: reading, with blocking queries.
+
+See docs/http-api.md#endpoints.
 
 Every cluster has the namespace `default`; making others is not built yet.
 """

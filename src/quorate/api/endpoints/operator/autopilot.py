@@ -1,4 +1,7 @@
-"""`/v1/operator/autopilot/configuration` and `health` (http-api 3)."""
+"""`/v1/operator/autopilot/configuration` and `health`.
+
+See docs/http-api.md#autopilot-and-the-scheduler.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/agent/keyring/`: the keys of gossip on all members of the pool (http-api 9).
+"""`/v1/agent/keyring/`: the keys of gossip on all members of the pool (docs/http-api.md#the-pool).
 
 A key is checked before any member is asked. `details` (ours) gives what each member answered
 also where some failed; without it a failure of any member is an error that only counts them.

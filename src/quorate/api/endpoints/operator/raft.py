@@ -1,4 +1,7 @@
-"""`/v1/operator/raft/`: who is in the cluster, who leads, and changing both (http-api 2)."""
+"""`/v1/operator/raft/`: who is in the cluster, who leads, and changing both.
+
+See docs/http-api.md#endpoints.
+"""
 
 from __future__ import annotations
 

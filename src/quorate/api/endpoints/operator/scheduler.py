@@ -1,4 +1,7 @@
-"""`/v1/operator/scheduler/configuration` (http-api 4), with the fields of 1.0 and 2.0."""
+"""`/v1/operator/scheduler/configuration`, with the fields of 1.0 and 2.0.
+
+See docs/http-api.md#autopilot-and-the-scheduler.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`quorate operator autopilot ...` (cli.md, section 3)."""
+"""`quorate operator autopilot ...` (docs/cli.md#commands)."""
 
 from __future__ import annotations
 

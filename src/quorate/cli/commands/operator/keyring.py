@@ -1,4 +1,4 @@
-"""`quorate operator gossip keyring ...`, and the older words for it (cli.md, section 5)."""
+"""`quorate operator gossip keyring ...`, and the older words for it (docs/cli.md#commands)."""
 
 from __future__ import annotations
 

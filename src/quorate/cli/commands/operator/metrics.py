@@ -1,4 +1,4 @@
-"""`quorate operator metrics` (cli.md, section 6)."""
+"""`quorate operator metrics` (docs/cli.md#commands)."""
 
 from __future__ import annotations
 

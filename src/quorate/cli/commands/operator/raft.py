@@ -1,4 +1,4 @@
-"""`quorate operator raft ...` (cli.md, section 2)."""
+"""`quorate operator raft ...` (docs/cli.md#commands)."""
 
 from __future__ import annotations
 

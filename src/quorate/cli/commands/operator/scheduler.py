@@ -1,4 +1,4 @@
-"""`quorate operator scheduler ...` (http-api, section 4)."""
+"""`quorate operator scheduler ...` (docs/http-api.md#autopilot-and-the-scheduler)."""
 
 from __future__ import annotations
 
