@@ -93,6 +93,10 @@ async def test_no_port_serves_what_is_for_the_control_socket_only() -> None:
             del peer
             return ""
 
+        def call_bytes_max(self, peer: object) -> int:
+            del peer
+            return 1024
+
     for application in (
         HttpApplication(parts, *PARTS, (*TABLE, ROW)),
         RpcApplication(parts, *PARTS, Members()),

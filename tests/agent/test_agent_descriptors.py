@@ -14,7 +14,7 @@ import pytest
 from agent_process import OneAgent, one_agent
 from server_processes import running, until
 
-from quorate.agent.descriptors import for_http
+from quorate.agent.descriptors import for_http, for_rpc
 from quorate.errors import StorageFull
 from quorate.storage.disk_errors import disk_error
 
@@ -143,6 +143,9 @@ def test_what_is_left_for_clients() -> None:
         1,
         32,
         150,
-        768,
-        (1 << 20) - 256,
+        683,
+        (1 << 20) - 8192,
     ]
+    for limit in (1, 64, 300, 1024, 1 << 20):
+        assert for_rpc(limit) + for_http(limit) <= max(limit, 2)
+    assert [for_rpc(limit) for limit in (1, 64, 300, 1024, 1 << 20)] == [1, 24, 112, 255, 6144]

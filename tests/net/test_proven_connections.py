@@ -300,7 +300,7 @@ def test_junk_in_the_place_of_a_handshake_ends_within_its_time(junk: bytes) -> N
                 with suppress(ConnectionResetError):
                     assert await reader.read(10) == b""
             await until(lambda: a.said)
-            await until(lambda: not a.port.open)
+            await until(lambda: not a.port.admission.count)
             assert a.starts.seen == {}
             writer.close()
             with suppress(ConnectionError):

@@ -44,7 +44,7 @@ from quorate.gossip.messages import (
 )
 from quorate.metrics import Metrics
 from quorate.pool.pool import Pool
-from quorate.pool.refusals import PREFIX, Refusals
+from quorate.pool.refusals import LINES_MAX, PREFIX, Refusals
 from quorate.pool.streams import THREAD_BYTES
 from quorate.wire import gossip
 from quorate.wire.memberlist import lzw
@@ -294,7 +294,7 @@ def test_packets_that_wait_are_heard_before_the_clock() -> None:
         while asyncio.get_running_loop().time() <= a.node.deadline():
             time.sleep(0.01)  # noqa: ASYNC251 - to stand still is the point
         await until(lambda: "Tick" in order)
-        assert order == ["PacketReceived", "PacketReceived", "Tick"]
+        assert order[:3] == ["PacketReceived", "PacketReceived", "Tick"]
 
     # uvloop calls what is due before it looks at the sockets.
     scenario(story, loop_factory=uvloop.new_event_loop)
@@ -321,9 +321,9 @@ def test_one_line_for_an_origin_and_a_minute(caplog: pytest.LogCaptureFixture) -
     assert line == f"refused gossip from 10.0.0.1: {'x' * 300} (99 more since the last such line)"
     for number in range(5000):
         refusals.count("packet", f"10.1.{number >> 8}.{number & 255}", "flood")
-    assert len(refusals._said) <= 1024
+    assert len(caplog.records) - 1 <= LINES_MAX
     now = 200.0
     caplog.clear()
     refusals.count("packet", "10.2.0.0", "after the flood")
-    assert len(caplog.records) == len(refusals._said) == 1
+    assert len(caplog.records) == 1
     assert metrics.totals().counters[PREFIX + "all"][0] == 5104

@@ -18,8 +18,11 @@ from quorate.state.tables.scheduler import SchedulerConfiguration
 from quorate.version import __version__
 
 
-def server_options(config: AgentConfig, data_dir: Path) -> ServerOptions:
-    """The options of the server; `data_dir` is the folder to use (in dev mode a passing one)."""
+def server_options(config: AgentConfig, data_dir: Path, rpc_connections: int = 0) -> ServerOptions:
+    """The options of the server; `data_dir` is the folder to use (in dev mode a passing one).
+
+    `rpc_connections` is how many there may be at the RPC port; 0: no limit.
+    """
     server = config.server
     bind = rpc_bind(config)
     return ServerOptions(
@@ -42,6 +45,7 @@ def server_options(config: AgentConfig, data_dir: Path) -> ServerOptions:
         state_check_interval_s=server.state_check_interval_ns / 1e9,
         rpc_handshake_timeout_s=config.limits.rpc_handshake_timeout_ns / 1e9,
         rpc_connections_max=config.limits.rpc_max_conns_per_client,
+        rpc_connections_total=rpc_connections,
         autopilot=_autopilot(config),
         scheduler=_scheduler(config),
         http_headers=dict(config.http_api_response_headers),

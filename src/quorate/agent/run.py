@@ -21,7 +21,7 @@ import uvloop
 
 from quorate.agent.console import Console
 from quorate.agent.control import open_control
-from quorate.agent.descriptors import FEW, for_http, raise_limit
+from quorate.agent.descriptors import FEW, for_http, for_rpc, raise_limit
 from quorate.agent.gauges import Gauges
 from quorate.agent.logs import Logs, set_level
 from quorate.agent.notify import Notifier, telling
@@ -175,7 +175,7 @@ class Agent:
         labels = {} if config.telemetry.disable_hostname else {"host": config.name}
         interval_s = config.telemetry.in_memory_collection_interval_ns / 1e9
         metrics = Metrics(labels=labels, interval_s=interval_s)
-        options = server_options(config, self._folder)
+        options = server_options(config, self._folder, for_rpc(descriptors))
         server = Server(options, on_fatal=self._fatal, metrics=metrics)
         if not await self._started(server.open()):
             return 1

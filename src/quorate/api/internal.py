@@ -26,7 +26,7 @@ from quorate.net.peer import Peer
 
 _PREFIX: Final = b"/v1/internal/"
 
-_CALL: Final = Plan(None, Query({}), "", None)  # answered before the plan is looked at
+_NO_QUERY: Final = Query({})
 
 
 class Answering(Protocol):
@@ -34,6 +34,9 @@ class Answering(Protocol):
 
     async def answer(self, verb: str, body: bytes, peer: Peer | None) -> bytes:
         """The answer's body. Raises QuorateError with the refusal."""
+
+    def call_bytes_max(self, peer: Peer | None) -> int:
+        """How large the body of a call of this peer may be."""
 
     def public_problem(self, peer: Peer | None) -> str:
         """Empty, or why the public API is not for this peer."""
@@ -73,7 +76,10 @@ class RpcApplication(HttpApplication):
 
     def plan(self, method: str, target: bytes) -> Plan:
         """See the base class."""
-        return _CALL if target.startswith(_PREFIX) else super().plan(method, target)
+        if not target.startswith(_PREFIX):
+            return super().plan(method, target)
+        # A call is answered before its plan is looked at for more than the bound of its body.
+        return Plan(None, _NO_QUERY, "", None, self._answers.call_bytes_max(self._peer))
 
     async def _call(self, request: Request) -> Response:
         verb = request.target[len(_PREFIX) :].decode("latin-1")

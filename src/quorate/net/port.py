@@ -14,6 +14,7 @@ from functools import partial
 from typing import cast
 
 from quorate.errors import BadFrame, QuorateError
+from quorate.net.admission import Admission
 from quorate.net.listening import accept
 from quorate.net.peer import Peer
 from quorate.net.trust import Trust
@@ -43,19 +44,19 @@ class RpcPort:
         refused: Callable[[str, str], None],
         handshake_timeout_s: float,
         connections_max: int,
+        connections_total: int = 0,
         calls: ProvenFactory | None = None,
         bare: bool = False,
     ) -> None:
-        """`connections_max` is per client address; 0 is no limit."""
+        """`connections_max` is per client address, `connections_total` of all; 0 is no limit."""
         self.calls = calls
         self.trust = trust
         self.raft = raft
         self.http = http
         self.refused = refused
         self.handshake_timeout_s = handshake_timeout_s
-        self.connections_max = connections_max
+        self.admission = Admission(connections_max, connections_total)
         self.bare = bare
-        self.open: dict[str, int] = {}
         self._switches: set[_Switch] = set()
         self._server: asyncio.Server | None = None
         self._closed = False
@@ -97,25 +98,17 @@ class RpcPort:
             if switch.peer is not None and unwanted(switch.peer):
                 switch.abort()
 
-    def admit(self, host: str, switch: _Switch) -> bool:
-        """Count a connection; False if the client has too many, or the port is closed."""
-        if self._closed:
-            return False
-        count = self.open.get(host, 0) + 1
-        if self.connections_max and count > self.connections_max:
-            return False
-        self.open[host] = count
-        self._switches.add(switch)
-        return True
+    def admit(self, host: str, switch: _Switch) -> str:
+        """Count a connection; empty, or why it is not served."""
+        why = self.admission.admit(host, switch)
+        if not why:
+            self._switches.add(switch)
+        return why
 
     def gone(self, host: str, switch: _Switch) -> None:
         """An admitted connection has ended."""
         self._switches.discard(switch)
-        count = self.open.get(host, 0) - 1
-        if count > 0:
-            self.open[host] = count
-        else:
-            self.open.pop(host, None)
+        self.admission.gone(host, switch)
 
 
 class _Switch(asyncio.Protocol):
@@ -137,9 +130,13 @@ class _Switch(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         peer = self._transport.get_extra_info("peername")
         self._host = str(peer[0]) if peer else "unix"
-        self._admitted = self._port.admit(self._host, self)
-        if not self._admitted:
-            self._refuse("" if self._port.closed else "too many connections from this address")
+        if self._port.closed:
+            self.abort()
+            return
+        why = self._port.admit(self._host, self)
+        self._admitted = not why
+        if why:
+            self._refuse(why)
             return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._port.handshake_timeout_s, self._too_late)
@@ -148,6 +145,10 @@ class _Switch(asyncio.Protocol):
         """End the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+    def make_room(self) -> None:
+        """End the connection for the sake of a newer one."""
+        self._refuse("it gives way to newer connections: there are too many of no members")
 
     def _too_late(self) -> None:
         begun = self._handshake is not None
@@ -189,6 +190,8 @@ class _Switch(asyncio.Protocol):
             if why:
                 self._refuse(why)
             else:
+                if self._host in self._port.trust.unproven_hosts:
+                    self._port.admission.is_member(self)
                 self._become(
                     partial(self._port.raft, self.peer), data if self._port.bare else data[1:]
                 )
@@ -217,6 +220,8 @@ class _Switch(asyncio.Protocol):
             self._refuse(f"its start cannot be noted: {error}")
             return
         self.peer, self._admitting = peer, None
+        if self._port.trust.is_member(peer):
+            self._port.admission.is_member(self)
         if self._transport is None or self._transport.is_closing():
             return
         self._transport.resume_reading()

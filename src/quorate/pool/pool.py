@@ -39,7 +39,7 @@ from quorate.pool.keys import Keys, first_ring
 from quorate.pool.memory import WRITE_INTERVAL_S, Memory
 from quorate.pool.options import PoolOptions
 from quorate.pool.questions import Question
-from quorate.pool.refusals import Refusals
+from quorate.pool.refusals import Refusals, printable
 from quorate.pool.results import JoinResult, KeyResult, QueryResult
 from quorate.pool.sockets import Sockets, is_unspecified
 from quorate.pool.streams import Streams
@@ -501,7 +501,9 @@ class Pool:
     async def _carry_out(self, effect: effects.KeyChangeAsked) -> None:
         response: KeyResponse = await self._keys.carry_out(effect.action, effect.key)
         outcome = "done" if response.result else response.message
-        log.info("gossip keys: %s of %s: %s", effect.action.value, effect.source_node, outcome)
+        if self._refusals.may_log():
+            source = printable(effect.source_node, 128)
+            log.info("gossip keys: %s of %s: %s", effect.action.value, source, outcome)
         self.step(events.AnswerKeyQuery(effect.handle, response))
 
     def _finish(self, effect: effects.JoinDone | effects.LeaveDone) -> None:
@@ -516,7 +518,8 @@ class Pool:
 
     def _name_lost(self, effect: effects.NameLost) -> None:
         holder = join_text(effect.holder)
-        log.error("another member at %s has the name %s", holder, effect.name)
+        if self._refusals.may_log():
+            log.error("another member at %s has the name %s", holder, effect.name)
         for tell in self.on_name_lost:
             tell(effect)
 

@@ -1,6 +1,7 @@
 """Counting what is refused, and saying so at most once a minute for each origin.
 
-Whoever sends garbage costs a counter, and no more of the log than anybody else.
+Whoever sends garbage costs a counter, and no more of the log than anybody else. All lines that
+packets cause have one rate together: strangers choose their origins, too.
 """
 
 from __future__ import annotations
@@ -9,12 +10,18 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from quorate.gossip.allowance import Allowance
 from quorate.metrics import Metrics
 
 log = logging.getLogger("quorate.pool")
 
 PREFIX: Final = "nomad.gossip.refused."
 """Before the reason in a counter's name; ".all" counts them together."""
+
+LINES_MAX: Final = 60
+"""Lines at once, whatever causes them."""
+
+LINES_PER_S: Final = 1
 
 _SILENCE_S: Final = 60.0
 _ORIGINS_MAX: Final = 1024
@@ -29,6 +36,11 @@ class Refusals:
         self._clock = clock
         self._said: dict[str, tuple[float, int]] = {}  # origin: silent until, refused since
         self._forget_at = 0.0
+        self._lines = Allowance(float(LINES_MAX), float(LINES_PER_S), clock())
+
+    def may_log(self) -> bool:
+        """Whether there may be one more line that a packet has caused."""
+        return self._lines.take(self._clock())
 
     def count(self, reason: str, origin: str, detail: str) -> None:
         """Something from `origin` (an IP address) was refused for `reason`, a counter's name."""
@@ -41,6 +53,8 @@ class Refusals:
             return
         if len(self._said) >= _ORIGINS_MAX and origin not in self._said and not self._forget(now):
             return  # a flood of origins: the counters tell
+        if not self.may_log():
+            return
         self._said[origin] = (now + _SILENCE_S, 0)
         more = f" ({silent} more since the last such line)" if silent else ""
         log.warning("refused gossip from %s: %s%s", origin or "a stream", printable(detail), more)

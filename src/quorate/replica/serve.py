@@ -32,6 +32,8 @@ _REGION: Final = "library"
 """The handshake names a region; replicas of a service have none."""
 _CONNECTIONS_MAX: Final = 256
 """Of one client address: servers of a cluster on one machine, and no more."""
+_CONNECTIONS_TOTAL: Final = 512
+"""Of all: half of the files that a process may usually have open."""
 
 
 async def serve(
@@ -169,6 +171,7 @@ class _Opened:
             refused=replica.refused,
             handshake_timeout_s=_HANDSHAKE_TIMEOUT_S,
             connections_max=_CONNECTIONS_MAX,
+            connections_total=_CONNECTIONS_TOTAL,
             bare=not self._options.stream_prefix,
         )
         await port.listen(*host_and_port(self._address))

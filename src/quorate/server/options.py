@@ -48,7 +48,9 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     `founders` is the static list of RPC addresses, this server's among them; `join` are servers
     to ask over RPC. `gossip` is None where the servers are a fixed list. Within
     `state_check_interval_s` a state that differs and a log that is damaged are found; 0: never.
-    `registry` is what this version knows of commands and levels; a rehearsal may take another.
+    `rpc_connections_max` counts for each client address, `rpc_connections_total` for all; 0 is no
+    limit. `registry` is what this version knows of commands and levels; a rehearsal may take
+    another.
     """
 
     name: str
@@ -69,6 +71,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     state_check_interval_s: float = 30.0
     rpc_handshake_timeout_s: float = 5.0
     rpc_connections_max: int = 100
+    rpc_connections_total: int = 0
     unproven_peers: tuple[str, ...] = ()
     autopilot: AutopilotConfiguration = AutopilotConfiguration()
     scheduler: SchedulerConfiguration = SchedulerConfiguration()

@@ -137,6 +137,7 @@ class Server:
             refused=self._refused,
             handshake_timeout_s=options.rpc_handshake_timeout_s,
             connections_max=options.rpc_connections_max,
+            connections_total=options.rpc_connections_total,
         )
         with naming("rpc", *options.rpc_bind):
             await self._rpc.listen(*options.rpc_bind)

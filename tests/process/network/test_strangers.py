@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -19,6 +20,7 @@ from quorate.raft.values.messages import (
     RequestVoteRequest,
     TimeoutNowRequest,
 )
+from quorate.server.rpc.calls import STRANGERS_CALL_BYTES_MAX
 from quorate.wire.raft.messages import encode_request
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
@@ -184,6 +186,19 @@ def test_a_stranger_may_greet_and_ask_to_join(servers: Servers) -> None:
     status, text = Stranger().call(address, "join", me)
     assert (status, "nothing answers at" in text) == (200, True), text
     standing.is_unchanged()
+
+
+def test_a_call_of_a_stranger_is_short_and_tells_it_of_nobody(servers: Servers) -> None:
+    address = servers.rpc_address(0)
+    me = calls(Standing(servers))["join"] | {"address": WHERE, "level": 1}
+    with unproven(address) as connection:
+        status, text = ask(connection, "POST", "/v1/internal/greet", {"me": me})
+    assert (status, json.loads(text)["others"]) == (200, [])
+    long = {"me": me, "objection": "x" * STRANGERS_CALL_BYTES_MAX}
+    with unproven(address) as connection:
+        status, _ = ask(connection, "POST", "/v1/internal/greet", long)
+    assert status == 413
+    assert Stranger().call(address, "greet", long)[0] == 413
 
 
 PUBLIC: list[tuple[str, str]] = [

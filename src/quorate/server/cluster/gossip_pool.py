@@ -213,7 +213,7 @@ class GossipPool:
             f"two servers call themselves {found.name}: this one at {join_text(found.known)} and "
             f"one at {join_text(found.other)}; give one of them another name and restart it"
         )
-        if text != self._namesake[0]:
+        if text != self._namesake[0] and self._lines.take(self._now()):
             log.warning("%s", text)
         self._namesake = (text, asyncio.get_running_loop().time())
 

@@ -19,7 +19,11 @@ from quorate.server.cluster.membership import Membership
 from quorate.server.integrity.checks import DigestAnswer, DigestRequest, Heard, StateChecks
 from quorate.server.integrity.judge import StateJudge
 from quorate.server.integrity.verdict import Verdict
-from quorate.server.rpc.calls import UNDECODABLE
+from quorate.server.rpc.calls import (
+    CALL_BYTES_MAX,
+    STRANGERS_CALL_BYTES_MAX,
+    UNDECODABLE,
+)
 from quorate.server.rpc.gate import Gate
 from quorate.server.views.raft import ViewRequest
 from quorate.server.views.records import ServerView
@@ -70,6 +74,10 @@ class Answers:
             raise QuorateError(f"{verb}: {error}") from None
         return msgspec.json.encode(await answer(self, argument, peer))
 
+    def call_bytes_max(self, peer: Peer | None) -> int:
+        """How large the argument of a call of this peer may be."""
+        return CALL_BYTES_MAX if self._gate.is_member(peer) else STRANGERS_CALL_BYTES_MAX
+
     def public_problem(self, peer: Peer | None) -> str:
         """Empty, or why a request of the public API is not answered to this peer."""
         return self._gate.public_problem(peer)
@@ -81,7 +89,7 @@ class Answers:
         objection, rolled_back = self._gate.objection(peer)
         others = tuple(
             known.identity
-            for known in self._directory.all()
+            for known in (self._directory.all() if self._gate.may_see_others(peer) else ())
             if known.status == "alive" and known.identity.id != me.id
         )
         return Greeting(

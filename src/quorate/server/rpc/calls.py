@@ -19,6 +19,12 @@ from quorate.server.rpc.http_pool import HttpPool
 
 CALL_PATH = "/v1/internal/"
 
+CALL_BYTES_MAX: Final = 1024 * 1024
+"""Argument of a member's call."""
+
+STRANGERS_CALL_BYTES_MAX: Final = 16 * 1024
+"""Argument of a call of others: a greeting, a request to join, a proposal of some 50 founders."""
+
 UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What `msgspec.json.decode` raises: for other JSON, for no UTF-8, for what is nested too deep."""
 

@@ -93,6 +93,10 @@ class Gate:
             return self._trust.lenient()
         return proposer == peer.server_id and self._trust.key_of(proposer) == peer.key
 
+    def may_see_others(self, peer: Peer | None) -> bool:
+        """Whether a greeting is answered with the servers known here: strangers need none."""
+        return peer is not None or self._trust.lenient()
+
     def is_member(self, peer: Peer | None) -> bool:
         """True for a proven server that the configuration of this moment has."""
         return peer is not None and self._trust.is_on_record(peer)
