@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -355,3 +357,22 @@ def test_a_proof_of_a_server_that_proves_nothing_is_of_another_one(
             assert a.trust.is_on_record(peer) is believed
 
     run(scenario())
+
+
+def test_a_port_that_closes_leaves_no_accepted_connection_open() -> None:
+    """Dialed in the turn of the loop in which it closes: an open transport warns when it goes."""
+
+    async def scenario() -> None:
+        for turns in range(6):
+            end = End("a")
+            await end.listen()
+            host, _, port = end.address.rpartition(":")
+            clients = [socket.create_connection((host, int(port))) for _ in range(10)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await end.close()
+            for client in clients:
+                client.close()
+
+    run(scenario())
+    gc.collect()

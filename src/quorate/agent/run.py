@@ -40,7 +40,7 @@ from quorate.config.read.hcl_apart import read_hcl_apart
 from quorate.config.reload import Reload, reload
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
-from quorate.net.listening import accept, naming
+from quorate.net.listening import accept, naming, stop_accepting
 from quorate.net.threads import in_thread
 from quorate.server.server import Server
 from quorate.version import __version__
@@ -209,7 +209,7 @@ class Agent:
             for task in tasks:
                 task.cancel()
             for listener in listeners:
-                listener.close()
+                await stop_accepting(listener)
             # A client that waits for an answer may still get it; a blocked one is cut off.
             ends = [factory.close(_GRACE_S), rpc_http.close(_GRACE_S)]
             if control is not None:

@@ -21,6 +21,7 @@ _CURES: Final = {
     errno.EAFNOSUPPORT: "this machine does not speak that family of addresses: correct bind_addr "
     "or addresses.{key}",
 }
+_NEXT_TIMER_S: Final = 1e-6
 _NAME_UNKNOWN: Final = (
     "that name does not resolve on this machine: write an IP address into bind_addr or "
     "addresses.{key}"
@@ -49,6 +50,17 @@ def naming(key: str, host: str, port: int) -> Iterator[None]:
         raise QuorateError(
             f"cannot listen for {key.upper()} on {place}: {_reason(error)}", cure.format(key=key)
         ) from None
+
+
+async def stop_accepting(server: asyncio.Server) -> None:
+    """Close a server; what it has accepted before is announced to its protocol.
+
+    asyncio makes the transport of a connection in the turn after it was accepted. If the server is
+    closed in between, that fails, and the socket stays open. A timer fires behind all accepts of
+    its turn, and what it wakes runs behind the transports of these.
+    """
+    await asyncio.sleep(_NEXT_TIMER_S)
+    server.close()
 
 
 def _both_families(port: int) -> socket.socket:

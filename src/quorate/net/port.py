@@ -15,7 +15,7 @@ from typing import cast
 
 from quorate.errors import BadFrame, QuorateError
 from quorate.net.admission import Admission
-from quorate.net.listening import accept
+from quorate.net.listening import accept, stop_accepting
 from quorate.net.peer import Peer
 from quorate.net.trust import Trust
 from quorate.wire.first_byte import FirstByte, classify
@@ -82,7 +82,7 @@ class RpcPort:
         """Stop accepting, and end what is open."""
         self._closed = True
         if self._server is not None:
-            self._server.close()
+            await stop_accepting(self._server)
         for switch in list(self._switches):
             switch.abort()
         if self._server is not None:

@@ -36,6 +36,7 @@ HELD_BYTES_MAX: Final = 64 << 20
 """Most bytes that all streams from outside together may hold."""
 
 _PIECE: Final = 64 * 1024
+_NEXT_TIMER_S: Final = 1e-6
 _NODE_BYTES: Final = 256  # about what one member takes in a full exchange
 _OUTGOING_MAX: Final = 64
 _LINGER_S: Final = 1.0
@@ -79,6 +80,9 @@ class Streams:
     async def stop(self) -> None:
         """Take no more streams, and end those that are open."""
         if self._server is not None:
+            # A timer fires behind all accepts of its turn: asyncio fails to make the transport of
+            # a connection that it has accepted just before `close`, and leaves its socket open.
+            await asyncio.sleep(_NEXT_TIMER_S)
             self._server.close()
         for task in list(self._tasks):
             task.cancel()
