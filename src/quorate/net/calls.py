@@ -137,11 +137,11 @@ async def call(
     try:
         async with asyncio.timeout(timeout_s):
             frames, peer = await dial(address, _Frames, trust, server_id=server_id)
-            if peer is None:
-                raise NotReached(f"the server at {address} proves no server ID")
             assert frames.transport is not None
-            frames.transport.write(bytes((CALL_BYTE,)) + _frame(asked))
             try:
+                if peer is None:
+                    raise NotReached(f"the server at {address} proves no server ID")
+                frames.transport.write(bytes((CALL_BYTE,)) + _frame(asked))
                 frame = await frames.frame
             finally:
                 frames.transport.close()

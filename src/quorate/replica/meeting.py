@@ -277,7 +277,8 @@ class Meeting:
     async def found(self) -> None:
         """Found the cluster together with the other founders, as soon as all of them answer.
 
-        Raises QuorateError when a founder refuses for good.
+        A founder that cannot answer now, as one that is being stopped, is asked again. Raises
+        WrongServers, or RefusedThere, when a founder refuses for good.
         """
         me = self._replica.server_id
         while not self._folder.identity.cluster_id:
@@ -305,7 +306,9 @@ class Meeting:
         promised_to = self._promised.cluster_id if self._promised else None
         founded: set[str] = set()
         for server_id, address in others.items():
-            other, peer = await self._call(address, "who", Ask(), Introduction, ASK_TIMEOUT_S)
+            other, peer = await self._ask_founder(
+                address, "who", Ask(), Introduction, timeout_s=ASK_TIMEOUT_S
+            )
             if peer.server_id != server_id:
                 raise WrongServers(f"{address} is the address of {peer.server_id}, not {server_id}")
             if other.members and other.cluster_id == promised_to:
@@ -321,12 +324,24 @@ class Meeting:
         self._promised = proposal
         for verb in ("promise", "found"):
             for server_id in [each for each in others if each not in founded]:
-                verdict, _ = await self._call(others[server_id], verb, proposal, Verdict)
+                verdict, _ = await self._ask_founder(others[server_id], verb, proposal, Verdict)
                 if verdict.why and verb == "promise":
                     raise WrongServers(f"the cluster cannot be founded: {verdict.why}")
                 if verdict.why:
                     return  # started again in between: it is asked again
         await self._found(proposal)
+
+    async def _ask_founder(
+        self, address: str, verb: str, argument: object, answer: type[T], timeout_s: float = 10.0
+    ) -> tuple[T, Peer]:
+        """`_call`. Raises NotReached also for an error there: it says nothing for the next time."""
+        try:
+            return await self._call(address, verb, argument, answer, timeout_s)
+        except (NotReached, RefusedThere):
+            raise
+        except QuorateError as error:
+            self._replica.refused(address, f"it cannot found a cluster yet: {error.text}")
+            raise NotReached(f"{address} answers {verb} with: {error.text}") from None
 
     async def join(self, address: str, others: Mapping[str, str], patience_s: float) -> None:
         """Be taken in by the leader of a cluster that one of `others` belongs to.

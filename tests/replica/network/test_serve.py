@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+from net_servers import End
 from replica_cluster import Pairs, Replicas, until
 
 from quorate.errors import (
@@ -17,15 +19,17 @@ from quorate.errors import (
     NotReached,
     Overloaded,
     QuorateError,
+    ReplicaStopped,
     WrongDataFolder,
     WrongServers,
 )
-from quorate.net.calls import FRAME_BYTES_MAX, write_answer
+from quorate.net.calls import FRAME_BYTES_MAX, CallConnection, read_argument, write_answer
 from quorate.net.key_pair import KeyPair
+from quorate.net.peer import Peer
 from quorate.raft import Change, ChangeKind, Settings
 from quorate.raft.values.configuration import Configuration, Server, Suffrage
 from quorate.replica import Options, Replica, serve
-from quorate.replica.meeting import Introduction, told_members
+from quorate.replica.meeting import Introduction, Proposal, Verdict, told_members
 from quorate.storage.log.store import LogStore
 from quorate.storage.snapshots.store import SnapshotStore
 
@@ -38,7 +42,8 @@ async def refused(error: type[QuorateError], *arguments: Any, **options: Any) ->
     server_id, servers = arguments[0], arguments[1]
     if server_id in servers:
         host, _, port = servers[server_id].rpartition(":")
-        (await asyncio.start_server(lambda _r, _w: None, host, int(port))).close()
+        # A plain socket: members that dial this address meanwhile leave no transport behind.
+        socket.create_server((host, int(port))).close()
     return caught.value
 
 
@@ -291,6 +296,41 @@ def test_what_is_too_much_of_one_turn_is_refused_and_the_rest_is_done(tmp_path: 
         assert cluster.machines["a"].values == {"k": "99"}
         await leader.propose(b"k=more")
         await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_founder_that_fails_once_while_the_cluster_is_founded_is_asked_again(
+    tmp_path: Path,
+) -> None:
+    """As one does that is stopped at that moment: the first founder goes on."""
+
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        stopping = End("b", cluster_id="")
+        asked: list[str] = []
+
+        async def answer(verb: str, argument: bytes, _: Peer) -> bytes:
+            asked.append(verb)
+            if verb == "who":
+                return write_answer(Introduction(server_id="b"))
+            read_argument(argument, Proposal)
+            if asked.count(verb) == 1:
+                raise ReplicaStopped("this replica was stopped", "start it again")
+            return write_answer(Verdict())
+
+        stopping.port.calls = lambda peer: CallConnection(peer, answer)
+        await stopping.listen(cluster.servers["b"])
+        await cluster.start("a", "c")
+        failed: list[BaseException] = []
+        cluster.running["a"].on_failure.append(failed.append)
+        leader = await cluster.leader()  # a and c are a majority
+        await leader.propose(b"k=1")
+        assert not failed
+        assert asked.count("promise") == 3
+        assert asked.count("found") == 2
+        await cluster.stop()
+        await stopping.close()
 
     asyncio.run(scenario())
 
