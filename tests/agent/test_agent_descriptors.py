@@ -108,6 +108,8 @@ def test_a_server_without_a_free_descriptor_goes_on_when_there_is_one(tmp_path: 
         writer = threading.Thread(target=write)
         writer.start()
         try:
+            # The follower that is asked has a connection to the leader from now on.
+            until(lambda: answers.count(200) > 5, "writes before")
             prlimit(pid, 3, 20000)
             seen = len(answers)
             until(lambda: len(answers) > seen + 30, "writes while no file can be opened")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from pathlib import Path
 
 import pytest
 from mixed_cluster import cluster, until
+from mixed_wires import Wires
 
 pytestmark = pytest.mark.process
 
@@ -38,3 +40,18 @@ def test_a_bad_frame_is_seen(tmp_path: Path, make: str) -> None:
             with pytest.raises(AssertionError, match=peer.name):
                 mixed.check_logs()
             os.truncate(peer.log_path, 0)
+
+
+def test_wires_end_while_peers_dial() -> None:
+    """Connections in all stages: dialled a moment ago, held by a cut, and carrying bytes."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as peer:
+        for _ in range(4):
+            wires = Wires()
+            port = wires.lead_to("peer", peer.getsockname()[1])
+            clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]
+            wires.cut(("?", "peer"))
+            clients += [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]
+            wires.stop()
+            gc.collect()  # a transport that is still open warns now
+            for client in clients:
+                client.close()

@@ -15,9 +15,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+from quorate.net.listening import stop_accepting
+
 T = TypeVar("T")
 
 _PIECE = 1 << 16
+_BEGUN_TURNS = 3
+"""Of the loop, from the transport of a connection to the first step of its task; 2 in asyncio."""
 
 
 class _Held:
@@ -43,7 +47,6 @@ class Wires:
         self._held: set[_Held] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
         self._thread.start()
 
@@ -55,10 +58,6 @@ class Wires:
 
         async def begin() -> int:
             async def accepted(r: asyncio.StreamReader, w: asyncio.StreamWriter) -> None:
-                task = asyncio.current_task()
-                assert task is not None
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
                 with contextlib.suppress(asyncio.CancelledError):  # by `stop`
                     await self._carry(name, port, r, w)
 
@@ -100,12 +99,19 @@ class Wires:
 
         async def work() -> None:
             for server in self._servers:
-                server.close()
-            for held in list(self._held):
-                held.reset()
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+                await stop_accepting(server)
+            # What was accepted just before begins first: a task that is cancelled before its first
+            # step would leave its connection open.
+            for _ in range(_BEGUN_TURNS):
+                await asyncio.sleep(0)
+            own = asyncio.current_task()
+            while others := asyncio.all_tasks() - {own}:
+                for held in list(self._held):
+                    held.reset()
+                for task in others:
+                    task.cancel()
+                await asyncio.wait(others)
+            await asyncio.sleep(0)  # in which the last transports close
 
         self._do(work())
         self._loop.call_soon_threadsafe(self._loop.stop)

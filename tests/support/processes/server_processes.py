@@ -23,15 +23,21 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], what: str | Callable[[], str], timeout_s: float = 20.0) -> T:
-    """The first true value of `condition`; fails naming `what` after the deadline."""
+    """The first true value of `condition`; fails naming `what` after the deadline.
+
+    A condition may raise for what is not there yet: no answer, no JSON, a row that is missing.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
-        with contextlib.suppress(OSError, ValueError):
+        last = ""
+        try:
             if value := condition():
                 return value
+        except (OSError, ValueError, LookupError) as error:
+            last = f"; at last {error!r}"
         if time.monotonic() >= deadline:
             text = what if isinstance(what, str) else what()
-            raise AssertionError(f"not within {timeout_s:g} s: {text}")
+            raise AssertionError(f"not within {timeout_s:g} s: {text}{last}")
         threading.Event().wait(0.02)
 
 
