@@ -1,4 +1,5 @@
-# Two commands do everything: `make demo` and `make test`. Beside them: `make soak SECONDS=600` plays
+# Two commands do everything: `make demo` and `make test`; `make test-long` is what takes longer.
+# Beside them: `make soak SECONDS=600` plays
 # simulated clusters for as long as told, `make mutants` shows that the simulator finds bugs.
 # `make demo REGIONS=2` (or `make demo -- regions`) is a federation; SERVERS is the number in each.
 PYTHON ?= python3
@@ -12,7 +13,7 @@ SECONDS ?= 60
 # What tests share, for the programs that run without pytest.
 SUPPORT := $(shell printf '%s:' tests/support tests/support/*/)
 
-.PHONY: setup demo regions test check bench soak mutants mixed gossip-figures faults fuzz attack pains spec clean
+.PHONY: setup demo regions test test-long huge check bench soak mutants mixed gossip-figures faults fuzz attack pains spec clean
 
 setup: $(STAMP)
 
@@ -36,10 +37,18 @@ check: setup
 test: check
 	$(BIN)/pytest -n 2 --dist worksteal
 
+# What is left out of `make test` because it takes long; .ci/run runs both.
+test-long: setup
+	$(BIN)/pytest -n 2 --dist worksteal -m long
+
+# Gigabytes and millions, of which `make test-long` runs a tenth.
+huge: setup
+	$(BIN)/pytest -m huge -s -p no:xdist
+
 # Clusters of Quorate and hashicorp/raft: all combinations, long series of mishaps, figures.
-MIXED_SECONDS ?= 120
+MIXED_MISHAPS ?= 180
 mixed: setup
-	MIXED_ALL=1 MIXED_SECONDS=$(MIXED_SECONDS) $(BIN)/pytest tests/mixed -m process
+	MIXED_MISHAPS=$(MIXED_MISHAPS) $(BIN)/pytest tests/mixed -m process -s -p no:xdist
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/support/mixed/mixed_measure.py
 
 bench: setup
@@ -53,13 +62,13 @@ soak: setup
 	$(BIN)/python -m quorate.testing.sim --seconds $(SECONDS)
 
 mutants: setup
-	$(BIN)/pytest tests/raft/test_mutants.py -n 2 --dist worksteal --timeout 600
+	$(BIN)/pytest tests/raft/test_mutants.py -m "long or not long" -n 2 --dist worksteal --timeout 600
 
-# Real servers under faults: FAULT_SECONDS=, SEED= of a run to repeat. Then the long forms of its tests.
+# Real servers under faults: FAULT_SECONDS=, SEED= of a run to repeat. Then the tests of single faults.
 FAULT_SECONDS ?= 600
 faults: setup
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/support/faults/fault_soak.py --seconds $(FAULT_SECONDS) $(if $(SEED),--seed $(SEED))
-	FAULTS_LONG=1 $(BIN)/pytest tests/faults -s -p no:xdist
+	$(BIN)/pytest tests/faults -m "not huge" -s -p no:xdist
 
 # Coverage-guided fuzzing of every decoder: FUZZ_SECONDS= for each, TARGET= for one of them.
 FUZZ_SECONDS ?= 60

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fault_clients import Clients
 from fault_cluster import running, serves_everywhere
-from fault_lengths import either
+from lengths import cases
 from server_processes import until
 
 from quorate.raft.settings import Settings
@@ -16,12 +16,12 @@ from quorate.testing.linearizability import check
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
-STALL_S = either(5.0, 10.0)
 SHORT_STALL_S = Settings().disk_stall_s * 0.4
 ELECTION_MAX_S = 2 * Settings().election_timeout_s  # a follower waits one to two base timeouts
 
 
-def test_syncs_of_the_leader_hang(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stall_s", cases([3.0], [10.0]))
+def test_syncs_of_the_leader_hang(tmp_path: Path, stall_s: float) -> None:
     with running(tmp_path) as servers, Clients(servers, 3, seed=16) as clients:
         clients.more(5, 20)
         leader = servers.leader()
@@ -43,7 +43,7 @@ def test_syncs_of_the_leader_hang(tmp_path: Path) -> None:
         took = time.monotonic() - began
         clients.more(5, 20)
         assert servers.stats(leader)["state"] == "Follower"
-        time.sleep(max(0.0, STALL_S - (time.monotonic() - began)))
+        time.sleep(max(0.0, stall_s - (time.monotonic() - began)))
         servers.shims[leader].block_syncs(False)
         serves_everywhere(servers, 20)
     print(f"another leader (s{new[0]}) {took:.2f} s after the syncs hung")

@@ -15,14 +15,12 @@ from typing import Any
 
 import big_replica
 import pytest
-from fault_lengths import either
+from lengths import cases, huge
 from server_processes import free_ports, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(540)]
 
-STATE_BYTES = either(64 << 20, 1 << 30)
 VALUE_BYTES = 64 << 10
-CATCH_UP_S = either(60.0, 400.0)
 
 
 class Replicas:
@@ -82,16 +80,22 @@ def running(folder: Path) -> Iterator[Replicas]:
         replicas.kill()
 
 
-def test_a_wiped_follower_of_a_large_state_catches_up_without_an_election(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("state_bytes", "limit_s"),
+    [*cases([(32 << 20, 60.0)], [(100 << 20, 120.0)]), huge(1 << 30, 400.0)],
+)
+def test_a_wiped_follower_of_a_large_state_catches_up_without_an_election(
+    tmp_path: Path, state_bytes: int, limit_s: float
+) -> None:
     with running(tmp_path) as replicas:
-        count = STATE_BYTES // VALUE_BYTES
+        count = state_bytes // VALUE_BYTES
 
         def filled() -> bool:
             found = until(replicas.leader, "a leader", 60)
             status = replicas.ask(found, do="fill", count=count, bytes=VALUE_BYTES)
             return bool(status["leads"] and status["keys"] == count)
 
-        until(filled, "the state to be written", CATCH_UP_S)
+        until(filled, "the state to be written", limit_s)
         leader = replicas.leader()
         assert leader
         until(lambda: replicas.status(leader)["snapshot"] > 0, "a snapshot", 60)
@@ -113,16 +117,16 @@ def test_a_wiped_follower_of_a_large_state_catches_up_without_an_election(tmp_pa
             now = replicas.status(follower)
             return bool(now["keys"] == count + 1 and now["newest"] >= newest > 10)
 
-        until(caught_up, "the wiped follower to catch up", CATCH_UP_S)
+        until(caught_up, "the wiped follower to catch up", limit_s)
         took = time.monotonic() - began
         threading.Event().wait(1.0)
         after = {n: replicas.status(n) for n in replicas.servers}
     print(
-        f"{STATE_BYTES >> 20} MiB caught up in {took:.1f} s; {after[leader]['written']} writes "
+        f"{state_bytes >> 20} MiB caught up in {took:.1f} s; {after[leader]['written']} writes "
         f"meanwhile, the slowest {after[leader]['slowest_s']:.2f} s; largest process "
         f"{max(s['resident_max_bytes'] for s in after.values()) >> 20} MiB"
     )
-    assert after[follower]["bytes"] >= STATE_BYTES
+    assert after[follower]["bytes"] >= state_bytes
     assert {s["term"] for s in after.values()} == {before[leader]["term"]}
     assert after[follower]["elections"] == 0
     for name, status in before.items():

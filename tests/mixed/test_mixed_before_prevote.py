@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mixed_cluster import cases, cluster, until
+from lengths import cases
+from mixed_cluster import cluster, until
 from mixed_load import Load
 
 pytestmark = pytest.mark.process

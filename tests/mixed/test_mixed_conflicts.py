@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mixed_cluster import Cluster, Line, Peer, cases, cluster, until
+from lengths import cases
+from mixed_cluster import Cluster, Line, Peer, cluster, until
 
 pytestmark = pytest.mark.process
 

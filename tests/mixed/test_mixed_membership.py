@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mixed_cluster import NONVOTER, VOTER, Cluster, Peer, Refused, cases, cluster, until
+from lengths import cases
+from mixed_cluster import NONVOTER, VOTER, Cluster, Peer, Refused, cluster, until
 from mixed_load import Load
 
 pytestmark = pytest.mark.process

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mixed_cluster import NONVOTER, Cluster, Peer, Refused, cases, cluster, until
+from lengths import cases
+from mixed_cluster import NONVOTER, Cluster, Peer, Refused, cluster, until
 from mixed_load import Load
 
 pytestmark = pytest.mark.process

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mixed_cluster import Cluster, Peer, cases, cluster
+from lengths import cases
+from mixed_cluster import Cluster, Peer, cluster
 
 pytestmark = pytest.mark.process
 

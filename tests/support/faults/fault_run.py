@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections import defaultdict
@@ -82,13 +83,17 @@ def schedule(seed: int, faults: Sequence[Fault]) -> list[Fault]:
 def run(
     folder: Path,
     seed: int,
-    seconds: float,
+    seconds: float = math.inf,
     *,
+    most: int | None = None,
     faults: Sequence[Fault] = FAULTS,
     hold_s: tuple[float, float] = (2.0, 10.0),
     tell: Callable[[str], None] = print,
 ) -> Report:
-    """Run for `seconds`, each fault for a time within `hold_s`. Raises AssertionError."""
+    """Run for `seconds`, or for `most` faults, each for a time within `hold_s`.
+
+    Raises AssertionError.
+    """
     rng = Random(f"{seed} in detail")
     keys = {"raft_snapshot_threshold": 500, "raft_snapshot_interval": "5s"}
     recoveries: list[Recovery] = []
@@ -98,7 +103,7 @@ def run(
         try:
             with Clients(servers, CLIENTS, seed) as clients:
                 clients.more(20, 20)
-                for fault in schedule(seed, faults):
+                for fault in schedule(seed, faults)[:most]:
                     if time.monotonic() > stop_at:
                         break
                     hold = rng.uniform(*hold_s)

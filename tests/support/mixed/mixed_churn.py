@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import time
 from collections import Counter
 
 from mixed_cluster import Cluster, Peer, Refused, until
@@ -27,14 +26,13 @@ class Churn:
         self.counts: Counter[str] = Counter()
         self.led: Counter[str] = Counter()
 
-    def run(self, seconds: float) -> None:
-        """Mishaps until the time is over; the cluster is whole at the end."""
-        ends = time.monotonic() + seconds
+    def run(self, count: int) -> None:
+        """So many mishaps; the cluster is whole at the end."""
         mishaps = (
             *(self.kill, self.kill, self.kill_some, self.stand_still, self.isolate, self.part),
             *(self.transfer, self.transfer, self.snapshot, self.suffrage, self.replace, self.wipe),
         )
-        while time.monotonic() < ends:
+        for _ in range(count):
             mishap = self._rng.choice(mishaps)
             mishap()
             self.counts[mishap.__name__] += 1

@@ -29,7 +29,6 @@ from mixed_wires import Wires
 T = TypeVar("T")
 
 VOTER, NONVOTER = 0, 1
-ALL = bool(os.environ.get("MIXED_ALL"))
 # What tells of bytes that one side could not read. Connections end in many innocent ways.
 _BAD = re.compile(
     r"failed to decode|unknown rpc type|msgpack|REFUSED|Traceback|panic:|bad answer"
@@ -39,11 +38,6 @@ _BAD = re.compile(
 _INNOCENT = re.compile(
     r"connection reset|broken pipe|use of closed network connection|i/o timeout|\bEOF\b"
 )
-
-
-def cases(everyday: list[Any], more: list[Any]) -> list[Any]:
-    """What a test is given: `more` as well under `make mixed`."""
-    return [*everyday, *more] if ALL else everyday
 
 
 class Refused(Exception):
