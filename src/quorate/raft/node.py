@@ -136,6 +136,7 @@ class Node(NodeState):
 
     def _on_leader_unreachable(self, event: LeaderUnreachable) -> None:
         if self.leader is None and event.leader_id and event.leader_id == self.leader_id:
+            self.leader_gone_in = self.term
             # Nobody grants a vote before this time, so it is also the first that makes sense.
             timeout = self.settings.election_timeout_s
             spread = timeout * _UNREACHABLE_SPREAD * self.rng.random()

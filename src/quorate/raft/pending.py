@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -9,10 +10,29 @@ import msgspec
 from quorate.raft.values.configuration import Change, Configuration
 
 
+class Cause(StrEnum):
+    """Why there was an election; the value is for people."""
+
+    FOUNDED = "the cluster was founded"
+    HANDED_OVER = "the leader handed over"
+    GONE = "the connections to the leader ended"
+    SILENT = "the leader was not heard"
+    UNKNOWN = "no leader was known"
+
+
+class Elected(msgspec.Struct, frozen=True, gc=False):
+    """How a node came to lead in `term`; `former` is the ID of the leader that it heard last."""
+
+    term: int
+    cause: Cause
+    former: str = ""
+
+
 class Campaign(msgspec.Struct):
     """One round: who was asked (by request number) and who granted. `pre` is the pre-vote."""
 
     pre: bool
+    cause: Cause
     asked: dict[int, str] = msgspec.field(default_factory=dict)
     granted: list[str] = msgspec.field(default_factory=list)
 

@@ -24,13 +24,14 @@ from quorate.raft.effects import (
 )
 from quorate.raft.log import LogReader, RaftLog
 from quorate.raft.outbox import Outbox
-from quorate.raft.pending import Campaign, PendingRead, WeighedChange
+from quorate.raft.pending import Campaign, Cause, Elected, PendingRead, WeighedChange
 from quorate.raft.settings import Settings
 from quorate.raft.values.configuration import Configuration, Server
 from quorate.raft.values.identity import IdentityRecord
 from quorate.raft.values.messages import AnyRequest, Entry, HardState, PreVoteRequest
 
 _APPLY_BYTES_MAX = 16 << 20
+_FOUNDING_TERM = 1  # of the entry that founds a cluster: no leader has written yet
 
 
 class Office(Protocol):
@@ -86,6 +87,8 @@ class NodeState:
         self.leader_named = False  # its appends carry its ID
         self.leader_identified = False  # and an identity record: it is of feature level 1 or more
         self.led_by = (0, "")  # the newest term whose leader was heard, and its ID
+        self.leader_gone_in = 0  # the term in which the connections to its leader ended
+        self.elected: Elected | None = None  # how this node came to lead, the last time
         self.leader: Office | None = None
         self.campaign: Campaign | None = None
         self.transfer: tuple[Any, str, float] | None = None  # handle, target, deadline
@@ -309,6 +312,10 @@ class NodeState:
 
     def become_leader(self) -> None:
         """The majority has voted for this server in the current term."""
+        assert self.campaign is not None
+        founding = self.log.last_term <= _FOUNDING_TERM
+        cause = Cause.FOUNDED if founding else self.campaign.cause
+        self.elected = Elected(self.term, cause, self.led_by[1])
         self.campaign = None
         self.role = Role.LEADER
         self.leader_id, self.leader_address = self.server_id, self.address

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quorate.raft.effects import Role
-from quorate.raft.pending import Campaign
+from quorate.raft.pending import Campaign, Cause
 from quorate.raft.values import bounds
 from quorate.raft.values.messages import (
     AnyResponse,
@@ -42,7 +42,14 @@ def timed_out(node: NodeState) -> None:
     if node.disk_stalled() or node.storage_full:
         # It could not store its own vote: let another one lead.
         return
-    _begin(node, pre=True, cause="no leader heard")
+    _begin(node, pre=True, cause="no leader heard", reason=_why_none_is_heard(node))
+
+
+def _why_none_is_heard(node: NodeState) -> Cause:
+    term, known = node.led_by
+    if not known:
+        return Cause.UNKNOWN
+    return Cause.GONE if node.leader_gone_in == term else Cause.SILENT
 
 
 def on_timeout_now(node: NodeState, reply_to: Any, request: TimeoutNowRequest) -> None:
@@ -60,7 +67,8 @@ def on_timeout_now(node: NodeState, reply_to: Any, request: TimeoutNowRequest) -
     current = _is_of_the_leader(node, request)
     able = not (node.storage_full or node.machine_trouble)
     if current and node.leader is None and node.is_voter() and able:
-        _begin(node, pre=False, cause="the leader handed over", transfer=True)
+        reason = Cause.HANDED_OVER
+        _begin(node, pre=False, cause="the leader handed over", reason=reason, transfer=True)
 
 
 def _is_of_the_leader(node: NodeState, request: TimeoutNowRequest) -> bool:
@@ -76,12 +84,14 @@ def _is_of_the_leader(node: NodeState, request: TimeoutNowRequest) -> bool:
     return named and in_term
 
 
-def _begin(node: NodeState, *, pre: bool, cause: str, transfer: bool = False) -> None:
+def _begin(
+    node: NodeState, *, pre: bool, cause: str, reason: Cause, transfer: bool = False
+) -> None:
     if node.term >= bounds.NUMBER_MAX:
         return  # no election can follow on this term; nothing may be sent past its range
     node.leader_id = node.leader_address = ""
     node.touch_election_timer()
-    node.campaign = campaign = Campaign(pre)
+    node.campaign = campaign = Campaign(pre, reason)
     if pre:
         node.role = Role.PRE_CANDIDATE
         node.announce(cause)
@@ -120,7 +130,7 @@ def _won(node: NodeState) -> bool:
     if votes < node.configuration.quorum():
         return False
     if campaign.pre:
-        _begin(node, pre=False, cause="the majority would vote for it")
+        _begin(node, pre=False, cause="the majority would vote for it", reason=campaign.cause)
     else:
         node.become_leader()
     return True
