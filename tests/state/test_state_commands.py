@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.state.engine.commands import UnknownCommand, decode, encode
+from quorate.state.engine.commands import Act, UnknownCommand, decode, encode
 from quorate.state.engine.registry import TODAY
 from quorate.state.engine.table import Command
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
+from quorate.state.tables.journal import Note, Noted, Told, WriteJournal
 from quorate.state.tables.level import RaiseLevel
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.state.tables.servers import RecordRemoval, RecordServer
@@ -36,12 +37,28 @@ EXAMPLES: tuple[Command, ...] = (
     RecordRemoval(server_id="a", name="s1.global", address="10.0.0.1:4647"),
     CheckState(),
     RaiseLevel(level=1, version="0.1.0"),
+    WriteJournal(
+        time_ms=2**53,
+        by="a",
+        notes=(Note(kind="act", what="remove", force=True, details=(("a", "b"),)),),
+        told=Told(level=2, term=3, leader="a", members=(("a", "10.0.0.1:4647", True),)),
+        since=(1, 2, 3),
+    ),
+    Noted(
+        command=encode(CheckState()),
+        kind="setting",
+        what="changed",
+        time_ms=1,
+        cause="c",
+        skipped=1,
+    ),
 )
 
 
 @pytest.mark.parametrize("command", EXAMPLES, ids=lambda command: type(command).__name__)
 def test_a_command_comes_back_as_it_was(command: Command) -> None:
-    assert decode(encode(command)) == command
+    decoded = decode(encode(command))
+    assert (decoded.noted if isinstance(decoded, Act) else decoded) == command
     assert encode(command)[0] == command.TYPE
 
 
@@ -60,6 +77,8 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "RecordRemoval": 6,
         "CheckState": 7,
         "RaiseLevel": 8,
+        "WriteJournal": 9,
+        "Noted": 10,
     }
 
 
@@ -100,7 +119,7 @@ def test_unreadable_bytes_become_an_unknown_command(
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(data: bytes) -> None:
-    assert isinstance(decode(data), Command | UnknownCommand)
+    assert isinstance(decode(data), Command | Act | UnknownCommand)
 
 
 @given(st.sampled_from(EXAMPLES), st.data())
@@ -108,4 +127,4 @@ def test_no_damaged_command_raises(command: Command, data: st.DataObject) -> Non
     encoded = bytearray(encode(command))
     position = data.draw(st.integers(0, len(encoded) - 1))
     encoded[position] = data.draw(st.integers(0, 255))
-    assert isinstance(decode(bytes(encoded)), Command | UnknownCommand)
+    assert isinstance(decode(bytes(encoded)), Command | Act | UnknownCommand)

@@ -7,17 +7,20 @@ agree on which those are, so the server lives on and can say what it needs.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from quorate.levels import LEVEL, LEVEL_MAX, describe
 from quorate.state.engine.registry import TODAY, Registry
-from quorate.state.engine.table import IGNORABLE, Command
+from quorate.state.engine.table import IGNORABLE, Command, Tables
+from quorate.state.tables.journal import Noted, carry_out
 from quorate.state.tables.level import RaiseLevel
 from quorate.version import __version__
 
 _encode = msgspec.msgpack.Encoder().encode
+
+_NOTED: Final = bytes((Noted.TYPE,))
 
 NO_SUCH_TYPE: Final = "no such type"
 """The reason where a whole kind of command is unknown, not only a field of one."""
@@ -57,6 +60,17 @@ class UnknownCommand(msgspec.Struct, frozen=True, gc=False):
         return f"{self.explained}: upgrade this server to {self.upgrade}"
 
 
+class Act(msgspec.Struct, frozen=True, gc=False):
+    """A command, and what the journal is to tell of it."""
+
+    noted: Noted
+    command: Command
+
+    def apply(self, tables: Tables, index: int) -> Any:
+        """Carry it out and tell of it; the result is the command's own."""
+        return carry_out(self.noted, self.command, tables, index)
+
+
 def encode(command: Command) -> bytes:
     """The bytes of a command for the log. Its level is checked where it is proposed."""
     return bytes((command.TYPE,)) + _encode(command)
@@ -67,7 +81,7 @@ def needed_level(data: bytes, registry: Registry = TODAY) -> int:
     return registry.levels[data[0]]
 
 
-def decode(data: bytes, registry: Registry = TODAY) -> Command | UnknownCommand:
+def decode(data: bytes, registry: Registry = TODAY) -> Command | Act | UnknownCommand:
     """The command in these bytes, or an UnknownCommand with the reason. Never raises."""
     if not data:
         return UnknownCommand(-1, "it is empty", knows=registry.level)
@@ -80,7 +94,16 @@ def decode(data: bytes, registry: Registry = TODAY) -> Command | UnknownCommand:
         return UnknownCommand(data[0], str(error), knows=registry.level)
     if isinstance(command, RaiseLevel) and command.level > registry.level:
         return _above(command, registry.level)
-    return command
+    return _unwrapped(command, registry) if isinstance(command, Noted) else command
+
+
+def _unwrapped(noted: Noted, registry: Registry) -> Act | UnknownCommand:
+    command = decode(noted.command, registry) if noted.command[:1] != _NOTED else None
+    if isinstance(command, UnknownCommand):
+        return command  # that is what this version has to know
+    if not isinstance(command, Command):
+        return UnknownCommand(Noted.TYPE, "it wraps itself", knows=registry.level)
+    return Act(noted, command)
 
 
 def _above(command: RaiseLevel, known: int) -> UnknownCommand:

@@ -15,6 +15,7 @@ from quorate.state.tables import (
     checks,
     cluster,
     defaults,
+    journal,
     level,
     namespaces,
     scheduler,
@@ -53,6 +54,7 @@ class Registry:
         self.commands = (*commands, *of_tables)
         self.by_name: dict[str, Table[Any]] = {table.name: table for table in tables}
         self.levels: dict[int, int] = {command.TYPE: command.LEVEL for command in self.commands}
+        self.settings = frozenset(each.TYPE for each in self.commands if each.SETTING)
         self.snapshot_formats = snapshot_formats
         self.digest_forms = digest_forms
         self.decoders: dict[int, msgspec.msgpack.Decoder[Any]] = {
@@ -90,6 +92,8 @@ class Registry:
 TABLES: Final[tuple[Table[Any], ...]] = (
     autopilot.TABLE,
     cluster.TABLE,
+    journal.TABLE,
+    journal.STATE,
     level.TABLE,
     namespaces.TABLE,
     scheduler.TABLE,

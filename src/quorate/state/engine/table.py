@@ -58,11 +58,13 @@ class Command(
     """One change of the state, as a value. `TYPE` is its number in the log and is never reused.
 
     `LEVEL` is the cluster's level from which on a leader may write it. With the bit `IGNORABLE` in
-    its type a version that does not know it passes it over; then it must change no table.
+    its type a version that does not know it passes it over; then it must change no table. With
+    `SETTING` it is an operator's change of settings, and the journal tells of it.
     """
 
     TYPE: ClassVar[int]
     LEVEL: ClassVar[int] = 0
+    SETTING: ClassVar[bool] = False
 
     def apply(self, tables: Tables, index: int) -> Any:
         """Change `tables`; the result goes to whoever waits for the entry.

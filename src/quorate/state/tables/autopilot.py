@@ -32,6 +32,7 @@ class SetAutopilotConfiguration(Command, frozen=True, kw_only=True):
     """
 
     TYPE: ClassVar[int] = 2
+    SETTING: ClassVar[bool] = True
 
     configuration: AutopilotConfiguration
     cas: int | None = None

@@ -39,6 +39,7 @@ class SetSchedulerConfiguration(Command, frozen=True, kw_only=True):
     """
 
     TYPE: ClassVar[int] = 3
+    SETTING: ClassVar[bool] = True
 
     configuration: SchedulerConfiguration
     cas: int | None = None
