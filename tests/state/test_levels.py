@@ -17,7 +17,7 @@ from quorate.state.engine.commands import UnknownCommand, decode, encode, needed
 from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, TODAY, Registry
 from quorate.state.engine.snapshot import SnapshotError, decode_snapshot, digest_of
 from quorate.state.engine.store import Held, StateStore
-from quorate.state.engine.table import IGNORABLE, Command, Record, Table, Tables
+from quorate.state.engine.table import IGNORABLE, SINGLETON, Command, Record, Table, Tables
 from quorate.state.tables import level, scheduler
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.defaults import InitialiseDefaults
@@ -77,8 +77,7 @@ def test_a_state_without_a_level_is_of_level_0_and_its_digest_is_that_of_old_ser
     store = apply_all(StateStore(), InitialiseDefaults())
     assert store.level == store.image().level == 0
     image = store.image()
-    del image.rows[level.TABLE.name]  # a table that 586a0ee does not have
-    del image.indexes[level.TABLE.name]
+    del image.tables.held[level.TABLE.name]  # a table that 586a0ee does not have
     assert digest_of(image) == store.digest()
 
 
@@ -168,8 +167,9 @@ def test_every_form_is_that_of_the_level_in_force() -> None:
     assert "upgrade" in refused.value.next_step
     image = decode_snapshot(io.BytesIO(data).read, LATER)
     assert (image.level, digest_of(image, LATER)) == (3, store.digest())
-    image.rows[level.TABLE.name] = {}  # the same tables at level 0 have another digest, so
-    assert digest_of(image, LATER) != store.digest()  # the form is by the level
+    # The same tables at level 0 have another digest, so the form is by the level.
+    image.rows[level.TABLE.name].pop(SINGLETON)
+    assert digest_of(image, LATER) != store.digest()
 
 
 def test_a_snapshot_of_a_later_level_is_refused_by_name() -> None:

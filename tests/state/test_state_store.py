@@ -192,9 +192,9 @@ def test_there_is_no_watching_or_index_of_no_table() -> None:
 def test_deleting_raises_the_index_of_the_table() -> None:
     tables = TODAY.fresh_tables()
     assert not tables.delete(namespaces.TABLE, "nosuch", 8)
-    assert tables.indexes["namespaces"] == 1
+    assert tables.index_of("namespaces") == 1
     assert tables.delete(namespaces.TABLE, "default", 9)
-    assert tables.indexes["namespaces"] == 9
+    assert tables.index_of("namespaces") == 9
     assert tables.changes == [Change("namespaces", "default", namespaces.BUILT_IN, None, 9)]
 
 

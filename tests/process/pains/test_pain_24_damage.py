@@ -72,7 +72,7 @@ def forge(folder: Path) -> None:
     with store.open(meta.id) as file:
         image = decode_snapshot(file.read)
     rows = image.rows[autopilot.TABLE.name]
-    rows[SINGLETON] = msgspec.structs.replace(rows[SINGLETON], max_trailing_logs=251)
+    rows.put(SINGLETON, msgspec.structs.replace(rows[SINGLETON], max_trailing_logs=251))
     point = (meta.index, meta.term, meta.configuration, meta.configuration_index)
     sink = store.create(*point, time.time_ns() // 1_000_000)
     encode_snapshot(image, sink.write)

@@ -62,10 +62,9 @@ def with_servers(**options: Any) -> Callable[[Scenario], Callable[[Path], None]]
 
 def flip(server: Server, value: int) -> None:
     """Change one record in the memory of a server, as a bad memory cell would."""
-    rows = server.machine.store._tables.all_rows[scheduler.TABLE.name]
-    rows[SINGLETON] = msgspec.structs.replace(
-        rows[SINGLETON], node_limit_for_feasibility_checks=value
-    )
+    rows = server.machine.store._tables.rows(scheduler.TABLE)
+    row = rows[SINGLETON]
+    rows.put(SINGLETON, msgspec.structs.replace(row, node_limit_for_feasibility_checks=value))
 
 
 def scheduler_row(server: Server) -> object:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.levels import FIRST_VERSIONS, LEVEL
-from quorate.state.engine.table import IGNORABLE, Command, Record, Table, Tables
+from quorate.state.engine.table import IGNORABLE, Command, Table, Tables
 from quorate.state.tables import (
     autopilot,
     checks,
@@ -76,17 +76,9 @@ class Registry:
             if any(table.level > command.LEVEL for command in table.commands):
                 raise ValueError(f"table {table.name!r} would be written below its level")
 
-    def fresh_rows(self) -> dict[str, dict[str, Record]]:
-        """The rows of a server that has applied nothing."""
-        return {table.name: dict(table.initial) for table in self.tables}
-
-    def fresh_indexes(self) -> dict[str, int]:
-        """The table indexes of a server that has applied nothing."""
-        return {table.name: table.initial_index for table in self.tables}
-
     def fresh_tables(self) -> Tables:
         """The tables of a server that has applied nothing."""
-        return Tables(self.fresh_rows(), self.fresh_indexes())
+        return Tables({table.name: table.fresh() for table in self.tables})
 
 
 TABLES: Final[tuple[Table[Any], ...]] = (

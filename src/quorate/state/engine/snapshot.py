@@ -16,7 +16,7 @@ any version that the level allows can read the one and compute the other.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -24,8 +24,10 @@ import msgspec
 from quorate.errors import QuorateError
 from quorate.levels import describe, form_in_force
 from quorate.state.engine.commands import NO_SUCH_TYPE
+from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.registry import TODAY, Registry
-from quorate.state.engine.table import IGNORABLE, SINGLETON, Record
+from quorate.state.engine.rows import TableRows, encode_row
+from quorate.state.engine.table import IGNORABLE, SINGLETON, Record, Tables
 from quorate.state.tables import level
 from quorate.version import __version__
 
@@ -54,18 +56,21 @@ class UnknownTally(msgspec.Struct, frozen=True, gc=False):
 
 
 class SnapshotImage(msgspec.Struct):
-    """The whole state at one index. The records are shared, the dictionaries are its own."""
+    """The whole state at one index. Nothing that happens elsewhere changes it."""
 
     applied_index: int
-    rows: dict[str, dict[str, Record]]
-    indexes: dict[str, int]
+    tables: Tables
     unknown: tuple[UnknownTally, ...] = ()
+
+    @property
+    def rows(self) -> dict[str, OrderedMap[Any]]:
+        """The records by table and key."""
+        return {name: rows.records for name, rows in self.tables.held.items()}
 
     @property
     def level(self) -> int:
         """The cluster's feature level in this state."""
-        record = self.rows.get(level.TABLE.name, {}).get(SINGLETON)
-        return record.level if isinstance(record, level.ClusterLevel) else 0
+        return level.current(self.tables) if level.TABLE.name in self.tables.held else 0
 
 
 class _TableHeader(msgspec.Struct, frozen=True):
@@ -89,27 +94,27 @@ def encode_snapshot(
 ) -> None:
     """Write the image in chunks of about 256 KiB. Touches nothing but the image: any thread."""
     digest = hashlib.sha256()
-    chunk = bytearray()
-    for piece in _pieces(image, registry):
-        chunk += piece
-        if len(chunk) >= _CHUNK_BYTES:
-            digest.update(chunk)
-            write(bytes(chunk))
-            chunk.clear()
+    chunk = bytearray(_head(image, registry))
+    for name in sorted(image.tables.held):
+        for keys, records in image.tables.held[name].records.chunks():
+            for row in zip(keys, records, strict=True):
+                data = encode_row(row)
+                chunk += len(data).to_bytes(4, "big")
+                chunk += data
+            if len(chunk) >= _CHUNK_BYTES:
+                digest.update(chunk)
+                write(bytes(chunk))
+                chunk.clear()
     digest.update(chunk)
     write(bytes(chunk) + digest.digest())
 
 
-def _pieces(image: SnapshotImage, registry: Registry) -> Iterator[bytes]:
-    names = sorted(image.rows)
-    tables = [_TableHeader(name, image.indexes[name], len(image.rows[name])) for name in names]
+def _head(image: SnapshotImage, registry: Registry) -> bytes:
+    held = image.tables.held
+    tables = [_TableHeader(n, held[n].index, len(held[n].records)) for n in sorted(held)]
     header = _encode(_Header(__version__, image.applied_index, tables, image.unknown))
-    yield MAGIC
-    yield form_in_force(registry.snapshot_formats, image.level).to_bytes(4, "big")
-    yield _framed(header)
-    for name in names:
-        for pair in image.rows[name].items():
-            yield _framed(_encode(pair))
+    version = form_in_force(registry.snapshot_formats, image.level).to_bytes(4, "big")
+    return MAGIC + version + _framed(header)
 
 
 def _framed(data: bytes) -> bytes:
@@ -132,16 +137,15 @@ def decode_snapshot(read: Callable[[int], bytes], registry: Registry = TODAY) ->
     header = _decode_header(source.take_framed(_HEADER_BYTES_MAX, "header"))
     image = SnapshotImage(
         applied_index=header.applied_index,
-        rows=registry.fresh_rows(),
-        indexes=registry.fresh_indexes(),
+        tables=registry.fresh_tables(),
         unknown=header.unknown,
     )
     for table in header.tables:
         _decode_table(source, table, image, header.written_by, registry)
     source.check_end()
     if image.level > registry.level:
-        record = image.rows[level.TABLE.name][SINGLETON]
-        assert isinstance(record, level.ClusterLevel)
+        record = image.tables.get(level.TABLE, SINGLETON)
+        assert record is not None
         raise _too_new(
             f"its cluster is of feature {describe(record.level, record.version)}, and this version "
             f"knows level {registry.level}"
@@ -169,7 +173,7 @@ def _decode_table(
             raise _too_new(f"Quorate {written_by} wrote it with a table {header.name!r}")
         return
     decoder = _pair_decoder(table.record)
-    rows: dict[str, Record] = {}
+    keys, records = [], []
     for _ in range(header.count):
         data = source.take_framed(_RECORD_BYTES_MAX, f"record of {header.name}")
         try:
@@ -179,11 +183,13 @@ def _decode_table(
                 f"Quorate {written_by} wrote a record of {header.name!r} that cannot be read: "
                 f"{error}"
             ) from error
-        rows[key] = record
-    if len(rows) != header.count:
-        raise _refused(f"table {header.name!r} holds a key twice")
-    image.rows[header.name] = rows
-    image.indexes[header.name] = header.index
+        keys.append(key)
+        records.append(record)
+    try:
+        rows = TableRows.built(table.indexes, header.index, keys, records)
+    except ValueError as error:
+        raise _refused(f"table {header.name!r} holds a key twice") from error
+    image.tables.held[header.name] = rows
 
 
 def _pair_decoder(record: Any) -> msgspec.msgpack.Decoder[tuple[str, Record]]:
@@ -244,12 +250,12 @@ def digest_of(image: SnapshotImage, registry: Registry = TODAY) -> bytes:
     """
     form = form_in_force(registry.digest_forms, image.level)
     digest = hashlib.sha256(b"quorate state digest %d\n" % form)
-    for name in sorted(image.rows):
-        rows = image.rows[name]
-        if rows or image.indexes[name]:
-            digest.update(_encode((name, image.indexes[name], len(rows))))
-            for key in sorted(rows):
-                digest.update(_encode((key, rows[key])))
+    for name in sorted(image.tables.held):
+        rows = image.tables.held[name]
+        if rows.records or rows.index:
+            digest.update(_encode((name, rows.index, len(rows.records))))
+            for row in rows.records.items():
+                digest.update(encode_row(row))
     return digest.digest()
 
 

@@ -1,7 +1,9 @@
 """What a table is, and the tables together: immutable records by key, and each table's index.
 
-Invariant: a record is never changed in place, only replaced, so a copy of the dictionaries is a
-consistent picture of the state for as long as somebody holds it. The index of a table is that of
+A file of `state.tables` finds here all that it needs.
+
+Invariant: a record is never changed in place, only replaced, so an image of the rows is a
+consistent picture of the state for as long as something holds it. The index of a table is that of
 the last command that changed it; a deletion raises it too (docs/http-api.md#blocking-queries).
 
 Records and commands leave fields at their default out when encoded. So a record may get a field
@@ -13,14 +15,30 @@ a type byte and a level of its own: a server that knows the type but not the fie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, cast
 
 import msgspec
-from msgspec.structs import replace
 
 from quorate.state.engine.changes import Change
+from quorate.state.engine.ordered import OrderedMap
+from quorate.state.engine.record import R, Record
+from quorate.state.engine.rows import Indexes, TableRows
+
+__all__ = [
+    "IGNORABLE",
+    "SINGLETON",
+    "Change",
+    "Command",
+    "R",
+    "Reader",
+    "Record",
+    "Table",
+    "Tables",
+    "cas_holds",
+]
 
 SINGLETON = ""
 """The key of the only record of a table that has one record."""
@@ -28,23 +46,6 @@ SINGLETON = ""
 
 IGNORABLE = 0x80
 """Bit of a command's type: a version that does not know the command may go on without it."""
-
-
-class Record(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-):
-    """One row. The indexes are those of the log entries that created and last changed it."""
-
-    create_index: int = 0
-    modify_index: int = 0
-
-
-R = TypeVar("R", bound=Record)
 
 
 class Command(
@@ -79,6 +80,8 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     """A kind of record, the commands that change it, and what a fresh server holds of it.
 
     `level` is the cluster's level from which on it may hold anything but its `initial` rows.
+    `indexes` are its secondary indexes: by name, a pure function from a record to the values under
+    which `Tables.with_value` finds it.
     """
 
     name: str
@@ -87,6 +90,11 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     initial: Mapping[str, R] = MappingProxyType({})
     initial_index: int = 0
     level: int = 0
+    indexes: Indexes[R] = MappingProxyType({})
+
+    def fresh(self) -> TableRows[R]:
+        """The rows of a server that has applied nothing."""
+        return TableRows(self.indexes, self.initial, self.initial_index)
 
 
 def cas_holds(cas: int | None, record: Record | None) -> bool:
@@ -101,41 +109,77 @@ class Reader(Protocol):
         """The record with this key, or None."""
 
     def rows(self, table: Table[R]) -> Mapping[str, R]:
-        """All records of the table by key. Not to be kept across a change."""
+        """All records of the table by key, in order. Not to be kept across a change."""
+
+    def scan(
+        self, table: Table[R], prefix: str = "", after: str | None = None, limit: int | None = None
+    ) -> Iterator[tuple[str, R]]:
+        """Keys that begin with `prefix` and their records, in order, from behind the key `after`.
+
+        The rest of the table is not looked at. It goes on across changes: what is put or deleted
+        meanwhile may be seen or not, each other row is seen once.
+        """
+
+    def with_value(
+        self, table: Table[R], index: str, value: str, after: str | None = None
+    ) -> Iterator[tuple[str, R]]:
+        """The rows that have this value in one of the table's `indexes`, in the order of keys."""
 
 
 class Tables:
     """The rows of all tables. `changes` are those made since it was last cleared, in order."""
 
-    def __init__(self, rows: dict[str, dict[str, Record]], indexes: dict[str, int]) -> None:
-        self.all_rows = rows
-        self.indexes = indexes
+    def __init__(self, held: dict[str, TableRows[Any]]) -> None:
+        self.held = held
         self.changes: list[Change] = []
 
     def get(self, table: Table[R], key: str) -> R | None:
         """The record with this key, or None."""
-        return cast("R | None", self.all_rows[table.name].get(key))
+        return cast("R | None", self.held[table.name].records.get(key))
 
-    def rows(self, table: Table[R]) -> Mapping[str, R]:
+    def rows(self, table: Table[R]) -> OrderedMap[R]:
         """All records of the table by key."""
-        return cast("Mapping[str, R]", self.all_rows[table.name])
+        return self.held[table.name].records
+
+    def scan(
+        self, table: Table[R], prefix: str = "", after: str | None = None, limit: int | None = None
+    ) -> Iterator[tuple[str, R]]:
+        """See `Reader.scan`."""
+        return islice(self.held[table.name].records.scan(prefix, after), limit)
+
+    def with_value(
+        self, table: Table[R], index: str, value: str, after: str | None = None
+    ) -> Iterator[tuple[str, R]]:
+        """See `Reader.with_value`."""
+        return self.held[table.name].with_value(index, value, after)
 
     def put(self, table: Table[R], key: str, record: R, index: int) -> None:
         """Insert or replace a record by the command at `index`, which stamps its indexes."""
-        rows = self.all_rows[table.name]
-        known = rows.get(key)
-        created = index if known is None else known.create_index
-        rows[key] = stamped = replace(record, create_index=created, modify_index=index)
-        self._touch(Change(table.name, key, known, stamped, index))
+        known, stamped = self.held[table.name].put(key, record, index)
+        self.changes.append(Change(table.name, key, known, stamped, index))
 
     def delete(self, table: Table[R], key: str, index: int) -> bool:
         """Remove a record by the command at `index`; False if there was none."""
-        known = self.all_rows[table.name].pop(key, None)
+        known = self.held[table.name].delete(key, index)
         if known is None:
             return False
-        self._touch(Change(table.name, key, known, None, index))
+        self.changes.append(Change(table.name, key, known, None, index))
         return True
 
-    def _touch(self, change: Change) -> None:
-        self.indexes[change.table] = change.index
-        self.changes.append(change)
+    def index_of(self, name: str) -> int:
+        """Index of the last command that changed the table. Raises KeyError for no table."""
+        return self.held[name].index
+
+    @property
+    def size(self) -> int:
+        """Bytes of the encoded rows of all tables."""
+        return sum(rows.size for rows in self.held.values())
+
+    def image(self) -> Tables:
+        """The tables as they are now; what changes here afterwards does not change there."""
+        return Tables({name: rows.image() for name, rows in self.held.items()})
+
+    def drain(self) -> Iterator[None]:
+        """Free the memory a step at a time; the tables are of no use from the first step on."""
+        for rows in self.held.values():
+            yield from rows.drain()

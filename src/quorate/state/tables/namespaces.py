@@ -47,5 +47,4 @@ def by_name(reader: Reader, name: str) -> Namespace | None:
 
 def with_prefix(reader: Reader, prefix: str) -> list[Namespace]:
     """Those whose names begin with `prefix`, sorted by name."""
-    rows = reader.rows(TABLE)
-    return [rows[name] for name in sorted(rows) if name.startswith(prefix)]
+    return [record for _, record in reader.scan(TABLE, prefix)]

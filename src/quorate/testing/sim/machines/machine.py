@@ -104,8 +104,7 @@ class SimMachine:
     def spoil(self) -> None:
         """A record is there that nobody wrote; what clients read is as it was."""
         image = self.store.image()
-        rows = image.rows[autopilot.TABLE.name]
-        rows["spoiled"] = AutopilotConfiguration()
+        image.rows[autopilot.TABLE.name].put("spoiled", AutopilotConfiguration())
         self.store.restore(image)
         self.spoiled = True
 

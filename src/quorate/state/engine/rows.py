@@ -1,0 +1,169 @@
+"""The records of one table, and what is kept beside them at every change.
+
+- the table's index, that of the last command that changed it;
+- its size, in bytes of its encoded rows;
+- the sum of the hashes of its rows, from which the state's digest follows (`engine.digest`);
+- the entries of its secondary indexes.
+
+Invariant: all of it follows from the records alone; `sum_of` and `entries_of` compute it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Final, Generic, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
+
+from quorate.state.engine.ordered import OrderedMap
+from quorate.state.engine.record import R
+
+Indexes: TypeAlias = Mapping[str, Callable[[R], tuple[str, ...]]]
+"""Secondary indexes by name: from a record to the values under which it is found."""
+
+SUM_MASK: Final = (1 << 256) - 1
+
+encode_row = msgspec.msgpack.Encoder().encode
+"""A row as it is hashed and counted: the array of key and record in msgpack."""
+
+_END: Final = "\0\0"
+"""Between the value and the key in an entry of a secondary index; `_escaped` keeps it apart."""
+
+
+def hash_row(data: bytes) -> int:
+    """One summand of a table's sum. SHA-256, because no other hash here is as quick for rows."""
+    return int.from_bytes(sha256(data).digest(), "little")
+
+
+def _escaped(value: str) -> str:
+    """Keeps the order of values, and that one begins with another."""
+    return value.replace("\0", "\0\1") if "\0" in value else value
+
+
+class TableRows(Generic[R]):
+    """See the module. `sum` is not reduced: modulo 2^256 it is that of the hashes."""
+
+    __slots__ = ("index", "indexes", "records", "secondary", "size", "sum")
+
+    def __init__(self, indexes: Indexes[R], initial: Mapping[str, R], index: int) -> None:
+        self.indexes = indexes
+        self.index = index
+        self.records: OrderedMap[R] = OrderedMap()
+        self.size = 0
+        self.sum = 0
+        self.secondary: dict[str, OrderedMap[str]] = {name: OrderedMap() for name in indexes}
+        for key, record in initial.items():
+            self._account(key, self.records.put(key, record), record)
+
+    @classmethod
+    def built(
+        cls, indexes: Indexes[R], index: int, keys: Sequence[str], records: Sequence[R]
+    ) -> TableRows[R]:
+        """A table of these rows. Raises ValueError if a key is there twice."""
+        rows = cls.__new__(cls)
+        rows.indexes, rows.index = indexes, index
+        try:
+            rows.records = OrderedMap.from_sorted(keys, records)
+        except ValueError:  # written by a version that kept no order
+            rows.records = OrderedMap(zip(keys, records, strict=True))
+            if len(rows.records) != len(keys):
+                raise ValueError("a key is there twice") from None
+        rows.sum = rows.size = 0
+        for pair in zip(keys, records, strict=True):
+            data = encode_row(pair)
+            rows.sum += hash_row(data)
+            rows.size += len(data)
+        rows.secondary = {}
+        for name in indexes:
+            entries = sorted(rows.entries_of(name))
+            rows.secondary[name] = OrderedMap.from_sorted(
+                [entry for entry, _ in entries], [key for _, key in entries]
+            )
+        return rows
+
+    def image(self) -> TableRows[R]:
+        """The table as it is now; it shares what neither changes afterwards."""
+        copy: TableRows[R] = TableRows.__new__(TableRows)
+        copy.indexes, copy.index = self.indexes, self.index
+        copy.size, copy.sum = self.size, self.sum
+        copy.records = self.records.image()
+        copy.secondary = {name: entries.image() for name, entries in self.secondary.items()}
+        return copy
+
+    # -- changing ----------------------------------------------------------------------------------
+
+    def put(self, key: str, record: R, index: int) -> tuple[R | None, R]:
+        """Insert or replace, with its indexes stamped. The record before, and that after."""
+        where = self.records.place(key)
+        known = where[2]
+        created = index if known is None else known.create_index
+        stamped = replace(record, create_index=created, modify_index=index)
+        self.records.put_at(where, key, stamped)
+        self.index = index
+        self._account(key, known, stamped)
+        return known, stamped
+
+    def delete(self, key: str, index: int) -> R | None:
+        """Remove; the result is the record before, None if there was none (and no change)."""
+        known = self.records.pop(key)
+        if known is not None:
+            self.index = index
+            self._account(key, known, None)
+        return known
+
+    def _account(self, key: str, before: R | None, after: R | None) -> None:
+        """Keep size, sum and entries. `before` is hashed as memory holds it: damage shows."""
+        if before is not None:
+            data = encode_row((key, before))
+            self.size -= len(data)
+            self.sum -= hash_row(data)
+        if after is not None:
+            data = encode_row((key, after))
+            self.size += len(data)
+            self.sum += hash_row(data)
+        for name, values_of in self.indexes.items():
+            old = () if before is None else values_of(before)
+            new = () if after is None else values_of(after)
+            if old == new:
+                continue
+            entries = self.secondary[name]
+            for value in old:
+                entries.pop(_escaped(value) + _END + key)
+            for value in new:
+                entries.put(_escaped(value) + _END + key, key)
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def with_value(self, name: str, value: str, after: str | None) -> Iterator[tuple[str, R]]:
+        """The rows of which index `name` has the value, by key, from behind the key `after`."""
+        place = _escaped(value) + _END
+        for _, key in self.secondary[name].scan(place, None if after is None else place + after):
+            yield key, self.records[key]
+
+    def with_values(self, name: str, prefix: str) -> Iterator[tuple[str, R]]:
+        """The rows by their values in index `name` that begin with `prefix`, then by key."""
+        for _, key in self.secondary[name].scan(_escaped(prefix)):
+            yield key, self.records[key]
+
+    def sum_of(self) -> Iterator[int]:
+        """The sum from the records alone: what it is after each few dozen of them."""
+        total = 0
+        for keys, records in self.records.chunks():
+            for pair in zip(keys, records, strict=True):
+                total += hash_row(encode_row(pair))
+            yield total
+
+    def entries_of(self, name: str) -> Iterator[tuple[str, str]]:
+        """The entries of index `name` from the records alone, in no order."""
+        values_of = self.indexes[name]
+        for key, record in self.records.items():
+            for value in values_of(record):
+                yield _escaped(value) + _END + key, key
+
+    def drain(self) -> Iterator[None]:
+        """Free the memory a step at a time; the table is of no use from the first step on."""
+        yield from self.records.drain()
+        for entries in self.secondary.values():
+            yield from entries.drain()
