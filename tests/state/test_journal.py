@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from older_registry import registry_of_level
 
 from quorate.state.engine.commands import UnknownCommand, decode, encode, needed_level
-from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, Registry
 from quorate.state.engine.snapshot import decode_snapshot
 from quorate.state.engine.store import Held, StateStore
 from quorate.state.engine.table import Command
@@ -206,11 +206,7 @@ def test_a_snapshot_carries_the_journal_and_it_goes_on() -> None:
 
 
 def test_it_takes_level_2_and_a_server_below_it_stops_there() -> None:
-    below = Registry(
-        level=1,
-        tables=tuple(table for table in TABLES if table.level < 2),
-        commands=LOOSE_COMMANDS,
-    )
+    below = registry_of_level(1)
     for command in (WriteJournal(time_ms=1), wrapped(SPREAD)):
         assert needed_level(encode(command)) == 2
         with pytest.raises(Held, match=f"type {command.TYPE}"):

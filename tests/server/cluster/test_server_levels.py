@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 import uvloop
+from older_registry import registry_of_level
 from server_cluster import ServerCluster, cluster, until
 
 from quorate.errors import LevelTooLow, NotReached
@@ -35,7 +36,7 @@ class Later(Command, frozen=True, kw_only=True):
         return True
 
 
-OLD = Registry(level=0, tables=TABLES, commands=LOOSE_COMMANDS)
+OLD = registry_of_level(0)
 NEXT = Registry(level=3, tables=TABLES, commands=(*LOOSE_COMMANDS, Later), versions={3: "0.2.0"})
 
 Scenario = Callable[[ServerCluster], Awaitable[None]]
