@@ -228,7 +228,7 @@ class GossipDisabled(QuorateError):
         super().__init__(
             "gossip is not enabled on this server",
             "its servers are the fixed list server.initial_servers; to gossip, set server.gossip"
-            ' = "on" and start it anew',
+            ' = "on" and restart it',
         )
 
 

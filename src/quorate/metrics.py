@@ -5,7 +5,7 @@ it may stand in the hottest path. Values are folded as they come; what is shown 
 complete window (docs/http-api.md#metrics), what is counted since the start is kept beside it for
 Prometheus.
 
-Pure: time is passed in. Whoever owns the registry calls `advance` about once a second.
+Pure: time is passed in. The owner of the registry calls `advance` about once a second.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Metrics:
     def advance(self, now: float) -> None:
         """Tell the registry the time (Unix seconds); ends the window when it is over.
 
-        A clock that was set back starts a window anew.
+        A clock that was set back starts a new window.
         """
         start = now - math.fmod(now, self._interval_s)
         if self._started is None:

@@ -79,7 +79,7 @@ def test_resolved(settings: dict[str, Any], bound: str, advertised: str) -> None
         ),
         (
             {"advertise.rpc": "0.0.0.0"},
-            "Failed to parse RPC advertise address (0.0.0.0, 0.0.0.0, 4647, false): nobody",
+            "Failed to parse RPC advertise address (0.0.0.0, 0.0.0.0, 4647, false): no other",
         ),
         ({"bind_addr": "300.1.2.3"}, 'bind_addr: "300.1.2.3" is no IP address or host name'),
         ({"bind_addr": "a b"}, 'bind_addr: "a b" is no IP address or host name'),

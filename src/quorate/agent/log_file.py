@@ -1,4 +1,4 @@
-"""The log's file: begun anew after a time or at a size, and opened again when told to.
+"""The log's file: rotated after a time or at a size, and reopened on request.
 
 A file that is full is renamed to `NAME-NANOSECONDS.EXT`, a name that no other one has, and the
 oldest such files go. The next lines are written to a file of the old name; if that cannot be
@@ -75,7 +75,7 @@ class LogFile:
         try:
             self._path.rename(self._path.with_name(name))
         except FileNotFoundError:
-            pass  # somebody else has renamed it
+            pass  # another program has renamed it
         except OSError as error:
             self._due = time.monotonic() + min(self._seconds, _RETRY_S)
             self._size = 0

@@ -51,7 +51,7 @@ Applied = Callable[[int, Any], Response]
 Perform = Callable[[], Awaitable[Response]]
 
 HOLD_S: Final = 5.0
-"""How long a request waits for somebody to lead."""
+"""How long a request waits for a leader."""
 
 FORWARDED_HEADER: Final = b"x-quorate-forwarded"
 TO_LEADER: Final = b"leader"

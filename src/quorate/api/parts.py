@@ -115,7 +115,7 @@ class Cluster(Protocol):
         """Addresses of all servers of the Raft configuration, in its order."""
 
     async def views(self) -> list[ServerView]:
-        """What each server of this region believes: who leads, in which term, with whom.
+        """What each server of this region believes: the leader, the term, and the members.
 
         All are asked at once, with a deadline; one that does not answer is in the list with the
         reason. Never fails, and needs no leader.

@@ -49,7 +49,7 @@ HELP: Final = {
     "quorate.disk.sync_seconds": "Duration of a flush of the log to disk",
     "quorate.http.request_seconds": "Time from a request to its answer; blocking queries are left "
     "out",
-    "quorate.log.dropped": "Log lines that were lost, because nobody read them or a disk was full",
+    "quorate.log.dropped": "Log lines that were lost: no reader took them, or a disk was full",
     "quorate.loop.lag_ms": "Milliseconds by which the event loop was late",
     "quorate.process.cpuSeconds": "Processor time of the process in seconds",
     "quorate.process.maxFds": "Files and connections that the process may have open",

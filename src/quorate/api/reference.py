@@ -13,7 +13,7 @@ BEGIN: Final = "<!-- Made by `python -m quorate.api.reference docs/http-api.md`.
 END: Final = "<!-- End of the table. -->\n"
 
 _HEAD: Final = """\
-| Method and path | What it does | Who answers | Capability | Body at most |
+| Method and path | What it does | Answered by | Capability | Body at most |
 |---|---|---|---|---|
 """
 
@@ -41,7 +41,7 @@ def _answers(row: Endpoint) -> str:
 
 
 def rewritten(page: str) -> str:
-    """The page with the table made anew. Raises ValueError if a mark is missing."""
+    """The page with a new table. Raises ValueError if a mark is missing."""
     head, begin, rest = page.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:

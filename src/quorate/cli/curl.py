@@ -46,7 +46,7 @@ def curl_command(
 
 
 def _identity(context: Context, settings: Settings) -> list[str]:
-    """Options that say who we are and whom we trust."""
+    """Options for this client's certificate and the authorities that it trusts."""
     tls = settings.tls
     files = (
         ("--cacert", tls.ca_cert),

@@ -1,6 +1,6 @@
 """The reference part of docs/cli.md, made from the table of commands.
 
-`python -m quorate.cli.reference docs/cli.md` writes it anew below the mark in that page; a test
+`python -m quorate.cli.reference docs/cli.md` rewrites it below the mark in that page; a test
 compares both, so the page cannot fall behind.
 """
 
@@ -67,7 +67,7 @@ def _escaped(text: str) -> str:
 
 
 def rewritten(page: str) -> str:
-    """The page with its part below the mark made anew. Raises ValueError without a mark."""
+    """The page with a new part below the mark. Raises ValueError without a mark."""
     head, mark, _ = page.partition(MARK)
     if not mark:
         raise ValueError("the page has no mark")

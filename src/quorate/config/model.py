@@ -129,7 +129,7 @@ class Server:
     def gossips(self) -> bool:
         """Whether the servers find each other by gossip, or are a fixed list.
 
-        Whoever lists the founders has chosen the list, unless servers to join stand beside it.
+        A file that lists the founders has chosen the list, unless servers to join stand beside it.
         """
         if self.gossip != "auto":
             return self.gossip == "on"

@@ -25,7 +25,7 @@ class Reload(NamedTuple):
     """`config` is what is in force now; `live` and `restart` are dotted names, sorted.
 
     `restart` are keys whose new value the files hold and `config` does not: they stay so, and are
-    named again by each reload, until the agent is started anew.
+    named again by each reload, until the agent is restarted.
     """
 
     config: AgentConfig

@@ -41,7 +41,7 @@ class Change(Enum):
 
 
 class Refusal(Enum):
-    """Why something that came in was not heeded; the values name counters."""
+    """Why a message was refused; the values name counters."""
 
     BAD_VERSIONS = "versions"  # a member whose versions make no sense
     NOT_ADMITTED = "admission"  # a member that `admit` does not want, or a merge with one
@@ -115,7 +115,7 @@ class EventArrived(msgspec.Struct, frozen=True):
 
 
 class QueryArrived(msgspec.Struct, frozen=True):
-    """Somebody asks; `AnswerQuery` with this handle until `deadline` (the clock of `step`)."""
+    """A query came; `AnswerQuery` with this handle until `deadline` (the clock of `step`)."""
 
     handle: int
     name: str
@@ -195,7 +195,7 @@ class NameLost(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Something that came in was not heeded: count it. `detail` is for people."""
+    """A message was refused: count it. `detail` is for people."""
 
     reason: Refusal
     source: Address | None = None

@@ -15,7 +15,7 @@ from quorate.gossip.swim.table import Record
 
 
 class Awaiting(Protocol):
-    """Somebody who has sent a ping."""
+    """The sender of a ping."""
 
     def on_ack(self, ack: Ack, source: Address) -> None:
         """The answer."""

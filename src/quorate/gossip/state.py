@@ -101,7 +101,7 @@ class State:
         self.queues = (self.news, self.intent_news, self.query_news, self.event_news)
         self._gossip_timer: Timer | None = None
         self._gossip_phase = now + rng.random() * settings.gossip_interval_s
-        # Random, so that nobody who does not see our pings can forge their acks.
+        # Random, so that a sender that does not see our pings cannot forge their acks.
         self._sequence = rng.getrandbits(31)
 
         self.clock = LamportClock(now)
@@ -143,7 +143,7 @@ class State:
         return any(not r.is_gone() and r.name != self.name for r in self.table.records.values())
 
     def is_alive_other(self, record: Record) -> bool:
-        """Whom one asks for help, or exchanges states with."""
+        """Members to ask for help, or to exchange states with."""
         return record.state is NodeState.ALIVE and record.name != self.name
 
     def next_sequence(self) -> int:
@@ -166,7 +166,7 @@ class State:
         self.effects.append(effect)
 
     def refuse(self, reason: Refusal, source: Address | None, detail: str = "") -> None:
-        """Something that came in is not heeded."""
+        """Refuse a message."""
         self.effects.append(Refused(reason, source, detail))
 
     def later(self, seconds: float, action: Callable[[], None]) -> Timer:

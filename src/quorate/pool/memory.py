@@ -40,7 +40,7 @@ class Memory:
         self.previous = tuple(
             (address, name) for name, address in snapshot.known.alive.items() if name != own_name
         )
-        """Whom to try first to find the pool again."""
+        """The addresses to try first to find the pool again."""
 
     def remember(self, changed: MemberChanged) -> None:
         """Something happened to a member."""

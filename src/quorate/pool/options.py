@@ -16,7 +16,7 @@ Admit: TypeAlias = Callable[[str, Address, Mapping[str, str]], str]
 
 
 def admit_all(_name: str, _address: Address, _tags: Mapping[str, str]) -> str:
-    """Everybody is wanted."""
+    """Admit all."""
     return ""
 
 

@@ -1,6 +1,6 @@
 """Counting what is refused, and saying so at most once a minute for each origin.
 
-Whoever sends garbage costs a counter, and no more of the log than anybody else. All lines that
+A sender of garbage costs a counter, and no more of the log than any other sender. All lines that
 packets cause have one rate together: strangers choose their origins, too.
 """
 

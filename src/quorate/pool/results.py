@@ -35,7 +35,7 @@ class KeyResult(msgspec.Struct, frozen=True):
     """What every member said to a key operation.
 
     `members` are those that were alive when it began; `answers` of those that answered;
-    `unreadable` of whom an answer came that is none.
+    `unreadable` names the members whose answers could not be read.
     """
 
     action: KeyAction

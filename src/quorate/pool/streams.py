@@ -2,7 +2,7 @@
 
 One exchange each, under a deadline. What is large is put together and taken apart in a thread, so
 that the loop goes on. From outside at most so many streams at a time are served, half of them from
-one address, and all together may hold so many bytes; whoever comes on top is closed at once.
+one address, and all together may hold so many bytes; one more is closed at once.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class ChangeRequested(msgspec.Struct, frozen=True):
 
 
 class TransferRequested(msgspec.Struct, frozen=True):
-    """Leadership shall go to `target_id`, or to the best voter when empty (thesis 3.10)."""
+    """Transfer leadership to `target_id`, or to the best voter when empty (thesis 3.10)."""
 
     handle: Any
     target_id: str = ""

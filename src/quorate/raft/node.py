@@ -5,7 +5,7 @@ Invariants (Raft Figure 3 and the thesis):
   relies on them leaves;
 - a leader never overwrites its own log; `commit_index` and the term never fall;
 - the configuration in force is the newest in the log, committed or not;
-- whoever heard from a leader within `election_timeout_s`, or started within that time, helps
+- a server that heard from a leader within `election_timeout_s`, or started within that time, helps
   nobody else to be elected, except by a leadership transfer (pre-vote and lease rely on it).
 
 The clock is the argument `now` (seconds, monotonic), randomness the given generator. Here is the

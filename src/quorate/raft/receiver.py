@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def on_append_entries(node: NodeState, reply_to: Any, request: AppendEntriesRequest) -> None:
-    """Take over entries, or at least the news that somebody leads."""
+    """Take over entries, or at least the news that the sender leads."""
     last_log = node.log.last_index
     if request.term < node.term or (node.leader is not None and request.term == node.term):
         _answer(node, reply_to, last_log, success=False)
@@ -148,7 +148,7 @@ def _answer(
 
 
 def _follow(node: NodeState, request: AppendEntriesRequest | InstallSnapshotRequest) -> None:
-    """The sender leads in `request.term`, which is not behind ours: wait for it anew."""
+    """The sender leads in `request.term`, which is not behind ours: wait for its next message."""
     leader_id = _leader_id(node, request)
     # Clients are sent on only to where the configuration says that this server is.
     address = node.address_of(leader_id)

@@ -158,7 +158,7 @@ class NodeState:
 
     @property
     def machine_trouble(self) -> Reason | None:
-        """Why nobody can be answered from the state machine here; None if somebody can."""
+        """Why no caller can be answered from the state machine here; None if callers can."""
         if self.machine_damaged:
             return Reason.MACHINE_DAMAGED
         return Reason.MACHINE_HELD if self.machine_held else None
@@ -183,7 +183,7 @@ class NodeState:
         return server.address if server else ""
 
     def heard_recently(self) -> bool:
-        """True while this server has promised not to help unseat whoever may lead."""
+        """True while this server has promised not to help unseat a leader."""
         return self.now < self.promised_until
 
     def promise_ms(self) -> int:
@@ -276,7 +276,7 @@ class NodeState:
         return base + base * self.rng.random()
 
     def touch_election_timer(self) -> None:
-        """Start waiting for a leader anew; never less than what was promised to the last one."""
+        """Start a new wait for a leader; never less than what was promised to the last one."""
         self.election_deadline = max(self.now + self._random_timeout(), self.promised_until)
 
     def hear_leader(self) -> None:
@@ -347,7 +347,7 @@ class NodeState:
     # -- log and configuration ------------------------------------------------------------------
 
     def append(self, entries: tuple[Entry, ...]) -> None:
-        """Add entries to the log, durable with this step, and heed configurations in them."""
+        """Add entries to the log, durable with this step, and use configurations in them."""
         self.outbox.entries += entries
         self.log.append(entries)
         for entry, configuration in configurations_in(entries, self.codec):

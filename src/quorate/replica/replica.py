@@ -370,7 +370,7 @@ class Replica(Generic[Result_co]):
         return int((await future)[0])
 
     def _check_provable(self, change: Change) -> None:
-        """Raise ChangeRefused for a new server with whose ID everybody could come."""
+        """Raise ChangeRefused for a new server whose ID any process could claim."""
         adds = change.kind in {ChangeKind.ADD_VOTER, ChangeKind.ADD_NONVOTER}
         if self.trust is None or not adds or change.key or not self.is_leader:
             return

@@ -1,4 +1,4 @@
-"""A replica inside somebody's own asyncio service: `serve` founds a cluster, or joins one."""
+"""A replica inside a user's asyncio service: `serve` founds a cluster, or joins one."""
 
 from __future__ import annotations
 

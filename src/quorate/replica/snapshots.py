@@ -136,7 +136,7 @@ class IncomingSnapshot:
             try:
                 if self._problem is None:
                     work(*args)
-            except Exception as error:  # noqa: BLE001  a state machine of somebody's own decodes
+            except Exception as error:  # noqa: BLE001  a state machine of the user decodes
                 self._problem = error
                 log.warning("a snapshot that a peer sent is refused: %s", error)
                 self._abort()

@@ -1,4 +1,4 @@
-"""Whom a replica tells what happens: functions that its owner adds."""
+"""Listeners of a replica: functions that its owner adds, called when something happens."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class RaftDriver:
         self._driver.step(events.Tick())
 
     def stop(self) -> None:
-        """Take no event any more; whoever waits hears that a write may or may not stand."""
+        """Take no event any more; requests that wait hear that a write may or may not stand."""
         if self._end is None:
             self._end = ReplicaStopped("this replica was stopped", "start it again")
             self._driver.end()
@@ -133,7 +133,7 @@ class RaftDriver:
         tell(self._listeners.failure, error)
 
     def _answer_all(self, error: Callable[[], QuorateError]) -> None:
-        """Whoever waits for anything gets an error."""
+        """All requests that wait get an error."""
         waiting = self.node.waiting_handles()
         waiting += [handle for handle, _ in self._proposals]
         for persist in self._released.values():

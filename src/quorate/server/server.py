@@ -116,7 +116,7 @@ class Server:
         )
         if why := self.folder.why_new_id:
             # What it was cannot be trusted with a vote.
-            log.warning("%s; this server joins anew as %s", why, self.folder.node_id)
+            log.warning("%s; this server joins again as %s", why, self.folder.node_id)
         try:
             await self._start_replica()
             self._meet_the_others()

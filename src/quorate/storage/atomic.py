@@ -15,7 +15,7 @@ from quorate.storage.disk_errors import clear_errors
 from quorate.storage.system import System
 
 UNFINISHED: Final = ".tmp"
-"""Suffix of what is being written. Whoever finds it after a crash may remove it."""
+"""Suffix of an unfinished file. One that is found after a crash may be removed."""
 
 
 def fsync_dir(path: Path, system: System = os) -> None:
@@ -48,7 +48,7 @@ def settle_names(folder: Path) -> None:
 
 
 def write_synced(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a file anew and sync its bytes, but not its name. Raises OSError."""
+    """Write a new file and sync its bytes, but not its name. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

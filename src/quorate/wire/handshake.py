@@ -15,8 +15,8 @@ A server that has been out of reach may meet a leader that its configuration doe
 each proof may carry a voucher, by which the sender confirms that the other side is a member with
 that key, and a hello may show vouchers of others.
 
-The connection is not encrypted, and the proof says nothing of the bytes behind it: whoever can
-change packets on the way can take it over. TLS is for that (docs/security.md).
+The connection is not encrypted, and the proof says nothing of the bytes behind it: an attacker that
+can change packets on the way can take it over. TLS is for that (docs/security.md).
 
 Invariant: a reader that has refused stays so, and holds no more than one message.
 """

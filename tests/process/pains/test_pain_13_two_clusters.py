@@ -99,7 +99,7 @@ def test_what_differs_is_said_by_both_sides(tmp_path: Path) -> None:
             servers.keys[number] = {"server": {"encrypt": key}}
         servers.configure()
         servers.start()
-        waits_for(servers, 2, "1 of 3 expected", "nobody could be joined", "key")
+        waits_for(servers, 2, "1 of 3 expected", "no server could be joined", "key")
         for number in (0, 1):
             waits_for(servers, number, "2 of 3 expected servers answer (s0.global, s1.global)")
         until(

@@ -87,7 +87,7 @@ def test_a_rotation_waits_for_who_is_away_and_a_wrong_key_is_named(tmp_path: Pat
         stranger = servers.add("stranger", server={"encrypt": new_key()})
         servers.start(stranger)
         servers.log_says(
-            stranger, "nobody to join yet", "No installed keys could decrypt the message"
+            stranger, "no server to join yet", "No installed keys could decrypt the message"
         )
         for number in range(3):
             servers.log_says(

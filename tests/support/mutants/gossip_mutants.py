@@ -59,7 +59,7 @@ MUTANTS = [
     ),
     Mutant(
         "does not object to its own leave",
-        intents.heed_leave,
+        intents.accept_leave,
         "intent.ltime >= known.status_ltime",
         "False",
         53,

@@ -5,7 +5,7 @@ without regard to case; unknown fields are ignored; `null` equals an empty objec
 that is `null` counts as absent. A number with a fraction or an exponent is no integer.
 
 Nearly all bodies are exactly what the API describes. These are read in one step by a decoder made
-for the shape (0.6 us instead of 4 us); whatever that refuses, or does not know, is read anew by the
+for the shape (0.6 us instead of 4 us); what that refuses, or does not know, is read again by the
 rules above. Both give the same where the first gives anything.
 """
 

@@ -270,7 +270,7 @@ _RAFT: Final = (
         capability=Capability.OPERATOR_READ,
         consistency=Consistency.STALE_ALLOWED,
         forwarding=Forwarding.LEADER,
-        does="who takes part in Raft, who leads",
+        does="the servers of the Raft configuration, and the leader",
         wrong=Wrong(405, ""),
     ),
     Endpoint(

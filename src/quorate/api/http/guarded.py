@@ -294,7 +294,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return self._streams and self.flow.read_paused
 
     def _arm(self, deadline: float) -> None:
-        # Requests only move `_since`; the timer finds that out when it fires. It is set anew
+        # Requests only move `_since`; the timer finds that out when it fires. It is set again
         # only for an earlier deadline, so a request that comes in one piece costs no timer.
         if self._timer is not None:
             if self._timer_at <= deadline:

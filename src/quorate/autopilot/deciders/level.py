@@ -55,7 +55,7 @@ def below_level(server: Claim, level: int) -> str:
 def plan_level(in_force: int, known: int, members: Iterable[MemberLevel]) -> LevelPlan:
     """What a leader that knows level `known` does in a cluster of level `in_force`."""
     members = tuple(members)
-    assert members, "a leader is a member itself"
+    assert members, "the leader is a member"
     goal = max(known, in_force)
     if goal == in_force:  # a silent member knows it: only one that was downgraded does not
         members = tuple(member for member in members if member.level is not None)

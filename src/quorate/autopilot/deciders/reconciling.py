@@ -1,7 +1,7 @@
 """Keeping the Raft configuration true to the pool.
 
 A member that has left is let go; a server that lives and is no member, or has another address, is
-taken in; one that has failed stays until somebody removes it
+taken in; one that has failed stays until an operator removes it
 (docs/divergence.md#the-servers-compared-with-nomad). What an operator has removed is not brought
 back by gossip. Of two servers that use one ID neither counts as moved.
 """

@@ -47,10 +47,10 @@ def _several(
     rpc_address = victim.plan.rpc_address
     node_id = next((s.id for s in configuration.servers if s.address == rpc_address), "<id>")
     return [
-        ("Ask another server who votes", f"{call} operator raft list-peers {ask}"),
-        ("... and who is alive", f"{call} server members {ask}"),
+        ("Ask another server for the voters", f"{call} operator raft list-peers {ask}"),
+        ("... and for live members", f"{call} server members {ask}"),
         (f"Kill {name}, the leader", f"kill -9 {victim.pid}"),
-        ("See who leads now", f"{call} operator raft list-peers {ask}"),
+        ("See the new leader", f"{call} operator raft list-peers {ask}"),
         (f"... and, after some seconds, that {name} failed", f"{call} server members {ask}"),
         (
             "If it were lost for good: remove it",
@@ -71,7 +71,7 @@ def _pair(call: str, victim: Running, other: Running) -> list[Step]:
     """Of two servers both are needed."""
     ask = f"-address={other.plan.http_address}"
     return [
-        ("Ask another server who votes", f"{call} operator raft list-peers {ask}"),
+        ("Ask another server for the voters", f"{call} operator raft list-peers {ask}"),
         (f"Kill {victim.plan.name}, the leader", f"kill -9 {victim.pid}"),
         (
             "Of two voters both are needed: the other one has no leader now",

@@ -63,7 +63,7 @@ def farewell(call: str, folder: Path) -> str:
 
 
 def still_running(server: ServerPlan) -> str:
-    """A server that somebody else started again."""
+    """A server that another process started again."""
     return (
         f"==> {server.name} runs in another terminal ({server.http_address}): "
         "stop it there with Ctrl-C."

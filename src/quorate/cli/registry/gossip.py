@@ -11,7 +11,7 @@ KEY = "cg8StVXbQJ0gPvMd9o7yrg=="
 DETAILS = Flag(
     "verbose",
     "bool",
-    "Also how many members hold and use each key, and who did not answer.",
+    "Also how many members hold and use each key, and which members did not answer.",
 )
 
 
@@ -46,7 +46,7 @@ GOSSIP = (
         (DETAILS, *FORMS),
         (
             Example("quorate operator gossip keyring list", "which keys are there?"),
-            Example("quorate operator gossip keyring list -verbose", "does everybody have them?"),
+            Example("quorate operator gossip keyring list -verbose", "do all members have them?"),
         ),
     ),
     _with_key(
@@ -87,7 +87,7 @@ GOSSIP = (
             Example("quorate operator gossip keyring rotate", "a new key for the whole pool"),
             Example(
                 "quorate operator gossip keyring rotate -timeout=10m",
-                "while a member is being started anew",
+                "while a member is being restarted",
             ),
         ),
     ),

@@ -34,7 +34,7 @@ GROUPS = (
     ),
     Group(
         ("operator",),
-        "Tools for those who run the servers",
+        "Tools for operators of the servers",
         "Looks at and changes the Raft cluster, its autopilot and its scheduler settings, and "
         "sends any request to the API.",
         "quorate operator raft list-peers",
@@ -49,7 +49,7 @@ GROUPS = (
     Group(
         ("operator", "autopilot"),
         "The settings of automatic server management",
-        "Shows or changes what the leader does about dead and new servers by itself.",
+        "Shows or changes how the leader treats dead and new servers.",
         "quorate operator autopilot get-config",
     ),
     Group(

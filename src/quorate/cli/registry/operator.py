@@ -24,8 +24,8 @@ RAFT = (
     Command(
         ("operator", "raft", "list-peers"),
         "List the servers of the Raft configuration",
-        "Lists the servers that agree with each other through Raft: name, ID, address, who "
-        "leads, and whose vote counts. Sorted by name.",
+        "Lists the servers that agree with each other through Raft: name, ID, address, state "
+        "and vote. Sorted by name.",
         MODULE + "operator.raft:list_peers",
         (
             STALE,
@@ -38,7 +38,7 @@ RAFT = (
             *FORMS,
         ),
         (
-            Example("quorate operator raft list-peers", "who leads?"),
+            Example("quorate operator raft list-peers", "which server leads?"),
             Example(
                 "quorate operator raft list-peers -stale -address=http://10.0.0.2:4646",
                 "what does this server know, now that there is no leader?",
@@ -62,7 +62,7 @@ RAFT = (
             Flag(
                 "force",
                 "bool",
-                "Remove it even if the servers that remain have no majority: then nobody leads.",
+                "Remove it even if the servers that remain have no majority, and so no leader.",
             ),
         ),
         (
@@ -80,9 +80,9 @@ RAFT = (
     Command(
         ("operator", "raft", "views"),
         "Show what each server believes",
-        "Asks every server of the region who leads, in which term and with which configuration, "
-        "and shows the answers side by side. It needs no leader, and a server that does not "
-        "answer is one line. A server whose replicated state is not that of the others is named "
+        "Asks every server of the region for its leader, term and configuration, and shows the "
+        "answers side by side. It needs no leader, and a server that does not answer is one "
+        "line. A server whose replicated state differs from that of the others is named "
         "too. The agent asks the others over the RPC port; where the network is cut, name agents "
         "of the other side too, and they are asked as well. Exit code 2 if the servers do not "
         "agree, 1 if none knows a leader.",
@@ -109,9 +109,9 @@ RAFT = (
         ("operator", "raft", "transfer-leadership"),
         "Hand leadership to another server",
         "Makes another voter the leader, for instance before the present one is stopped. Give "
-        "the ID or the address of the server that shall lead.",
+        "the ID or the address of the server that is to lead.",
         MODULE + "operator.raft:transfer_leadership",
-        _peer("that shall lead"),
+        _peer("that is to lead"),
         (
             Example(
                 "quorate operator raft transfer-leadership -peer-address=10.0.0.2:4647",
@@ -133,8 +133,8 @@ AUTOPILOT = (
     Command(
         ("operator", "autopilot", "set-config"),
         "Change autopilot settings",
-        "Changes the settings that are given and leaves the others as they are. If somebody "
-        "else changed them meanwhile, nothing is written and the command says so.",
+        "Changes the settings that are given and leaves the others as they are. If they "
+        "were changed meanwhile, nothing is written and the command says so.",
         MODULE + "operator.autopilot:set_config",
         (
             Flag("cleanup-dead-servers", "bool", "Remove failed servers by itself."),
@@ -180,8 +180,8 @@ SCHEDULER = (
     Command(
         ("operator", "scheduler", "set-config"),
         "Change scheduler settings",
-        "Changes the settings that are given and leaves the others as they are. If somebody "
-        "else changed them meanwhile, nothing is written and the command says so.",
+        "Changes the settings that are given and leaves the others as they are. If they "
+        "were changed meanwhile, nothing is written and the command says so.",
         MODULE + "operator.scheduler:set_config",
         (
             Flag("scheduler-algorithm", "string", "How work is placed: binpack or spread.",
@@ -206,7 +206,7 @@ SCHEDULER = (
             Example(
                 "quorate operator scheduler set-config -reject-job-registration=true "
                 "-check-index=14",
-                "only if nobody changed the settings since index 14",
+                "only if the settings are unchanged since index 14",
             ),
         ),
     ),

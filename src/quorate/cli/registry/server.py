@@ -28,8 +28,8 @@ SYSTEM = (
         "slowly are left out, and their number is shown.",
         "quorate.cli.commands.system:monitor",
         (
-            Flag("log-level", "string", "Lines of this level and above. Default INFO, whatever the "
-                 "server itself writes.", "level", ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")),
+            Flag("log-level", "string", "Lines of this level and above. Default INFO.", "level",
+                 ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")),
             Flag("server-id", "string", "Only if the server asked has this name or ID, or leads "
                  "(leader).", "id"),
             Flag("json", "bool", "Each line as JSON."),
@@ -60,7 +60,7 @@ SERVER = (
     Command(
         ("server", "members"),
         "List the servers of the pool",
-        "Lists the servers of all regions as the agent sees them, alive or not, and who leads. "
+        "Lists the servers of all regions as the agent sees them, alive or not, and the leader. "
         "Sorted by name.",
         "quorate.cli.commands.server:members",
         (
@@ -69,7 +69,7 @@ SERVER = (
             *FORMS,
         ),
         (
-            Example("quorate server members", "who is alive?"),
+            Example("quorate server members", "which servers are alive?"),
             Example(
                 "quorate server members -t '{{range .}}{{.Name}} {{.Status}} {{end}}'",
                 "names and states on one line",

@@ -103,7 +103,9 @@ def _advertised(config: AgentConfig, protocol: _Protocol, bound: str, host: Host
         except ValueError as error:
             raise _refused(config, protocol, bound, str(error)) from None
         if _is_unspecified(endpoint.host):
-            raise _refused(config, protocol, bound, "nobody can reach an unspecified address")
+            raise _refused(
+                config, protocol, bound, "no other server can reach an unspecified address"
+            )
         return endpoint
     if _is_unspecified(bound):
         private = private_address(host)

@@ -1,4 +1,4 @@
-"""Where a configured agent listens, and whom it asks for membership."""
+"""Where a configured agent listens, and which servers it asks for membership."""
 
 from __future__ import annotations
 

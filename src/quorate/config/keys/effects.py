@@ -1,6 +1,6 @@
 """Keys that do nothing here, or not yet: what would mislead is refused, the rest is told.
 
-Invariant: nothing that was set is ignored in silence. A key of which somebody could believe that
+Invariant: nothing that was set is ignored in silence. A key of which an operator could believe that
 it protects them (encryption, access control) is refused when it is switched on.
 """
 

@@ -111,7 +111,7 @@ def _map(node: Node) -> Mapping[str, str]:
 
 
 def _any(node: Node) -> str:
-    """What is not looked at is not kept either, lest a secret in it be shown somewhere."""
+    """What is not looked at is not kept either, so that a secret in it is shown nowhere."""
     del node
     return "(set)"
 

@@ -66,7 +66,7 @@ def ask(node: State, event: SendQuery, asked: Asked) -> None:
     node.query_clock.increment()
     node.asked.add(query, asked)
     node.later(timeout, partial(node.asked.close, query))
-    queries.heed(node, query, None)
+    queries.accept(node, query, None)
     node.spread_serf(node.query_news, query)
 
 

@@ -40,7 +40,7 @@ def found_own(node: State, other: Address) -> None:
 
 
 class Rival:
-    """Whoever may have this member's name at another address."""
+    """A member that may have this member's name at another address."""
 
     def __init__(self, node: State, address: Address) -> None:
         self.node = node

@@ -42,7 +42,7 @@ def member_joined(node: State, record: Record, tags: dict[str, str]) -> None:
 
 
 def _make_room(node: State) -> None:
-    """Reap whoever has been gone longest, before its time: the living come first."""
+    """Reap the member that is gone longest, before its time: live members need the room."""
     roster = node.roster
     if drop_unconfirmed(node):
         return
@@ -133,11 +133,11 @@ def erase(node: State, known: Known) -> None:
 
 def on_join(node: State, intent: JoinIntent) -> None:
     """A member has joined; passed on if it is news."""
-    if heed_join(node, intent.node, intent.ltime):
+    if accept_join(node, intent.node, intent.ltime):
         node.spread_serf(node.intent_news, intent, intent.node)
 
 
-def heed_join(node: State, name: str, ltime: int, *, own: bool = False) -> bool:
+def accept_join(node: State, name: str, ltime: int, *, own: bool = False) -> bool:
     """Take a join intent in; True if it was news."""
     node.clock.witness(ltime)
     known = node.roster.get(name)
@@ -160,11 +160,11 @@ def heed_join(node: State, name: str, ltime: int, *, own: bool = False) -> bool:
 
 def on_leave(node: State, intent: LeaveIntent) -> None:
     """A member leaves, or is made to; passed on if it is news."""
-    if heed_leave(node, intent):
+    if accept_leave(node, intent):
         node.spread_serf(node.intent_news, intent, intent.node)
 
 
-def heed_leave(node: State, intent: LeaveIntent) -> bool:
+def accept_leave(node: State, intent: LeaveIntent) -> bool:
     """Take a leave intent in; True if it was news to pass on."""
     node.clock.witness(intent.ltime)
     known = node.roster.get(intent.node)
@@ -197,7 +197,7 @@ def announce_join(node: State) -> None:
     ltime = node.clock.time
     node.clock.increment()
     intent = JoinIntent(ltime, node.name)
-    heed_join(node, node.name, ltime, own=True)
+    accept_join(node, node.name, ltime, own=True)
     node.spread_serf(node.intent_news, intent, node.name)
 
 

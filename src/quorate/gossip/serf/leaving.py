@@ -1,6 +1,7 @@
 """A graceful leave: first the intent, then "dead" by itself, then a moment for both to go round.
 
-The order matters: who is dead without having said so has failed (docs/wire.md#states-of-a-member).
+The order matters: a member that dies without its intent to leave has failed
+(docs/wire.md#states-of-a-member).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Leave:
         ltime = node.clock.time
         node.clock.increment()
         intent = LeaveIntent(ltime, node.name)
-        intents.heed_leave(node, intent)
+        intents.accept_leave(node, intent)
         self._alone = not node.knows_alive_others()
         if self._alone:
             self._announced()

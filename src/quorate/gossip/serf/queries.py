@@ -50,11 +50,11 @@ def on_query(node: State, query: Query, source: Address | None) -> None:
         node.refuse(Refusal.UNEXPECTED, source, f"query time {query.ltime}")
     elif too_large := _too_large(node, query):
         node.refuse(Refusal.TOO_LARGE, source, too_large)
-    elif heed(node, query, source) and not query.flags & QueryFlag.NO_BROADCAST:
+    elif accept(node, query, source) and not query.flags & QueryFlag.NO_BROADCAST:
         node.spread_serf(node.query_news, query)
 
 
-def heed(node: State, query: Query, source: Address | None) -> bool:
+def accept(node: State, query: Query, source: Address | None) -> bool:
     """Take a query in; True if it is new here."""
     node.query_clock.witness(query.ltime)
     if not node.query_ring.is_new(node.query_clock.time, query.ltime, query.id):
@@ -68,7 +68,7 @@ def heed(node: State, query: Query, source: Address | None) -> bool:
 
 
 def _too_large(node: State, query: Query) -> str:
-    """That nobody who keeps to the limits has sent it, or empty: it is not even passed on."""
+    """Which limit the query exceeds, so that it is not even passed on; empty if none."""
     filters = query.filters or ()
     if len(filters) > FILTERS_MAX:
         return f"a query with {len(filters)} filters; {FILTERS_MAX} are the limit"

@@ -12,7 +12,7 @@ _PER_TIME_MAX: Final = 256
 
 
 class Ring:
-    """What was seen at each of the last Lamport times; `first` is the oldest that is heeded."""
+    """What was seen at each of the last Lamport times; `first` is the oldest that is accepted."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -20,7 +20,7 @@ class Ring:
         self.first = 0
 
     def ignore_before(self, ltime: int) -> None:
-        """Do not heed what is older."""
+        """Refuse what is older."""
         self.first = max(self.first, ltime)
 
     def is_new(self, clock: int, ltime: int, what: Any) -> bool:

@@ -1,7 +1,7 @@
 """What Serf believes of each member, and intents about members that are not known yet.
 
-Serf's status differs from memberlist's state: who said that it leaves, and then is silent, has
-left; who is silent without a word has failed (docs/wire.md#states-of-a-member).
+Serf's status differs from memberlist's state: a member that said that it leaves, and then is
+silent, has left; one that is silent without that has failed (docs/wire.md#states-of-a-member).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Known:
         self.status_ltime = 0
         self.gone_at = 0.0
         self.prune = False
-        self.confirmed = False  # it has answered a ping of this member: somebody is there
+        self.confirmed = False  # it has answered a ping of this member
 
     def seen(self) -> Member:
         """As people see it."""

@@ -31,7 +31,7 @@ def send(node: State, name: str, payload: bytes | None, coalesce: bool) -> None:
         )
     event = UserEvent(node.event_clock.time, name, payload, coalesce)
     node.event_clock.increment()
-    heed(node, event.ltime, name, payload, coalesce=coalesce)
+    accept(node, event.ltime, name, payload, coalesce=coalesce)
     node.spread_serf(node.event_news, event)
 
 
@@ -39,11 +39,11 @@ def on_event(node: State, event: UserEvent, source: Address | None) -> None:
     """An event by gossip: tell it here, and pass it on, if it is new."""
     if not node.event_clock.accepts(event.ltime, node.now):
         node.refuse(Refusal.UNEXPECTED, source, f"event time {event.ltime}")
-    elif heed(node, event.ltime, event.name, event.payload, coalesce=event.coalesce):
+    elif accept(node, event.ltime, event.name, event.payload, coalesce=event.coalesce):
         node.spread_serf(node.event_news, event)
 
 
-def heed(
+def accept(
     node: State, ltime: int, name: str, payload: bytes | None, *, coalesce: bool = False
 ) -> bool:
     """Take an event in; True if it is new here."""

@@ -2,7 +2,7 @@
 
 Invariants (docs/wire.md#probing): everything is sent `RetransmitMult x ceil(log10(n+1))` times in
 all; what was sent least often goes first, then larger, then newer; of each name only the newest is
-kept; and there are never more than `limit` of them, whoever sends how much.
+kept; and there are never more than `limit` of them, however many are sent.
 """
 
 from __future__ import annotations

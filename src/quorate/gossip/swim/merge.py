@@ -59,11 +59,11 @@ def _note_claim(node: State, record: Record, address: Address, source: Address |
 
 
 def _when_free(node: State, record: Record) -> None:
-    """Heed a claim of the name as soon as it may move."""
+    """Accept a claim of the name as soon as it may move."""
     reclaim = node.settings.dead_node_reclaim_s
     if record.state is NodeState.DEAD and reclaim is not None:
         free_at = max(node.now, record.changed_at + reclaim)
-        node.timers.at(free_at, partial(_heed_claim, node, record))
+        node.timers.at(free_at, partial(_accept_claim, node, record))
 
 
 def _is_plausible(node: State, alive: Alive, source: Address | None) -> bool:
@@ -104,7 +104,7 @@ def _about_self(node: State, alive: Alive, source: Address | None) -> None:
 def _new_name(node: State, alive: Alive, source: Address | None) -> None:
     old = node.table.forgotten.get(alive.node)
     if old is not None and alive.incarnation <= old[1]:
-        # Whoever still believes this shall hear that it is over; and the member itself, if it is
+        # A member that still believes this is told that it is over; and the member itself, if it is
         # back, answers with a higher incarnation.
         node.refuse(Refusal.FORGOTTEN, source, alive.node)
         node.spread(_obituary(node, alive.node, old[1], old[2]), alive.node)
@@ -173,7 +173,7 @@ def _admitted_tags(
 
 
 def refute(node: State, accused: int) -> None:
-    """Somebody is wrong about this member: say so with a higher incarnation."""
+    """The pool is wrong about this member: refute it with a higher incarnation."""
     node.incarnation = min(max(node.incarnation, accused) + 1, 0xFFFF_FFFF)
     node.awareness.add(1)
     announce_self(node)
@@ -193,11 +193,11 @@ def own_alive(node: State) -> Alive:
 
 
 def _set_right(node: State, record: Record, source: Address | None) -> None:
-    """Somebody missed that a member lives with a newer incarnation: tell it.
+    """The sender missed that a member lives with a newer incarnation: tell it.
 
     Differs from memberlist, where nobody answers to a stale suspicion: the member itself and all
-    others know better and are silent, and whoever missed the refutation declares it dead. As long
-    as the refutation is still being spread there is nothing to do.
+    others know better and are silent, and a member that missed the refutation declares it dead. As
+    long as the refutation is still being spread there is nothing to do.
     """
     if source is None or record.state is not NodeState.ALIVE or node.news.has(record.name):
         return
@@ -217,7 +217,7 @@ def _may_be_accused(node: State, record: Record, incarnation: int, source: Addre
 
 
 def on_suspect(node: State, suspect: Suspect, source: Address | None) -> None:
-    """A member does not answer somebody."""
+    """A member does not answer another one."""
     record = node.table.get(suspect.node)
     if record is None:
         return
@@ -297,13 +297,13 @@ def bury(node: State, record: Record, dead: Dead) -> None:
     record.set_state(NodeState.LEFT if left else NodeState.DEAD, node.now)
     intents.member_gone(node, record)
     if _may_move(node, record):
-        _heed_claim(node, record)
+        _accept_claim(node, record)
     elif record.claim is not None:
         _when_free(node, record)
 
 
-def _heed_claim(node: State, record: Record) -> None:
-    """The name is free: whoever claimed it while it was not may have it now."""
+def _accept_claim(node: State, record: Record) -> None:
+    """The name is free: a member that claimed it earlier may have it now."""
     if record.claim is not None and record.is_gone():
         address, at = record.claim
         record.claim = None
@@ -312,7 +312,7 @@ def _heed_claim(node: State, record: Record) -> None:
 
 
 def _tell_claimant(node: State, record: Record, address: Address) -> None:
-    """Whoever has the name now hears what it must outdo."""
+    """Tell the owner of the name which incarnation it must exceed."""
     message = _obituary(node, record.name, record.incarnation, record.state)
     node.send(address, message)
 

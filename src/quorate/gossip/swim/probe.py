@@ -1,10 +1,10 @@
-"""Is everybody there? One member after the other is asked, directly, through others, by a stream.
+"""Failure detection: each member in turn is asked, directly, through others, by a stream.
 
 The rules are SWIM's with Lifeguard's additions as memberlist has them (docs/wire.md#probing): a
-direct ping; after `probe_timeout_s` pings through others, who say so if they hear nothing either,
+direct ping; after `probe_timeout_s` pings through others, which say so if they hear nothing either,
 and a ping over a stream; after the (scaled) interval the target is suspect.
 
-Differs from memberlist: a member that somebody suspects, or whose address is disputed, is asked
+Differs from memberlist: a member that another one suspects, or whose address is disputed, is asked
 out of turn. A handful of others do so, whatever the size of the pool, so that the suspicion is
 confirmed or refuted within two intervals instead of a whole round.
 """
@@ -270,7 +270,7 @@ def on_indirect_ping(node: State, ask: IndirectPing, source: Address) -> None:
 
 
 def on_ack(node: State, ack: Ack, source: Address) -> None:
-    """Somebody is there."""
+    """The target answered."""
     waiting = node.awaiting.get(ack.sequence)
     if waiting is not None:
         waiting.on_ack(ack, source)

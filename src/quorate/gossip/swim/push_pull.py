@@ -48,8 +48,9 @@ if TYPE_CHECKING:
 
 _SCALE_FROM: Final = 32
 _FOLLOW_UP_S: Final = 0.5
-"""Differs from memberlist: who has joined asks a second time. Two members that come back at the
-same moment may miss each other's news, each not yet being listed when the other's goes round."""
+"""Differs from memberlist: a member that has joined asks a second time. Two members that come back
+at the same moment may miss each other's news: neither is listed when the other's is gossiped.
+"""
 _NO_VERSIONS: Final = Versions(0, 0, 0, 0, 0, 0)
 
 
@@ -228,8 +229,8 @@ def own_state(node: State, join: bool, asked: Iterable[str] = ()) -> PushPull:
 def _told_time(known: Known) -> int:
     """The time at which a member said last that it is here; a push-pull has no word for leaving.
 
-    Differs from Serf, which tells the time of the leave: whoever hears that takes it for the time
-    of a join, has no ear for the leave itself when it comes, and sees the member fail.
+    Differs from Serf, which tells the time of the leave: a member that hears that takes it for the
+    time of a join, has no ear for the leave itself when it comes, and sees the member fail.
     """
     return known.status_ltime - (known.status is SerfStatus.LEAVING)
 
@@ -344,14 +345,14 @@ def _merge_serf(node: State, serf: SerfPushPull, join: bool) -> None:
             # The time of its leave is not told: it must be after what is.
             ltime = serf.status_ltimes.get(name, 0) + 1
             if node.clock.accepts(ltime, node.now):
-                intents.heed_leave(node, LeaveIntent(ltime, name))
+                intents.accept_leave(node, LeaveIntent(ltime, name))
     for name, ltime in serf.status_ltimes.items():
         if name not in left and node.clock.accepts(ltime, node.now):
-            intents.heed_join(node, name, ltime)
+            intents.accept_join(node, name, ltime)
     if join and node.joins_ignoring_old:
         node.user_events.ignore_before(serf.event_ltime)
         node.query_ring.ignore_before(serf.query_ltime)
     for slot in serf.events:
         if slot is not None:
             for name, payload in slot.events:
-                user_events.heed(node, slot.ltime, name, payload)
+                user_events.accept(node, slot.ltime, name, payload)

@@ -68,7 +68,7 @@ class Record:
         self.clear_suspicion()
 
     def clear_suspicion(self) -> None:
-        """Whoever it was that suspected it, it is over."""
+        """End the suspicion, from any member."""
         if self.suspicion is not None:
             if self.suspicion.timer is not None:
                 self.suspicion.timer.cancel()

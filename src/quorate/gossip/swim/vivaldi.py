@@ -75,7 +75,7 @@ class Vivaldi:
         moved = self._pulled(other, rtt)
         moved = self._adjusted(moved, other, rtt)
         moved = self._towards_origin(moved)
-        # A coordinate that was driven beyond all bounds starts anew instead of spreading.
+        # A coordinate that was driven beyond all bounds is reset instead of spreading.
         self.coordinate = moved if is_sane(moved) else ORIGIN
         return True
 

@@ -1,9 +1,9 @@
 """Votes and campaigns (Raft 5.2, 5.4.1; thesis 4.2.3, 9.6; docs/wire.md#votes).
 
 Invariants: a vote is given once per term and is durable before the answer leaves; a pre-vote
-changes nothing; only voters of the configuration in force campaign; nobody who heard from a
-leader within the election timeout votes for another, except in a leadership transfer; nobody whose
-state machine is damaged campaigns, not even when told to (ours, in no paper).
+changes nothing; only voters of the configuration in force campaign; no server that heard from a
+leader within the election timeout votes for another, except in a leadership transfer; no server
+whose state machine is damaged campaigns, not even when told to (ours, in no paper).
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Replication:
         self.timeout_now_sent = False
         self.reads: list[PendingRead] = []
         self.weighed: list[WeighedChange] = []
-        self.notice_at = _NEVER  # when peers without news shall hear what is committed
+        self.notice_at = _NEVER  # when peers without news are told what is committed
         self.uncommitted_bytes = 0
         self.batches: deque[tuple[int, int]] = deque()  # last index and bytes of each batch
 

@@ -73,7 +73,7 @@ def retire(leader: Replication) -> None:
     best = best_target(leader)
     if best is not None:
         node.send(best.server, TimeoutNowRequest(**node.header()))
-    # Whoever waits for what is committed gets the answer when it is applied here.
+    # A caller that waits for a committed entry gets its answer when it is applied here.
     kept = {i: handle for i, handle in node.proposals.items() if i <= node.commit_index}
     for index in kept:
         del node.proposals[index]

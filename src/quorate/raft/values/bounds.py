@@ -1,4 +1,4 @@
-"""How large a number in a message may be, whoever sends it.
+"""How large a number in a message may be, from any sender.
 
 Terms and indexes rise by one for each election and entry; no cluster comes near 2^62 of them. A
 message with more is a mistake or an attack, and nothing of it may be stored or answered: a term

@@ -1,9 +1,9 @@
-"""Which servers there are, and which of them live, whoever knows it.
+"""Which servers there are, and which of them live, from gossip or from calls.
 
 Without gossip it is known by asking: every known address is asked over the RPC port who it is, and
-tells whom else it knows; who is silent for long has failed. With gossip the pool says who lives,
-and asking only adds what tags do not tell. Identity is the ID: an address, or a name in the pool,
-that another ID answers for belongs to another server from then on.
+tells which others it knows; one that is silent for long has failed. With gossip the pool says who
+lives, and asking only adds what tags do not tell. Identity is the ID: an address, or a name in the
+pool, that another ID answers for belongs to another server from then on.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ STATUSES = {
     SerfStatus.FAILED: FAILED,
 }
 SERVERS_MAX = 1024
-"""Servers in the directory: twice what a pool holds. More are somebody's invention."""
+"""Servers in the directory: twice what a pool holds. More are invented."""
 
 _RIVALS_MAX = 64
-"""Servers that use a used ID: one is a mistake, more are somebody's invention."""
+"""Servers that use a used ID: one is a mistake, more are invented."""
 
 
 class Known(msgspec.Struct):
@@ -232,7 +232,7 @@ class Directory:
             self.version += 1
 
     def refresh(self, now: float) -> None:
-        """Decide anew who is alive, unless the pool decides that."""
+        """Decide again which servers are alive, unless the pool decides that."""
         if self._fail_after_s is None:
             return
         for known in self._known.values():

@@ -123,7 +123,7 @@ class PoolWatch:
             return f"no answer within {timeout_s:g} s"
         except QuorateError as error:
             return str(error)
-        return "" if self.introduced else "nobody leads, or says who does"
+        return "" if self.introduced else "no server leads, or names a leader"
 
     def _wait_for(self, text: str) -> None:
         if text and text != self.waiting:
@@ -138,7 +138,7 @@ class PoolWatch:
         return now - self._leader_at > _LEADERLESS_S
 
     def _join_trouble(self) -> str:
-        return f"; nobody could be joined: {self._pool.trouble}" if self._pool.trouble else ""
+        return f"; no server could be joined: {self._pool.trouble}" if self._pool.trouble else ""
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -213,7 +213,7 @@ class PoolWatch:
 
     async def _try_to_found(self, me: Identity, live: list[Identity]) -> None:
         if not self._pool.looked_for_others:
-            return  # whom we do not see may have a cluster already
+            return  # a server that is not seen may have a cluster already
         if not me.expect:
             raise QuorateError("no server of a cluster answers, and bootstrap_expect is not set")
         founders = [other for other in live if other.expect and not other.initialised]

@@ -32,7 +32,7 @@ class FixedPool:
         return ""
 
     def tell(self) -> None:
-        """Nothing: who wants to know asks."""
+        """Nothing: other servers ask for it."""
 
     def members(self) -> list[Member]:
         """All servers that were ever heard of."""

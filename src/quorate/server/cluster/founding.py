@@ -3,8 +3,8 @@
 Every founding server must agree, and each agrees to one proposal only: the server with the lowest
 ID among the expected ones asks all others for a promise, and only when all have given it tells
 them to write the same entry 1 and the same cluster ID. Two proposals need a server in common as
-soon as they overlap, and that server serves only one of them; whoever holds data, or has met a
-cluster, promises nothing. (Differs from Nomad, where every server founds by itself from what it
+soon as they overlap, and that server serves only one of them; a server that holds data, or has met
+a cluster, promises nothing. (Differs from Nomad, where every server founds by itself from what it
 happens to see; docs/divergence.md.)
 """
 
@@ -47,11 +47,11 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
             raise QuorateError("a proposal with too many servers, or with keys that are none")
         for server_id, address in self.servers:
             if why := objection_to(server_id, server_id, address):
-                raise QuorateError(f"a proposal that founds nothing: {why}")
+                raise QuorateError(f"an invalid proposal for founding: {why}")
         try:
             configuration.check()
         except ConfigurationError as error:
-            raise QuorateError(f"a proposal that founds nothing: {error}") from None
+            raise QuorateError(f"an invalid proposal for founding: {error}") from None
         return configuration
 
 

@@ -180,17 +180,17 @@ class GossipPool:
                 continue
             if options.start_join:
                 raise QuorateError(
-                    f"start_join reached nobody: {_one_line(result.error)}",
+                    f"start_join reached no server: {_one_line(result.error)}",
                     "start one of them first, or use retry_join, which goes on trying",
                 )
             tries += pause >= options.retry_interval_s  # quick tries at the beginning do not count
             alone = not (joined or self._pool.node.knows_alive_others())
             if alone and options.retry_max and tries >= options.retry_max:
                 raise QuorateError(
-                    f"retry_join reached nobody in {tries} tries: {_one_line(result.error)}",
+                    f"retry_join reached no server in {tries} tries: {_one_line(result.error)}",
                     "start one of them, or raise retry_max (0: no limit)",
                 )
-            log.warning("nobody to join yet: %s", self.trouble)
+            log.warning("no server to join yet: %s", self.trouble)
             await asyncio.sleep(min(pause, options.retry_interval_s))
             pause *= 2
         self.looked_for_others = True
@@ -223,7 +223,7 @@ class GossipPool:
         return text if asyncio.get_running_loop().time() - seen_at < _NAMESAKE_S else ""
 
     def tell(self) -> None:
-        """Announce this server anew if its tags have changed."""
+        """Announce this server again if its tags have changed."""
         tags = self._me().tags()
         if tags != self._told:
             self._told = tags

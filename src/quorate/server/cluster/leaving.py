@@ -1,8 +1,8 @@
 """A server that stops for good: leadership handed over, its name out of the configuration.
 
-The leader takes out whoever leaves, and refuses where that would end the quorum. A leader that has
-just been elected, or has a change under way, is asked again, so that servers can leave one after
-another, each as soon as the one before is gone.
+The leader takes out a server that leaves, and refuses where that would end the quorum. A leader
+that has just been elected, or has a change under way, is asked again, so that servers can leave one
+after another, each as soon as the one before is gone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ASK_AGAIN_S = 0.1
 
 
 class Departure(msgspec.Struct, frozen=True):
-    """The argument of the call `leave`: who goes."""
+    """The argument of the call `leave`: the server that leaves."""
 
     id: str
 
@@ -82,7 +82,7 @@ class Leaving:
 
     async def _ask_once(self, me: str, timeout_s: float) -> str:
         if not await self._wait_for_leader(max(timeout_s, 0.0)):
-            return "nobody leads, and only a leader with a majority behind it can take it out"
+            return "there is no leader, and only a leader with a majority can remove a server"
         if self._replica.is_leader:
             return await self._membership.let_go(me)
         leader = self._replica.node.leader_address

@@ -1,4 +1,4 @@
-"""Why nobody leads, in words, for a server that has a configuration: whom it misses.
+"""Why no server leads, in words, for a server that has a configuration: the voters it misses.
 
 Nothing is asked here. It is what this server can see: who of the voters lives, who is missing, and
 who is there but does not count, having other data or none (docs/pains.md, 4 and 13).

@@ -229,7 +229,7 @@ class StateChecks:
 
     def _described(self, mark: DamageMark) -> StateDamaged:
         return StateDamaged(
-            f"the state of this server is damaged, it answers nothing from it: at index "
+            f"the state of this server is damaged, and it answers no reads from it: at index "
             f"{mark.index} its digest is {mark.digest[:12]}, and a majority of the voters has "
             f"{mark.right[:12]} (found by {mark.by})",
             f"stop this server, move {self._folder} away, start it: the leader fills it again",

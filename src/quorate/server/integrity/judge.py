@@ -1,9 +1,10 @@
 """What a leader does so that a state that differs is found: check, gather, judge, tell.
 
 Every interval one command goes through the log; at its index every server takes a digest of its
-state. The leader asks all members for theirs over the RPC port, with one deadline; who does not
-answer, as servers that know no such call, is not compared. The verdict goes to all members, so
-that each looks itself: none calls itself damaged, or right again, on another server's word.
+state. The leader asks all members for theirs over the RPC port, with one deadline; a server that
+does not answer, as servers that know no such call, is not compared. The verdict goes to all
+members, so that each looks itself: none calls itself damaged, or right again, on another server's
+word.
 
 Invariant: a server is found damaged only where a majority of all voters told it, each for itself,
 one and the same other digest of that index. So a majority is never fenced off.

@@ -1,8 +1,8 @@
 """Whose state is right: the rule by which digests of one index are compared.
 
 Invariant: a digest is right only if more than half of ALL voters hold it, whether or not the others
-answered. So no two digests of an index can both be right, whoever judges; and a leader whose own
-state is wrong finds that itself.
+answered. So no two digests of an index can both be right, whichever server judges; and a leader
+whose own state is wrong finds that itself.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Members: TypeAlias = Annotated[tuple[Held, ...], Meta(max_length=MEMBERS_MAX)]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be made of the digests at `index`, and `by` whom (a server's name) it was said.
+    """What is to be made of the digests at `index`, and `by` names the server that said it.
 
     `right` is the digest of a majority of the voters, empty if none is. `wrong` are the members
     that hold another one. `disagree`: no digest has a majority, and yet two differ; then nobody

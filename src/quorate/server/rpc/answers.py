@@ -108,14 +108,14 @@ class Answers:
 
     async def _take_in(self, joiner: Identity, peer: Peer | None, *, forgive: bool) -> JoinAnswer:
         if not self._gate.is_named(joiner, peer):
-            raise QuorateError("a server joins for itself alone, from its own address")
+            raise QuorateError("a server can only join itself, from its own address")
         if why := self._gate.objection(peer)[0]:
             return JoinAnswer(why=why)
         return await self._membership.take_in(joiner, peer, forgive=forgive)
 
     async def _leave(self, departure: Departure, peer: Peer | None) -> Promise:
         if peer is not None and departure.id != peer.server_id:
-            raise QuorateError("a server leaves for itself alone")
+            raise QuorateError("a server can only make itself leave")
         return Promise(await self._membership.let_go(departure.id))
 
     async def _promise(self, proposal: Proposal, peer: Peer | None) -> Promise:

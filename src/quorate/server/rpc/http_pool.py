@@ -91,7 +91,7 @@ class _Connection(asyncio.Protocol):
                     await self._writable.wait()
             except TimeoutError:
                 raise QuorateError(
-                    f"the other server read nothing for {idle_s:g} s", "try again"
+                    f"the other server has not read for {idle_s:g} s", "try again"
                 ) from None
             if not self.usable:
                 return  # the answer, or the lack of one, says more
@@ -180,7 +180,7 @@ class _Connection(asyncio.Protocol):
             waiter.set_exception(error)
 
     def give_up(self, error: QuorateError) -> None:
-        """Whoever waits for an answer hears this instead."""
+        """Requests that wait for an answer get this instead."""
         self._fail_with(error)
         self.close()
 

@@ -70,7 +70,9 @@ class AgentView:
         if node.configuration.get(me) is not None:
             met = sum(member.status == ALIVE for member in self._pool.members()) > 1
             trouble = "" if met else self._pool.trouble
-            return trouble and f"a member, but alone in its pool: nobody could be joined: {trouble}"
+            return (
+                trouble and f"a member, but alone in its pool: no server could be joined: {trouble}"
+            )
         why = self.waiting() or "it waits to be taken in"
         return (
             f"not a member: the Raft configuration of the leader at {node.leader_address} does not "

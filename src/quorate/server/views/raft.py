@@ -1,8 +1,8 @@
 """What each server believes, gathered from all of them: the answer to "who is right?".
 
 Every server of the Raft configuration and every one that is known in the region is asked at once
-over the RPC port, with one deadline. Who does not answer is an entry with the reason: a list that
-fails when a server is away is no use on the night on which it is needed.
+over the RPC port, with one deadline. A server that does not answer is an entry with the reason: a
+list that fails when a server is away is no use on the night on which it is needed.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def leader_of(views: Iterable[ServerView]) -> ServerView | None:
 
 
 def view_targets(directory: Directory, region: str, peers: Sequence[Peer]) -> list[Target]:
-    """Whom to ask for their view: the known servers of the region and those of the configuration.
+    """The servers to ask for their view: those known in the region, and those of the configuration.
 
     The server itself is not among them. A member is asked at its address in the configuration.
     """

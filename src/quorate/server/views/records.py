@@ -78,7 +78,7 @@ class KeyringResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoterView(msgspec.Struct, frozen=True, kw_only=True):
-    """One server of a configuration, as somebody has it in their log. `keyed`: with its key."""
+    """One server of a configuration, as a server has it in its log. `keyed`: with its key."""
 
     id: str
     address: str

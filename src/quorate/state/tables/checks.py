@@ -13,7 +13,7 @@ from quorate.state.engine.table import Command, Tables
 
 
 class CheckState(Command, frozen=True, kw_only=True):
-    """Changes nothing. Result: itself, so that whoever applies it sees where it stands."""
+    """Changes nothing. Result: itself, so that the caller of apply sees that it is one."""
 
     TYPE: ClassVar[int] = 7
 

@@ -2,8 +2,8 @@
 
     <data_dir>/server/raft/state-damaged.json
 
-It lies in the folder whose removal is the cure: whoever moves the folder away to have the server
-filled again has the mark moved with it.
+It lies in the folder whose removal is the cure: an operator who moves the folder away to have the
+server filled again has the mark moved with it.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class DataFolder(ServerFolder):
     """An open data folder: locked, with an identity and a start. Made by `open`.
 
     `server` is the folder that holds everything, `raft_path` the one below it that goes when the
-    server has to begin anew.
+    server has to start over.
     """
 
     def __init__(self, server: Path, lock: FolderLock, run: bytes) -> None:

@@ -2,7 +2,7 @@
 
 One sealed line of JSON; the key belongs to the server ID in it. Its public half is kept in
 `quorate.json` too, so that a key that is gone is never replaced in silence: the cluster knows this
-server by the old one. A server that begins anew under another ID gets another key.
+server by the old one. A server that starts over under another ID gets another key.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _load(folder: ServerFolder, path: Path) -> ServerKey | None:
     if mode & _OTHERS:
         raise QuorateError(
             f"{path} has mode {stat.S_IMODE(mode):04o}: others may read the key of this server",
-            f"run `chmod 600 {path}`; if somebody else may have read it, remove this server from "
+            f"run `chmod 600 {path}`; if another user may have read it, remove this server from "
             "its cluster and give it an empty data folder",
         )
     try:

@@ -1,4 +1,4 @@
-"""The data folder of a replica in somebody's own service, whose author chose the server ID.
+"""The data folder of a replica in a Python service, whose author chose the server ID.
 
     <data_dir>/              see `server_folder`
     <data_dir>/log/          log, term and vote (`log.store`)
@@ -38,7 +38,7 @@ class ReplicaFolder(ServerFolder):
 
         `run` are `RUN_BITS` random bytes of this process, `version` is kept for people. A folder
         without an identity, as versions before levels made it, becomes that of `server_id`. One
-        that lost its log or was found to be rolled back is refused to its old ID, and begins anew
+        that lost its log or was found to be rolled back is refused to its old ID, and starts over
         under another one, its data moved aside.
 
         Raises DataFolderInUse, WrongDataFolder (another server's, or an ID that was given up;

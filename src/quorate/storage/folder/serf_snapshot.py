@@ -123,7 +123,7 @@ class SerfSnapshot:
         if not out and self._file is not None:
             return
         if self._file is None:
-            self._compact()  # the last write failed: begin anew, with all that is known
+            self._compact()  # the last write failed: rewrite the file with all that is known
         else:
             self._write("".join(f"{line}\n" for line in out).encode())
         limit = max(COMPACT_BYTES, len(self._now.alive) * _BYTES_PER_MEMBER)

@@ -47,7 +47,7 @@ LOCK_FILE: Final = "quorate.lock"
 
 
 class Layout(NamedTuple):
-    """Where things lie. `parts` is all that goes when the server begins anew under another ID."""
+    """The paths. `parts` is what is moved aside when the server starts over under another ID."""
 
     root: Path
     log: Path
@@ -107,7 +107,7 @@ class ServerFolder:
         return Opening(identity, standing, retired, mark)
 
     def _replace(self, found: Opening, node_id: str) -> Identity:
-        """The identity under which the folder begins anew, its data moved aside if it is there."""
+        """The identity under which the folder starts over, its data moved aside if it is there."""
         self.why_new_id = found.retired
         if found.mark is not None:
             aside = set_aside(self.root, self._layout.parts, found.mark)
@@ -130,7 +130,7 @@ class ServerFolder:
 
     @property
     def state_lost(self) -> bool:
-        """True if this opening began anew under another ID."""
+        """True if this opening started over under another ID."""
         return bool(self.why_new_id)
 
     # -- what it is -------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ class ServerFolder:
         if self._standing.rolled_back is not None:
             raise QuorateError(
                 f"the log in {self.root} may not be used: {self._standing.rolled_back.reason}",
-                "start this server again: it begins anew under another ID",
+                "restart this server: it starts over under another ID",
             )
         log = LogStore.open(self.log_path)
         try:

@@ -40,7 +40,7 @@ class LogFiles:
         """Make an empty one. Raises OSError.
 
         Its name is durable before anything is in it: else what is believed to be durable there,
-        after the process was killed and began anew, would go with the name when the power goes.
+        after the process was killed and restarted, would go with the name when the power goes.
         """
         path = self.folder / f"{number:010d}{SUFFIX}"
         descriptor = self.system.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)

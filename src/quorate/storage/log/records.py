@@ -8,7 +8,7 @@ Each item is its kind, u8, and the length of what follows, u32; then, integers l
     3 truncate   index u64: entries from there on are gone
     4 entry      term u64 | travelling form of the entry; its index is one above the last one
     5 base       index u64 | term u64: entries up to there are gone
-    6 hard state term u64 | vote term u64 | whom the vote went to, UTF-8
+    6 hard state term u64 | vote term u64 | candidate that got the vote, UTF-8
     7 meta       length of the name u16 | name, UTF-8 | value
 
 An entry's checksum is that of its frames (`log_frames`).
@@ -68,7 +68,7 @@ def head_item(head: Head) -> bytes:
 
 
 def reset_item(index: int, term: int) -> bytes:
-    """The log begins anew behind a snapshot."""
+    """The log restarts behind a snapshot."""
     return _item(RESET, _PAIR.pack(index, term))
 
 

@@ -70,7 +70,7 @@ class LogReplay:
             self.segments.append(segment)
         elif not is_last:
             raise log_damaged(f"{path} is damaged: its records are missing", path)
-        elif self.leftover and not self.segments:  # a log never begins anew over another one
+        elif self.leftover and not self.segments:  # a log never restarts over another one
             raise log_damaged(f"{path} is damaged: the file before it is missing", path)
 
     def extent(self) -> LogExtent:

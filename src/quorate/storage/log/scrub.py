@@ -2,7 +2,7 @@
 
 A byte that a disk, a memory or a stray program has changed hurts only when it is read, which for
 an entry of the log may be months later, at a restart on which the quorum depends. Each piece is
-small, so that whoever runs it decides how much of the machine it takes.
+small, so that its caller decides how much of the machine it takes.
 
 It reads through the page cache, as every later read of the running server will: what has changed
 on the platter below a page that is cached is seen once that page has been dropped.

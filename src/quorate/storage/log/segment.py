@@ -6,7 +6,7 @@ Chosen, and why:
 - The newest piece of room is for writes without entries: term, vote and compaction. A server on a
   full disk still takes part in elections, and a log that filled its disk can be compacted.
 - The size is changed by `posix_fallocate` alone, whole pieces at a time: a file of another size was
-  cut by somebody else.
+  cut by another program.
 - A small file is unlinked at once when all its entries are compacted, which gives the disk its
   room back; a segment is therefore not large.
 """

@@ -310,7 +310,7 @@ class LogStore:
 
         Raises StorageFull when there is no room: the store is as it was, and a later write may
         succeed. Raises QuorateError for anything else the disk says; what is on disk is then
-        known only after opening the store anew.
+        known only after opening the store again.
 
         Term and vote never fall: those of a batch that are older than what is here change nothing.
         A disk without room writes them ahead of the entries that came with them.

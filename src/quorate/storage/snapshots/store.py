@@ -5,8 +5,8 @@ taken while it was written. All methods wait for the disk: call them from a work
 
 Same names, order and retention as hashicorp/raft. Differs in that a damaged newest snapshot is
 an error by default, not a reason to take an older one silently: the log may have been compacted
-behind the older one, and then the entries between are gone. Who knows where the log begins can
-allow the step back (`newest_valid`).
+behind the older one, and then the entries between are gone. A caller that knows where the log
+begins can allow the step back (`newest_valid`).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class SnapshotStore:
         if not 0 <= size <= SNAPSHOT_BYTES_MAX:
             raise QuorateError(
                 f"a snapshot of {size} bytes was announced, the limit is {SNAPSHOT_BYTES_MAX}",
-                "find out who sent it: no server of this cluster has such a state",
+                "find out which server sent it: none of this cluster has such a state",
             )
         free = free_bytes(self._folder)
         reserve = reserve_on(self._folder, self._reserve_bytes)

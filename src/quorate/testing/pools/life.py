@@ -362,7 +362,7 @@ class PoolLife:
     def _differences(self) -> str:
         leader = self.world.leader()
         if leader is None:
-            return "nobody leads"
+            return "no leader"
         wanted = {p.id: p.address for p in self.servers.running() if p.id not in self.gone}
         configuration = leader.live.committed_configuration
         found = {s.id: s.address for s in configuration.voters() if s.id in wanted}

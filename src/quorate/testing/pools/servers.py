@@ -221,7 +221,7 @@ class Servers:
         process.directory.update_me(msgspec.structs.replace(process.directory.me, leaving=True))
         leader = self.leader()
         if leader is None or self.cut(process.key, leader.key):
-            done("nobody leads")
+            done("no leader")
             return
         steps = departing(lambda: self.look(leader), process.id)
         Steps(self, leader, steps, lambda verdict: done(verdict.why)).go()

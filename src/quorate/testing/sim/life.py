@@ -113,7 +113,7 @@ class Life:
         world.run_until(plan.duration)
 
     def _operate(self) -> None:
-        """Now and then somebody looks for damaged servers, and replaces them."""
+        """Now and then an operator looks for damaged servers, and replaces them."""
         world = self.world
         for host in world.running():
             self._keep_log_short(host)

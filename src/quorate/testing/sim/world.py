@@ -157,13 +157,13 @@ class World(Stage):
             raise ViolationError(f"{host.name} failed: {error!r}") from error
 
     def revive(self, name: str) -> None:
-        """Start a node unless somebody else has."""
+        """Start a node unless it runs already."""
         host = self.hosts[name]
         if not host.node and not host.damage:
             self.start(name)
 
     def fail(self, host: Host, damage: Exception) -> None:
-        """A server found its disk damaged: it says what, and is down until somebody helps."""
+        """A server found its disk damaged: it says what, and is down until an operator helps."""
         text = str(damage)
         expect(bool(host.disk.flipped), f"{host.name} found damage that is none: {text}")
         expect("damage" in text or "snapshot" in text, f"damage is not named: {text}")
@@ -195,7 +195,7 @@ class World(Stage):
                 self.for_host(other, 0.001, partial(other.driver.peer_gone, name))
 
     def retire(self, host: Host, why: str) -> None:
-        """A server has heard that its disk is an old copy: it stops until somebody helps."""
+        """A server has heard that its disk is an old copy: it stops until an operator helps."""
         self.note(f"{host.name} stops: {why}")
         host.damage = why
         if host.node:

@@ -1,7 +1,7 @@
 """Log entries, as they travel and as they lie on disk (docs/wire.md#messages).
 
 Invariant: an entry is encoded once. `Entry.encoded` keeps the bytes for the disk and for every
-peer; an entry that came over the network is encoded anew, in the canonical form, because the
+peer; an entry that came over the network is encoded again, in the canonical form, because the
 sender may have written it in any form that decodes to the same value.
 
 The canonical form is hashicorp/raft's: keys in byte order, nil for an empty byte string (a

@@ -1,4 +1,4 @@
-"""Whom a query is for: the filters in it (docs/wire.md#serf-messages)."""
+"""The members that a query is for: the filters in it (docs/wire.md#serf-messages)."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class JoblessEndpoint:
         return self._authority.read(call, self._empty_list, self._watched)
 
     def get_one(self, call: Call) -> Response:
-        """Nothing has this name, whoever leads."""
+        """Nothing has this name, on any server."""
         path = call.request.target.partition(b"?")[0].decode("latin-1")
         longest = max(filter(path.startswith, _MISSING), key=len, default="")
         return text_response(404, _MISSING.get(longest, "not found"))

@@ -45,7 +45,7 @@ class RaftEndpoint:
 
 
 class RaftConfiguration:
-    """GET `configuration`. Encoded anew only when the configuration or the leader changed."""
+    """GET `configuration`. Encoded again only when the configuration or the leader changed."""
 
     def __init__(self, context: Context) -> None:
         self._cluster = context.parts.cluster

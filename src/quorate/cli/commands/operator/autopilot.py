@@ -86,7 +86,7 @@ def _health(found: OperatorHealth) -> str:
 
 
 def set_config(context: Context) -> int:
-    """Change the settings that were given, unless somebody else changed them meanwhile."""
+    """Change the settings that were given, unless another operator changed them meanwhile."""
     with context.client() as client:
         with doing("Error querying for Autopilot configuration: "):
             found = client.autopilot_configuration()

@@ -82,7 +82,7 @@ class Rotation:
             name, why = min(answer.messages.items(), default=("", "no member has a key"))
             raise Failure(
                 f"{PREFIX}{name}: {why}",
-                "gossip is not encrypted: set server.encrypt on every server and start them anew",
+                "gossip is not encrypted: set server.encrypt on every server and restart them",
             )
         return _ring_of(answer, {one.name for one in members if one.status == "failed"})
 
@@ -95,7 +95,7 @@ class Rotation:
         if resumed is None:
             raise Failure(
                 f"{PREFIX}{len(ring.keys)} keys are installed, and none of them was made by a"
-                " rotation of this program, so it cannot say which is to stay",
+                " rotation of this program, so it cannot tell which one to keep",
                 "name the key that is to stay: -key=<key>; all others are removed then",
             )
         self._say("A rotation was begun before and is resumed.")

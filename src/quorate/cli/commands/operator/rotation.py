@@ -1,10 +1,10 @@
 """Which step a key rotation is in, found from the rings alone.
 
-A rotation may end at any point: the operator's machine dies, a member is away. Whoever runs it
-again, and from wherever, must go on with the same new key. Two installed keys do not say which is
-the newer one, so a key that we make bears the mark of the key that it follows: the digest of both
-begins with zeros. Only a holder of both keys can see it, and it costs the new key's 256 bits no
-more than its own 16. (A rotation to a key that the operator brought is resumed by naming it.)
+A rotation may end at any point: the operator's machine dies, a member is away. An operator who runs
+it again, and from wherever, must go on with the same new key. Two installed keys do not say which
+is the newer one, so a key that we make bears the mark of the key that it follows: the digest of
+both begins with zeros. Only a holder of both keys can see it, and it costs the new key's 256 bits
+no more than its own 16. (A rotation to a key that the operator brought is resumed by naming it.)
 
 Nothing here asks or prints: values in, the next step out.
 """
@@ -94,7 +94,7 @@ def unfinished(keys: Collection[str]) -> str | None:
     """The key that an unfinished rotation was leading to, or None if that cannot be said.
 
     Where members did not see each other, rotations may have begun on both sides: then any of
-    their keys will do, as long as whoever looks chooses the same.
+    their keys will do, as long as each observer chooses the same.
     """
     newest = [
         key

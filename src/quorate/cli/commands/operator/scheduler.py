@@ -52,7 +52,7 @@ def _block(found: SchedulerConfiguration) -> str:
 
 
 def set_config(context: Context) -> int:
-    """Change the settings that were given, unless somebody else changed them meanwhile."""
+    """Change the settings that were given, unless another operator changed them meanwhile."""
     with context.client() as client:
         with doing("Error querying for scheduler configuration: "):
             found = client.scheduler_configuration()

@@ -40,7 +40,7 @@ def views(context: Context) -> int:
         states = any(view.held or view.state in STATES for view in found)
         raise Failure(
             "The servers do not agree",
-            "see /v1/agent/health of the servers whose state is not that of the others"
+            "see /v1/agent/health of the servers whose state differs"
             if states
             else "ask again; if it stays so, see which of them reach each other",
             DISAGREE,
@@ -89,7 +89,7 @@ def notes_on(found: Sequence[View]) -> list[str]:
     """For each view why it cannot be had, or in what it differs from the newest; else empty.
 
     Also if its replicated state is not that of the others. The newest is that of the highest
-    term, and in it of whoever leads.
+    term, and in it of the leader.
     """
     answered = [view for view in found if not view.error]
     if not answered:

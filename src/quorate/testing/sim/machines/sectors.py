@@ -1,14 +1,14 @@
 """A disk in memory, sector by sector, with the calls of a `System`: what a crash may leave of it.
 
-What everybody sees is kept apart from what is durable. A write counts at once and is durable after
-`fdatasync`; a growth of a file likewise; a name that is new or gone after `fsync` of the folder.
-When the power goes, each sector of 512 bytes that was not flushed has its new content or its old
-one, whole; a file any of the sizes it had since; a name is there or not; all independently. When
-only the process goes, the machine keeps everything, and may still lose it later.
+What all processes see is kept apart from what is durable. A write counts at once and is durable
+after `fdatasync`; a growth of a file likewise; a name that is new or gone after `fsync` of the
+folder. When the power goes, each sector of 512 bytes that was not flushed has its new content or
+its old one, whole; a file any of the sizes it had since; a name is there or not; all independently.
+When only the process goes, the machine keeps everything, and may still lose it later.
 
 `cut_after` ends a process in the middle of its work, before one of its flushes. `fail_after` lets a
-flush fail as Linux does: the bytes stay where everybody sees them and count as written, so no later
-flush writes them; only a sector that is written again may become durable.
+flush fail as Linux does: the bytes stay where all processes see them and count as written, so no
+later flush writes them; only a sector that is written again may become durable.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _File:
         self.dropped: dict[int, bytes] = {}
 
     def sector(self, number: int) -> bytes:
-        """What everybody sees there."""
+        """The bytes that all processes see there."""
         return bytes(self.content[number * SECTOR : (number + 1) * SECTOR])
 
     def sync(self) -> None:
@@ -88,7 +88,7 @@ class _File:
 
 
 class SectorDisk:
-    """See the module. One folder; `files` are the files that everybody sees, by name."""
+    """See the module. One folder; `files` are the files that all processes see, by name."""
 
     def __init__(self) -> None:
         self.files: dict[str, _File] = {}
@@ -110,13 +110,13 @@ class SectorDisk:
         self._failing_in = flushes
 
     def restart(self) -> None:
-        """The process begins anew; the machine went on."""
+        """The process restarts; the machine went on."""
         self._opened.clear()
         self._flushes_left, self._failing_in = -1, -2
         self._gone = False
 
     def lose_power(self, rng: Random) -> Loss:
-        """The machine begins anew with what it may have kept."""
+        """The machine restarts with what it may have kept."""
         self.restart()
         share = rng.choice((0.0, rng.random(), rng.random(), rng.random(), 1.0))
         changed = kept = 0

@@ -89,11 +89,11 @@ class Stage(ABC):
 
     @abstractmethod
     def revive(self, name: str) -> None:
-        """Start a node unless somebody else has."""
+        """Start a node unless it runs already."""
 
     @abstractmethod
     def retire(self, host: Host, why: str) -> None:
-        """A server has heard that its disk is an old copy: it stops until somebody helps."""
+        """A server has heard that its disk is an old copy: it stops until an operator helps."""
 
     @abstractmethod
     def is_parted(self, name: str) -> bool:

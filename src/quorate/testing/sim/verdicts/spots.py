@@ -1,6 +1,6 @@
 """Where on a simulated disk a bit of the log can flip, and what is lost with it.
 
-Invariant: wherever it is, the next start must notice, or what is there has been written anew.
+Invariant: wherever it is, the next start must notice, or what is there has been rewritten.
 """
 
 from __future__ import annotations
