@@ -10,8 +10,6 @@ import pytest
 from config_hosts import HOST, MadeUpHost
 
 from quorate.config import AgentConfig, Notes, load, validate
-from quorate.config.keys.schema import KEYS
-from quorate.config.keys.spec import Effect, Kind
 from quorate.errors import ConfigError
 from quorate.wire.gossip_key import key_fault
 
@@ -104,6 +102,11 @@ def three(*changes: str) -> list[str]:
         ({"tls.rpc": True}, "tls.rpc: TLS is not supported by this version of Quorate; "),
         ({"acl.enabled": True}, "acl.enabled: access control is not supported by this version"),
         ({"client.enabled": True}, "client.enabled: client mode is not supported by this version"),
+        ({"syslog_facility": "LOCAL8"}, 'syslog_facility "LOCAL8" is unknown ('),
+        (
+            {"telemetry.statsd_address": "1.2.3.4:x"},
+            'telemetry.statsd_address: "1.2.3.4:x": "x" is no port (',
+        ),
         ({"http_hosts": ["https://proxy.example"]}, 'http_hosts: "https://proxy.example" is no ho'),
         ({"http_hosts": ["*.example"]}, 'http_hosts: "*.example" is no host name'),
         (
@@ -213,7 +216,7 @@ def test_refused(settings: dict[str, Any], text: str, tmp_path: Path) -> None:
         (
             {
                 "server.num_schedulers": 2,
-                "telemetry": {"statsd_address": "x", "circonus_api_token": "x"},
+                "telemetry": {"statsite_address": "x", "circonus_api_token": "x"},
                 "vault": {"token": "x"},
                 "ui": {},
                 "client": {"enabled": False, "servers": []},
@@ -226,7 +229,7 @@ def test_refused(settings: dict[str, Any], text: str, tmp_path: Path) -> None:
                 (
                     "WARNING: No effect in this version of Quorate: acl.role_ttl, client,"
                     " plugin_dir, server.num_schedulers, telemetry.circonus_api_token,"
-                    " telemetry.statsd_address, ui, vault"
+                    " telemetry.statsite_address, ui, vault"
                 ),
             ),
         ),
@@ -324,25 +327,3 @@ def test_validate_names_all_mistakes(tmp_path: Path) -> None:
 )
 def test_gossip_key(key: str, fault: str) -> None:
     assert key_fault(key) == fault
-
-
-SOME: dict[Kind, Any] = {
-    Kind.BOOL: True,
-    Kind.INT: 77,
-    Kind.FLOAT: 7.5,
-    Kind.STRING: "something",
-    Kind.DURATION: "77s",
-    Kind.LIST: ["+something"],
-    Kind.MAP: {"some": "thing"},
-    Kind.ANY: {"some": "thing"},
-}
-
-
-@pytest.mark.parametrize("key", [name for name, key in KEYS.items() if key.effect is Effect.NONE])
-def test_no_key_is_ignored_in_silence(key: str, tmp_path: Path) -> None:
-    """Whatever has no effect is named at the start: statsd and syslog, say."""
-    rules = KEYS[key]
-    value = not rules.default if rules.kind is Kind.BOOL else SOME[rules.kind]
-    _, notes = loaded(tmp_path, {key: value})
-    (warning,) = [text for text in notes.warnings if "No effect" in text]
-    assert key in warning or key.partition(".")[0] in warning

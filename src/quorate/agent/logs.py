@@ -1,4 +1,4 @@
-"""The agent's log: one line an event, to standard output or a file, as text or JSON."""
+"""The agent's log: one line an event, to standard output, a file or syslog, as text or JSON."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 from quorate.agent.console import Console
 from quorate.agent.log_file import LogFile
 from quorate.agent.outlet import Outlet
+from quorate.agent.sinks.syslog import Syslog, SyslogFormatter
 from quorate.config.model import AgentConfig
 from quorate.config.read.parse import reason
 from quorate.errors import ConfigError
-from quorate.loglines.formats import LEVELS, JsonFormatter, TextFormatter
+from quorate.loglines.formats import LEVELS, BareFormatter, JsonFormatter, TextFormatter
 from quorate.loglines.taps import TAPS
 
 log = logging.getLogger("quorate.agent")
@@ -31,24 +32,32 @@ class _Outgoing(logging.Handler):
 
 
 class Logs:
-    """Where the log goes: to standard output, and to a file if one is configured.
+    """Where the log goes: to standard output, and to a file and to syslog if they are configured.
 
     Raises ConfigError for a file that cannot be opened, RuntimeError when there is no thread.
     """
 
     def __init__(self, config: AgentConfig, console: Console) -> None:
-        formatter = JsonFormatter() if config.log_json else TextFormatter()
+        located = config.log_include_location
+        formatter = (JsonFormatter if config.log_json else TextFormatter)(located=located)
         self._console = console
         self._file: LogFile | None = None
+        self._syslog: Syslog | None = None
         self._outlets = [console.out]
         if config.log_file:
             self._file = _open_file(config)
             self._outlets.append(Outlet(self._file, "log-file", _about(formatter)))
         console.out.on_dropped = _about(formatter)
         root = logging.getLogger()
-        for outlet in self._outlets:
+        formatters: list[logging.Formatter] = [formatter] * len(self._outlets)
+        if config.enable_syslog:
+            lines = SyslogFormatter(config.syslog_facility, BareFormatter(located=located))
+            self._syslog = Syslog(log.warning)
+            self._outlets.append(Outlet(self._syslog, "syslog", _about(lines)))
+            formatters.append(lines)
+        for outlet, form in zip(self._outlets, formatters, strict=True):
             handler = _Outgoing(outlet)
-            handler.setFormatter(formatter)
+            handler.setFormatter(form)
             handler.addFilter(TAPS.is_own)
             root.addHandler(handler)
         root.setLevel(logging.WARNING)  # what libraries say belongs into the log, too
@@ -57,7 +66,7 @@ class Logs:
     def reopen(self) -> None:
         """Open the file again under its name, behind what was logged up to now."""
         if self._file is not None:
-            self._outlets[-1].do(self._file.reopen)
+            self._outlets[1].do(self._file.reopen)
 
     @property
     def dropped(self) -> int:
@@ -67,6 +76,8 @@ class Logs:
     def close(self) -> None:
         """Write what is left, within a second; nothing is logged from now on."""
         logging.getLogger().handlers.clear()
+        if self._syslog is not None:
+            self._outlets[-1].do(self._syslog.close)
         for outlet in self._outlets[1:]:
             outlet.close(1.0)
 

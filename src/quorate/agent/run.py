@@ -27,6 +27,7 @@ from quorate.agent.logs import Logs, set_level
 from quorate.agent.notify import Notifier, telling
 from quorate.agent.options import browsers_sites, keyring_path, server_options
 from quorate.agent.signals import NAMES, PROCESS, RELOADING, Signals
+from quorate.agent.sinks.statsd import Statsd
 from quorate.agent.texts import STARTED, banner, data_dir_problem, keyring_warning
 from quorate.api.app import HttpApplication
 from quorate.api.http.limits import ListenerConfig
@@ -199,6 +200,7 @@ class Agent:
             log.info("Quorate %s serves HTTP at %s", __version__, config.advertise.http)
             tasks = [
                 loop.create_task(Gauges(server, metrics, self._dropped).run()),
+                *(loop.create_task(work.run()) for work in Statsd.of(config.telemetry, metrics)),
                 *(loop.create_task(work) for work in telling(self._notifier, server)),
             ]
             # What stands now stays for good: the collector need not look at it again.

@@ -19,6 +19,16 @@ from quorate.errors import ConfigError
 from quorate.wire.go.duration import MILLISECOND, format_duration
 from quorate.wire.gossip_key import key_fault
 
+_FACILITIES: Final = (
+    *("KERN", "USER", "MAIL", "DAEMON", "AUTH", "SYSLOG"),
+    *("LPR", "NEWS", "UUCP", "CRON", "AUTHPRIV", "FTP"),
+)
+SYSLOG_FACILITIES: Final = {name: number for number, name in enumerate(_FACILITIES)} | {
+    f"LOCAL{number}": 16 + number for number in range(8)
+}
+"""Codes of RFC 5424 (6.2.1), by name."""
+
+STATSD_PORT: Final = 8125
 LOG_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 SCHEDULER_ALGORITHMS: Final = ("binpack", "spread")
 GOSSIP_MODES: Final = ("auto", "on", "off")
@@ -115,6 +125,16 @@ def _log(config: AgentConfig) -> Iterator[ConfigError]:
             "log_level",
             f'log_level "{config.log_level}" is unknown',
             f"use one of {', '.join(LOG_LEVELS)}",
+        )
+
+
+def _syslog(config: AgentConfig) -> Iterator[ConfigError]:
+    if config.syslog_facility.upper() not in SYSLOG_FACILITIES:
+        yield error_at(
+            config,
+            "syslog_facility",
+            f'syslog_facility "{config.syslog_facility}" is unknown',
+            f"use one of {', '.join(SYSLOG_FACILITIES)}",
         )
 
 
@@ -247,6 +267,20 @@ def _telemetry(config: AgentConfig) -> Iterator[ConfigError]:
             )
 
 
+def _statsd(config: AgentConfig) -> Iterator[ConfigError]:
+    address = config.telemetry.statsd_address
+    try:
+        if address:
+            parse_endpoint(address, STATSD_PORT)
+    except ValueError as error:
+        yield error_at(
+            config,
+            "telemetry.statsd_address",
+            f'telemetry.statsd_address: "{address}": {error}',
+            "write host:port of the statsd server",
+        )
+
+
 def _headers(config: AgentConfig) -> Iterator[ConfigError]:
     for name, value in config.http_api_response_headers.items():
         if not _is_header(name, value):
@@ -309,6 +343,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _names,
     _ports,
     _log,
+    _syslog,
     _raft,
     _state_checks,
     _initial_servers,
@@ -316,6 +351,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _joining,
     _scheduler,
     _telemetry,
+    _statsd,
     _headers,
     _http_hosts,
 )

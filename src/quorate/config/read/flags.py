@@ -41,6 +41,9 @@ _MAIN: Final = (
     AgentFlag("node", "string", "name", "Name of this agent; the host name if not given."),
     AgentFlag("log-level", "string", "log_level", "TRACE, DEBUG, INFO, WARN or ERROR."),
     AgentFlag("log-json", "bool", "log_json", "Write the log as JSON."),
+    AgentFlag(
+        "log-include-location", "bool", "log_include_location", "Name the line of the source."
+    ),
 )
 _SERVER: Final = (
     AgentFlag(
@@ -69,7 +72,6 @@ _REFUSED: Final = (
     AgentFlag("dev-vault", "bool", "", "Not supported.", _USE_DEV),
 )
 _WITHOUT_EFFECT: Final = (
-    AgentFlag("log-include-location", "bool", "log_include_location", _NO_EFFECT),
     AgentFlag("plugin-dir", "string", "plugin_dir", _NO_EFFECT),
     *(
         AgentFlag(name, kind, f"client.{name.replace('-', '_')}", _CLIENT)

@@ -1,0 +1,1 @@
+"""Where a process sends what others collect: the log to syslog, its numbers to statsd."""
