@@ -57,6 +57,19 @@ class Histogram:
         self.counts = [0] * (len(BUCKETS_S) + 1)
         self.sum = 0.0
 
+    def observe(self, seconds: float) -> None:
+        """Record one duration."""
+        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        self.sum += seconds
+
+    def observe_too(self, seconds: float, other: Histogram) -> None:
+        """Record one duration here and in another histogram."""
+        bucket = bisect_left(BUCKETS_S, seconds)
+        self.counts[bucket] += 1
+        self.sum += seconds
+        other.counts[bucket] += 1
+        other.sum += seconds
+
 
 class Totals(msgspec.Struct, frozen=True):
     """Since the start: gauges as last set; (count, sum) of counters and samples. By name.
@@ -125,13 +138,12 @@ class Metrics:
         """Say how it is now. A gauge keeps its value until it is set again."""
         self._gauges[name] = value
 
-    def observe(self, name: str, seconds: float) -> None:
-        """Record one duration in the histogram of that name."""
+    def histogram(self, name: str) -> Histogram:
+        """The histogram of that name, for what records often: it is shown once it has a value."""
         histogram = self._histograms.get(name)
         if histogram is None:
             histogram = self._histograms[name] = Histogram()
-        histogram.counts[bisect_left(BUCKETS_S, seconds)] += 1
-        histogram.sum += seconds
+        return histogram
 
     def peers(self, name: str, values: Mapping[str, float]) -> None:
         """Say how it is now with each other server, by ID; those left out are forgotten."""
@@ -176,7 +188,7 @@ class Metrics:
             counters=_added(self._old_counters, self._counters),
             gauges=dict(self._gauges),
             samples=_added(self._old_samples, self._samples),
-            histograms=self._histograms,
+            histograms={name: h for name, h in self._histograms.items() if any(h.counts)},
             peers=self._peers,
         )
 

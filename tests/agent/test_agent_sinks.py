@@ -181,7 +181,7 @@ def news_of(change: Callable[[Metrics], Any], **labels: str) -> list[bytes]:
     metrics = Metrics(labels=labels)
     metrics.incr("nomad.http.request", 5)
     metrics.sample("quorate.loop.lag_ms", 3.0)
-    metrics.observe("quorate.http.request_seconds", 0.5)
+    metrics.histogram("quorate.http.request_seconds").observe(0.5)
     news = News(metrics.labels)
     news.lines(metrics.totals())
     change(metrics)
@@ -197,7 +197,7 @@ def test_what_is_sent_of_each_kind() -> None:
         metrics.gauge("quorate.odd", float("nan"))
         metrics.sample("quorate.loop.lag_ms", 1.0)
         metrics.sample("quorate.loop.lag_ms", 4.0)
-        metrics.observe("quorate.http.request_seconds", 0.25)
+        metrics.histogram("quorate.http.request_seconds").observe(0.25)
         metrics.peers("quorate.raft.peer_lag_entries", {"s:2": 3.0})
 
     assert news_of(change, host="s1.example") == [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from older_registry import registry_of_level
 
-from quorate.state.engine.commands import UnknownCommand, decode, encode, needed_level
+from quorate.state.engine.commands import UnknownCommand, decode, encode
 from quorate.state.engine.snapshot import decode_snapshot
 from quorate.state.engine.store import Held, StateStore
 from quorate.state.engine.table import Command
@@ -208,7 +208,7 @@ def test_a_snapshot_carries_the_journal_and_it_goes_on() -> None:
 def test_it_takes_level_2_and_a_server_below_it_stops_there() -> None:
     below = registry_of_level(1)
     for command in (WriteJournal(time_ms=1), wrapped(SPREAD)):
-        assert needed_level(encode(command)) == 2
+        assert command.LEVEL == 2
         with pytest.raises(Held, match=f"type {command.TYPE}"):
             StateStore(below).apply(1, encode(command))
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from quorate.levels import FIRST_VERSIONS, LEVEL, describe, form_in_force
-from quorate.state.engine.commands import UnknownCommand, decode, encode, needed_level
+from quorate.state.engine.commands import UnknownCommand, decode, encode
 from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, TODAY, Registry
 from quorate.state.engine.snapshot import SnapshotError, decode_snapshot, digest_of
 from quorate.state.engine.store import Held, StateStore
@@ -181,9 +181,9 @@ def test_a_snapshot_of_a_later_level_is_refused_by_name() -> None:
 
 
 def test_each_command_says_from_which_level_on_it_may_be_written() -> None:
-    assert needed_level(encode(MakeVolume(name="a")), LATER) == 3
+    assert LATER.levels[encode(MakeVolume(name="a"))[0]] == 3
     # All that 586a0ee knows, and the command that comes before the first level.
-    assert {needed_level(encode(CheckState())), needed_level(encode(RaiseLevel(level=1)))} == {0}
+    assert {TODAY.levels[CheckState.TYPE], TODAY.levels[RaiseLevel.TYPE]} == {0}
 
 
 def made(*commands: type[Command], **table: object) -> Registry:

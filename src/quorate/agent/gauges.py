@@ -56,7 +56,7 @@ class Gauges:
             self._writes_seen = replica.disk_times.count
             for seconds in list(replica.disk_times.recent)[-fresh:]:
                 self._metrics.sample("quorate.disk.sync_ms", seconds * 1000)
-                self._metrics.observe("quorate.disk.sync_seconds", seconds)
+                self._metrics.histogram("quorate.disk.sync_seconds").observe(seconds)
         gauge("quorate.raft.isLeader", float(node.leader is not None))
         self._peers()
         checks = self._server.checks

@@ -71,6 +71,8 @@ class HttpApplication:
         control: bool = False,
     ) -> None:
         self._metrics = metrics
+        self._requests = metrics.histogram("quorate.http.request_seconds")
+        self._writes = metrics.histogram("quorate.raft.write_seconds")
         self._clock = clock
         self._random = random
         authority = Authority(parts, random)
@@ -106,7 +108,7 @@ class HttpApplication:
         except Exception as error:  # noqa: BLE001  told in `_failed`
             return self._failed(request, error)
         if isinstance(result, Response):
-            self._metrics.observe("quorate.http.request_seconds", perf_counter() - began)
+            self._requests.observe(perf_counter() - began)
             return result
         if isinstance(result, Replicating):
             return result
@@ -117,14 +119,13 @@ class HttpApplication:
     ) -> Response:
         response = await self._later(request, result)
         if not plan.query.index:  # a blocking query waits on purpose
-            self._metrics.observe("quorate.http.request_seconds", perf_counter() - began)
+            self._requests.observe(perf_counter() - began)
         return response
 
     def end(self, request: Request, write: Replicating) -> Response | Answering:
         """The response to a write whose future is done; never raises, nor does what it gives."""
         took = perf_counter() - write.began
-        self._metrics.observe("quorate.http.request_seconds", took)
-        self._metrics.observe("quorate.raft.write_seconds", took)
+        self._writes.observe_too(took, self._requests)
         try:
             return write.answer(*write.future.result())
         except REFUSED_UNBEGUN:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from random import Random
 from time import perf_counter
@@ -151,8 +150,10 @@ class Authority:
         if query.stale:
             return answer(call)
         if self._leadership.lease_valid():
-            with suppress(NotWritten):  # a leader that has just founded its cluster
+            try:
                 return answer(call)
+            except NotWritten:  # a leader that has just founded its cluster
+                pass
         return self._consistent(call, answer, watched)
 
     def write(self, call: Call, perform: Perform) -> Awaitable[Response]:

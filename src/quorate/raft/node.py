@@ -82,11 +82,9 @@ class Node(NodeState):
         self.now = max(now, self.now)
         self._handlers[type(event)](self, event)
         self.apply_committed()
+        if self.leader is not None:
+            self.leader.stepped()
         return self.outbox.finish(self.log, self.now)
-
-    def lease_valid(self, now: float) -> bool:
-        """True if this node leads and a read of the state machine at `now` is linearizable."""
-        return self.leader is not None and self.leader.lease_valid(now)
 
     def deadline(self) -> float:
         """When `Tick` is due at the latest."""

@@ -99,10 +99,11 @@ class Disk:
     def _run(self) -> None:
         try:
             while True:
+                if self._waiting:
+                    self._take(0.0)  # what came during the last write may share the next
                 while not self._waiting and not self._ending:
                     if not self._take(_CHECK_INTERVAL_S):
                         self._check_space()
-                self._take(0.0)
                 if not self._waiting or not self._write(self._shared()):
                     return
         except BaseException as error:  # noqa: BLE001  the loop must hear of whatever ended us

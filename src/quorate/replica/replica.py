@@ -322,8 +322,8 @@ class Replica(Generic[Result_co]):
         Raises ReplicaStopped after `stop` or a failure, QuorateError on another thread, TypeError
         for a command that is not bytes, and CommandTooLarge.
         """
-        future: asyncio.Future[tuple[int, Result_co]] = self._future()
-        if not isinstance(command, bytes):
+        future: asyncio.Future[tuple[int, Result_co]] = self._own_loop().create_future()
+        if type(command) is not bytes and not isinstance(command, bytes):
             raise TypeError(f"a command is bytes, not {type(command).__name__}")
         if len(command) > self.options.command_bytes_max:
             raise CommandTooLarge(len(command), self.options.command_bytes_max)

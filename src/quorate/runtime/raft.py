@@ -178,9 +178,10 @@ class RaftDriver:
     def lease_valid(self) -> bool:
         """True if a read of the state machine made right now is linearizable."""
         return (
-            not self._driver.ended
-            and self.node.machine_trouble is None
-            and self.node.lease_valid(self.clock.now())
+            (leader := (node := self.node).leader) is not None
+            and not self._driver.ended
+            and not (node.machine_damaged or node.machine_held)
+            and leader.lease_valid(self.clock.now())
         )
 
     def propose(self, handle: Handle, command: bytes) -> None:
@@ -188,9 +189,11 @@ class RaftDriver:
 
         All proposals of one turn travel as one batch. Raises ReplicaStopped.
         """
-        self.check()
-        if (trouble := self.trouble()) is not None:  # what `apply` returned could be wrong
-            handle.set_exception(trouble)
+        if self._end is not None:
+            self.check()
+        troubled = self.damage is not None or self.held is not None
+        if troubled and (trouble := self.trouble()) is not None:
+            handle.set_exception(trouble)  # what `apply` returned could be wrong
             return
         if not self._proposals:
             # How many this turn may add: a batch over the bound would be refused as a whole.

@@ -31,12 +31,16 @@ class Writes:
 
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (log index, result of applying it)."""
-        refused = self._refused(command) if self._replica.is_leader else None
+        replica = self._replica
+        held = replica.held is not None
+        refused = self._refusal(command)
+        if held or refused is not None:
+            refused = self._refused(refused, held=held)
         if refused is not None:
             refusal: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
             refusal.set_exception(refused)
             return refusal
-        future = self._replica.propose(command)
+        future = replica.propose(command)
         # One sweep for all of them: a timer for each would cost more than the write. What is done
         # goes at once, while the processor still has it at hand.
         applying = self._applying
@@ -45,11 +49,11 @@ class Writes:
         applying.append((self._loop.time(), future))
         return future
 
-    def _refused(self, command: bytes) -> QuorateError | None:
-        """Why this leader does not begin the write, or None."""
-        if self._replica.held is not None:
-            return NotLeader()  # it hands over; the next leader is asked
-        return self._refusal(command)
+    def _refused(self, refused: QuorateError | None, *, held: bool) -> QuorateError | None:
+        """Why this leader does not begin the write, or None; another server's log has no say."""
+        if not self._replica.is_leader:
+            return None
+        return NotLeader() if held else refused  # held: it hands over; the next leader is asked
 
     async def sweep(self) -> None:
         """For ever: give up what has waited for too long."""

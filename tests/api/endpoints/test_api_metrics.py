@@ -183,7 +183,7 @@ def test_prometheus_text() -> None:
 def test_a_histogram_counts_all_below_each_bound() -> None:
     metrics = Metrics()
     for seconds in (0.0004, 0.0005, 0.003, 99.0):
-        metrics.observe("quorate.raft.write_seconds", seconds)
+        metrics.histogram("quorate.raft.write_seconds").observe(seconds)
     lines = get(metrics, b"?format=prometheus").body.decode().splitlines()
     found = [line for line in lines if line.startswith("quorate_raft_write_seconds")]
     assert found[0] == 'quorate_raft_write_seconds_bucket{le="0.0005"} 2'

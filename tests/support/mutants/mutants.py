@@ -98,7 +98,11 @@ MUTANTS = [
         100,
     ),
     Mutant(
-        "reads before it has applied an own entry", Leader.lease_valid, "self.ready() and ", "", 80
+        "reads before it has applied an own entry",
+        Leader.lease_valid,
+        " and node.applied_index >= self.first_own_index",
+        "",
+        80,
     ),
     Mutant("reads without a round", reads.request, "node.last_rpc_id + 1", "0", 40),
     Mutant(
@@ -442,9 +446,17 @@ MUTANTS = [
     Mutant(
         "reads after its lease has run out",
         Leader.lease_valid,
-        "self.lease_until() > max(now, self.node.now)",
-        "self.node.settings.lease_reads",
+        "until > now and until > node.now",
+        "node.settings.lease_reads",
         40,
+    ),
+    Mutant(
+        "keeps what it knew of its lease over a step",
+        Node.step,
+        "self.leader.stepped()",
+        "pass",
+        40,
+        "no_lease_after_timeout_now",
     ),
     Mutant(
         "forgets the configuration of a snapshot",

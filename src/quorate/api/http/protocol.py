@@ -107,7 +107,9 @@ class QuorateHttpProtocol(GuardedProtocol):
         headers = dict(self.headers)
         parser = self.parser
         old = parser.get_http_version() == "1.0"
-        if not _one_host(self.headers, old=old):
+        # No name twice and a Host among them: what nearly all requests are, and soon seen.
+        usual = len(headers) == len(self.headers) and b"host" in headers
+        if not usual and not _one_host(self.headers, old=old):
             self.refuse(text_response(400, "a request has one Host header", handled=False))
             return
         if old:
@@ -245,5 +247,7 @@ def _one_host(headers: Iterable[Header], *, old: bool) -> bool:
 
 def _number(digits: bytes) -> int:
     """A length of any number of digits: Python converts some thousands of them only."""
+    if len(digits) < _LENGTH_DIGITS_MAX:
+        return int(digits or b"0")
     significant = digits.strip().lstrip(b"0")
     return int(significant or b"0") if len(significant) < _LENGTH_DIGITS_MAX else sys.maxsize

@@ -23,7 +23,7 @@ _NEVER = float("inf")
 def request(leader: Replication, handle: Any) -> None:
     """Serve at once under the lease, else after a majority has answered a new request."""
     node = leader.node
-    if leader.lease_valid(node.now):
+    if leader.ready() and leader.lease_until() > node.now:
         node.emit(ReadReady((handle,)))
         return
     proof = node.last_rpc_id + 1

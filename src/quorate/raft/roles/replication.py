@@ -15,6 +15,7 @@ from quorate.raft.commitment import majority_value
 from quorate.raft.effects import SendSnapshot
 from quorate.raft.pending import PendingRead, WeighedChange
 from quorate.raft.roles.progress import Flight, Mode, Progress
+from quorate.raft.settings import Settings
 from quorate.raft.values.configuration import Server
 from quorate.raft.values.messages import AppendEntriesRequest, Entry, EntryKind
 
@@ -41,6 +42,7 @@ class Replication:
         self.notice_at = _NEVER  # when peers without news are told what is committed
         self.uncommitted_bytes = 0
         self.batches: deque[tuple[int, int]] = deque()  # last index and bytes of each batch
+        self._lease: tuple[Settings, float] | None = None  # `lease_until` since the last step
 
     # -- peers -----------------------------------------------------------------------------------
 
@@ -194,7 +196,16 @@ class Replication:
         To be asked again right before a read is answered, with the clock read for it: what was
         valid when something was planned says nothing of the moment at which it is done.
         """
-        return self.ready() and self.lease_until() > max(now, self.node.now)
+        node = self.node
+        # Asked for each read, while only a step and other settings change what it depends on.
+        if self._lease is None or self._lease[0] is not node.settings:
+            self._lease = (node.settings, self.lease_until())
+        until = self._lease[1]
+        return until > now and until > node.now and node.applied_index >= self.first_own_index
+
+    def stepped(self) -> None:
+        """The node has taken an event: what was known of the lease may have changed."""
+        self._lease = None
 
     def ready(self) -> bool:
         """True once an entry of its own term is applied: all older acknowledged writes show."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from quorate.autopilot.facts import Waiting
 from quorate.errors import LevelTooLow
 from quorate.levels import describe
-from quorate.state.engine.commands import needed_level
 from quorate.state.engine.store import StateStore
 
 _NAMED_MAX = 5
@@ -16,12 +15,13 @@ class LevelGate:
 
     def __init__(self, state: StateStore) -> None:
         self._state = state
+        self._needed = state.registry.levels
         self.waiting: tuple[Waiting, ...] = ()
 
     def refusal(self, command: bytes) -> LevelTooLow | None:
         """Why a leader must not write this command yet."""
-        needed, level = needed_level(command, self._state.registry), self._state.level
-        if needed <= level:
+        needed = self._needed[command[0]]
+        if not needed or needed <= (level := self._state.level):
             return None
         named = "; ".join(f"{w.name} ({w.server_id}): {w.why}" for w in self.waiting[:_NAMED_MAX])
         return LevelTooLow(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from quorate.raft.values.configuration import Configuration
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import ALIVE, Directory
 from quorate.server.cluster.identity import Identity
@@ -49,6 +50,7 @@ class ClusterView:
         self._namesake = namesake
         self._view: RaftConfiguration | None = None
         self._view_of: object = None
+        self._doubtful: tuple[object, frozenset[str]] = (None, _NOBODY)
         self._state.watch(servers.TABLE.name, self._forget)
 
     def raft_configuration(self) -> RaftConfiguration:
@@ -80,15 +82,24 @@ class ClusterView:
         A server whose name another one has, or had before, is unknown or failed in the pool.
         """
         node = self._replica.node
-        if node.leader is None:
+        if node.leader is None or not (doubtful := self._not_alive(node.configuration)):
             return _NOBODY
         since = self._replica.now() - 2 * node.settings.election_timeout_s
         return frozenset(
             peer_id
             for peer_id, peer in node.leader.peers.items()
-            if peer.contact_at > since
-            and ((known := self._directory.by_id(peer_id)) is None or known.status != ALIVE)
+            if peer.contact_at > since and peer_id in doubtful
         )
+
+    def _not_alive(self, configuration: Configuration) -> frozenset[str]:
+        """The members that the pool does not call alive, by ID."""
+        seen = (configuration, self._directory.version)
+        if self._doubtful[0] != seen:
+            ids = (server.id for server in configuration.servers)
+            known = {server_id: self._directory.by_id(server_id) for server_id in ids}
+            doubtful = (i for i, member in known.items() if not member or member.status != ALIVE)
+            self._doubtful = (seen, frozenset(doubtful))
+        return self._doubtful[1]
 
     def _forget(self) -> None:
         self._view = None

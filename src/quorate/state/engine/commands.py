@@ -19,6 +19,7 @@ from quorate.state.tables.level import RaiseLevel
 from quorate.version import __version__
 
 _encode = msgspec.msgpack.Encoder().encode
+_RAISE: Final = RaiseLevel.TYPE
 
 _NOTED: Final = bytes((Noted.TYPE,))
 
@@ -76,11 +77,6 @@ def encode(command: Command) -> bytes:
     return bytes((command.TYPE,)) + _encode(command)
 
 
-def needed_level(data: bytes, registry: Registry = TODAY) -> int:
-    """The cluster's level from which on a leader may write this encoded command."""
-    return registry.levels[data[0]]
-
-
 def decode(data: bytes, registry: Registry = TODAY) -> Command | Act | UnknownCommand:
     """The command in these bytes, or an UnknownCommand with the reason. Never raises."""
     if not data:
@@ -92,7 +88,7 @@ def decode(data: bytes, registry: Registry = TODAY) -> Command | Act | UnknownCo
         command: Command = decoder.decode(memoryview(data)[1:])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return UnknownCommand(data[0], str(error), knows=registry.level)
-    if isinstance(command, RaiseLevel) and command.level > registry.level:
+    if data[0] == _RAISE and isinstance(command, RaiseLevel) and command.level > registry.level:
         return _above(command, registry.level)
     return _unwrapped(command, registry) if isinstance(command, Noted) else command
 
