@@ -9,6 +9,7 @@ import msgspec
 
 from quorate.autopilot.facts import Claim
 from quorate.raft.values.configuration import Change, ChangeKind
+from quorate.state.tables.journal import Note, Told
 
 
 class Why(StrEnum):
@@ -106,8 +107,18 @@ class Say(msgspec.Struct, frozen=True):
     text: str
 
 
+class Tell(msgspec.Struct, frozen=True, kw_only=True):
+    """Write these into the journal, if it is told up to `since`; then it is told up to `told`."""
+
+    notes: tuple[Note, ...]
+    told: Told
+    since: tuple[int, int, int]
+
+
 ChangeAction: TypeAlias = AddNonvoter | MoveAddress | RecordKey | Remove | Promote
-Action: TypeAlias = Ask | ChangeAction | RecordServer | RaiseLevel | FirstWrites | MakeWay | Say
+Action: TypeAlias = (
+    Ask | ChangeAction | RecordServer | RaiseLevel | FirstWrites | MakeWay | Say | Tell
+)
 
 
 def change_of(action: ChangeAction) -> Change:

@@ -7,8 +7,10 @@ from typing import Final
 
 import msgspec
 
+from quorate.raft.pending import Elected
 from quorate.raft.values.configuration import Configuration
 from quorate.state.tables.autopilot import AutopilotConfiguration
+from quorate.state.tables.journal import Told
 from quorate.state.tables.servers import ServerRecord
 
 ALIVE: Final = "alive"
@@ -73,7 +75,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     `pool` has one claim for each ID, this server's own among them. `rivals` are live members of the
     pool that use an ID which another live member has. `trouble` says why this leader can take no
     write, empty if it can; `unfit` are members whose state is known to be wrong. `removing` are
-    servers that operators remove at this moment. `level` is the cluster's feature level.
+    servers that operators remove at this moment. `level` is the cluster's feature level. `told` is
+    what the journal says already, `elected` how this server came to lead, `committed` the newest
+    configuration that no election can take back, and `committed_index` its index.
     """
 
     now: float
@@ -92,6 +96,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     unfit: frozenset[str] = frozenset()
     removing: frozenset[str] = frozenset()
     level: int = 0
+    told: Told = Told()
+    elected: Elected | None = None
+    committed: Configuration = Configuration()
+    committed_index: int = 0
 
     def is_stranger(self, claim: Claim) -> bool:
         """True for a server of our region whose data are of another cluster."""

@@ -29,6 +29,7 @@ from quorate.autopilot.deciders.making_way import make_way
 from quorate.autopilot.deciders.promotion import promote
 from quorate.autopilot.deciders.reconciling import Plan, reconcile
 from quorate.autopilot.deciders.taking_in import Verdict, take_in
+from quorate.autopilot.deciders.telling import tell
 from quorate.autopilot.facts import Claim, Facts, Heard
 from quorate.autopilot.marks import take_back_marks
 from quorate.autopilot.memory import PAUSE_S, Memory
@@ -73,7 +74,8 @@ def decide(facts: Facts, memory: Memory) -> Plan:
     memory = msgspec.structs.replace(memory, level_waits=waits)
     plan = reconcile(facts, memory)
     marks = take_back_marks(facts)
-    return Plan((*marks, *promotions, *record_keys(facts), *plan.actions, *level), plan.memory)
+    members = (*marks, *promotions, *record_keys(facts), *plan.actions)
+    return Plan((*tell(facts), *members, *level), plan.memory)
 
 
 def leader_round(look: Look, memory: Memory) -> Steps:

@@ -39,6 +39,7 @@ from quorate.server.cluster.no_leader import why_no_leader
 from quorate.server.cluster.rejoining import Rejoining
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.integrity.judge import StateJudge
+from quorate.server.leader.acts import Acts
 from quorate.server.leader.leading import leading
 from quorate.server.leader.level import LevelGate
 from quorate.server.leadership import Leadership
@@ -194,7 +195,8 @@ class Server:
         self.replica.speak_as(self.folder.record)
         self._distrust(self.checks.damage)
         self.level_gate = LevelGate(self.machine.store)
-        self.writes = Writes(self.replica, self.level_gate.refusal)
+        self._acts = Acts(self.machine.store, lambda: time.time_ns() // 1_000_000)
+        self.writes = Writes(self.replica, self.level_gate.refusal, self._acts.settings_told)
         # Only now: a snapshot that is loaded at the start changes tables when there is no node yet.
         self.machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
         self._learn_cluster_id()
@@ -220,6 +222,7 @@ class Server:
             apply=self.writes.apply,
             now=self.replica.now,
             trust=self.trust,
+            acts=self._acts,
         )
         self.autopilot = self._duties.health
         self._bootstrap = Bootstrap(

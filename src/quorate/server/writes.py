@@ -21,11 +21,18 @@ class Writes:
     """The writes of one server."""
 
     def __init__(
-        self, replica: Replica[Any], refusal: Callable[[bytes], QuorateError | None]
+        self,
+        replica: Replica[Any],
+        refusal: Callable[[bytes], QuorateError | None],
+        told: Callable[[bytes], bytes],
     ) -> None:
-        """`refusal` says why a leader must not write a command: its feature level is too low."""
+        """`refusal` says why a leader must not write a command: its feature level is too low.
+
+        `told` gives what is written in place of a command, so that the journal tells of it.
+        """
         self._replica = replica
         self._refusal = refusal
+        self._told = told
         self._loop = asyncio.get_running_loop()
         self._applying: deque[tuple[float, asyncio.Future[Any]]] = deque()
 
@@ -40,7 +47,7 @@ class Writes:
             refusal: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
             refusal.set_exception(refused)
             return refusal
-        future = replica.propose(command)
+        future = replica.propose(self._told(command))
         # One sweep for all of them: a timer for each would cost more than the write. What is done
         # goes at once, while the processor still has it at hand.
         applying = self._applying

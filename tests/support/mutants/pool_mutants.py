@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mutation import replaced
 
 from quorate.autopilot import marks
-from quorate.autopilot.deciders import departing, level, places, promotion, taking_in
+from quorate.autopilot.deciders import departing, level, places, promotion, taking_in, telling
 from quorate.raft.roles import membership
 from quorate.server.cluster.directory import Directory
 
@@ -105,6 +105,22 @@ MUTANTS = [
         "False and",
         range(27, 30),
         "and marked as removed",
+    ),
+    Mutant(
+        "tells of an election again and again",
+        telling._election,
+        "elected.term <= facts.told.term",
+        "elected.term < facts.told.term",
+        range(3),
+        "elections are told in terms",
+    ),
+    Mutant(
+        "tells no members",
+        telling.tell,
+        "*_membership(facts, told.members)",
+        "*()",
+        range(3),
+        "is told",
     ),
 ]
 

@@ -35,6 +35,7 @@ from quorate.state.tables.servers import RecordRemoval, RecordServer
 log = logging.getLogger("quorate.server")
 
 DECIDE_AGAIN_S = 0.05
+TELL_TIMEOUT_S = 1.0
 
 
 class Membership:
@@ -70,11 +71,24 @@ class Membership:
         verdict = await self._hands.run(joining(self._look, claim, forgive=forgive))
         if verdict.why == NOT_LEADING:
             return JoinAnswer(leader=self._replica.node.leader_address, why=verdict.why)
+        if forgive and not verdict.why:
+            await self._tell("rejoin", joiner.id)
         return JoinAnswer(why=verdict.why, member=not verdict.why, removed_at=verdict.removed_at)
 
     async def _write(self, command: Command) -> int:
         index, _ = await self._apply(encode(command))
         return index
+
+    async def _tell(self, what: str, server_id: str) -> None:
+        """Tell the journal of an act that has no command; the act is not held up for long."""
+        command = self._hands.acts.alone(what, server_id)
+        if command is not None:
+            await asyncio.wait((self._apply_task(command),), timeout=TELL_TIMEOUT_S)
+
+    def _apply_task(self, command: Command) -> asyncio.Future[tuple[int, Any]]:
+        told = asyncio.ensure_future(self._apply(encode(command)))
+        told.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return told
 
     # -- removing --------------------------------------------------------------------------------
 
@@ -106,21 +120,23 @@ class Membership:
     async def _remove(self, peer: RaftServer, *, force: bool) -> None:
         name = self._name_of(peer)
         forced = " by force" if force else ""
+        told = self._hands.acts.told
         marked = False
         try:
             async for decided_by in self._decisions():
                 if not marked:
-                    await self._write(
-                        RecordRemoval(server_id=peer.id, name=name, address=peer.address)
-                    )
+                    mark = RecordRemoval(server_id=peer.id, name=name, address=peer.address)
+                    await self._write(told(mark, "remove", force=force))
                     marked = True
                 change = Change(ChangeKind.REMOVE_SERVER, peer.id, prev_index=decided_by)
                 with contextlib.suppress(ChangeOvertaken):
-                    await self._hands.change(change, force=force)
+                    cause = f"removed by an operator{forced}"
+                    await self._hands.change(change, force=force, cause=cause)
                     break
-        except ChangeRefused:
+        except ChangeRefused as error:
             if marked and self._replica.node.configuration.get(peer.id) is not None:
-                await self._write(RecordServer(server_id=peer.id, name=name, address=peer.address))
+                back = RecordServer(server_id=peer.id, name=name, address=peer.address)
+                await self._write(told(back, "removal refused", cause=error.text))
             raise
         log.warning(
             "removed server %s (%s) at %s by an operator%s", name, peer.id, peer.address, forced
@@ -163,6 +179,7 @@ class Membership:
         if noop and not me.is_leader:
             raise NotLeader(me.node.leader_id, me.node.leader_address)
         if not noop:
+            await self._tell("transfer leadership", target.id)  # now: afterwards another leads
             await me.transfer(target.id)
         return Transfer(
             from_id=me.server_id,

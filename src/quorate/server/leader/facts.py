@@ -12,7 +12,7 @@ from quorate.raft.node import Node
 from quorate.server.cluster.directory import Directory, Known
 from quorate.server.cluster.identity import Identity
 from quorate.state.engine.store import StateStore
-from quorate.state.tables import autopilot, cluster, servers
+from quorate.state.tables import autopilot, cluster, journal, servers
 
 
 def claim_of(identity: Identity, status: str = "alive", peer: NetPeer | None = None) -> Claim:
@@ -80,4 +80,8 @@ def gather(
         level=state.level,
         unfit=unfit,
         removing=removing,
+        told=journal.told(state),
+        elected=node.elected,
+        committed=node.committed_configuration,
+        committed_index=node.committed_configuration_index,
     )

@@ -7,8 +7,10 @@ import logging
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
+
+import msgspec
 
 from quorate.autopilot import actions as act
 from quorate.autopilot.facts import Heard
@@ -19,6 +21,7 @@ from quorate.raft.values.configuration import Change, ChangeKind
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Greeting
+from quorate.server.leader.acts import Acts
 from quorate.server.leader.facts import claim_of
 from quorate.server.options import ServerOptions
 from quorate.server.rpc.calls import Callers
@@ -28,6 +31,7 @@ from quorate.state.engine.table import Command
 from quorate.state.tables import autopilot, cluster
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
+from quorate.state.tables.journal import MEMBERSHIP, WriteJournal
 from quorate.state.tables.level import RaiseLevel
 from quorate.state.tables.servers import RecordServer
 
@@ -53,6 +57,7 @@ class Hands:
         options: ServerOptions,
         apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
         now: Callable[[], float],
+        acts: Acts,
     ) -> None:
         self._replica = replica
         self._state = state
@@ -61,6 +66,8 @@ class Hands:
         self._options = options
         self._apply = apply
         self._now = now
+        self.acts = acts
+        self._causes: dict[str, str] = {}  # by server: why this leader changed its membership
         self._removing: Counter[str] = Counter()
 
     def removing(self) -> frozenset[str]:
@@ -124,17 +131,24 @@ class Hands:
                 await self._raise_level(level, prev_index)
             case act.FirstWrites():
                 await self._first_writes()
+            case act.Tell():
+                await self._tell_journal(action)
             case act.MakeWay(target=target, address=address, why=why):
                 log.warning("%s: %s should lead", why, address)
                 await self._replica.transfer(target)
             case act.Ask():
                 raise AssertionError(action)
             case _:
-                await self.change(act.change_of(action))
+                await self.change(act.change_of(action), cause=_cause_of(action))
                 _tell(action)
 
-    async def change(self, change: Change, *, force: bool = False) -> None:
-        """Make a change of membership. Raises QuorateError, ApplyTimeout after a while."""
+    async def change(self, change: Change, *, force: bool = False, cause: str = "") -> None:
+        """Make a change of membership; the journal tells `cause`, if there is one.
+
+        Raises QuorateError, ApplyTimeout after a while.
+        """
+        if cause:
+            self._causes[change.server_id] = cause
         future = asyncio.ensure_future(self._replica.change(change, force=force))
         if change.kind is ChangeKind.REMOVE_SERVER:  # it may still come when we wait no longer
             self._removing[change.server_id] += 1
@@ -143,6 +157,31 @@ class Hands:
         if not done:
             raise ApplyTimeout
         future.result()
+
+    async def tell_rest(self) -> None:
+        """Tell the journal what it was not told while it came too fast."""
+        rest = self.acts.rest() if self._replica.is_leader else None
+        if rest is not None:
+            with suppress(QuorateError):
+                await self._write(rest)
+
+    async def _tell_journal(self, action: act.Tell) -> None:
+        notes = tuple(
+            msgspec.structs.replace(note, cause=self._causes.get(note.subject, note.cause))
+            if note.kind == MEMBERSHIP
+            else note
+            for note in action.notes
+        )
+        await self._write(
+            WriteJournal(
+                time_ms=self.acts.unix_ms(),
+                by=self._replica.server_id,
+                notes=notes,
+                told=action.told,
+                since=action.since,
+            )
+        )
+        self._causes.clear()
 
     async def _write(self, command: Command) -> None:
         await self._apply(encode(command))
@@ -186,6 +225,16 @@ class Hands:
         if peer is not None and answer.me.id != peer.server_id:
             return Heard(self._now())
         return Heard(self._now(), claim_of(answer.me, peer=peer))
+
+
+def _cause_of(action: act.ChangeAction) -> str:
+    match action:
+        case act.Remove(why=why):
+            return str(why)
+        case act.Promote():
+            return "it is stable"
+        case _:
+            return ""
 
 
 def _tell(action: act.Action) -> None:

@@ -12,6 +12,7 @@ from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.membership import Membership
 from quorate.server.integrity.checks import StateChecks
+from quorate.server.leader.acts import Acts
 from quorate.server.leader.facts import gather
 from quorate.server.leader.hands import Hands
 from quorate.server.leader.health import HealthWatch
@@ -34,6 +35,7 @@ def leading(
     apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
     now: Callable[[], float],
     trust: Trust,
+    acts: Acts,
 ) -> tuple[Membership, LeaderDuties]:
     """What answers calls about members, and what runs by itself; both decide by the same facts."""
 
@@ -56,6 +58,7 @@ def leading(
         options=options,
         apply=apply,
         now=now,
+        acts=acts,
     )
     membership = Membership(
         replica=replica,

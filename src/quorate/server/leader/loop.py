@@ -30,3 +30,4 @@ class LeaderDuties:
             self.health.refresh()
             memory = await self._hands.run(leader_round(self._look, memory))
             self._gate.waiting = memory.level_waits
+            await self._hands.tell_rest()

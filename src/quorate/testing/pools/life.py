@@ -17,9 +17,11 @@ from quorate.raft.effects import Reason
 from quorate.raft.values.configuration import Server
 from quorate.state.engine.commands import encode
 from quorate.state.engine.table import Command
+from quorate.state.tables import journal
 from quorate.state.tables.servers import RecordRemoval, RecordServer, removed_at
 from quorate.testing.pools.process import Process, address_of
 from quorate.testing.pools.servers import Servers
+from quorate.testing.sim.machines.hosts import Host
 from quorate.testing.sim.verdicts.cluster import Handle
 from quorate.testing.sim.verdicts.violations import NoProgressError, expect
 from quorate.testing.sim.world import World
@@ -374,7 +376,19 @@ class PoolLife:
         level = store.level
         all_here = {server.id for server in configuration.servers} == set(wanted)
         behind = all_here and level < LEVEL
-        return f"all know level {LEVEL}, and the cluster is of level {level}" if behind else ""
+        if behind:
+            return f"all know level {LEVEL}, and the cluster is of level {level}"
+        return self._not_told(leader) if level >= journal.JOURNAL_LEVEL else ""
+
+    def _not_told(self, leader: Host) -> str:
+        """What the journal lacks, or empty."""
+        told = journal.told(leader.machine.store)
+        if (told.term, told.leader) != (leader.live.term, leader.server_id):
+            return f"{leader.server_id} leads in term {leader.live.term}, and {told} is told"
+        members = {
+            (s.id, s.address, s.is_voter) for s in leader.live.committed_configuration.servers
+        }
+        return "" if members == set(told.members) else f"{members} are members, and {told} is told"
 
     def _look_back(self) -> None:
         checker = self.world.checker
@@ -382,6 +396,12 @@ class PoolLife:
             term = checker.committed.get(index)
             kept = term is not None and checker.entries[index, term][0][3] == data
             expect(kept, f"the acknowledged write at {index} is gone")
+        leader = self.world.leader()
+        assert leader is not None
+        records = journal.newest_first(leader.machine.store)
+        elections = [each for each in records if each.kind == journal.ELECTION]
+        terms = [int(dict(each.details)["term"]) for each in elections]
+        expect(terms == sorted(set(terms), reverse=True), f"elections are told in terms {terms}")
 
 
 _KINDS = (

@@ -26,6 +26,7 @@ from quorate.state.engine.table import Command
 from quorate.state.tables.autopilot import AutopilotConfiguration
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
+from quorate.state.tables.journal import WriteJournal
 from quorate.state.tables.level import RaiseLevel
 from quorate.state.tables.servers import RecordServer
 from quorate.testing.pools.gossip import GossipMember, Net
@@ -280,6 +281,14 @@ class Steps:
                 self._write(RecordServer(server_id=server_id, name=name, address=address))
             case act.RaiseLevel():
                 self._raise_level(host, action)
+            case act.Tell(notes=notes, told=told, since=since):
+                self._servers.note(f"{process.name} tells: {[note.what for note in notes]}")
+                time_ms = int(world.now * 1000)
+                self._write(
+                    WriteJournal(
+                        time_ms=time_ms, by=process.id, notes=notes, told=told, since=since
+                    )
+                )
             case act.MakeWay(target=target):
                 self._when_answered(world.transfer(host, target))
             case _:

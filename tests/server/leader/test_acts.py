@@ -1,0 +1,105 @@
+"""Which commands are told in the journal, how many of them, and at which level."""
+
+from __future__ import annotations
+
+import pytest
+
+from quorate.server.leader.acts import SETTINGS_PER_S, Acts
+from quorate.state.engine.commands import encode
+from quorate.state.engine.store import StateStore
+from quorate.state.engine.table import Command
+from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
+from quorate.state.tables.checks import CheckState
+from quorate.state.tables.defaults import InitialiseDefaults
+from quorate.state.tables.journal import JOURNAL_LEVEL, newest_first
+from quorate.state.tables.level import RaiseLevel
+from quorate.state.tables.servers import RecordRemoval
+
+REMOVAL = RecordRemoval(server_id="s", name="n", address="a:1")
+
+
+def setting(number: int) -> bytes:
+    return encode(
+        SetAutopilotConfiguration(configuration=AutopilotConfiguration(max_trailing_logs=number))
+    )
+
+
+class Leader:
+    """A store at a level, the acts, and a clock that the test moves."""
+
+    def __init__(self, level: int = JOURNAL_LEVEL) -> None:
+        self.now_ms = 5000
+        self.store = StateStore()
+        self.acts = Acts(self.store, lambda: self.now_ms)
+        self.apply(encode(InitialiseDefaults()))
+        self.apply(encode(RaiseLevel(level=level)))
+
+    def apply(self, command: bytes) -> None:
+        self.store.apply(self.store.applied_index + 1, command)
+
+    def put(self, count: int) -> None:
+        for number in range(count):
+            self.apply(self.acts.settings_told(setting(self.now_ms + number)))
+
+    def told(self) -> list[tuple[str, str]]:
+        """The subjects, oldest first, and what was said of others that were not told."""
+        return [
+            (record.subject, dict(record.details).get("not told one by one", ""))
+            for record in newest_first(self.store)
+        ][::-1]
+
+
+def test_settings_and_acts_are_told_in_their_own_entry_and_nothing_else_is() -> None:
+    leader = Leader()
+    for command in (CheckState(), InitialiseDefaults(), REMOVAL):
+        assert leader.acts.settings_told(encode(command)) == encode(command)
+    leader.put(1)
+    leader.apply(encode(leader.acts.told(REMOVAL, "remove", force=True)))
+    alone = leader.acts.alone("transfer leadership", "s")
+    assert alone is not None
+    leader.apply(encode(alone))
+    assert [
+        (record.kind, record.what, record.subject, record.by, record.force, record.time_ms)
+        for record in newest_first(leader.store)
+    ] == [
+        ("act", "transfer leadership", "s", "operator", False, 5000),
+        ("act", "remove", "s", "operator", True, 5000),
+        ("setting", "changed", "autopilot_configuration", "operator", False, 5000),
+    ]
+
+
+def test_below_its_level_every_command_stays_as_it_is() -> None:
+    leader = Leader(level=JOURNAL_LEVEL - 1)
+    assert leader.acts.settings_told(setting(1)) == setting(1)
+    assert leader.acts.told(REMOVAL, "remove") is REMOVAL
+    assert leader.acts.alone("transfer leadership", "s") is None
+    leader.put(SETTINGS_PER_S + 5)
+    leader.now_ms += 1000
+    assert leader.acts.rest() is None
+    assert leader.told() == []
+
+
+def test_a_loop_of_writes_is_told_as_a_number() -> None:
+    leader = Leader()
+    name = "autopilot_configuration"
+    leader.put(SETTINGS_PER_S + 5)
+    assert leader.told() == [(name, "")] * SETTINGS_PER_S
+    assert leader.acts.rest() is None  # it may go on
+    leader.now_ms += 1000
+    leader.put(1)
+    assert leader.told()[SETTINGS_PER_S:] == [(name, "5 changes before")]
+    leader.put(SETTINGS_PER_S + 1)
+    leader.now_ms += 1000
+    rest = leader.acts.rest()
+    assert rest is not None
+    leader.apply(encode(rest))
+    assert leader.told()[-1] == ("", "2 changes")
+    assert leader.acts.rest() is None
+
+
+@pytest.mark.parametrize("command", [REMOVAL, CheckState()])
+def test_what_is_told_has_the_result_of_the_command(command: Command) -> None:
+    plain, leader = StateStore(), Leader()
+    wanted = plain.apply(1, encode(command))
+    index = leader.store.applied_index + 1
+    assert leader.store.apply(index, encode(leader.acts.told(command, "act"))) == wanted
