@@ -18,6 +18,7 @@ from bench.rounds import FAILOVER, MEMORY, Sample, Samples, works
 OURS = "Quorate"
 _UNITS = {FAILOVER: "s", MEMORY: "MB"}
 _LOWER_IS_BETTER = frozenset(_UNITS)
+_BEGIN, _END = "<!-- figures -->\n", "<!-- end of figures -->"
 
 
 def host() -> dict[str, str]:
@@ -99,15 +100,37 @@ def _shown(cell: Mapping[str, Any] | None, unit: str) -> str:
     return f"{cell['median']:g} {unit}"
 
 
+def short_table(found: Mapping[str, Any]) -> str:
+    """The medians for the README: a column for each rival, with its best result of all its APIs."""
+    rows = [row for row in found["work"] if "follower" not in row["work"]]
+    rivals = list(dict.fromkeys(name.split()[0] for row in rows for name in row["results"]))
+    heads = [f"{name} {found['versions'].get(name, '').split(' ')[0]}".strip() for name in rivals]
+    lines = [f"| | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
+    for row in rows:
+        shown = "{:,.0f}/s" if row["unit"] == "requests/s" else "{:g} " + row["unit"]
+        cells = []
+        for rival in rivals:
+            medians = [c["median"] for n, c in row["results"].items() if n.split()[0] == rival]
+            best = (min if row["work"] in _LOWER_IS_BETTER else max)(medians, default=None)
+            cells.append("" if best is None else shown.format(best))
+        lines.append(f"| {row['work']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def write(found: Mapping[str, Any], folder: Path) -> None:
-    """Write `benchmarks.json`, and the table into `benchmarks.md` between its two marks."""
+    """Write `benchmarks.json`, and the tables of `benchmarks.md` and README between their marks."""
     (folder / "benchmarks.json").write_text(json.dumps(found, indent=1) + "\n")
-    page = folder / "benchmarks.md"
-    begin, end = "<!-- figures -->\n", "<!-- end of figures -->"
-    before, _, rest = page.read_text().partition(begin)
-    _, _, after = rest.partition(end)
     about = "; ".join(f"{name}: {value}" for name, value in found["host"].items())
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     how = ", ".join(f"{name} {value}" for name, value in found["how"].items())
-    text = f"{table(found)}\n\n{versions}. {how}. {about}.\n"
-    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    text = f"{table(found)}\n\n{versions}. {how}. {about}."
+    put(folder / "benchmarks.md", text)
+    put(folder.parent / "README.md", short_table(found))
+
+
+def put(page: Path, text: str) -> None:
+    """Put a text between the marks of a page."""
+    before, _, rest = page.read_text().partition(_BEGIN)
+    _, found, after = rest.partition(_END)
+    assert found, f"{page} has no marks for figures"
+    page.write_text(f"{before}{_BEGIN}\n{text}\n\n{_END}{after}")

@@ -420,3 +420,9 @@ def test_links_between_pages_lead_somewhere() -> None:
             elif anchor and target.suffix == ".md" and anchor[1:] not in anchors(target):
                 wrong.append(f"{page.name}: {path}{anchor}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_index_of_the_docs_has_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages <= {path for path, _ in LINK.findall(index)}

@@ -7,6 +7,7 @@ living servers leads is chance; all else is compared.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bench.report import short_table
 from places import DOCS, ROOT
 from server_processes import free_ports, until
 
@@ -150,12 +152,17 @@ def test_what_the_readme_shows(tmp_path: Path, leads: str) -> None:
                     reader.sees(command, output)
 
 
-def test_the_commands_before_that_are_those_of_the_makefile() -> None:
+def test_two_commands_install_and_start() -> None:
     commands = [command for command, _ in typed(BLOCKS[0])]
-    assert commands[0] == "make setup"
-    assert "\nsetup:" in (ROOT / "Makefile").read_text()
-    assert commands[1] == 'export PATH="$PWD/.venv/bin:$PATH"'
-    assert commands[2] == f"quorate dev -data-dir={FOLDER}"
+    assert commands == ["pipx install .", f"quorate dev -data-dir={FOLDER}"]
+    assert "\n[project.scripts]\nquorate = " in (ROOT / "pyproject.toml").read_text()
+    for target in re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE):
+        assert f"make {target}" not in PAGE, "targets are for CONTRIBUTING.md"
+
+
+def test_the_figures_are_those_of_the_benchmarks() -> None:
+    found = json.loads((DOCS / "benchmarks.json").read_text())
+    assert f"<!-- figures -->\n\n{short_table(found)}\n\n<!-- end" in PAGE
 
 
 def test_the_tutorial_makes_the_server_lead_that_it_kills() -> None:
