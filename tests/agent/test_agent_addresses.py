@@ -93,6 +93,16 @@ def test_brackets_around_an_address_are_no_mistake(tmp_path: Path) -> None:
         until(answers, "the API")
 
 
+def test_a_server_that_gossip_cannot_announce_is_refused_by_name(tmp_path: Path) -> None:
+    host = ".".join("h" * 60 for _ in range(4))
+    serf = {"gossip": "on", "enabled": True}
+    with one_agent(tmp_path, server=serf, datacenter="d" * 100) as agent:
+        own = json.loads(agent.config(0).read_text())["advertise"]
+        line = refusal(agent, advertise={**own, "rpc": f"{host}:4647"})
+        assert line.startswith("==> this server cannot be announced in gossip: the tags take ")
+        assert "shorten datacenter, region, or the host name in advertise.rpc" in line
+
+
 def test_a_data_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with one_agent(tmp_path) as agent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -46,8 +47,20 @@ def test_resolving() -> None:
     assert asyncio.run(found("[::ffff:10.0.0.1]:7")) == [Address("10.0.0.1", 7)]
     assert Address("127.0.0.1", 9) in asyncio.run(found("localhost:9"))
     for text in ("no.such.host.invalid", "x" * 300 + ":1", "a b"):
-        with pytest.raises(ValueError, match=r"lookup .*: no such host"):
+        with pytest.raises(ValueError, match=r"lookup .*: (no such host|.*: no DNS server)"):
             asyncio.run(found(text))
+
+
+@pytest.mark.parametrize("code", [socket.EAI_AGAIN, socket.EAI_FAIL])
+def test_that_no_dns_server_answers_is_named(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolver(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    with pytest.raises(
+        ValueError, match=r"lookup s1\.example: temporary failure .*: no DNS server"
+    ):
+        asyncio.run(resolve(parse_target("s1.example", 4648)))
 
 
 def test_as_text() -> None:

@@ -45,6 +45,7 @@ from quorate.gossip.messages import (
 from quorate.metrics import Metrics
 from quorate.pool.pool import Pool
 from quorate.pool.refusals import LINES_MAX, PREFIX, Refusals
+from quorate.pool.sockets import Sockets
 from quorate.pool.streams import THREAD_BYTES
 from quorate.wire import gossip
 from quorate.wire.memberlist import lzw
@@ -327,3 +328,18 @@ def test_one_line_for_an_origin_and_a_minute(caplog: pytest.LogCaptureFixture) -
     refusals.count("packet", "10.2.0.0", "after the flood")
     assert len(caplog.records) == 1
     assert metrics.totals().counters[PREFIX + "all"][0] == 5104
+
+
+def test_that_packets_are_blocked_is_named(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sockets, "send", lambda *_: "")
+
+    async def story(pools: Pools) -> None:
+        a, b = await pools.together("a", "b")
+        await until(lambda: "answers over TCP, but no UDP packet" in caplog.text)
+        ports = (f"allow UDP port {each.address.port} between the servers" for each in (a, b))
+        assert any(text in caplog.text for text in ports)
+        assert living(a) == {"a", "b"}
+
+    scenario(story)

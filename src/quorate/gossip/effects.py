@@ -194,6 +194,16 @@ class NameLost(msgspec.Struct, frozen=True):
     votes: int
 
 
+class HeardByStreamOnly(msgspec.Struct, frozen=True):
+    """A member answered over a stream, but neither it nor a helper by packets: are they blocked?
+
+    It counts as alive. Told once for each such probe.
+    """
+
+    name: str
+    address: Address
+
+
 class Refused(msgspec.Struct, frozen=True):
     """A message was refused: count it. `detail` is for people."""
 
@@ -217,5 +227,6 @@ Effect: TypeAlias = (
     | LeaveDone
     | ConflictFound
     | NameLost
+    | HeardByStreamOnly
     | Refused
 )

@@ -11,6 +11,10 @@ from quorate.gossip.messages import Address
 
 _LOOKUP_S: Final = 10.0
 
+NO_DNS: Final = (
+    "no DNS server answers this machine; look at /etc/resolv.conf, or write IP addresses"
+)
+
 
 class Target(NamedTuple):
     """One address to join: as it was written, the member's name if given, host and port."""
@@ -60,11 +64,18 @@ async def resolve(target: Target) -> list[Address]:
         async with asyncio.timeout(_LOOKUP_S):
             found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except TimeoutError:
-        raise ValueError(f"lookup {target.host}: i/o timeout") from None
-    except (OSError, UnicodeError):
-        raise ValueError(f"lookup {target.host}: no such host") from None
+        raise ValueError(f"lookup {target.host}: i/o timeout: {NO_DNS}") from None
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"lookup {target.host}: {_why_unknown(error)}") from None
     hosts = dict.fromkeys(str(entry[4][0]) for entry in found)
     return [Address(host, target.port) for host in hosts]
+
+
+def _why_unknown(error: OSError | UnicodeError) -> str:
+    """Whether the name is unknown, or nobody could be asked for it."""
+    if isinstance(error, socket.gaierror) and error.errno in {socket.EAI_AGAIN, socket.EAI_FAIL}:
+        return f"{str(error.strerror).lower()}: {NO_DNS}"
+    return "no such host"
 
 
 def ip_text(host: str) -> str | None:

@@ -106,6 +106,7 @@ class Pool:
             effects.LeaveDone: self._finish,
             effects.ConflictFound: self._conflict_found,
             effects.NameLost: self._name_lost,
+            effects.HeardByStreamOnly: self._heard_by_stream_only,
             effects.Refused: self._refused,
         }
 
@@ -515,6 +516,15 @@ class Pool:
         self._refusals.count("name_conflict", effect.other.host, detail)
         for tell in self.on_name_conflict:
             tell(effect)
+
+    def _heard_by_stream_only(self, effect: effects.HeardByStreamOnly) -> None:
+        where = join_text(effect.address)
+        self.metrics.incr("nomad.memberlist.degraded.probe")
+        self._refusals.tell(
+            effect.address.host,
+            f"{printable(effect.name, 128)} at {where} answers over TCP, but no UDP packet arrives "
+            f"or comes back: allow UDP port {effect.address.port} between the servers, both ways",
+        )
 
     def _name_lost(self, effect: effects.NameLost) -> None:
         holder = join_text(effect.holder)

@@ -46,6 +46,10 @@ class Refusals:
         """Something from `origin` (an IP address) was refused for `reason`, a counter's name."""
         self._metrics.incr(PREFIX + "all")
         self._metrics.incr(PREFIX + reason)
+        self.tell(origin, f"refused gossip from {origin or 'a stream'}: {printable(detail)}")
+
+    def tell(self, origin: str, line: str) -> None:
+        """A line of the log about something at `origin`, if there may be one now."""
         now = self._clock()
         until, silent = self._said.get(origin, (0.0, 0))
         if now < until:
@@ -57,7 +61,7 @@ class Refusals:
             return
         self._said[origin] = (now + _SILENCE_S, 0)
         more = f" ({silent} more since the last such line)" if silent else ""
-        log.warning("refused gossip from %s: %s%s", origin or "a stream", printable(detail), more)
+        log.warning("%s%s", line, more)
 
     def _forget(self, now: float) -> bool:
         """Drop origins that may be named again; True if there is room now."""

@@ -10,7 +10,7 @@ from gossip_pool import Pool
 from gossip_solo import Solo, address, alive, of, refusals, reply, sent
 
 from quorate.gossip import LAN, LOCAL, WAN, Settings
-from quorate.gossip.effects import SendPacket, StreamRequest
+from quorate.gossip.effects import HeardByStreamOnly, SendPacket, StreamRequest
 from quorate.gossip.events import StreamReceived
 from quorate.gossip.messages import (
     Ack,
@@ -124,7 +124,18 @@ def test_an_answer_through_a_helper_counts() -> None:
 
 def test_an_answer_by_stream_saves_it() -> None:
     solo = Solo(5)
-    assert solo.state(fail(solo, stream=True)) == "ALIVE"
+    name = fail(solo, stream=True)
+    assert solo.state(name) == "ALIVE"
+    assert of(solo.effects, HeardByStreamOnly) == [HeardByStreamOnly(name, address(number(name)))]
+
+
+def test_an_answer_by_packet_is_no_sign_of_blocked_ones() -> None:
+    solo = Solo(5)
+    ping = next_ping(solo)
+    effects = solo.wait(LAN.probe_timeout_s + 0.01)
+    solo.answer(of(effects, StreamRequest)[0], Ack(ping.sequence))
+    solo.tell(Ack(ping.sequence), source=9)
+    assert not of(solo.wait(0.4), HeardByStreamOnly)
 
 
 def test_an_answer_to_another_ping_is_none() -> None:

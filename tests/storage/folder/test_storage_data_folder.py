@@ -233,12 +233,33 @@ def test_contradicting_ids_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "\x00" * 36, "not a uuid", NODE_ID[:-1], "g" + NODE_ID[1:]])
 def test_damaged_node_id_is_named(tmp_path: Path, text: str) -> None:
-    made(tmp_path)
+    node_id = made(tmp_path)
     path = tmp_path / "server" / "node-id"
     path.write_text(text)
-    with pytest.raises(LogDamaged, match="holds no UUID") as caught:
+    with pytest.raises(
+        LogDamaged, match="holds no ID: it is empty" if not text else "no UUID"
+    ) as caught:
         open_folder(tmp_path)
     assert caught.value.path == str(path)
+    assert caught.value.next_step == f"write {node_id} into it, the ID in quorate.json beside it"
+
+
+def test_what_to_do_about_an_empty_node_id_depends_on_what_lies_beside_it(tmp_path: Path) -> None:
+    server = tmp_path / "server"
+    made(tmp_path)
+    (server / "node-id").write_text("")
+    (server / "quorate.json").unlink()
+    with pytest.raises(LogDamaged) as caught:
+        open_folder(tmp_path)
+    assert caught.value.next_step.startswith("write this server's ID into it")
+    fresh = tmp_path / "fresh"
+    (fresh / "server").mkdir(parents=True)
+    (fresh / "server" / "node-id").write_text("")
+    with pytest.raises(LogDamaged) as caught:
+        open_folder(fresh)
+    assert caught.value.next_step.startswith("remove it: the folder holds no log")
+    (fresh / "server" / "node-id").unlink()
+    open_folder(fresh).close()
 
 
 @pytest.mark.parametrize("content", [b"global", b"0.1.0", b"has_log", b"Checksum"])

@@ -28,6 +28,14 @@ SYSLOG_FACILITIES: Final = {name: number for number, name in enumerate(_FACILITI
 }
 """Codes of RFC 5424 (6.2.1), by name."""
 
+NAMES_MAX: Final = {
+    "region": 64,
+    "server.authoritative_region": 64,
+    "datacenter": 128,
+    "name": 128,
+}
+"""Characters: the region is in the hello of each connection, all of them in packets of gossip."""
+
 STATSD_PORT: Final = 8125
 LOG_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 SCHEDULER_ALGORITHMS: Final = ("binpack", "spread")
@@ -105,6 +113,20 @@ def _names(config: AgentConfig) -> Iterator[ConfigError]:
                 f"{title} contains invalid characters",
                 "use letters, digits, dots, dashes and underscores",
             )
+        elif len(text) > (most := NAMES_MAX[key]):
+            yield error_at(
+                config,
+                key,
+                f"{title} has {len(text)} characters; {most} are the most",
+                f"set a shorter {key}: it is sent to all servers, in packets of gossip too",
+            )
+    if not config.region.isascii():
+        yield error_at(
+            config,
+            "region",
+            "Region contains invalid characters",
+            "use letters of ASCII, digits, dots, dashes and underscores",
+        )
 
 
 def _ports(config: AgentConfig) -> Iterator[ConfigError]:

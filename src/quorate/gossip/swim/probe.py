@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from quorate.errors import BadFrame
-from quorate.gossip.effects import Refusal, StreamRequest
+from quorate.gossip.effects import HeardByStreamOnly, Refusal, StreamRequest
 from quorate.gossip.messages import (
     Ack,
     Address,
@@ -131,7 +131,10 @@ class Probe:
         # If helpers that should have said "nothing" said nothing at all, it may be us.
         missed = self.nacks_wanted - self.nacks if self.nacks_wanted else 1
         node.awareness.add(max(0, missed))
-        if self.streamed or record.is_gone() or node.table.get(record.name) is not record:
+        if record.is_gone() or node.table.get(record.name) is not record:
+            return
+        if self.streamed:
+            node.emit(HeardByStreamOnly(record.name, record.address))
             return
         if record.incarnation > self.incarnation:
             return  # it has spoken meanwhile, perhaps from another address

@@ -35,6 +35,7 @@ from quorate.server.views.records import (
     Member,
     Versions,
 )
+from quorate.wire.serf.tags import encode_tags
 
 log = logging.getLogger("quorate.server")
 
@@ -44,6 +45,7 @@ SERVERS_MAX = 512
 NEW_SERVERS_PER_S = 16.0
 """New names a second, after as many as the pool holds at once."""
 
+_CLUSTER_ID_CHARS = 36
 _LOG_LINES = 60.0
 _LOG_LINES_PER_S = 1.0
 _FIRST_PAUSE_S = 0.5  # between tries to join at first; doubled up to `retry_interval`
@@ -99,6 +101,7 @@ class GossipPool:
         host, port = gossip.bind
         self.name = me().node
         self._told = me().tags()
+        _check_size(me())
         self._pool = Pool(
             PoolOptions(
                 name=self.name,
@@ -274,6 +277,18 @@ def _admit(name: str, address: Address, tags: Mapping[str, str]) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def _check_size(me: Identity) -> None:
+    """Raises QuorateError if this server could not say in gossip what it is, or later becomes."""
+    tags = msgspec.structs.replace(me, cluster_id=me.cluster_id or "0" * _CLUSTER_ID_CHARS).tags()
+    try:
+        encode_tags(tags)
+    except ValueError as error:
+        raise QuorateError(
+            f"this server cannot be announced in gossip: {error}",
+            "shorten datacenter, region, or the host name in advertise.rpc",
+        ) from None
 
 
 def _one_line(text: str) -> str:

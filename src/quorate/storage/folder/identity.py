@@ -55,8 +55,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def read_node_id(server: Path) -> str | None:
-    """The id in folder `server`, None if the file does not exist. Raises LogDamaged."""
+def read_node_id(server: Path, *, next_step: str = "write this server's ID into it") -> str | None:
+    """The id in folder `server`, None if the file does not exist. Raises LogDamaged.
+
+    `next_step` is what to do about a file without an ID.
+    """
     path = server / NODE_ID_FILE
     with clear_errors(f"read {path}"):
         if not path.exists():
@@ -65,7 +68,8 @@ def read_node_id(server: Path) -> str | None:
     try:
         return str(UUID(text))
     except ValueError as error:
-        raise LogDamaged(f"{path} holds no UUID: {text[:80]!r}", path=str(path)) from error
+        what = f"no UUID: {text[:80]!r}" if text else "no ID: it is empty"
+        raise LogDamaged(f"{path} holds {what}", path=str(path), next_step=next_step) from error
 
 
 def read_identity(folder: Path) -> Identity | None:
@@ -107,7 +111,13 @@ def identity_of_node_id(server: Path, identity: Identity | None, *, log_exists: 
 
     Raises WrongDataFolder when the two contradict each other, LogDamaged.
     """
-    node_id = read_node_id(server)
+    if identity is not None:
+        cure = f"write {identity.node_id} into it, the ID in {IDENTITY_FILE} beside it"
+    elif log_exists:
+        cure = "write this server's ID into it: `quorate operator raft list-peers` at another one"
+    else:
+        cure = "remove it: the folder holds no log, and the server takes a new ID"
+    node_id = read_node_id(server, next_step=cure)
     if identity is None:
         if node_id is None and log_exists:
             raise WrongDataFolder(

@@ -9,6 +9,7 @@ from typing import Any
 from quorate.gossip.effects import (
     ConflictFound,
     EventArrived,
+    HeardByStreamOnly,
     JoinDone,
     KeyChangeAsked,
     LeaveDone,
@@ -114,6 +115,7 @@ class GossipMember:
             WorldClock(net.world, lambda: self.up),
             {
                 **dict.fromkeys((ConflictFound, EventArrived, JoinDone, NameLost), _ignore),
+                HeardByStreamOnly: _ignore,
                 **dict.fromkeys((KeyChangeAsked, QueryAcked, QueryAnswered), _ignore),
                 **dict.fromkeys((QueryArrived, QueryDone, Refused), _ignore),
                 MemberChanged: hear,
