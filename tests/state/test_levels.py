@@ -14,8 +14,9 @@ import pytest
 
 from quorate.levels import FIRST_VERSIONS, LEVEL, describe, form_in_force
 from quorate.state.engine.commands import UnknownCommand, decode, encode
-from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, TODAY, Registry
-from quorate.state.engine.snapshot import SnapshotError, decode_snapshot, digest_of
+from quorate.state.engine.digest import digest_of
+from quorate.state.engine.registry import DIGEST_FORMS, LOOSE_COMMANDS, TABLES, TODAY, Registry
+from quorate.state.engine.snapshot import SnapshotError, decode_snapshot
 from quorate.state.engine.store import Held, StateStore
 from quorate.state.engine.table import IGNORABLE, SINGLETON, Command, Record, Table, Tables
 from quorate.state.tables import level, scheduler
@@ -54,7 +55,7 @@ LATER = Registry(
     tables=(*TABLES, VOLUMES),
     commands=(*LOOSE_COMMANDS, Remark),
     snapshot_formats={0: 1, 3: 2},
-    digest_forms={0: 1, 3: 2},
+    digest_forms={**DIGEST_FORMS, 3: 3},
     versions={**FIRST_VERSIONS, 3: "0.2.0"},
 )
 

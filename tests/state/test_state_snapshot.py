@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.state.engine.commands import NO_SUCH_TYPE, encode
+from quorate.state.engine.digest import passed_over
 from quorate.state.engine.snapshot import (
     SnapshotError,
     SnapshotImage,
     UnknownTally,
     decode_snapshot,
     encode_snapshot,
-    passed_over,
 )
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from quorate.replica import Read, Write
 from quorate.server.integrity.checks import StateChecks
+from quorate.server.integrity.slices import in_slices
 from quorate.state.engine.registry import TODAY, Registry
 from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot
 from quorate.state.engine.store import StateStore
@@ -16,12 +17,18 @@ from quorate.state.tables.checks import CheckState
 class ServerMachine:
     """`quorate.state.StateStore` with the shape of `quorate.StateMachine`.
 
-    `registry` is what this version knows of commands.
+    `spawn` runs a coroutine, `registry` is what this version knows of commands.
     """
 
-    def __init__(self, checks: StateChecks, registry: Registry = TODAY) -> None:
+    def __init__(
+        self,
+        checks: StateChecks,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        registry: Registry = TODAY,
+    ) -> None:
         self.store = StateStore(registry)
         self._checks = checks
+        self._spawn = spawn
 
     def readable(self) -> StateStore:
         """The replicated state, as applied here so far, to answer from.
@@ -41,7 +48,7 @@ class ServerMachine:
         return result
 
     def snapshot(self) -> Callable[[Write], object]:
-        """A shallow copy, to be written out in a thread."""
+        """An image, to be written out in a thread."""
         return self.store.snapshot()
 
     def decode_snapshot(self, read: Read) -> SnapshotImage:
@@ -49,6 +56,7 @@ class ServerMachine:
         return decode_snapshot(read, self.store.registry)
 
     def restore(self, image: SnapshotImage) -> None:
-        """Swap."""
-        self.store.restore(image)
+        """Swap. What was there is freed in slices."""
+        before = self.store.restore(image)
         self._checks.restored()
+        self._spawn(in_slices(before.drain()))

@@ -89,7 +89,7 @@ class Server:
         self._on_fatal = on_fatal
         self._metrics = metrics or Metrics()
         self.checks = StateChecks(self._spawn, self._distrust)
-        self.machine = ServerMachine(self.checks, options.registry)
+        self.machine = ServerMachine(self.checks, self._spawn, options.registry)
         self._tasks: set[asyncio.Task[None]] = set()
         self._refusals = RefusalLog(time.monotonic)
         self._expect = options.expect

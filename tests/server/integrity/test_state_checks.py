@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,11 +23,16 @@ from quorate.server.integrity.checks import DigestAnswer, StateChecks
 from quorate.server.integrity.verdict import Held, Verdict
 from quorate.server.server import Server
 from quorate.state.engine.commands import NO_SUCH_TYPE, encode
-from quorate.state.engine.snapshot import UnknownTally
+from quorate.state.engine.rows import TableRows
+from quorate.state.engine.snapshot import UnknownTally, decode_snapshot
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import SINGLETON
-from quorate.state.tables import scheduler
+from quorate.state.tables import namespaces, scheduler
 from quorate.state.tables.checks import CheckState
+from quorate.state.tables.defaults import InitialiseDefaults
+from quorate.state.tables.level import RaiseLevel
+from quorate.state.tables.namespaces import Namespace
+from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.storage.folder.damage_mark import MARK_FILE
 
 INTERVAL_S = 0.2
@@ -67,12 +73,24 @@ def flip(server: Server, value: int) -> None:
     rows.put(SINGLETON, msgspec.structs.replace(row, node_limit_for_feasibility_checks=value))
 
 
+def differ(server: Server, value: int) -> None:
+    """One record is another, as if the server had applied a command otherwise: all of it fits."""
+    tables = server.machine.store._tables
+    row = tables.rows(scheduler.TABLE)[SINGLETON]
+    other = msgspec.structs.replace(row, node_limit_for_feasibility_checks=value)
+    tables.put(scheduler.TABLE, SINGLETON, other, row.modify_index)
+
+
 def scheduler_row(server: Server) -> object:
     return scheduler.current(server.machine.store)
 
 
 def standing(server: Server) -> str:
     return server.agent.stats()["quorate"]["state"]
+
+
+def damaged_servers(server: Server) -> str:
+    return server.agent.stats()["quorate"]["state_damaged_servers"]
 
 
 def gauges(server: Server) -> dict[str, float]:
@@ -99,7 +117,7 @@ async def test_a_follower_that_differs_is_named_by_all_andanswers_nothing(
     leader = await servers.leader()
     odd, third = (leader + 1) % 3, (leader + 2) % 3
     assert {standing(server) for server in servers.running.values()} == {"right"}
-    flip(servers.running[odd], 4)
+    differ(servers.running[odd], 4)
     await checked(servers)
     assert [standing(servers.running[n]) for n in (leader, odd, third)] == [
         *("right", "damaged", "right"),
@@ -167,9 +185,11 @@ async def test_a_state_that_is_right_again_is_served_again(servers: ServerCluste
     odd = (await servers.leader() + 1) % 3
     server = servers.running[odd]
     mark = server.folder.raft_path / MARK_FILE
-    flip(server, 4)
+    row = scheduler.current(server.machine.store)
+    assert row is not None
+    differ(server, row.node_limit_for_feasibility_checks + 1)
     await until(lambda: server.checks.damage and mark.exists())
-    assert (await servers.ask(odd, REGISTER, "PUT", "{}")).status == 200  # writes that record anew
+    differ(server, row.node_limit_for_feasibility_checks)
     await until(lambda: not server.checks.damage and not mark.exists())
     assert (await servers.ask(odd, REGISTER + "?stale")).status == 200
     assert (await servers.ask(odd, "/v1/agent/health")).status == 200
@@ -182,7 +202,7 @@ async def test_without_a_majority_nobody_is_blamed_and_all_who_answered_say_so(
     leader = await servers.leader()
     away, odd = (leader + 1) % 3, (leader + 2) % 3
     await servers.stop(away)
-    flip(servers.running[odd], 4)
+    differ(servers.running[odd], 4)
     await until(lambda: all(standing(s) == "disagree" for s in servers.running.values()))
     for number in (leader, odd):
         health = await servers.ask(number, "/v1/agent/health")
@@ -201,11 +221,17 @@ async def test_a_restart_forgets_neither_damage_nor_that_it_is_over(
     flip(servers.running[odd], 4)
     mark = servers.running[odd].folder.raft_path / MARK_FILE
     await until(lambda: servers.running[odd].checks.damage and mark.exists())
+    refused = await servers.ask(odd, REGISTER + "?stale")
+    assert (refused.status, b"a row has changed in memory" in refused.body) == (503, True)
+    assert b"restart this server" in refused.header(b"X-Quorate-Next")
+    await until(
+        lambda: all(damaged_servers(s) == f"s{odd}.global" for s in servers.running.values())
+    )
     await servers.stop(odd)
     await servers.start(odd)
     assert standing(servers.running[odd]) == "damaged"
     assert (await servers.ask(odd, REGISTER + "?stale")).status == 503
-    # The damage was in memory alone: what log and snapshot give is right.
+    # The damage was in memory alone: what log and snapshot give is right, as the refusal says.
     await until(lambda: standing(servers.running[odd]) == "right" and not mark.exists())
     assert (await servers.ask(odd, REGISTER + "?stale")).status == 200
 
@@ -280,7 +306,7 @@ async def test_a_verdict_that_nobody_can_confirm_fences_nobody(servers: ServerCl
 async def test_a_verdict_that_nobody_can_confirm_clears_nobody(servers: ServerCluster) -> None:
     leader = await servers.leader()
     server = servers.running[(leader + 1) % 3]
-    flip(server, 4)
+    differ(server, 4)
     await until(lambda: standing(server) == "damaged")
     for each in servers.running.values():  # no leader says more from now on
         each.reconfigure(msgspec.structs.replace(each.options, state_check_interval_s=0.0))
@@ -414,3 +440,96 @@ async def test_the_newest_of_many_checks_is_the_one_that_counts(one: Alone) -> N
         one.checks.applied(index, one.store.image())
     await until(lambda: one.checks.digest_at(199, 199).digest)
     assert not one.checks.digest_at(1, 199).digest
+
+
+# -- a row that changes in memory ----------------------------------------------------------------
+
+
+def raised(one: Alone, level: int = 2) -> TableRows[Any]:
+    """Bring its state to that level, with some rows; those of the table of schedulers."""
+    one.store.apply(1, encode(InitialiseDefaults()))
+    one.store.apply(2, encode(RaiseLevel(level=level)))
+    return one.store._tables.held[scheduler.TABLE.name]
+
+
+def change_a_row(rows: TableRows[Any]) -> None:
+    row = rows.records[SINGLETON]
+    rows.records.put(SINGLETON, msgspec.structs.replace(row, node_limit_for_feasibility_checks=4))
+
+
+def change_the_sum(rows: TableRows[Any]) -> None:
+    rows.sum ^= 1 << 200
+
+
+@pytest.mark.parametrize("change", [change_a_row, change_the_sum])
+def test_a_server_finds_alone_that_its_memory_has_changed(
+    tmp_path: Path, change: Callable[[TableRows[Any]], None]
+) -> None:
+    @alone
+    async def scenario(one: Alone) -> None:
+        rows = raised(one)
+        one.checks.hear(Verdict(index=7, right=await one.digest(7)))
+        assert one.checks.standing() == "right"
+        change(rows)
+        digest = await one.digest(8)
+        assert (one.checks.standing(), one.fenced) == ("damaged", [True])
+        assert one.checks.damage is not None
+        assert "a row has changed in memory; at index 8" in one.checks.damage.text
+        # That others have the same rows does not mend what was derived from them.
+        one.checks.hear(Verdict(index=8, right=digest))
+        one.store.apply(
+            3, encode(SetSchedulerConfiguration(configuration=SchedulerConfiguration()))
+        )
+        one.checks.hear(Verdict(index=9, right=await one.digest(9)))
+        assert one.checks.standing() == "damaged"
+        # A snapshot of a peer does.
+        one.store.restore(decode_snapshot(BytesIO(snapshot_of(one.store)).read))
+        one.checks.restored()
+        one.checks.hear(Verdict(index=10, right=await one.digest(10)))
+        assert (one.checks.standing(), one.fenced[-1]) == ("right", False)
+
+    scenario(tmp_path)
+
+
+def snapshot_of(store: StateStore) -> bytes:
+    parts: list[bytes] = []
+    store.snapshot()(parts.append)
+    return b"".join(parts)
+
+
+@alone
+async def test_below_level_2_only_others_can_tell(one: Alone) -> None:
+    """The digest of these levels has no sums: a level-1 server computes the same."""
+    change_a_row(raised(one, level=1))
+    one.checks.hear(Verdict(index=7, right=await one.digest(7)))
+    assert one.checks.standing() == "right"
+
+
+@alone
+async def test_a_damage_of_memory_is_found_whatever_waits_to_be_hashed(one: Alone) -> None:
+    rows = raised(one)
+    for index in range(1, 20):
+        if index == 15:
+            change_a_row(rows)
+        one.checks.applied(index, one.store.image())
+    assert one.checks.digest_at(19, 19).hashing
+    await until(lambda: one.checks.digest_at(19, 19).digest)
+    assert one.checks.standing() == "damaged"
+
+
+@alone
+async def test_a_large_state_is_hashed_and_freed_in_slices(one: Alone) -> None:
+    """Between two slices the loop runs: it turns some hundred times meanwhile."""
+    raised(one)
+    image = one.store.image()
+    for number in range(20_000):
+        image.tables.put(namespaces.TABLE, f"n{number}", Namespace(name=f"n{number}"), 3)
+    one.checks.applied(3, image)
+    turns = 0
+    while one.tasks and not all(task.done() for task in one.tasks):
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 20
+    assert one.checks.digest_at(3, 3).digest
+    assert one.checks.standing() == "unchecked"
+    assert not image.rows[namespaces.TABLE.name]

@@ -5,7 +5,11 @@ put in the place of this one; a verdict counts only if it is about a digest that
 itself has taken. Damage, once found, lasts until a later check finds this server's state right:
 the state is compared as a whole, so then it is the state of the majority, every record of it.
 
-Pictures are taken on the loop (dictionaries copied, records shared) and hashed in a thread.
+The rows are hashed again from memory at every check, in slices of the loop's time. From level 2 on
+the result is compared with the digest that was kept at every change as well: where they differ, a
+row has changed in this server's memory, and it needs no other server to know. What was derived
+from that row (secondary indexes, the sums themselves) is then not trusted either, so such damage
+lasts until the state is built again, by a restart or an installed snapshot.
 """
 
 from __future__ import annotations
@@ -19,8 +23,10 @@ from typing import Any, Final
 import msgspec
 
 from quorate.errors import QuorateError, StateDamaged
+from quorate.server.integrity.slices import in_slices
 from quorate.server.integrity.verdict import Digest, Index, Name, Verdict, Why
-from quorate.state.engine.snapshot import SnapshotImage, digest_of, passed_over
+from quorate.state.engine.digest import again, kept, passed_over
+from quorate.state.engine.snapshot import SnapshotImage
 from quorate.storage.folder.damage_mark import DamageMark, keep_mark, read_mark
 
 log = logging.getLogger("quorate.server")
@@ -40,13 +46,14 @@ class DigestRequest(msgspec.Struct, frozen=True):
 class DigestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """`digest` is hexadecimal. Where it is empty `why` says so, and `later` that it will be there.
 
-    `id` is that of the server that answers.
+    `id` is that of the server that answers. `hashing`: it is being computed.
     """
 
     id: Name
     digest: Digest = ""
     why: Why = ""
     later: bool = False
+    hashing: bool = False
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -68,8 +75,9 @@ class StateChecks:
         self._quarantine = quarantine
         self._digests: dict[int, DigestAnswer] = {}
         self._waiting: dict[int, SnapshotImage] = {}
-        self._hashing = False
+        self._hashed: SnapshotImage | None = None  # the one that is being hashed
         self._epoch = 0  # counts restored states
+        self._memory_changed = False  # in the state that is in place now
         self._mark: DamageMark | None = None
         self._marking = asyncio.Lock()
         self.stopped = False
@@ -105,22 +113,36 @@ class StateChecks:
             return
         self._waiting[index] = image
         if len(self._waiting) > _WAITING_MAX:
-            del self._waiting[next(iter(self._waiting))]
-        if not self._hashing:
-            self._hashing = True
+            self._drop(next(iter(self._waiting)))
+        if self._hashed is None:
+            self._hashed = image
             self._spawn(self._hash_all())
 
     async def _hash_all(self) -> None:
         try:
             while self._waiting:
                 index, epoch = next(iter(self._waiting)), self._epoch
-                image = self._waiting[index]
-                digest = await self._loop.run_in_executor(None, digest_of, image)
+                image = self._hashed = self._waiting[index]
+                by_changes = kept(image)
+                digest = await in_slices(again(image))
                 if epoch == self._epoch:
                     self._waiting.pop(index, None)
                     self._keep(index, DigestAnswer(id=self._id, digest=digest.hex()))
+                    if by_changes not in {None, digest}:
+                        self._memory_is_wrong(index, digest.hex(), by_changes.hex())
+                await in_slices(image.tables.drain())
         finally:
-            self._hashing = False
+            self._hashed = None
+
+    def _drop(self, index: int) -> None:
+        """Its digest is not wanted any more. Freed at once, a large image would stop the loop."""
+        image = self._waiting.pop(index)
+        if image is not self._hashed:
+            self._spawn(in_slices(image.tables.drain()))
+
+    def _memory_is_wrong(self, index: int, digest: str, right: str) -> None:
+        self._memory_changed = True
+        self._find(DamageMark(index=index, digest=digest, right=right, by="", memory=True))
 
     def _keep(self, index: int, answer: DigestAnswer) -> None:
         self._digests[index] = answer
@@ -130,8 +152,10 @@ class StateChecks:
     def restored(self) -> None:
         """Another state was put in place: nothing that was hashed before says anything of it."""
         self._epoch += 1
+        self._memory_changed = False
         self._digests.clear()
-        self._waiting.clear()
+        for index in list(self._waiting):
+            self._drop(index)
         self.right_at = 0
 
     def digest_at(self, index: int, applied_index: int) -> DigestAnswer:
@@ -141,8 +165,10 @@ class StateChecks:
             return known
         if self.stopped and index not in self._waiting:
             return DigestAnswer(id=self._id, why="it has stopped applying the log")
-        if index in self._waiting or applied_index < index:
-            return DigestAnswer(id=self._id, why="not there yet", later=True)
+        if index in self._waiting:
+            return DigestAnswer(id=self._id, why="not hashed yet", later=True, hashing=True)
+        if applied_index < index:
+            return DigestAnswer(id=self._id, why="not applied yet", later=True)
         return DigestAnswer(id=self._id, why="its state at that index was not seen here")
 
     def standing(self) -> str:
@@ -181,6 +207,8 @@ class StateChecks:
         if self.disagreement:
             log.warning("the state digests agree again, at index %d", verdict.index)
             self.disagreement = ""
+        if self._memory_changed:
+            return
         if own.digest == verdict.right:
             self.right_at = verdict.index
             self._find(None)
@@ -228,6 +256,14 @@ class StateChecks:
                 log.warning("a restart will not know of the damage to the state: %s", error)
 
     def _described(self, mark: DamageMark) -> StateDamaged:
+        if mark.memory:
+            return StateDamaged(
+                f"the state of this server is damaged, it answers nothing from it: a row has "
+                f"changed in memory; at index {mark.index} the digest of the rows is "
+                f"{mark.digest[:12]}, and the commands made {mark.right[:12]}",
+                "restart this server: it builds its state again from snapshot and log; if it "
+                "happens again, test the machine's memory",
+            )
         return StateDamaged(
             f"the state of this server is damaged, and it answers no reads from it: at index "
             f"{mark.index} its digest is {mark.digest[:12]}, and a majority of the voters has "

@@ -31,7 +31,10 @@ from quorate.state.tables.checks import CheckState
 log = logging.getLogger("quorate.server")
 
 DEADLINE_S: Final = 5.0
-"""For applying and hashing everywhere; an interval, if that is shorter."""
+"""For applying everywhere; an interval, if that is shorter."""
+
+HASHING_S: Final = 60.0
+"""For a member that answers that it is hashing: some million rows, in slices of its time."""
 
 _LOOK_S: Final = 0.1
 _TELL_S: Final = 2.0
@@ -133,8 +136,8 @@ class StateJudge:
         deadline_s = min(DEADLINE_S, self.interval_s or DEADLINE_S)
         answer = DigestAnswer(id=peer.id, why=f"no digest within {deadline_s:g} s")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(deadline_s):
-                answer = await self._asked(peer, index)
+            async with asyncio.timeout(deadline_s) as deadline:
+                answer = await self._asked(peer, index, deadline)
         known = self._directory.by_id(peer.id)
         return Held(
             id=peer.id,
@@ -144,8 +147,9 @@ class StateJudge:
             why=answer.why[:WHY_MAX],
         )
 
-    async def _asked(self, peer: Peer, index: int) -> DigestAnswer:
-        """Its answer, asked for until it is there."""
+    async def _asked(self, peer: Peer, index: int, deadline: asyncio.Timeout) -> DigestAnswer:
+        """Its answer, asked for until it is there; a member that is hashing gets more time."""
+        hashed_by = asyncio.get_running_loop().time() + HASHING_S
         while True:
             if peer.id == self._replica.server_id:
                 answer = self._checks.digest_at(index, self._replica.node.applied_index)
@@ -165,6 +169,8 @@ class StateJudge:
                 return DigestAnswer(id=peer.id, why="another server answers there")
             if not answer.later:
                 return answer
+            if answer.hashing:
+                deadline.reschedule(hashed_by)
             await asyncio.sleep(_LOOK_S)
 
     async def _tell(self, peer: Peer, verdict: Verdict) -> None:

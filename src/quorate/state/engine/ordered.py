@@ -18,7 +18,7 @@ chunk. A value is never None.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Generator, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from typing import Any, Final, TypeAlias, TypeVar, cast, overload
 
 CHUNK_MAX: Final = 64
@@ -212,7 +212,7 @@ class OrderedMap(Mapping[str, V]):
             self._values[pair] = [sum(self._values[pair], ())]
             del self._bounds[first + 1]
 
-    def drain(self) -> Iterator[None]:
+    def drain(self) -> Generator[None, None, None]:
         """Empty the map a chunk at a step, so that freeing a million records stops nothing."""
         self._count = 0
         while self._keys:

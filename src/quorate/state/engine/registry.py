@@ -25,8 +25,8 @@ from quorate.state.tables import (
 SNAPSHOT_FORMATS: Final[Mapping[int, int]] = MappingProxyType({0: 1})
 """By level: the version of the snapshot format from that level on (`state.engine.snapshot`)."""
 
-DIGEST_FORMS: Final[Mapping[int, int]] = MappingProxyType({0: 1})
-"""By level: the form of the state's digest from that level on (`state.engine.snapshot`)."""
+DIGEST_FORMS: Final[Mapping[int, int]] = MappingProxyType({0: 1, 2: 2})
+"""By level: the form of the state's digest from that level on (`state.engine.digest`)."""
 
 
 class Registry:

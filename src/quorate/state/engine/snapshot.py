@@ -1,4 +1,4 @@
-"""A snapshot of the state as bytes, and a digest that servers can compare.
+"""A snapshot of the state as bytes.
 
     magic "QRMSTATE" | format version, 4 bytes | length of header, 4 bytes | header (msgpack map)
     per table of the header, `count` times: length, 4 bytes | [key, record] (msgpack)
@@ -9,8 +9,8 @@ Lengths are big endian. Nothing follows the digest.
 A snapshot is refused whole or taken whole: a state that silently lacks what this version cannot
 read would differ from the state of its peers. A table this version does not know is tolerated
 only while it was never written. Every refusal names the version that wrote the snapshot. The
-format and the digest are those of the cluster's level in that state (`quorate.levels`): a server of
-any version that the level allows can read the one and compute the other.
+format is that of the cluster's level in that state (`quorate.levels`): a server of any version that
+the level allows can read it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ import msgspec
 
 from quorate.errors import QuorateError
 from quorate.levels import describe, form_in_force
-from quorate.state.engine.commands import NO_SUCH_TYPE
 from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.registry import TODAY, Registry
 from quorate.state.engine.rows import TableRows, encode_row
-from quorate.state.engine.table import IGNORABLE, SINGLETON, Record, Tables
+from quorate.state.engine.table import SINGLETON, Record, Tables
 from quorate.state.tables import level
 from quorate.version import __version__
 
@@ -240,35 +239,4 @@ def _refused(why: str) -> SnapshotError:
 def _too_new(why: str) -> SnapshotError:
     return SnapshotError(
         f"cannot read the snapshot: {why}", "upgrade this server to the version that wrote it"
-    )
-
-
-def digest_of(image: SnapshotImage, registry: Registry = TODAY) -> bytes:
-    """SHA-256 of the tables: equal on servers that hold the same records and table indexes.
-
-    Independent of insertion order, of tables never written, and of what was unreadable.
-    """
-    form = form_in_force(registry.digest_forms, image.level)
-    digest = hashlib.sha256(b"quorate state digest %d\n" % form)
-    for name in sorted(image.tables.held):
-        rows = image.tables.held[name]
-        if rows.records or rows.index:
-            digest.update(_encode((name, rows.index, len(rows.records))))
-            for row in rows.records.items():
-                digest.update(encode_row(row))
-    return digest.digest()
-
-
-def passed_over(image: SnapshotImage, registry: Registry = TODAY) -> tuple[UnknownTally, ...]:
-    """What the image may lack because its server could not read it: then it compares with none.
-
-    Versions of level 0 passed over all that they could not read. What may be passed over changes
-    no table, so it does not count; nor does a type that is known by now: either it changes nothing,
-    or the state really lacks what an older version passed over, and a comparison must show it.
-    """
-    return tuple(
-        tally
-        for tally in image.unknown
-        if not (tally.type >= 0 and tally.type & IGNORABLE)
-        and (tally.type not in registry.levels or tally.reason != NO_SUCH_TYPE)
     )

@@ -19,8 +19,10 @@ from typing import Any
 from quorate.errors import MachineHeld
 from quorate.state.engine.changes import Change, RecentChanges
 from quorate.state.engine.commands import UnknownCommand, decode
+from quorate.state.engine.digest import digest_of
 from quorate.state.engine.registry import TODAY, Registry
-from quorate.state.engine.snapshot import SnapshotImage, UnknownTally, digest_of, encode_snapshot
+from quorate.state.engine.rows import SUM_MASK
+from quorate.state.engine.snapshot import SnapshotImage, UnknownTally, encode_snapshot
 from quorate.state.engine.table import R, Record, Table, Tables
 from quorate.state.engine.watch import Watcher, Watches
 from quorate.state.tables import level
@@ -205,6 +207,11 @@ class StateStore:
     def digest(self) -> bytes:
         """32 bytes that are equal on servers with equal tables. Takes time by their size."""
         return digest_of(self.image(), self.registry)
+
+    def changed_in_memory(self) -> list[str]:
+        """The tables whose rows are not what the commands made of them. Takes time by the size."""
+        held = self._tables.held.items()
+        return [name for name, rows in held if (sum(rows.sums()) - rows.sum) & SUM_MASK]
 
     # -- inside --------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ a type byte and a level of its own: a server that knows the type but not the fie
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, cast
@@ -179,7 +179,7 @@ class Tables:
         """The tables as they are now; what changes here afterwards does not change there."""
         return Tables({name: rows.image() for name, rows in self.held.items()})
 
-    def drain(self) -> Iterator[None]:
+    def drain(self) -> Generator[None, None, None]:
         """Free the memory a step at a time; the tables are of no use from the first step on."""
         for rows in self.held.values():
             yield from rows.drain()

@@ -23,13 +23,15 @@ MARK_FILE: Final = "state-damaged.json"
 class DamageMark(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """At log index `index` the state had `digest` where a majority had `right`; `by` judged so.
 
-    Digests are hexadecimal.
+    Digests are hexadecimal. `memory`: the server found it alone, and `right` is the digest that it
+    had kept while it applied the commands.
     """
 
     index: int
     digest: str
     right: str
     by: str
+    memory: bool = False
 
 
 def read_mark(folder: Path) -> DamageMark | None:
