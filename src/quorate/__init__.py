@@ -8,9 +8,11 @@ The parts, from the bottom: `wire` and `storage` (bytes and disks), `raft` and `
 `api` (HTTP), `client`, `cli`. Imports go down this list only.
 """
 
-from typing import TYPE_CHECKING
-
 from quorate.version import __version__
+
+# Type checkers know the name. `typing` is not imported: with `python -m quorate` the working folder
+# comes first on the path until __main__ has removed it, and may hold a typing.py.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from quorate.errors import (
