@@ -45,12 +45,7 @@ EXAMPLES: tuple[Command, ...] = (
         since=(1, 2, 3),
     ),
     Noted(
-        command=encode(CheckState()),
-        kind="setting",
-        what="changed",
-        time_ms=1,
-        cause="c",
-        skipped=1,
+        command=encode(CheckState()), note=Note(kind="setting", what="changed"), time_ms=1, by="b"
     ),
 )
 

@@ -8,35 +8,40 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from namespace_commands import REGISTRY, DeleteNamespaces
 from older_registry import registry_of_level
 
 from quorate.state.engine.commands import UnknownCommand, decode, encode
 from quorate.state.engine.snapshot import decode_snapshot
 from quorate.state.engine.store import Held, StateStore
 from quorate.state.engine.table import Command
-from quorate.state.tables import journal
+from quorate.state.tables import journal, namespaces, scheduler
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.journal import (
-    ACT,
     BYTES_MAX,
     DETAILS_MAX,
     ELECTION,
     SETTING,
     TEXT_MAX,
+    Details,
     JournalRecord,
     Note,
     Noted,
     Told,
     WriteJournal,
+    differences,
     newest_first,
+    subject_of,
 )
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
-from quorate.state.tables.servers import RECORDS_MAX as SERVERS_MAX
 from quorate.state.tables.servers import RecordRemoval, RecordServer
 
 SPREAD = SetSchedulerConfiguration(
     configuration=SchedulerConfiguration(scheduler_algorithm="spread")
 )
+
+
+NO_NOTE = Note(kind="", what="")
 
 
 def store_after(*commands: Command) -> StateStore:
@@ -50,9 +55,9 @@ def apply(store: StateStore, command: Command) -> Any:
     return store.apply(store.applied_index + 1, encode(command))
 
 
-def wrapped(command: Command, **fields: Any) -> Noted:
-    values = {"kind": SETTING, "what": "changed", "time_ms": 1, "by": "operator", **fields}
-    return Noted(command=encode(command), **values)
+def wrapped(command: Command, what: str = "changed", time_ms: int = 1) -> Noted:
+    note = Note(kind=SETTING, what=what, subject="x", force=True, details=(("a", "b"),))
+    return Noted(command=encode(command), note=note, time_ms=time_ms, by="operator")
 
 
 def notes(*whats: str) -> tuple[Note, ...]:
@@ -95,63 +100,82 @@ def test_what_is_told_by_comparison_is_told_once() -> None:
     assert journal.told(store) == second
 
 
-def test_a_change_of_settings_is_told_in_its_own_entry() -> None:
-    store = store_after(SPREAD)
-    other = SchedulerConfiguration(memory_oversubscription_enabled=True)
-    command = SetSchedulerConfiguration(configuration=other)
-    assert apply(store, wrapped(command, time_ms=77)) is True
-    (record,) = newest_first(store)
-    assert record == JournalRecord(
-        kind=SETTING,
-        what="changed",
-        time_ms=77,
-        by="operator",
-        subject="scheduler_configuration",
-        details=(
-            ("scheduler_algorithm", "spread -> binpack"),
-            ("memory_oversubscription_enabled", "false -> true"),
-        ),
-        create_index=2,
-        modify_index=2,
-    )
-    assert store.table_index("scheduler_configuration") == 2
+def test_a_command_is_told_in_its_own_entry_in_the_words_of_the_leader() -> None:
+    store = store_after(wrapped(SPREAD, time_ms=77))
+    assert [*newest_first(store)] == [
+        JournalRecord(
+            kind=SETTING,
+            what="changed",
+            time_ms=77,
+            by="operator",
+            subject="x",
+            force=True,
+            details=(("a", "b"),),
+            create_index=1,
+            modify_index=1,
+        )
+    ]
+    found = scheduler.current(store)
+    assert found is not None
+    assert (found.scheduler_algorithm, found.modify_index) == ("spread", 1)
 
 
-def test_what_changes_nothing_is_not_told() -> None:
+def test_the_result_is_that_of_the_command_and_what_changes_nothing_is_not_told() -> None:
     store = store_after(SPREAD)
-    apply(store, wrapped(SPREAD))
     refused = SetSchedulerConfiguration(configuration=SchedulerConfiguration(), cas=99)
     assert apply(store, wrapped(refused)) is False
-    apply(store, wrapped(CheckState()))
+    assert apply(store, wrapped(CheckState())) == CheckState()
     assert whats(store) == []
-    apply(store, wrapped(SPREAD, skipped=7))
-    (record,) = newest_first(store)
-    assert record.details == (("not told one by one", "7 changes before"),)
+    assert apply(store, wrapped(SPREAD)) is True
+    assert whats(store) == ["changed"]
 
 
-def test_an_act_is_told_with_its_force_and_cause_though_nothing_is_new() -> None:
-    removal = RecordRemoval(server_id="s", name="n", address="a:1")
-    act = {"kind": ACT, "what": "remove"}
-    store = store_after(
-        RecordServer(server_id="s", name="n", address="a:1"), wrapped(removal, force=True, **act)
-    )
-    apply(store, wrapped(removal, cause="again", **act))
-    assert [
-        (record.subject, record.force, record.cause, record.details)
-        for record in newest_first(store)
-    ] == [("s", False, "again", ()), ("s", True, "", (("removed", "false -> true"),))]
+@pytest.mark.parametrize(
+    ("command", "subject", "found"),
+    [
+        pytest.param(
+            SetSchedulerConfiguration(
+                configuration=SchedulerConfiguration(memory_oversubscription_enabled=True)
+            ),
+            "scheduler_configuration",
+            (
+                ("scheduler_algorithm", "spread -> binpack"),
+                ("memory_oversubscription_enabled", "false -> true"),
+            ),
+            id="settings",
+        ),
+        pytest.param(SPREAD, "scheduler_configuration", (), id="the same settings"),
+        pytest.param(
+            RecordRemoval(server_id="s", name="n", address="a:1"),
+            "s",
+            (("removed", "false -> true"),),
+            id="a server",
+        ),
+        pytest.param(
+            RecordRemoval(server_id="t", name="n", address="a:1"),
+            "t",
+            (("name", "n"), ("address", "a:1"), ("removed", "true")),
+            id="a new record",
+        ),
+    ],
+)
+def test_a_preview_says_what_a_command_would_change(
+    command: Command, subject: str, found: Details
+) -> None:
+    store = store_after(SPREAD, RecordServer(server_id="s", name="n", address="a:1"))
+    before = store.digest()
+    (change,) = store.preview(command)
+    assert (subject_of(change), differences(change)) == (subject, found)
+    assert (store.digest(), store.applied_index) == (before, 2)
 
 
-def test_only_what_a_command_is_about_is_told() -> None:
-    """A full table drops its oldest server: that one was not removed by the operator."""
-    servers = (
-        RecordServer(server_id=f"s{number}", name="n", address="a:1")
-        for number in range(SERVERS_MAX)
-    )
-    store = store_after(*servers)
-    removal = RecordRemoval(server_id="new", name="n", address="a:1")
-    apply(store, wrapped(removal, kind=ACT, what="remove"))
-    assert [record.subject for record in newest_first(store)] == ["new"]
+def test_a_preview_of_a_deletion_and_of_nothing() -> None:
+    store = StateStore(REGISTRY)
+    (change,) = store.preview(DeleteNamespaces(names=("default", "nosuch")))
+    assert differences(change)[0] == ("name", "default -> (gone)")
+    assert store.get(namespaces.TABLE, "default") is not None
+    refused = SetSchedulerConfiguration(configuration=SchedulerConfiguration(), cas=99)
+    assert store.preview(refused) == []
 
 
 def test_texts_of_callers_are_cut() -> None:
@@ -217,8 +241,8 @@ def test_it_takes_level_2_and_a_server_below_it_stops_there() -> None:
     ("command", "type_"),
     [
         pytest.param(wrapped(wrapped(SPREAD)), Noted.TYPE, id="wraps itself"),
-        pytest.param(Noted(command=b"", kind="", what="", time_ms=1), -1, id="empty"),
-        pytest.param(Noted(command=b"\x7fx", kind="", what="", time_ms=1), 0x7F, id="unknown"),
+        pytest.param(Noted(command=b"", note=NO_NOTE, time_ms=1), -1, id="empty"),
+        pytest.param(Noted(command=b"\x7fx", note=NO_NOTE, time_ms=1), 0x7F, id="unknown"),
     ],
 )
 def test_what_cannot_be_read_inside_is_what_stops_a_server(command: Noted, type_: int) -> None:

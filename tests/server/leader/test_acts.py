@@ -13,7 +13,8 @@ from quorate.state.tables.checks import CheckState
 from quorate.state.tables.defaults import InitialiseDefaults
 from quorate.state.tables.journal import JOURNAL_LEVEL, newest_first
 from quorate.state.tables.level import RaiseLevel
-from quorate.state.tables.servers import RecordRemoval
+from quorate.state.tables.servers import RECORDS_MAX as SERVERS_MAX
+from quorate.state.tables.servers import RecordRemoval, RecordServer
 
 REMOVAL = RecordRemoval(server_id="s", name="n", address="a:1")
 
@@ -94,7 +95,31 @@ def test_a_loop_of_writes_is_told_as_a_number() -> None:
     assert rest is not None
     leader.apply(encode(rest))
     assert leader.told()[-1] == ("", "2 changes")
+    leader.now_ms += 1000
+    leader.put(1)
+    count = len(leader.told())
+    leader.put(1)  # the same once more: it changes nothing
+    assert len(leader.told()) == count
     assert leader.acts.rest() is None
+
+
+def test_only_what_a_command_is_about_is_told() -> None:
+    """A full table drops its oldest server: that one was not removed by the operator."""
+    leader = Leader()
+    for number in range(SERVERS_MAX):
+        leader.apply(encode(RecordServer(server_id=f"s{number}", name="n", address="a:1")))
+    leader.apply(encode(leader.acts.told(REMOVAL, "remove")))
+    assert [record.subject for record in newest_first(leader.store)] == ["s"]
+
+
+def test_an_act_is_told_though_the_state_says_so_already() -> None:
+    leader = Leader()
+    for cause in ("first", "again"):
+        leader.apply(encode(leader.acts.told(REMOVAL, "remove", cause=cause)))
+    assert [(r.cause, r.details) for r in newest_first(leader.store)] == [
+        ("again", ()),
+        ("first", (("name", "n"), ("address", "a:1"), ("removed", "true"))),
+    ]
 
 
 @pytest.mark.parametrize("command", [REMOVAL, CheckState()])

@@ -52,6 +52,10 @@ def server_id(servers: ServerCluster, number: int) -> str:
     return servers.running[number].replica.server_id
 
 
+def levels(servers: ServerCluster) -> set[int]:
+    return {server.machine.store.level for server in servers.running.values()}
+
+
 async def put(servers: ServerCluster, number: int, algorithm: str) -> None:
     body = json.dumps({"SchedulerAlgorithm": algorithm})
     assert (await servers.ask(number, SCHEDULER, "PUT", body)).status == 200
@@ -143,6 +147,7 @@ async def test_a_removal_that_is_refused_is_told_with_the_reason(servers: Server
 @with_servers(registry=registry_of_level(1))
 async def test_nothing_is_told_before_all_servers_know_how(servers: ServerCluster) -> None:
     """The last server of level 1 follows, and never meets what it cannot read."""
+    await until(lambda: levels(servers) == {1})
     leader = await servers.leader()
     order = [(leader + 1) % 3, (leader + 2) % 3, leader]
     for number in order[:2]:
@@ -158,6 +163,7 @@ async def test_nothing_is_told_before_all_servers_know_how(servers: ServerCluste
     await put(servers, new, "spread")
     ahead = servers.running[await servers.leader()]
     await until(lambda: bool(ahead.level_gate.waiting))
+    await until(lambda: levels(servers) == {1})
     for server in servers.running.values():
         store = server.machine.store
         assert (store.level, history(store), store.table_index("journal")) == (1, [], 0)
@@ -165,7 +171,7 @@ async def test_nothing_is_told_before_all_servers_know_how(servers: ServerCluste
 
     await servers.stop(leader)
     await servers.start(leader)
-    await until(lambda: {s.machine.store.level for s in servers.running.values()} == {LEVEL})
+    await until(lambda: levels(servers) == {LEVEL})
     leads = await servers.leader()
     begun = await until(lambda: told(servers, leads))
     assert (begun[0].kind, dict(begun[0].details)) == ("level", {"to": str(LEVEL)})

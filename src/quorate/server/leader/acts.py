@@ -1,5 +1,8 @@
 """What operators do, for the journal: told in the entry that does it, so it costs no other flush.
 
+The leader says what a change is by the state that it has applied; of two changes under way at once
+the second may be told as a change from before the first.
+
 A program that writes settings in a loop must not drive elections out of the journal, nor pay for
 it: of the changes of settings ten are told each second, and then how many there were besides.
 """
@@ -9,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from quorate.state.engine.commands import encode
+from msgspec.structs import replace
+
+from quorate.state.engine.commands import decode, encode
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
 from quorate.state.tables.journal import (
@@ -20,6 +25,8 @@ from quorate.state.tables.journal import (
     Note,
     Noted,
     WriteJournal,
+    differences,
+    subject_of,
 )
 
 SETTINGS_PER_S: Final = 10
@@ -46,17 +53,15 @@ class Acts:
         if not self._may_tell():
             self._skipped += 1
             return command
-        skipped, self._skipped = self._skipped, 0
-        return encode(
-            Noted(
-                command=command,
-                kind=SETTING,
-                what="changed",
-                time_ms=self.unix_ms(),
-                by=OPERATOR,
-                skipped=skipped,
-            )
-        )
+        decoded = decode(command, self._state.registry)
+        assert isinstance(decoded, Command), "it was encoded by this server"
+        told = self._described(decoded, Note(kind=SETTING, what="changed"))
+        if told is None or not told.details:
+            return command
+        if self._skipped:
+            more = (("not told one by one", f"{self._skipped} changes before"),)
+            told, self._skipped = replace(told, details=told.details + more), 0
+        return encode(self._noted(command, told))
 
     def _may_tell(self) -> bool:
         second = self.unix_ms() // 1000
@@ -65,19 +70,23 @@ class Acts:
         self._told += 1
         return self._told <= SETTINGS_PER_S
 
+    def _described(self, command: Command, note: Note) -> Note | None:
+        """The note, with what the command would change by what is applied here now."""
+        changes = self._state.preview(command)
+        if not changes:
+            return None
+        first = changes[0]  # what a command changes first is what it is about
+        return replace(note, subject=subject_of(first), details=differences(first))
+
+    def _noted(self, command: bytes, note: Note) -> Noted:
+        return Noted(command=command, note=note, time_ms=self.unix_ms(), by=OPERATOR)
+
     def told(self, command: Command, what: str, *, cause: str = "", force: bool = False) -> Command:
         """The command as it is to be written: an operator's act is told with it."""
         if self._state.level < JOURNAL_LEVEL:
             return command
-        return Noted(
-            command=encode(command),
-            kind=ACT,
-            what=what,
-            time_ms=self.unix_ms(),
-            by=OPERATOR,
-            cause=cause,
-            force=force,
-        )
+        note = self._described(command, Note(kind=ACT, what=what, cause=cause, force=force))
+        return command if note is None else self._noted(encode(command), note)
 
     def alone(self, what: str, server_id: str) -> WriteJournal | None:
         """What tells of an operator's act that has no command of its own."""

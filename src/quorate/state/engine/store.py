@@ -20,10 +20,11 @@ from quorate.errors import MachineHeld
 from quorate.state.engine.changes import Change, RecentChanges
 from quorate.state.engine.commands import UnknownCommand, decode
 from quorate.state.engine.digest import digest_of
+from quorate.state.engine.preview import changes_of
 from quorate.state.engine.registry import TODAY, Registry
 from quorate.state.engine.rows import SUM_MASK
 from quorate.state.engine.snapshot import SnapshotImage, UnknownTally, encode_snapshot
-from quorate.state.engine.table import R, Record, Table, Tables
+from quorate.state.engine.table import Command, R, Record, Table, Tables
 from quorate.state.engine.watch import Watcher, Watches
 from quorate.state.tables import level
 
@@ -144,6 +145,10 @@ class StateStore:
     def size(self) -> int:
         """Bytes of the encoded rows of all tables, as a snapshot holds them."""
         return self._tables.size
+
+    def preview(self, command: Command) -> list[Change]:
+        """The changes that the command would make if it were applied now; nothing is changed."""
+        return changes_of(command, self._tables)
 
     def table_index(self, name: str) -> int:
         """Index of the last command that changed the table. Raises KeyError for no table."""

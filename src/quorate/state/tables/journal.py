@@ -128,64 +128,49 @@ class WriteJournal(Command, frozen=True, kw_only=True):
 
 
 class Noted(Command, frozen=True, kw_only=True):
-    """`command`, encoded, and who had it carried out when and why. Result: that of the command.
+    """`command`, encoded, and what is told of it if it changes anything. Result: the command's.
 
-    What it changes is told as `kind` and `what`; if nothing, or a setting is what it was, nothing
-    is told. `skipped`
-    changes of that kind before it were not told one by one. It is decoded together with the command
-    (`quorate.state.engine.commands.Act`), and that is what is applied.
+    The leader has put the note into words. Every server writes the same, whatever its own state
+    was: a server whose state is damaged, and mended by this command, has no trace of it here. It
+    is decoded together with the command (`quorate.state.engine.commands.Act`), and that is applied.
     """
 
     TYPE: ClassVar[int] = 10
     LEVEL: ClassVar[int] = JOURNAL_LEVEL
 
     command: bytes
-    kind: str
-    what: str
+    note: Note
     time_ms: int
     by: str = ""
-    cause: str = ""
-    force: bool = False
-    skipped: int = 0
 
 
 def carry_out(noted: Noted, command: Command, tables: Tables, index: int) -> Any:
-    """Apply the command that `noted` wraps, and tell what it changed; its result."""
+    """Apply the command that `noted` wraps, and tell of it if it changes anything; its result."""
     before = len(tables.changes)
     result = command.apply(tables, index)
-    changes = tables.changes[before:]
-    if changes:  # what a command changes first is what it is about
-        details = _differences(changes[0], noted.skipped)
-        if details or noted.kind != SETTING:
-            note = Note(
-                kind=noted.kind,
-                what=noted.what,
-                subject=_name(changes[0]),
-                cause=noted.cause,
-                force=noted.force,
-                details=details,
-            )
-            _append(tables, index, [_record(note, noted.time_ms, noted.by)], None)
+    if len(tables.changes) > before:
+        _append(tables, index, [_record(noted.note, noted.time_ms, noted.by)], None)
     return result
 
 
-def _name(change: Change) -> str:
+def subject_of(change: Change) -> str:
+    """What a change is about: its key, or the table of a single record."""
     return change.table if change.key == SINGLETON else change.key
 
 
-def _differences(change: Change, skipped: int) -> Details:
-    """The fields that have other values than before, or than where nothing was."""
+def differences(change: Change) -> Details:
+    """The fields that have other values than before, or than where nothing was.
+
+    Values of records whose commands are told are for everybody who may read the journal.
+    """
     shown = change.new if change.new is not None else change.old
     assert shown is not None
-    fields = [name for name in shown.__struct_fields__ if not name.endswith("_index")]
     found = []
-    for name in fields:
+    for name in shown.__struct_fields__:
         old, new = (getattr(each, name, None) for each in (change.old, change.new))
-        if old != new:
+        if old != new and not name.endswith("_index"):
             both = f"{_text(old)} -> {_text(new)}"
             found.append((name, _text(new) if change.old is None else both))
-    if skipped:
-        found.append(("not told one by one", f"{skipped} changes before"))
     return tuple(found)
 
 

@@ -1,0 +1,28 @@
+"""What a command would change, without changing it."""
+
+from __future__ import annotations
+
+from quorate.state.engine.changes import Change
+from quorate.state.engine.table import Command, R, Table, Tables
+
+
+class _Preview(Tables):
+    """The rows of other tables, which only collects changes. A command reads what was before."""
+
+    def put(self, table: Table[R], key: str, record: R, index: int) -> None:
+        """The record is not stamped with indexes."""
+        self.changes.append(Change(table.name, key, self.get(table, key), record, index))
+
+    def delete(self, table: Table[R], key: str, index: int) -> bool:
+        """Nothing is removed."""
+        known = self.get(table, key)
+        if known is not None:
+            self.changes.append(Change(table.name, key, known, None, index))
+        return known is not None
+
+
+def changes_of(command: Command, tables: Tables) -> list[Change]:
+    """The changes that the command would make now, in order; their index is 0."""
+    preview = _Preview(tables.held)
+    command.apply(preview, 0)
+    return preview.changes
