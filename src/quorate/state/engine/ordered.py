@@ -1,37 +1,35 @@
 """A map of strings in their order, of which a copy costs microseconds for a thousand entries.
 
-Entries lie in chunks: a tuple of keys and a tuple of values, in lists of chunks. A change makes the
-tuples of one chunk again and never changes one. So `image` copies the lists of chunks alone, and
-the copy and the map share every chunk that neither has changed since (measured: `bench.state`):
+Entries lie in chunks, small dicts in a list. `image` copies the list alone: the copy and the map
+share every chunk, and whichever of them changes one next makes a copy of that chunk first. So
+(measured: `bench.state`)
 
 - an image of a million entries takes a fraction of a millisecond, a copied dict 50 ms;
 - the map grows by a chunk at a time, where a dict of a million stops for 40 ms to grow;
-- CPython's collector stops looking at a tuple that holds nothing it would have to look into, so
-  a full collection does not visit the entries, if the values are strings or records of `gc=False`;
-- a range is read in order without sorting.
+- CPython's collector never looks at a dict that holds texts and records of `gc=False` alone, so no
+  collection, of the young or of all, visits the entries. It would visit lists and new tuples;
+- a range is read in order, and only its chunks are sorted.
 
-Invariants: the keys of chunk i are sorted, and lie from `_bounds[i]` on, below `_bounds[i + 1]`.
-`_bounds[0]` is "", so every key has a chunk. Only a map without entries has an empty
-chunk. A value is never None.
+Invariants: the keys of chunk i lie from `_bounds[i]` on and below `_bounds[i + 1]`; the first bound
+is "", so every key has a chunk. Only a map without entries has an empty chunk. A chunk is changed
+in place by the map alone that made it, since its last image (`_made[i] == _generation`). A value is
+never None.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Generator, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
-from typing import Any, Final, TypeAlias, TypeVar, cast, overload
+from typing import Any, Final, TypeVar, overload
 
-CHUNK_MAX: Final = 64
-"""Entries of a chunk. Larger ones make changes dearer, smaller ones images (`bench.state`)."""
+CHUNK_MAX: Final = 85
+"""Entries of a chunk: as many as a dict of 128 slots holds."""
 
-_CHUNK_FILLED: Final = CHUNK_MAX * 3 // 4  # of a map built from sorted entries: room to grow
+_CHUNK_FILLED: Final = 64  # of a map built from sorted entries: room to grow
 _CHUNK_MIN: Final = CHUNK_MAX // 4
 
 V = TypeVar("V")
 D = TypeVar("D")
-
-Place: TypeAlias = tuple[int, int, V | None]
-"""Number of the chunk, place in it, and the value there if the key is there."""
 
 
 class OrderedMap(Mapping[str, V]):
@@ -41,12 +39,13 @@ class OrderedMap(Mapping[str, V]):
     every other entry is seen once.
     """
 
-    __slots__ = ("_bounds", "_count", "_keys", "_values")
+    __slots__ = ("_bounds", "_chunks", "_count", "_generation", "_made")
 
     def __init__(self, entries: Mapping[str, V] | Iterable[tuple[str, V]] = ()) -> None:
         self._bounds: list[str] = [""]
-        self._keys: list[tuple[str, ...]] = [()]
-        self._values: list[tuple[V, ...]] = [()]
+        self._chunks: list[dict[str, V]] = [{}]
+        self._made: list[int] = [0]
+        self._generation = 0
         self._count = 0
         for key, value in entries.items() if isinstance(entries, Mapping) else entries:
             self.put(key, value)
@@ -57,20 +56,20 @@ class OrderedMap(Mapping[str, V]):
         if len(keys) != len(values):
             raise ValueError(f"{len(keys)} keys for {len(values)} values")
         built: OrderedMap[V] = cls()
-        bounds, chunks, held = [], [], []
+        bounds, chunks = [], []
         before = None
         for start in range(0, len(keys), _CHUNK_FILLED):
-            chunk = tuple(keys[start : start + _CHUNK_FILLED])
-            for key in chunk:
+            some = keys[start : start + _CHUNK_FILLED]
+            for key in some:
                 if before is not None and key <= before:
                     raise ValueError(f"key {key!r} does not come after {before!r}")
                 before = key
-            bounds.append(chunk[0])
-            chunks.append(chunk)
-            held.append(tuple(values[start : start + _CHUNK_FILLED]))
+            bounds.append(some[0])
+            chunks.append(dict(zip(some, values[start : start + _CHUNK_FILLED], strict=True)))
         if chunks:
             bounds[0] = ""
-            built._bounds, built._keys, built._values = bounds, chunks, held
+            built._bounds, built._chunks = bounds, chunks
+            built._made = [0] * len(chunks)
             built._count = len(keys)
         return built
 
@@ -80,12 +79,7 @@ class OrderedMap(Mapping[str, V]):
         return self._count
 
     def __getitem__(self, key: str) -> V:
-        at = bisect_right(self._bounds, key) - 1
-        keys = self._keys[at]
-        place = bisect_left(keys, key)
-        if place < len(keys) and keys[place] == key:
-            return self._values[at][place]
-        raise KeyError(key)
+        return self._chunks[bisect_right(self._bounds, key) - 1][key]
 
     @overload
     def get(self, key: str) -> V | None: ...
@@ -94,15 +88,10 @@ class OrderedMap(Mapping[str, V]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of the key, or `default`."""
-        at = bisect_right(self._bounds, key) - 1
-        keys = self._keys[at]
-        place = bisect_left(keys, key)
-        if place < len(keys) and keys[place] == key:
-            return self._values[at][place]
-        return default
+        return self._chunks[bisect_right(self._bounds, key) - 1].get(key, default)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self.get(key, _ABSENT) is not _ABSENT
+        return isinstance(key, str) and self.get(key) is not None
 
     def __iter__(self) -> Iterator[str]:
         for key, _ in self.scan():
@@ -123,106 +112,114 @@ class OrderedMap(Mapping[str, V]):
             start, behind = after, True
         while True:
             at = bisect_right(self._bounds, start) - 1
-            keys = self._keys[at]
+            keys = sorted(self._chunks[at])
             place = (bisect_right if behind else bisect_left)(keys, start)
             if place == len(keys):
-                if at + 1 == len(self._keys):
+                if at + 1 == len(self._chunks):
                     return
                 at, place = at + 1, 0
-                keys = self._keys[at]
-            entries = zip(keys[place:], self._values[at][place:], strict=True)
-            if keys[-1].startswith(prefix):
-                yield from entries
-            else:
-                yield from ((key, value) for key, value in entries if key.startswith(prefix))
-                return
+                keys = sorted(self._chunks[at])
+            chunk = self._chunks[at]
+            for key, value in [(key, chunk[key]) for key in keys[place:]]:
+                if not key.startswith(prefix):
+                    return
+                yield key, value
             start, behind = keys[-1], True
 
-    def chunks(self) -> Iterator[tuple[tuple[str, ...], tuple[V, ...]]]:
-        """Keys and values, some dozens at a time, in order; not to be used across a change."""
-        return zip(self._keys, self._values, strict=True)
+    def chunks(self) -> Iterator[ItemsView[str, V]]:
+        """The entries, some dozens at a time, the chunks in order, what is in one in any order.
+
+        Not to be used across a change.
+        """
+        return (chunk.items() for chunk in self._chunks)
 
     def image(self) -> OrderedMap[V]:
         """The map as it is now, as a map of its own that shares what neither changes."""
+        self._generation += 1  # from now on neither of them has made any chunk
         copy: OrderedMap[V] = OrderedMap.__new__(OrderedMap)
         copy._bounds = self._bounds.copy()
-        copy._keys = self._keys.copy()
-        copy._values = self._values.copy()
+        copy._chunks = self._chunks.copy()
+        copy._made = self._made.copy()
+        copy._generation = self._generation
         copy._count = self._count
         return copy
 
     # -- changing ----------------------------------------------------------------------------------
 
-    def place(self, key: str) -> Place[V]:
-        """Where the key is or would be, for `put_at` before any other change; and its value."""
+    def find(self, key: str) -> tuple[int, V | None]:
+        """Where the key is or belongs, for `put_at` before any other change; and its value."""
         at = bisect_right(self._bounds, key) - 1
-        keys = self._keys[at]
-        place = bisect_left(keys, key)
-        if place < len(keys) and keys[place] == key:
-            return at, place, self._values[at][place]
-        return at, place, None
+        return at, self._chunks[at].get(key)
 
     def put(self, key: str, value: V) -> V | None:
         """Insert or replace; the result is the value before, None if there was none."""
-        where = self.place(key)
-        self.put_at(where, key, value)
-        return where[2]
+        at, before = self.find(key)
+        self.put_at(at, key, value)
+        return before
 
-    def put_at(self, where: Place[V], key: str, value: V) -> None:
-        """Insert or replace at the place of the key. No value is None."""
-        at, place, before = where
-        keys, values = self._keys[at], self._values[at]
-        if before is not None:
-            self._values[at] = (*values[:place], value, *values[place + 1 :])
-            return
-        keys = (*keys[:place], key, *keys[place:])
-        values = (*values[:place], value, *values[place:])
-        self._count += 1
-        if len(keys) <= CHUNK_MAX:
-            self._keys[at], self._values[at] = keys, values
-            return
-        # Entries that come in order fill their chunks; others leave both halves room to grow.
-        last = at + 1 == len(self._keys) and place == CHUNK_MAX
-        half = CHUNK_MAX if last else CHUNK_MAX // 2
-        self._keys[at : at + 1] = keys[:half], keys[half:]
-        self._values[at : at + 1] = values[:half], values[half:]
-        self._bounds.insert(at + 1, keys[half])
+    def put_at(self, at: int, key: str, value: V) -> None:
+        """Insert or replace where `find` says."""
+        chunk = self._own(at)
+        size = len(chunk)
+        chunk[key] = value
+        if len(chunk) != size:
+            self._count += 1
+            if size == CHUNK_MAX:
+                self._split(at, key)
 
     def pop(self, key: str) -> V | None:
         """Remove an entry; the result is its value, None if there was none."""
-        at, place, before = self.place(key)
+        at, before = self.find(key)
         if before is None:
             return None
-        keys, values = self._keys[at], self._values[at]
-        self._keys[at] = keys[:place] + keys[place + 1 :]
-        self._values[at] = values[:place] + values[place + 1 :]
+        chunk = self._own(at)
+        del chunk[key]
         self._count -= 1
-        if len(keys) <= _CHUNK_MIN and len(self._keys) > 1:
-            self._merge(at)
+        if len(chunk) < _CHUNK_MIN and len(self._chunks) > 1:
+            self._join(at)
         return before
 
-    def _merge(self, at: int) -> None:
+    def _own(self, at: int) -> dict[str, V]:
+        """The chunk, to be changed in place."""
+        chunk = self._chunks[at]
+        if self._made[at] != self._generation:
+            chunk = self._chunks[at] = chunk.copy()
+            self._made[at] = self._generation
+        return chunk
+
+    def _split(self, at: int, key: str) -> None:
+        """Make two chunks of one that is too large for the key that came last."""
+        chunk = self._chunks[at]
+        keys = sorted(chunk)
+        # Entries that come in order fill their chunks; others leave both halves room to grow.
+        in_order = at + 1 == len(self._chunks) and key == keys[-1]
+        half = CHUNK_MAX if in_order else CHUNK_MAX // 2
+        self._chunks[at : at + 1] = (
+            {each: chunk[each] for each in keys[:half]},
+            {each: chunk[each] for each in keys[half:]},
+        )
+        self._bounds.insert(at + 1, keys[half])
+        self._made.insert(at + 1, self._generation)
+
+    def _join(self, at: int) -> None:
         """Join a small chunk with a neighbour, unless the result would soon be split again."""
         first = at - 1 if at else 0
-        pair = slice(first, first + 2)
-        keys = sum(self._keys[pair], ())
-        small = not self._keys[at]
-        if small or len(keys) <= CHUNK_MAX // 2:
-            self._keys[pair] = [keys]
-            self._values[pair] = [sum(self._values[pair], ())]
+        left, right = self._chunks[first : first + 2]
+        if not self._chunks[at] or len(left) + len(right) <= CHUNK_MAX // 2:
+            self._chunks[first : first + 2] = [left | right]
+            self._made[first : first + 2] = [self._generation]
             del self._bounds[first + 1]
 
     def drain(self) -> Generator[None, None, None]:
-        """Empty the map a chunk at a step, so that freeing a million records stops nothing."""
+        """Empty the map a chunk at a step, so that freeing a million entries stops nothing."""
         self._count = 0
-        while self._keys:
-            self._keys.pop()
-            self._values.pop()
+        while len(self._chunks) > 1:
+            self._chunks.pop()
+            self._bounds.pop()
+            self._made.pop()
             yield
-        self._bounds, self._keys, self._values = [""], [()], [()]
-
-
-_ABSENT: Final = cast("Any", object())
+        self._chunks[0] = {}
+        self._made[0] = self._generation
 
 
 class _Items(ItemsView[str, V]):

@@ -99,11 +99,10 @@ class TableRows(Generic[R]):
 
     def put(self, key: str, record: R, index: int) -> tuple[R | None, R]:
         """Insert or replace, with its indexes stamped. The record before, and that after."""
-        where = self.records.place(key)
-        known = where[2]
+        at, known = self.records.find(key)
         created = index if known is None else known.create_index
         stamped = replace(record, create_index=created, modify_index=index)
-        self.records.put_at(where, key, stamped)
+        self.records.put_at(at, key, stamped)
         self.index = index
         self._account(key, known, stamped)
         return known, stamped
@@ -152,9 +151,9 @@ class TableRows(Generic[R]):
 
     def sums(self) -> Iterator[int]:
         """The sum from the records alone, in parts: of a few dozen rows each, or one large one."""
-        for keys, records in self.records.chunks():
+        for chunk in self.records.chunks():
             part = size = 0
-            for row in zip(keys, records, strict=True):
+            for row in chunk:
                 data = encode_row(row)
                 part += hash_row(data)
                 size += len(data)

@@ -95,11 +95,10 @@ def encode_snapshot(
     digest = hashlib.sha256()
     chunk = bytearray(_head(image, registry))
     for name in sorted(image.tables.held):
-        for keys, records in image.tables.held[name].records.chunks():
-            for row in zip(keys, records, strict=True):
-                data = encode_row(row)
-                chunk += len(data).to_bytes(4, "big")
-                chunk += data
+        for row in image.tables.held[name].records.items():
+            data = encode_row(row)
+            chunk += len(data).to_bytes(4, "big")
+            chunk += data
             if len(chunk) >= _CHUNK_BYTES:
                 digest.update(chunk)
                 write(bytes(chunk))
