@@ -426,3 +426,49 @@ def test_the_index_of_the_docs_has_every_page() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert pages <= {path for path, _ in LINK.findall(index)}
+
+
+# -- Words ----------------------------------------------------------------------------------------
+
+RARE = r"shall|anew|heed(?:s|ed|ing)?|whom|who(?:so)?ever|lest|nay|behold|hence|thereof|wherein"
+RARE_WORDS = re.compile(rf"\b(?:{RARE}|(?:no|some|every|any)(?:body| one) who)\b", re.IGNORECASE)
+"""Plain English says must, again, accept, which server, so that."""
+SUBJECTS = re.compile(
+    r"(?:^|\. |; |\| |#+ |\"\"\")Who(?: [a-z]+){1,4}|\A\"\"\"What [a-z]+", re.MULTILINE
+)
+"""A sentence about a server or a caller names it; a heading is a noun."""
+WORDED = ("README", "CONTRIBUTING", "SECURITY", "CHANGELOG", "BUGS")
+
+
+def worded() -> Iterator[tuple[str, str]]:
+    """The texts that people read, by place. Quotes of other programs stand in code spans."""
+    for module in package_modules():
+        yield module.place, module.text
+    for page in (*(ROOT / f"{name}.md" for name in WORDED), *sorted((ROOT / "docs").glob("*.md"))):
+        text = re.sub(
+            r"^```.*?^```$|`[^`\n]*`", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
+        )
+        yield page.name, text
+
+
+def unusual(text: str) -> list[str]:
+    return [found[0].strip() for each in (RARE_WORDS, SUBJECTS) for found in each.finditer(text)]
+
+
+def test_texts_use_plain_words() -> None:
+    wrong = [f"{place}: {words}" for place, text in worded() if (words := unusual(text))]
+    assert not wrong, "name the server, the caller or the thing:\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Whoever asks shall hear it.", ["Whoever", "shall"]),
+        ("One server. Who does not answer is named.", [". Who does not answer is"]),
+        ("## Who may speak", ["## Who may speak"]),
+        ("The leader, who answers, starts again.", []),
+        ("test_votes_of_whoever_has_it", []),
+    ],
+)
+def test_the_check_of_words_finds(text: str, words: list[str]) -> None:
+    assert unusual(text) == words

@@ -1,4 +1,4 @@
-"""What an agent prints for people, beside its log: on standard output and standard error.
+"""Output of an agent for people, beside its log: on standard output and standard error.
 
 Both are outlets: no reader that stopped, went away or has a full disk ends or delays a server.
 """

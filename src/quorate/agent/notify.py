@@ -1,4 +1,4 @@
-"""What systemd is told about the agent (sd_notify(3), `Type=notify` or `notify-reload`).
+"""Notifications of the agent to systemd (sd_notify(3), `Type=notify` or `notify-reload`).
 
 One datagram a message to the socket that NOTIFY_SOCKET names; without it nothing is done. A
 manager that does not read is no reason to wait: such a message is left out.

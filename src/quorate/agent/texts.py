@@ -1,4 +1,4 @@
-"""What an agent prints between the list of its files and its log."""
+"""Texts that an agent prints between the list of its files and its log."""
 
 from __future__ import annotations
 

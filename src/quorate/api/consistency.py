@@ -1,6 +1,6 @@
-"""Who answers: this server, the leader, or another region.
+"""Consistency and forwarding: answers of this server, of the leader, or of another region.
 
-See docs/http-api.md#parameters-of-every-read and #who-answers-and-how-current-it-is.
+See docs/http-api.md#parameters-of-every-read and #consistency-and-forwarding.
 
 Invariant: a read that is not stale is answered from applied state at a moment when this server
 had proof of leading (its lease, or a read barrier just passed) with no await between proof and

@@ -1,4 +1,4 @@
-"""What a row of the table of endpoints says (`quorate.api.endpoints.table`).
+"""The columns of the table of endpoints (`quorate.api.endpoints.table`).
 
 Invariant: a row that says less than it must does not come into being, so no server starts with it:
 each endpoint has a capability, a consistency, a rule of forwarding and a bound of its body.

@@ -29,7 +29,7 @@ from quorate.state.engine.store import StateStore
 
 
 class Leadership(Protocol):
-    """Who leads, and the proof that a linearizable read needs."""
+    """The leader, and the proof that a linearizable read needs."""
 
     def leader_address(self) -> str:
         """RPC address of the leader this server follows (its own if it leads), or empty."""

@@ -1,4 +1,4 @@
-"""What a leader decides about servers, as functions of values: pure.
+"""Decisions of a leader about servers, as functions of values: pure.
 
 `facts` is what a leader knows, `actions` what it may do. Each decider is one file: facts in,
 actions out. What a decider keeps between two rounds is a value (`memory`), passed in and returned.

@@ -1,4 +1,4 @@
-"""What a leader may do about servers. Each change names the configuration it was decided on."""
+"""The actions of a leader on servers. Each change names the configuration it was decided on."""
 
 from __future__ import annotations
 

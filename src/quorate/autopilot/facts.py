@@ -1,4 +1,4 @@
-"""What a leader knows when it decides: values only. Times are seconds of one monotonic clock."""
+"""The facts on which a leader decides: values only. Times are seconds of one monotonic clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What deciders keep from one round to the next, as a value."""
+"""The memory of deciders from one round to the next, as a value."""
 
 from __future__ import annotations
 

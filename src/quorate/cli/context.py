@@ -1,4 +1,4 @@
-"""What a command is given, and how it fails.
+"""The context of a command, and its failures.
 
 A command raises `Failure` (usually by way of `doing`) and `quorate.cli.main` prints it: so every
 error a person can cause ends as one line and exit code 1, in one place.

@@ -1,4 +1,4 @@
-"""What a person may write as an agent's address (docs/cli.md#rules).
+"""Forms of an agent's address (docs/cli.md#rules).
 
 `http://host:port`, `https://host:port` (a path before `/v1` is kept, for proxies) or
 `unix:///path/to/socket`. The first refusal's text is the Go URL parser's, which scripts know.

@@ -1,4 +1,4 @@
-"""What can go wrong between a caller and an agent (docs/cli.md#rules).
+"""Errors between a caller and an agent (docs/cli.md#rules).
 
     QuorateError
     `- ClientError          base of all; `str()` is one line for a person, `next_step` the cure

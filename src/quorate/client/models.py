@@ -1,4 +1,4 @@
-"""What the endpoints answer, as values (docs/http-api.md).
+"""Answers of the endpoints, as values (docs/http-api.md).
 
 Invariant: any compatible server's answer can be read. A field that is missing or null takes its
 default, an unknown one is ignored by type but kept: `raw` of the outermost value is the whole

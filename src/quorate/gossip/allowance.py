@@ -1,4 +1,4 @@
-"""What strangers may make a member do in a time: so many at once, and so many a second."""
+"""The rate at which strangers may make a member work: so many at once, and so many a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gossip core asks of the byte formats; `quorate.wire.gossip` is the real one.
+"""The codec that the gossip core needs; `quorate.wire.gossip` is the real one.
 
 The core needs encoded sizes to fill packets, and meets bytes inside messages (tags in `meta`,
 coordinates in acks, Serf's messages in memberlist's). It is given this as an argument, so that it

@@ -1,4 +1,4 @@
-"""What a member of a pool wants done. `Node.step` returns them in order; none waits for another."""
+"""Effects of a member: `Node.step` returns them in order; none waits for another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can happen to a member of a pool. Each goes to `Node.step` with the time it happened.
+"""Events: inputs of a member of a pool. Each goes to `Node.step` with the time it happened.
 
 `handle` is a token: where the runtime makes one (joins, queries, streams from outside) the core
 hands it back and never looks inside; where the core makes one (streams that it asks for, queries

@@ -1,4 +1,4 @@
-"""What comes in packets: from the type of a message to the rule that takes it."""
+"""Dispatch of the messages in packets: from the type to the rule that takes it."""
 
 from __future__ import annotations
 

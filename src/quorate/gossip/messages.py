@@ -1,4 +1,4 @@
-"""What members of a pool say to each other, as values.
+"""Messages between members of a pool, as values.
 
 The first half is memberlist's (SWIM with Lifeguard's additions), the second Serf's, which travels
 inside memberlist's user messages and push-pulls. How they look in bytes is the business of

@@ -1,4 +1,4 @@
-"""What a member waits for: acks, answers over streams, answers to queries, its own departure.
+"""Open requests of a member: acks, answers over streams, answers to queries, its own departure.
 
 Values and bookkeeping only; the rules that fill and empty them import `state`, not the reverse.
 """
@@ -25,7 +25,7 @@ class Awaiting(Protocol):
 
 
 class ProbeTurns(Protocol):
-    """Whose turn it is to be probed (`swim.probe.Prober`); `relayed` counts pings for others."""
+    """The probe under way (`swim.probe.Prober`); `relayed` counts pings for others."""
 
     relayed: int
 

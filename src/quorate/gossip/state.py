@@ -1,4 +1,4 @@
-"""What a member knows, and the few ways in which that changes; the base of `node.Node`.
+"""The state of a member, and the few methods that change it; the base of `node.Node`.
 
 The rules stand in modules of their own and take a member as their first argument: `merge` (alive,
 suspect, dead), `probe`, `exchange` (push-pull and joins), `intents`, `user_events`, `queries`,

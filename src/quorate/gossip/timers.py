@@ -1,4 +1,4 @@
-"""What is due when: a heap of actions. Equal times keep the order in which they were set."""
+"""Timers: a heap of actions. Equal times keep the order in which they were set."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a line of the log looks like, and who listens to the log."""
+"""The formats of log lines, and the listeners of the log."""

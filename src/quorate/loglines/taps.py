@@ -1,4 +1,4 @@
-"""Who listens to the log besides the agent's own output: each with a level of its own.
+"""Listeners of the log besides the agent's own output: each with a level of its own.
 
 A listener of level DEBUG makes the program log more; what the agent writes stays at its own level.
 Each has a bounded queue: what a slow reader leaves there is dropped, and the next lines that it

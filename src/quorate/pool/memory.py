@@ -1,4 +1,4 @@
-"""What a member remembers of its pool on disk, and finding the pool again with it.
+"""The members that are remembered on disk, and finding the pool again by them.
 
 Writes go to the one thread that may block on the disk. A disk that fails costs a log line and the
 memory, never the membership.

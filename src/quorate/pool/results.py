@@ -1,4 +1,4 @@
-"""What the operations of a pool bring about, as values with the texts that people see."""
+"""Results of the operations of a pool, with the texts that people see."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class KeyResult(msgspec.Struct, frozen=True):
 
     @property
     def silent(self) -> tuple[str, ...]:
-        """Who has not answered: an old key is still needed there."""
+        """The members that have not answered: an old key is still needed there."""
         heard = {*self.answers, *self.unreadable}
         return tuple(name for name in self.members if name not in heard)
 
@@ -57,7 +57,7 @@ class KeyResult(msgspec.Struct, frozen=True):
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """Who answered that it could not, or answered nonsense."""
+        """The members that refused, or whose answers could not be read."""
         bad = [name for name, answer in self.answers.items() if not answer.result]
         return (*bad, *self.unreadable)
 

@@ -1,4 +1,4 @@
-"""What a node wants done. `Node.step` returns them in the order in which they must begin.
+"""Effects of a node: `Node.step` returns them in the order in which they must begin.
 
 `Persist` effects must become durable in order; what stands in `then` may leave only after that
 (Raft Figure 2: "updated on stable storage before responding to RPCs"). Everything else may be

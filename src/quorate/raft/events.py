@@ -1,4 +1,4 @@
-"""What can happen to a node. Each is given to `Node.step` with the time at which it happened.
+"""Events: inputs of a node. Each is given to `Node.step` with the time at which it happened.
 
 `reply_to` and `handle` are tokens of the caller: the node hands them back and never looks inside.
 """

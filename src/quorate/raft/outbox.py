@@ -1,4 +1,4 @@
-"""What one step of a node decides, gathered in the order in which it must begin.
+"""The effects of one step of a node, gathered in the order in which it must begin.
 
 Invariants: all that a step writes is one `Persist`, which comes first; what was released by
 `when_durable` leaves after it and after every earlier write; the numbers of writes rise by one.

@@ -1,4 +1,4 @@
-"""What candidates and leaders wait for: votes, proofs for reads and changes. Values only."""
+"""Open requests of candidates and leaders: votes, proofs for reads and changes. Values only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server does with a leader's appends and snapshots.
+"""Handling of a leader's appends and snapshots by a server.
 
 Rules: Raft 5.3, 7; docs/wire.md#appends and #snapshots-on-the-stream.
 

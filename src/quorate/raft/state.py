@@ -1,4 +1,4 @@
-"""What a node knows, and the few ways in which that changes; the base of `quorate.raft.node.Node`.
+"""The state of a node, and the few methods that change it; the base of `quorate.raft.node.Node`.
 
 The rules (`election`, `receiver`, `leader` and what stands beside them) change a node only by the
 methods here, so that the invariants named in `node` are kept in one place.

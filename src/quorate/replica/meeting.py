@@ -230,7 +230,7 @@ class Meeting:
     # -- asking ----------------------------------------------------------------------------------
 
     async def ask(self, address: str) -> Introduction | None:
-        """Who is at this address; None if nobody answers. Raises RefusedThere."""
+        """The server at this address; None without an answer. Raises RefusedThere."""
         try:
             return (await self._call(address, "who", Ask(), Introduction, ASK_TIMEOUT_S))[0]
         except RefusedThere:

@@ -1,4 +1,4 @@
-"""What a replica knows at one moment, as one value for people and programs."""
+"""The status of a replica at one moment, as one value for people and programs."""
 
 from __future__ import annotations
 

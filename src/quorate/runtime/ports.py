@@ -1,4 +1,4 @@
-"""What a `RaftDriver` needs of its surroundings, in small pieces.
+"""The ports of a `RaftDriver`: small interfaces to its surroundings.
 
 Production has sockets, files and threads behind them (`quorate.replica`), the simulator virtual
 time (`quorate.testing.sim`). All calls are made on one thread, and so must be the answers.

@@ -1,4 +1,4 @@
-"""Who leads, as this server knows it, and the proof that a linearizable read needs."""
+"""The leader, as this server knows it, and the proof that a linearizable read needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server has to be told; the agent makes it from its configuration."""
+"""Options of a server; the agent makes them from its configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What peers are refused for, in the log: at a bounded rate, as printable text.
+"""Log lines about refused peers: at a bounded rate, as printable text.
 
 One line a minute for each origin and reason, a few for each origin, and a total rate: strangers
 choose the words of a reason, and some choose origins.

@@ -381,7 +381,7 @@ class Server:
     # -- identity --------------------------------------------------------------------------------
 
     def identity(self) -> Identity:
-        """Who this server is now."""
+        """The identity of this server."""
         options, node = self.options, self.replica.node
         return Identity(
             id=self.replica.server_id,

@@ -1,1 +1,1 @@
-"""What the API's JSON looks like: one record each, for the server, its answers, and the client."""
+"""The shapes of the API's JSON: one record each, for the server, its answers, and the client."""

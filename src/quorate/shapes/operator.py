@@ -40,7 +40,7 @@ class RaftConfiguration(msgspec.Struct, frozen=True, kw_only=True, rename="pasca
 
 
 class TransferEnd(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Who had, or who has, leadership."""
+    """A server that had, or has, leadership."""
 
     address: str = ""
     id: str = msgspec.field(name="ID", default="")

@@ -1,1 +1,1 @@
-"""What is kept on disk: the log with vote and term, snapshots, the identity of a data folder."""
+"""Files on disk: the log with vote and term, snapshots, the identity of a data folder."""

@@ -1,4 +1,4 @@
-"""What the operating system says about a disk, as the errors of this project.
+"""Errors of the operating system about a disk, as errors of this project.
 
 Invariant: no OSError leaves `quorate.storage`. A disk without room is `StorageFull`, whatever name
 the system gives to it, and so is a process without a free descriptor: it passes, and the write is

@@ -1,4 +1,4 @@
-"""What the first byte of a connection to the RPC port announces (docs/wire.md#the-rpc-port).
+"""The meaning of the first byte of a connection to the RPC port (docs/wire.md#the-rpc-port).
 
 Nomad's mode bytes 1 to 6, and three things that cannot be mistaken for them: an HTTP/1.1 request,
 which begins with an ASCII letter (our servers forward requests to each other so), our own byte

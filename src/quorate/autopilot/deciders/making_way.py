@@ -15,7 +15,7 @@ ASK_AGAIN_S: Final = 10.0
 def make_way(
     facts: Facts, asked_to_lead: Mapping[str, float]
 ) -> tuple[MakeWay | None, Mapping[str, float]]:
-    """Who should lead instead, if anyone can; and when each voter was asked to."""
+    """The voter that should lead instead, if any can; and when each was asked to."""
     asked = {i: at for i, at in asked_to_lead.items() if facts.now - at < ASK_AGAIN_S}
     able = [
         (peer.match_index, server_id)

@@ -1,4 +1,4 @@
-"""What a leader has to tell the journal: elections, levels and members, as far as nobody told.
+"""Entries that a leader owes the journal: elections, levels and members that are not in it yet.
 
 By comparison with what was told last, which is in the replicated state. So nothing is told twice,
 and a change whose leader could not tell of it (it took itself out, or lost the lead) is told by the

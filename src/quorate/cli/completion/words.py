@@ -1,4 +1,4 @@
-"""What can follow what, as every shell's script needs it."""
+"""The words that can follow each word, for every shell's script."""
 
 from __future__ import annotations
 

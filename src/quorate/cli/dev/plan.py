@@ -1,4 +1,4 @@
-"""What a dev cluster consists of, before anything is started.
+"""The plan of a dev cluster, before any server is started.
 
 A folder that holds a cluster keeps its plan: the configuration files in it say how many servers
 there are, of which regions and on which ports, because the servers know each other by these

@@ -1,4 +1,4 @@
-"""What `quorate dev` says. Pure: facts in, text out."""
+"""The texts of `quorate dev`. Pure: facts in, text out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command prints, and whether in colour (docs/cli.md#rules).
+"""Output of a command, and its colours (docs/cli.md#rules).
 
 Results go to stdout, errors to stderr. Colour is used on a terminal only, unless forced; a hint
 (what to do next) follows an error on a terminal, or where NOMAD_CLI_SHOW_HINTS asks for it, so

@@ -1,4 +1,4 @@
-"""What a configuration must not say (docs/configuration.md), each with its cure.
+"""Checks of a configuration (docs/configuration.md), each with its cure.
 
 The texts are those of the golden cases where one applies; a place in a file is added to them.
 `problems` looks at a configuration as it was written, `address_problems` at one whose addresses

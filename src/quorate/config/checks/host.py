@@ -1,4 +1,4 @@
-"""What the configuration needs to know about the machine: its name and its addresses.
+"""Facts about the machine that the configuration needs: its name and its addresses.
 
 One small class, so that tests can put another machine in its place. Addresses are IPv4: IPv6 is
 used where it is written in the configuration, but never chosen by itself.

@@ -1,4 +1,4 @@
-"""What is known about one key: its kind, how it merges, whether it does anything.
+"""The specification of one key: its kind, how it merges, whether it does anything.
 
 The records of `model` are written with `key(...)`, so that the name, the default and the rules
 of a key stand in one place; `schema` reads them from there.

@@ -1,4 +1,4 @@
-"""What a file or a flag says, as a value of the key's kind.
+"""Texts of a file or a flag, converted to values of the key's kind.
 
 As lenient as the readers that such files were written for
 (docs/configuration.md#files-flags-and-order): a boolean may be "true" or 1, a number may stand in

@@ -1,4 +1,4 @@
-"""What a later file, or the flags, do to what was said before.
+"""Merging of a later file, or of flags, into earlier settings.
 
 See docs/configuration.md#files-flags-and-order.
 

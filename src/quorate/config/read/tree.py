@@ -1,4 +1,4 @@
-"""What an HCL or a JSON text says, before anything is known about keys.
+"""The tree of an HCL or a JSON text, before anything is known about keys.
 
 Both forms become the same: a `Body` of items in the order of the file, each with its line, so
 that everything above reads one shape and can name the line of a mistake.

@@ -1,4 +1,4 @@
-"""What was seen at each Lamport time: each event and query counts once.
+"""The events and queries seen at each Lamport time: each event and query counts once.
 
 See docs/wire.md#events-and-queries.
 """

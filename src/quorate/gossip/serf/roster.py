@@ -1,4 +1,4 @@
-"""What Serf believes of each member, and intents about members that are not known yet.
+"""Serf's status of each member, and intents about members that are not known yet.
 
 Serf's status differs from memberlist's state: a member that said that it leaves, and then is
 silent, has left; one that is silent without that has failed (docs/wire.md#states-of-a-member).

@@ -1,4 +1,4 @@
-"""What Serf does now and then: forget members that are long gone, try failed ones again (B4)."""
+"""Serf's periodic work: forget members that are long gone, try failed ones again."""
 
 from __future__ import annotations
 

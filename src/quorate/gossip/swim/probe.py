@@ -184,7 +184,7 @@ class Relayed:
 
 
 class Prober:
-    """Whose turn it is. At most one probe runs at a time."""
+    """Probe the next member. At most one probe runs at a time."""
 
     def __init__(self, node: State) -> None:
         self._node = node

@@ -264,7 +264,7 @@ def _merge(node: State, message: PushPull, join: bool, source: Address) -> str:
 
 
 def _version_misfit(node: State, theirs: Iterable[PushPullNode]) -> str:
-    """Whose current version lies outside of what all living members speak; empty if nobody's."""
+    """The members whose current version not all live members speak; empty if none."""
     alive = [(n.name, n.versions or _NO_VERSIONS) for n in theirs if n.state == NodeState.ALIVE]
     own = [
         (r.name, r.versions or _NO_VERSIONS)

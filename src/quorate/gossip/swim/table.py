@@ -1,4 +1,4 @@
-"""What SWIM knows of each name, in an order in which to probe them; and the names it has forgotten.
+"""SWIM's record of each name, in the order of probing; and the names that it has forgotten.
 
 Invariants: an incarnation never falls while a name is known, nor when it comes back after having
 been forgotten; there are never more than `members_max` names and `forgotten_max` forgotten ones.

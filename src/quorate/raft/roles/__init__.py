@@ -1,1 +1,1 @@
-"""What a follower, a candidate and a leader do."""
+"""The rules of followers, candidates and leaders."""

@@ -1,4 +1,4 @@
-"""What a leader knows about one peer (Raft Figure 2: nextIndex, matchIndex; thesis 10.2.1).
+"""A leader's record of one peer (Raft Figure 2: nextIndex, matchIndex; thesis 10.2.1).
 
 Invariants: `match_index` < `next_index`; `match_index` never falls while this leader leads, unless
 the peer proves that it has lost what it had acknowledged (its disk was wiped); in PROBE at most

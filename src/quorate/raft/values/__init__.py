@@ -1,1 +1,1 @@
-"""What the core, storage and wire share: entries, messages, configurations, identities."""
+"""Values that the core, storage and wire share: entries, messages, configurations, identities."""

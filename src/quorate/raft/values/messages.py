@@ -1,4 +1,4 @@
-"""What servers say to each other, and what a log holds, as values.
+"""Messages between servers, and entries of the log, as values.
 
 The requests and answers are those of Figure 2 and Figure 13 of the Raft paper with the additions
 of hashicorp/raft's transport (leadership transfer, pre-vote, the sender's name in each request).

@@ -1,1 +1,1 @@
-"""Who belongs to the cluster: discovery, founding, joining, leaving, the directory."""
+"""Membership of the cluster: discovery, founding, joining, leaving, the directory."""

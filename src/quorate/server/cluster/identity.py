@@ -1,4 +1,4 @@
-"""Who a server is, as it tells other servers over the RPC port, and in its tags in the pool."""
+"""The identity of a server, as it tells it over the RPC port, and in its tags in the pool."""
 
 from __future__ import annotations
 

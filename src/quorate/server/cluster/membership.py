@@ -1,4 +1,4 @@
-"""Who belongs to the cluster: taking in, removing, leaving, coming back. What a leader does of it.
+"""The leader's part in membership: taking in, removing, leaving, coming back.
 
 Invariant: no removal that would leave fewer live voters than a majority is made, unless forced:
 the Raft core weighs each change by the configuration that it was decided by. A server that an

@@ -1,4 +1,4 @@
-"""What a leader does so that a state that differs is found: check, gather, judge, tell.
+"""The leader's part in finding a state that differs: check, gather, judge, tell.
 
 Every interval one command goes through the log; at its index every server takes a digest of its
 state. The leader asks all members for theirs over the RPC port, with one deadline; a server that

@@ -1,4 +1,4 @@
-"""Whose state is right: the rule by which digests of one index are compared.
+"""The verdict on states: the rule by which digests of one index are compared.
 
 Invariant: a digest is right only if more than half of ALL voters hold it, whether or not the others
 answered. So no two digests of an index can both be right, whichever server judges; and a leader

@@ -1,1 +1,1 @@
-"""What a leader does besides replicating."""
+"""The duties of a leader besides replication."""

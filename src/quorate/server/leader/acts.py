@@ -1,4 +1,4 @@
-"""What operators do, for the journal: told in the entry that does it, so it costs no other flush.
+"""Operators' acts for the journal: told in the entry that does them, so they cost no extra flush.
 
 The leader says what a change is by the state that it has applied; of two changes under way at once
 the second may be told as a change from before the first.

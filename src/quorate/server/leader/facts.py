@@ -1,4 +1,4 @@
-"""What a leader knows, gathered into the values that `quorate.autopilot` decides on."""
+"""The facts of a leader, gathered into the values that `quorate.autopilot` decides on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a leader does besides replicating: a round of `quorate.autopilot`, four times a second."""
+"""The loop of a leader: a round of `quorate.autopilot`, four times a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other servers may ask of this one, over the RPC port (`quorate.server.rpc.calls`)."""
+"""Calls that other servers may make to this one, over the RPC port (`quorate.server.rpc.calls`)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a server shows of itself and of the cluster."""
+"""Views of a server on itself and on the cluster."""

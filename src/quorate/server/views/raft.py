@@ -1,4 +1,4 @@
-"""What each server believes, gathered from all of them: the answer to "who is right?".
+"""The views of all servers on the cluster, gathered from each of them.
 
 Every server of the Raft configuration and every one that is known in the region is asked at once
 over the RPC port, with one deadline. A server that does not answer is an entry with the reason: a
@@ -119,7 +119,7 @@ def _silent(target: Target, why: str) -> ServerView:
 
 
 def leader_of(views: Iterable[ServerView]) -> ServerView | None:
-    """Who leads, by these views: of several that say so, the one with the newest term."""
+    """The leader by these views: of several that say so, the one with the newest term."""
     leading = [view for view in views if view.role == "leader" and not view.error]
     return max(leading, key=lambda view: view.term, default=None)
 

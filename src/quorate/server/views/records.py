@@ -1,4 +1,4 @@
-"""What a server tells about its cluster, as values."""
+"""Records about the cluster that a server shows, as values."""
 
 from __future__ import annotations
 

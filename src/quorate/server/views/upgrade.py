@@ -1,4 +1,4 @@
-"""What an upgrade of the servers' versions waits for: the answer to `operator upgrade check`."""
+"""The state of an upgrade of the servers: the answer to `operator upgrade check`."""
 
 from __future__ import annotations
 

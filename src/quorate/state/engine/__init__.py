@@ -1,1 +1,1 @@
-"""What all tables stand on: rows, commands, snapshots, digests, and what a version knows."""
+"""The engine of all tables: rows, commands, snapshots, digests, and the registry of a version."""

@@ -6,7 +6,7 @@
   of the SHA-256 of each row; one SHA-256 over these. The sum is kept at every change (`kept`), and
   can be computed from the rows alone (`again`). Where the two differ, memory has changed.
 
-A sum finds faults and bugs. It is no proof against somebody who chooses rows so that their sums
+A sum finds faults and bugs. It is no proof against an attacker who chooses rows so that their sums
 meet, which is why a digest decides nothing but who is damaged.
 """
 

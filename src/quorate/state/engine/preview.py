@@ -1,4 +1,4 @@
-"""What a command would change, without changing it."""
+"""A preview of the changes of a command."""
 
 from __future__ import annotations
 

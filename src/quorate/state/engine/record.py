@@ -1,4 +1,4 @@
-"""What a row of any table is: an immutable record that knows when it was created and changed."""
+"""A row of any table: an immutable record that knows when it was created and changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a table is, and the tables together: immutable records by key, and each table's index.
+"""One table, and all tables together: immutable records by key, and each table's index.
 
 A file of `state.tables` finds here all that it needs.
 
@@ -68,7 +68,7 @@ class Command(
     SETTING: ClassVar[bool] = False
 
     def apply(self, tables: Tables, index: int) -> Any:
-        """Change `tables`; the result goes to whoever waits for the entry.
+        """Change `tables`; the result goes to the caller that waits for the entry.
 
         Must depend on nothing but the tables, the command and the index, and must not raise:
         every server of the cluster does the same or the states part.

@@ -1,4 +1,4 @@
-"""Who waits for a change: of a table, of one key in it, or of the keys with a prefix.
+"""Waits for a change: of a table, of one key in it, or of the keys with a prefix.
 
 Invariant: the cost of a change grows with the watches that it wakes, not with those of other keys.
 Exact keys are found in a dictionary. A prefix is found by its text among those of its length, so a

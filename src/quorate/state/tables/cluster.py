@@ -1,4 +1,4 @@
-"""Who this cluster is: one record, written once after bootstrap and never again.
+"""The identity of this cluster: one record, written once after bootstrap and never again.
 
 Invariant: the cluster ID never changes. The first command wins; a second, from a leader that
 had not yet applied the first, changes nothing and learns the ID in force.

@@ -39,7 +39,7 @@ SETTING: Final = "setting"
 ACT: Final = "act"
 
 OPERATOR: Final = "operator"
-"""Who did it, where a caller of the API did: it has no name of its own as yet."""
+"""The operator, where a caller of the API acted: it has no name of its own as yet."""
 
 _RECORD_BYTES: Final = 64  # what a record takes besides its texts
 
@@ -161,7 +161,7 @@ def subject_of(change: Change) -> str:
 def differences(change: Change) -> Details:
     """The fields that have other values than before, or than where nothing was.
 
-    Values of records whose commands are told are for everybody who may read the journal.
+    Values of records whose commands are told can be read by every reader of the journal.
     """
     shown = change.new if change.new is not None else change.old
     assert shown is not None

@@ -1,4 +1,4 @@
-"""Whose data folder it is: `quorate.json`, and in an agent's folder `node-id`.
+"""The identity of a data folder: `quorate.json`, and in an agent's folder `node-id`.
 
 `node-id` is Nomad's file (docs/wire.md#data-folder): the server's ID as UUID text. `quorate.json`
 is ours: one sealed line that binds the ID to a region and a cluster, and remembers whether the

@@ -1,4 +1,4 @@
-"""What a record of the log says: the items of one write, in the order in which they are done.
+"""Records of the log: the items of one write, in the order in which they are done.
 
 Each item is its kind, u8, and the length of what follows, u32; then, integers little endian:
 

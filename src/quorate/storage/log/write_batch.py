@@ -1,4 +1,4 @@
-"""What one durable write to the log store changes."""
+"""One durable write to the log store."""
 
 from __future__ import annotations
 

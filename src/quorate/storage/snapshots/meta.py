@@ -1,4 +1,4 @@
-"""What a snapshot says about itself: `meta.json` in its folder (docs/wire.md#snapshot-folders).
+"""The meta of a snapshot: `meta.json` in its folder (docs/wire.md#snapshot-folders).
 
 The keys, their order and their forms are hashicorp/raft's, with one more at the end: the
 checksum of the line itself (`sealed`), which other readers skip. Without it, a flipped bit in the

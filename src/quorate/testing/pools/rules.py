@@ -1,4 +1,4 @@
-"""What must hold of a leader's decisions, seen from outside the servers."""
+"""Rules for a leader's decisions, checked from outside the servers."""
 
 from __future__ import annotations
 

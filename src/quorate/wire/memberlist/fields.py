@@ -124,7 +124,7 @@ class Fields:
         return read_optional_bytes(self._get(key), key.decode())
 
     def value(self, key: bytes) -> Any:
-        """Whatever stands there."""
+        """Any value."""
         return self._get(key)
 
     def array(self, key: bytes) -> tuple[Any, ...] | None:

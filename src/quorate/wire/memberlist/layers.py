@@ -1,4 +1,4 @@
-"""What lies around gossip messages and is the same for packets and streams: how a pool seals.
+"""The layers around gossip messages that packets and streams share.
 
 Order when sending (docs/wire.md#packets and #encryption-of-gossip): message, compress, checksum
 (packets only), encrypt, label. Receiving takes them off in the reverse order.

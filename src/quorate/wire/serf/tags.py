@@ -1,4 +1,4 @@
-"""What a member says of itself: its tags in its meta, its coordinate in acks.
+"""A member's data about itself: tags in its meta, its coordinate in acks.
 
 See docs/wire.md#tags-and-coordinates.
 

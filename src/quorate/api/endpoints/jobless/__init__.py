@@ -1,1 +1,1 @@
-"""What a server without jobs answers to clients that ask for them."""
+"""Answers of a server without jobs to clients that ask for them."""

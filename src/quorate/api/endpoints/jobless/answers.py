@@ -1,4 +1,4 @@
-"""What a server without jobs and nodes says of them: empty lists, and that it runs none.
+"""Answers about jobs and nodes of a server that has none: empty lists, 404, 501.
 
 Clients ask for these before or beside what they came for: a command line's `status` and its
 archive for support end with an error where one of the lists is 404. The lists never change here,

@@ -129,7 +129,7 @@ class TransferLeadership:
         self._authority = context.authority
 
     def put(self, call: Call) -> Awaitable[Response]:
-        """Who led, who leads now, and whether that was so before."""
+        """The leader before and after, and whether leadership changed."""
         server_id, address = self._target(call.query)
 
         async def perform() -> Response:

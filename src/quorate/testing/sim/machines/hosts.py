@@ -1,4 +1,4 @@
-"""What a simulated world is made of: its weather and its machines."""
+"""The parts of a simulated world: its weather and its machines."""
 
 from __future__ import annotations
 

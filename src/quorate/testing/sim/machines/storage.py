@@ -1,4 +1,4 @@
-"""What the disks of a simulated world do, and how long it takes them."""
+"""The disks of a simulated world, and their timing."""
 
 from __future__ import annotations
 

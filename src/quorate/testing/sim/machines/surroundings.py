@@ -1,4 +1,4 @@
-"""What stands around the production driver of a simulated host, in place of the real things.
+"""The ports of the production driver on a simulated host.
 
 The driver (`quorate.runtime.raft`) is the one that servers run. Below it are ports, and here they
 are on virtual time: the clock of a host, its disk, its place in the network, its snapshots. The

@@ -1,1 +1,1 @@
-"""What a simulated life is to do: its plan, its actions, its clients."""
+"""The plan of a simulated life, its actions and its clients."""

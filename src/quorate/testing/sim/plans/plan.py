@@ -1,4 +1,4 @@
-"""What a seed stands for: a cluster, how bad its weather is, and a schedule of faults, all as data.
+"""The plan of a seed: a cluster, how bad its weather is, and a schedule of faults, all as data.
 
 A plan can be played in part: without some of its actions, clients or kinds of bad weather. That is
 how a failure is made short. What an action does in detail it draws from a generator of its own, so

@@ -1,1 +1,1 @@
-"""What is checked of a simulated life, and which situations it reached."""
+"""The checks of a simulated life, and the situations that it reached."""

@@ -1,4 +1,4 @@
-"""What a simulated world is stopped by: something that must not happen, or that never happens."""
+"""Violations that stop a simulated world: a forbidden event, or one that never comes."""
 
 from __future__ import annotations
 
