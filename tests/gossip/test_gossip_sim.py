@@ -11,6 +11,7 @@ from gossip_figures import figures
 from gossip_life import Life, ViolationError
 from gossip_mutants import MUTANTS, Mutant
 from gossip_pool import Pool, formed
+from lengths import cases
 from mutation import replaced
 
 from quorate.gossip.messages import SerfStatus
@@ -19,7 +20,7 @@ from quorate.gossip.messages import SerfStatus
 FOUND = (2, 17, 29, 53, 164, 221, 247, 382, 1127, 1138, 2423, 5329)
 
 
-@pytest.mark.parametrize("seed", [*FOUND, *range(9000, 9030)])
+@pytest.mark.parametrize("seed", cases([*FOUND, *range(9000, 9010)], range(9010, 9100)))
 def test_life(seed: int) -> None:
     Life(seed).run()
 

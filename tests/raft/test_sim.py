@@ -16,6 +16,7 @@ from itertools import count
 from random import Random, SystemRandom
 
 import pytest
+from lengths import cases
 from mutant import Mutant, mutated
 from mutants import MUTANTS
 
@@ -32,7 +33,7 @@ from quorate.testing.sim.machines.disk import SimDisk, Snapshot
 from quorate.testing.sim.machines.hosts import Host
 from quorate.testing.sim.plans.plan import CLOCKS, Topology, draw, parse_only
 from quorate.testing.sim.shrink import Shrinker
-from quorate.testing.sim.soak import soak
+from quorate.testing.sim.soak import play, soak
 from quorate.testing.sim.verdicts.cluster import Handle
 from quorate.testing.sim.verdicts.coverage import SITUATIONS, Coverage
 from quorate.testing.sim.verdicts.spots import ENTRY, GONE, SETTING, SPACE
@@ -61,7 +62,8 @@ FORGETS_TO_SYNC = next(m for m in MUTANTS if m.name == "answers before the disk"
 VOTES_TWICE = next(m for m in MUTANTS if m.name == "votes twice in a term")
 
 
-@pytest.mark.timeout(600)  # ten seconds of work, on a machine that may be busy
+@pytest.mark.long
+@pytest.mark.timeout(600)  # half a minute of work, on a machine that may be busy
 def test_the_fixed_seeds_meet_what_they_are_meant_to_meet() -> None:
     met: Counter[str] = Counter()
     for seed in FIXED_SEEDS:
@@ -76,7 +78,7 @@ def test_fresh_seeds() -> None:
         Life(draw(seed)).run()
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", cases(range(5), range(5, 20)))
 def test_whose_state_is_damaged_never_leads_and_keeps_all_promises(seed: int) -> None:
     """Lives with all their faults, in which state machines are found wrong, and right again."""
     life = Life(draw(seed))
@@ -111,6 +113,7 @@ def test_whose_state_is_damaged_never_leads_and_keeps_all_promises(seed: int) ->
     assert seen["steps"]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)  # ten seconds of work, on a machine that may be busy
 def test_whose_machine_holds_never_leads_and_all_is_well_after_an_upgrade() -> None:
     seen = Counter[str]()
@@ -249,6 +252,16 @@ def test_leases_rely_only_on_clocks_that_allow_it() -> None:
         assert safe is clocks.lawful, clocks.name
 
 
+def test_a_tally_adds_up() -> None:
+    one, two = play(range(2)), play(range(2, 3))
+    steps = one.steps + two.steps
+    one.add(two)
+    assert (one.lives, one.steps) == (3, steps)
+    assert not one.failures
+    assert all(name in one.text() for name in SITUATIONS)
+
+
+@pytest.mark.long
 def test_a_soak_adds_up() -> None:
     total = soak(0, 0.5, 1, lambda tally: None)
     assert total.lives >= 10

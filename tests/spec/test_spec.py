@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from lengths import cases
 from spec_models import MODELS, Model
 from spec_recorder import record_some
 from spec_snapshot_kinds import count
@@ -17,9 +18,7 @@ from spec_tlc import SPEC, NoTlcError, fetch
 from spec_traces import REFUSALS, Refusal, judge, judge_servers, mutant_trace, refused_servers
 from spec_wrongs import falsify
 
-LIVES = 24
 STEPS = 60
-SERVERS_OF_LIVES = 12
 ALWAYS_SEEN = (
     "take: entries that follow on the log",
     "take: entries replaced",
@@ -41,15 +40,23 @@ def _tlc() -> Path:
         pytest.skip(f"TLC cannot be run: {error}")
 
 
-@pytest.mark.parametrize("model", [m for m in MODELS if m.everyday], ids=lambda model: model.name)
+@pytest.mark.parametrize(
+    "model",
+    cases(
+        [m for m in MODELS if m.module == "VoteById"],
+        [m for m in MODELS if m.module != "VoteById" and m.small],
+    ),
+    ids=lambda model: model.name,
+)
 def test_model(model: Model) -> None:
     result = model.check()
     assert result.violated == model.expected, result.output[-5000:]
     assert result.distinct > 1
 
 
-def test_lives_of_the_simulator_are_behaviours_of_the_specification() -> None:
-    traces = record_some(LIVES, STEPS)
+@pytest.mark.parametrize("lives", cases([12], [60]))
+def test_lives_of_the_simulator_are_behaviours_of_the_specification(lives: int) -> None:
+    traces = record_some(lives, STEPS)
     told = {step.what for trace in traces for step in trace.steps}
     assert told >= {"campaign", "vote", "lead", "accept", "commit", "change", "sync", "restart"}
     verdict = judge(traces)
@@ -58,9 +65,10 @@ def test_lives_of_the_simulator_are_behaviours_of_the_specification() -> None:
     assert verdict.result.distinct == sum(len(trace.steps) + 1 for trace in traces)
 
 
-def test_servers_of_the_simulator_are_behaviours_of_the_specification() -> None:
+@pytest.mark.parametrize("lives", cases([4], [12]))
+def test_servers_of_the_simulator_are_behaviours_of_the_specification(lives: int) -> None:
     """Each server's log, snapshot and configuration, against SnapshotConfiguration."""
-    traces = record_some_servers(SERVERS_OF_LIVES)
+    traces = record_some_servers(lives)
     told = sum(map(count, traces), Counter[str]())
     assert {kind for kind in ALWAYS_SEEN if not told[kind]} == set()
     verdict = judge_servers(traces)
@@ -68,14 +76,17 @@ def test_servers_of_the_simulator_are_behaviours_of_the_specification() -> None:
     assert verdict.result.distinct == sum(len(trace.steps) + 1 for trace in traces)
 
 
+@pytest.mark.long
 def test_falsified_servers_are_refused_where_they_are_false() -> None:
-    falsified = falsify(record_some_servers(SERVERS_OF_LIVES))
+    falsified = falsify(record_some_servers(12))
     refused = refused_servers([one.trace for one in falsified])
     places = {one.name: one.trace.steps[one.at] for one in falsified}
     assert dict(zip(places, refused, strict=True)) == places
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.mutant)
+@pytest.mark.parametrize(
+    "refusal", cases(REFUSALS[:1], REFUSALS[1:]), ids=lambda refusal: refusal.mutant
+)
 def test_the_life_of_a_deliberate_bug_is_refused(refusal: Refusal) -> None:
     trace = mutant_trace(refusal.mutant, refusal.seed, 700)
     verdict = judge([trace])

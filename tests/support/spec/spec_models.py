@@ -15,14 +15,14 @@ from spec_tlc import SPEC, Result, run
 class Model(NamedTuple):
     """`expected` is the invariant that must be violated, empty if none may be.
 
-    `everyday` models are small; the others take up to some minutes.
+    `small` models are part of the suite; the others take up to some minutes (`make spec`).
     """
 
     module: str
     settings: str
     broken: str = ""
     expected: str = ""
-    everyday: bool = True
+    small: bool = True
     changes: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -82,30 +82,28 @@ MODELS = [
     Model(
         "Membership",
         "Membership",
-        everyday=False,
+        small=False,
         changes=(("MaxTerm = 3", "MaxTerm = 2"), _LONG),
     ),
-    Model("Membership", "Membership", everyday=False),
-    Model("Membership", "Membership", everyday=False, changes=(_TWO_OF_THREE,)),
-    _membership("voters count", "LeaderCompleteness", _TWO_OF_THREE, _LONG)._replace(
-        everyday=False
-    ),
-    Model("Membership", "MembershipDisk", everyday=False),
-    Model("MembershipDispute", "MembershipDispute", everyday=False),
+    Model("Membership", "Membership", small=False),
+    Model("Membership", "Membership", small=False, changes=(_TWO_OF_THREE,)),
+    _membership("voters count", "LeaderCompleteness", _TWO_OF_THREE, _LONG)._replace(small=False),
+    Model("Membership", "MembershipDisk", small=False),
+    Model("MembershipDispute", "MembershipDispute", small=False),
     Model(
         "MembershipDispute",
         "MembershipDispute",
         "own entry first",
         "LeaderCompleteness",
-        everyday=False,
+        small=False,
     ),
-    Model("MembershipOldTerms", "MembershipOldTerms", everyday=False),
+    Model("MembershipOldTerms", "MembershipOldTerms", small=False),
     Model(
         "MembershipOldTerms",
         "MembershipOldTerms",
         "own term only",
         "LeaderCompleteness",
-        everyday=False,
+        small=False,
     ),
     Model("VoteById", "VoteById"),
     Model("VoteById", "VoteById", "by id", "OneVoteATerm"),
@@ -120,10 +118,10 @@ MODELS = [
     _snapshot("keep what follows", "NothingAcknowledgedIsLost"),
     _snapshot("superseded logs are dropped", "NoHole"),
     Model("Lease", "LeaseStranger", changes=(_ONE_SPEED,)),
-    Model("Lease", "LeaseStranger", everyday=False),
+    Model("Lease", "LeaseStranger", small=False),
     Model("Lease", "LeaseStranger", "strangers are not heard", "RemovedServersCannotDisturb"),
     Model("Lease", "LeaseStranger", "pre-vote", "RemovedServersCannotDisturb"),
-    Model("Lease", "Lease", everyday=False),
+    Model("Lease", "Lease", small=False),
     _lease("restart is contact"),
     _lease("promises bind"),
     _lease("since it was sent"),
