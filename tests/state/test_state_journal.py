@@ -18,9 +18,11 @@ from quorate.state.engine.table import Command
 from quorate.state.tables import journal, namespaces, scheduler
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.journal import (
+    ACT,
     BYTES_MAX,
     DETAILS_MAX,
     ELECTION,
+    RECORDS_MAX,
     SETTING,
     TEXT_MAX,
     Details,
@@ -77,7 +79,7 @@ def test_records_are_read_newest_first_with_time_author_and_index() -> None:
         (record.what, record.time_ms, record.by, record.create_index)
         for record in newest_first(store)
     ] == [("three", 20, "b", 2), ("two", 10, "a", 1), ("one", 10, "a", 1)]
-    assert [*store.rows(journal.TABLE)] == [f"{number:016d}" for number in range(3)]
+    assert [*store.rows(journal.TABLE)] == [f"cluster/{number:016d}" for number in range(3)]
 
 
 def test_an_empty_journal_has_nothing_to_read() -> None:
@@ -189,7 +191,7 @@ def test_texts_of_callers_are_cut() -> None:
     assert len(record.details) == DETAILS_MAX
 
 
-@pytest.mark.parametrize(("bound", "value"), [("RECORDS_MAX", 3), ("BYTES_MAX", 3 * (64 + 8 + 1))])
+@pytest.mark.parametrize(("bound", "value"), [("RECORDS_MAX", 6), ("BYTES_MAX", 6 * (64 + 8 + 1))])
 def test_the_oldest_records_go(monkeypatch: pytest.MonkeyPatch, bound: str, value: int) -> None:
     monkeypatch.setattr(journal, bound, value)
     store = StateStore()
@@ -201,15 +203,30 @@ def test_the_oldest_records_go(monkeypatch: pytest.MonkeyPatch, bound: str, valu
     assert whats(store) == ["e", "d", "c"]
 
 
+def test_each_lane_has_its_share_so_a_loop_of_settings_pushes_out_no_elections() -> None:
+    store = store_after(
+        WriteJournal(time_ms=1, notes=(Note(kind=ELECTION, what="e"), Note(kind=ACT, what="a")))
+    )
+    for number in range(RECORDS_MAX):
+        apply(store, wrapped(SPREAD, f"s{number}"))
+    found = whats(store)
+    assert found[-2:] == ["a", "e"]
+    assert found[:-2] == [f"s{RECORDS_MAX - 1 - n}" for n in range(RECORDS_MAX // 4)]
+    indexes = [record.create_index for record in newest_first(store)]
+    assert indexes == sorted(indexes, reverse=True)
+
+
 def test_large_records_do_not_take_more_than_the_bound() -> None:
     details = tuple(("é" * TEXT_MAX, "é" * TEXT_MAX) for _ in range(DETAILS_MAX))
-    note = Note(kind=ELECTION, what="large", details=details)
+    kinds = (ELECTION, ACT, SETTING)
+    notes = tuple(Note(kind=kind, what="large", details=details) for kind in kinds)
     store = StateStore()
     for _ in range(10):
-        apply(store, WriteJournal(time_ms=1, notes=(note,) * 60))
-    size = len(b"".join(encode(WriteJournal(time_ms=1, notes=(note,))) for _ in whats(store)))
-    assert BYTES_MAX // 2 < journal.state(store).size <= BYTES_MAX
-    assert size < 1.1 * BYTES_MAX
+        apply(store, WriteJournal(time_ms=1, notes=notes * 60))
+    size = sum(lane.size for lane in journal.state(store).lanes)
+    assert BYTES_MAX * 0.9 < size <= BYTES_MAX
+    encoded = sum(len(encode(WriteJournal(time_ms=1, notes=notes[:1]))) for _ in whats(store))
+    assert encoded < 1.1 * BYTES_MAX
 
 
 def test_a_snapshot_carries_the_journal_and_it_goes_on() -> None:
@@ -254,7 +271,7 @@ def test_what_cannot_be_read_inside_is_what_stops_a_server(command: Noted, type_
 
 NOTES = st.builds(
     Note,
-    kind=st.text(max_size=200),
+    kind=st.sampled_from([ELECTION, ACT, SETTING]) | st.text(max_size=200),
     what=st.text(max_size=200),
     subject=st.text(max_size=200),
     cause=st.text(max_size=200),
@@ -271,8 +288,8 @@ def test_servers_tell_the_same_whenever_they_came_by_a_snapshot(
 ) -> None:
     """However much is dropped: by one log, or by a snapshot and the rest of it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(journal, "RECORDS_MAX", 5)
-        patch.setattr(journal, "BYTES_MAX", 2000)
+        patch.setattr(journal, "RECORDS_MAX", 8)
+        patch.setattr(journal, "BYTES_MAX", 4000)
         one, other = StateStore(), StateStore()
         for index, told in enumerate(entries, start=1):
             if index == at:
@@ -284,7 +301,6 @@ def test_servers_tell_the_same_whenever_they_came_by_a_snapshot(
                 store.apply(index, encode(WriteJournal(time_ms=index, notes=tuple(told))))
         assert [*newest_first(one)] == [*newest_first(other)]
         assert one.digest() == other.digest()
-        assert len(one.rows(journal.TABLE)) <= 5
-        bounds = journal.state(one)
-        assert bounds.next - bounds.first == len(one.rows(journal.TABLE))
-        assert bounds.size <= 2000
+        lanes = journal.state(one).lanes
+        assert sum(lane.next - lane.first for lane in lanes) == len(one.rows(journal.TABLE)) <= 8
+        assert sum(lane.size for lane in lanes) <= 4000

@@ -88,19 +88,29 @@ def test_a_loop_of_writes_is_told_as_a_number() -> None:
     assert leader.acts.rest() is None  # it may go on
     leader.now_ms += 1000
     leader.put(1)
-    assert leader.told()[SETTINGS_PER_S:] == [(name, "5 changes before")]
+    assert leader.told()[SETTINGS_PER_S:] == [(name, "5 writes before")]
     leader.put(SETTINGS_PER_S + 1)
     leader.now_ms += 1000
     rest = leader.acts.rest()
     assert rest is not None
     leader.apply(encode(rest))
-    assert leader.told()[-1] == ("", "2 changes")
+    assert leader.told()[-1] == ("", "2 writes")
     leader.now_ms += 1000
     leader.put(1)
     count = len(leader.told())
     leader.put(1)  # the same once more: it changes nothing
     assert len(leader.told()) == count
     assert leader.acts.rest() is None
+
+
+@pytest.mark.parametrize("jump_ms", [-3_600_000, 3_600_000])
+def test_a_clock_that_is_set_does_not_stop_the_telling(jump_ms: int) -> None:
+    leader = Leader()
+    leader.now_ms = 10_000_000
+    leader.put(SETTINGS_PER_S + 1)
+    leader.now_ms += jump_ms
+    leader.put(1)
+    assert leader.told()[-1] == ("autopilot_configuration", "1 writes before")
 
 
 def test_only_what_a_command_is_about_is_told() -> None:

@@ -3,8 +3,8 @@
 The leader says what a change is by the state that it has applied; of two changes under way at once
 the second may be told as a change from before the first.
 
-A program that writes settings in a loop must not drive elections out of the journal, nor pay for
-it: of the changes of settings ten are told each second, and then how many there were besides.
+A program that writes settings in a loop must not pay for it: of the writes of settings ten are
+looked at each second, and then it is told how many there were besides.
 """
 
 from __future__ import annotations
@@ -43,32 +43,41 @@ class Acts:
         self._settings = state.registry.settings
         self.unix_ms = unix_ms
         self._second = 0
-        self._told = 0  # changes of settings in that second
+        self._told = 0  # writes of settings in that second
+        self._full_until_ms = 0
         self._skipped = 0
 
     def settings_told(self, command: bytes) -> bytes:
         """The encoded command as it is to be written: a caller's settings are told."""
-        if command[0] not in self._settings or self._state.level < JOURNAL_LEVEL:
+        if command[0] not in self._settings:
             return command
-        if not self._may_tell():
+        if self._full():  # asked first: it is quick, and many come only here
             self._skipped += 1
             return command
+        if self._state.level < JOURNAL_LEVEL:
+            return command
+        self._count()
         decoded = decode(command, self._state.registry)
         assert isinstance(decoded, Command), "it was encoded by this server"
         told = self._described(decoded, Note(kind=SETTING, what="changed"))
         if told is None or not told.details:
             return command
         if self._skipped:
-            more = (("not told one by one", f"{self._skipped} changes before"),)
+            more = (("not told one by one", f"{self._skipped} writes before"),)
             told, self._skipped = replace(told, details=told.details + more), 0
         return encode(self._noted(command, told))
 
-    def _may_tell(self) -> bool:
+    def _full(self) -> bool:
+        """Whether this second has had its number. A clock that was set back changes nothing."""
+        return 0 <= self._full_until_ms - self.unix_ms() <= 1000
+
+    def _count(self) -> None:
         second = self.unix_ms() // 1000
         if second != self._second:
             self._second, self._told = second, 0
         self._told += 1
-        return self._told <= SETTINGS_PER_S
+        if self._told == SETTINGS_PER_S:
+            self._full_until_ms = 1000 * (second + 1) - 1
 
     def _described(self, command: Command, note: Note) -> Note | None:
         """The note, with what the command would change by what is applied here now."""
@@ -96,10 +105,10 @@ class Acts:
         return WriteJournal(time_ms=self.unix_ms(), by=OPERATOR, notes=(note,))
 
     def rest(self) -> WriteJournal | None:
-        """How many changes of settings were not told, once there are no more of them."""
-        if not self._skipped or self.unix_ms() // 1000 == self._second:
+        """How many writes of settings were not told, once there are no more of them."""
+        if not self._skipped or self._full():
             return None
-        details = (("not told one by one", f"{self._skipped} changes"),)
+        details = (("not told one by one", f"{self._skipped} writes"),)
         self._skipped = 0
         note = Note(kind=SETTING, what="changed", details=details)
         return WriteJournal(time_ms=self.unix_ms(), by=OPERATOR, notes=(note,))

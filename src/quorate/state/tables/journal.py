@@ -1,8 +1,9 @@
 """The journal of the cluster: elections, membership, levels, settings, acts of operators.
 
-It is replicated, so every server tells the same story, and it survives leaders and snapshots. It is
-bounded by number and size; the oldest records go. Records are numbered, and the number is the key,
-zero-padded, so that the order of keys is that of time. Times are those of the leader that wrote.
+It is replicated, so every server tells the same story, and it survives leaders and snapshots. Times
+are those of the leader that wrote. It is bounded by number and size; the oldest records go. Each
+lane has bounds of its own, so that a program which writes settings in a loop pushes out neither
+elections nor what operators did. Keys are lane and number, zero-padded: in their order is time.
 
 Elections, levels and membership are told by comparison: `JournalState` is what was told last, and a
 leader writes what differs from it (`quorate.autopilot.deciders.telling`). So nothing is told twice,
@@ -13,6 +14,7 @@ entry that carries them out: `Noted` wraps a command, and applying it writes wha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from heapq import merge
 from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
@@ -22,10 +24,6 @@ from quorate.state.engine.table import SINGLETON, Command, Reader, Record, Table
 
 JOURNAL_LEVEL: Final = 2
 """The feature level from which on the journal is kept."""
-
-RECORDS_MAX: Final = 4096
-BYTES_MAX: Final = 1 << 20
-"""What a snapshot may carry for it; that is months of a quiet cluster."""
 
 TEXT_MAX: Final = 120
 """Characters of one text. Longer ones are cut: they come from callers, and are for people."""
@@ -40,6 +38,15 @@ ACT: Final = "act"
 
 OPERATOR: Final = "operator"
 """The operator, where a caller of the API acted: it has no name of its own as yet."""
+
+RECORDS_MAX: Final = 4096
+BYTES_MAX: Final = 1 << 20
+"""Of all lanes: months of a quiet cluster, and little beside what a snapshot carries anyhow."""
+
+_LANES: Final = ("act", "cluster", "setting")  # as in JournalState.lanes
+_SHARES: Final = (4, 2, 4)  # each lane may have this part of the bounds
+_LANE_OF: Final = {ACT: 0, ELECTION: 1, MEMBERSHIP: 1, LEVEL: 1, SETTING: 2}
+_OTHER_LANE: Final = 1
 
 _RECORD_BYTES: Final = 64  # what a record takes besides its texts
 
@@ -93,13 +100,19 @@ class Told(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
         return (self.level, self.term, self.configuration_index)
 
 
-class JournalState(Record, frozen=True, kw_only=True):
-    """What was told last, the numbers of the oldest record and the next, and the size of all."""
+class Lane(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The numbers of a lane's oldest record and of its next one, and the size of all in it."""
 
-    told: Told = Told()
     first: int = 0
     next: int = 0
     size: int = 0
+
+
+class JournalState(Record, frozen=True, kw_only=True):
+    """What was told last, and the lanes: acts, cluster, settings."""
+
+    told: Told = Told()
+    lanes: tuple[Lane, Lane, Lane] = (Lane(), Lane(), Lane())
 
 
 class WriteJournal(Command, frozen=True, kw_only=True):
@@ -202,25 +215,38 @@ def _append(
     tables: Tables, index: int, records: Iterable[JournalRecord], now_told: Told | None
 ) -> None:
     before = state(tables)
-    first, number, size = before.first, before.next, before.size
+    lanes = list(before.lanes)
     for record in records:
-        tables.put(TABLE, _key(number), record, index)
-        number += 1
-        size += _size(record)
-    while number - first > RECORDS_MAX or size > BYTES_MAX:
-        oldest = tables.get(TABLE, _key(first))
-        assert oldest is not None, "the records between the oldest and the next are there"
-        size -= _size(oldest)
-        tables.delete(TABLE, _key(first), index)
-        first += 1
+        which = _LANE_OF.get(record.kind, _OTHER_LANE)
+        lane = lanes[which]
+        tables.put(TABLE, _key(which, lane.next), record, index)
+        longer = Lane(lane.first, lane.next + 1, lane.size + _size(record))
+        lanes[which] = _bounded(tables, which, longer, index)
     after = JournalState(
-        told=before.told if now_told is None else now_told, first=first, next=number, size=size
+        told=before.told if now_told is None else now_told, lanes=(lanes[0], lanes[1], lanes[2])
     )
     tables.put(STATE, SINGLETON, after, index)
 
 
-def _key(number: int) -> str:
-    return f"{number:016d}"
+def _bounded(tables: Tables, which: int, lane: Lane, index: int) -> Lane:
+    """The lane without the oldest records that it has no room for."""
+    first, size = lane.first, lane.size
+    most, most_bytes = RECORDS_MAX // _SHARES[which], BYTES_MAX // _SHARES[which]
+    while lane.next - first > most or size > most_bytes:
+        size -= _size(_at(tables, which, first))
+        tables.delete(TABLE, _key(which, first), index)
+        first += 1
+    return Lane(first, lane.next, size)
+
+
+def _at(reader: Reader, which: int, number: int) -> JournalRecord:
+    record = reader.get(TABLE, _key(which, number))
+    assert record is not None, "the records from a lane's oldest to its next are there"
+    return record
+
+
+def _key(which: int, number: int) -> str:
+    return f"{_LANES[which]}/{number:016d}"
 
 
 def _size(record: JournalRecord) -> int:
@@ -251,8 +277,9 @@ def told(reader: Reader) -> Told:
 
 def newest_first(reader: Reader) -> Iterator[JournalRecord]:
     """All records, the newest first. Not to be kept across a change."""
-    bounds = state(reader)
-    for number in range(bounds.next - 1, bounds.first - 1, -1):
-        record = reader.get(TABLE, _key(number))
-        assert record is not None, "the records between the oldest and the next are there"
-        yield record
+    lanes = [_newest_of(reader, which, lane) for which, lane in enumerate(state(reader).lanes)]
+    return merge(*lanes, key=lambda record: record.create_index, reverse=True)
+
+
+def _newest_of(reader: Reader, which: int, lane: Lane) -> Iterator[JournalRecord]:
+    return (_at(reader, which, number) for number in range(lane.next - 1, lane.first - 1, -1))
