@@ -27,6 +27,8 @@ PROCESS: Final = {
 HELP: Final = {
     "nomad.http.internal_error": "Requests that ended in an internal error",
     "nomad.http.request": "Requests to the HTTP API",
+    "nomad.memberlist.degraded.probe": "Members that answered over TCP when no packet of theirs "
+    "came: UDP may be blocked",
     "nomad.memberlist.tcp.accept": "Gossip streams that other members opened",
     "nomad.memberlist.tcp.sent": "Bytes sent on gossip streams",
     "nomad.memberlist.tcp.connect": "Gossip streams that were opened to other members",
