@@ -123,3 +123,16 @@ def test_a_ring_with_another_key_than_the_configured_one_is_named(tmp_path: Path
     other = with_value(AgentConfig(), "server.encrypt", new + "\n")
     assert f"is not in {ring}. If that file was written" in keyring_warning(other, ring)
     assert keyring_warning(other, tmp_path / "none") == ""
+
+
+def test_a_server_that_is_told_to_force_itself_out_lives_on(tmp_path: Path) -> None:
+    """As real ones: it would refute it."""
+    keys = {"server": {"enabled": True, "gossip": "on", "bootstrap_expect": 1}}
+    with one_agent(tmp_path, enable_debug=True, **keys) as agent:
+        agent.run()
+        agent.serves()
+        own = agent.ask(0, "/v1/agent/members").json["Members"][0]["Name"]
+        left = agent.ask(0, f"/v1/agent/force-leave?node={own}", "PUT")
+        assert (left.status, left.text) == (200, "")
+        assert agent.ask(0, "/v1/agent/members").json["Members"][0]["Status"] == "alive"
+        assert "ResolvConf" in agent.ask(0, "/v1/agent/host").json

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from quorate.agent.options import browsers_sites, server_options
+from quorate.agent.options import browsers_sites, metric_labels, server_options
 from quorate.agent.texts import banner, keyring_warning
 from quorate.config import AgentConfig, load
 from quorate.config.build import with_value
-from quorate.config.model import Addresses, Advertise
+from quorate.config.model import Addresses, Advertise, Telemetry
 from quorate.server.options import GossipOptions
 
 KEY = "cg8StVXbQJ0gPvMd9o7yrg=="
 
 
-def gossip_of(tmp_path: Path, text: str = "", **flags: Any) -> GossipOptions | None:
+def loaded(tmp_path: Path, text: str, **flags: Any) -> AgentConfig:
     file = tmp_path / "a.hcl"
     ip = "10.0.0.1"
     file.write_text(f'name = "s"\ndata_dir = "/d"\nbind_addr = "{ip}"\n{text}')
-    config, _ = load([file], {"server": True, **flags})
-    return server_options(config, Path("/d")).gossip
+    return load([file], {"server": True, **flags})[0]
+
+
+def gossip_of(tmp_path: Path, text: str = "", **flags: Any) -> GossipOptions | None:
+    return server_options(loaded(tmp_path, text, **flags), Path("/d")).gossip
 
 
 def test_everything_that_may_be_set(tmp_path: Path) -> None:
@@ -125,3 +129,38 @@ def test_browsers_may_use_the_names_of_host_agent_and_addresses() -> None:
     for name, may in (("proxy.example", True), ("told.example", False)):
         headers = {b"host": b"10.9.8.7:4646", b"origin": f"https://{name}".encode()}
         assert (sites.objection("PUT", headers) == "") is may
+
+
+@pytest.mark.parametrize(
+    ("keys", "host"),
+    [
+        ({}, socket.gethostname()),
+        ({"disable_hostname": True}, None),
+        ({"use_node_name": True}, "s1"),
+        ({"use_node_name": True, "disable_hostname": True}, "s1"),
+    ],
+)
+def test_the_host_of_a_metric(keys: dict[str, Any], host: str | None) -> None:
+    config = AgentConfig(name="s1", telemetry=Telemetry(**keys))
+    assert metric_labels(config).get("host") == host
+
+
+def test_the_machine_is_shown_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert server_options(loaded(tmp_path, ""), tmp_path).host_data is None
+    asked = server_options(loaded(tmp_path, "enable_debug = true"), tmp_path).host_data
+    assert asked is not None
+    monkeypatch.setenv("SOME_TOKEN", "geheim")
+    monkeypatch.setenv("PATH", "/bin")
+
+    async def ask() -> dict[str, Any]:
+        return await asked()
+
+    data = asyncio.run(ask())
+    assert set(data) == {"Disk", "Environment", "Hosts", "Network", "OS", "ResolvConf"}
+    assert data["Environment"]["PATH"] == "/bin"
+    assert data["Environment"]["SOME_TOKEN"] == "<redacted>"
+    assert "geheim" not in repr(data)
+    assert data["Disk"][str(tmp_path)]["DiskMB"] >= data["Disk"][str(tmp_path)]["UsedMB"]
+    assert {"address": "127.0.0.1", "name": "lo"} in data["Network"]

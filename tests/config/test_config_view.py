@@ -19,6 +19,12 @@ LEFT_OUT = {"Audit", "Consul", "PluginDir", "Plugins", "Sentinel", "Vault"}
 # Ours differ on purpose: there is neither an event broker nor a client.
 OTHER = {"Version", "Server.EnableEventBroker", "Server.EventBufferSize", "Client"}
 ADDED = {
+    # Of later servers.
+    "ACL.RoleTTL",
+    "ACL.TokenMaxExpirationTTL",
+    "ACL.TokenMinExpirationTTL",
+    "LogIncludeLocation",
+    # Ours.
     "HTTPHosts",
     "Server.Gossip",
     "Server.GossipProfile",

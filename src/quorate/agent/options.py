@@ -6,6 +6,7 @@ import base64
 import socket
 from pathlib import Path
 
+from quorate.agent.host_data import asking
 from quorate.api.http.sites import Sites
 from quorate.config.checks.network import gossip_addresses, join_addresses, rpc_bind, serf_bind
 from quorate.config.model import AgentConfig
@@ -51,6 +52,7 @@ def server_options(config: AgentConfig, data_dir: Path, rpc_connections: int = 0
         http_headers=dict(config.http_api_response_headers),
         prometheus=config.telemetry.prometheus_metrics,
         config_view=config_view(config),
+        host_data=asking(data_dir) if config.enable_debug else None,
     )
 
 
@@ -66,6 +68,13 @@ def browsers_sites(config: AgentConfig) -> Sites:
         *(place.rpartition(":")[0] for place in places),
     ]
     return Sites((name for name in names if name), config.http_hosts)
+
+
+def metric_labels(config: AgentConfig) -> dict[str, str]:
+    """What is on every number of `/v1/metrics`."""
+    if config.telemetry.use_node_name:
+        return {"host": config.name}
+    return {} if config.telemetry.disable_hostname else {"host": socket.gethostname()}
 
 
 def keyring_path(data_dir: Path) -> Path:

@@ -25,7 +25,7 @@ from quorate.agent.descriptors import FEW, for_http, for_rpc, raise_limit
 from quorate.agent.gauges import Gauges
 from quorate.agent.logs import Logs, set_level
 from quorate.agent.notify import Notifier, telling
-from quorate.agent.options import browsers_sites, keyring_path, server_options
+from quorate.agent.options import browsers_sites, keyring_path, metric_labels, server_options
 from quorate.agent.signals import NAMES, PROCESS, RELOADING, Signals
 from quorate.agent.sinks.statsd import Statsd
 from quorate.agent.texts import STARTED, banner, data_dir_problem, keyring_warning
@@ -173,7 +173,7 @@ class Agent:
                 descriptors,
             )
         loop = asyncio.get_running_loop()
-        labels = {} if config.telemetry.disable_hostname else {"host": config.name}
+        labels = metric_labels(config)
         interval_s = config.telemetry.in_memory_collection_interval_ns / 1e9
         metrics = Metrics(labels=labels, interval_s=interval_s)
         options = server_options(config, self._folder, for_rpc(descriptors))

@@ -8,7 +8,7 @@ Everything runs on the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -221,6 +221,10 @@ class Options(Protocol):
     @property
     def prometheus(self) -> bool:
         """Configured `telemetry.prometheus_metrics`."""
+
+    @property
+    def host_data(self) -> Callable[[], Awaitable[dict[str, Any]]] | None:
+        """What gives the data of this machine; None unless `enable_debug` is configured."""
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):

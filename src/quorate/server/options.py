@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     `state_check_interval_s` a state that differs and a log that is damaged are found; 0: never.
     `rpc_connections_max` counts for each client address, `rpc_connections_total` for all; 0 is no
     limit. `registry` is what this version knows of commands and levels; a rehearsal may take
-    another.
+    another. `host_data` gives what `agent/host` shows; None: that is not shown.
     """
 
     name: str
@@ -77,6 +78,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: SchedulerConfiguration = SchedulerConfiguration()
     http_headers: dict[str, str] = msgspec.field(default_factory=dict)
     prometheus: bool = False
+    host_data: Callable[[], Awaitable[dict[str, Any]]] | None = None
     config_view: dict[str, Any] = msgspec.field(default_factory=dict)
     registry: Registry = TODAY
 

@@ -69,3 +69,18 @@ def test_health_of_a_client_is_known_without_a_leader() -> None:
     assert isinstance(response, Response)
     assert response.status == 500
     assert response.header(b"content-type") == b"text/plain; charset=utf-8"
+
+
+@asynchronous
+async def test_the_machine_is_shown_where_that_is_configured() -> None:
+    service = FakeServer()
+    request = Request("GET", b"/v1/agent/host?pretty")
+    refused = await answered(service.application(), request)
+    assert (refused.status, refused.body) == (403, b"Permission denied")
+
+    async def data() -> dict[str, str]:
+        return {"OS": "Linux"}
+
+    service.options.host_data = data
+    shown = await answered(service.application(), request)
+    assert (shown.status, shown.body) == (200, b'{\n    "OS": "Linux"\n}\n')

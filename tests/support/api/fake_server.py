@@ -7,7 +7,7 @@ follower in front of a leader and a region in front of another.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -86,6 +86,7 @@ class FakeOptions:
         self.name, self.region, self.datacenter = name, region, "dc1"
         self.http_headers: dict[str, str] = {}
         self.prometheus = False
+        self.host_data: Callable[[], Awaitable[dict[str, Any]]] | None = None
 
     @property
     def config_view(self) -> dict[str, Any]:

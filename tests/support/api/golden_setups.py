@@ -15,6 +15,8 @@ from quorate.server.views.records import Member, Versions
 from quorate.shapes.operator import OperatorHealth, RaftConfiguration, RaftServer
 
 FOLDER = GOLDEN / "http"
+LATER = GOLDEN / "http-1.6"
+"""Cases of a later server. They have other names than those in `FOLDER`."""
 
 
 class Golden(msgspec.Struct, frozen=True):
@@ -40,7 +42,8 @@ class Golden(msgspec.Struct, frozen=True):
 
 def load(name: str) -> Golden:
     """The case of this name."""
-    case = json.loads((FOLDER / f"{name}.json").read_text())
+    folder = LATER if name.startswith("v16") else FOLDER
+    case = json.loads((folder / f"{name}.json").read_text())
     request, response = case["request"], case["response"]
     return Golden(
         name=name,

@@ -5,8 +5,8 @@ See docs/http-api.md#the-pool.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 import msgspec
 
@@ -14,6 +14,7 @@ from quorate.api.codec.encode import TEXT_TYPE, json_response
 from quorate.api.consistency import HOLD_S
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
+from quorate.api.request_error import RequestError
 from quorate.errors import NoLeader
 from quorate.server.views.records import Member
 from quorate.shapes import agent as shapes
@@ -22,7 +23,7 @@ _SERVER_OK: Final = {"server": {"message": "ok", "ok": True}}
 
 
 class AgentEndpoint:
-    """GET `members`, `self` and `health`."""
+    """GET `members`, `self`, `host` and `health`."""
 
     def __init__(self, context: Context) -> None:
         parts = context.parts
@@ -52,6 +53,16 @@ class AgentEndpoint:
             stats=self._agent.stats(),
         )
         return json_response(value, pretty=call.query.pretty)
+
+    def get_host(self, call: Call) -> Awaitable[Response]:
+        """The machine: only where `enable_debug` is set, as long as nobody proves who asks."""
+        ask = self._options.host_data
+        if ask is None:
+            raise RequestError("Permission denied", 403)
+        return self._host(call, ask)
+
+    async def _host(self, call: Call, ask: Callable[[], Awaitable[dict[str, Any]]]) -> Response:
+        return json_response(await ask(), pretty=call.query.pretty)
 
     def get_health(self, call: Call) -> Response | Awaitable[Response]:
         """Whether this agent works: for a server, that it takes part, and finds a leader in 5 s."""

@@ -101,6 +101,16 @@ _AGENT: Final = (
         does="200 if this server takes part and finds a leader within 5 s",
     ),
     Endpoint(
+        path="/v1/agent/host",
+        methods=GET,
+        made_of=AgentEndpoint,
+        handler=AgentEndpoint.get_host,
+        capability=Capability.AGENT_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="the machine: addresses, disks, name resolution; 403 without `enable_debug`",
+    ),
+    Endpoint(
         path="/v1/agent/monitor",
         methods=GET,
         made_of=MonitorEndpoint,

@@ -73,6 +73,9 @@ def _acl(config: AgentConfig) -> dict[str, Any]:
         "Enabled": acl.enabled,
         "PolicyTTL": acl.policy_ttl_ns,
         "ReplicationToken": _secret(acl.replication_token),
+        "RoleTTL": acl.role_ttl_ns,
+        "TokenMaxExpirationTTL": acl.token_max_expiration_ttl_ns,
+        "TokenMinExpirationTTL": acl.token_min_expiration_ttl_ns,
         "TokenTTL": acl.token_ttl_ns,
     }
 
@@ -109,6 +112,7 @@ def _log(config: AgentConfig) -> dict[str, Any]:
     rotation = format_duration(config.log_rotate_duration_ns)
     return {
         "LogFile": config.log_file,
+        "LogIncludeLocation": config.log_include_location,
         "LogJson": config.log_json,
         "LogLevel": config.log_level,
         "LogRotateBytes": config.log_rotate_bytes,

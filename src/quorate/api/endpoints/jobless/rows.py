@@ -214,17 +214,6 @@ _AGENT: Final = (
         listed=False,
     ),
     Endpoint(
-        path="/v1/agent/host",
-        methods=_GET,
-        made_of=JoblessEndpoint,
-        handler=JoblessEndpoint.no_debugging,
-        capability=Capability.AGENT_READ,
-        consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
-        does="403, as without `enable_debug`",
-        listed=False,
-    ),
-    Endpoint(
         path="/v1/agent/pprof/",
         methods=ANY,
         made_of=JoblessEndpoint,
