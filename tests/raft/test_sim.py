@@ -44,6 +44,7 @@ FRESH_SEEDS = 15
 RARE = {
     "a pre-candidate voted for another candidate",
     "a damaged snapshot was found before it was sent",
+    "a server stood still while it greeted the others",
     "a log was replaced by its snapshot at a start",
     "damaged entry found while it ran",
     "damaged entry that is gone found at a start",

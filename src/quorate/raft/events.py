@@ -61,6 +61,12 @@ class TermPersisted(msgspec.Struct, frozen=True, gc=False):
     sequence: int
 
 
+class Greeted(msgspec.Struct, frozen=True, gc=False):
+    """That member was greeted after the start of this server, and has nothing against it."""
+
+    server_id: str
+
+
 class StorageState(msgspec.Struct, frozen=True, gc=False):
     """Whether the disk has room for writes."""
 
@@ -167,6 +173,7 @@ Event = (
     | LeaderUnreachable
     | Persisted
     | TermPersisted
+    | Greeted
     | StorageState
     | MachineState
     | MachineHeld

@@ -6,7 +6,9 @@ Invariants (Raft Figure 3 and the thesis):
 - a leader never overwrites its own log; `commit_index` and the term never fall;
 - the configuration in force is the newest in the log, committed or not;
 - a server that heard from a leader within `election_timeout_s`, or started within that time, helps
-  nobody else to be elected, except by a leadership transfer (pre-vote and lease rely on it).
+  nobody else to be elected, except by a leadership transfer (pre-vote and lease rely on it);
+- a server that has just started helps nobody at all to be elected before it has greeted the other
+  members (`greeting`).
 
 The clock is the argument `now` (seconds, monotonic), randomness the given generator. Here is the
 way of events; what a node knows is in `state`; the rules are in `election` (votes and campaigns),
@@ -27,6 +29,7 @@ from quorate.raft.events import (
     Bootstrap,
     ChangeRequested,
     Event,
+    Greeted,
     LeaderUnreachable,
     MachineHeld,
     MachineState,
@@ -44,7 +47,7 @@ from quorate.raft.events import (
     Tick,
     TransferRequested,
 )
-from quorate.raft.roles import election, membership, reads
+from quorate.raft.roles import election, greeting, membership, reads
 from quorate.raft.roles import transfer as handover
 from quorate.raft.roles.leader import Leader
 from quorate.raft.state import NodeState
@@ -88,6 +91,8 @@ class Node(NodeState):
 
     def deadline(self) -> float:
         """When `Tick` is due at the latest."""
+        if self.greeting is not None:
+            return self.greeting.due  # no campaign can begin before it is over
         due = self.leader.deadline() if self.leader else self.election_deadline
         if self.transfer is not None:
             due = min(due, self.transfer[2])
@@ -95,6 +100,7 @@ class Node(NodeState):
 
     def _on_tick(self, _: Event) -> None:
         handover.expire(self)
+        greeting.tick(self)
         if self.leader is not None:
             self.leader.tick()
         elif self.now >= self.election_deadline:
@@ -152,6 +158,17 @@ class Node(NodeState):
         self.outbox.term_persisted(event.sequence)
         if self.campaign is not None:
             election.on_persisted(self)
+
+    def greet(self) -> list[str]:
+        """Before the first step: the IDs of the members that must be greeted after this start.
+
+        Until each has answered, or does not for long, this server gives no vote.
+        """
+        greeting.begin(self)
+        return sorted(self.greeting.waiting) if self.greeting is not None else []
+
+    def _on_greeted(self, event: Greeted) -> None:
+        greeting.answered(self, event.server_id)
 
     def _on_storage(self, event: StorageState) -> None:
         if self.storage_full and not event.full:
@@ -243,6 +260,7 @@ class Node(NodeState):
         LeaderUnreachable: _on_leader_unreachable,
         Persisted: _on_persisted,
         TermPersisted: _on_term_persisted,
+        Greeted: _on_greeted,
         StorageState: _on_storage,
         MachineState: _on_machine,
         MachineHeld: _on_held,

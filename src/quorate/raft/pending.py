@@ -1,4 +1,4 @@
-"""Open requests of candidates and leaders: votes, proofs for reads and changes. Values only."""
+"""Open requests of a start, candidates and leaders: answers, votes, proofs. Values only."""
 
 from __future__ import annotations
 
@@ -35,6 +35,17 @@ class Campaign(msgspec.Struct):
     cause: Cause
     asked: dict[int, str] = msgspec.field(default_factory=dict)
     granted: list[str] = msgspec.field(default_factory=list)
+
+
+class Greeting(msgspec.Struct):
+    """The members that have not answered to the start of this server, by ID.
+
+    `ticks` are left until they count as down; the next one is counted at `due`.
+    """
+
+    waiting: set[str]
+    ticks: int
+    due: float
 
 
 class PendingRead(msgspec.Struct, frozen=True, gc=False):

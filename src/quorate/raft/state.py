@@ -24,7 +24,7 @@ from quorate.raft.effects import (
 )
 from quorate.raft.log import LogReader, RaftLog
 from quorate.raft.outbox import Outbox
-from quorate.raft.pending import Campaign, Cause, Elected, PendingRead, WeighedChange
+from quorate.raft.pending import Campaign, Cause, Elected, Greeting, PendingRead, WeighedChange
 from quorate.raft.settings import Settings
 from quorate.raft.values.configuration import Configuration, Server
 from quorate.raft.values.identity import IdentityRecord
@@ -91,6 +91,7 @@ class NodeState:
         self.elected: Elected | None = None  # how this node came to lead, the last time
         self.leader: Office | None = None
         self.campaign: Campaign | None = None
+        self.greeting: Greeting | None = None  # while it lasts: no vote, no campaign
         self.transfer: tuple[Any, str, float] | None = None  # handle, target, deadline
 
         index, term = (snapshot[0], snapshot[1]) if snapshot else (0, 0)

@@ -6,8 +6,8 @@ They are the `Network` of a `quorate.runtime.raft.RaftDriver`, which says which 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from typing import Any, Final
 
 from quorate.net.trust import Trust
 from quorate.raft.values.configuration import Server
@@ -28,7 +28,11 @@ class PeerLinks:
         prefix: bytes,
         locate: Callable[[Server], str],
         refused: Callable[[str, str], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
+        self.greeter: Callable[[Server], Awaitable[bool]] | None = None
+        """Asks a member what it has against this start; False if it does not answer."""
+        self._spawn = spawn
         self.driver: RaftDriver  # set before the first message
         self.trust: Trust | None = None
         self._prefix = prefix
@@ -68,6 +72,14 @@ class PeerLinks:
     def reply(self, reply_to: Slot, response: AnyResponse) -> None:
         """Answer a request that came over a connection of the peer."""
         reply_to.answer(response)
+
+    def greet(self, to: Server) -> None:
+        """Ask the member what it has against this start of ours."""
+        self._spawn(self._greet(to))
+
+    async def _greet(self, to: Server) -> None:
+        assert self.greeter is not None
+        self.driver.greeted(to.id, answered=await self.greeter(to))
 
     def members(self, server_ids: Collection[str]) -> None:
         """End the links to all others, a little later."""

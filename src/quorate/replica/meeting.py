@@ -110,7 +110,11 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Meeting:
-    """See the module; of one replica. `founders` maps ID to address, empty for a joiner."""
+    """See the module; of one replica.
+
+    `founders` maps ID to address, empty for a joiner; `listed` is the map that the replica was
+    given, in which it may find members that have moved.
+    """
 
     def __init__(
         self,
@@ -118,7 +122,9 @@ class Meeting:
         folder: ServerFolder,
         trust: Trust,
         founders: Mapping[str, str],
+        listed: Mapping[str, str],
     ) -> None:
+        self._listed = listed
         self._replica = replica
         self._folder = folder
         self._trust = trust
@@ -383,18 +389,24 @@ class Meeting:
         await self._belong_to(joined.cluster_id)
         return True
 
-    async def greet(self, others: Mapping[str, str], copied: Callable[[str], None]) -> None:
-        """Hear from the others, before this replica may vote, whether its data is an old copy."""
+    async def greet(self, member: Server, copied: Callable[[str], None]) -> bool:
+        """Hear from a member, before this replica may vote, whether its data is an old copy.
 
-        async def greet_one(address: str) -> None:
-            with contextlib.suppress(RefusedThere):
-                other = await self.ask(address)
-                if other is None:
-                    return
+        False if it does not answer. `copied` is called with the words of one that says so, and has
+        proven that it is a member: a stranger at its address says nothing.
+        """
+        listed = self._listed.get(member.id, "")
+        for address in dict.fromkeys(filter(None, (self._trust.place_of(member), listed))):
+            with contextlib.suppress(QuorateError):
+                other, peer = await self._call(address, "who", Ask(), Introduction, ASK_TIMEOUT_S)
+                if not self._trust.holds_the_key(peer):
+                    continue
                 if other.copied:
                     copied(f"{other.objection} (found by {other.server_id})")
-
-        await asyncio.gather(*(greet_one(address) for address in others.values()))
+                    return False
+                if peer.server_id == member.id:
+                    return True
+        return False
 
     async def keep_keys(self) -> None:
         """While this replica leads: put the keys on record of members that have none there.

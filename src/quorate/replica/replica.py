@@ -113,6 +113,9 @@ class Replica(Generic[Result_co]):
         self.after_stop: list[Callable[[], Awaitable[object]]] = []
         self.locate: Callable[[Server], str] = lambda peer: peer.address  # where it is now
         self.trust: Trust | None = None
+        self.greeter: Callable[[Server], Awaitable[bool]] | None = None
+        """Set before `start`: asks a member what it has against this start; False if it does not
+        answer. Until all have answered, or count as down, this replica gives no vote."""
         self.now = now or machine_time
         """The clock of `node`: all times in there are compared with this one, and no other."""
         self._promise_store = promises or PromiseInMemory()
@@ -156,8 +159,9 @@ class Replica(Generic[Result_co]):
             promise_s=before_s,
         )
         prefix = self.options.stream_prefix
-        self._links = PeerLinks(prefix, self._located, self.refused)
+        self._links = PeerLinks(prefix, self._located, self.refused, self._spawn)
         self._links.trust = self.trust
+        self._links.greeter = self.greeter
         tasks = SnapshotTasks(self._worker, self.machine, prefix, self._located, self._spawn)
         self._disk = Disk(
             self.log,
@@ -185,7 +189,7 @@ class Replica(Generic[Result_co]):
         self._spawn(self._watch_links())
         self._spawn(scrub(self, self._worker, lambda: self.options.scrub_interval_s))
         self._spawn(self._promises.shorten(self.node))
-        self._driver.start()
+        self._driver.start(greets=self.greeter is not None)
 
     def _located(self, peer: Server) -> str:
         return self.locate(peer)

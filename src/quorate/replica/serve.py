@@ -117,11 +117,12 @@ class _Opened:
         )
         trust = self._trust(replica)
         replica.believe(trust)
+        meeting = Meeting(replica, folder, trust, {} if join else self._servers, self._servers)
+        replica.greeter = partial(meeting.greet, copied=partial(self._retire, replica))
         await replica.start()
         self._replica = replica
         replica.speak_as(folder.record)
         replica.locate = trust.place_of
-        meeting = Meeting(replica, folder, trust, {} if join else self._servers)
         begins = not meeting.has_data
         if begins and not join:
             await meeting.look_before(self._others)
@@ -134,7 +135,6 @@ class _Opened:
         if not begins:
             members = {s.id: s.address for s in replica.node.configuration.servers}
             others = {i: a for i, a in {**members, **self._others}.items() if i != self._me}
-            replica.spawn(meeting.greet(others, partial(self._retire, replica)))
             own = replica.node.configuration.get(self._me)
             if own is not None and own.address != self._address:
                 replica.spawn(meeting.join(self._address, others, float("inf")))

@@ -80,6 +80,12 @@ class Network(Protocol):
     def reply(self, reply_to: Any, response: AnyResponse) -> None:
         """Answer the request that was given with this token."""
 
+    def greet(self, to: Server) -> None:
+        """Ask the member what it has against this start; then `RaftDriver.greeted`, once.
+
+        What it has against it ends the driver: it is not told by `greeted`.
+        """
+
     def members(self, server_ids: Collection[str]) -> None:
         """The members of the committed configuration: nothing need be kept for others."""
 

@@ -34,6 +34,7 @@ from quorate.raft.values.messages import (
     InstallSnapshotRequest,
 )
 from quorate.runtime.driver import Clock, Driver
+from quorate.runtime.greeting import Greeter
 from quorate.runtime.listeners import Listeners, tell
 from quorate.runtime.ports import Disk, Handle, Network, Snapshots, StateMachine
 from quorate.runtime.reasons import error_for
@@ -108,11 +109,14 @@ class RaftDriver:
             on_refusal=self._event_refused,
             settle=self._settle,
         )
+        self._greeter = Greeter(node, clock, network, self._driver)
 
     # -- life -------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Take part."""
+    def start(self, *, greets: bool = False) -> None:
+        """Take part; with `greets` the other members are heard before a vote is given."""
+        if greets:
+            self._greeter.begin()
         self._driver.step(events.Tick())
 
     def stop(self) -> None:
@@ -347,6 +351,10 @@ class RaftDriver:
             self.request_failed(peer_id, rpc_id, why)
         else:
             self._driver.step(events.SnapshotDelivered(peer_id, rpc_id, index, response))
+
+    def greeted(self, peer_id: str, *, answered: bool) -> None:
+        """A member that was greeted has answered and has nothing against this start, or not."""
+        (self._greeter.answered if answered else self._greeter.failed)(peer_id)
 
     def peer_gone(self, peer_id: str) -> None:
         """A connection of that peer has ended: if it led, look sooner for another leader."""

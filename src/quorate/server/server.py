@@ -142,7 +142,6 @@ class Server:
         )
         with naming("rpc", *options.rpc_bind):
             await self._rpc.listen(*options.rpc_bind)
-        self._spawn(self._greet_members())
         self._spawn(self._learn_keys())
         await self.pool.start()
         self._in_pool = True
@@ -191,6 +190,7 @@ class Server:
         self.trust.probe = lambda address: greet(address, self.trust)
         self._http.trust = self.trust
         self.replica.believe(self.trust)
+        self.replica.greeter = self._greet_member
         await self.replica.start()
         self.replica.speak_as(self.folder.record)
         self._distrust(self.checks.damage)
@@ -453,10 +453,13 @@ class Server:
                 if peer is not None and peer.server_id == member.id:
                     self.trust.note_place(peer, address)
 
-    async def _greet_members(self) -> None:
-        """Hear from the others, before this server may vote, whether its data is an old copy."""
-        others = [s for s in self.replica.node.configuration.servers if s.id != self.folder.node_id]
-        await asyncio.gather(*(self._watch.greet(self._locate(other)) for other in others))
+    async def _greet_member(self, member: Peer) -> bool:
+        """Hear from a member, before this server may vote, whether its data is an old copy.
+
+        False if it does not answer. One that says so, `_told_of_rollback` hears.
+        """
+        answer = await self._watch.greet(self._locate(member))
+        return answer is not None and answer.me.id == member.id and not answer.rolled_back
 
     def _told_of_rollback(self, why: str, by: NetPeer) -> None:
         """A server says that this one runs on an old copy of its data, or on one of two."""
@@ -464,7 +467,7 @@ class Server:
             return
         reason = f"{why} (found by {by.server_id} at {by.address})"
         self.folder.mark_rolled_back(reason, int(time.time()))
-        self._on_fatal(
+        self.replica.fail(  # at once: not one vote more
             QuorateError(
                 f"this server must not take part: {reason}",
                 "start it again: it moves this data aside, takes a new ID and joins as a new "

@@ -103,7 +103,7 @@ def attacked(folder: Path, **keys: Any) -> Iterator[AttackedServers]:
         leader = servers.leader(30.0)
         servers.all_vote()
         until(
-            lambda: servers.ask(leader, "/v1/operator/upgrade").json["Level"] == 1,
+            lambda: servers.ask(leader, "/v1/operator/upgrade").json["Level"] >= 1,
             "the cluster to prove IDs",
         )
         yield servers

@@ -1,11 +1,13 @@
 """Deliberate bugs: what simulator and scenarios must find, or they prove nothing.
 
-Those of the log store are in `mutants_of_the_log`; `mutant` says what one is.
+Those of the log store are in `mutants_of_the_log`, those of what a server waits for at its start in
+`mutants_of_starts`; `mutant` says what one is.
 """
 
 from __future__ import annotations
 
 from mutant import Mutant, mutated
+from mutants_of_starts import START_MUTANTS
 from mutants_of_the_log import LOG_MUTANTS
 
 from quorate.raft import commitment, receiver
@@ -291,7 +293,7 @@ MUTANTS = [
         "self.promised_until = now + max(settings.election_timeout_s, promise_s)",
         "self.promised_until = now",
         0,
-        "vote_survives_a_crash",
+        "no_vote_right_after_a_start",
     ),
     Mutant(
         "obeys a late TimeoutNow",
@@ -581,5 +583,6 @@ MUTANTS = [
         "False",
         60,
     ),
+    *START_MUTANTS,
     *LOG_MUTANTS,
 ]

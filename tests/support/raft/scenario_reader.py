@@ -12,6 +12,7 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     change NAME KIND SERVER [INDEX] [force]
     cut NAME [NAME] | cut NAME -> NAME | heal | lag NAME -> NAME SECONDS
     crash NAME | start NAME | wipe NAME
+    image NAME | rollback NAME [ASLEEP]  keep its disk; start it on what was kept, asleep so long
     disk NAME slow SECONDS | ok | full | room
     tune NAME MULTIPLIER           its times become this many times as long while it runs
     suspend NAME SECONDS           its machine sleeps, and its clock runs on
@@ -81,6 +82,7 @@ class Scenario:
         self.kinds = ["roles", "clients", "configuration"]
         self.lines: list[str] = []
         self.world: World
+        self.images: dict[str, SimDisk] = {}
         self._told: set[str] = set()
         self._asked_asleep: set[str] = set()  # reads that come when the machine wakes up
         self._beats: set[tuple[str, int, int]] = set()
@@ -246,6 +248,13 @@ class Scenario:
 
     def do_wipe(self, name: str) -> None:
         self.world.wipe(name)
+
+    def do_image(self, name: str) -> None:
+        self.images[name] = self.host(name).disk.image()
+
+    def do_rollback(self, name: str, asleep: str = "0") -> None:
+        self.world.roll_back(self.host(name), self.images.pop(name), 0.03)
+        self.world.pause(name, float(asleep))
 
     def do_disk(self, name: str, how: str, seconds: str = "0") -> None:
         if how in {"full", "room"}:

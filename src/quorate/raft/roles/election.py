@@ -3,7 +3,8 @@
 Invariants: a vote is given once per term and is durable before the answer leaves; a pre-vote
 changes nothing; only voters of the configuration in force campaign; no server that heard from a
 leader within the election timeout votes for another, except in a leadership transfer; no server
-whose state machine is damaged campaigns, not even when told to (ours, in no paper).
+votes or campaigns after a start before it has greeted the other members (`greeting`, ours); no
+server whose state machine is damaged campaigns, not even when told to (ours, in no paper).
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 def timed_out(node: NodeState) -> None:
     """No leader was heard for a whole election timeout."""
+    if node.greeting is not None:
+        return  # at the end of it this is asked again
     node.touch_election_timer()
     if not node.may_campaign():
         if node.leader_id:
@@ -65,7 +68,7 @@ def on_timeout_now(node: NodeState, reply_to: Any, request: TimeoutNowRequest) -
         durable=False,
     )
     current = _is_of_the_leader(node, request)
-    able = not (node.storage_full or node.machine_trouble)
+    able = not (node.storage_full or node.machine_trouble or node.greeting)
     if current and node.leader is None and node.is_voter() and able:
         reason = Cause.HANDED_OVER
         _begin(node, pre=False, cause="the leader handed over", reason=reason, transfer=True)
@@ -239,7 +242,8 @@ def _comes_first(node: NodeState, request: PreVoteRequest) -> bool:
 def on_pre_vote(node: NodeState, reply_to: Any, request: PreVoteRequest) -> None:
     """Would this server vote for the sender in `request.term`? Term and vote stay as they are."""
     granted = (
-        request.term >= node.term
+        node.greeting is None
+        and request.term >= node.term
         and not _follows_another(node, request.sender_id, request.sender_address)
         and not _out_of_place(node, request)
         and node.log.up_to_date(request.last_log_index, request.last_log_term)
@@ -271,6 +275,8 @@ def on_request_vote(node: NodeState, reply_to: Any, request: RequestVoteRequest)
 
 
 def _vote(node: NodeState, request: RequestVoteRequest) -> bool:
+    if node.greeting is not None:
+        return False  # its data may be an old copy, which has forgotten votes
     candidate = request.sender_address or request.candidate
     handed_over = _was_handed_over(node, request)
     if not handed_over and _follows_another(node, request.sender_id, candidate):

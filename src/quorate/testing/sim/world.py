@@ -71,6 +71,7 @@ class World(Stage):
         self.network = Network(self)
         self.meetings = Meetings(self, self.network.is_cut)
         self.network.meet = self.meetings.meet
+        self.network.greet = self.meetings.greet
         self.storage = Storage(self)
         self.handles: list[Handle] = []
         self.first = Entry(1, 1, EntryKind.CONFIGURATION, codec.encode_configuration(members))
@@ -109,8 +110,8 @@ class World(Stage):
             host.driver.disk_full(True)
         if host.mark:
             host.driver.quarantine(StateDamaged(host.mark))
-        self.meetings.greet(host, greets_after_s)
-        host.driver.start()
+        host.greets_after_s = greets_after_s
+        host.driver.start(greets=True)
 
     def _drive(self, host: Host, machine: SimMachine, point: SnapshotPoint | None) -> None:
         """A process of the host: the production driver, with a watched node in it."""

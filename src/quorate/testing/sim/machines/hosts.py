@@ -82,6 +82,7 @@ class Host:
     lease_from_the_past_until: float = 0.0  # its clock has stood still: its leases may be too long
     mark: str = ""  # what its disk says of damage to its state that was found
     snapshot_every: int = 0  # entries; 0: only when it is asked to
+    greets_after_s: float = 0.001  # how long an answer to a greeting takes
     promised_s: float = 0.0  # the longest promise that its processes have given so far
 
     def __post_init__(self) -> None:

@@ -67,6 +67,8 @@ class Network:
         self.route: Callable[[Host, Server], str] | None = None
         # Two processes have a connection: why nothing of the second counts at the first, or empty.
         self.meet: Callable[[Host, Host], str] = lambda _here, _other: ""
+        # A process that has started asks another one what that has against it.
+        self.greet: Callable[[Host, Server], None] = lambda _host, _to: None
         self._arrived: dict[tuple[str, str], int] = {}  # highest rpc_id that came
 
     def _delay(self, origin: Host, target: str) -> float:

@@ -170,6 +170,10 @@ class SimNetworkPort:
         """Answer one."""
         self._network.reply(self._host, reply_to, response)
 
+    def greet(self, to: Server) -> None:
+        """Ask what that member has against the start of this host's process."""
+        self._network.greet(self._host, to)
+
     def members(self, server_ids: Collection[str]) -> None:
         """There are no connections to end."""
 

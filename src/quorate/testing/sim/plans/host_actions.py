@@ -128,6 +128,22 @@ class HostActions:
         world.note(f"{host.name} is started on an earlier image of its disk")
         world.coverage.met("a server was started on an earlier image of its disk")
         world.roll_back(host, image, rng.choice([0.001, 0.03, 0.1]) / host.clock_rate)
+        # A generator of its own: what other actions draw stays as it is.
+        own = Random(f"stands still {world.seed} {host.name} {world.now}")
+        if own.random() < 0.5:
+            self._stand_still_in_an_election(host, own)
+
+    def _stand_still_in_an_election(self, host: Host, rng: Random) -> None:
+        """A process stands still from its start on, and the others look for a leader meanwhile."""
+        world, seconds = self.world, rng.uniform(0.7, 1.5)
+        world.pause(host.name, seconds)
+
+        def stop_the_leader() -> None:
+            leader = world.leader()
+            if leader is not None and leader is not host and not self._over():
+                world.pause(leader.name, 2.0)
+
+        world.later(max(seconds - rng.uniform(0.5, 1.0), 0.0), stop_the_leader)
 
     def _copy(self) -> str:
         """A disk is copied, and started beside the first body, at once or after its restart."""

@@ -1,8 +1,8 @@
 """Which start of which server the hosts of a simulated world have seen, and what follows from it.
 
 What stands here is the part of a server that makes connections (`quorate.net.trust`): two processes
-that meet note each other's start before anything else of it counts, durably, and a process greets
-the others when it starts, while it gives no vote. The rules are those of
+that meet note each other's start before anything else of it counts, durably, and a process is told
+by those that it greets when it starts what they have against it. The rules are those of
 `quorate.raft.values.identity`; each message is looked at by the driver (`RaftDriver.objection`),
 as in a server.
 
@@ -13,14 +13,15 @@ the other body. Where none can, no rule protects: there the copy is switched off
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
+from quorate.raft import Server
 from quorate.raft.values.identity import IdentityRecord, Start, start_objection, two_bodies
 from quorate.testing.sim.machines.hosts import Host
 from quorate.testing.sim.plans.stage import Stage
 
 CLUSTER = "simulated"
-_GREETING_S = 0.001
 
 
 class Meetings:
@@ -42,36 +43,33 @@ class Meetings:
         start = Start(disk.start, bits.randbytes(8))
         return IdentityRecord(server_id=host.server_id, cluster_id=CLUSTER, start=start)
 
-    def greet(self, host: Host, after_s: float = _GREETING_S) -> None:
-        """The process that has just started greets the others."""
-        incarnation = host.incarnation
+    def greet(self, host: Host, to: Server) -> None:
+        """The process that has just started greets a member."""
+        due = self.world.now + host.greets_after_s
+        self.world.for_host(host, host.greets_after_s, partial(self._greeted, host, to, due))
 
-        def greeted() -> None:
-            if host.node is not None and host.incarnation == incarnation:
-                self._greeted(host)
-
-        if host.disk.newer is None:
-            self.world.for_host(host, after_s, greeted)
-        else:  # also if it is stopped just now: the answer is what it meets first
-            self.world.later(after_s, greeted)
-
-    def _greeted(self, host: Host) -> None:
-        if host.disk.newer is not None and not self.can_be_named(host):
+    def _greeted(self, host: Host, to: Server, due: float) -> None:
+        if self.world.now > due:  # it stood still meanwhile, and the connection has ended
+            self.world.coverage.met("a server stood still while it greeted the others")
+            host.driver.greeted(to.id, answered=False)
+            return
+        copied = host.disk.newer is not None
+        if copied and not self.can_be_named(host):
             self.world.retire(host, "the old copy of a disk is switched off")
             return
-        for member in host.live.configuration.servers:
-            other = self.world.hosts.get(member.id)
-            if other is None or member.id == host.server_id or not self._reach(host, other):
-                continue
-            self.meet(host, other)
-            why = self.meet(other, host) or _told(other, host)
-            if why:
-                copied = host.disk.newer is not None
-                assert copied, f"{host.name} is no copy: {why}"
-                of = "a copied disk" if host.of else "a disk that was rolled back"
-                self.world.coverage.met(f"{of} was named, and gave no vote")
-                self.world.retire(host, why)
-                return
+        other = self.world.hosts.get(to.id)
+        if other is None or not self._reach(host, other):
+            host.driver.greeted(to.id, answered=False)
+            return
+        self.meet(host, other)
+        why = self.meet(other, host) or _told(other, host)
+        if not why:
+            host.driver.greeted(to.id, answered=True)
+            return
+        assert copied, f"{host.name} is no copy: {why}"
+        of = "a copied disk" if host.of else "a disk that was rolled back"
+        self.world.coverage.met(f"{of} was named, and gave no vote")
+        self.world.retire(host, why)
 
     # -- meeting ----------------------------------------------------------------------------
 

@@ -128,6 +128,7 @@ SITUATIONS = (
     "read answered by a clock that had stood still",
     "a server was started on an earlier image of its disk",
     "a disk that was rolled back was named, and gave no vote",
+    "a server stood still while it greeted the others",
     "a copied disk was started beside the first",
     "a copied disk was named, and gave no vote",
     "a server was found to have a damaged state",
