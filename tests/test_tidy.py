@@ -11,12 +11,11 @@ import re
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from places import ROOT
+from source import PACKAGE, Module, all_modules, package_modules
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "src" / "quorate"
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70
 
@@ -91,60 +90,6 @@ PURE_LIBRARIES = {
 GENERATOR_TYPE = "random.Random"
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
 LEFTOVER = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3)) + r")\b")
-
-
-class Import(NamedTuple):
-    """One imported name, fully spelled; `line` is where."""
-
-    name: str
-    line: int
-
-
-class Module(NamedTuple):
-    """One file of ours, read."""
-
-    path: Path
-    text: str
-    tree: ast.Module
-
-    @property
-    def place(self) -> str:
-        return str(self.path.relative_to(ROOT))
-
-    @property
-    def part(self) -> str:
-        """The folder below the package, or the module's own name at the top of it."""
-        first = self.path.relative_to(PACKAGE).parts[0]
-        return first.removesuffix(".py")
-
-    def imports(self) -> Iterator[Import]:
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                yield from (Import(alias.name, node.lineno) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                # A relative import keeps its dots: it fits no layer and no library.
-                source = "." * node.level + (node.module or "")
-                yield from (Import(f"{source}.{a.name}", node.lineno) for a in node.names)
-
-
-def read(path: Path) -> Module:
-    text = path.read_text(encoding="utf-8")
-    return Module(path, text, ast.parse(text, str(path)))
-
-
-@cache
-def package_modules() -> tuple[Module, ...]:
-    return tuple(read(path) for path in sorted(PACKAGE.rglob("*.py")))
-
-
-@cache
-def all_modules() -> tuple[Module, ...]:
-    others = [
-        path
-        for folder in ("bench", "examples", "tests")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    ]
-    return (*package_modules(), *map(read, others))
 
 
 def ours(name: str) -> str | None:
@@ -348,6 +293,145 @@ def test_the_check_of_purity_finds(part: str, line: str, wrong: str) -> None:
 )
 def test_the_check_of_layers_knows(part: str, target: str, may: bool) -> None:
     assert allowed(part, target) is may
+
+
+# -- Tests keep to what is public ------------------------------------------------------------------
+
+PRIVATE_USED: dict[str, dict[str, str]] = {
+    "tests/api/requests/test_api_abuse.py": {
+        "_counts": "that an address without connections takes no room shows nowhere else",
+        "_shared": "uvicorn's set of connections: the server's side of one is looked at",
+        "_put_aside": "that what is put aside is bounded shows nowhere else",
+    },
+    "tests/api/routes/test_api_routes.py": {"_plans": "that the cache is bounded"},
+    "tests/cli/test_cli_main.py": {"_dispatch": "an interrupt at a moment that is known"},
+    "tests/gossip/serf/test_serf_members.py": {
+        "_gossip": "nothing gets out: no setting stops it",
+        "_begin": "nobody is probed: times of suspicion follow from the probe interval",
+    },
+    "tests/gossip/swim/test_lifeguard.py": {"_begin": "nobody is probed, as above"},
+    "tests/gossip/test_gossip_hostile.py": {
+        "_sequence": "invented acks meet what waits for them",
+        "_new_round": "a round of probes begins, without the time that it takes",
+        "_is_expired": "the same",
+    },
+    "tests/pool/test_pool.py": {
+        "_memory": "what was remembered at the start, before anything is joined",
+        "_sockets": "sizes of packets as they are sent",
+    },
+    "tests/pool/test_pool_hostile.py": {
+        "_sockets": "packets as they came, to be sent again",
+        "_received": "the same",
+        "_streams": "bounds of what is held for streams",
+        "_held": "the same",
+        "_open": "the same",
+    },
+    "tests/raft/test_sim.py": {"_apply": "a mutant names the function that it changes"},
+    "tests/replica/network/test_outgoing.py": {
+        "_stream": "a transport that is closed without a word cannot be had otherwise"
+    },
+    "tests/replica/test_disk.py": {"_RETRY_INTERVAL_S": "the pause is shortened"},
+    "tests/server/integrity/test_state_checks.py": {
+        "_tables": "a row changes in memory, past all commands",
+        "_verbs": "a server of an older version, which has no such call",
+        "_raft": "one gauge, without the timer",
+        "_judge": "what a former leader says late",
+    },
+    "tests/support/fuzz/fuzz_server_targets.py": {
+        "_Connection": "a decoder of answers, without a socket",
+        "_verbs": "every call that there is",
+    },
+    "tests/support/mutants/": {"": "a mutant names the function that it changes"},
+}
+"""What tests use of others' privates, and why there is no public way: the place, names, reasons."""
+
+OF_NAMED_TUPLES = {"_replace", "_asdict", "_fields", "_make"}
+PATCHING = {"setattr", "delattr", "getattr", "object"}
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and name not in OF_NAMED_TUPLES
+
+
+def privates(module: Module) -> Iterator[tuple[str, int]]:
+    """The names that begin with an underscore and are of others, with their lines."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    own = {node.name for node in ast.walk(module.tree) if isinstance(node, functions)}
+    for node in ast.walk(module.tree):
+        names: list[str] = []
+        match node:
+            case ast.Attribute(value=ast.Name(id="self" | "cls")):
+                pass
+            case ast.Attribute(attr=name) if name not in own:
+                names = [name]
+            case ast.ImportFrom(module=str(source)) if source.partition(".")[0] == "quorate":
+                names = [alias.name for alias in node.names]
+            case ast.Call(func=ast.Name(id=called) | ast.Attribute(attr=called)) if (
+                called in PATCHING
+            ):
+                texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
+                names = [t.rpartition(".")[2] for t in texts if isinstance(t, str)]
+        yield from ((name, node.lineno) for name in names if _is_private(name))  # type: ignore[attr-defined]
+
+
+def test_tests_keep_to_what_is_public() -> None:
+    used: dict[str, set[str]] = {}
+    wrong = []
+    for module in all_modules():
+        if not module.place.startswith("tests/"):
+            continue
+        place = next((p for p in PRIVATE_USED if module.place.startswith(p)), module.place)
+        for name, line in privates(module):
+            known = "" if place.endswith("/") else name
+            used.setdefault(place, set()).add(known)
+            if known not in PRIVATE_USED.get(place, {}):
+                wrong.append(f"{module.place}:{line} {name}")
+    assert not wrong, "\n".join(wrong)
+    assert used == {place: set(names) for place, names in PRIVATE_USED.items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("pool._sockets.send()", ["_sockets"]),
+        ("self._mine", []),
+        ("row._replace(a=1)", []),
+        ("from quorate.raft import _vote", ["_vote"]),
+        ("from hypothesis import _core", []),
+        ("monkeypatch.setattr('quorate.pool._limit', 1)", ["_limit"]),
+        ("setattr(thing, '_limit', 1)", ["_limit"]),
+        ("def _own(): ...\nthing._own()", []),
+        ("thing.__dict__", []),
+    ],
+)
+def test_the_check_of_privates_finds(text: str, found: list[str]) -> None:
+    module = Module(ROOT / "tests" / "made_up.py", text, ast.parse(text))
+    assert [name for name, _ in privates(module)] == found
+
+
+# -- Where tests stand -----------------------------------------------------------------------------
+
+FILES_IN_A_FOLDER_MAX = 12
+
+
+def test_tests_stand_by_subject_and_what_they_share_in_support() -> None:
+    folders: dict[Path, list[str]] = {}
+    for module in all_modules():
+        folders.setdefault(module.path.parent.relative_to(ROOT), []).append(module.path.name)
+    tests = {folder: names for folder, names in folders.items() if folder.parts[0] == "tests"}
+    full = [
+        f"{f}: {len(names)}" for f, names in tests.items() if len(names) > FILES_IN_A_FOLDER_MAX
+    ]
+    assert not full, "\n".join(full)
+    helpers = [
+        f"{folder}/{name}"
+        for folder, names in tests.items()
+        for name in names
+        if folder.parts[:2] not in {("tests", "support"), ("tests", "golden")}
+        and not name.startswith("test_")
+        and name != "conftest.py"
+    ]
+    assert not helpers, "move to tests/support: " + ", ".join(helpers)
 
 
 # -- What is cited exists -------------------------------------------------------------------------

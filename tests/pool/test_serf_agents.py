@@ -213,8 +213,7 @@ def test_keys_are_rotated_from_either_side(tmp_path: Path) -> None:
             assert "Successfully" in out or "Done" in out, out
         out = await x.must("keys", "-list")
         assert f"{new}  [4/4]" in out
-        assert a._keys.layers.ring is not None
-        assert a._keys.layers.ring.keys == (OTHER_KEY,)
+        assert (await a.change_keys(KeyAction.LIST)).keys == {new: 4}
         code, out = await x.ask("keys", f"-remove={new}")
         assert code != 0
         assert "our-a" in out, out

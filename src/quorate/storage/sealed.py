@@ -31,7 +31,7 @@ def crc_bytes(crc: int) -> bytes:
 def seal(value: msgspec.Struct) -> bytes:
     """The line for a struct, keys in the order of its fields."""
     body = msgspec.json.encode(value).removesuffix(b"}")
-    return body + _ending(body)
+    return body + ending(body)
 
 
 def read_sealed(path: Path, kind: type[T]) -> T:
@@ -51,7 +51,7 @@ def read_sealed(path: Path, kind: type[T]) -> T:
 def unseal(line: bytes, path: str, kind: type[T]) -> T:
     """The struct in a line made by `seal` that was found in `path`. Raises LogDamaged."""
     body, _, _ = line.rpartition(_KEY)
-    if line != body + _ending(body):
+    if line != body + ending(body):
         raise LogDamaged(f"{path} is damaged: its checksum does not match", path=path)
     try:
         return msgspec.json.decode(body + b"}", type=kind)
@@ -59,5 +59,6 @@ def unseal(line: bytes, path: str, kind: type[T]) -> T:
         raise LogDamaged(f"{path} cannot be understood: {error}", path=path) from error
 
 
-def _ending(body: bytes) -> bytes:
+def ending(body: bytes) -> bytes:
+    """What follows the body: the key of the checksum, the checksum, the end of the object."""
     return _KEY + b64encode(crc_bytes(xz(body))) + _END

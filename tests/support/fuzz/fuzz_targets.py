@@ -39,7 +39,7 @@ from quorate.storage.folder.twin_file import HALF_BYTES, TwinFile
 from quorate.storage.log.frames import FRAME, frame_record
 from quorate.storage.log.records import LAYOUT, Head, head_item
 from quorate.storage.log.store import LogStore, WriteBatch
-from quorate.storage.sealed import _ending
+from quorate.storage.sealed import ending
 from quorate.storage.snapshots.meta import META_FILE, read_meta
 from quorate.testing.sim.machines.disk import SmallFiles
 from quorate.testing.sim.machines.sectors import SectorDisk
@@ -178,13 +178,13 @@ _FOLDER = Path(mkdtemp(prefix="quorate-fuzz-")) / "2-33-1795533755911"
 
 def snapshot_meta(data: bytes) -> None:
     _FOLDER.mkdir(exist_ok=True)
-    (_FOLDER / META_FILE).write_bytes(data + _ending(data))
+    (_FOLDER / META_FILE).write_bytes(data + ending(data))
     read_meta(_FOLDER)
 
 
 def identity(data: bytes) -> None:
     _FOLDER.mkdir(exist_ok=True)
-    (_FOLDER / "quorate.json").write_bytes(data + _ending(data))
+    (_FOLDER / "quorate.json").write_bytes(data + ending(data))
     found = read_identity(_FOLDER)
     assert found is None or isinstance(found, Identity)
 
@@ -197,7 +197,7 @@ def node_id(data: bytes) -> None:
 
 def _in_a_half(half: bytes) -> bytes:
     """A generation and a content; the checksum fits, the half has its size."""
-    sealed = half + _ending(half)
+    sealed = half + ending(half)
     return sealed[:HALF_BYTES].ljust(HALF_BYTES, b" ")
 
 
@@ -241,7 +241,7 @@ def _server_folder() -> DataFolder:
 def key(data: bytes) -> None:
     """The checksum fits; the key is never that by which the server is known."""
     folder = _server_folder()
-    (folder.root / KEY_FILE).write_bytes(data + _ending(data))
+    (folder.root / KEY_FILE).write_bytes(data + ending(data))
     load_or_make_key(folder)
 
 
