@@ -529,7 +529,10 @@ class Pool:
     def _name_lost(self, effect: effects.NameLost) -> None:
         holder = join_text(effect.holder)
         if self._refusals.may_log():
-            log.error("another member at %s has the name %s", holder, effect.name)
+            log.error(
+                "another member at %s has the name %s: %d of %d members know this one by it",
+                *(holder, effect.name, effect.votes_for_us, effect.votes),
+            )
         for tell in self.on_name_lost:
             tell(effect)
 

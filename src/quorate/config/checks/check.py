@@ -7,7 +7,7 @@ are resolved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import PurePath
 from typing import Final
@@ -141,23 +141,19 @@ def _ports(config: AgentConfig) -> Iterator[ConfigError]:
 
 
 def _log(config: AgentConfig) -> Iterator[ConfigError]:
-    if config.log_level.upper() not in LOG_LEVELS:
-        yield error_at(
-            config,
-            "log_level",
-            f'log_level "{config.log_level}" is unknown',
-            f"use one of {', '.join(LOG_LEVELS)}",
-        )
+    yield from _one_of(config, "log_level", config.log_level, LOG_LEVELS)
 
 
 def _syslog(config: AgentConfig) -> Iterator[ConfigError]:
-    if config.syslog_facility.upper() not in SYSLOG_FACILITIES:
-        yield error_at(
-            config,
-            "syslog_facility",
-            f'syslog_facility "{config.syslog_facility}" is unknown',
-            f"use one of {', '.join(SYSLOG_FACILITIES)}",
-        )
+    yield from _one_of(config, "syslog_facility", config.syslog_facility, SYSLOG_FACILITIES)
+
+
+def _one_of(
+    config: AgentConfig, key: str, value: str, known: Iterable[str]
+) -> Iterator[ConfigError]:
+    """In any letter case."""
+    if value.upper() not in known:
+        yield error_at(config, key, f'{key} "{value}" is unknown', f"use one of {', '.join(known)}")
 
 
 def _raft(config: AgentConfig) -> Iterator[ConfigError]:

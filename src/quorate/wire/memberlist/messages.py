@@ -183,17 +183,12 @@ _WRITERS: Final[dict[type, tuple[bytes, Callable[[Any], bytes]]]] = {
 
 
 def encode_message(message: Message) -> bytes:
-    """A message as it stands in a packet, and on a stream (but see `encode_user_on_stream`).
+    """A message as it stands in a packet, and on a stream; a user message only in a packet.
 
     Raises ValueError for an address that is no IP address.
     """
     head, write = _WRITERS[type(message)]
     return head + write(message)
-
-
-def encode_user_on_stream(payload: bytes) -> bytes:
-    """A user message as it stands on a stream: with its length, since nothing else ends it."""
-    return _head(Kind.USER) + pack_map((b"UserMsgLen", pack_int(len(payload)))) + payload
 
 
 # -- reading -----------------------------------------------------------------------------------

@@ -5,11 +5,23 @@ They are made from lists of paths, because all paths of a list have the same ans
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from quorate.api.endpoint import ANY, KIB, Capability, Consistency, Endpoint, Forwarding
+from msgspec.structs import replace
+
+from quorate.api.endpoint import (
+    ANY,
+    KIB,
+    SMALL,
+    Capability,
+    Consistency,
+    Endpoint,
+    Forwarding,
+)
 from quorate.api.endpoints.jobless.answers import JoblessEndpoint
 from quorate.api.endpoints.jobless.search import SearchEndpoint
+from quorate.api.http.messages import Call, Response
 
 _GET: Final = ("GET",)
 _CHANGES: Final = ("PUT", "POST", "DELETE")
@@ -88,63 +100,42 @@ def _list(path: str, capability: Capability) -> Endpoint:
     )
 
 
-def _one(path: str, capability: Capability) -> Endpoint:
+def _refused(
+    path: str,
+    does: str,
+    handler: Callable[[JoblessEndpoint, Call], Response],
+    methods: tuple[str, ...] = ANY,
+) -> Endpoint:
+    """A row that this server refuses by itself; the body may be a job."""
     return Endpoint(
         path=path,
-        methods=_GET,
+        methods=methods,
         made_of=JoblessEndpoint,
-        handler=JoblessEndpoint.get_one,
-        capability=capability,
+        handler=handler,
+        capability=Capability.NONE,
         consistency=Consistency.LOCAL,
         forwarding=Forwarding.NONE,
-        does="404: there is none",
+        body_max=_JOB_BYTES_MAX,
+        does=does,
         listed=False,
     )
+
+
+def _one(path: str, capability: Capability) -> Endpoint:
+    row = _refused(path, "404: there is none", JoblessEndpoint.get_one, _GET)
+    return replace(row, capability=capability, body_max=SMALL)
 
 
 def _changes(path: str) -> Endpoint:
-    return Endpoint(
-        path=path,
-        methods=_CHANGES,
-        made_of=JoblessEndpoint,
-        handler=JoblessEndpoint.refuse,
-        capability=Capability.NONE,
-        consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
-        body_max=_JOB_BYTES_MAX,
-        does="501: there are servers only",
-        listed=False,
-    )
+    return _refused(path, "501: there are servers only", JoblessEndpoint.refuse, _CHANGES)
 
 
 def _enterprise(path: str) -> Endpoint:
-    return Endpoint(
-        path=path,
-        methods=ANY,
-        made_of=JoblessEndpoint,
-        handler=JoblessEndpoint.enterprise,
-        capability=Capability.NONE,
-        consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
-        body_max=_JOB_BYTES_MAX,
-        does="501 `Nomad Enterprise only endpoint`",
-        listed=False,
-    )
+    return _refused(path, "501 `Nomad Enterprise only endpoint`", JoblessEndpoint.enterprise)
 
 
 def _acl(path: str) -> Endpoint:
-    return Endpoint(
-        path=path,
-        methods=ANY,
-        made_of=JoblessEndpoint,
-        handler=JoblessEndpoint.acl_disabled,
-        capability=Capability.NONE,
-        consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
-        body_max=_JOB_BYTES_MAX,
-        does="400 `ACL support disabled`",
-        listed=False,
-    )
+    return _refused(path, "400 `ACL support disabled`", JoblessEndpoint.acl_disabled)
 
 
 _KEYS: Final = Endpoint(

@@ -173,15 +173,19 @@ class Network:
             return ""  # it is gone: what it is now makes its own connections
         return self.meet(target, origin)
 
-    def _fail(self, call: Call, reason: str) -> None:
-        if call.settled:
-            return
+    def _waiting(self, call: Call, again: Callable[[], None]) -> Host | None:
+        """The host that waits for this call, or None: one that is paused is told `again` later."""
         origin = self.world.host(call.origin)
-        if not origin.node or origin.incarnation != call.incarnation:
-            return
+        if call.settled or not origin.node or origin.incarnation != call.incarnation:
+            return None
         if origin.paused_until > self.world.now:
-            wait = origin.paused_until - self.world.now
-            self.world.later(wait, lambda: self._fail(call, reason))
+            self.world.later(origin.paused_until - self.world.now, again)
+            return None
+        return origin
+
+    def _fail(self, call: Call, reason: str) -> None:
+        origin = self._waiting(call, lambda: self._fail(call, reason))
+        if origin is None:
             return
         call.settled = True
         origin.driver.request_failed(call.target, call.rpc_id, reason)
@@ -204,14 +208,8 @@ class Network:
         world.later(delay, lambda: self._answer(call, response))
 
     def _answer(self, call: Call, response: AnyResponse) -> None:
-        if call.settled:
-            return
-        origin = self.world.host(call.origin)
-        if not origin.node or origin.incarnation != call.incarnation:
-            return
-        if origin.paused_until > self.world.now:
-            wait = origin.paused_until - self.world.now
-            self.world.later(wait, lambda: self._answer(call, response))
+        origin = self._waiting(call, lambda: self._answer(call, response))
+        if origin is None:
             return
         # A doubled request is answered twice, and both answers may arrive.
         call.settled = not self.world.weather.double
