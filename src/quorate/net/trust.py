@@ -213,6 +213,20 @@ class Trust:
             return f"{record.server_id} runs on two copies of one data folder"
         return objection(self._me()[0], record, self.starts.seen.get(record.server_id))
 
+    def peer_objection(self, peer: Peer) -> str:
+        """`objection`; of two processes with one start their places say what has happened."""
+        why, seen = self.objection(peer.record), self.starts.seen.get(peer.server_id)
+        record, member = peer.record, self._member(peer.server_id)
+        alive = self._copies.get(record.server_id) == record.start
+        if not why or alive or seen is None or member is None:
+            return why
+        if record.start.number != seen.number or not start_objection(record, seen):
+            return why
+        former = self.place_of(member)
+        if former == peer.address:  # two processes cannot listen there
+            return f"{why}; both at {former}: its folder was put back to an older state"
+        return f"{why}; one was at {former}, one is at {peer.address}: its folder was copied"
+
     def member_objection(self, record: IdentityRecord) -> str:
         """`objection`, for members; servers of other regions are of other clusters."""
         return self.objection(record) if self._member(record.server_id) is not None else ""

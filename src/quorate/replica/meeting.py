@@ -164,7 +164,7 @@ class Meeting:
             leader_id=node.leader_id,
             leader_address=trust.place_of(leader) if leader else node.leader_address,
             keyed=known,
-            objection=trust.objection(peer.record) if known else "",
+            objection=trust.peer_objection(peer) if known else "",
             copied=known and trust.is_copy(peer.record),
         )
 

@@ -83,11 +83,12 @@ def start_objection(theirs: IdentityRecord, seen: Start | None) -> str:
     if theirs.start.number < seen.number:
         return (
             f"{theirs.server_id} runs on an old copy of its data folder: start "
-            f"{theirs.start.number}, and its start {seen.number} was seen before"
+            f"{theirs.start.number}, and its start {seen.number} was seen before; the folder was "
+            "put back to an older state, or an older copy of it was started"
         )
     return (
-        f"{theirs.server_id} runs on two copies of one data folder: two processes are its start "
-        f"{seen.number}"
+        f"{theirs.server_id} runs on one of two copies of one data folder, or on a folder that was "
+        f"put back to an older state: two processes are its start {seen.number}"
     )
 
 

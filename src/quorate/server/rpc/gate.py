@@ -107,7 +107,7 @@ class Gate:
             return "", False
         if not self._trust.holds_the_key(peer):
             return "", False
-        why, copied = self._trust.objection(peer.record), self._trust.is_copy(peer.record)
+        why, copied = self._trust.peer_objection(peer), self._trust.is_copy(peer.record)
         if copied:
             former = self._trust.last_place(peer.server_id)
             why += f"; it was known at {former} before, and speaks from {peer.address}"
