@@ -221,6 +221,10 @@ class NotReached(QuorateError):
     """No connection to the other server: nothing was sent, so another one may be asked."""
 
 
+class ProvesNothing(NotReached):
+    """The other server ends connections that ask for a proof of its ID: so do old versions."""
+
+
 class GossipDisabled(QuorateError):
     """This server's membership is the fixed list of its configuration; it does not gossip."""
 

@@ -18,6 +18,16 @@ from quorate.wire.handshake import DialerHandshake
 
 DIAL_TIMEOUT_S: Final = 2.0
 
+NO_PROOF: Final = (
+    "it ends connections that ask for a proof of its ID: it is of a version before feature level "
+    "1, or takes no more connections"
+)
+
+
+class NoProofError(ConnectionError):
+    """The listener closed at the first byte of the handshake."""
+
+
 P = TypeVar("P", bound=asyncio.Protocol)
 
 
@@ -118,6 +128,8 @@ async def _proven(
         unheard = dialing.transport is not None and not dialing.heard
         if unheard and trust.knows_no_proof(address):
             return None
+        if unheard:
+            raise NoProofError(NO_PROOF) from None
         raise
     except BadFrame:
         if again and not server_id and check.elsewhere:

@@ -13,6 +13,7 @@ import pytest
 from server_processes import Servers, running, until
 from strangers import RAFT, Stranger, ask, unproven
 
+from quorate.levels import LEVEL
 from quorate.raft.values.messages import (
     AnyRequest,
     AppendEntriesRequest,
@@ -180,7 +181,7 @@ def test_no_call_of_a_stranger_is_answered(servers: Servers, verb: str) -> None:
 def test_a_stranger_may_greet_and_ask_to_join(servers: Servers) -> None:
     standing = Standing(servers)
     address = servers.rpc_address(standing.leader)
-    me = calls(standing)["join"] | {"address": WHERE, "level": 1}
+    me = calls(standing)["join"] | {"address": WHERE, "level": LEVEL}
     status, text = Stranger().call(address, "greet", {"me": me})
     assert status == 200, text
     status, text = Stranger().call(address, "join", me)

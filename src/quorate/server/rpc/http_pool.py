@@ -16,8 +16,8 @@ from typing import Any, NoReturn, cast
 
 import httptools
 
-from quorate.errors import BadFrame, LeadershipLost, NotReached, QuorateError
-from quorate.net.dial import dial, host_and_port
+from quorate.errors import BadFrame, LeadershipLost, NotReached, ProvesNothing, QuorateError
+from quorate.net.dial import NoProofError, dial, host_and_port
 from quorate.net.peer import Peer
 from quorate.net.trust import Trust
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
@@ -321,6 +321,8 @@ class HttpPool:
                 _, protocol = await loop.create_connection(_Connection, *host_and_port(address))
         except TimeoutError:
             raise NotReached(f"failed to get conn: dial tcp {address}: i/o timeout") from None
+        except NoProofError as error:
+            raise ProvesNothing(f"{address} is not believed: {error}") from None
         except (OSError, ValueError, QuorateError) as error:
             reason = "connect: connection refused" if _refused(error) else str(error)
             raise NotReached(f"failed to get conn: dial tcp {address}: {reason}") from None

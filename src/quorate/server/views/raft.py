@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from quorate.errors import QuorateError
+from quorate.errors import ProvesNothing, QuorateError
 from quorate.raft.effects import Role
 from quorate.raft.values.configuration import Server as Peer
 from quorate.replica.replica import Replica
@@ -107,6 +107,8 @@ async def _ask(callers: Callers, target: Target, deadline_s: float) -> ServerVie
             )
     except TimeoutError:
         return _silent(target, f"no answer within {deadline_s:g} s")
+    except ProvesNothing as error:
+        return _silent(target, error.text, proves_nothing=True)
     except QuorateError as error:
         return _silent(target, error.text)
     if view.id != target.id:
@@ -114,8 +116,14 @@ async def _ask(callers: Callers, target: Target, deadline_s: float) -> ServerVie
     return view
 
 
-def _silent(target: Target, why: str) -> ServerView:
-    return ServerView(id=target.id, node=target.node, address=target.address, error=why)
+def _silent(target: Target, why: str, *, proves_nothing: bool = False) -> ServerView:
+    return ServerView(
+        id=target.id,
+        node=target.node,
+        address=target.address,
+        error=why,
+        proves_nothing=proves_nothing,
+    )
 
 
 def leader_of(views: Iterable[ServerView]) -> ServerView | None:

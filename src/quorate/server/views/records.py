@@ -96,6 +96,7 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     before levels both are 0, and `version` is empty. `held` is why it has stopped applying. `state`
     is what comparing the servers' states said of this one: right, damaged, disagree, unchecked;
     empty from a version without it.
+    With `proves_nothing` the error is that it ends connections that ask for a proof of its ID.
     `twice` and `namesake` come before all of these: another live server uses the ID of this one,
     or has its name.
     """
@@ -104,6 +105,7 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     address: str
     error: str = ""
+    proves_nothing: bool = False
     role: str = ""
     term: int = 0
     leader_id: str = ""

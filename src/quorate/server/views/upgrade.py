@@ -11,6 +11,11 @@ from quorate.server.views.raft import leader_of
 from quorate.server.views.records import ServerView
 from quorate.shapes.operator import UpgradeCheck, UpgradeServer
 
+OLDER = (
+    "it is of an older version, from before feature level 1 (it ends connections that ask for a "
+    "proof of its ID): upgrade it"
+)
+
 
 def upgrade_view(own: ServerView, views: Iterable[ServerView]) -> UpgradeCheck:
     """The check, made of all views that could be had; `own` is that of the server asked."""
@@ -33,12 +38,12 @@ def upgrade_view(own: ServerView, views: Iterable[ServerView]) -> UpgradeCheck:
                 node=view.node,
                 address=view.address,
                 version=view.version,
-                level=None if view.error else view.level,
+                level=_known_level(view),
                 leader=view.id == leader.id and leader.role == "leader",
                 voter=members[view.id],
                 error=view.error,
                 held=view.held,
-                waits=reasons.get(view.id, ""),
+                waits=OLDER if view.proves_nothing else reasons.get(view.id, ""),
             )
             for view in asked
         ),
@@ -54,6 +59,11 @@ def _may_mix(level: int) -> str:
 
 
 def _level_of(view: ServerView, *, keyed: bool) -> MemberLevel:
-    """What a server that was asked knows; nothing if it did not answer."""
-    level = None if view.error else view.level
-    return MemberLevel(server_id=view.id, name=view.node, level=level, keyed=keyed)
+    return MemberLevel(server_id=view.id, name=view.node, level=_known_level(view), keyed=keyed)
+
+
+def _known_level(view: ServerView) -> int | None:
+    """The level that a server which was asked knows; None if it did not answer."""
+    if view.proves_nothing:
+        return 0
+    return None if view.error else view.level
