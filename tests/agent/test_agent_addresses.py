@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from agent_process import OneAgent, one_agent
 from gossiping_servers import GossipingServers, Place, gossiping
@@ -136,3 +137,22 @@ def test_a_server_that_is_told_to_force_itself_out_lives_on(tmp_path: Path) -> N
         assert (left.status, left.text) == (200, "")
         assert agent.ask(0, "/v1/agent/members").json["Members"][0]["Status"] == "alive"
         assert "ResolvConf" in agent.ask(0, "/v1/agent/host").json
+
+
+def test_a_web_page_of_another_site_changes_nothing_at_an_agent(tmp_path: Path) -> None:
+    keys = {"http_hosts": ["proxy.example"]}
+    with one_agent(tmp_path, **keys) as agent:
+        agent.run()
+        agent.serves()
+        url = f"http://127.0.0.1:{agent.http[0]}/v1/operator/scheduler/configuration"
+        body = {"SchedulerAlgorithm": "spread"}
+        for origin, status in (
+            ("http://evil.example", 403),
+            ("https://proxy.example", 200),
+            (f"http://127.0.0.1:{agent.http[0]}", 200),
+        ):
+            assert httpx.put(url, json=body, headers={"Origin": origin}).status_code == status
+        own = agent.ask(0, "/v1/agent/self").json["config"]["NodeName"]
+        for host, status in (("rebound.example", 403), ("proxy.example", 200), (own, 200)):
+            headers = {"Host": host, "User-Agent": "Mozilla/5.0"}
+            assert httpx.get(url, headers=headers).status_code == status
