@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
@@ -37,6 +38,7 @@ from quorate.net.peer import Peer
 from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
 from quorate.raft.values.configuration import Change, ChangeKind, Configuration, Server
+from quorate.replica.joins import Joins, too_many, waiting
 from quorate.replica.replica import Replica
 from quorate.storage.folder.server_folder import ServerFolder
 from quorate.wire.handshake import RefusedThere
@@ -102,11 +104,15 @@ class Joining(msgspec.Struct, frozen=True):
 
 
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `join`. `leader` is where to ask instead, `why` a refusal in words."""
+    """The answer to `join`. `leader` is where to ask instead, `why` a refusal in words.
+
+    With `later` it is one for now: the joiner asks again.
+    """
 
     cluster_id: str = ""
     leader: str = ""
     why: str = ""
+    later: bool = False
 
 
 class Meeting:
@@ -131,6 +137,7 @@ class Meeting:
         self._founders = dict(sorted(founders.items()))
         self._promised: Proposal | None = None
         self._founding = asyncio.Lock()
+        self._joins = Joins(time.monotonic)
 
     # -- answering -------------------------------------------------------------------------------
 
@@ -203,22 +210,30 @@ class Meeting:
         await in_thread(self._folder.set_cluster_id, cluster_id)
         self._replica.speak_as(self._folder.record)
 
+    def _join_objection(self, peer: Peer) -> str:
+        """Why this server is not taken in, for good; or empty."""
+        if peer.record.level < LEVEL:
+            return (
+                f"{peer.server_id} has feature level {peer.record.level}, and this cluster "
+                f"has {LEVEL}: start it with a newer version of Quorate"
+            )
+        known = self._replica.node.configuration.get(peer.server_id)
+        if known is not None and known.key not in {b"", peer.key}:
+            return _lost_disk(peer.server_id, self._replica.server_id)
+        return self._trust.objection(peer.record)
+
     async def _take_in(self, joining: Joining, peer: Peer) -> Joined:
         replica, node = self._replica, self._replica.node
         if not replica.is_leader:
             return Joined(why=_NO_LEADER)  # the asker looks for the new one by itself
-        if peer.record.level < LEVEL:
-            return Joined(
-                why=f"{peer.server_id} has feature level {peer.record.level}, and this cluster "
-                f"has {LEVEL}: start it with a newer version of Quorate"
-            )
-        known = node.configuration.get(peer.server_id)
-        if known is not None and known.key not in {b"", peer.key}:
-            return Joined(why=_lost_disk(peer.server_id, replica.server_id))
-        if why := self._trust.objection(peer.record):
+        if why := self._join_objection(peer):
             return Joined(why=why)
+        known = node.configuration.get(peer.server_id)
         cluster_id = self._folder.identity.cluster_id
         if known is None or (known.address, known.key) != (joining.address, peer.key):
+            if why := (known is None and self._crowded()) or self._joins.take():
+                replica.refused(peer.address, f"it asks to join: {why}")
+                return Joined(why=why, later=True)
             change = Change(
                 ChangeKind.ADD_NONVOTER,
                 peer.server_id,
@@ -232,6 +247,16 @@ class Meeting:
                 words = "; ".join(filter(None, (error.text, error.next_step)))
                 return Joined(why=words if _is_final(error) else _LATER)
         return Joined(cluster_id=cluster_id)
+
+    def _crowded(self) -> str:
+        settings, node = self._replica.options.settings, self._replica.node
+        found = waiting(
+            node.configuration,
+            self._replica.peers(),
+            behind_max=settings.append_entries_max,
+            silent_s=2 * settings.election_timeout_s,
+        )
+        return too_many(found)
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -368,7 +393,9 @@ class Meeting:
                     last = f"{asked.server_id} belongs to another cluster, {asked.cluster_id}"
                     continue
                 last = f"{asked.server_id} knows no leader"
-                if asked.leader_address and await self._asked_leader(asked.leader_address, address):
+                if asked.leader_address:
+                    last = await self._ask_leader(asked.leader_address, address)
+                if not last:
                     return
             if asyncio.get_running_loop().time() >= deadline:
                 raise NotReached(
@@ -377,17 +404,24 @@ class Meeting:
                 )
             await asyncio.sleep(_AGAIN_S)
 
-    async def _asked_leader(self, leader: str, address: str) -> bool:
+    async def _ask_leader(self, leader: str, address: str) -> str:
+        """Ask the leader to take this server in; empty, or why it has to be asked again.
+
+        Raises WrongServers when it refuses for good. A leader that is lost meanwhile has said
+        nothing: the change may stand or not, and the next leader knows.
+        """
         try:
             joined, _ = await self._call(leader, "join", Joining(address), Joined)
-        except NotReached:
-            return False
-        if joined.why in {_NO_LEADER, _LATER} or joined.leader:
-            return False
+        except RefusedThere as error:
+            raise WrongServers(f"the leader at {leader} says: {error.text}") from None
+        except QuorateError as error:
+            return f"the leader at {leader} was lost: {error.text}"
+        if joined.why in {_NO_LEADER, _LATER} or joined.leader or (joined.why and joined.later):
+            return f"the leader at {leader} says: {joined.why or joined.leader}"
         if joined.why:
             raise WrongServers(f"the leader at {leader} does not take this server in: {joined.why}")
         await self._belong_to(joined.cluster_id)
-        return True
+        return ""
 
     async def greet(self, member: Server, copied: Callable[[str], None]) -> bool:
         """Hear from a member, before this replica may vote, whether its data is an old copy.

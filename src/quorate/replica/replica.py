@@ -25,6 +25,7 @@ from quorate.errors import (
     StateDamaged,
 )
 from quorate.net.peer import Peer
+from quorate.net.refusals import Refusals
 from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
 from quorate.raft import events
@@ -123,6 +124,7 @@ class Replica(Generic[Result_co]):
         self._loop: asyncio.AbstractEventLoop | None = None  # on which it was started
         self._connections: set[IncomingConnection] = set()
         self._held = Held()
+        self._refusals = Refusals(time.monotonic)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- life -----------------------------------------------------------------------------------
@@ -487,8 +489,12 @@ class Replica(Generic[Result_co]):
         self._driver.peer_gone(peer_id)
 
     def refused(self, where: str, why: str) -> None:
-        """A peer said what it should not: a connection was closed, or an answer is of no use."""
-        tell(self.on_refused, where, why)
+        """A peer said what it should not: a connection was closed, or an answer is of no use.
+
+        Observers hear of it at a bounded rate (`quorate.net.refusals`).
+        """
+        if self._refusals.may_tell(where, why):
+            tell(self.on_refused, where, why)
 
     def accepts(self, request: AnyRequest, connection: IncomingConnection) -> str:
         """Empty, or why this request is not for us."""
