@@ -9,12 +9,21 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-from nomad_programs import NOMAD, NomadServer, needs_nomad, nomad_server, nomad_version, run
+from nomad_programs import (
+    NOMAD,
+    NomadServer,
+    needs_nomad,
+    nomad_server,
+    nomad_version,
+    run,
+    watching,
+)
 from server_processes import Servers, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240), needs_nomad]
@@ -79,6 +88,7 @@ def test_the_command_line_of_nomad_against_our_servers(cluster: Cluster) -> None
     raft_commands(cluster)
     settings_commands(cluster)
     reading_commands(cluster)
+    watching_commands(cluster)
     keyring_commands(cluster)
     pool_commands(cluster)
 
@@ -144,6 +154,40 @@ def reading_commands(cluster: Cluster) -> None:
     assert "Gauges" in json.loads(cluster.good("operator", "metrics"))
     assert "# TYPE " in cluster.good("operator", "metrics", "-format=prometheus")
     assert "default" in cluster.good("namespace", "list")
+
+
+def watching_commands(cluster: Cluster) -> None:
+    """What is asked for on the worst night: lists of what is not here are empty, not errors."""
+    assert cluster.good("status") == "No running jobs\n"
+    cluster.good("system", "gc")
+    assert '"Healthy"' in cluster.good("operator", "api", "/v1/operator/autopilot/health")
+    followed(cluster)
+    debugged(cluster)
+
+
+def followed(cluster: Cluster) -> None:
+    """`monitor` prints lines of the log while it goes on."""
+    assert NOMAD is not None
+    with watching(NOMAD, "monitor", "-log-level=DEBUG", address=cluster.address()) as program:
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.extend(program.stdout or ()), daemon=True)
+        reader.start()
+
+        def told() -> bool:
+            cluster.ask(0, "/v1/agent/join?address=127.0.0.1:1", "PUT")
+            return any("quorate." in line for line in list(lines))
+
+        until(told, lambda: f"a line of the log: {lines}")
+
+
+def debugged(cluster: Cluster) -> None:
+    """`operator debug` ends well, and its archive has what the servers tell."""
+    folder = cluster.folder / "debug"
+    words = ("-duration=2s", "-interval=1s", "-pprof-duration=1s", f"-output={folder}")
+    cluster.good("operator", "debug", *words)
+    files = {path.name: path for path in folder.rglob("*.json")}
+    for name in ("agent-self.json", "operator-raft.json", "metrics.json"):
+        assert any(path.endswith(name) for path in files), (name, sorted(files))
 
 
 def keyring_commands(cluster: Cluster) -> None:

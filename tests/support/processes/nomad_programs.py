@@ -31,8 +31,6 @@ def nomad_version() -> tuple[int, ...]:
 
 def run(program: list[str], *words: str, address: str) -> subprocess.CompletedProcess[str]:
     """A command against the agent at this HTTP address."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("NOMAD_", "QUORATE_"))}
-    environment |= {"NOMAD_ADDR": address, "NOMAD_CLI_SHOW_HINTS": "0"}
     return subprocess.run(
         [*program, *words],
         capture_output=True,
@@ -40,8 +38,31 @@ def run(program: list[str], *words: str, address: str) -> subprocess.CompletedPr
         timeout=60,
         check=False,
         stdin=subprocess.DEVNULL,
-        env=environment,
+        env=_environment(address),
     )
+
+
+def _environment(address: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("NOMAD_", "QUORATE_"))}
+    return {**kept, "NOMAD_ADDR": address, "NOMAD_CLI_SHOW_HINTS": "0"}
+
+
+@contextlib.contextmanager
+def watching(program: str, *words: str, address: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that does not end by itself; its lines are in `stdout`."""
+    process = subprocess.Popen(
+        [program, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=_environment(address),
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
 
 
 class NomadServer:
