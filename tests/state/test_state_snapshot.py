@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quorate.errors import StateDamaged
 from quorate.state.engine.commands import NO_SUCH_TYPE, encode
 from quorate.state.engine.digest import passed_over
 from quorate.state.engine.snapshot import (
@@ -309,6 +310,17 @@ def test_a_flip_of_any_byte_is_found() -> None:
         damaged[position] ^= 0x41
         with pytest.raises(SnapshotError):
             read_back(bytes(damaged))
+
+
+def test_no_snapshot_is_written_of_rows_that_changed_in_memory() -> None:
+    store = filled()
+    image = store.image()
+    row = image.rows["scheduler_configuration"][""]
+    image.rows["scheduler_configuration"].put("", msgspec.structs.replace(row, create_index=77))
+    with pytest.raises(StateDamaged, match="'scheduler_configuration' has changed") as refused:
+        encode_snapshot(image, lambda _: None)
+    assert "restart this server" in refused.value.next_step
+    assert collect(store.snapshot())  # the store itself is well
 
 
 @given(st.binary(max_size=300))

@@ -71,8 +71,9 @@ def forge(folder: Path) -> None:
     assert meta is not None
     with store.open(meta.id) as file:
         image = decode_snapshot(file.read)
-    rows = image.rows[autopilot.TABLE.name]
-    rows.put(SINGLETON, msgspec.structs.replace(rows[SINGLETON], max_trailing_logs=251))
+    row = image.tables.rows(autopilot.TABLE)[SINGLETON]
+    other = msgspec.structs.replace(row, max_trailing_logs=251)
+    image.tables.put(autopilot.TABLE, SINGLETON, other, row.modify_index)
     point = (meta.index, meta.term, meta.configuration, meta.configuration_index)
     sink = store.create(*point, time.time_ns() // 1_000_000)
     encode_snapshot(image, sink.write)

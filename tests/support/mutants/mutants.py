@@ -9,6 +9,7 @@ from __future__ import annotations
 from mutant import Mutant, mutated
 from mutants_of_starts import START_MUTANTS
 from mutants_of_the_log import LOG_MUTANTS
+from mutants_of_the_state import STATE_MUTANTS
 
 from quorate.raft import commitment, receiver
 from quorate.raft.log import RaftLog
@@ -585,4 +586,5 @@ MUTANTS = [
     ),
     *START_MUTANTS,
     *LOG_MUTANTS,
+    *STATE_MUTANTS,
 ]

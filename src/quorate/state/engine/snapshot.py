@@ -21,11 +21,11 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.errors import QuorateError
+from quorate.errors import QuorateError, StateDamaged
 from quorate.levels import describe, form_in_force
 from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.registry import TODAY, Registry
-from quorate.state.engine.rows import TableRows, encode_row
+from quorate.state.engine.rows import SUM_MASK, TableRows, encode_row, hash_row
 from quorate.state.engine.table import SINGLETON, Record, Tables
 from quorate.state.tables import level
 from quorate.version import __version__
@@ -91,18 +91,31 @@ _HEADER_DECODER: Final = msgspec.msgpack.Decoder(_Header)
 def encode_snapshot(
     image: SnapshotImage, write: Callable[[bytes], object], registry: Registry = TODAY
 ) -> None:
-    """Write the image in chunks of about 256 KiB. Touches nothing but the image: any thread."""
+    """Write the image in chunks of about 256 KiB. Touches nothing but the image: any thread.
+
+    Raises StateDamaged, and what was written is no snapshot, if the rows are not those that the
+    commands made: between a change in memory and the check that finds it none is taken.
+    """
     digest = hashlib.sha256()
     chunk = bytearray(_head(image, registry))
     for name in sorted(image.tables.held):
-        for row in image.tables.held[name].records.items():
+        rows = image.tables.held[name]
+        total = 0
+        for row in rows.records.items():
             data = encode_row(row)
+            total += hash_row(data)
             chunk += len(data).to_bytes(4, "big")
             chunk += data
             if len(chunk) >= _CHUNK_BYTES:
                 digest.update(chunk)
                 write(bytes(chunk))
                 chunk.clear()
+        if (total - rows.sum) & SUM_MASK:
+            raise StateDamaged(
+                f"cannot take a snapshot: a row of table {name!r} has changed in this server's "
+                "memory",
+                "restart this server: it builds its state again from snapshot and log",
+            )
     digest.update(chunk)
     write(bytes(chunk) + digest.digest())
 

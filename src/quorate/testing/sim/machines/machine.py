@@ -82,6 +82,7 @@ class SimMachine:
         self.holds_at = 0  # no command from this index on is understood; 0: all are
         self.checks: dict[int, str] = {}  # digests of the state where a check was applied
         self.spoiled = False
+        self.changed_in_memory = False  # the cause, if it is spoiled
         self._checker = checker
 
     def apply(self, index: int, command: bytes) -> Any:
@@ -102,9 +103,17 @@ class SimMachine:
         return result
 
     def spoil(self) -> None:
-        """A record is there that nobody wrote; what clients read is as it was."""
+        """A record is there that nobody wrote; what clients read is as it was.
+
+        It has come as a cell of memory that changes, or as by a command that was applied otherwise.
+        The first fits nothing that is kept of the rows, so no snapshot of it can be written.
+        """
         image = self.store.image()
-        image.rows[autopilot.TABLE.name].put("spoiled", AutopilotConfiguration())
+        row, self.changed_in_memory = AutopilotConfiguration(), bool(self.index % 2)
+        if self.changed_in_memory:
+            image.tables.rows(autopilot.TABLE).put("spoiled", row)
+        else:
+            image.tables.put(autopilot.TABLE, "spoiled", row, self.index)
         self.store.restore(image)
         self.spoiled = True
 

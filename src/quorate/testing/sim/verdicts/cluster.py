@@ -293,6 +293,8 @@ class Checker:
             f"a snapshot at {index}, whose last command is {newest}, of the state at "
             f"{machine.index}",
         )
+        changed = machine.store.changed_in_memory()
+        expect(not changed, f"what is kept of {changed} is not what its rows say")
         digest = machine.store.digest()
         known = self.states.setdefault(index, digest)
         expect(known == digest, f"two states at {index}")

@@ -71,6 +71,7 @@ SITUATIONS = (
     "log kept because it held all of a snapshot",
     "snapshot taken while a configuration was uncommitted",
     "snapshot taken while committed entries were not applied",
+    "no snapshot taken of a row that had changed in memory",
     "snapshot restored at a start",
     "a log was replaced by its snapshot at a start",
     "the body of a snapshot was lost",
