@@ -18,7 +18,15 @@ from quorate.state.engine.digest import digest_of
 from quorate.state.engine.registry import DIGEST_FORMS, LOOSE_COMMANDS, TABLES, TODAY, Registry
 from quorate.state.engine.snapshot import SnapshotError, decode_snapshot
 from quorate.state.engine.store import Held, StateStore
-from quorate.state.engine.table import IGNORABLE, SINGLETON, Command, Record, Table, Tables
+from quorate.state.engine.table import (
+    IGNORABLE,
+    SINGLETON,
+    Command,
+    OnRestore,
+    Record,
+    Table,
+    Tables,
+)
 from quorate.state.tables import level, scheduler
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.defaults import InitialiseDefaults
@@ -48,7 +56,9 @@ class Remark(Command, frozen=True, kw_only=True):
         pass
 
 
-VOLUMES = Table(name="volumes", record=Volume, commands=(MakeVolume,), level=3)
+VOLUMES = Table(
+    name="volumes", record=Volume, on_restore=OnRestore.REPLACED, commands=(MakeVolume,), level=3
+)
 
 LATER = Registry(
     level=3,
@@ -188,7 +198,13 @@ def test_each_command_says_from_which_level_on_it_may_be_written() -> None:
 
 
 def made(*commands: type[Command], **table: object) -> Registry:
-    given: dict[str, object] = {"name": "t", "record": Volume, "commands": commands, **table}
+    given: dict[str, object] = {
+        "name": "t",
+        "record": Volume,
+        "on_restore": OnRestore.KEPT,
+        "commands": commands,
+        **table,
+    }
     return Registry(level=3, tables=(Table(**given),))  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quorate.state.engine.record import Record
 from quorate.state.engine.rows import Indexes, TableRows, hash_row
-from quorate.state.engine.table import Table, Tables
+from quorate.state.engine.table import OnRestore, Table, Tables
 
 
 class Service(Record, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class Service(Record, frozen=True, kw_only=True):
 
 
 INDEXES: Indexes[Service] = {"node": lambda row: (row.node,), "tags": lambda row: row.tags}
-TABLE = Table(name="services", record=Service, indexes=INDEXES)
+TABLE = Table(name="services", record=Service, on_restore=OnRestore.REPLACED, indexes=INDEXES)
 
 TEXTS = st.text(st.sampled_from("ab\0\1\u00e9"), max_size=3)
 OPERATIONS = st.lists(

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.levels import FIRST_VERSIONS, LEVEL
-from quorate.state.engine.table import IGNORABLE, Command, Table, Tables
+from quorate.state.engine.table import IGNORABLE, Command, OnRestore, Table, Tables
 from quorate.state.tables import (
     autopilot,
     checks,
@@ -73,6 +73,8 @@ class Registry:
             if command in of_tables and command.TYPE & IGNORABLE:
                 raise ValueError(f"{command.__name__} changes a table: it cannot be passed over")
         for table in self.tables:
+            if (table.on_restore is OnRestore.MERGED) != (table.merge is not None):
+                raise ValueError(f"table {table.name!r} is merged without merge, or the reverse")
             if any(table.level > command.LEVEL for command in table.commands):
                 raise ValueError(f"table {table.name!r} would be written below its level")
 

@@ -15,7 +15,8 @@ a type byte and a level of its own: a server that knows the type but not the fie
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from enum import Enum
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, cast
@@ -32,6 +33,7 @@ __all__ = [
     "SINGLETON",
     "Change",
     "Command",
+    "OnRestore",
     "R",
     "Reader",
     "Record",
@@ -76,21 +78,35 @@ class Command(
         raise NotImplementedError
 
 
+class OnRestore(Enum):
+    """What the restore of an archive makes of a table (`engine.restore`)."""
+
+    REPLACED = "replaced"
+    """The archive's rows."""
+    KEPT = "kept"
+    """The rows of the cluster that is restored into, whatever the archive holds."""
+    MERGED = "merged"
+    """What the table's `merge` makes of both."""
+
+
 class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     """A kind of record, the commands that change it, and what a fresh server holds of it.
 
     `level` is the cluster's level from which on it may hold anything but its `initial` rows.
     `indexes` are its secondary indexes: by name, a pure function from a record to the values under
-    which `Tables.with_value` finds it.
+    which `Tables.with_value` finds it. `merge` makes one table of the rows that are there and the
+    archive's, and is there if `on_restore` is MERGED.
     """
 
     name: str
     record: type[R]
+    on_restore: OnRestore
     commands: tuple[type[Command], ...] = ()
     initial: Mapping[str, R] = MappingProxyType({})
     initial_index: int = 0
     level: int = 0
     indexes: Indexes[R] = MappingProxyType({})
+    merge: Callable[[OrderedMap[R], OrderedMap[R]], Mapping[str, R]] | None = None
 
     def fresh(self) -> TableRows[R]:
         """The rows of a server that has applied nothing."""

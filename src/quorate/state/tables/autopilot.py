@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from quorate.state.engine.table import SINGLETON, Command, Reader, Record, Table, Tables, cas_holds
+from quorate.state.engine.table import (
+    SINGLETON,
+    Command,
+    OnRestore,
+    Reader,
+    Record,
+    Table,
+    Tables,
+    cas_holds,
+)
 
 
 class AutopilotConfiguration(Record, frozen=True, kw_only=True):
@@ -48,6 +57,7 @@ class SetAutopilotConfiguration(Command, frozen=True, kw_only=True):
 TABLE: Final = Table(
     name="autopilot_configuration",
     record=AutopilotConfiguration,
+    on_restore=OnRestore.REPLACED,
     commands=(SetAutopilotConfiguration,),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from quorate.state.engine.table import SINGLETON, Command, Reader, Record, Table, Tables
+from quorate.state.engine.table import SINGLETON, Command, OnRestore, Reader, Record, Table, Tables
 
 
 class ClusterMetadata(Record, frozen=True, kw_only=True):
@@ -34,7 +34,10 @@ class SetClusterMetadata(Command, frozen=True, kw_only=True):
 
 
 TABLE: Final = Table(
-    name="cluster_metadata", record=ClusterMetadata, commands=(SetClusterMetadata,)
+    name="cluster_metadata",
+    record=ClusterMetadata,
+    on_restore=OnRestore.KEPT,
+    commands=(SetClusterMetadata,),
 )
 
 

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 import msgspec
 
 from quorate.state.engine.changes import Change
-from quorate.state.engine.table import SINGLETON, Command, Reader, Record, Table, Tables
+from quorate.state.engine.table import SINGLETON, Command, OnRestore, Reader, Record, Table, Tables
 
 JOURNAL_LEVEL: Final = 2
 """The feature level from which on the journal is kept."""
@@ -258,11 +258,14 @@ def _size(record: JournalRecord) -> int:
 TABLE: Final = Table(
     name="journal",
     record=JournalRecord,
+    on_restore=OnRestore.KEPT,
     commands=(WriteJournal, Noted),
     level=JOURNAL_LEVEL,
 )
 
-STATE: Final = Table(name="journal_state", record=JournalState, level=JOURNAL_LEVEL)
+STATE: Final = Table(
+    name="journal_state", record=JournalState, on_restore=OnRestore.KEPT, level=JOURNAL_LEVEL
+)
 
 
 def state(reader: Reader) -> JournalState:

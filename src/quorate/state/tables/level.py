@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from quorate.state.engine.table import SINGLETON, Command, Reader, Record, Table, Tables
+from quorate.state.engine.table import SINGLETON, Command, OnRestore, Reader, Record, Table, Tables
 
 
 class ClusterLevel(Record, frozen=True, kw_only=True):
@@ -43,7 +43,9 @@ class RaiseLevel(Command, frozen=True, kw_only=True):
         return self.level
 
 
-TABLE: Final = Table(name="cluster_level", record=ClusterLevel, commands=(RaiseLevel,))
+TABLE: Final = Table(
+    name="cluster_level", record=ClusterLevel, on_restore=OnRestore.KEPT, commands=(RaiseLevel,)
+)
 
 
 def current(reader: Reader) -> int:

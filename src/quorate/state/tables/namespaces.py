@@ -10,7 +10,7 @@ import hashlib
 from types import MappingProxyType
 from typing import Final
 
-from quorate.state.engine.table import Reader, Record, Table
+from quorate.state.engine.table import OnRestore, Reader, Record, Table
 
 DEFAULT: Final = "default"
 
@@ -35,6 +35,7 @@ BUILT_IN: Final = Namespace(
 TABLE: Final = Table(
     name="namespaces",
     record=Namespace,
+    on_restore=OnRestore.REPLACED,
     initial=MappingProxyType({DEFAULT: BUILT_IN}),
     initial_index=1,
 )

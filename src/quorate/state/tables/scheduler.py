@@ -9,7 +9,16 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from quorate.state.engine.table import SINGLETON, Command, Reader, Record, Table, Tables, cas_holds
+from quorate.state.engine.table import (
+    SINGLETON,
+    Command,
+    OnRestore,
+    Reader,
+    Record,
+    Table,
+    Tables,
+    cas_holds,
+)
 
 ALGORITHMS: Final = ("", "binpack", "spread")
 """What the API accepts; empty means binpack."""
@@ -55,6 +64,7 @@ class SetSchedulerConfiguration(Command, frozen=True, kw_only=True):
 TABLE: Final = Table(
     name="scheduler_configuration",
     record=SchedulerConfiguration,
+    on_restore=OnRestore.REPLACED,
     commands=(SetSchedulerConfiguration,),
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from quorate.state.engine.table import Command, Reader, Record, Table, Tables
+from quorate.state.engine.table import Command, OnRestore, Reader, Record, Table, Tables
 
 RECORDS_MAX: Final = 1024
 """Past it the record that was longest left alone goes: a cluster replaces its servers for years."""
@@ -56,7 +56,12 @@ class RecordRemoval(Command, frozen=True, kw_only=True):
         _put(tables, self.server_id, record, index)
 
 
-TABLE: Final = Table(name="servers", record=ServerRecord, commands=(RecordServer, RecordRemoval))
+TABLE: Final = Table(
+    name="servers",
+    record=ServerRecord,
+    on_restore=OnRestore.KEPT,
+    commands=(RecordServer, RecordRemoval),
+)
 
 
 def _put(tables: Tables, server_id: str, record: ServerRecord, index: int) -> None:

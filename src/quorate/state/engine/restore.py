@@ -1,0 +1,112 @@
+"""The restore of an archive: each table of the state is replaced, kept or merged.
+
+This is the restore that an operator asks for. The snapshot that a leader sends to a follower is
+another thing: it replaces everything.
+
+Invariants: no index falls. A row that the restore changes has the index of the restore, a row that
+it leaves as it is keeps its own; so compare-and-set and blocking queries go on being right for
+clients that have seen the state before it. What is kept comes from the cluster that is restored
+into, its level too, whatever the archive holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from quorate.errors import QuorateError
+from quorate.levels import describe
+from quorate.state.engine.record import Record
+from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.rows import TableRows
+from quorate.state.engine.snapshot import SnapshotImage
+from quorate.state.engine.table import OnRestore, Table, Tables
+
+
+class TableChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore does to one table, in numbers of rows."""
+
+    table: str
+    on_restore: OnRestore
+    added: int = 0
+    changed: int = 0
+    deleted: int = 0
+    same: int = 0
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """The state after the restore, and what it changes, by table in the order of names."""
+
+    image: SnapshotImage
+    changes: tuple[TableChange, ...]
+
+
+def restored(
+    live: SnapshotImage, archive: SnapshotImage, index: int, registry: Registry = TODAY
+) -> Restored:
+    """The state of `live` after a restore of `archive` by the log entry at `index`.
+
+    Works on images alone, for seconds if they are large: any thread. `index` is above all that
+    either of them holds. Raises QuorateError if the archive is of a level that the cluster does not
+    have.
+    """
+    assert index > max(live.applied_index, archive.applied_index), f"{index} may have been given"
+    if archive.level > live.level:
+        raise QuorateError(
+            f"cannot restore the archive: its cluster was of feature {describe(archive.level)}, "
+            f"and this one is of level {live.level}",
+            "upgrade all servers of this cluster first: quorate operator upgrade check",
+        )
+    held, changes = {}, []
+    for table in sorted(registry.tables, key=lambda table: table.name):
+        ours, theirs = live.tables.held[table.name], archive.tables.held[table.name]
+        held[table.name], change = _table(table, ours, theirs, index)
+        changes.append(change)
+    return Restored(SnapshotImage(index, Tables(held), live.unknown), tuple(changes))
+
+
+def _table(
+    table: Table[Any], ours: TableRows[Any], theirs: TableRows[Any], index: int
+) -> tuple[TableRows[Any], TableChange]:
+    wanted: Iterable[tuple[str, Record]]
+    if table.on_restore is OnRestore.KEPT:
+        same = len(ours.records)
+        return ours.image(), TableChange(table=table.name, on_restore=table.on_restore, same=same)
+    if table.on_restore is OnRestore.REPLACED:
+        wanted = theirs.records.items()
+    else:
+        assert table.merge is not None
+        wanted = sorted(table.merge(ours.records, theirs.records).items())
+    keys: list[str] = []
+    records: list[Record] = []
+    added = changed = same = 0
+    for key, row in wanted:
+        known = ours.records.get(key)
+        if known is None:
+            added += 1
+            record = replace(row, modify_index=index)
+        elif _content(known) == _content(row):
+            same += 1
+            record = known
+        else:
+            changed += 1
+            record = replace(row, create_index=known.create_index, modify_index=index)
+        keys.append(key)
+        records.append(record)
+    deleted = len(ours.records) - changed - same
+    table_index = index if added or changed or deleted else ours.index
+    return TableRows.built(table.indexes, table_index, keys, records), TableChange(
+        table=table.name,
+        on_restore=table.on_restore,
+        added=added,
+        changed=changed,
+        deleted=deleted,
+        same=same,
+    )
+
+
+def _content(record: Record) -> Record:
+    return replace(record, create_index=0, modify_index=0)
