@@ -99,8 +99,8 @@ def test_a_founder_of_the_first_version_has_no_key() -> None:
     [
         ({"keys": (("b", b"x" * 32),)}, "is not in the proposal with its key"),
         ({"keys": (("b", b"short"),)}, "keys that are none"),
-        ({"servers": (("a", "nonsense"), ("b", "b:4647"))}, "founds nothing"),
-        ({"servers": (("b", "b:4647"), ("b", "c:4647"))}, "founds nothing"),
+        ({"servers": (("a", "nonsense"), ("b", "b:4647"))}, "is not host:port"),
+        ({"servers": (("b", "b:4647"), ("b", "c:4647"))}, "found duplicate id"),
     ],
 )
 def test_a_proposal_that_must_not_be_written_is_refused(changes: dict[str, Any], why: str) -> None:
