@@ -1,10 +1,9 @@
 """A map of strings in their order, of which a copy costs microseconds for a thousand entries.
 
 Entries lie in chunks, small dicts in a list. `image` copies the list alone: the copy and the map
-share every chunk, and whichever of them changes one next makes a copy of that chunk first. So
-(measured with 100,000 entries):
+share every chunk, and whichever of them changes one next makes a copy of that chunk first. So:
 
-- an image of a million entries takes a fraction of a millisecond, a copied dict 50 ms;
+- an image of 100,000 entries takes 0.08 ms, a copied dict 6 ms;
 - the map grows by a chunk at a time, where a dict of a million stops for 40 ms to grow;
 - CPython's collector never looks at a dict that holds texts and records of `gc=False` alone, so no
   collection, of the young or of all, visits the entries. It would visit lists and new tuples;
