@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 from one_node import THREE, OneNode, append, replies, sends
 
+from quorate.errors import BadFrame
 from quorate.raft import Change, ChangeKind, Role, Settings
 from quorate.raft import effects as fx
 from quorate.raft import events as ev
@@ -77,6 +79,15 @@ def test_snapshot_that_could_not_be_stored_is_refused() -> None:
 def test_snapshot_of_an_older_term_is_not_received() -> None:
     answer = OneNode(1, term=5).ask(install(9, 3, term=4))
     assert (answer.success, answer.term) == (False, 5)
+
+
+def test_a_snapshot_whose_configuration_lies_behind_its_end_is_refused() -> None:
+    a = OneNode(1, 1, 2)
+    before = a.node.configuration_index
+    request = replace(install(9, 3), configuration_index=10)
+    with pytest.raises(BadFrame, match="b sent a snapshot whose configuration lies behind"):
+        a.step(ev.RequestReceived("r", request))
+    assert (a.node.configuration_index, a.node.log.last_index) == (before, 3)
 
 
 def test_snapshot_of_version_0_names_only_addresses() -> None:

@@ -49,8 +49,17 @@ def objection(message: Any) -> str:
     for name in _NUMBERS[type(message)]:
         if getattr(message, name) > NUMBER_MAX:
             return f"{_sender(message)} sent a {name} above {NUMBER_MAX}; no server comes so far"
-    if type(message) is InstallSnapshotRequest and message.size > SNAPSHOT_BYTES_MAX:
+    if type(message) is InstallSnapshotRequest:
+        return _snapshot_objection(message)
+    return ""
+
+
+def _snapshot_objection(message: InstallSnapshotRequest) -> str:
+    if message.size > SNAPSHOT_BYTES_MAX:
         return f"{_sender(message)} announced a snapshot above {SNAPSHOT_BYTES_MAX} bytes"
+    # It would be believed as committed beyond the end of the log.
+    if message.configuration_index > message.last_log_index:
+        return f"{_sender(message)} sent a snapshot whose configuration lies behind its end"
     return ""
 
 
