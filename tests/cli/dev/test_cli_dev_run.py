@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import cli_stub_agent
 import pytest
+from places import SUPPORT
 
-STUB = cli_stub_agent.__file__
+STUB = str(SUPPORT / "cli" / "cli_stub_agent.py")
 DRIVER = """
 import sys
 import quorate.cli.dev.processes as processes, quorate.cli.dev.run as run

@@ -215,7 +215,7 @@ MUTANTS = [
         NodeState.truncate_from,
         "self.configuration_index >= index",
         "False",
-        20,
+        80,
     ),
     Mutant(
         "keeps a log that a snapshot has replaced",
