@@ -6,10 +6,22 @@ import time
 
 import msgspec
 import pytest
-from gossip_solo import CODEC, Solo, address, alive, of, refusals, sent, serf_news
+from gossip_solo import (
+    CODEC,
+    TAGS,
+    VERSIONS,
+    Solo,
+    address,
+    alive,
+    of,
+    refusals,
+    sent,
+    serf_news,
+)
 
 from quorate.gossip import LAN
-from quorate.gossip.effects import QueryArrived
+from quorate.gossip.effects import QueryArrived, StreamRequest
+from quorate.gossip.events import JoinRequested
 from quorate.gossip.messages import (
     Ack,
     Address,
@@ -19,8 +31,10 @@ from quorate.gossip.messages import (
     JoinIntent,
     LeaveIntent,
     NodeFilter,
+    NodeState,
     Ping,
     PushPull,
+    PushPullNode,
     Query,
     SerfPushPull,
     Suspect,
@@ -178,6 +192,22 @@ def test_an_incarnation_rises_by_what_is_allowed_and_is_outdone() -> None:
     solo.tell(alive("p2", accused + 1))
     assert (solo.state("p2"), solo.incarnation("p2")) == ("ALIVE", accused + 1)
     assert refusals(Solo(0).tell(alive("p9", NEW_INCARNATION_MAX + 1))) == ["UNEXPECTED"]
+
+
+def test_a_restarted_member_outdoes_what_the_pool_remembers_of_it_once() -> None:
+    """Also if that is more than its incarnation may rise by what others say."""
+    solo = Solo(0)
+
+    def join(remembered: int) -> int:
+        effects = solo.step(JoinRequested("join", ((address(9), ""),)))
+        (request,) = [each for each in effects if isinstance(each, StreamRequest)]
+        mine = PushPullNode("p1", address(1), TAGS, remembered, NodeState.ALIVE, VERSIONS)
+        solo.answer(request, PushPull(True, (mine,), b""))
+        return solo.node.incarnation
+
+    assert join(50 * RISE_MAX) == 50 * RISE_MAX + 1
+    assert alive("p1", 50 * RISE_MAX + 1, meta=solo.node.meta) in solo.news()
+    assert join(NEW_INCARNATION_MAX) == 50 * RISE_MAX + 1
 
 
 def test_no_clock_is_brought_to_its_end() -> None:

@@ -89,6 +89,7 @@ class State:
         self.admit: Admit = admit or (lambda _name, _address, _tags: "")
         self.phase = Phase.HERE
         self.incarnation = 1
+        self.caught_up = False  # the pool has said what it remembers of this name
         self.effects: list[Effect] = []
         self.timers = Timers()
         self.awareness = Awareness(settings.awareness_max)

@@ -2,7 +2,7 @@
 
 They heal what gossip missed: after a partition, or for a member that was away
 (docs/wire.md#push-pull, A6). What a peer sends counts only as a whole: with versions that do not
-fit, or a member that is not admitted, nothing of it is taken over.
+fit, or a member that is not admitted, nothing of it is taken over (but see `_catch_up`).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from quorate.gossip.messages import (
 from quorate.gossip.serf import intents, user_events
 from quorate.gossip.serf.clock import LamportClock
 from quorate.gossip.swim import merge
+from quorate.gossip.swim.table import NEW_INCARNATION_MAX
 
 if TYPE_CHECKING:
     from quorate.gossip.serf.roster import Known
@@ -102,6 +103,8 @@ def _answered(
 ) -> None:
     match message:
         case PushPull():
+            if join:
+                _catch_up(node, message)
             then(_merge(node, message, join, to))
         case RemoteError():
             then(message.text)
@@ -110,6 +113,21 @@ def _answered(
         case _:
             node.refuse(Refusal.UNEXPECTED, to, "answer to a push-pull")
             then("the answer is no push-pull")
+
+
+def _catch_up(node: State, message: PushPull) -> None:
+    """Outdo what the pool remembers of this name from before this process was started.
+
+    It may be more than an incarnation may rise by what others say (`table.RISE_MAX`); then the pool
+    would keep the old tags for as long as the member lives. This is allowed once, and for an
+    answer to a join alone: packets of strangers cannot use it.
+    """
+    known = [theirs for theirs in message.nodes if theirs.name == node.name]
+    if node.caught_up or not known or known[0].address != node.address:
+        return
+    node.caught_up = True
+    if node.incarnation < known[0].incarnation <= NEW_INCARNATION_MAX:
+        merge.refute(node, known[0].incarnation)
 
 
 # -- joins ---------------------------------------------------------------------------------------
