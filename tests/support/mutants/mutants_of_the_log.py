@@ -92,7 +92,7 @@ LOG_MUTANTS = [
     Mutant(
         "believes a damaged snapshot's meta",
         sealed.unseal,
-        "if line != body + _ending(body):",
+        "if line != body + ending(body):",
         "if False:",
         100,
     ),
