@@ -75,6 +75,7 @@ def test_what_is_kept_is_what_the_records_say(
             was = rows.index
             assert rows.delete(key, index) == model.pop(key, None) == known
             assert rows.index == (was if known is None else index)
+    rows.settle()
     check(rows, model)
     image = rows.image()
     built = TableRows.built(INDEXES, rows.index, list(model), list(model.values()))

@@ -10,7 +10,7 @@ from quorate.state.engine.rows import TableRows
 STATE_MUTANTS = [
     Mutant(
         "keeps the hash of a row that is gone",
-        TableRows._account,
+        TableRows.settle,
         "self.sum -= hash_row(data)",
         "pass",
         20,

@@ -64,7 +64,8 @@ class Sites:
             return ""
         origin = headers.get(b"origin")
         if origin is None:
-            return _from_elsewhere(headers.get(b"sec-fetch-site", b"none"))
+            site = headers.get(b"sec-fetch-site")
+            return "" if site is None else _from_elsewhere(site)
         if self._may_change(origin, host):
             return ""
         return (

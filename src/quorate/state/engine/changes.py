@@ -70,8 +70,11 @@ class _Recent:
 
     def add(self, key: str, index: int) -> None:
         entries, last = self._entries, self._last
-        entries.append((index, key))
         last[key] = index
+        if entries and entries[-1][1] == key:
+            entries[-1] = (index, key)  # that it had changed before, too, adds nothing
+            return
+        entries.append((index, key))
         self._characters += len(key)
         while len(entries) > RECENT_MAX or self._characters > RECENT_KEY_BYTES_MAX:
             oldest, name = entries.popleft()

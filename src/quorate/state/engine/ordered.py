@@ -158,13 +158,16 @@ class OrderedMap(Mapping[str, V]):
 
     def put_at(self, at: int, key: str, value: V) -> None:
         """Insert or replace where `find` says."""
-        chunk = self._own(at)
-        size = len(chunk)
+        chunk = self._chunks[at]
+        if self._made[at] != self._generation:
+            chunk = self._own(at)
+        if key in chunk:
+            chunk[key] = value
+            return
         chunk[key] = value
-        if len(chunk) != size:
-            self._count += 1
-            if size == CHUNK_MAX:
-                self._split(at, key)
+        self._count += 1
+        if len(chunk) > CHUNK_MAX:
+            self._split(at, key)
 
     def pop(self, key: str) -> V | None:
         """Remove an entry; the result is its value, None if there was none."""

@@ -28,6 +28,9 @@ SUM_MASK: Final = (1 << 256) - 1
 encode_row = msgspec.msgpack.Encoder().encode
 """A row as it is hashed and counted: the array of key and record in msgpack."""
 
+WAITING_MAX: Final = 64
+"""Rows whose change is not in size and sum yet: one that changes again and again is hashed once."""
+
 _PART_BYTES: Final = 64 * 1024
 """Hashed without a pause: 0.1 ms or less."""
 
@@ -46,9 +49,13 @@ def _escaped(value: str) -> str:
 
 
 class TableRows(Generic[R]):
-    """See the module. `sum` is not reduced: modulo 2^256 it is that of the hashes."""
+    """See the module. `sum` is not reduced: modulo 2^256 it is that of the hashes.
 
-    __slots__ = ("index", "indexes", "records", "secondary", "size", "sum")
+    `size` and `sum` are those of the rows after `settle`, and in every image; `waiting` has the
+    rows that changed since, as they were at the last one.
+    """
+
+    __slots__ = ("index", "indexes", "records", "secondary", "size", "sum", "waiting")
 
     def __init__(self, indexes: Indexes[R], initial: Mapping[str, R], index: int) -> None:
         self.indexes = indexes
@@ -57,8 +64,10 @@ class TableRows(Generic[R]):
         self.size = 0
         self.sum = 0
         self.secondary: dict[str, OrderedMap[str]] = {name: OrderedMap() for name in indexes}
+        self.waiting: dict[str, R | None] = {}
         for key, record in initial.items():
-            self._account(key, self.records.put(key, record), record)
+            self._changed(key, self.records.put(key, record), record)
+        self.settle()
 
     @classmethod
     def built(
@@ -74,6 +83,7 @@ class TableRows(Generic[R]):
             if len(rows.records) != len(keys):
                 raise ValueError("a key is there twice") from None
         rows.sum = rows.size = 0
+        rows.waiting = {}
         for pair in zip(keys, records, strict=True):
             data = encode_row(pair)
             rows.sum += hash_row(data)
@@ -87,8 +97,10 @@ class TableRows(Generic[R]):
         return rows
 
     def image(self) -> TableRows[R]:
-        """The table as it is now; it shares what neither changes afterwards."""
+        """The table as it is now, settled; it shares what neither changes afterwards."""
+        self.settle()
         copy: TableRows[R] = TableRows.__new__(TableRows)
+        copy.waiting = {}
         copy.indexes, copy.index = self.indexes, self.index
         copy.size, copy.sum = self.size, self.sum
         copy.records = self.records.image()
@@ -104,7 +116,7 @@ class TableRows(Generic[R]):
         stamped = replace(record, create_index=created, modify_index=index)
         self.records.put_at(at, key, stamped)
         self.index = index
-        self._account(key, known, stamped)
+        self._changed(key, known, stamped)
         return known, stamped
 
     def delete(self, key: str, index: int) -> R | None:
@@ -112,19 +124,34 @@ class TableRows(Generic[R]):
         known = self.records.pop(key)
         if known is not None:
             self.index = index
-            self._account(key, known, None)
+            self._changed(key, known, None)
         return known
 
-    def _account(self, key: str, before: R | None, after: R | None) -> None:
-        """Keep size, sum and entries. `before` is hashed as memory holds it: damage shows."""
-        if before is not None:
-            data = encode_row((key, before))
-            self.size -= len(data)
-            self.sum -= hash_row(data)
-        if after is not None:
-            data = encode_row((key, after))
-            self.size += len(data)
-            self.sum += hash_row(data)
+    def settle(self) -> None:
+        """Bring size and sum up to date. Rows are hashed as memory holds them: damage shows."""
+        waiting, self.waiting = self.waiting, {}
+        records = self.records
+        for key, before in waiting.items():
+            if before is not None:
+                data = encode_row((key, before))
+                self.size -= len(data)
+                self.sum -= hash_row(data)
+            after = records.get(key)
+            if after is not None:
+                data = encode_row((key, after))
+                self.size += len(data)
+                self.sum += hash_row(data)
+
+    def _changed(self, key: str, before: R | None, after: R | None) -> None:
+        """Have size and sum follow soon, and the secondary indexes at once."""
+        waiting = self.waiting
+        waiting.setdefault(key, before)
+        if len(waiting) >= WAITING_MAX:
+            self.settle()
+        if self.indexes:
+            self._find_by(key, before, after)
+
+    def _find_by(self, key: str, before: R | None, after: R | None) -> None:
         for name, values_of in self.indexes.items():
             old = () if before is None else values_of(before)
             new = () if after is None else values_of(after)

@@ -215,6 +215,7 @@ class StateStore:
 
     def changed_in_memory(self) -> list[str]:
         """The tables whose rows are not what the commands made of them. Takes time by the size."""
+        self._tables.settle()
         held = self._tables.held.items()
         return [name for name, rows in held if (sum(rows.sums()) - rows.sum) & SUM_MASK]
 

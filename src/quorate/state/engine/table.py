@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from enum import Enum
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, Protocol, cast
+from typing import Any, ClassVar, Generic, Protocol
 
 import msgspec
 
@@ -151,7 +151,8 @@ class Tables:
 
     def get(self, table: Table[R], key: str) -> R | None:
         """The record with this key, or None."""
-        return cast("R | None", self.held[table.name].records.get(key))
+        record: R | None = self.held[table.name].records.get(key)
+        return record
 
     def rows(self, table: Table[R]) -> OrderedMap[R]:
         """All records of the table by key."""
@@ -189,7 +190,13 @@ class Tables:
     @property
     def size(self) -> int:
         """Bytes of the encoded rows of all tables."""
+        self.settle()
         return sum(rows.size for rows in self.held.values())
+
+    def settle(self) -> None:
+        """Bring what each table keeps beside its rows up to date."""
+        for rows in self.held.values():
+            rows.settle()
 
     def image(self) -> Tables:
         """The tables as they are now; what changes here afterwards does not change there."""

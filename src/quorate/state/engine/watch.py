@@ -64,7 +64,8 @@ class Watches:
             of_table = self._tables.get(change.table)
             if of_table is not None:
                 of_table.collect(change.key, woken)
-        _call(woken)
+        if woken:
+            _call(woken)
 
     def wake_all(self) -> None:
         """Call every watch: the state was replaced."""
