@@ -115,7 +115,6 @@ def big_image(count: int) -> SnapshotImage:
         name = f"team-{number}"
         image.tables.put(namespaces.TABLE, name, Namespace(name=name, description="x" * 100), 1)
     image.tables.delete(namespaces.TABLE, "default", 1)
-    image.tables.settle()
     return image
 
 

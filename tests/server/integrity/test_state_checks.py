@@ -525,7 +525,6 @@ async def test_a_large_state_is_hashed_and_freed_in_slices(one: Alone) -> None:
     image = one.store.image()
     for number in range(20_000):
         image.tables.put(namespaces.TABLE, f"n{number}", Namespace(name=f"n{number}"), 3)
-    image.tables.settle()
     one.checks.applied(3, image)
     turns = 0
     while one.tasks and not all(task.done() for task in one.tasks):

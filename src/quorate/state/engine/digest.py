@@ -73,6 +73,7 @@ def kept(image: SnapshotImage, registry: Registry = TODAY) -> bytes | None:
     form = form_in_force(registry.digest_forms, image.level)
     if form == _OF_ALL_ROWS:
         return None
+    image.tables.settle()
     digest = hashlib.sha256(b"quorate state digest %d\n" % form)
     for name, rows in sorted(image.tables.held.items()):
         if rows.records or rows.index:

@@ -96,6 +96,7 @@ def encode_snapshot(
     Raises StateDamaged, and what was written is no snapshot, if the rows are not those that the
     commands made: between a change in memory and the check that finds it none is taken.
     """
+    image.tables.settle()  # an image that was read back and then changed; no work for others
     digest = hashlib.sha256()
     chunk = bytearray(_head(image, registry))
     for name in sorted(image.tables.held):
