@@ -15,7 +15,7 @@ from server_processes import until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 
-LEVEL = 2
+LEVEL = 3
 
 
 @pytest.fixture

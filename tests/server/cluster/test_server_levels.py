@@ -30,14 +30,14 @@ REGISTER = "/v1/operator/scheduler/configuration"
 
 class Later(Command, frozen=True, kw_only=True):
     TYPE: ClassVar[int] = 100
-    LEVEL: ClassVar[int] = 3
+    LEVEL: ClassVar[int] = 4
 
     def apply(self, tables: Tables, index: int) -> bool:
         return True
 
 
 OLD = registry_of_level(0)
-NEXT = Registry(level=3, tables=TABLES, commands=(*LOOSE_COMMANDS, Later), versions={3: "0.2.0"})
+NEXT = Registry(level=4, tables=TABLES, commands=(*LOOSE_COMMANDS, Later), versions={4: "0.2.0"})
 
 Scenario = Callable[[ServerCluster], Awaitable[None]]
 
@@ -97,7 +97,7 @@ async def test_the_level_rises_only_after_the_last_server_is_upgraded(
     for number in order[:2]:
         await restart_as(servers, number, NEXT)
         found = await check(servers.running[number])
-        assert (found["Level"], found["Goal"]) == (0, 3)
+        assert (found["Level"], found["Goal"]) == (0, 4)
         assert f"s{leader}.global" in {r["Node"] for r in found["Servers"] if r["Waits"]}
         assert (await servers.ask(number, REGISTER, "PUT", "{}")).status == 200
     # One of the new ones leads, and may not write what the old one cannot read.
@@ -106,7 +106,7 @@ async def test_the_level_rises_only_after_the_last_server_is_upgraded(
     await until(lambda: bool(ahead.level_gate.waiting))
     with pytest.raises(LevelTooLow) as refused:
         await ahead.writes.apply(encode(Later()))
-    assert "this needs level 3" in refused.value.text
+    assert "this needs level 4" in refused.value.text
     assert "the cluster is of level 0" in refused.value.text
     assert "it has not been heard lately" in refused.value.text
     assert "upgrade check" in refused.value.next_step
@@ -116,7 +116,7 @@ async def test_the_level_rises_only_after_the_last_server_is_upgraded(
     await until(lambda: any("level 0 only" in one.why for one in ahead.level_gate.waiting))
     assert levels(servers) == {0}
     await restart_as(servers, leader, NEXT)
-    await until(lambda: levels(servers) == {3})
+    await until(lambda: levels(servers) == {4})
     now = servers.running[await servers.leader()]
     _, result = await now.writes.apply(encode(Later()))
     assert result is True
@@ -124,26 +124,26 @@ async def test_the_level_rises_only_after_the_last_server_is_upgraded(
 
 @with_servers(registry=NEXT)
 async def test_a_downgraded_server_holds_and_names_what_it_needs(servers: ServerCluster) -> None:
-    await until(lambda: levels(servers) == {3})
+    await until(lambda: levels(servers) == {4})
     odd = (await servers.leader() + 1) % 3
     servers.options["registry"] = Registry(tables=TABLES, commands=LOOSE_COMMANDS)
     await servers.stop(odd)
     await servers.start(odd)
     await until(lambda: servers.running[odd].agent.health_problem() is not None)
     health = servers.running[odd].agent.health_problem() or ""
-    assert "it raises the cluster to feature level 3" in health
-    assert "upgrade this server to level 3 (Quorate 0.2.0) or later" in health
+    assert "it raises the cluster to feature level 4" in health
+    assert "upgrade this server to level 4 (Quorate 0.2.0) or later" in health
     assert (await servers.ask(odd, REGISTER + "?stale")).status in {200, 500}
     assert (await servers.ask(odd, REGISTER, "PUT", "{}")).status == 200  # by the leader
     found = await check(servers.running[(odd + 1) % 3])
     assert [row["Node"] for row in found["Servers"] if row["Held"]] == [f"s{odd}.global"]
     views = json.loads((await servers.ask(odd, "/v1/operator/raft/views")).body)["Servers"]
-    assert [view["Node"] for view in views if "feature level 3" in view["Held"]] == [
+    assert [view["Node"] for view in views if "feature level 4" in view["Held"]] == [
         f"s{odd}.global"
     ]
     await restart_as(servers, odd, NEXT)
     await until(lambda: servers.running[odd].agent.health_problem() is None)
-    await until(lambda: levels(servers) == {3})
+    await until(lambda: levels(servers) == {4})
 
 
 @with_servers()
@@ -159,7 +159,7 @@ async def test_a_server_below_the_level_is_not_taken_in(servers: ServerCluster) 
     assert not answer["member"]
     assert answer["why"] == (
         "s9.global (old) runs Quorate 0.0.9, which knows feature level 0, and this cluster is of "
-        "level 2 (Quorate 0.1.0): upgrade it to that or later"
+        "level 3 (Quorate 0.1.0): upgrade it to that or later"
     )
     assert len(leader.replica.node.configuration.servers) == 3
 

@@ -31,8 +31,10 @@ def no_id() -> str:
     raise AssertionError("the folder has an ID")
 
 
-def test_each_level_has_its_folders() -> None:
-    assert [f"level-{n}" for n in range(LEVEL + 1)] == NAMES
+def test_each_level_before_this_one_has_its_folders() -> None:
+    """Those of this version's own level are made at the end of a release."""
+    levels = [f"level-{n}" for n in range(LEVEL + 1)]
+    assert NAMES in (levels, levels[:-1])
 
 
 @pytest.mark.parametrize("name", NAMES)
