@@ -30,3 +30,7 @@ class Allowance:
     def spend(self, amount: float) -> None:
         """So much was used, as was found out afterwards; never below nothing."""
         self._left = max(0.0, self._left - amount)
+
+    def owe(self, amount: float) -> None:
+        """So much was used, more than there was perhaps: nothing is left until that is made up."""
+        self._left -= amount

@@ -89,6 +89,10 @@ class Node(State):
         """All that are known, those that failed or left and are not reaped among them."""
         return [known.seen() for known in self.roster.members.values()]
 
+    def confirmed_hosts(self) -> set[str]:
+        """Where the members are that have answered a ping of this one, whatever is said of them."""
+        return {known.address.host for known in self.roster.members.values() if known.confirmed}
+
     # -- events ---------------------------------------------------------------------------------
 
     def _on_tick(self, _: Event) -> None:

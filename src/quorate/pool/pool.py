@@ -35,6 +35,7 @@ from quorate.gossip.messages import (
 from quorate.gossip.node import Node
 from quorate.metrics import Metrics
 from quorate.pool.addresses import join_text, parse_target, resolve
+from quorate.pool.budget import PacketBudget
 from quorate.pool.keys import Keys, first_ring
 from quorate.pool.memory import WRITE_INTERVAL_S, Memory
 from quorate.pool.options import PoolOptions
@@ -132,6 +133,7 @@ class Pool:
             self._sockets = Sockets(options.bind_host, options.bind_port)
             undo.callback(self._sockets.close)
             self.node = self._make_node()
+            self._budget = PacketBudget(time.monotonic, self.node.confirmed_hosts)
             self._driver = Driver(
                 self.node,
                 # A member that was suspended must not accuse those that it did not hear meanwhile.
@@ -436,6 +438,15 @@ class Pool:
 
     def _packet_received(self, data: bytes, source: Address) -> None:
         self.metrics.incr("nomad.memberlist.udp.received", len(data))
+        allowance = self._budget.of(source.host)
+        if allowance is None:
+            self._refusals.count("flood", source.host, "more packets than there is time for")
+            return
+        began = time.thread_time()
+        self._take_packet(data, source)
+        allowance.owe(time.thread_time() - began)
+
+    def _take_packet(self, data: bytes, source: Address) -> None:
         try:
             opened = decode_packet(data, self._keys.layers)
         except BadFrame as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import time
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final
@@ -19,6 +20,9 @@ from quorate.pool.addresses import ip_text, join_text
 
 _PACKET_MAX: Final = 65_535
 _AT_ONCE: Final = 256  # then it is others' turn on the loop
+READING_S: Final = 0.003
+"""CPU time after which it is, too."""
+
 _BUFFER_BYTES: Final = 2 << 20
 _TRIES: Final = 16
 _BACKLOG: Final = 256
@@ -85,8 +89,9 @@ class Sockets:
 
     def read_waiting(self) -> None:
         """Read the packets that are here."""
+        until = time.thread_time() + READING_S
         for _ in range(_AT_ONCE):
-            if self._loop is None:
+            if self._loop is None or time.thread_time() > until:
                 return
             try:
                 data, where = self.packet.recvfrom(_PACKET_MAX)
