@@ -168,7 +168,7 @@ def test_streams_that_promise_much_may_not_hold_it_all(monkeypatch: pytest.Monke
 
     async def story(pools: Pools) -> None:
         a = await pools.start("a")
-        head = b"\x08\x81\xaaUserMsgLen\xce\x00\x0f\x00\x00"
+        head = b"\x06\x83\xa4Join\xc2\xa5Nodes\x00\xacUserStateLen\xce\x00\x0f\x00\x00"
         writers = []
         for _ in range(3):
             _, writer = await asyncio.open_connection(*_place(a))
@@ -242,7 +242,7 @@ def full_exchange(members: int) -> PushPull:
     return PushPull(True, nodes, state)
 
 
-@pytest.mark.parametrize(("members", "in_threads"), [(10, 0), (2000, 2)])
+@pytest.mark.parametrize(("members", "in_threads"), [(10, 1), (2000, 2)])
 def test_large_exchanges_are_worked_on_in_a_thread(
     members: int, in_threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +277,25 @@ def test_large_exchanges_are_worked_on_in_a_thread(
     threads = [name for name in used if name.startswith("gossip_")]
     assert len(threads) == in_threads
     assert used
+
+
+def test_compressed_streams_are_decompressed_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+
+    def decompress(data: bytes, limit: int) -> bytes:
+        used.append(threading.current_thread().name)
+        return lzw.decompress(data, limit)
+
+    async def story(pools: Pools) -> None:
+        a = await pools.start("a", compress=False)
+        bomb = encode_stream(b"\x06" + bytes(1 << 20), Layers(), nonce=nonce(), dialler=True)
+        assert len(bomb) < THREAD_BYTES
+        watched = SimpleNamespace(compress=lzw.compress, decompress=decompress)
+        monkeypatch.setattr("quorate.wire.memberlist.layers.lzw", watched)
+        assert isinstance(await say(a, bomb), RemoteError)
+
+    scenario(story)
+    assert [name.startswith("gossip_") for name in used] == [True]
 
 
 def test_packets_that_wait_are_heard_before_the_clock() -> None:

@@ -30,12 +30,12 @@ from quorate.wire.memberlist.layers import Layers
 from quorate.wire.memberlist.stream import StreamReader, encode_stream
 
 THREAD_BYTES: Final = 64 * 1024
-"""Messages above this size are worked on in a thread."""
+"""Messages above this size are worked on in a thread, and all that come compressed."""
 
-HELD_BYTES_MAX: Final = 64 << 20
+HELD_BYTES_MAX: Final = 32 << 20
 """Most bytes that all streams from outside together may hold."""
 
-_PIECE: Final = 64 * 1024
+_PIECE: Final = 16 * 1024  # what is in it is taken apart at once, in some 3 ms
 _NEXT_TIMER_S: Final = 1e-6
 _NODE_BYTES: Final = 256  # about what one member takes in a full exchange
 _OUTGOING_MAX: Final = 64
@@ -137,7 +137,8 @@ class Streams:
         await writer.drain()
 
     async def _message(self, incoming: StreamReader) -> Message:
-        return await self._in_thread_if(incoming.fed > THREAD_BYTES, incoming.message)
+        large = incoming.fed > THREAD_BYTES or incoming.takes_time
+        return await self._in_thread_if(large, incoming.message)
 
     async def _in_thread_if(self, large: bool, work: Callable[[], Result]) -> Result:
         if not large:
@@ -182,12 +183,14 @@ class Streams:
             message = await self._read(reader, incoming)
             if message is None:
                 return
+            await asyncio.sleep(0)  # reading, merging and answering have a callback each
             answer = await self._answer(source, message)
         except BadFrame as error:
             self._refusals.count("stream", source.host, error.text)
             # To another pool we say nothing.
             answer = RemoteError(error.text) if incoming.label_matches else None
         if answer is not None:
+            await asyncio.sleep(0)
             await self._write(writer, answer, self._keys.layers, dialler=False)
             await self._linger(reader, writer)
 
@@ -202,6 +205,7 @@ class Streams:
                     raise BadFrame("too much data in all streams together; try again")
                 if incoming.feed(piece):
                     return await self._message(incoming)
+                await asyncio.sleep(0)  # more may be here already, and other work waits
         finally:
             self._held -= held
         if incoming.fed:

@@ -32,8 +32,11 @@ from quorate.wire.memberlist.layers import (
 from quorate.wire.memberlist.messages import Kind, decode_map, decode_node
 from quorate.wire.serf.messages import MEMBERS_MAX
 
-STREAM_BYTES_MAX: Final = 16 << 20
-"""Most bytes of one direction of a stream, as they come and decompressed."""
+STREAM_BYTES_MAX: Final = 8 << 20
+"""Most bytes of one direction of a stream, as they come and decompressed: 16,000 members."""
+
+USER_BYTES_MAX: Final = 64 << 10
+"""Most bytes of a user message: Serf's have some 1 KB."""
 
 ITEMS_MAX: Final = 1 << 20
 """Most msgpack values on one stream: eight for each of MEMBERS_MAX members, and then as many."""
@@ -79,6 +82,11 @@ class StreamReader:
     def fed(self) -> int:
         """Bytes that have come in."""
         return self._fed
+
+    @property
+    def takes_time(self) -> bool:
+        """True if `message` may take long, whatever was fed: some bytes can stand for megabytes."""
+        return self._body is None or self._body.compressed
 
     @property
     def label_matches(self) -> bool:
@@ -207,6 +215,11 @@ class _Body:
             self._raw = self._unpacker.read_bytes(self._raw_wanted)
         return True
 
+    @property
+    def compressed(self) -> bool:
+        """True if the message is in a compressed one."""
+        return self._kind == Kind.COMPRESS
+
     def _begin(self, kind: int) -> None:
         if kind not in _IN_STREAM and not (self._outer and kind == Kind.COMPRESS):
             raise bad_frame(f"a stream with the type byte {kind}")
@@ -220,7 +233,7 @@ class _Body:
             self._raw_wanted = header.uint(b"UserStateLen", STREAM_BYTES_MAX)
         elif self._kind == Kind.USER:
             self._raw_wanted = Fields(self._value, "a user message").uint(
-                b"UserMsgLen", STREAM_BYTES_MAX
+                b"UserMsgLen", USER_BYTES_MAX
             )
 
     def message(self) -> Message:
