@@ -22,6 +22,8 @@
     |- ChangeRefused             a membership change or a transfer that must not be made, with why
     |  `- ChangeOvertaken        the configuration is not what it was: decide again
     |- LevelTooLow               the cluster's feature level does not allow it: upgrade all servers
+    |- KeyMissing                a value is sealed with a root key that this server does not have
+    |- SealBroken                a sealed value does not open with its key
     |- NoPathToRegion            no live server of that region is known
     |- GossipDisabled            the servers are a fixed list here: there is no pool to act on
     |- BadFrame                  a peer sent bytes that are no message: the connection is closed
@@ -207,6 +209,34 @@ class ChangeOvertaken(ChangeRefused):
 
 class LevelTooLow(QuorateError):
     """A command, call or server of a feature level that the cluster has not, or that lacks it."""
+
+
+class KeyMissing(QuorateError):
+    """A value cannot be opened: this server does not have its root key, `key_id`.
+
+    `wrapped_by` is the ID of the external key that the root key is wrapped with, if it is.
+    """
+
+    def __init__(self, key_id: str, wrapped_by: str = "") -> None:
+        wrapped = f", which is wrapped with the external key {wrapped_by}" if wrapped_by else ""
+        super().__init__(
+            f"the value is sealed with root key {key_id}{wrapped}, and this server lacks that key",
+            "see the keys that are there: quorate operator root keyring list",
+        )
+        self.key_id = key_id
+        self.wrapped_by = wrapped_by
+
+
+class SealBroken(QuorateError):
+    """A sealed value is not what was sealed at its place with its key."""
+
+    def __init__(self, namespace: str, path: str, key_id: str) -> None:
+        super().__init__(
+            f'the value of variable "{path}" in namespace "{namespace}" does not open with root '
+            f"key {key_id}: it was changed, or sealed elsewhere",
+            "ask another server with ?stale; if all say so, restore it from a backup, or write it"
+            " again",
+        )
 
 
 class NoPathToRegion(QuorateError):

@@ -16,6 +16,7 @@ from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
 from quorate.state.tables.journal import Note, Noted, Told, WriteJournal
 from quorate.state.tables.level import RaiseLevel
+from quorate.state.tables.root_keys import AddRootKey, EndPhase, RemoveRootKey
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.state.tables.servers import RecordRemoval, RecordServer
 
@@ -47,6 +48,9 @@ EXAMPLES: tuple[Command, ...] = (
     Noted(
         command=encode(CheckState()), note=Note(kind="setting", what="changed"), time_ms=1, by="b"
     ),
+    AddRootKey(key_id="k-1", key=b"k" * 32, create_time=1, full=True, prev="k-0"),
+    EndPhase(key_id="k-1", phase="values"),
+    RemoveRootKey(key_id="k-0", modify_index=7),
 )
 
 
@@ -74,6 +78,9 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "RaiseLevel": 8,
         "WriteJournal": 9,
         "Noted": 10,
+        "AddRootKey": 32,
+        "EndPhase": 33,
+        "RemoveRootKey": 34,
     }
 
 

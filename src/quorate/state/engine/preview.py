@@ -13,6 +13,9 @@ class _Preview(Tables):
         """The record is not stamped with indexes."""
         self.changes.append(Change(table.name, key, self.get(table, key), record, index))
 
+    def amend(self, table: Table[R], key: str, record: R) -> None:
+        """No reader sees a difference: there is no change."""
+
     def delete(self, table: Table[R], key: str, index: int) -> bool:
         """Nothing is removed."""
         known = self.get(table, key)

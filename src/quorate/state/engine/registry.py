@@ -18,6 +18,7 @@ from quorate.state.tables import (
     journal,
     level,
     namespaces,
+    root_keys,
     scheduler,
     servers,
 )
@@ -90,6 +91,7 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     journal.STATE,
     level.TABLE,
     namespaces.TABLE,
+    root_keys.TABLE,
     scheduler.TABLE,
     servers.TABLE,
 )

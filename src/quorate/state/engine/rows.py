@@ -119,6 +119,17 @@ class TableRows(Generic[R]):
         self._changed(key, known, stamped)
         return known, stamped
 
+    def amend(self, key: str, record: R) -> None:
+        """Replace a record that is there by one that says the same; all indexes stay.
+
+        A reader sees no difference, so none is told of one.
+        """
+        at, known = self.records.find(key)
+        assert known is not None, "what is amended is there"
+        kept = replace(record, create_index=known.create_index, modify_index=known.modify_index)
+        self.records.put_at(at, key, kept)
+        self._changed(key, known, kept)
+
     def delete(self, key: str, index: int) -> R | None:
         """Remove; the result is the record before, None if there was none (and no change)."""
         known = self.records.pop(key)

@@ -175,6 +175,13 @@ class Tables:
         known, stamped = self.held[table.name].put(key, record, index)
         self.changes.append(Change(table.name, key, known, stamped, index))
 
+    def amend(self, table: Table[R], key: str, record: R) -> None:
+        """Replace a record that is there by one that says the same in another form.
+
+        Its indexes and the table's stay, no watch wakes, and there is no change record.
+        """
+        self.held[table.name].amend(key, record)
+
     def delete(self, table: Table[R], key: str, index: int) -> bool:
         """Remove a record by the command at `index`; False if there was none."""
         known = self.held[table.name].delete(key, index)

@@ -1,0 +1,63 @@
+"""The key ring of one server: the replicated root keys, ready for use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from quorate.errors import KeyMissing
+from quorate.server.secrets.cipher import KEY_BYTES, SALT_BYTES, data_cipher
+from quorate.state.engine.store import StateStore
+from quorate.state.tables import root_keys
+from quorate.state.tables.root_keys import RootKey
+
+_CIPHERS_MAX: Final = 256
+"""Data keys kept: one for each root key and leadership of which values are read."""
+
+Unwrap = Callable[[RootKey], bytes | None]
+"""The 32 bytes of a key that is wrapped; None where this server cannot."""
+
+
+class KeyRing:
+    """See the module. It follows the state; `active_id` is the active key, empty before the first.
+
+    `unwrap` is for keys that are wrapped with an external one.
+    """
+
+    def __init__(self, state: StateStore, unwrap: Unwrap = lambda _: None) -> None:
+        self._state = state
+        self._unwrap = unwrap
+        self._ciphers: dict[tuple[str, bytes], AESGCM] = {}
+        self._ids: tuple[str, ...] = ()
+        self.active_id = ""
+        self.changed()
+        state.watch(root_keys.TABLE.name, self.changed)
+
+    def changed(self) -> None:
+        """The table has changed: what is gone is forgotten here too."""
+        found = root_keys.active(self._state)
+        self.active_id = found[0] if found is not None else ""
+        ids = tuple(self._state.rows(root_keys.TABLE))
+        if ids != self._ids:
+            self._ids = ids
+            self._ciphers.clear()
+
+    def root_key(self, key_id: str) -> bytes:
+        """The 32 bytes of that key. Raises KeyMissing."""
+        row = self._state.get(root_keys.TABLE, key_id)
+        key = None if row is None else self._unwrap(row) if row.wrapped_by else row.key
+        if key is None or len(key) != KEY_BYTES:
+            raise KeyMissing(key_id, row.wrapped_by if row is not None else "")
+        return key
+
+    def cipher(self, key_id: str, nonce: bytes) -> AESGCM:
+        """The cipher for a value with this nonce. Raises KeyMissing."""
+        salt = nonce[:SALT_BYTES].ljust(SALT_BYTES, b"\0")
+        cipher = self._ciphers.get((key_id, salt))
+        if cipher is None:
+            if len(self._ciphers) >= _CIPHERS_MAX:
+                del self._ciphers[next(iter(self._ciphers))]
+            cipher = self._ciphers[key_id, salt] = data_cipher(self.root_key(key_id), salt)
+        return cipher

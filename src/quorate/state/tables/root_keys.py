@@ -1,0 +1,214 @@
+"""The root keys, by ID: from them come the keys that seal the values of variables.
+
+One key is active: new values are sealed with it. A rotation adds a key, which is active from then
+on, and the leader seals the older values again in the background. How far that has come stands in
+the record of the active key, so that the next leader goes on there: `phase`, and `after`, the last
+key of the table of variables that was looked at.
+
+Invariants: at most one key is active, and it is never removed. `unused_index` of another key is the
+index of the entry from which on no row is sealed with it, 0 as long as one may be. Nothing here
+seals or opens a value: a server without the keys applies the same as the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from msgspec.structs import replace
+
+from quorate.state.engine.ordered import OrderedMap
+from quorate.state.engine.table import Command, OnRestore, Reader, Record, Table, Tables
+
+ROOT_KEYS_LEVEL: Final = 3
+"""The feature level from which on there are root keys."""
+
+KEYS_MAX: Final = 64
+"""A program that rotates in a loop does not fill the state."""
+
+ACTIVE: Final = "active"
+INACTIVE: Final = "inactive"
+REKEYING: Final = "rekeying"
+"""What was sealed with it is to be sealed again, by a full rotation that has not ended."""
+
+VALUES: Final = "values"
+"""The phase in which the leader seals older values again."""
+
+DISKS: Final = "disks"
+"""The phase in which each server makes a snapshot, and drops the older log: full rotations only."""
+
+ALGORITHM: Final = "aes256-gcm"
+
+
+class RootKey(Record, frozen=True, kw_only=True):
+    """One key. `create_time` is Unix time in nanoseconds, of the leader that made it.
+
+    `key` has 32 bytes, or is wrapped with the external key of which `wrapped_by` is the ID. Of the
+    active key `phase` is VALUES, DISKS, or empty when nothing is left to do; `full` says that disks
+    follow values; `resealed` counts the values that were sealed again.
+    """
+
+    key: bytes
+    create_time: int
+    state: str = ACTIVE
+    wrapped_by: str = ""
+    phase: str = ""
+    full: bool = False
+    after: str = ""
+    resealed: int = 0
+    unused_index: int = 0
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"RootKey(state={self.state!r}, phase={self.phase!r})"
+
+
+class AddRootKey(Command, frozen=True, kw_only=True):
+    """Make this key the active one in place of the key `prev` (empty: of none).
+
+    With `full` the older keys are to be done with, on disks too. Result: why not, or empty.
+    """
+
+    TYPE: ClassVar[int] = 32
+    LEVEL: ClassVar[int] = ROOT_KEYS_LEVEL
+
+    key_id: str
+    key: bytes
+    create_time: int
+    wrapped_by: str = ""
+    full: bool = False
+    prev: str = ""
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"AddRootKey(key_id={self.key_id!r}, full={self.full}, prev={self.prev!r})"
+
+    def apply(self, tables: Tables, index: int) -> str:
+        """See the class."""
+        rows = dict(tables.rows(TABLE))
+        before = active(tables)
+        if self.prev != (before[0] if before else ""):
+            return "another key has become active meanwhile"
+        if self.key_id in rows:
+            return "a key with this ID is there already"
+        if len(rows) >= KEYS_MAX:
+            return f"there are {len(rows)} root keys, and no more are kept: remove older ones"
+        for key_id, row in rows.items():
+            older = replace(row, state=self._state_of(row), phase="", after="", full=False)
+            if older != row:
+                tables.put(TABLE, key_id, older, index)
+        record = RootKey(
+            key=self.key,
+            create_time=self.create_time,
+            wrapped_by=self.wrapped_by,
+            phase=VALUES if rows else "",
+            # One that did not end is not forgotten by the next.
+            full=self.full or (before is not None and bool(before[1].phase) and before[1].full),
+        )
+        tables.put(TABLE, self.key_id, record, index)
+        return ""
+
+    def _state_of(self, older: RootKey) -> str:
+        if self.full:
+            return REKEYING
+        return INACTIVE if older.state == ACTIVE else older.state
+
+
+class EndPhase(Command, frozen=True, kw_only=True):
+    """The phase of the active key `key_id` is over, if it is `phase`. Result: whether it was.
+
+    After VALUES no row is sealed with an older key any more.
+    """
+
+    TYPE: ClassVar[int] = 33
+    LEVEL: ClassVar[int] = ROOT_KEYS_LEVEL
+
+    key_id: str
+    phase: str
+
+    def apply(self, tables: Tables, index: int) -> bool:
+        """See the class."""
+        row = in_phase(tables, self.key_id, self.phase)
+        if row is None:
+            return False
+        disks = self.phase == VALUES and row.full
+        for key_id, other in list(tables.rows(TABLE).items()):
+            if key_id == self.key_id:
+                continue
+            state = other.state if disks else INACTIVE
+            done = replace(other, state=state, unused_index=other.unused_index or index)
+            if done != other:
+                tables.put(TABLE, key_id, done, index)
+        ended = replace(row, phase=DISKS if disks else "", after="", full=disks)
+        tables.put(TABLE, self.key_id, ended, index)
+        return True
+
+
+class RemoveRootKey(Command, frozen=True, kw_only=True):
+    """Remove a key that is not active, as it was at `modify_index`. Result: why not, or empty.
+
+    The leader has seen that no row needs it.
+    """
+
+    TYPE: ClassVar[int] = 34
+    LEVEL: ClassVar[int] = ROOT_KEYS_LEVEL
+
+    key_id: str
+    modify_index: int
+
+    def apply(self, tables: Tables, index: int) -> str:
+        """See the class."""
+        row = tables.get(TABLE, self.key_id)
+        if row is None:
+            return NOT_FOUND
+        if row.state == ACTIVE:
+            return STILL_ACTIVE
+        if row.modify_index != self.modify_index:
+            return "the key has changed meanwhile"
+        tables.delete(TABLE, self.key_id, index)
+        return ""
+
+
+NOT_FOUND: Final = "root key not found"
+STILL_ACTIVE: Final = "active root key cannot be deleted - call rotate first"
+
+
+def _merged(ours: OrderedMap[RootKey], theirs: OrderedMap[RootKey]) -> Mapping[str, RootKey]:
+    """All keys of both. The cluster's own active key stays it, and seals what the archive brings.
+
+    Which of the other keys the archive's rows need is not known here.
+    """
+    merged = {key_id: replace(row, unused_index=0) for key_id, row in (*theirs.items(),)}
+    merged.update((key_id, replace(row, unused_index=0)) for key_id, row in ours.items())
+    own = next((key_id for key_id, row in ours.items() if row.state == ACTIVE), "")
+    for key_id, row in merged.items():
+        if row.state == ACTIVE and own not in {"", key_id}:
+            merged[key_id] = replace(row, state=INACTIVE, phase="", after="", full=False)
+        elif row.state == ACTIVE:
+            full = bool(row.phase) and row.full
+            merged[key_id] = replace(row, phase=VALUES, after="", resealed=0, full=full)
+    return merged
+
+
+TABLE: Final = Table(
+    name="root_keys",
+    record=RootKey,
+    on_restore=OnRestore.MERGED,
+    commands=(AddRootKey, EndPhase, RemoveRootKey),
+    level=ROOT_KEYS_LEVEL,
+    merge=_merged,
+)
+
+
+def active(reader: Reader) -> tuple[str, RootKey] | None:
+    """The ID and record of the active key, or None while there is none."""
+    for key_id, row in reader.rows(TABLE).items():
+        if row.state == ACTIVE:
+            return key_id, row
+    return None
+
+
+def in_phase(reader: Reader, key_id: str, phase: str) -> RootKey | None:
+    """The record of that key if it is active and in that phase."""
+    row = reader.get(TABLE, key_id)
+    return row if row is not None and row.state == ACTIVE and row.phase == phase else None
