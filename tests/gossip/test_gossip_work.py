@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +22,7 @@ from gossip_solo import (
 )
 
 from quorate.gossip import LAN
-from quorate.gossip.effects import QueryArrived, StreamRequest
+from quorate.gossip.effects import EventArrived, QueryArrived, StreamReply, StreamRequest
 from quorate.gossip.events import JoinRequested
 from quorate.gossip.messages import (
     Ack,
@@ -45,7 +47,9 @@ from quorate.gossip.serf.clock import JUMP_MAX, LTIME_MAX
 from quorate.gossip.serf.expressions import BadExpression, Budget, Expression
 from quorate.gossip.serf.queries import FILTERS_MAX
 from quorate.gossip.swim.merge import INCARNATION_MAX
+from quorate.gossip.swim.push_pull import SLICE
 from quorate.gossip.swim.table import NEW_INCARNATION_MAX, RISE_MAX
+from quorate.gossip.timers import Timers
 
 TOO_LONG_S = 0.1
 """CPU time: ten times what a stranger may cost, for slow machines."""
@@ -229,3 +233,64 @@ def test_a_clock_far_ahead_is_followed() -> None:
     assert solo.node.clock.time == JUMP_MAX // 2 + 1
     solo.tell_serf(JoinIntent(JUMP_MAX // 2 + 1, "p2"))
     assert solo.status("p2") == "ALIVE"
+
+
+def exchange(members: int, **serf: Any) -> PushPull:
+    """The state of a pool of that many, as a peer tells it."""
+    nodes = tuple(
+        PushPullNode(a.node, a.address, a.meta, 1, NodeState.ALIVE, a.versions)
+        for a in map(invented, range(members))
+    )
+    times = {node.name: 5 for node in nodes}
+    state = SerfPushPull(9, times, (), 1, **serf)
+    return PushPull(False, nodes, CODEC.encode_serf(state))
+
+
+def test_an_exchange_is_taken_in_slice_by_slice() -> None:
+    solo = Solo(1)
+    solo.pull(exchange(300))
+    assert len(solo.node.table) == 2 + SLICE
+    solo.wait(0.1)
+    assert len(solo.node.table) == 2 + 300
+    assert solo.node.roster.members["x299"].status_ltime == 5, "Serf's part comes behind it"
+
+
+def test_a_member_twice_in_an_exchange_is_refused() -> None:
+    solo = Solo(1)
+    twice = exchange(2)
+    twice = PushPull(False, twice.nodes + twice.nodes[:1])
+    assert "UNEXPECTED" in refusals(solo.pull(twice))
+    assert len(solo.node.table) == 2
+
+
+def test_times_of_more_members_than_there_can_be_are_refused() -> None:
+    solo = Solo(1, SERVER)
+    many = SerfPushPull(9, {f"x{number}": 5 for number in range(2000)})
+    assert "TOO_LARGE" in refusals(solo.pull(PushPull(False, (), CODEC.encode_serf(many))))
+    assert not solo.node.roster.intents
+
+
+def test_members_that_fail_at_the_same_moment_do_so_in_several_turns() -> None:
+    timers = Timers()
+    done: list[int] = []
+    for number in range(100):
+        timers.at(1.0, partial(done.append, number))
+    turns = 0
+    while timers.deadline() <= 1.0:
+        timers.run(1.0)
+        turns += 1
+    assert done == list(range(100))
+    assert turns == 4
+
+
+def test_user_events_of_strangers_fill_no_exchange() -> None:
+    solo = Solo(1)
+    for number in range(3000):
+        solo.tell_serf(UserEvent(1 + number % 16, f"e{number}", b"x" * 5000))
+    solo.tell_serf(UserEvent(9000, "too large", b"x" * 10_000))
+    reply = of(solo.pull(PushPull(False, ())), StreamReply)[0]
+    assert len(reply.message.user_state) < 1 << 18
+    newest = SerfPushPull(9, {}, (), 1, (EventsAt(9000, (("new", None),)),))
+    solo.effects.clear()
+    solo.pull(PushPull(False, (), CODEC.encode_serf(newest)))
+    assert [event.name for event in of(solo.effects, EventArrived)] == ["new"]

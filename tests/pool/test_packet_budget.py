@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from pool_cluster import Pools, living, refused, scenario, until
 
+from quorate.gossip.messages import Ping
 from quorate.pool.budget import (
     MEMBER_S,
     MEMBER_SHARE,
@@ -20,7 +21,9 @@ from quorate.pool.budget import (
 )
 from quorate.pool.pool import Pool
 from quorate.pool.sockets import READING_S, Sockets
+from quorate.wire.gossip import encode
 from quorate.wire.memberlist import lzw
+from quorate.wire.memberlist.packet import compound
 
 STRANGER = "127.66.0.1"
 
@@ -123,5 +126,22 @@ def test_members_are_heard_in_a_flood_of_a_stranger() -> None:
 
         await until(heard)
         assert living(a) == living(b) == {"a", "b"}
+
+    scenario(story)
+
+
+def test_a_packet_that_takes_too_long_is_not_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("quorate.pool.pool.PACKET_S", 0.0)
+
+    async def story(pools: Pools) -> None:
+        a = await pools.start("a")
+        parts = [encode(Ping(number, "other")) for number in range(200)]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            out.bind((STRANGER, 0))
+            out.sendto(compound(parts), (a.address.host, a.address.port))
+        await until(lambda: refused(a, "flood") == 1)
+        assert 0 < refused(a, "wrong_node") < 200
 
     scenario(story)

@@ -127,11 +127,15 @@ class PushPullNode(msgspec.Struct, frozen=True, gc=False):
 
 
 class PushPull(msgspec.Struct, frozen=True):
-    """A full exchange of states: `user_state` is Serf's, with its type byte."""
+    """A full exchange of states: `user_state` is Serf's, with its type byte.
+
+    `serf` is the same, where it was read before: another thread does that if it is large.
+    """
 
     join: bool
     nodes: tuple[PushPullNode, ...]
     user_state: bytes = b""
+    serf: SerfPushPull | None = None
 
 
 Message: TypeAlias = (

@@ -5,6 +5,10 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable
+from typing import Final
+
+RUN_MAX: Final = 32
+"""Most actions of one `run`: many members may fail at the same moment, and each takes its time."""
 
 
 class Timer:
@@ -47,9 +51,14 @@ class Timers:
         return heap[0].due if heap else math.inf
 
     def run(self, now: float) -> None:
-        """Run what is due, once each; what an action sets for `now` is run as well."""
+        """Run what is due, once each; what an action sets for `now` is run as well.
+
+        After RUN_MAX the rest has to wait for the next `run`; `deadline` shows that it is due.
+        """
         heap = self._heap
-        while heap and heap[0].due <= now:
+        for _ in range(RUN_MAX):
+            if not heap or heap[0].due > now:
+                return
             action = heapq.heappop(heap).action
             if action is not None:
                 action()

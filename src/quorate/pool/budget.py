@@ -21,6 +21,9 @@ OTHERS_S: Final = 0.02
 OTHERS_SHARE: Final = 0.05
 """Of all other hosts together."""
 
+PACKET_S: Final = 0.004
+"""Of one packet: then the rest of its messages is left out."""
+
 _LOOK_INTERVAL_S: Final = 1.0  # for it looks at all members
 
 

@@ -35,7 +35,7 @@ from quorate.gossip.messages import (
 from quorate.gossip.node import Node
 from quorate.metrics import Metrics
 from quorate.pool.addresses import join_text, parse_target, resolve
-from quorate.pool.budget import PacketBudget
+from quorate.pool.budget import PACKET_S, PacketBudget
 from quorate.pool.keys import Keys, first_ring
 from quorate.pool.memory import WRITE_INTERVAL_S, Memory
 from quorate.pool.options import PoolOptions
@@ -55,6 +55,7 @@ from quorate.wire.memberlist.packet import decode_packet, encode_packets
 log = logging.getLogger("quorate.pool")
 
 _REJOIN_AT_ONCE = 8
+_MESSAGES_AT_ONCE = 16  # of a packet, before the clock is looked at
 
 AnswerQuery = Callable[[effects.QueryArrived], "Awaitable[bytes | None] | None"]
 """Answers a query of an application; None: it is not for this member, nothing is answered."""
@@ -454,8 +455,15 @@ class Pool:
             return
         for problem in opened.problems:
             self._refusals.count("packet", source.host, problem)
-        if opened.messages:
-            self.step(events.PacketReceived(source, opened.messages))
+        messages = opened.messages
+        until = time.thread_time() + PACKET_S
+        for start in range(0, len(messages), _MESSAGES_AT_ONCE):
+            if start and time.thread_time() > until:
+                left = f"a packet that takes too long: {len(messages) - start} messages left out"
+                self._refusals.count("flood", source.host, left)
+                return
+            some = messages[start : start + _MESSAGES_AT_ONCE]
+            self.step(events.PacketReceived(source, some))
 
     def _send_packet(self, effect: effects.SendPacket) -> None:
         packets = encode_packets(effect.parts, self._keys.layers, crc=effect.crc, make_nonce=_nonce)

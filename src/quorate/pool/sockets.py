@@ -20,7 +20,7 @@ from quorate.pool.addresses import ip_text, join_text
 
 _PACKET_MAX: Final = 65_535
 _AT_ONCE: Final = 256  # then it is others' turn on the loop
-READING_S: Final = 0.003
+READING_S: Final = 0.002
 """CPU time after which it is, too."""
 
 _BUFFER_BYTES: Final = 2 << 20

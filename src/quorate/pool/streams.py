@@ -15,21 +15,24 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from quorate.errors import BadFrame
 from quorate.gossip.effects import StreamRequest
-from quorate.gossip.messages import Address, Message, PushPull, RemoteError
+from quorate.gossip.messages import Address, Message, PushPull, RemoteError, SerfPushPull
 from quorate.metrics import Metrics
 from quorate.pool.addresses import ip_text, join_text
 from quorate.pool.keys import Keys
 from quorate.pool.refusals import Refusals
-from quorate.wire.gossip import encode
+from quorate.wire.gossip import decode_serf, encode
 from quorate.wire.memberlist.keyring import NONCE_BYTES
 from quorate.wire.memberlist.layers import Layers
 from quorate.wire.memberlist.stream import StreamReader, encode_stream
 
-THREAD_BYTES: Final = 64 * 1024
+THREAD_BYTES: Final = 16 * 1024
 """Messages above this size are worked on in a thread, and all that come compressed."""
 
 HELD_BYTES_MAX: Final = 32 << 20
@@ -119,6 +122,7 @@ class Streams:
             while piece := await reader.read(_PIECE):
                 if incoming.feed(piece):
                     return await self._message(incoming)
+                await asyncio.sleep(0)
             return f"read tcp {where}: EOF"
         finally:
             writer.close()
@@ -138,7 +142,9 @@ class Streams:
 
     async def _message(self, incoming: StreamReader) -> Message:
         large = incoming.fed > THREAD_BYTES or incoming.takes_time
-        return await self._in_thread_if(large, incoming.message)
+        if not large:
+            return incoming.message()
+        return await self._in_thread_if(True, partial(_read, incoming))
 
     async def _in_thread_if(self, large: bool, work: Callable[[], Result]) -> Result:
         if not large:
@@ -223,6 +229,17 @@ class Streams:
                         return
         except TimeoutError:
             return
+
+
+def _read(incoming: StreamReader) -> Message:
+    """The message, and in it Serf's, which may be as large."""
+    message = incoming.message()
+    if isinstance(message, PushPull) and message.user_state:
+        serf = decode_serf(message.user_state)
+        if not isinstance(serf, SerfPushPull):
+            raise BadFrame("a push-pull with another message of Serf than its state")
+        return msgspec.structs.replace(message, serf=serf)
+    return message
 
 
 def _about(message: Message) -> int:

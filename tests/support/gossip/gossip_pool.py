@@ -32,7 +32,7 @@ from quorate.gossip.events import (
     StreamReceived,
     Tick,
 )
-from quorate.gossip.messages import Address, NodeState, PushPull, PushPullNode, SerfStatus
+from quorate.gossip.messages import Address, Alive, SerfStatus
 from quorate.gossip.settings import PARTS_MAX
 
 CODEC = PlainCodec()
@@ -360,17 +360,14 @@ class Pool:
 def formed(count: int, seed: int, settings: Settings = LAN, **more: Any) -> Pool:
     """A pool in which everybody knows everybody, and nothing is left to be said.
 
-    Put together by one exchange of states for each, not by joins: that is what makes a pool of
-    1,000 affordable.
+    Put together by one huge packet for each, not by joins: that is what makes a pool of 1,000
+    affordable.
     """
     pool = Pool(seed, settings, keep_log=False, **more)
     hosts = [pool.start(f"s{number}") for number in range(count)]
-    nodes = tuple(
-        PushPullNode(h.name, h.address, h.node.meta, 1, NodeState.ALIVE, h.node.versions)
-        for h in hosts
-    )
+    alive = tuple(Alive(1, h.name, h.address, h.node.meta, h.node.versions) for h in hosts)
     for host in hosts:
-        host.node.step(StreamReceived(0, host.address, PushPull(False, nodes)), 0.0)
+        host.node.step(PacketReceived(host.address, alive), 0.0)
         for queue in host.node.queues:
             queue.clear()
         pool._rest(host)

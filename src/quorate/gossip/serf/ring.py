@@ -10,6 +10,9 @@ from typing import Any, Final
 _PER_TIME_MAX: Final = 256
 """Events of one Lamport time: honest ones are as many as members that send at the same moment."""
 
+KEPT_MAX: Final = 1024
+"""Events of all times together. Of more the oldest time is forgotten, and refused from then on."""
+
 
 class Ring:
     """What was seen at each of the last Lamport times; `first` is the oldest that is accepted."""
@@ -17,6 +20,7 @@ class Ring:
     def __init__(self, size: int) -> None:
         self._size = size
         self._slots: dict[int, tuple[int, dict[Any, None]]] = {}
+        self._kept = 0
         self.first = 0
 
     def ignore_before(self, ltime: int) -> None:
@@ -32,11 +36,21 @@ class Ring:
         if slot is not None and slot[0] > ltime:
             return False
         if slot is None or slot[0] < ltime:
+            self._kept -= 0 if slot is None else len(slot[1])
             slot = self._slots[place] = (ltime, {})
         if what in slot[1] or len(slot[1]) >= _PER_TIME_MAX:
             return False
         slot[1][what] = None
+        self._kept += 1
+        if self._kept > KEPT_MAX:
+            self._forget_oldest()
         return True
+
+    def _forget_oldest(self) -> None:
+        place, (ltime, seen) = min(self._slots.items(), key=lambda item: item[1][0])
+        del self._slots[place]
+        self._kept -= len(seen)
+        self.ignore_before(ltime + 1)
 
     def remembered(self) -> list[tuple[int, list[Any]]]:
         """What is in the ring, by Lamport time."""

@@ -52,6 +52,14 @@ _FOLLOW_UP_S: Final = 0.5
 """Differs from memberlist: a member that has joined asks a second time. Two members that come back
 at the same moment may miss each other's news: neither is listed when the other's is gossiped.
 """
+SLICE: Final = 32
+"""Members of an exchange that are taken in at once: each that is new takes some 0.1 ms."""
+
+EVENTS_MAX: Final = 512
+"""User events of an exchange that are looked at, the newest: as many as Serf remembers times."""
+
+_PAUSE_S: Final = 0.001  # between slices
+_TOO_MANY: Final = "more members than this one can hold"
 _NO_VERSIONS: Final = Versions(0, 0, 0, 0, 0, 0)
 
 
@@ -105,7 +113,7 @@ def _answered(
         case PushPull():
             if join:
                 _catch_up(node, message)
-            then(_merge(node, message, join, to))
+            _merge(node, message, join, to, then)
         case RemoteError():
             then(message.text)
         case None:
@@ -183,7 +191,7 @@ def on_stream(node: State, event: StreamReceived) -> None:
             # The answer first, also to a merge that is refused (docs/wire.md#push-pull).
             mine = own_state(node, theirs.join, _names(theirs))
             node.emit(StreamReply(event.handle, mine))
-            _merge(node, theirs, theirs.join, event.source)
+            _merge(node, theirs, theirs.join, event.source, _ignore)
         case Ping() as ping:
             node.emit(StreamReply(event.handle, _stream_ack(node, ping, event.source)))
         case User() as user:
@@ -256,29 +264,62 @@ def _told_time(known: Known) -> int:
 # -- what comes in -------------------------------------------------------------------------------
 
 
-def _merge(node: State, message: PushPull, join: bool, source: Address) -> str:
-    """Take over what a peer knows; why not, if not."""
+def _merge(
+    node: State, message: PushPull, join: bool, source: Address, then: Callable[[str], None]
+) -> None:
+    """Take over what a peer knows; `then` hears why not, or nothing when all of it is done."""
+    objection = (
+        _oversize(node, message, source)
+        or _misfit(node, message, source)
+        or _objection(node, message, join, source)
+    )
+    serf: Any = message.serf
+    if not objection and message.user_state:
+        serf = serf or node.read_serf(message.user_state, source)
+        if not isinstance(serf, SerfPushPull):
+            objection = "Serf's part of the exchange cannot be read"
+        elif _names_told(serf) > 2 * node.settings.members_max:
+            node.refuse(Refusal.TOO_LARGE, source, f"times of {_names_told(serf)} members")
+            objection = _TOO_MANY
+    if objection:
+        then(objection)
+        return
+    _merge_slice(node, message.nodes, 0, partial(_merge_serf, node, serf, join, then))
+
+
+def _oversize(node: State, message: PushPull, source: Address) -> str:
+    """Why there are too many members in it; empty if there are not."""
     if len(message.nodes) > node.settings.members_max:
         node.refuse(Refusal.TOO_LARGE, source, f"{len(message.nodes)} members")
-        return "more members than this one can hold"
+        return _TOO_MANY
+    if len(set(_names(message))) < len(message.nodes):
+        node.refuse(Refusal.UNEXPECTED, source, "a member twice in one exchange")
+        return "a member is there twice"
+    return ""
+
+
+def _names_told(serf: SerfPushPull) -> int:
+    return max(len(serf.status_ltimes), len(serf.left_members))
+
+
+def _merge_slice(
+    node: State, nodes: tuple[PushPullNode, ...], start: int, then: Callable[[], None]
+) -> None:
+    """Take in some of these members, the rest soon, and do `then` after the last one."""
+    end = start + SLICE
+    for theirs in nodes[start:end]:
+        _merge_one(node, theirs)
+    if end < len(nodes):
+        node.later(_PAUSE_S, partial(_merge_slice, node, nodes, end, then))
+    else:
+        then()
+
+
+def _misfit(node: State, message: PushPull, source: Address) -> str:
     misfit = _version_misfit(node, message.nodes)
     if misfit:
         node.refuse(Refusal.MERGE_VERSIONS, source, misfit)
-        return misfit
-    objection = _objection(node, message, join, source)
-    if objection:
-        node.refuse(Refusal.NOT_ADMITTED, source, objection)
-        return objection
-    serf: Any = None
-    if message.user_state:
-        serf = node.read_serf(message.user_state, source)
-        if not isinstance(serf, SerfPushPull):
-            return "Serf's part of the exchange cannot be read"
-    for theirs in message.nodes:
-        _merge_one(node, theirs)
-    if serf is not None:
-        _merge_serf(node, serf, join)
-    return ""
+    return misfit
 
 
 def _version_misfit(node: State, theirs: Iterable[PushPullNode]) -> str:
@@ -314,13 +355,22 @@ def _version_misfit(node: State, theirs: Iterable[PushPullNode]) -> str:
 
 def _objection(node: State, message: PushPull, join: bool, source: Address) -> str:
     """Why a pool is not one to join with; only joins are judged as a whole."""
-    if not join:
-        return ""
+    objection = _bad_member(node, message, source) if join else ""
+    if objection:
+        node.refuse(Refusal.NOT_ADMITTED, source, objection)
+    return objection
+
+
+def _bad_member(node: State, message: PushPull, source: Address) -> str:
+    judged = 0
     for theirs in message.nodes:
         known = node.table.get(theirs.name)
         seen_before = known is not None and known.meta == theirs.meta
         if theirs.state != NodeState.ALIVE or seen_before:
             continue
+        judged += 1
+        if judged > SLICE:
+            break  # the others are judged one by one, when they are taken in
         tags = node.read_tags(theirs.meta, source)
         if tags is None:
             return f"the tags of {theirs.name} cannot be read"
@@ -352,7 +402,15 @@ def _witness(node: State, clock: LamportClock, ltime: int) -> None:
         clock.witness(ltime - 1)
 
 
-def _merge_serf(node: State, serf: SerfPushPull, join: bool) -> None:
+def _merge_serf(
+    node: State, serf: SerfPushPull | None, join: bool, then: Callable[[str], None]
+) -> None:
+    if serf is not None:
+        _take_serf(node, serf, join)
+    then("")
+
+
+def _take_serf(node: State, serf: SerfPushPull, join: bool) -> None:
     _witness(node, node.clock, serf.ltime)
     _witness(node, node.event_clock, serf.event_ltime)
     _witness(node, node.query_clock, serf.query_ltime)
@@ -370,7 +428,11 @@ def _merge_serf(node: State, serf: SerfPushPull, join: bool) -> None:
     if join and node.joins_ignoring_old:
         node.user_events.ignore_before(serf.event_ltime)
         node.query_ring.ignore_before(serf.query_ltime)
-    for slot in serf.events:
-        if slot is not None:
-            for name, payload in slot.events:
-                user_events.accept(node, slot.ltime, name, payload)
+    events = [
+        (slot.ltime, name, payload)
+        for slot in serf.events
+        if slot is not None
+        for name, payload in slot.events
+    ]
+    for ltime, name, payload in events[-EVENTS_MAX:]:
+        user_events.accept(node, ltime, name, payload)

@@ -28,8 +28,8 @@ COMPRESSED_MAX: Final = 16 * 1024
 """Most compressed bytes of one packet: each code takes its time, whatever it stands for. Packets
 have 1,400 bytes; more would take 10 ms."""
 
-MESSAGES_MAX: Final = 1024
-"""Most messages that one packet may hold."""
+MESSAGES_MAX: Final = 256
+"""Most messages that one packet may hold: a compound has 255 at most."""
 
 _DEPTH_MAX: Final = 4
 _CRC: Final = Struct(">BI")
