@@ -23,6 +23,7 @@
     |  `- ChangeOvertaken        the configuration is not what it was: decide again
     |- LevelTooLow               the cluster's feature level does not allow it: upgrade all servers
     |- KeyMissing                a value is sealed with a root key that this server does not have
+    |- NoSuchRootKey             no root key has this ID
     |- SealBroken                a sealed value does not open with its key
     |- NoPathToRegion            no live server of that region is known
     |- GossipDisabled            the servers are a fixed list here: there is no pool to act on
@@ -225,6 +226,15 @@ class KeyMissing(QuorateError):
         )
         self.key_id = key_id
         self.wrapped_by = wrapped_by
+
+
+class NoSuchRootKey(QuorateError):
+    """No root key has this ID."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "root key not found", "see the keys that are there: quorate operator root keyring list"
+        )
 
 
 class SealBroken(QuorateError):

@@ -49,7 +49,7 @@ EXAMPLES: tuple[Command, ...] = (
         command=encode(CheckState()), note=Note(kind="setting", what="changed"), time_ms=1, by="b"
     ),
     AddRootKey(key_id="k-1", key=b"k" * 32, create_time=1, full=True, prev="k-0"),
-    EndPhase(key_id="k-1", phase="values"),
+    EndPhase(key_id="k-1", phase="values", modify_index=7),
     RemoveRootKey(key_id="k-0", modify_index=7),
 )
 

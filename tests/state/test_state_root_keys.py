@@ -42,6 +42,11 @@ class State:
         key = key_id.encode().ljust(32, b".")
         return self.apply(AddRootKey(key_id=key_id, key=key, create_time=1, prev=prev, full=full))
 
+    def end(self, key_id: str, phase: str) -> object:
+        row = self.rows().get(key_id)
+        index = row.modify_index if row else 0
+        return self.apply(EndPhase(key_id=key_id, phase=phase, modify_index=index))
+
     def rows(self) -> dict[str, RootKey]:
         return dict(self.store.rows(TABLE))
 
@@ -70,10 +75,20 @@ def test_a_rotation_seals_values_again_and_then_the_older_key_is_unused() -> Non
     assert state.states() == {"a": INACTIVE, "b": ACTIVE}
     assert state.rows()["b"].phase == VALUES
     assert state.rows()["a"].unused_index == 0
-    assert state.apply(EndPhase(key_id="b", phase=VALUES)) is True
+    assert state.end("b", VALUES) is True
     assert state.rows()["b"].phase == ""
     assert state.rows()["a"].unused_index == state.store.applied_index
-    assert state.apply(EndPhase(key_id="b", phase=VALUES)) is False
+    assert state.end("b", VALUES) is False
+
+
+def test_a_phase_ends_only_as_it_was_looked_at() -> None:
+    state = State()
+    state.add("a")
+    state.add("b", "a")
+    index = state.rows()["b"].modify_index
+    assert state.apply(EndPhase(key_id="b", phase=VALUES, modify_index=index - 1)) is False
+    assert state.apply(EndPhase(key_id="b", phase=DISKS, modify_index=index)) is False
+    assert state.rows()["b"].phase == VALUES
 
 
 def test_a_full_rotation_ends_when_the_disks_are_done() -> None:
@@ -81,12 +96,12 @@ def test_a_full_rotation_ends_when_the_disks_are_done() -> None:
     state.add("a")
     state.add("b", "a", full=True)
     assert state.states() == {"a": REKEYING, "b": ACTIVE}
-    state.apply(EndPhase(key_id="b", phase=VALUES))
+    state.end("b", VALUES)
     assert (state.rows()["b"].phase, state.rows()["b"].full) == (DISKS, True)
     assert state.states()["a"] == REKEYING
     unused = state.rows()["a"].unused_index
     assert unused == state.store.applied_index
-    state.apply(EndPhase(key_id="b", phase=DISKS))
+    state.end("b", DISKS)
     assert state.states() == {"a": INACTIVE, "b": ACTIVE}
     assert (state.rows()["b"].phase, state.rows()["b"].full) == ("", False)
     assert state.rows()["a"].unused_index == unused
@@ -137,7 +152,7 @@ def test_a_restore_keeps_all_keys_and_the_own_active_one() -> None:
     live = State()
     live.add("a")
     live.add("b", "a")
-    live.apply(EndPhase(key_id="b", phase=VALUES))
+    live.end("b", VALUES)
     done = restored(live.store.image(), archive.store.image(), 100)
     rows = dict(done.image.tables.rows(TABLE).items())
     assert {key_id: row.state for key_id, row in rows.items()} == {
@@ -179,7 +194,7 @@ def test_one_key_is_active_whatever_is_asked(steps: list[tuple[str, str]]) -> No
             row = state.rows().get(key_id)
             state.apply(RemoveRootKey(key_id=key_id, modify_index=row.modify_index if row else 0))
         else:
-            state.apply(EndPhase(key_id=key_id, phase=what))
+            state.end(key_id, what)
         rows = state.rows()
         working = [key_id for key_id, row in rows.items() if row.phase]
         assert sum(row.state == ACTIVE for row in rows.values()) == (1 if rows else 0)

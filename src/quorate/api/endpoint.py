@@ -47,6 +47,8 @@ class Capability(StrEnum):
     AUTOPILOT_WRITE = "autopilot-write"
     KEYRING_READ = "keyring-read"
     KEYRING_WRITE = "keyring-write"
+    KEYRING_ROTATE = "keyring-rotate"
+    KEYRING_DELETE = "keyring-delete"
     PEER_REMOVE = "peer-remove"
     TRANSFER_LEADERSHIP = "transfer-leadership"
 

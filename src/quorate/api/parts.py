@@ -165,6 +165,19 @@ class Directory(Protocol):
         """Sorted names of the regions with at least one live server."""
 
 
+class RootKeys(Protocol):
+    """What an operator does to the root keys, on the leader."""
+
+    async def rotate(self, *, full: bool) -> tuple[int, str]:
+        """Make a new key, and seal the values again: the log index, and the ID of the key.
+
+        Raises ChangeRefused, LevelTooLow, and what `Writes.apply` raises.
+        """
+
+    async def remove(self, key_id: str) -> int:
+        """Remove a key that nothing needs; the log index. Raises NoSuchRootKey, ChangeRefused."""
+
+
 class Rejoining(Protocol):
     """The way back after a removal."""
 
@@ -239,6 +252,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     autopilot: Autopilot
     pool: Pool
     directory: Directory
+    root_keys: RootKeys
     rejoining: Rejoining
     agent: Agent
     options: Options
@@ -256,6 +270,7 @@ def parts_of(server: Server) -> Parts:
         autopilot=server.autopilot,
         pool=server.pool,
         directory=server.directory,
+        root_keys=server.root_keys,
         rejoining=server.rejoining,
         agent=server.agent,
         options=server.options,

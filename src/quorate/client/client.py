@@ -23,6 +23,9 @@ from quorate.client.models import (
     OperatorHealth,
     RaftConfiguration,
     Rejoined,
+    RootKey,
+    RootKeyRotated,
+    RootKeys,
     SchedulerConfiguration,
     SchedulerUpdate,
     Transfer,
@@ -38,6 +41,7 @@ T = TypeVar("T")
 DEFAULT_TIMEOUT_S = 60.0
 
 AUTOPILOT = "/v1/operator/autopilot/configuration"
+ROOT_KEYS = "/v1/operator/keyring"
 SCHEDULER = "/v1/operator/scheduler/configuration"
 NEXT_STEPS = (
     ("No cluster leader", "wait for an election; -stale shows what this agent alone knows"),
@@ -226,6 +230,24 @@ class Client:
         method, body = ("PUT", _json({"Key": key})) if key else ("GET", None)
         query = [("details", "true")] if details else []
         return _decode(path, self._checked(method, path, query, body).body, Keyring)
+
+    def root_keys(self, *, stale: bool = False) -> RootKeys:
+        """The root keys with which values are sealed, without the keys themselves."""
+        raw = _parse(ROOT_KEYS, self._checked("GET", ROOT_KEYS + "/keys", _stale(stale)).body)
+        return RootKeys(keys=_convert(ROOT_KEYS, raw, tuple[RootKey, ...]), raw=raw)
+
+    def rotate_root_key(self, *, full: bool = False) -> RootKeyRotated:
+        """Make a new root key; `full` also removes text sealed with older ones from the disks."""
+        path = ROOT_KEYS + "/rotate"
+        answer = self._checked("PUT", path, [("full", "true")] if full else [])
+        return _decode(path, answer.body, RootKeyRotated)
+
+    def remove_root_key(self, key_id: str) -> None:
+        """Remove a root key that nothing needs."""
+        from urllib.parse import quote
+
+        path = f"{ROOT_KEYS}/key/{quote(key_id, safe='')}"
+        self._checked("DELETE", path, [])
 
     def agent_health(self, *, kind: str = "") -> Health:
         """Health of the agent (`kind` is server, client or empty); bad health is no error here."""

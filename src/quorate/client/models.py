@@ -11,9 +11,10 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from quorate.shapes import agent, operator, settings
+from quorate.shapes import agent, operator, root_keys, settings
 from quorate.shapes.agent import HealthOf, Member
 from quorate.shapes.operator import RaftServer, ServerHealth, UpgradeServer, View
+from quorate.shapes.root_keys import RootKey
 from quorate.shapes.settings import PreemptionConfig
 
 __all__ = [
@@ -32,6 +33,9 @@ __all__ = [
     "RaftConfiguration",
     "RaftServer",
     "Rejoined",
+    "RootKey",
+    "RootKeyRotated",
+    "RootKeys",
     "Sample",
     "SchedulerConfiguration",
     "SchedulerUpdate",
@@ -96,6 +100,19 @@ class Rejoined(agent.Rejoined, frozen=True, kw_only=True, rename="pascal"):
 
 class Keyring(agent.KeyringDetails, frozen=True, kw_only=True, rename="pascal"):
     """`agent/keyring/<operation>`; what details tell comes from Quorate only, if asked for."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class RootKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET operator/keyring/keys`; `raw` is the list as the server sent it."""
+
+    keys: tuple[RootKey, ...] = ()
+    raw: Any = None
+
+
+class RootKeyRotated(root_keys.Rotated, frozen=True, kw_only=True, rename="pascal"):
+    """`PUT operator/keyring/rotate`."""
 
     raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 

@@ -25,6 +25,14 @@ class Leadership:
         """True while this server believes to lead; `lease_valid` is the proof."""
         return self._replica.is_leader
 
+    def has_begun(self) -> bool:
+        """True if this server leads, and has applied an entry of its own term.
+
+        All that earlier leaders have written is applied here then.
+        """
+        leader = self._replica.node.leader
+        return leader is not None and leader.ready()
+
     def lease_valid(self) -> bool:
         """True if a read of applied state made right now, without awaiting, is linearizable."""
         return self._replica.lease_valid()

@@ -51,6 +51,7 @@ from quorate.server.rpc.calls import Callers
 from quorate.server.rpc.forwarder import Forwarder
 from quorate.server.rpc.gate import Gate
 from quorate.server.rpc.http_pool import HttpPool
+from quorate.server.secrets.keeper import RootKeeper
 from quorate.server.views.agent import AgentView
 from quorate.server.views.cluster import ClusterView
 from quorate.server.writes import Writes
@@ -149,6 +150,7 @@ class Server:
         self._spawn(self._duties.run())
         self._spawn(self._judge.run())
         self._spawn(self.writes.sweep())
+        self._spawn(self.root_keys.run())
 
     async def _start_replica(self) -> None:
         options = self.options
@@ -197,6 +199,13 @@ class Server:
         self.level_gate = LevelGate(self.machine.store)
         self._acts = Acts(self.machine.store, lambda: time.time_ns() // 1_000_000)
         self.writes = Writes(self.replica, self.level_gate.refusal, self._acts.settings_told)
+        self.root_keys = RootKeeper(
+            state=self.machine.store,
+            apply=self.writes.apply,
+            acts=self._acts,
+            leads=self.leadership.has_begun,
+            unix_ns=time.time_ns,
+        )
         # Only now: a snapshot that is loaded at the start changes tables when there is no node yet.
         self.machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
         self._learn_cluster_id()

@@ -145,6 +145,7 @@ VIEWS = {
 UPGRADE = {"Level": 1, "Goal": 1, "MayMix": "all", "Servers": []}
 REJOINED = {"ID": "a", "MovedAside": ""}
 
+ROOT_KEYS = "/v1/operator/keyring"
 FORMS: dict[str, tuple[str, str | Reply]] = {
     "operator gossip keyring list": ("GET /v1/agent/keyring/list", "enc-keyring-list-two"),
     "operator raft list-peers": (f"GET {RAFT}", "r3-raft-config-leader"),
@@ -153,6 +154,11 @@ FORMS: dict[str, tuple[str, str | Reply]] = {
         "r3-autopilot-config-get",
     ),
     "operator autopilot health": ("GET /v1/operator/autopilot/health", "r3-autopilot-health"),
+    "operator root keyring list": (f"GET {ROOT_KEYS}/keys", json_reply([{"KeyID": "k"}])),
+    "operator root keyring rotate": (
+        f"PUT {ROOT_KEYS}/rotate",
+        json_reply({"Index": 7, "Key": {"KeyID": "k"}}),
+    ),
     "operator scheduler get-config": (f"GET {SCHEDULER}", "r3-scheduler-config-get"),
     "operator metrics": ("GET /v1/metrics", "r3-metrics"),
     "server members": ("GET /v1/agent/members", "r3-agent-members"),

@@ -22,7 +22,9 @@ from quorate.errors import (
     QuorateError,
 )
 from quorate.metrics import Metrics
+from quorate.server.leader.acts import Acts
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.secrets.keeper import RootKeeper
 from quorate.server.views.records import (
     JoinResult,
     KeyringOperation,
@@ -115,6 +117,13 @@ class FakeServer:
         self.known_regions = ["global"]
         self.store = StateStore()
         self.log_index = 4
+        self.root_keys = RootKeeper(
+            state=self.store,
+            apply=self.apply,
+            acts=Acts(self.store, lambda: int(NOW * 1000)),
+            leads=self.is_leader,
+            unix_ns=lambda: int(NOW * 10**9),
+        )
         self.barriers = 0
         self.barrier_errors: list[QuorateError] = []
         self.apply_errors: list[QuorateError] = []
@@ -165,6 +174,7 @@ class FakeServer:
             autopilot=self,
             pool=self,
             directory=self,
+            root_keys=self.root_keys,
             rejoining=self,
             agent=self,
             options=self.options,

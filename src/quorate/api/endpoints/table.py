@@ -23,6 +23,7 @@ from quorate.api.endpoints.operator.raft import (
     RaftPeer,
     TransferLeadership,
 )
+from quorate.api.endpoints.operator.root_keys import ROWS as _ROOT_KEYS
 from quorate.api.endpoints.operator.scheduler import SchedulerEndpoint
 from quorate.api.endpoints.operator.upgrade import UpgradeEndpoint
 from quorate.api.endpoints.operator.views import ViewsEndpoint
@@ -431,4 +432,4 @@ _OPERATOR: Final = (
     ),
 )
 
-TABLE: Final = (*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_OPERATOR, *_JOBLESS)
+TABLE: Final = (*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_OPERATOR, *_ROOT_KEYS, *_JOBLESS)

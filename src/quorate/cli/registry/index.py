@@ -9,9 +9,10 @@ from quorate.cli.command import Command, Group
 from quorate.cli.registry.gossip import GOSSIP
 from quorate.cli.registry.local import LOCAL
 from quorate.cli.registry.operator import OPERATOR
+from quorate.cli.registry.root_keys import ROOT_KEYS
 from quorate.cli.registry.server import SERVER, SYSTEM
 
-COMMANDS: tuple[Command, ...] = (*LOCAL, *OPERATOR, *GOSSIP, *SERVER, *SYSTEM)
+COMMANDS: tuple[Command, ...] = (*LOCAL, *OPERATOR, *GOSSIP, *ROOT_KEYS, *SERVER, *SYSTEM)
 
 GROUPS = (
     Group(
@@ -76,6 +77,18 @@ GROUPS = (
         "Makes, installs, changes and removes the keys that encrypt gossip, on all members of the "
         "pool at once. To replace a key use rotate: it does all steps in their order.",
         "quorate operator gossip keyring rotate",
+    ),
+    Group(
+        ("operator", "root"),
+        "The root keys",
+        "Manages the keys with which the values of variables are sealed.",
+        "quorate operator root keyring list",
+    ),
+    Group(
+        ("operator", "root", "keyring"),
+        "The root keys, with which values are sealed",
+        "Lists, rotates and removes the root keys. The keys themselves are never shown.",
+        "quorate operator root keyring rotate",
     ),
     Group(
         ("server",),

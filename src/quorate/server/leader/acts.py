@@ -22,6 +22,7 @@ from quorate.state.tables.journal import (
     JOURNAL_LEVEL,
     OPERATOR,
     SETTING,
+    Details,
     Note,
     Noted,
     WriteJournal,
@@ -97,6 +98,13 @@ class Acts:
             return command
         note = self._described(command, Note(kind=ACT, what=what, cause=cause, force=force))
         return command if note is None else self._noted(encode(command), note)
+
+    def told_as(self, command: Command, what: str, subject: str, details: Details = ()) -> Command:
+        """The same in the words given: the records that it changes hold what nobody may read."""
+        if self._state.level < JOURNAL_LEVEL:
+            return command
+        note = Note(kind=ACT, what=what, subject=subject, details=details)
+        return self._noted(encode(command), note)
 
     def alone(self, what: str, server_id: str) -> WriteJournal | None:
         """What tells of an operator's act that has no command of its own."""

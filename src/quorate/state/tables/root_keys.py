@@ -115,9 +115,10 @@ class AddRootKey(Command, frozen=True, kw_only=True):
 
 
 class EndPhase(Command, frozen=True, kw_only=True):
-    """The phase of the active key `key_id` is over, if it is `phase`. Result: whether it was.
+    """The phase of the active key `key_id` is over. Result: whether it was in that phase.
 
-    After VALUES no row is sealed with an older key any more.
+    Only if its record is as it was at `modify_index`: a restore begins VALUES once more. After
+    VALUES no row is sealed with an older key.
     """
 
     TYPE: ClassVar[int] = 33
@@ -125,10 +126,11 @@ class EndPhase(Command, frozen=True, kw_only=True):
 
     key_id: str
     phase: str
+    modify_index: int
 
     def apply(self, tables: Tables, index: int) -> bool:
         """See the class."""
-        row = in_phase(tables, self.key_id, self.phase)
+        row = in_phase(tables, self.key_id, self.phase, self.modify_index)
         if row is None:
             return False
         disks = self.phase == VALUES and row.full
@@ -208,7 +210,9 @@ def active(reader: Reader) -> tuple[str, RootKey] | None:
     return None
 
 
-def in_phase(reader: Reader, key_id: str, phase: str) -> RootKey | None:
-    """The record of that key if it is active and in that phase."""
+def in_phase(reader: Reader, key_id: str, phase: str, modify_index: int) -> RootKey | None:
+    """The record of that key if it is in that phase, and as it was at that index."""
     row = reader.get(TABLE, key_id)
-    return row if row is not None and row.state == ACTIVE and row.phase == phase else None
+    if row is None or row.phase != phase or row.modify_index != modify_index:
+        return None
+    return row

@@ -1,0 +1,63 @@
+"""`quorate operator root keyring ...` (docs/cli.md#commands)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from quorate.cli.context import Context, doing
+from quorate.cli.text.tables import format_table
+from quorate.client import RootKey
+
+PREFIX = "error: "
+SHORT = 8
+"""Characters of an ID, unless whole ones are asked for."""
+
+PHASES = {
+    "values": "Values are being sealed again with the active key: {} so far",
+    "disks": "Values are sealed again; the servers write snapshots, to drop older text",
+}
+
+
+def list_keys(context: Context) -> int:
+    """Show all keys as a table."""
+    with context.client() as client, doing(PREFIX):
+        found = client.root_keys(stale=context.flags.on("stale"))
+    return context.show(found.raw, lambda: context.out.table(_text(context, found.keys)))
+
+
+def rotate(context: Context) -> int:
+    """Make a new key, and show it."""
+    with context.client() as client, doing(PREFIX):
+        answer = client.rotate_root_key(full=context.flags.on("full"))
+    return context.show(answer.raw, lambda: context.out.table(_table(context, [answer.key])))
+
+
+def remove(context: Context) -> int:
+    """Remove the key with this ID."""
+    (key_id,) = context.flags.args
+    with context.client() as client, doing(PREFIX):
+        client.remove_root_key(key_id)
+    context.out.line(f"Removed encryption key {key_id}")
+    return 0
+
+
+def _text(context: Context, keys: Iterable[RootKey]) -> str:
+    keys = tuple(keys)
+    under_way = [
+        PHASES[key.rekey_phase].format(key.rekeyed) for key in keys if key.rekey_phase in PHASES
+    ]
+    return "\n".join([_table(context, keys), *under_way])
+
+
+def _table(context: Context, keys: Iterable[RootKey]) -> str:
+    length = None if context.flags.on("verbose") else SHORT
+    rows = [(key.key_id[:length], key.state, _time(key.create_time)) for key in keys]
+    return format_table([("Key", "State", "Create Time"), *rows])
+
+
+def _time(unix_ns: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(unix_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (OverflowError, ValueError, OSError):  # no server of ours sends such a time
+        return str(unix_ns)

@@ -1,0 +1,128 @@
+"""The duty of a leader for root keys: to make the first one, to rotate and to remove them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from quorate.errors import ChangeRefused, NoSuchRootKey, QuorateError
+from quorate.server.leader.acts import Acts
+from quorate.server.secrets.cipher import KEY_BYTES
+from quorate.state.engine.commands import encode
+from quorate.state.engine.store import StateStore
+from quorate.state.tables import root_keys
+from quorate.state.tables.root_keys import (
+    ACTIVE,
+    ROOT_KEYS_LEVEL,
+    STILL_ACTIVE,
+    VALUES,
+    AddRootKey,
+    EndPhase,
+    RemoveRootKey,
+    RootKey,
+)
+
+log = logging.getLogger("quorate.server")
+
+_INTERVAL_S: Final = 0.1
+_LIST: Final = "see how far it is: quorate operator root keyring list"
+
+
+class RootKeeper:
+    """See the module. `leads` says whether this server leads, and has applied all there was before.
+
+    `unix_ns` gives the time of day in nanoseconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: StateStore,
+        apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
+        acts: Acts,
+        leads: Callable[[], bool],
+        unix_ns: Callable[[], int],
+    ) -> None:
+        self._state = state
+        self._apply = apply
+        self._acts = acts
+        self._leads = leads
+        self._unix_ns = unix_ns
+
+    async def run(self) -> None:
+        """For ever: what is to be done."""
+        while True:
+            await asyncio.sleep(_INTERVAL_S)
+            try:
+                await self.round()
+            except QuorateError as error:
+                log.info("the work on root keys is postponed: %s", error)
+
+    async def round(self) -> None:
+        """Do the next thing, if this server leads. Raises QuorateError."""
+        if not self._leads() or self._state.level < ROOT_KEYS_LEVEL:
+            return
+        found = root_keys.active(self._state)
+        if found is None:
+            await self._apply(encode(self._new_key()))
+            return
+        key_id, row = found
+        if row.phase == VALUES:
+            await self._end(key_id, row)
+
+    async def rotate(self, *, full: bool) -> tuple[int, str]:
+        """Make a new key the active one; values are sealed again in the background.
+
+        Log index, and the ID of the key. Raises ChangeRefused if another rotation came first.
+        """
+        found = root_keys.active(self._state)
+        command = self._new_key(prev=found[0] if found else "", full=full)
+        if self._state.level < ROOT_KEYS_LEVEL:  # refused, with the reason
+            index, _ = await self._apply(encode(command))
+            return index, command.key_id
+        details = (("full", "true"),) if full else ()
+        told = self._acts.told_as(command, "rotate the root key", command.key_id, details)
+        index, refused = await self._apply(encode(told))
+        if refused:
+            raise ChangeRefused(f"the root key is not rotated: {refused}", _LIST)
+        return index, command.key_id
+
+    async def remove(self, key_id: str) -> int:
+        """Remove a key that nothing needs; the log index.
+
+        Raises NoSuchRootKey, and ChangeRefused with what needs it.
+        """
+        row = self._state.get(root_keys.TABLE, key_id)
+        if row is None:
+            raise NoSuchRootKey
+        if row.state == ACTIVE:
+            raise ChangeRefused(STILL_ACTIVE, "run: quorate operator root keyring rotate")
+        if not row.unused_index:
+            raise ChangeRefused(
+                "root key in use, cannot delete: values are sealed with it, and are being sealed "
+                "again with the active key",
+                _LIST,
+            )
+        command = RemoveRootKey(key_id=key_id, modify_index=row.modify_index)
+        told = self._acts.told_as(command, "remove a root key", key_id)
+        index, refused = await self._apply(encode(told))
+        if refused:
+            raise ChangeRefused(f"the root key is not removed: {refused}", "try again")
+        return index
+
+    def _new_key(self, prev: str = "", *, full: bool = False) -> AddRootKey:
+        return AddRootKey(
+            key_id=str(uuid.uuid4()),
+            key=os.urandom(KEY_BYTES),
+            create_time=self._unix_ns(),
+            full=full,
+            prev=prev,
+        )
+
+    async def _end(self, key_id: str, row: RootKey) -> None:
+        command = EndPhase(key_id=key_id, phase=row.phase, modify_index=row.modify_index)
+        await self._apply(encode(command))

@@ -1,0 +1,43 @@
+"""The root keys as an operator sees them: never the keys themselves.
+
+See docs/http-api.md#endpoints.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from quorate.shapes.shape import Index
+
+
+class RootKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One root key. Times are Unix nanoseconds.
+
+    The last three are ours, left out where they are empty. While older values are sealed again,
+    `rekey_phase` of the active key is "values", or "disks" when older snapshots and logs go, and
+    `rekeyed` counts the values. `wrapped_by` is the ID of the external key that it is wrapped with.
+    """
+
+    algorithm: str = ""
+    create_index: Index = 0
+    create_time: int = 0
+    key_id: str = msgspec.field(name="KeyID", default="")
+    modify_index: Index = 0
+    publish_time: int = 0
+    state: str = ""
+    rekey_phase: str = ""
+    rekeyed: int = 0
+    wrapped_by: str = ""
+
+
+class Rotated(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The new key of a rotation, and the index of its log entry."""
+
+    index: int = 0
+    key: RootKey = RootKey()
+
+
+class KeyRemoved(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The index of the log entry that has removed a key."""
+
+    index: int = 0

@@ -1,0 +1,111 @@
+"""`operator root keyring`: recorded command lines of 1.6.3, and what is ours."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from cli_run import Ran, run
+from client_fake_agent import FakeAgent, Reply, json_reply
+from places import GOLDEN
+
+KEYS = "/v1/operator/keyring"
+UNKNOWN = "11111111-2222-3333-4444-555555555555"
+ROW = "c97d2330-aa51-4a65-219c-395644383cf1"
+
+
+def load(name: str) -> dict[str, Any]:
+    path = GOLDEN / "cli" / f"v16cli-root-keyring-{name}.json"
+    case: dict[str, Any] = json.loads(path.read_text())
+    return case
+
+
+def key(line: str, **more: Any) -> dict[str, Any]:
+    """What a server has answered for a line of the table to be printed."""
+    key_id, state, created = line.split()
+    return {
+        "Algorithm": "aes256-gcm",
+        "CreateIndex": 7,
+        "CreateTime": int(datetime.fromisoformat(created).timestamp()) * 10**9 + 5,
+        "KeyID": ROW if len(key_id) == 8 else key_id,
+        "ModifyIndex": 7,
+        "State": state,
+        **more,
+    }
+
+
+def replay(name: str, route: str, reply: Reply) -> tuple[Ran, dict[str, Any], list[str]]:
+    case = load(name)
+    with FakeAgent({route: reply} if route else {}) as agent:
+        ran = run(*case["argv"][1:], env={"NOMAD_ADDR": agent.address})
+    return ran, case, agent.asked
+
+
+@pytest.mark.parametrize("name", ["list", "list-verbose"])
+def test_recorded_lists(name: str) -> None:
+    line = load(name)["stdout"].splitlines()[1]
+    route = f"GET {KEYS}/keys"
+    ran, case, asked = replay(name, route, json_reply([key(line)]))
+    assert ran == (case["exit_code"], case["stdout"], case["stderr"])
+    assert asked == [route]
+
+
+def test_a_recorded_rotation() -> None:
+    line = load("rotate-full")["stdout"].splitlines()[1]
+    route = f"PUT {KEYS}/rotate?full=true"
+    ran, case, asked = replay("rotate-full", route, json_reply({"Index": 9, "Key": key(line)}))
+    assert ran == (case["exit_code"], case["stdout"], case["stderr"])
+    assert asked == [route]
+
+
+def test_recorded_removals() -> None:
+    route = f"DELETE {KEYS}/key/{UNKNOWN}"
+    ran, case, asked = replay("remove-unknown", route, json_reply({"Index": 0}))
+    assert ran == (case["exit_code"], case["stdout"], case["stderr"])
+    assert asked == [route]
+    ran, case, asked = replay("remove-none", "", json_reply({}))
+    assert (ran.code, ran.stdout) == (case["exit_code"], case["stdout"])
+    assert ran.stderr == case["stderr"].replace("'nomad root", "'quorate operator root")
+    assert not asked
+
+
+def test_a_refusal_says_what_to_do_next() -> None:
+    refusal = Reply(
+        409,
+        b"active root key cannot be deleted - call rotate first",
+        (("X-Quorate-Next", "run: quorate operator root keyring rotate"),),
+    )
+    with FakeAgent({f"DELETE {KEYS}/key/{UNKNOWN}": refusal}) as agent:
+        ran = run(
+            *("operator", "root", "keyring", "remove", UNKNOWN),
+            env={"NOMAD_ADDR": agent.address},
+            terminal=True,
+        )
+    assert ran.code == 1
+    assert "call rotate first" in ran.stderr
+    assert "run: quorate operator root keyring rotate" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("phase", "text"),
+    [("values", "sealed again with the active key: 1200 so far"), ("disks", "write snapshots")],
+)
+def test_what_is_under_way_stands_below_the_table(phase: str, text: str) -> None:
+    line = load("list-verbose")["stdout"].splitlines()[1]
+    reply = json_reply([key(line, RekeyPhase=phase, Rekeyed=1200)])
+    with FakeAgent({f"GET {KEYS}/keys?stale=": reply}) as agent:
+        ran = run(
+            *("operator", "root", "keyring", "list", "-stale"), env={"NOMAD_ADDR": agent.address}
+        )
+    assert text in ran.stdout.splitlines()[2]
+
+
+def test_the_list_as_json_is_what_the_server_sent() -> None:
+    sent = [key(load("list-verbose")["stdout"].splitlines()[1], Later="kept")]
+    with FakeAgent({f"GET {KEYS}/keys": json_reply(sent)}) as agent:
+        ran = run(
+            *("operator", "root", "keyring", "list", "-json"), env={"NOMAD_ADDR": agent.address}
+        )
+    assert json.loads(ran.stdout) == sent
