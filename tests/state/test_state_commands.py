@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.state.engine.commands import Act, UnknownCommand, decode, encode
+from quorate.state.engine.commands import UnknownCommand, Wrapped, decode, encode
 from quorate.state.engine.registry import TODAY
 from quorate.state.engine.table import Command
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
@@ -57,7 +57,7 @@ EXAMPLES: tuple[Command, ...] = (
 @pytest.mark.parametrize("command", EXAMPLES, ids=lambda command: type(command).__name__)
 def test_a_command_comes_back_as_it_was(command: Command) -> None:
     decoded = decode(encode(command))
-    assert (decoded.noted if isinstance(decoded, Act) else decoded) == command
+    assert (decoded.wrapper if isinstance(decoded, Wrapped) else decoded) == command
     assert encode(command)[0] == command.TYPE
 
 
@@ -121,7 +121,7 @@ def test_unreadable_bytes_become_an_unknown_command(
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(data: bytes) -> None:
-    assert isinstance(decode(data), Command | Act | UnknownCommand)
+    assert isinstance(decode(data), Command | Wrapped | UnknownCommand)
 
 
 @given(st.sampled_from(EXAMPLES), st.data())
@@ -129,4 +129,4 @@ def test_no_damaged_command_raises(command: Command, data: st.DataObject) -> Non
     encoded = bytearray(encode(command))
     position = data.draw(st.integers(0, len(encoded) - 1))
     encoded[position] = data.draw(st.integers(0, 255))
-    assert isinstance(decode(bytes(encoded)), Command | Act | UnknownCommand)
+    assert isinstance(decode(bytes(encoded)), Command | Wrapped | UnknownCommand)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from quorate.autopilot.facts import Waiting
 from quorate.errors import LevelTooLow
 from quorate.levels import describe
+from quorate.state.engine.commands import level_of
 from quorate.state.engine.store import StateStore
 
 _NAMED_MAX = 5
@@ -15,12 +16,12 @@ class LevelGate:
 
     def __init__(self, state: StateStore) -> None:
         self._state = state
-        self._needed = state.registry.levels
+        self._registry = state.registry
         self.waiting: tuple[Waiting, ...] = ()
 
     def refusal(self, command: bytes) -> LevelTooLow | None:
         """Why a leader must not write this command yet."""
-        needed = self._needed[command[0]]
+        needed = level_of(command, self._registry)
         if not needed or needed <= (level := self._state.level):
             return None
         named = "; ".join(f"{w.name} ({w.server_id}): {w.why}" for w in self.waiting[:_NAMED_MAX])

@@ -13,15 +13,12 @@ import msgspec
 
 from quorate.levels import LEVEL, LEVEL_MAX, describe
 from quorate.state.engine.registry import TODAY, Registry
-from quorate.state.engine.table import IGNORABLE, Command, Tables
-from quorate.state.tables.journal import Noted, carry_out
+from quorate.state.engine.table import IGNORABLE, Command, Tables, Wrapper
 from quorate.state.tables.level import RaiseLevel
 from quorate.version import __version__
 
 _encode = msgspec.msgpack.Encoder().encode
 _RAISE: Final = RaiseLevel.TYPE
-
-_NOTED: Final = bytes((Noted.TYPE,))
 
 NO_SUCH_TYPE: Final = "no such type"
 """The reason where a whole kind of command is unknown, not only a field of one."""
@@ -61,15 +58,15 @@ class UnknownCommand(msgspec.Struct, frozen=True, gc=False):
         return f"{self.explained}: upgrade this server to {self.upgrade}"
 
 
-class Act(msgspec.Struct, frozen=True, gc=False):
-    """A command, and what the journal is to tell of it."""
+class Wrapped(msgspec.Struct, frozen=True, gc=False):
+    """A wrapper, and the command that it holds."""
 
-    noted: Noted
+    wrapper: Wrapper
     command: Command
 
     def apply(self, tables: Tables, index: int) -> Any:
-        """Carry it out and tell of it; the result is the command's own."""
-        return carry_out(self.noted, self.command, tables, index)
+        """Apply the command as the wrapper does it."""
+        return self.wrapper.carry_out(self.command, tables, index)
 
 
 def encode(command: Command) -> bytes:
@@ -77,7 +74,7 @@ def encode(command: Command) -> bytes:
     return bytes((command.TYPE,)) + _encode(command)
 
 
-def decode(data: bytes, registry: Registry = TODAY) -> Command | Act | UnknownCommand:
+def decode(data: bytes, registry: Registry = TODAY) -> Command | Wrapped | UnknownCommand:
     """The command in these bytes, or an UnknownCommand with the reason. Never raises."""
     if not data:
         return UnknownCommand(-1, "it is empty", knows=registry.level)
@@ -90,16 +87,31 @@ def decode(data: bytes, registry: Registry = TODAY) -> Command | Act | UnknownCo
         return UnknownCommand(data[0], str(error), knows=registry.level)
     if data[0] == _RAISE and isinstance(command, RaiseLevel) and command.level > registry.level:
         return _above(command, registry.level)
-    return _unwrapped(command, registry) if isinstance(command, Noted) else command
+    return _unwrapped(command, registry) if isinstance(command, Wrapper) else command
 
 
-def _unwrapped(noted: Noted, registry: Registry) -> Act | UnknownCommand:
-    command = decode(noted.command, registry) if noted.command[:1] != _NOTED else None
+def level_of(data: bytes, registry: Registry = TODAY) -> int:
+    """The level from which on an encoded command of this version may be written.
+
+    A wrapper has that of the command in it, if that is later. Raises KeyError for another version's
+    command.
+    """
+    needed = registry.levels[data[0]]
+    if data[0] in registry.wrappers:
+        wrapped = decode(data, registry)
+        assert isinstance(wrapped, Wrapped), "it was encoded by this server"
+        return max(needed, wrapped.command.LEVEL)
+    return needed
+
+
+def _unwrapped(wrapper: Wrapper, registry: Registry) -> Wrapped | UnknownCommand:
+    if wrapper.command and wrapper.command[0] in registry.wrappers:
+        return UnknownCommand(wrapper.TYPE, "it holds a wrapper", knows=registry.level)
+    command = decode(wrapper.command, registry)
     if isinstance(command, UnknownCommand):
         return command  # that is what this version has to know
-    if not isinstance(command, Command):
-        return UnknownCommand(Noted.TYPE, "it wraps itself", knows=registry.level)
-    return Act(noted, command)
+    assert isinstance(command, Command), "only wrappers are unwrapped"
+    return Wrapped(wrapper, command)
 
 
 def _above(command: RaiseLevel, known: int) -> UnknownCommand:

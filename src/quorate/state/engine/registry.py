@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.levels import FIRST_VERSIONS, LEVEL
-from quorate.state.engine.table import IGNORABLE, Command, OnRestore, Table, Tables
+from quorate.state.engine.table import IGNORABLE, Command, OnRestore, Table, Tables, Wrapper
 from quorate.state.tables import (
     autopilot,
     checks,
@@ -55,6 +55,7 @@ class Registry:
         self.commands = (*commands, *of_tables)
         self.by_name: dict[str, Table[Any]] = {table.name: table for table in tables}
         self.levels: dict[int, int] = {command.TYPE: command.LEVEL for command in self.commands}
+        self.wrappers = frozenset(each.TYPE for each in self.commands if issubclass(each, Wrapper))
         self.settings = frozenset(each.TYPE for each in self.commands if each.SETTING)
         self.snapshot_formats = snapshot_formats
         self.digest_forms = digest_forms

@@ -39,6 +39,7 @@ __all__ = [
     "Record",
     "Table",
     "Tables",
+    "Wrapper",
     "cas_holds",
 ]
 
@@ -75,6 +76,20 @@ class Command(
         Must depend on nothing but the tables, the command and the index, and must not raise:
         every server of the cluster does the same or the states part.
         """
+        raise NotImplementedError
+
+
+class Wrapper(Command, frozen=True, kw_only=True):
+    """A command that holds another one, encoded. It is read and written only where both are.
+
+    Decoding gives a `Wrapped` of both (`state.engine.commands`), and the level of both counts where
+    it is proposed. It cannot hold a wrapper.
+    """
+
+    command: bytes
+
+    def carry_out(self, command: Command, tables: Tables, index: int) -> Any:
+        """Apply the command that it holds, now decoded. Rules and result as those of `apply`."""
         raise NotImplementedError
 
 

@@ -20,7 +20,16 @@ from typing import Any, ClassVar, Final, TypeAlias
 import msgspec
 
 from quorate.state.engine.changes import Change
-from quorate.state.engine.table import SINGLETON, Command, OnRestore, Reader, Record, Table, Tables
+from quorate.state.engine.table import (
+    SINGLETON,
+    Command,
+    OnRestore,
+    Reader,
+    Record,
+    Table,
+    Tables,
+    Wrapper,
+)
 
 JOURNAL_LEVEL: Final = 2
 """The feature level from which on the journal is kept."""
@@ -140,30 +149,27 @@ class WriteJournal(Command, frozen=True, kw_only=True):
         return True
 
 
-class Noted(Command, frozen=True, kw_only=True):
+class Noted(Wrapper, frozen=True, kw_only=True):
     """`command`, encoded, and what is told of it if it changes anything. Result: the command's.
 
     The leader has put the note into words. Every server writes the same, whatever its own state
-    was: a server whose state is damaged, and mended by this command, has no trace of it here. It
-    is decoded together with the command (`quorate.state.engine.commands.Act`), and that is applied.
+    was: a server whose state is damaged, and mended by this command, has no trace of it here.
     """
 
     TYPE: ClassVar[int] = 10
     LEVEL: ClassVar[int] = JOURNAL_LEVEL
 
-    command: bytes
     note: Note
     time_ms: int
     by: str = ""
 
-
-def carry_out(noted: Noted, command: Command, tables: Tables, index: int) -> Any:
-    """Apply the command that `noted` wraps, and tell of it if it changes anything; its result."""
-    before = len(tables.changes)
-    result = command.apply(tables, index)
-    if len(tables.changes) > before:
-        _append(tables, index, [_record(noted.note, noted.time_ms, noted.by)], None)
-    return result
+    def carry_out(self, command: Command, tables: Tables, index: int) -> Any:
+        """See the class."""
+        before = len(tables.changes)
+        result = command.apply(tables, index)
+        if len(tables.changes) > before:
+            _append(tables, index, [_record(self.note, self.time_ms, self.by)], None)
+        return result
 
 
 def subject_of(change: Change) -> str:

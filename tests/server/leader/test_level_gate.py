@@ -1,0 +1,55 @@
+"""A leader writes no command of a level that the cluster does not have, wrapped or not."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+
+from quorate.levels import LEVEL
+from quorate.server.leader.level import LevelGate
+from quorate.state.engine.commands import encode
+from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, Registry
+from quorate.state.engine.store import StateStore
+from quorate.state.engine.table import Command, Tables
+from quorate.state.tables.checks import CheckState
+from quorate.state.tables.journal import JOURNAL_LEVEL, Note, Noted
+from quorate.state.tables.level import RaiseLevel
+
+LATER = LEVEL + 1
+
+
+class Later(Command, frozen=True, kw_only=True):
+    TYPE: ClassVar[int] = 0x70
+    LEVEL: ClassVar[int] = LATER
+
+    def apply(self, tables: Tables, index: int) -> None:
+        """Nothing."""
+
+
+def noted(command: Command) -> Command:
+    note = Note(kind="act", what="remove")
+    return Noted(command=encode(command), note=note, time_ms=1)
+
+
+def gate(level: int) -> LevelGate:
+    store = StateStore(Registry(level=LATER, tables=TABLES, commands=(*LOOSE_COMMANDS, Later)))
+    store.apply(1, encode(RaiseLevel(level=level)))
+    return LevelGate(store)
+
+
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        (CheckState(), 0),
+        (noted(CheckState()), JOURNAL_LEVEL),
+        (Later(), LATER),
+        (noted(Later()), LATER),
+    ],
+    ids=["of no level", "wrapped", "of a later level", "of a later level, wrapped"],
+)
+def test_a_command_is_written_from_its_level_on(command: Command, needed: int) -> None:
+    for level in range(LATER + 1):
+        refused = gate(level).refusal(encode(command))
+        assert (refused is not None) is (level < needed), level
+        assert refused is None or f"level {needed}" in str(refused)
