@@ -173,6 +173,25 @@ def test_imports_go_down_the_layers() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+# Rooms of one part that do not know each other: the first imports nothing of the others.
+BELOW: dict[str, tuple[str, ...]] = {
+    "state.engine": ("state.tables", "state.registry"),
+    "state.tables": ("state.registry",),
+}
+
+
+def test_rooms_of_a_part_import_down_only() -> None:
+    wrong = [
+        f"{module.place}:{found.line} imports {found.name}"
+        for module in package_modules()
+        for room, others in BELOW.items()
+        if dotted(module).startswith(f"quorate.{room}.")
+        for found in module.imports()
+        if found.name.startswith(tuple(f"quorate.{other}" for other in others))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_values_that_storage_and_wire_share_import_nothing_of_raft() -> None:
     for module in package_modules():
         place = ".".join(module.path.relative_to(PACKAGE).with_suffix("").parts)

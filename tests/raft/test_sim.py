@@ -27,6 +27,7 @@ from quorate.raft.events import TransferRequested
 from quorate.runtime.raft import RaftDriver
 from quorate.state.engine.snapshot import SnapshotError
 from quorate.state.engine.store import StateStore
+from quorate.state.registry import TODAY
 from quorate.testing.sim.__main__ import main
 from quorate.testing.sim.life import FailedLifeError, Life
 from quorate.testing.sim.machines.disk import SimDisk, Snapshot
@@ -298,7 +299,7 @@ def test_only_named_situations_are_counted() -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_every_flipped_bit_is_found_and_named(seed: int) -> None:
     rng = Random(seed)
-    store = StateStore()
+    store = StateStore(TODAY)
     members = Configuration((Server("a", "a:1"),))
     disk = SimDisk("a", HardState(3, "a:1", 2), [Entry(i, 1, 0, b"x" * i) for i in range(1, 9)])
     for index in range(9, 40):

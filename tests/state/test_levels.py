@@ -13,9 +13,11 @@ import msgspec
 import pytest
 
 from quorate.levels import FIRST_VERSIONS, LEVEL, describe, form_in_force
+from quorate.state.engine import level
 from quorate.state.engine.commands import UnknownCommand, decode, encode
 from quorate.state.engine.digest import digest_of
-from quorate.state.engine.registry import DIGEST_FORMS, LOOSE_COMMANDS, TABLES, TODAY, Registry
+from quorate.state.engine.level import RaiseLevel
+from quorate.state.engine.registry import DIGEST_FORMS, Registry
 from quorate.state.engine.snapshot import SnapshotError, decode_snapshot
 from quorate.state.engine.store import Held, StateStore
 from quorate.state.engine.table import (
@@ -27,10 +29,10 @@ from quorate.state.engine.table import (
     Table,
     Tables,
 )
-from quorate.state.tables import level, scheduler
+from quorate.state.registry import LOOSE_COMMANDS, TABLES, TODAY
+from quorate.state.tables import scheduler
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.defaults import InitialiseDefaults
-from quorate.state.tables.level import RaiseLevel
 
 
 class Volume(Record, frozen=True, kw_only=True):
@@ -85,11 +87,11 @@ def apply_all(store: StateStore, *commands: Command) -> StateStore:
 
 
 def test_a_state_without_a_level_is_of_level_0_and_its_digest_is_that_of_old_servers() -> None:
-    store = apply_all(StateStore(), InitialiseDefaults())
+    store = apply_all(StateStore(TODAY), InitialiseDefaults())
     assert store.level == store.image().level == 0
     image = store.image()
     del image.tables.held[level.TABLE.name]  # a table that 586a0ee does not have
-    assert digest_of(image) == store.digest()
+    assert digest_of(image, TODAY) == store.digest()
 
 
 def test_the_level_only_rises_and_the_result_is_the_level_in_force() -> None:
@@ -103,16 +105,16 @@ def test_the_level_only_rises_and_the_result_is_the_level_in_force() -> None:
 
 
 def test_a_level_survives_a_snapshot() -> None:
-    store = apply_all(StateStore(), RaiseLevel(level=1, version="0.1.0"))
-    image = decode_snapshot(io.BytesIO(collect(store.snapshot())).read)
+    store = apply_all(StateStore(TODAY), RaiseLevel(level=1, version="0.1.0"))
+    image = decode_snapshot(io.BytesIO(collect(store.snapshot())).read, TODAY)
     assert image.level == 1
-    restored = StateStore()
+    restored = StateStore(TODAY)
     restored.restore(image)
     assert (restored.level, restored.digest()) == (1, store.digest())
 
 
 def test_an_unknown_command_stops_the_store_and_changes_nothing() -> None:
-    old, data = apply_all(StateStore(), InitialiseDefaults()), encode(MakeVolume(name="a"))
+    old, data = apply_all(StateStore(TODAY), InitialiseDefaults()), encode(MakeVolume(name="a"))
     before = old.digest()
     for _ in range(2):  # a later try comes to the same
         with pytest.raises(Held) as held:
@@ -138,11 +140,11 @@ def test_an_unknown_command_stops_the_store_and_changes_nothing() -> None:
 )
 def test_what_cannot_be_read_holds(data: bytes) -> None:
     with pytest.raises(Held):
-        StateStore().apply(1, data)
+        StateStore(TODAY).apply(1, data)
 
 
 def test_an_ignorable_command_is_passed_over_and_counted() -> None:
-    old, new = StateStore(), StateStore(LATER)
+    old, new = StateStore(TODAY), StateStore(LATER)
     assert isinstance(old.apply(1, encode(Remark())), UnknownCommand)
     assert new.apply(1, encode(Remark())) is None
     assert old.digest() == new.digest()
@@ -152,13 +154,13 @@ def test_an_ignorable_command_is_passed_over_and_counted() -> None:
 
 def test_a_level_above_its_own_holds_a_server_and_names_the_version() -> None:
     with pytest.raises(Held) as held:
-        StateStore().apply(1, encode(RAISE_TO_4))
+        StateStore(TODAY).apply(1, encode(RAISE_TO_4))
     assert "raises the cluster to feature level 4" in held.value.text
     assert held.value.next_step == "upgrade this server to level 4 (Quorate 0.2.0) or later"
 
 
 def test_the_version_of_a_forged_raise_cannot_forge_a_log_line() -> None:
-    forged = decode(encode(RaiseLevel(level=2**63, version="x\nforged " + "y" * 999)))
+    forged = decode(encode(RaiseLevel(level=2**63, version="x\nforged " + "y" * 999)), TODAY)
     assert isinstance(forged, UnknownCommand)
     assert "\n" not in str(forged)
     assert len(str(forged)) < 300
@@ -167,14 +169,14 @@ def test_the_version_of_a_forged_raise_cannot_forge_a_log_line() -> None:
 def test_every_form_is_that_of_the_level_in_force() -> None:
     """A newer server of a cluster of a lower level writes what older servers read."""
     store = apply_all(StateStore(LATER), InitialiseDefaults(), RaiseLevel(level=1))
-    old = decode_snapshot(io.BytesIO(collect(store.snapshot())).read)
-    assert digest_of(old) == store.digest()
+    old = decode_snapshot(io.BytesIO(collect(store.snapshot())).read, TODAY)
+    assert digest_of(old, TODAY) == store.digest()
 
     apply_all(store, RAISE_TO_4, MakeVolume(name="a"))
     data = collect(store.snapshot())
     assert data[8:12] == b"\x00\x00\x00\x02"
     with pytest.raises(SnapshotError, match="version 2, this server reads 1") as refused:
-        decode_snapshot(io.BytesIO(data).read)
+        decode_snapshot(io.BytesIO(data).read, TODAY)
     assert "upgrade" in refused.value.next_step
     image = decode_snapshot(io.BytesIO(data).read, LATER)
     assert (image.level, digest_of(image, LATER)) == (4, store.digest())
@@ -187,7 +189,7 @@ def test_a_snapshot_of_a_later_level_is_refused_by_name() -> None:
     same_forms = Registry(level=4, tables=TABLES, commands=LOOSE_COMMANDS)
     store = apply_all(StateStore(same_forms), RAISE_TO_4)
     with pytest.raises(SnapshotError, match=r"level 4 \(Quorate 0\.2\.0\)") as refused:
-        decode_snapshot(io.BytesIO(collect(store.snapshot())).read)
+        decode_snapshot(io.BytesIO(collect(store.snapshot())).read, TODAY)
     assert "upgrade this server" in refused.value.next_step
 
 

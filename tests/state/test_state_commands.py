@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.state.engine.commands import UnknownCommand, Wrapped, decode, encode
-from quorate.state.engine.registry import TODAY
+from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.table import Command
+from quorate.state.registry import TODAY
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
 from quorate.state.tables.journal import Note, Noted, Told, WriteJournal
-from quorate.state.tables.level import RaiseLevel
 from quorate.state.tables.root_keys import AddRootKey, EndPhase, RemoveRootKey
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.state.tables.servers import RecordRemoval, RecordServer
@@ -56,7 +56,7 @@ EXAMPLES: tuple[Command, ...] = (
 
 @pytest.mark.parametrize("command", EXAMPLES, ids=lambda command: type(command).__name__)
 def test_a_command_comes_back_as_it_was(command: Command) -> None:
-    decoded = decode(encode(command))
+    decoded = decode(encode(command), TODAY)
     assert (decoded.wrapper if isinstance(decoded, Wrapped) else decoded) == command
     assert encode(command)[0] == command.TYPE
 
@@ -111,7 +111,7 @@ def body(value: object) -> bytes:
 def test_unreadable_bytes_become_an_unknown_command(
     data: bytes, expected_type: int, reason: str
 ) -> None:
-    decoded = decode(data)
+    decoded = decode(data, TODAY)
     assert isinstance(decoded, UnknownCommand)
     assert decoded.type == expected_type
     assert reason in decoded.reason.lower()
@@ -121,7 +121,7 @@ def test_unreadable_bytes_become_an_unknown_command(
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(data: bytes) -> None:
-    assert isinstance(decode(data), Command | Wrapped | UnknownCommand)
+    assert isinstance(decode(data, TODAY), Command | Wrapped | UnknownCommand)
 
 
 @given(st.sampled_from(EXAMPLES), st.data())
@@ -129,4 +129,4 @@ def test_no_damaged_command_raises(command: Command, data: st.DataObject) -> Non
     encoded = bytearray(encode(command))
     position = data.draw(st.integers(0, len(encoded) - 1))
     encoded[position] = data.draw(st.integers(0, 255))
-    assert isinstance(decode(bytes(encoded)), Command | Wrapped | UnknownCommand)
+    assert isinstance(decode(bytes(encoded), TODAY), Command | Wrapped | UnknownCommand)

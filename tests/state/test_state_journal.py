@@ -15,6 +15,7 @@ from quorate.state.engine.commands import UnknownCommand, decode, encode
 from quorate.state.engine.snapshot import decode_snapshot
 from quorate.state.engine.store import Held, StateStore
 from quorate.state.engine.table import Command
+from quorate.state.registry import TODAY
 from quorate.state.tables import journal, namespaces, scheduler
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.journal import (
@@ -47,7 +48,7 @@ NO_NOTE = Note(kind="", what="")
 
 
 def store_after(*commands: Command) -> StateStore:
-    store = StateStore()
+    store = StateStore(TODAY)
     for command in commands:
         apply(store, command)
     return store
@@ -83,12 +84,12 @@ def test_records_are_read_newest_first_with_time_author_and_index() -> None:
 
 
 def test_an_empty_journal_has_nothing_to_read() -> None:
-    assert whats(StateStore()) == []
+    assert whats(StateStore(TODAY)) == []
 
 
 def test_what_is_told_by_comparison_is_told_once() -> None:
     first, second = Told(term=2, leader="a"), Told(term=3, leader="b")
-    store = StateStore()
+    store = StateStore(TODAY)
     tell = WriteJournal(time_ms=1, notes=notes("2"), told=first, since=(0, 0, 0))
     assert apply(store, tell) is True
     assert apply(store, tell) is False  # tried again: the first try was written after all
@@ -194,7 +195,7 @@ def test_texts_of_callers_are_cut() -> None:
 @pytest.mark.parametrize(("bound", "value"), [("RECORDS_MAX", 6), ("BYTES_MAX", 6 * (64 + 8 + 1))])
 def test_the_oldest_records_go(monkeypatch: pytest.MonkeyPatch, bound: str, value: int) -> None:
     monkeypatch.setattr(journal, bound, value)
-    store = StateStore()
+    store = StateStore(TODAY)
     for number in range(8):
         apply(store, WriteJournal(time_ms=1, notes=notes(str(number))))
     assert whats(store) == ["7", "6", "5"]
@@ -220,7 +221,7 @@ def test_large_records_do_not_take_more_than_the_bound() -> None:
     details = tuple(("é" * TEXT_MAX, "é" * TEXT_MAX) for _ in range(DETAILS_MAX))
     kinds = (ELECTION, ACT, SETTING)
     notes = tuple(Note(kind=kind, what="large", details=details) for kind in kinds)
-    store = StateStore()
+    store = StateStore(TODAY)
     for _ in range(10):
         apply(store, WriteJournal(time_ms=1, notes=notes * 60))
     size = sum(lane.size for lane in journal.state(store).lanes)
@@ -237,8 +238,8 @@ def test_a_snapshot_carries_the_journal_and_it_goes_on() -> None:
     )
     chunks: list[bytes] = []
     store.snapshot()(chunks.append)
-    other = StateStore()
-    other.restore(decode_snapshot(io.BytesIO(b"".join(chunks)).read))
+    other = StateStore(TODAY)
+    other.restore(decode_snapshot(io.BytesIO(b"".join(chunks)).read, TODAY))
     for each in (store, other):
         apply(each, WriteJournal(time_ms=2, notes=notes("3")))
     assert whats(other) == whats(store) == ["3", "2", "1"]
@@ -264,7 +265,7 @@ def test_it_takes_level_2_and_a_server_below_it_stops_there() -> None:
 )
 def test_what_cannot_be_read_inside_is_what_stops_a_server(command: Noted, type_: int) -> None:
     """The version that reads it is named, not one that reads the envelope."""
-    found = decode(encode(command))
+    found = decode(encode(command), TODAY)
     assert isinstance(found, UnknownCommand)
     assert found.type == type_
 
@@ -290,13 +291,13 @@ def test_servers_tell_the_same_whenever_they_came_by_a_snapshot(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journal, "RECORDS_MAX", 8)
         patch.setattr(journal, "BYTES_MAX", 4000)
-        one, other = StateStore(), StateStore()
+        one, other = StateStore(TODAY), StateStore(TODAY)
         for index, told in enumerate(entries, start=1):
             if index == at:
                 chunks: list[bytes] = []
                 one.snapshot()(chunks.append)
-                other = StateStore()
-                other.restore(decode_snapshot(io.BytesIO(b"".join(chunks)).read))
+                other = StateStore(TODAY)
+                other.restore(decode_snapshot(io.BytesIO(b"".join(chunks)).read, TODAY))
             for store in (one, other):
                 store.apply(index, encode(WriteJournal(time_ms=index, notes=tuple(told))))
         assert [*newest_first(one)] == [*newest_first(other)]

@@ -10,17 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.errors import QuorateError
+from quorate.state.engine import level
 from quorate.state.engine.commands import encode
+from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.ordered import OrderedMap
-from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, TODAY, Registry
+from quorate.state.engine.registry import Registry
 from quorate.state.engine.restore import Restored, TableChange, restored
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import SINGLETON, Command, OnRestore, Record, Table, Tables
-from quorate.state.tables import cluster, level, scheduler
+from quorate.state.registry import LOOSE_COMMANDS, TABLES, TODAY
+from quorate.state.tables import cluster, scheduler
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
-from quorate.state.tables.level import RaiseLevel
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 
 SPREAD = SchedulerConfiguration(scheduler_algorithm="spread")
@@ -115,7 +117,7 @@ def test_each_table_is_replaced_kept_or_merged(
 
 
 def live_store() -> StateStore:
-    store = StateStore()
+    store = StateStore(TODAY)
     store.apply(1, encode(InitialiseDefaults()))
     store.apply(2, encode(SetClusterMetadata(cluster_id="ours")))
     store.apply(3, encode(RaiseLevel(level=TODAY.level)))
@@ -123,11 +125,11 @@ def live_store() -> StateStore:
 
 
 def test_the_cluster_stays_what_it_is_and_its_settings_come_from_the_archive() -> None:
-    live, other = live_store(), StateStore()
+    live, other = live_store(), StateStore(TODAY)
     other.apply(1, encode(InitialiseDefaults()))
     other.apply(2, encode(SetClusterMetadata(cluster_id="theirs")))
     other.apply(900, encode(SetSchedulerConfiguration(configuration=SPREAD)))
-    result = restored(live.image(), other.image(), 1_000)
+    result = restored(live.image(), other.image(), 1_000, TODAY)
     live.restore(result.image)
     assert live.applied_index == 1_000
     assert live.level == TODAY.level
@@ -152,23 +154,23 @@ def test_the_cluster_stays_what_it_is_and_its_settings_come_from_the_archive() -
 def test_a_restore_of_the_present_state_changes_nothing_but_the_index() -> None:
     live = live_store()
     digest = live.digest()
-    result: Restored = restored(live.image(), live.image(), 10)
+    result: Restored = restored(live.image(), live.image(), 10, TODAY)
     assert all(change.added == change.changed == change.deleted == 0 for change in result.changes)
     live.restore(result.image)
     assert (live.digest(), live.applied_index) == (digest, 10)
 
 
 def test_an_archive_of_a_higher_level_is_refused() -> None:
-    live, archive = StateStore(), live_store()
+    live, archive = StateStore(TODAY), live_store()
     with pytest.raises(QuorateError, match="was of feature level") as refused:
-        restored(live.image(), archive.image(), 10)
+        restored(live.image(), archive.image(), 10, TODAY)
     assert "upgrade all servers" in refused.value.next_step
 
 
 def test_an_index_that_may_have_been_given_is_a_bug_of_the_caller() -> None:
     live = live_store()
     with pytest.raises(AssertionError, match="may have been given"):
-        restored(live.image(), StateStore().image(), 3)
+        restored(live.image(), StateStore(TODAY).image(), 3, TODAY)
 
 
 class Merge(Command, frozen=True, kw_only=True):

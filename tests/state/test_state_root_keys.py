@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.state.engine.commands import encode
+from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.restore import restored
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
-from quorate.state.tables.level import RaiseLevel
+from quorate.state.registry import TODAY
 from quorate.state.tables.root_keys import (
     ACTIVE,
     DISKS,
@@ -32,7 +33,7 @@ class State:
     """A store, and the next index."""
 
     def __init__(self) -> None:
-        self.store = StateStore()
+        self.store = StateStore(TODAY)
         self.apply(RaiseLevel(level=3))
 
     def apply(self, command: Command) -> object:
@@ -153,7 +154,7 @@ def test_a_restore_keeps_all_keys_and_the_own_active_one() -> None:
     live.add("a")
     live.add("b", "a")
     live.end("b", VALUES)
-    done = restored(live.store.image(), archive.store.image(), 100)
+    done = restored(live.store.image(), archive.store.image(), 100, TODAY)
     rows = dict(done.image.tables.rows(TABLE).items())
     assert {key_id: row.state for key_id, row in rows.items()} == {
         "a": INACTIVE,
@@ -169,7 +170,7 @@ def test_a_restore_keeps_all_keys_and_the_own_active_one() -> None:
 def test_a_cluster_without_keys_takes_those_of_the_archive() -> None:
     archive = State()
     archive.add("old")
-    done = restored(State().store.image(), archive.store.image(), 100)
+    done = restored(State().store.image(), archive.store.image(), 100, TODAY)
     found = active(done.image.tables)
     assert found is not None
     assert found[0] == "old"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
+from quorate.state.registry import TODAY
 from quorate.state.tables import servers
 from quorate.state.tables.servers import RECORDS_MAX, RecordRemoval, RecordServer, ServerRecord
 
@@ -17,7 +18,7 @@ def removal(server_id: str) -> bytes:
 
 
 def test_a_removal_is_remembered_until_the_server_is_taken_in_again() -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     store.apply(5, recorded("a"))
     assert servers.removed_at(store, "a") == 0
     store.apply(9, removal("a"))
@@ -33,12 +34,12 @@ def test_a_removal_is_remembered_until_the_server_is_taken_in_again() -> None:
 
 
 def test_nobody_is_removed_who_was_never_heard_of() -> None:
-    assert servers.removed_at(StateStore(), "a") == 0
-    assert servers.by_id(StateStore(), "a") is None
+    assert servers.removed_at(StateStore(TODAY), "a") == 0
+    assert servers.by_id(StateStore(TODAY), "a") is None
 
 
 def test_the_record_left_alone_for_longest_goes_when_there_are_too_many() -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     for number in range(RECORDS_MAX):
         store.apply(number + 1, recorded(f"id-{number}"))
     store.apply(RECORDS_MAX + 1, recorded("id-0"))
@@ -50,9 +51,9 @@ def test_the_record_left_alone_for_longest_goes_when_there_are_too_many() -> Non
 
 
 def test_records_survive_a_snapshot() -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     store.apply(3, removal("a"))
-    again = StateStore()
+    again = StateStore(TODAY)
     again.restore(store.image())
     assert servers.by_id(again, "a") == ServerRecord(
         name="s1.global", address="10.0.0.1:4647", removed=True, create_index=3, modify_index=3

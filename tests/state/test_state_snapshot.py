@@ -26,6 +26,7 @@ from quorate.state.engine.snapshot import (
 )
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
+from quorate.state.registry import TODAY
 from quorate.state.tables import autopilot, namespaces, scheduler
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.tables.checks import CheckState
@@ -39,7 +40,7 @@ QUIET = AutopilotConfiguration(cleanup_dead_servers=False)
 
 
 def filled() -> StateStore:
-    store = StateStore()
+    store = StateStore(TODAY)
     store.apply(3, encode(InitialiseDefaults()))
     store.apply(4, encode(SetClusterMetadata(cluster_id="c-1")))
     store.apply(9, encode(SetAutopilotConfiguration(configuration=QUIET)))
@@ -54,12 +55,12 @@ def collect(writer: Callable[[Callable[[bytes], object]], None]) -> bytes:
 
 
 def read_back(data: bytes) -> SnapshotImage:
-    return decode_snapshot(io.BytesIO(data).read)
+    return decode_snapshot(io.BytesIO(data).read, TODAY)
 
 
 def test_a_snapshot_brings_back_everything() -> None:
     store = filled()
-    restored = StateStore()
+    restored = StateStore(TODAY)
     restored.restore(read_back(collect(store.snapshot())))
     assert restored.digest() == store.digest()
     assert restored.applied_index == 12
@@ -73,13 +74,13 @@ def test_a_snapshot_is_of_the_moment_it_was_taken() -> None:
     store = filled()
     digest, later = store.digest(), store.snapshot()
     store.apply(20, encode(SetAutopilotConfiguration(configuration=AutopilotConfiguration())))
-    restored = StateStore()
+    restored = StateStore(TODAY)
     restored.restore(read_back(collect(later)))
     assert restored.digest() == digest != store.digest()
 
 
 def test_a_snapshot_is_written_in_another_thread_while_commands_are_applied() -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     store.restore(big_image(2_000))
     digest, later = store.digest(), store.snapshot()
     result: list[bytes] = []
@@ -120,7 +121,7 @@ def big_image(count: int) -> SnapshotImage:
 
 def test_a_large_state_is_written_in_chunks() -> None:
     chunks: list[bytes] = []
-    encode_snapshot(big_image(10_000), chunks.append)
+    encode_snapshot(big_image(10_000), chunks.append, TODAY)
     assert len(chunks) > 5
     assert max(map(len, chunks)) < 300 * 1024
     assert len(read_back(b"".join(chunks)).rows["namespaces"]) == 10_000
@@ -129,14 +130,14 @@ def test_a_large_state_is_written_in_chunks() -> None:
 def test_a_source_may_give_less_than_asked_for() -> None:
     data = collect(filled().snapshot())
     source = io.BytesIO(data)
-    image = decode_snapshot(lambda size: source.read(min(size, 3)))
+    image = decode_snapshot(lambda size: source.read(min(size, 3)), TODAY)
     assert image.applied_index == 12
 
 
 def test_digest_does_not_depend_on_the_order_of_rows() -> None:
     """Versions of level 1 and below wrote snapshots in the order in which rows were created."""
     rows = [[f"team-{number}", {"name": f"team-{number}"}] for number in range(200)]
-    store, turned = StateStore(), StateStore()
+    store, turned = StateStore(TODAY), StateStore(TODAY)
     store.restore(read_back(snapshot_of(namespaces_header(200), rows)))
     turned.restore(read_back(snapshot_of(namespaces_header(200), rows[::-1])))
     assert store.digest() == turned.digest()
@@ -166,7 +167,7 @@ COMMANDS = st.sampled_from(
 def test_log_alone_and_snapshot_plus_rest_of_log_lead_to_one_state(
     commands: list[Command], cut: int
 ) -> None:
-    straight, first, second = StateStore(), StateStore(), StateStore()
+    straight, first, second = StateStore(TODAY), StateStore(TODAY), StateStore(TODAY)
     for index, command in enumerate(commands, start=1):
         straight.apply(index, encode(command))
         if index <= cut:
@@ -185,7 +186,7 @@ def test_servers_with_any_history_of_restarts_have_one_digest_at_every_check(
     """Each server is restored from its own snapshot at another place; a check changes nothing."""
     seen: dict[int, set[bytes]] = {}
     for restart in restarts:
-        store = StateStore()
+        store = StateStore(TODAY)
         for index, command in enumerate(commands, start=1):
             store.apply(2 * index, encode(command))
             before = store.digest()
@@ -194,7 +195,7 @@ def test_servers_with_any_history_of_restarts_have_one_digest_at_every_check(
             seen.setdefault(index, set()).add(before)
             if index == restart:
                 collected = read_back(collect(store.snapshot()))
-                store = StateStore()
+                store = StateStore(TODAY)
                 store.restore(collected)
                 assert store.digest() == before
     assert all(len(digests) == 1 for digests in seen.values())
@@ -213,19 +214,23 @@ def test_a_state_that_may_lack_something_compares_with_none(
     kind: int, reason: str, comparable: bool
 ) -> None:
     """Servers before levels passed over what they could not read, and say so in a snapshot."""
-    image = StateStore().image()
+    image = StateStore(TODAY).image()
     image.unknown = (UnknownTally(type=kind, reason=reason, count=1, first_index=1, last_index=1),)
-    assert (not passed_over(read_back(collect(partial(encode_snapshot, image))))) == comparable
+    assert (
+        not passed_over(read_back(collect(partial(encode_snapshot, image, registry=TODAY))), TODAY)
+    ) == comparable
 
 
 def test_what_an_older_version_passed_over_and_this_one_knows_is_compared_again() -> None:
-    image = StateStore().image()
+    image = StateStore(TODAY).image()
     image.unknown = (
         UnknownTally(
             type=CheckState.TYPE, reason=NO_SUCH_TYPE, count=3, first_index=1, last_index=9
         ),
     )
-    assert not passed_over(read_back(collect(partial(encode_snapshot, image))))
+    assert not passed_over(
+        read_back(collect(partial(encode_snapshot, image, registry=TODAY))), TODAY
+    )
 
 
 # -- refusals ----------------------------------------------------------------------------------
@@ -290,7 +295,7 @@ def test_an_unknown_table_that_was_never_written_does_no_harm() -> None:
 
 
 def test_a_table_that_an_older_version_did_not_know_starts_fresh() -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     store.restore(read_back(snapshot_of([], [])))
     assert store.table_index("namespaces") == 1
     assert scheduler.current(store) is None
@@ -318,7 +323,7 @@ def test_no_snapshot_is_written_of_rows_that_changed_in_memory() -> None:
     row = image.rows["scheduler_configuration"][""]
     image.rows["scheduler_configuration"].put("", msgspec.structs.replace(row, create_index=77))
     with pytest.raises(StateDamaged, match="'scheduler_configuration' has changed") as refused:
-        encode_snapshot(image, lambda _: None)
+        encode_snapshot(image, lambda _: None, TODAY)
     assert "restart this server" in refused.value.next_step
     assert collect(store.snapshot())  # the store itself is well
 

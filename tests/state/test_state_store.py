@@ -8,9 +8,9 @@ import pytest
 
 from quorate.state.engine.changes import Change
 from quorate.state.engine.commands import UnknownCommand, encode
-from quorate.state.engine.registry import TODAY
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import SINGLETON, Command, Table
+from quorate.state.registry import TODAY
 from quorate.state.tables import autopilot, cluster, namespaces, scheduler
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.tables.cluster import ClusterMetadata, SetClusterMetadata
@@ -22,14 +22,14 @@ SPREAD = SchedulerConfiguration(scheduler_algorithm="spread")
 
 
 def store_after(*commands: Command) -> StateStore:
-    store = StateStore()
+    store = StateStore(TODAY)
     for index, command in enumerate(commands, start=1):
         store.apply(index, encode(command))
     return store
 
 
 def test_a_fresh_store_knows_the_default_namespace_and_nothing_else() -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     assert autopilot.current(store) is None
     assert scheduler.current(store) is None
     assert cluster.current(store) is None
@@ -49,12 +49,12 @@ def test_the_default_namespace_has_the_hash_of_real_servers() -> None:
     ("prefix", "found"), [("", 1), ("def", 1), ("default", 1), ("defaults", 0), ("D", 0)]
 )
 def test_namespaces_by_prefix(prefix: str, found: int) -> None:
-    assert len(namespaces.with_prefix(StateStore(), prefix)) == found
+    assert len(namespaces.with_prefix(StateStore(TODAY), prefix)) == found
 
 
 def test_namespace_by_name() -> None:
-    assert namespaces.by_name(StateStore(), "default") == namespaces.BUILT_IN
-    assert namespaces.by_name(StateStore(), "nosuch") is None
+    assert namespaces.by_name(StateStore(TODAY), "default") == namespaces.BUILT_IN
+    assert namespaces.by_name(StateStore(TODAY), "nosuch") is None
 
 
 def test_defaults_fill_only_what_is_absent() -> None:
@@ -94,7 +94,7 @@ def test_defaults_are_needed_until_both_are_written() -> None:
 def test_cas_writes_only_at_that_modify_index(
     table: Table[Any], make: Any, cas: int | None, written: bool
 ) -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     store.apply(5, encode(InitialiseDefaults()))
     assert store.apply(9, encode(make(cas))) is written
     record = store.get(table, SINGLETON)
@@ -105,7 +105,7 @@ def test_cas_writes_only_at_that_modify_index(
 
 
 def test_cas_zero_writes_what_is_absent() -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     assert store.apply(1, encode(SetAutopilotConfiguration(configuration=QUIET, cas=0)))
 
 
@@ -117,7 +117,7 @@ def test_indexes_inside_a_command_do_not_count() -> None:
 
 
 def test_the_first_cluster_id_wins() -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     assert store.apply(1, encode(SetClusterMetadata(cluster_id="first"))) == "first"
     assert store.apply(2, encode(SetClusterMetadata(cluster_id="second"))) == "first"
     assert cluster.current(store) == ClusterMetadata(
@@ -148,7 +148,7 @@ def test_an_index_never_goes_back() -> None:
 
 
 def test_watchers_hear_of_their_table_only_and_until_they_cancel() -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     heard: list[str] = []
     cancel = store.watch("autopilot_configuration", lambda: heard.append("autopilot"))
     store.watch("scheduler_configuration", lambda: heard.append("scheduler"))
@@ -165,7 +165,7 @@ def test_watchers_hear_of_their_table_only_and_until_they_cancel() -> None:
 
 
 def test_a_watcher_sees_the_change_and_may_cancel_itself_and_others() -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     seen: list[int] = []
     cancels: list[Any] = []
 
@@ -182,7 +182,7 @@ def test_a_watcher_sees_the_change_and_may_cancel_itself_and_others() -> None:
 
 
 def test_there_is_no_watching_or_index_of_no_table() -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     with pytest.raises(KeyError):
         store.watch("nosuch", lambda: None)
     with pytest.raises(KeyError):

@@ -8,9 +8,10 @@ from typing import Any
 from quorate.replica import Read, Write
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.integrity.slices import in_slices
-from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.registry import Registry
 from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot
 from quorate.state.engine.store import StateStore
+from quorate.state.registry import TODAY
 from quorate.state.tables.checks import CheckState
 
 

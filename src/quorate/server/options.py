@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from quorate.raft.settings import Settings
-from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.registry import Registry
+from quorate.state.registry import TODAY
 from quorate.state.tables.autopilot import AutopilotConfiguration
 from quorate.state.tables.scheduler import SchedulerConfiguration
 

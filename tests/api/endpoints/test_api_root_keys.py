@@ -12,8 +12,8 @@ from golden_setups import load
 
 from quorate.api.http.messages import Request
 from quorate.state.engine.commands import encode
+from quorate.state.engine.level import RaiseLevel
 from quorate.state.tables import root_keys
-from quorate.state.tables.level import RaiseLevel
 
 KEYS = "/v1/operator/keyring/keys"
 ROTATE = "/v1/operator/keyring/rotate"

@@ -22,6 +22,7 @@ from server_processes import Servers, running, until
 
 from quorate.state.engine.snapshot import decode_snapshot, encode_snapshot
 from quorate.state.engine.table import SINGLETON
+from quorate.state.registry import TODAY
 from quorate.state.tables import autopilot
 from quorate.storage.log.files import segments_in
 from quorate.storage.snapshots.store import SnapshotStore
@@ -70,13 +71,13 @@ def forge(folder: Path) -> None:
     meta = store.newest_valid().meta
     assert meta is not None
     with store.open(meta.id) as file:
-        image = decode_snapshot(file.read)
+        image = decode_snapshot(file.read, TODAY)
     row = image.tables.rows(autopilot.TABLE)[SINGLETON]
     other = msgspec.structs.replace(row, max_trailing_logs=251)
     image.tables.put(autopilot.TABLE, SINGLETON, other, row.modify_index)
     point = (meta.index, meta.term, meta.configuration, meta.configuration_index)
     sink = store.create(*point, time.time_ns() // 1_000_000)
-    encode_snapshot(image, sink.write)
+    encode_snapshot(image, sink.write, TODAY)
     sink.finish()
 
 

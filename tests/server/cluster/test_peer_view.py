@@ -12,6 +12,7 @@ from quorate.server.views.raft import view_targets
 from quorate.shapes.operator import RaftServer
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
+from quorate.state.registry import TODAY
 from quorate.state.tables.servers import RecordServer
 
 ME = Identity(
@@ -29,7 +30,7 @@ C = Server("c", "10.0.0.3:4647")
 
 
 def state_with(*commands: RecordServer) -> StateStore:
-    store = StateStore()
+    store = StateStore(TODAY)
     for index, command in enumerate(commands, start=8):
         store.apply(index, encode(command))
     return store
@@ -68,7 +69,7 @@ def test_alive_failed_and_never_seen() -> None:
 def test_a_server_that_was_only_heard_of_has_no_last_contact() -> None:
     directory = Directory(ME, fail_after_s=5.0)
     directory.told(B)
-    assert row(Server("b", B.address), directory, StateStore()).last_contact == ""
+    assert row(Server("b", B.address), directory, StateStore(TODAY)).last_contact == ""
 
 
 def test_views_are_asked_of_the_region_and_of_the_configuration_at_its_addresses() -> None:

@@ -21,8 +21,9 @@ from quorate.server.rpc.http_pool import HttpPool
 from quorate.server.server import Server
 from quorate.server.views.raft import ViewRequest
 from quorate.state.engine.commands import encode
-from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, Registry
+from quorate.state.engine.registry import Registry
 from quorate.state.engine.table import Command, Tables
+from quorate.state.registry import LOOSE_COMMANDS, TABLES
 
 UPGRADE = "/v1/operator/upgrade"
 REGISTER = "/v1/operator/scheduler/configuration"

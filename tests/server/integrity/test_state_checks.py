@@ -23,14 +23,15 @@ from quorate.server.integrity.checks import DigestAnswer, StateChecks
 from quorate.server.integrity.verdict import Held, Verdict
 from quorate.server.server import Server
 from quorate.state.engine.commands import NO_SUCH_TYPE, encode
+from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.rows import TableRows
 from quorate.state.engine.snapshot import UnknownTally, decode_snapshot
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import SINGLETON
+from quorate.state.registry import TODAY
 from quorate.state.tables import namespaces, scheduler
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.defaults import InitialiseDefaults
-from quorate.state.tables.level import RaiseLevel
 from quorate.state.tables.namespaces import Namespace
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.storage.folder.damage_mark import MARK_FILE
@@ -341,7 +342,7 @@ class Alone:
     def __init__(self, folder: Path) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self.fenced: list[bool] = []
-        self.store = StateStore()
+        self.store = StateStore(TODAY)
         self.checks = StateChecks(
             lambda work: self.tasks.add(asyncio.ensure_future(work)),
             lambda damage: self.fenced.append(damage is not None),
@@ -484,7 +485,7 @@ def test_a_server_finds_alone_that_its_memory_has_changed(
         one.checks.hear(Verdict(index=9, right=await one.digest(9)))
         assert one.checks.standing() == "damaged"
         # A snapshot of a peer does.
-        one.store.restore(decode_snapshot(BytesIO(of_peer).read))
+        one.store.restore(decode_snapshot(BytesIO(of_peer).read, TODAY))
         one.checks.restored()
         one.checks.hear(Verdict(index=10, right=await one.digest(10)))
         assert (one.checks.standing(), one.fenced[-1]) == ("right", False)

@@ -6,13 +6,14 @@ import pytest
 
 from quorate.server.leader.acts import SETTINGS_PER_S, Acts
 from quorate.state.engine.commands import encode
+from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
+from quorate.state.registry import TODAY
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.defaults import InitialiseDefaults
 from quorate.state.tables.journal import JOURNAL_LEVEL, newest_first
-from quorate.state.tables.level import RaiseLevel
 from quorate.state.tables.servers import RECORDS_MAX as SERVERS_MAX
 from quorate.state.tables.servers import RecordRemoval, RecordServer
 
@@ -30,7 +31,7 @@ class Leader:
 
     def __init__(self, level: int = JOURNAL_LEVEL) -> None:
         self.now_ms = 5000
-        self.store = StateStore()
+        self.store = StateStore(TODAY)
         self.acts = Acts(self.store, lambda: self.now_ms)
         self.apply(encode(InitialiseDefaults()))
         self.apply(encode(RaiseLevel(level=level)))
@@ -134,7 +135,7 @@ def test_an_act_is_told_though_the_state_says_so_already() -> None:
 
 @pytest.mark.parametrize("command", [REMOVAL, CheckState()])
 def test_what_is_told_has_the_result_of_the_command(command: Command) -> None:
-    plain, leader = StateStore(), Leader()
+    plain, leader = StateStore(TODAY), Leader()
     wanted = plain.apply(1, encode(command))
     index = leader.store.applied_index + 1
     assert leader.store.apply(index, encode(leader.acts.told(command, "act"))) == wanted

@@ -9,12 +9,13 @@ import pytest
 from quorate.levels import LEVEL
 from quorate.server.leader.level import LevelGate
 from quorate.state.engine.commands import encode
-from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, Registry
+from quorate.state.engine.level import RaiseLevel
+from quorate.state.engine.registry import Registry
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command, Tables
+from quorate.state.registry import LOOSE_COMMANDS, TABLES
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.journal import JOURNAL_LEVEL, Note, Noted
-from quorate.state.tables.level import RaiseLevel
 
 LATER = LEVEL + 1
 

@@ -11,6 +11,7 @@ from quorate.server.cluster.identity import Identity
 from quorate.server.cluster.no_leader import why_no_leader
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
+from quorate.state.registry import TODAY
 from quorate.state.tables.servers import RecordServer
 
 A = Identity(
@@ -64,7 +65,7 @@ OF_ANOTHER = "(b at 10.0.0.2:4647); of another cluster than ours: s2.global (clu
     ],
 )
 def test_in_words(other: Identity, status: str, named: bool, expected: str) -> None:
-    store = StateStore()
+    store = StateStore(TODAY)
     if named:
         command = RecordServer(server_id="b", name="s2.global", address=B.address)
         store.apply(1, encode(command))

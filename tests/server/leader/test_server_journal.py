@@ -14,7 +14,7 @@ from server_cluster import ServerCluster, cluster, until
 
 from quorate.levels import LEVEL
 from quorate.server.views.journal import JournalEntry, history
-from quorate.state.engine.registry import TODAY
+from quorate.state.registry import TODAY
 from quorate.state.tables import journal
 
 SCHEDULER = "/v1/operator/scheduler/configuration"

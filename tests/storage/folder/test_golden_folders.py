@@ -13,6 +13,7 @@ from places import GOLDEN
 from quorate.levels import LEVEL
 from quorate.raft.values.messages import EntryKind
 from quorate.state.engine.snapshot import decode_snapshot
+from quorate.state.registry import TODAY
 from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.key_file import load_or_make_key
 from quorate.storage.snapshots.store import SnapshotStore
@@ -67,7 +68,7 @@ def test_folders_open(tmp_path: Path, name: str) -> None:
             assert newest.meta is not None
             assert log.base()[0] <= newest.meta.index <= facts["last_index"]
             with SnapshotStore(folder.snapshots_path).open(newest.meta.id) as file:
-                image = decode_snapshot(file.read)
+                image = decode_snapshot(file.read, TODAY)
             assert 0 < image.applied_index <= newest.meta.index
             assert image.level == level
             mine = newest.meta.configuration.get(kept)

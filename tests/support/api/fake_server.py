@@ -38,6 +38,7 @@ from quorate.shapes.agent import Rejoined
 from quorate.shapes.operator import OperatorHealth, RaftConfiguration, RaftServer, UpgradeCheck
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
+from quorate.state.registry import TODAY
 from quorate.state.tables.defaults import InitialiseDefaults
 
 NOW = 1_795_444_800.0  # some second of 2026, in Unix time
@@ -115,7 +116,7 @@ class FakeServer:
         self.view = three_peers()
         self.pool = [member(f"s{n}", "global", f"127.0.0.{n}") for n in (3, 2, 1)]
         self.known_regions = ["global"]
-        self.store = StateStore()
+        self.store = StateStore(TODAY)
         self.log_index = 4
         self.root_keys = RootKeeper(
             state=self.store,

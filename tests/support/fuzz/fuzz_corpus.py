@@ -15,6 +15,8 @@ from tempfile import TemporaryDirectory
 
 from places import VECTORS
 
+from quorate.state.registry import TODAY
+
 CORPUS = Path(__file__).with_name("corpus")
 KEY_OWNER = "68279362-7ebc-e6ca-8c47-bc3536d97319"
 """The ID of the server whose key file is read."""
@@ -125,7 +127,7 @@ def _own_seeds() -> Iterator[tuple[str, bytes]]:
     from quorate.storage.snapshots.meta import SnapshotMeta, meta_line
     from quorate.wire.go.time import pack_time
 
-    store = StateStore()
+    store = StateStore(TODAY)
     command = encode(InitialiseDefaults())
     yield "state-command", command
     store.apply(3, command)

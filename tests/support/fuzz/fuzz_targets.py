@@ -31,6 +31,7 @@ from quorate.raft.values.messages import HardState
 from quorate.state.engine.commands import decode as decode_command
 from quorate.state.engine.snapshot import SnapshotError, decode_snapshot
 from quorate.state.engine.store import Held, StateStore
+from quorate.state.registry import TODAY
 from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.identity import Identity, read_identity, read_node_id
 from quorate.storage.folder.key_file import KEY_FILE, load_or_make_key
@@ -120,9 +121,9 @@ def duration(data: bytes) -> None:
 
 def command(data: bytes) -> None:
     """Applied, passed over, or held: then nothing has changed."""
-    store = StateStore()
+    store = StateStore(TODAY)
     before = store.digest()
-    decode_command(data)
+    decode_command(data, TODAY)
     try:
         store.apply(1, data)
     except Held:
@@ -134,11 +135,11 @@ def command(data: bytes) -> None:
 def snapshot(data: bytes) -> None:
     """With a digest that fits, so that what stands before it is looked at."""
     sealed = data + hashlib.sha256(data).digest()
-    StateStore().restore(decode_snapshot(BytesIO(sealed).read))
+    StateStore(TODAY).restore(decode_snapshot(BytesIO(sealed).read, TODAY))
 
 
 def snapshot_as_it_is(data: bytes) -> None:
-    decode_snapshot(BytesIO(data).read)
+    decode_snapshot(BytesIO(data).read, TODAY)
 
 
 def log_segment(data: bytes) -> None:

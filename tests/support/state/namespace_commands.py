@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from quorate.levels import LEVEL
-from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, Registry
+from quorate.state.engine.registry import Registry
 from quorate.state.engine.table import Command, Tables
+from quorate.state.registry import LOOSE_COMMANDS, TABLES
 from quorate.state.tables.namespaces import TABLE, Namespace
 
 

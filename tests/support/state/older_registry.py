@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from quorate.state.engine.registry import LOOSE_COMMANDS, TABLES, Registry
+from quorate.state.engine.registry import Registry
+from quorate.state.registry import LOOSE_COMMANDS, TABLES
 
 
 def registry_of_level(level: int) -> Registry:

@@ -27,6 +27,7 @@ from quorate.server.integrity.slices import in_slices
 from quorate.server.integrity.verdict import Digest, Index, Name, Verdict, Why
 from quorate.state.engine.digest import again, kept, passed_over
 from quorate.state.engine.snapshot import SnapshotImage
+from quorate.state.registry import TODAY
 from quorate.storage.folder.damage_mark import DamageMark, keep_mark, read_mark
 
 log = logging.getLogger("quorate.server")
@@ -107,7 +108,7 @@ class StateChecks:
     def applied(self, index: int, image: SnapshotImage) -> None:
         """A check was applied at `index`; `image` is the state there."""
         self.checked_at = self._loop.time()
-        if lacking := passed_over(image):
+        if lacking := passed_over(image, TODAY):
             why = f"{sum(tally.count for tally in lacking)} commands could not be read here"
             self._keep(index, DigestAnswer(id=self._id, why=why))
             return
@@ -123,8 +124,8 @@ class StateChecks:
             while self._waiting:
                 index, epoch = next(iter(self._waiting)), self._epoch
                 image = self._hashed = self._waiting[index]
-                by_changes = kept(image)
-                digest = await in_slices(again(image))
+                by_changes = kept(image, TODAY)
+                digest = await in_slices(again(image, TODAY))
                 if epoch == self._epoch:
                     self._waiting.pop(index, None)
                     self._keep(index, DigestAnswer(id=self._id, digest=digest.hex()))

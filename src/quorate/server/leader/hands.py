@@ -26,13 +26,13 @@ from quorate.server.leader.facts import claim_of
 from quorate.server.options import ServerOptions
 from quorate.server.rpc.calls import Callers
 from quorate.state.engine.commands import encode
+from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
 from quorate.state.tables import autopilot, cluster
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
 from quorate.state.tables.journal import MEMBERSHIP, WriteJournal
-from quorate.state.tables.level import RaiseLevel
 from quorate.state.tables.servers import RecordServer
 
 log = logging.getLogger("quorate.server")

@@ -12,9 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from quorate.levels import LEVEL, LEVEL_MAX, describe
-from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.level import RaiseLevel
+from quorate.state.engine.registry import Registry
 from quorate.state.engine.table import IGNORABLE, Command, Tables, Wrapper
-from quorate.state.tables.level import RaiseLevel
 from quorate.version import __version__
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -74,7 +74,7 @@ def encode(command: Command) -> bytes:
     return bytes((command.TYPE,)) + _encode(command)
 
 
-def decode(data: bytes, registry: Registry = TODAY) -> Command | Wrapped | UnknownCommand:
+def decode(data: bytes, registry: Registry) -> Command | Wrapped | UnknownCommand:
     """The command in these bytes, or an UnknownCommand with the reason. Never raises."""
     if not data:
         return UnknownCommand(-1, "it is empty", knows=registry.level)
@@ -90,7 +90,7 @@ def decode(data: bytes, registry: Registry = TODAY) -> Command | Wrapped | Unkno
     return _unwrapped(command, registry) if isinstance(command, Wrapper) else command
 
 
-def level_of(data: bytes, registry: Registry = TODAY) -> int:
+def level_of(data: bytes, registry: Registry) -> int:
     """The level from which on an encoded command of this version may be written.
 
     A wrapper has that of the command in it, if that is later. Raises KeyError for another version's

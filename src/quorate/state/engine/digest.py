@@ -20,7 +20,7 @@ import msgspec
 
 from quorate.levels import form_in_force
 from quorate.state.engine.commands import NO_SUCH_TYPE
-from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.registry import Registry
 from quorate.state.engine.rows import SUM_MASK, encode_row
 from quorate.state.engine.snapshot import SnapshotImage, UnknownTally
 from quorate.state.engine.table import IGNORABLE
@@ -33,7 +33,7 @@ _OF_ALL_ROWS: Final = 1
 _AT_ONCE: Final = 64
 
 
-def digest_of(image: SnapshotImage, registry: Registry = TODAY) -> bytes:
+def digest_of(image: SnapshotImage, registry: Registry) -> bytes:
     """32 bytes from the rows alone: equal on servers with the same records and table indexes.
 
     Independent of tables never written, and of what was unreadable.
@@ -46,7 +46,7 @@ def digest_of(image: SnapshotImage, registry: Registry = TODAY) -> bytes:
             return bytes(done.value)
 
 
-def again(image: SnapshotImage, registry: Registry = TODAY) -> Generator[None, None, bytes]:
+def again(image: SnapshotImage, registry: Registry) -> Generator[None, None, bytes]:
     """The same in steps of at most some dozens of rows, or one large one: 0.1 ms."""
     form = form_in_force(registry.digest_forms, image.level)
     digest = hashlib.sha256(b"quorate state digest %d\n" % form)
@@ -68,7 +68,7 @@ def again(image: SnapshotImage, registry: Registry = TODAY) -> Generator[None, N
     return digest.digest()
 
 
-def kept(image: SnapshotImage, registry: Registry = TODAY) -> bytes | None:
+def kept(image: SnapshotImage, registry: Registry) -> bytes | None:
     """The digest by what was kept at every change. None: its form has nothing that is kept."""
     form = form_in_force(registry.digest_forms, image.level)
     if form == _OF_ALL_ROWS:
@@ -85,7 +85,7 @@ def _table(name: str, index: int, count: int, total: int) -> bytes:
     return _encode((name, index, count, (total & SUM_MASK).to_bytes(32, "little")))
 
 
-def passed_over(image: SnapshotImage, registry: Registry = TODAY) -> tuple[UnknownTally, ...]:
+def passed_over(image: SnapshotImage, registry: Registry) -> tuple[UnknownTally, ...]:
     """What the image may lack because its server could not read it: then it compares with none.
 
     Versions of level 0 passed over all that they could not read. What may be passed over changes

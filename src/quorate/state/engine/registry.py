@@ -1,4 +1,4 @@
-"""All tables and all commands there are. A new table is a module and a line here."""
+"""The registry of one version: its tables, commands and forms. Today's is in `state.registry`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,6 @@ import msgspec
 
 from quorate.levels import FIRST_VERSIONS, LEVEL
 from quorate.state.engine.table import IGNORABLE, Command, OnRestore, Table, Tables, Wrapper
-from quorate.state.tables import (
-    autopilot,
-    checks,
-    cluster,
-    defaults,
-    journal,
-    level,
-    namespaces,
-    root_keys,
-    scheduler,
-    servers,
-)
 
 SNAPSHOT_FORMATS: Final[Mapping[int, int]] = MappingProxyType({0: 1})
 """By level: the version of the snapshot format from that level on (`state.engine.snapshot`)."""
@@ -33,8 +21,8 @@ DIGEST_FORMS: Final[Mapping[int, int]] = MappingProxyType({0: 1, 2: 2})
 class Registry:
     """What one version knows: its level, tables, commands, and forms by level.
 
-    There is one, `TODAY`. Tests make one of a version to come. Raises ValueError for what breaks
-    the rules of `quorate.state.engine.table`.
+    There is one, `quorate.state.registry.TODAY`. Tests make one of a version to come. Raises
+    ValueError for what breaks the rules of `quorate.state.engine.table`.
     """
 
     def __init__(
@@ -83,21 +71,3 @@ class Registry:
     def fresh_tables(self) -> Tables:
         """The tables of a server that has applied nothing."""
         return Tables({table.name: table.fresh() for table in self.tables})
-
-
-TABLES: Final[tuple[Table[Any], ...]] = (
-    autopilot.TABLE,
-    cluster.TABLE,
-    journal.TABLE,
-    journal.STATE,
-    level.TABLE,
-    namespaces.TABLE,
-    root_keys.TABLE,
-    scheduler.TABLE,
-    servers.TABLE,
-)
-
-LOOSE_COMMANDS: Final[tuple[type[Command], ...]] = (defaults.InitialiseDefaults, checks.CheckState)
-"""Those that belong to no table of their own."""
-
-TODAY: Final = Registry(tables=TABLES, commands=LOOSE_COMMANDS)

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from quorate.errors import QuorateError
 from quorate.levels import describe
 from quorate.state.engine.record import Record
-from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.registry import Registry
 from quorate.state.engine.rows import TableRows
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.table import OnRestore, Table, Tables
@@ -45,7 +45,7 @@ class Restored(msgspec.Struct, frozen=True):
 
 
 def restored(
-    live: SnapshotImage, archive: SnapshotImage, index: int, registry: Registry = TODAY
+    live: SnapshotImage, archive: SnapshotImage, index: int, registry: Registry
 ) -> Restored:
     """The state of `live` after a restore of `archive` by the log entry at `index`.
 

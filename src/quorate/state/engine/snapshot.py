@@ -23,11 +23,11 @@ import msgspec
 
 from quorate.errors import QuorateError, StateDamaged
 from quorate.levels import describe, form_in_force
+from quorate.state.engine import level
 from quorate.state.engine.ordered import OrderedMap
-from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.registry import Registry
 from quorate.state.engine.rows import SUM_MASK, TableRows, encode_row, hash_row
 from quorate.state.engine.table import SINGLETON, Record, Tables
-from quorate.state.tables import level
 from quorate.version import __version__
 
 MAGIC: Final = b"QRMSTATE"
@@ -89,7 +89,7 @@ _HEADER_DECODER: Final = msgspec.msgpack.Decoder(_Header)
 
 
 def encode_snapshot(
-    image: SnapshotImage, write: Callable[[bytes], object], registry: Registry = TODAY
+    image: SnapshotImage, write: Callable[[bytes], object], registry: Registry
 ) -> None:
     """Write the image in chunks of about 256 KiB. Touches nothing but the image: any thread.
 
@@ -133,7 +133,7 @@ def _framed(data: bytes) -> bytes:
     return len(data).to_bytes(4, "big") + data
 
 
-def decode_snapshot(read: Callable[[int], bytes], registry: Registry = TODAY) -> SnapshotImage:
+def decode_snapshot(read: Callable[[int], bytes], registry: Registry) -> SnapshotImage:
     """Read a snapshot to its end. `read(n)` gives at most n bytes, and b"" only at the end.
 
     Raises SnapshotError and leaves nothing behind.

@@ -17,16 +17,16 @@ from functools import partial
 from typing import Any
 
 from quorate.errors import MachineHeld
+from quorate.state.engine import level
 from quorate.state.engine.changes import Change, RecentChanges
 from quorate.state.engine.commands import UnknownCommand, decode
 from quorate.state.engine.digest import digest_of
 from quorate.state.engine.preview import changes_of
-from quorate.state.engine.registry import TODAY, Registry
+from quorate.state.engine.registry import Registry
 from quorate.state.engine.rows import SUM_MASK
 from quorate.state.engine.snapshot import SnapshotImage, UnknownTally, encode_snapshot
 from quorate.state.engine.table import Command, R, Record, Table, Tables
 from quorate.state.engine.watch import Watcher, Watches
-from quorate.state.tables import level
 
 Follower = Callable[[list[Change] | None], None]
 
@@ -46,7 +46,7 @@ class Held(MachineHeld):
 class StateStore:
     """The tables of one server. `registry` is what its version knows."""
 
-    def __init__(self, registry: Registry = TODAY) -> None:
+    def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self._tables: Tables = registry.fresh_tables()
         self._applied_index = 0

@@ -22,12 +22,12 @@ from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Identity
 from quorate.server.leader.facts import gather
 from quorate.state.engine.commands import encode
+from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.table import Command
 from quorate.state.tables.autopilot import AutopilotConfiguration
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
 from quorate.state.tables.journal import WriteJournal
-from quorate.state.tables.level import RaiseLevel
 from quorate.state.tables.servers import RecordServer
 from quorate.testing.pools.gossip import GossipMember, Net
 from quorate.testing.pools.process import Process, address_of

@@ -29,6 +29,7 @@ from quorate.raft.values.configuration import Configuration
 from quorate.raft.values.identity import Start
 from quorate.raft.values.messages import Entry, HardState
 from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot, encode_snapshot
+from quorate.state.registry import TODAY
 from quorate.storage.log.files import LogFiles
 from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.storage.sealed import crc_bytes
@@ -73,7 +74,7 @@ class Snapshot:
     def of(cls, point: tuple[int, int, Configuration, int], image: SnapshotImage) -> Snapshot:
         """The snapshot of a state at `point` (see `NodeState.snapshot_point`)."""
         parts: list[bytes] = []
-        encode_snapshot(image, parts.append)
+        encode_snapshot(image, parts.append, TODAY)
         return cls.of_body(point, b"".join(parts))
 
     @classmethod
@@ -116,7 +117,7 @@ class Snapshot:
             at += size
             return body[at - size : at]
 
-        return decode_snapshot(read)
+        return decode_snapshot(read, TODAY)
 
 
 @dataclass

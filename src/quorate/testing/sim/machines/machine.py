@@ -18,6 +18,7 @@ from quorate.runtime.ports import Read, Write
 from quorate.state.engine.commands import decode, encode
 from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot
 from quorate.state.engine.store import StateStore
+from quorate.state.registry import TODAY
 from quorate.state.tables import autopilot, scheduler
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.tables.checks import CheckState
@@ -37,7 +38,7 @@ def write_command(register: str, value: int, cas: int | None = None) -> bytes:
 
 def command_text(data: bytes) -> str:
     """A command of a client as people read it."""
-    match decode(data):
+    match decode(data, TODAY):
         case SetSchedulerConfiguration(configuration=found, cas=cas):
             what = f"scheduler={found.node_limit_for_feasibility_checks}"
         case SetAutopilotConfiguration(configuration=other, cas=cas):
@@ -77,7 +78,7 @@ class SimMachine:
     def __init__(self, checker: Watch) -> None:
         self.index = 0
         self.digest = 0
-        self.store = StateStore()
+        self.store = StateStore(TODAY)
         self.at_apply: Callable[[], object] | None = None  # to be done right after the next command
         self.holds_at = 0  # no command from this index on is understood; 0: all are
         self.checks: dict[int, str] = {}  # digests of the state where a check was applied
@@ -123,7 +124,7 @@ class SimMachine:
 
     def decode_snapshot(self, read: Read) -> Any:
         """The image in a body."""
-        return decode_snapshot(read)
+        return decode_snapshot(read, TODAY)
 
     def restore(self, image: Stored) -> None:
         """Put a stored snapshot in place. Raises SnapshotError if it is damaged."""

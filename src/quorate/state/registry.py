@@ -1,0 +1,38 @@
+"""All tables and all commands there are. A new table is a module and a line here."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from quorate.state.engine import level
+from quorate.state.engine.registry import Registry
+from quorate.state.engine.table import Command, Table
+from quorate.state.tables import (
+    autopilot,
+    checks,
+    cluster,
+    defaults,
+    journal,
+    namespaces,
+    root_keys,
+    scheduler,
+    servers,
+)
+
+TABLES: Final[tuple[Table[Any], ...]] = (
+    autopilot.TABLE,
+    cluster.TABLE,
+    journal.TABLE,
+    journal.STATE,
+    level.TABLE,
+    namespaces.TABLE,
+    root_keys.TABLE,
+    scheduler.TABLE,
+    servers.TABLE,
+)
+
+LOOSE_COMMANDS: Final[tuple[type[Command], ...]] = (defaults.InitialiseDefaults, checks.CheckState)
+"""Those that belong to no table of their own."""
+
+TODAY: Final = Registry(tables=TABLES, commands=LOOSE_COMMANDS)
+"""What this version knows."""
