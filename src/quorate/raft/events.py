@@ -142,10 +142,14 @@ class Bootstrap(msgspec.Struct, frozen=True):
 
 
 class SnapshotStored(msgspec.Struct, frozen=True, gc=False):
-    """A snapshot of the state machine at (index, term) is durable: the log may be compacted."""
+    """A snapshot of the state machine at (index, term) is durable: the log may be compacted.
+
+    `whole`: all that the snapshot has goes, also the entries that would stay for slow followers.
+    """
 
     index: int
     term: int
+    whole: bool = False
 
 
 class SnapshotReceived(msgspec.Struct, frozen=True):

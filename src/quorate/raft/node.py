@@ -245,11 +245,11 @@ class Node(NodeState):
 
     def _on_snapshot_stored(self, event: SnapshotStored) -> None:
         log = self.log
-        if event.index <= log.snapshot_index:
+        if event.index < log.snapshot_index + (not event.whole):
             return
         log.snapshot_index, log.snapshot_term = event.index, event.term
         needed = self.leader.lowest_install() if self.leader else event.index
-        trailing = log.last_index - self.settings.trailing_logs
+        trailing = event.index if event.whole else log.last_index - self.settings.trailing_logs
         self.compact_to(min(event.index, trailing, needed))
 
     _handlers: ClassVar[dict[type, Callable[[Node, Any], None]]] = {

@@ -448,15 +448,30 @@ class Replica(Generic[Result_co]):
         self._connections.add(connection)
         return connection
 
-    async def snapshot_now(self) -> int:
+    async def snapshot_now(self, *, whole: bool = False) -> int:
         """Store a snapshot of what is applied and compact the log; its index, 0 if nothing new.
 
-        Also 0 while the state machine is known to be wrong, or one is under way. Raises
-        ReplicaStopped.
+        Also 0 while the state machine is known to be wrong, or one is under way. With `whole` all
+        that the snapshot has goes from the disk: entries that would stay for slow followers, and
+        older snapshots. Raises ReplicaStopped.
         """
         future: asyncio.Future[int] = self._future()
-        self._driver.take_snapshot(future)
-        return await future
+        if whole:
+            self.log.renew()
+        self._driver.take_snapshot(future, whole=whole)
+        index = await future
+        if whole:
+            await self._worker.run(self.snapshots.keep_newest_only)
+        return index
+
+    async def oldest_on_disk(self) -> int:
+        """The lowest index of an entry or a snapshot that a file of this replica holds, 0: none.
+
+        An entry that is compacted away stays in its file for as long as later ones need that.
+        """
+        kept = await self._worker.run(self.snapshots.list)
+        found = [meta.index for meta in kept] + [self.log.oldest_on_disk()]
+        return min(filter(None, found), default=0)
 
     def step(self, event: events.Event) -> None:
         """Give the core an event, and do what it says."""

@@ -389,24 +389,28 @@ class RaftDriver:
 
     # -- effects: snapshots -----------------------------------------------------------------------
 
-    def take_snapshot(self, handle: Handle) -> None:
+    def take_snapshot(self, handle: Handle, *, whole: bool = False) -> None:
         """Store a snapshot of what is applied and compact the log; the handle gets its index.
 
         0 if there is nothing new, while the state machine is known to be wrong, and while it is at
-        work. Raises ReplicaStopped.
+        work. With `whole` all that the snapshot has goes from the log, also if nothing is new.
+        Raises ReplicaStopped.
         """
         self.check()
         point = self.node.snapshot_point()
+        if point is None and whole and self._taking is None and self.damage is None:
+            log = self.node.log
+            self._driver.step(events.SnapshotStored(log.snapshot_index, log.snapshot_term, whole))
         if point is None or self._taking is not None or self.damage is not None:
             handle.set_result(0)
             return
         # The image is taken in the same moment as the point: nothing is applied in between.
         write_out = self.machine.snapshot()
         self._taking = handle
-        index, term = point[:2]
-        self._snapshots.take(point, write_out, lambda error: self._taken(index, term, error))
+        taken = events.SnapshotStored(*point[:2], whole)
+        self._snapshots.take(point, write_out, lambda error: self._taken(taken, error))
 
-    def _taken(self, index: int, term: int, error: BaseException | None) -> None:
+    def _taken(self, taken: events.SnapshotStored, error: BaseException | None) -> None:
         handle, self._taking = self._taking, None
         assert handle is not None
         if self._driver.ended or handle.done():
@@ -417,8 +421,8 @@ class RaftDriver:
             # Found meanwhile: the log must not be compacted behind it.
             handle.set_result(0)
         else:
-            self._driver.step(events.SnapshotStored(index, term))
-            handle.set_result(index)
+            self._driver.step(taken)
+            handle.set_result(taken.index)
 
     def _send_snapshot(self, effect: effects.SendSnapshot) -> None:
         if self.damage is not None:  # it would carry the damage

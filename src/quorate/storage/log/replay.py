@@ -209,7 +209,7 @@ class LogReplay:
         self._last = index
         body = item.start + ENTRY_BODY
         self.places.add(segment.number, start + body, item.end - body)
-        segment.last_index = max(segment.last_index, index)
+        segment.note(index, index)
 
     def _reset(self, index: int, term: int) -> None:
         self._from = self._last = index

@@ -32,6 +32,7 @@ class Segment:
         self.number: Final = int(path.stem)
         self.size = 0  # bytes of frames
         self.last_index = 0  # of all entries that were ever written here
+        self.first_index = 0  # the lowest of them; 0 without entries
         self._soiled = 0  # up to where writes that failed may have left something
         self._descriptor = descriptor
         self._room = room  # bytes of the file
@@ -42,6 +43,11 @@ class Segment:
     def room(self) -> int:
         """Size of the file in bytes."""
         return self._room
+
+    def note(self, first: int, last: int) -> None:
+        """Entries with these indexes lie here."""
+        self.last_index = max(self.last_index, last)
+        self.first_index = min(self.first_index or first, first)
 
     def append(self, frames: bytes, *, spare: bool) -> None:
         """Make `frames` durable behind the others; with `spare`, a piece of room stays behind them.

@@ -86,6 +86,7 @@ class LogStore:
         self._places: LogPlaces = replay.places
         self._places.compact_to(self._extent.base_index)
         self._segments = deque(replay.segments)
+        self._renew = False
         self._next_record = replay.next_record
         self._hard_state = replay.hard_state
         self._meta = replay.meta
@@ -201,6 +202,16 @@ class LogStore:
         """What the files take together, with the room they hold for what comes next."""
         with self._entering:
             return sum(segment.room for segment in self._segments)
+
+    def renew(self) -> None:
+        """Have the next compaction begin a file, so that older ones can go. From any thread."""
+        self._renew = True
+
+    def oldest_on_disk(self) -> int:
+        """The lowest index of an entry that a file still holds, compacted or not; 0: none."""
+        with self._entering:
+            found = [segment.first_index for segment in self._segments if segment.first_index]
+        return min(found, default=0)
 
     def entries(self, low: int, high: int, max_bytes: int) -> list[Entry]:
         """The entries from `low` up to, not including, `high`, as far as the log has them.
@@ -320,7 +331,8 @@ class LogStore:
                 batch = msgspec.structs.replace(batch, hard_state=None)
             extent = self._extent_after(batch)
             segment = self._segments[-1]
-            if batch.entries and segment.size >= self._files.segment_bytes:
+            is_full = segment.size >= self._files.segment_bytes
+            if (batch.entries and is_full) or self._renewing(batch):
                 segment = self._files.create(segment.number + 1)
                 try:
                     self._append(segment, batch, extent, self._heading())
@@ -331,6 +343,16 @@ class LogStore:
                 self._append(segment, batch, extent, [])
             if batch.reset_to is not None or batch.compact_to is not None:
                 self._remove_compacted()
+
+    def _renewing(self, batch: WriteBatch) -> bool:
+        """Whether a file is to be begun, although the last one is not full.
+
+        Tried once: a disk without room for one must still be able to compact.
+        """
+        if not self._renew or batch.compact_to is None:
+            return False
+        self._renew = False
+        return True
 
     def _heading(self) -> list[bytes]:
         """The items with which a file begins: what all before it came to."""
@@ -392,7 +414,7 @@ class LogStore:
             places.add(number, at, len(form))
             at += len(form)
         if batch.entries:
-            segment.last_index = max(segment.last_index, batch.entries[-1].index)
+            segment.note(batch.entries[0].index, batch.entries[-1].index)
         places.compact_to(extent.base_index)
         self._extent = extent
         if batch.hard_state is not None:

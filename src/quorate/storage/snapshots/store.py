@@ -222,13 +222,20 @@ class SnapshotStore:
         folder = self._folder / name
         return folder.exists() or folder.with_name(name + UNFINISHED).exists()
 
-    def _prune(self, keep: Collection[str]) -> None:
+    def keep_newest_only(self) -> None:
+        """Remove all but the newest snapshot, if that is whole. Raises LogDamaged, QuorateError."""
+        newest = self.newest()
+        if newest is not None:
+            self._checked_meta(newest.id)
+            self._prune(keep=(newest.id,), retain=0)
+
+    def _prune(self, keep: Collection[str], retain: int | None = None) -> None:
         """Remove what is beyond `retain`.
 
         Damaged ones are neither counted nor removed: an operator may want to see them. A removal
         that fails is tried again after the next snapshot, since this one is complete already.
         """
-        for meta in self.list()[self._retain :]:
+        for meta in self.list()[self._retain if retain is None else retain :]:
             if meta.id not in keep:
                 with suppress(OSError):
                     # Renamed first, so that a crash leaves something unfinished, not damaged.
