@@ -16,6 +16,12 @@ from quorate.state.tables.checks import CheckState
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
 from quorate.state.tables.journal import Note, Noted, Told, WriteJournal
+from quorate.state.tables.namespaces import (
+    Capabilities,
+    DeleteNamespace,
+    Namespace,
+    UpsertNamespace,
+)
 from quorate.state.tables.root_keys import AddRootKey, EndPhase, RemoveRootKey
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.state.tables.servers import RecordRemoval, RecordServer
@@ -48,6 +54,17 @@ EXAMPLES: tuple[Command, ...] = (
     Noted(
         command=encode(CheckState()), note=Note(kind="setting", what="changed"), time_ms=1, by="b"
     ),
+    UpsertNamespace(namespace=Namespace(name="team")),
+    UpsertNamespace(
+        namespace=Namespace(
+            name="team",
+            description="d",
+            quota="q",
+            meta=(("a", "b"),),
+            capabilities=Capabilities(enabled_task_drivers=("docker",), disabled_task_drivers=()),
+        )
+    ),
+    DeleteNamespace(name="team"),
     AddRootKey(key_id="k-1", key=b"k" * 32, create_time=1, full=True, prev="k-0"),
     EndPhase(key_id="k-1", phase="values", modify_index=7),
     RemoveRootKey(key_id="k-0", modify_index=7),
@@ -78,6 +95,8 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "RaiseLevel": 8,
         "WriteJournal": 9,
         "Noted": 10,
+        "UpsertNamespace": 24,
+        "DeleteNamespace": 25,
         "AddRootKey": 32,
         "EndPhase": 33,
         "RemoveRootKey": 34,

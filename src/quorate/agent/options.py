@@ -35,6 +35,7 @@ def server_options(config: AgentConfig, data_dir: Path, rpc_connections: int = 0
         rpc_address=config.advertise.rpc,
         serf_port=int(config.advertise.serf.rpartition(":")[2]),
         version=__version__,
+        authoritative_region=server.authoritative_region,
         founders=server.initial_servers,
         join=join_addresses(config),
         unproven_peers=server.unproven_peers,

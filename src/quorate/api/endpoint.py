@@ -42,6 +42,7 @@ class Capability(StrEnum):
     AGENT_WRITE = "agent:write"
     NODE_READ = "node:read"
     NAMESPACE_ANY = "namespace:any"
+    MANAGEMENT = "management"
     OPERATOR_READ = "operator:read"
     OPERATOR_WRITE = "operator:write"
     AUTOPILOT_WRITE = "autopilot-write"

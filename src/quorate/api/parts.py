@@ -224,6 +224,10 @@ class Options(Protocol):
         """This agent's name, without the region."""
 
     @property
+    def authoritative_region(self) -> str:
+        """The region to which writes of what all regions share go, or empty."""
+
+    @property
     def config_view(self) -> dict[str, Any]:
         """The `config` of agent/self: Go field names, secrets redacted."""
 

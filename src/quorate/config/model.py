@@ -91,7 +91,7 @@ class Server:
     enabled: bool = key(False)
     bootstrap_expect: int = key(0)
     initial_servers: tuple[str, ...] = key(())
-    authoritative_region: str = key("", effect=Effect.NONE)
+    authoritative_region: str = key("")
     raft_protocol: int = key(3)
     raft_multiplier: int = key(1, merge=Merge.GIVEN, effect=Effect.LIVE)
     lease_reads: bool = key(True, effect=Effect.LIVE)

@@ -52,7 +52,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     `state_check_interval_s` a state that differs and a log that is damaged are found; 0: never.
     `rpc_connections_max` counts for each client address, `rpc_connections_total` for all; 0 is no
     limit. `registry` is what this version knows of commands and levels; a rehearsal may take
-    another. `host_data` gives what `agent/host` shows; None: that is not shown.
+    another. `host_data` gives what `agent/host` shows; None: that is not shown. Namespaces
+    are written in the `authoritative_region`; if it is empty, here.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     rpc_address: str
     serf_port: int
     version: str
+    authoritative_region: str = ""
     founders: tuple[str, ...] = ()
     join: tuple[str, ...] = ()
     gossip: GossipOptions | None = None

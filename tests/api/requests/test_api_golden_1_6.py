@@ -24,6 +24,20 @@ LATER_FIELDS = {"Leader", "Voters", "NodeLimitForFeasibilityChecks"}
 VOLATILE = {"Index", "CreateIndex", "ModifyIndex"}
 
 ELSEWHERE = {
+    **dict.fromkeys(
+        [
+            "v16-ns-bad-name",
+            "v16-ns-del-default",
+            "v16-ns-del-with-var",
+            "v16-ns-desc-long",
+            "v16-ns-get",
+            "v16-ns-get-caps",
+            "v16-ns-list",
+            "v16-ns-mismatch",
+            "v16-ns-put-caps",
+        ],
+        "see test_api_namespaces.py",
+    ),
     "v16-jwks": "there since 1.7: no keys, see test_api_jobless.py",
     "v16-raft-transfer": "there since 1.7: 400, see test_api_raft.py",
     "v16acl-m-GET-v1-agent-self-role": "below: only the shape counts",

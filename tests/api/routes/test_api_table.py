@@ -22,7 +22,12 @@ from quorate.metrics import Metrics
 
 PAGE = DOCS / "http-api.md"
 
-BODIES = {"/v1/search": b'{"Context":"all"}', "/v1/search/fuzzy": b'{"Text":"de","Context":"all"}'}
+BODIES = {
+    "/v1/search": b'{"Context":"all"}',
+    "/v1/search/fuzzy": b'{"Text":"de","Context":"all"}',
+    "/v1/namespace": b'{"Name":"team"}',
+    "/v1/namespace/default": b'{"Name":"default"}',
+}
 
 QUERIES = {
     "/v1/agent/monitor": "log_level=nope",
@@ -37,7 +42,8 @@ rows = pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.methods[0]} 
 
 def request(row: Endpoint, *parameters: str) -> Request:
     """A request that the row answers, of its first method."""
-    path = re.sub("<.*>", "default", row.shown_path)
+    name = "team" if row.methods == ("DELETE",) else "default"
+    path = re.sub("<.*>", name, row.shown_path)
     query = "&".join(filter(None, (QUERIES.get(row.shown_path, ""), *parameters)))
     method = "PUT" if row.methods == ANY else row.methods[0]
     body = BODIES.get(path, b"{}")

@@ -89,6 +89,7 @@ class FakeOptions:
         self.name, self.region, self.datacenter = name, region, "dc1"
         self.http_headers: dict[str, str] = {}
         self.prometheus = False
+        self.authoritative_region = ""
         self.host_data: Callable[[], Awaitable[dict[str, Any]]] | None = None
 
     @property

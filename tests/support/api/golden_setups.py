@@ -188,6 +188,16 @@ def west(case: Golden) -> FakeServer:
     return service
 
 
+def west_of_east(case: Golden) -> FakeServer:
+    """Two federated regions, asked in west; what all regions share is written in east."""
+    east_service = FakeServer("e5", region="east").write_defaults()
+    east_service.options.authoritative_region = "east"
+    service = west(case)
+    service.options.authoritative_region = "east"
+    service.region_applications["east"] = east_service.application()
+    return service
+
+
 def east_alone(case: Golden) -> FakeServer:
     """East after the only server of west was seen failed."""
     service = east(case)

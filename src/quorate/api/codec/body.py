@@ -98,7 +98,7 @@ class Shape:
                 result[attribute] = value
         for attribute, read in self._read:
             value = getattr(exact, attribute)
-            if value is msgspec.UNSET:
+            if value is msgspec.UNSET or value is None:
                 continue
             if isinstance(read, Shape):
                 result.update(read.values(value))
@@ -156,7 +156,8 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _type_of(field: Field) -> Any:
-    return field.read.exact if isinstance(field.read, Shape) else _TYPES[field.read]
+    """What its decoder takes; a reader of an endpoint's own sees whatever there is."""
+    return field.read.exact if isinstance(field.read, Shape) else _TYPES.get(field.read, Any)
 
 
 def a_bool(value: Any) -> bool:
@@ -189,6 +190,20 @@ def a_string(value: Any) -> str:
     if not isinstance(value, str):
         raise BodyError(f"expected a string, got {_kind(value)}")
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def strings(value: Any) -> tuple[str, ...]:
+    """A list of texts."""
+    if not isinstance(value, list):
+        raise BodyError(f"expected an array, got {_kind(value)}")
+    return tuple([a_string(each) for each in value])
+
+
+def string_map(value: Any) -> dict[str, str]:
+    """An object of texts; its names count as they are written."""
+    if not isinstance(value, dict):
+        raise BodyError(f"expected an object, got {_kind(value)}")
+    return {a_string(name): a_string(each) for name, each in value.items()}
 
 
 def a_duration(value: Any) -> int:

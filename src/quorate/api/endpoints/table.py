@@ -11,10 +11,10 @@ from typing import Final
 from quorate.api.endpoint import ANY, KIB, Capability, Consistency, Endpoint, Forwarding, Wrong
 from quorate.api.endpoints.agent import AgentEndpoint
 from quorate.api.endpoints.cluster import ClusterEndpoint
-from quorate.api.endpoints.jobless.namespaces import NamespacesEndpoint
 from quorate.api.endpoints.jobless.rows import ROWS as _JOBLESS
 from quorate.api.endpoints.metrics import MetricsEndpoint
 from quorate.api.endpoints.monitor import MonitorEndpoint
+from quorate.api.endpoints.namespaces import NamespacesEndpoint
 from quorate.api.endpoints.operator.autopilot import AutopilotEndpoint
 from quorate.api.endpoints.operator.keyring import KeyringEndpoint
 from quorate.api.endpoints.operator.raft import (
@@ -260,15 +260,36 @@ _STATE: Final = (
         does="one namespace; blocking",
     ),
     Endpoint(
-        path="/v1/namespace",
-        methods=ANY,
+        path="/v1/namespace/<name>",
+        methods=WRITE,
         made_of=NamespacesEndpoint,
-        handler=NamespacesEndpoint.without_name,
-        capability=Capability.NONE,
-        consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
-        does="405 `Invalid method`: no namespace is made here yet",
-        listed=False,
+        handler=NamespacesEndpoint.put_one,
+        capability=Capability.MANAGEMENT,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        body_max=64 * KIB,
+        does="write one namespace",
+    ),
+    Endpoint(
+        path="/v1/namespace/<name>",
+        methods=("DELETE",),
+        made_of=NamespacesEndpoint,
+        handler=NamespacesEndpoint.delete,
+        capability=Capability.MANAGEMENT,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        does="delete one namespace, which holds no variables",
+    ),
+    Endpoint(
+        path="/v1/namespace",
+        methods=WRITE,
+        made_of=NamespacesEndpoint,
+        handler=NamespacesEndpoint.put,
+        capability=Capability.MANAGEMENT,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        body_max=64 * KIB,
+        does="write the namespace that the body names",
     ),
 )
 

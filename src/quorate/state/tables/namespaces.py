@@ -1,31 +1,95 @@
-"""Namespaces. For now there is the built-in one, which every server has from the start.
+"""Namespaces: the built-in one, which every server has from the start, and those of operators.
 
-A namespace's hash is what today's servers send: BLAKE2b-256 over name, description and quota
-(recomputed from the captured answers).
+A namespace's hash is what today's servers send: BLAKE2b-256 over name, description, quota, the
+drivers of its capabilities, and its meta data by key (recomputed from the captured answers).
 """
 
 from __future__ import annotations
 
 import hashlib
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
-from quorate.state.engine.table import OnRestore, Reader, Record, Table
+import msgspec
+
+from quorate.state.engine.table import Command, OnRestore, Reader, Record, Table, Tables
 
 DEFAULT: Final = "default"
 
+NAMESPACES_LEVEL: Final = 3
+"""The feature level from which on namespaces are written."""
+
+NAMESPACES_MAX: Final = 4096
+"""A list of all of them stays below a megabyte."""
+
+Meta = tuple[tuple[str, str], ...]
+"""Keys and values, in the order of the keys."""
+
+
+class Capabilities(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """Task drivers that jobs of a namespace may or may not use. None: nothing was said."""
+
+    disabled_task_drivers: tuple[str, ...] | None = None
+    enabled_task_drivers: tuple[str, ...] | None = None
+
 
 class Namespace(Record, frozen=True, kw_only=True):
-    """A name under which jobs and variables live."""
+    """A name under which jobs and variables live. Quota, meta data and capabilities are kept."""
 
     name: str
     description: str = ""
     quota: str = ""
+    meta: Meta = ()
+    capabilities: Capabilities | None = None
 
     def content_hash(self) -> bytes:
         """32 bytes that change when anything but the indexes changes."""
-        content = (self.name + self.description + self.quota).encode()
-        return hashlib.blake2b(content, digest_size=32).digest()
+        parts = [self.name, self.description, self.quota]
+        if self.capabilities is not None:
+            parts += self.capabilities.enabled_task_drivers or ()
+            parts += self.capabilities.disabled_task_drivers or ()
+        for pair in self.meta:
+            parts += pair
+        return hashlib.blake2b("".join(parts).encode(), digest_size=32).digest()
+
+
+class UpsertNamespace(Command, frozen=True, kw_only=True):
+    """Write a namespace; the indexes inside `namespace` do not matter.
+
+    Result: empty, or why it is not written.
+    """
+
+    TYPE: ClassVar[int] = 24
+    LEVEL: ClassVar[int] = NAMESPACES_LEVEL
+
+    namespace: Namespace
+
+    def apply(self, tables: Tables, index: int) -> str:
+        """See the class."""
+        name = self.namespace.name
+        if tables.get(TABLE, name) is None and len(tables.rows(TABLE)) >= NAMESPACES_MAX:
+            return f"there are {NAMESPACES_MAX} namespaces, which is the most there can be"
+        tables.put(TABLE, name, self.namespace, index)
+        return ""
+
+
+class DeleteNamespace(Command, frozen=True, kw_only=True):
+    """Delete a namespace; one that is not there is no error, and changes nothing.
+
+    Result: empty, or why it is not deleted.
+    """
+
+    TYPE: ClassVar[int] = 25
+    LEVEL: ClassVar[int] = NAMESPACES_LEVEL
+
+    name: str
+
+    def apply(self, tables: Tables, index: int) -> str:
+        """See the class."""
+        if self.name == DEFAULT:
+            return "can not delete default namespace"
+        tables.delete(TABLE, self.name, index)
+        return ""
 
 
 BUILT_IN: Final = Namespace(
@@ -36,6 +100,7 @@ TABLE: Final = Table(
     name="namespaces",
     record=Namespace,
     on_restore=OnRestore.REPLACED,
+    commands=(UpsertNamespace, DeleteNamespace),
     initial=MappingProxyType({DEFAULT: BUILT_IN}),
     initial_index=1,
 )
