@@ -33,6 +33,7 @@ LAYERS: dict[str, set[str]] = {
     "__init__": {"errors", "raft", "replica", "runtime", "storage", "version"},
     "shapes": {"wire.go"},
     "wire": {"errors"} | VALUES,
+    "archive": {"errors"},
     "storage": {"errors", "levels", "wire"} | VALUES,
     "raft": {"errors"},
     "gossip": {"errors"},
@@ -54,7 +55,7 @@ LAYERS: dict[str, set[str]] = {
     "pool": {"errors", "metrics", "gossip", "runtime", "storage", "wire"},
     "server": {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
-        *("autopilot", "net", "shapes", "wire"),
+        *("archive", "autopilot", "net", "shapes", "wire", "version"),
     },
     "api": {
         *("errors", "levels", "metrics", "net", "raft", "shapes", "state", "server", "wire"),
@@ -69,7 +70,10 @@ LAYERS: dict[str, set[str]] = {
         "version",
     },
     "client": {"errors", "shapes"},
-    "cli": {"errors", "levels", "client", "agent", "config", "wire.gossip_key", "version"},
+    "cli": {
+        *("archive", "errors", "levels", "client", "agent", "config", "wire.gossip_key"),
+        "version",
+    },
     "__main__": {"cli"},
     # For users' own rehearsals: nothing imports it, and it runs everything that is pure.
     "testing": {

@@ -57,6 +57,7 @@ TO_LEADER: Final = b"leader"
 TO_REGION: Final = b"region"
 
 _ANSWER_S: Final = 20.0  # what the other side may take: its own hold, and a write's timeout of 10 s
+_LONG_ANSWER_S: Final = 900.0  # of a row that streams: before it begins, a large file may be made
 _RPC_PREFIX: Final = "rpc error: "
 _ERROR_BYTES_MAX: Final = 64 * 1024
 
@@ -65,7 +66,7 @@ _PASSED_TO_LEADER: Final = _PASSED_ON | {b"x-nomad-token"}
 """A token is for the own cluster alone: a server of another region is known by gossip only, and has
 no use for it. Cookies and passwords are passed to nobody."""
 
-_PASSED_BACK: Final = (b"content-type", b"x-nomad-", b"x-quorate-")
+_PASSED_BACK: Final = (b"content-type", b"digest", b"x-nomad-", b"x-quorate-")
 _TYPES_PASSED_BACK: Final = frozenset(
     {b"", b"application/json", b"text/plain", b"application/octet-stream", b"application/x-gzip"}
 )
@@ -295,7 +296,8 @@ def forward_request(call: Call, mark: bytes) -> ForwardRequest:
         headers=tuple(headers),
         body=request.body,
         stream=request.stream,
-        timeout_s=_ANSWER_S + _longest_wait_s(call.query),
+        timeout_s=(_ANSWER_S if request.stream is None else _LONG_ANSWER_S)
+        + _longest_wait_s(call.query),
     )
 
 

@@ -51,6 +51,7 @@ class Capability(StrEnum):
     KEYRING_ROTATE = "keyring-rotate"
     KEYRING_DELETE = "keyring-delete"
     PEER_REMOVE = "peer-remove"
+    SNAPSHOT_SAVE = "snapshot-save"
     TRANSFER_LEADERSHIP = "transfer-leadership"
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from quorate.server.archive.saving import Saved
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.server import Server
 from quorate.server.views.records import (
@@ -88,6 +89,16 @@ class Writes(Protocol):
         """Replicate a command of `state.engine.commands`: (log index, result of applying it).
 
         Raises NotLeader, LeadershipLost, ApplyTimeout, StorageFull, StateDamaged, LevelTooLow.
+        """
+
+
+class Archives(Protocol):
+    """The state as a file."""
+
+    async def save(self) -> Saved:
+        """An archive of the state as it is applied here now.
+
+        Raises Overloaded while another one is saved, StateDamaged, StorageFull.
         """
 
 
@@ -251,6 +262,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     forwarder: Forwarder
     state: State
     writes: Writes
+    archives: Archives
     membership: Membership
     cluster: Cluster
     autopilot: Autopilot
@@ -269,6 +281,7 @@ def parts_of(server: Server) -> Parts:
         forwarder=server.forwarder,
         state=server.machine,
         writes=server.writes,
+        archives=server.archives,
         membership=server.membership,
         cluster=server.cluster,
         autopilot=server.autopilot,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Collection, Iterator, Sequence
+from hashlib import sha256
 from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -53,6 +55,7 @@ NEXT_STEPS = (
 )
 """What to do about texts of servers."""
 
+SNAPSHOT = "/v1/operator/snapshot"
 UPGRADE = "/v1/operator/upgrade"
 ONLY_OURS = frozenset({"/v1/operator/raft/views", "/v1/agent/rejoin", UPGRADE})
 """Paths at which a Nomad server has nothing."""
@@ -291,6 +294,32 @@ class Client:
                 raise _refusal(piece)
             yield piece
 
+    # -- snapshots -----------------------------------------------------------------------------
+
+    def save_snapshot(self, write: Callable[[bytes], object], *, stale: bool = False) -> int:
+        """Give an archive of the cluster's state to `write` in pieces; its size in bytes.
+
+        `stale` asks this agent alone for what it has. Only when this returns the archive has come
+        as the server made it: AnswerError if its SHA-256 is not the one that the server announced.
+        """
+        answers = self._transport.download(self.url(SNAPSHOT, self._routed(_stale(stale))))
+        head = next(answers)
+        assert isinstance(head, Answer)
+        if head.status != 200:
+            raise _refusal(head)
+        digest, size = sha256(), 0
+        for piece in answers:
+            assert isinstance(piece, bytes)
+            digest.update(piece)
+            size += len(piece)
+            write(piece)
+        announced = head.headers.get("digest", "")
+        if announced != "sha-256=" + b64encode(digest.digest()).decode():
+            raise AnswerError(
+                SNAPSHOT, f"the bytes that came have not the digest {announced or '(none)'}"
+            )
+        return size
+
     # -- any request ---------------------------------------------------------------------------
 
     def request(
@@ -308,12 +337,7 @@ class Client:
         `path` begins with `/`, or is a whole URL. Region and namespace of this client are added
         unless `path` or `query` has them.
         """
-        wanted = list(query or [])
-        taken = {name for name, _ in wanted} | _names_in(path)
-        for name, value in (("region", self.region), ("namespace", self.namespace)):
-            if value and name not in taken:
-                wanted.append((name, value))
-        whole = self.url(path, wanted)
+        whole = self.url(path, self._routed(list(query or []), _names_in(path)))
         return self._transport.send(
             method, whole, body=body, headers=headers or [], timeout_s=timeout_s
         )
@@ -326,6 +350,15 @@ class Client:
 
         encoded = urlencode(sorted(query or [], key=itemgetter(0)), errors="surrogateescape")
         return f"{path}{'&' if '?' in path else '?'}{encoded}" if encoded else path
+
+    def _routed(
+        self, query: list[tuple[str, str]], given: Collection[str] = ()
+    ) -> list[tuple[str, str]]:
+        taken = {name for name, _ in query}.union(given)
+        for name, value in (("region", self.region), ("namespace", self.namespace)):
+            if value and name not in taken:
+                query.append((name, value))
+        return query
 
     # -- below ---------------------------------------------------------------------------------
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 10.0
 REDIRECTS_MAX = 3
+FILE_SILENCE_S = 900.0
+"""How long a server may make a file, or read one, before it answers."""
+FILE_PIECE_BYTES = 256 << 10
 _SAME = (307, 308)  # the statuses that keep method and body
 Query = Sequence[tuple[str, str]]
 
@@ -106,12 +109,7 @@ class Transport:
         except (httpx.HTTPError, OSError) as error:
             reason, next_step = explain(error, self.address)
             raise RequestError(method, url, reason, next_step) from error
-        return Answer(
-            response.status_code,
-            response.reason_phrase,
-            {name.lower(): value for name, value in response.headers.items()},
-            response.content,
-        )
+        return _answer(response, response.content)
 
     def stream(self, url: str) -> Iterator[str | Answer]:
         """The text of an answer as it comes; of one that is not 200 the whole Answer alone.
@@ -129,15 +127,61 @@ class Transport:
                 if response.status_code == 200:
                     yield from response.iter_text()
                     return
-                yield Answer(
-                    response.status_code,
-                    response.reason_phrase,
-                    {name.lower(): value for name, value in response.headers.items()},
-                    response.read(),
-                )
+                yield _answer(response, response.read())
         except (httpx.HTTPError, OSError) as error:
             reason, next_step = explain(error, self.address)
             raise RequestError("GET", url, reason, next_step) from error
+
+    def download(self, url: str) -> Iterator[Answer | bytes]:
+        """First the head of the answer, then its body in pieces; of one that is not 200 no pieces.
+
+        The body is as the server made it, not compressed for the way. Raises RequestError, also
+        where the connection ends before the body does.
+        """
+        import httpx
+
+        from quorate.client.network_text import explain
+
+        request = self._http.build_request(
+            "GET",
+            url,
+            headers={"Accept-Encoding": "identity"},
+            extensions=dict(self._extensions),
+            timeout=httpx.Timeout(FILE_SILENCE_S, connect=CONNECT_TIMEOUT_S),
+        )
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                whole = b"" if response.status_code == 200 else response.read()
+                yield _answer(response, whole)
+                if response.status_code == 200:
+                    yield from response.iter_bytes(FILE_PIECE_BYTES)
+            finally:
+                response.close()
+        except (httpx.HTTPError, OSError) as error:
+            reason, next_step = explain(error, self.address)
+            raise RequestError("GET", url, reason, next_step) from error
+
+    def upload(self, url: str, pieces: Iterator[bytes], size: int) -> Answer:
+        """PUT a body of `size` bytes that comes in pieces. Raises RequestError."""
+        import httpx
+
+        from quorate.client.network_text import explain
+
+        request = self._http.build_request(
+            "PUT",
+            url,
+            content=pieces,
+            headers={"Content-Length": str(size)},
+            extensions=dict(self._extensions),
+            timeout=httpx.Timeout(FILE_SILENCE_S, connect=CONNECT_TIMEOUT_S),
+        )
+        try:
+            response = self._http.send(request)
+        except (httpx.HTTPError, OSError) as error:
+            reason, next_step = explain(error, self.address)
+            raise RequestError("PUT", url, reason, next_step) from error
+        return _answer(response, response.content)
 
     def _follow(self, request: httpx.Request) -> httpx.Response:
         """Send, and follow redirects as far as they stay at this agent.
@@ -158,6 +202,15 @@ class Transport:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+
+def _answer(response: httpx.Response, body: bytes) -> Answer:
+    return Answer(
+        response.status_code,
+        response.reason_phrase,
+        {name.lower(): value for name, value in response.headers.items()},
+        body,
+    )
 
 
 def check_header(name: str, value: str) -> None:

@@ -28,6 +28,7 @@ from quorate.raft.effects import ConfigurationChanged, RoleChanged
 from quorate.raft.values.configuration import Server as Peer
 from quorate.raft.values.identity import RUN_BITS
 from quorate.replica.replica import Options, Replica
+from quorate.server.archive.saving import Saves
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.discovery import PoolWatch
 from quorate.server.cluster.fixed_pool import FixedPool
@@ -198,6 +199,7 @@ class Server:
         self._distrust(self.checks.damage)
         self.level_gate = LevelGate(self.machine.store)
         self._acts = Acts(self.machine.store, lambda: time.time_ns() // 1_000_000)
+        self.archives = Saves(self.replica, self.machine, self.folder.server, self._acts.unix_ms)
         self.writes = Writes(self.replica, self.level_gate.refusal, self._acts.settings_told)
         self.root_keys = RootKeeper(
             state=self.machine.store,

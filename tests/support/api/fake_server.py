@@ -7,13 +7,15 @@ follower in front of a leader and a region in front of another.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from hashlib import sha256
 from random import Random
 from typing import Any
 
 from quorate.api.app import HttpApplication
 from quorate.api.http.messages import Request, Response
 from quorate.api.parts import Parts
+from quorate.archive.meta import ArchiveMeta
 from quorate.errors import (
     NoLeader,
     NoPathToRegion,
@@ -22,6 +24,7 @@ from quorate.errors import (
     QuorateError,
 )
 from quorate.metrics import Metrics
+from quorate.server.archive.saving import Saved
 from quorate.server.leader.acts import Acts
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.secrets.keeper import RootKeeper
@@ -129,6 +132,7 @@ class FakeServer:
         self.barriers = 0
         self.barrier_errors: list[QuorateError] = []
         self.apply_errors: list[QuorateError] = []
+        self.save_errors: list[QuorateError] = []
         self.removed: list[tuple[str | None, str | None]] = []
         self.forced: list[bool] = []
         self.forwarded: list[ForwardRequest] = []
@@ -171,6 +175,7 @@ class FakeServer:
             forwarder=self,
             state=self,
             writes=self,
+            archives=self,
             membership=self,
             cluster=self,
             autopilot=self,
@@ -183,6 +188,17 @@ class FakeServer:
         )
 
     # -- the parts -----------------------------------------------------------------------------
+
+    async def save(self) -> Saved:
+        await asyncio.sleep(0)
+        if self.save_errors:
+            raise self.save_errors.pop(0)
+
+        async def body() -> AsyncGenerator[bytes, None]:
+            yield b"archive"
+
+        digest = sha256(b"archive").digest()
+        return Saved(ArchiveMeta(), len(b"archive"), digest, body())
 
     def readable(self) -> StateStore:
         return self.store

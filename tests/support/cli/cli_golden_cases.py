@@ -114,7 +114,24 @@ REPLAYED: dict[str, dict[str, str]] = {
 OTHER_TEST = "replayed by a test of its own below, with an answer built from the case"
 TLS_TEST = "replayed by a test of its own below, with certificates of ours"
 
+SNAPSHOT_TEST = "replayed by test_cli_snapshot.py, with archives of ours"
+
 NOT_REPLAYED: dict[str, str] = {
+    "acl-snapshot-anon": SNAPSHOT_TEST,
+    "lq-snapshot-save": SNAPSHOT_TEST,
+    "lq-snapshot-save-stale": SNAPSHOT_TEST,
+    "r3-snapshot-inspect": SNAPSHOT_TEST,
+    "r3-snapshot-inspect-garbage": SNAPSHOT_TEST,
+    "r3-snapshot-inspect-missing": SNAPSHOT_TEST,
+    "r3-snapshot-inspect-none": SNAPSHOT_TEST,
+    "r3-snapshot-inspect-truncated": SNAPSHOT_TEST,
+    "r3-snapshot": SNAPSHOT_TEST,
+    "r3-snapshot-save": SNAPSHOT_TEST,
+    "r3-snapshot-save-existing": SNAPSHOT_TEST,
+    "r3-snapshot-save-noarg": SNAPSHOT_TEST,
+    "r3-snapshot-save-nodir": SNAPSHOT_TEST,
+    "r3-snapshot-save-stale": SNAPSHOT_TEST,
+    "r3-snapshot-save-two": SNAPSHOT_TEST,
     "cl-agent-info": OTHER_TEST,
     "lq-agent-info": OTHER_TEST,
     "r3-agent-info": OTHER_TEST,

@@ -25,6 +25,7 @@ from quorate.api.endpoints.operator.raft import (
 )
 from quorate.api.endpoints.operator.root_keys import ROWS as _ROOT_KEYS
 from quorate.api.endpoints.operator.scheduler import SchedulerEndpoint
+from quorate.api.endpoints.operator.snapshot import SnapshotEndpoint
 from quorate.api.endpoints.operator.upgrade import UpgradeEndpoint
 from quorate.api.endpoints.operator.views import ViewsEndpoint
 from quorate.api.endpoints.pages import PagesEndpoint
@@ -408,6 +409,17 @@ _OPERATOR: Final = (
         body_max=64 * KIB,
         parameters="[?cas=]",
         does="replace the scheduler's settings",
+    ),
+    Endpoint(
+        path="/v1/operator/snapshot",
+        methods=GET,
+        made_of=SnapshotEndpoint,
+        handler=SnapshotEndpoint.get,
+        capability=Capability.SNAPSHOT_SAVE,
+        consistency=Consistency.STALE_ALLOWED,
+        forwarding=Forwarding.LEADER,
+        streams=True,
+        does="the whole replicated state as an archive, with its SHA-256 in the header `Digest`",
     ),
     Endpoint(
         path="/v1/operator/upgrade",

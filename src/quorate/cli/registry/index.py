@@ -11,8 +11,12 @@ from quorate.cli.registry.local import LOCAL
 from quorate.cli.registry.operator import OPERATOR
 from quorate.cli.registry.root_keys import ROOT_KEYS
 from quorate.cli.registry.server import SERVER, SYSTEM
+from quorate.cli.registry.snapshot import GROUP as SNAPSHOT_GROUP
+from quorate.cli.registry.snapshot import SNAPSHOT
 
-COMMANDS: tuple[Command, ...] = (*LOCAL, *OPERATOR, *GOSSIP, *ROOT_KEYS, *SERVER, *SYSTEM)
+COMMANDS: tuple[Command, ...] = (
+    *(*LOCAL, *OPERATOR, *SNAPSHOT, *GOSSIP, *ROOT_KEYS, *SERVER, *SYSTEM),
+)
 
 GROUPS = (
     Group(
@@ -65,6 +69,7 @@ GROUPS = (
         "Shows which versions run, and what the cluster's feature level waits for.",
         "quorate operator upgrade check",
     ),
+    SNAPSHOT_GROUP,
     Group(
         ("operator", "gossip"),
         "The gossip between servers",

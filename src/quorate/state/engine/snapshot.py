@@ -121,6 +121,14 @@ def encode_snapshot(
     write(bytes(chunk) + digest.digest())
 
 
+def snapshot_bytes(image: SnapshotImage, registry: Registry) -> int:
+    """How many bytes `encode_snapshot` writes."""
+    image.tables.settle()
+    tables = image.tables.held.values()
+    framed = sum(rows.size + 4 * len(rows.records) for rows in tables)
+    return len(_head(image, registry)) + framed + _DIGEST_BYTES
+
+
 def _head(image: SnapshotImage, registry: Registry) -> bytes:
     held = image.tables.held
     tables = [_TableHeader(n, held[n].index, len(held[n].records)) for n in sorted(held)]

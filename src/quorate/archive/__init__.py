@@ -1,0 +1,1 @@
+"""Archives of snapshots: their form, writing and checking. Without an event loop."""

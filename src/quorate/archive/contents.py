@@ -1,0 +1,128 @@
+"""The rows of a state, counted by type. For people, and to check that all of it can be read.
+
+A state of Quorate is read here without knowing its tables, so a newer version's can be shown too.
+Its form is that of `quorate.state.engine.snapshot`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from quorate.archive.meta import ArchiveError
+
+Read = Callable[[int], bytes]
+
+MAGIC: Final = b"QRMSTATE"
+
+_LENGTH: Final = 4
+_HEADER_BYTES_MAX: Final = 16 << 20
+_RECORD_BYTES_MAX: Final = 64 << 20
+_DIGEST_BYTES: Final = 32
+_NEXT: Final = "take another snapshot, from this server or a peer"
+
+_unpack = msgspec.msgpack.Decoder().decode
+
+
+class TypeCount(msgspec.Struct, kw_only=True, rename="pascal"):
+    """Records of one type, and their bytes as they are stored."""
+
+    name: str
+    count: int = 0
+    size: int = 0
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One record: its table, its key, its fields by name, and its bytes as stored."""
+
+    table: str
+    key: str
+    fields: dict[str, Any]
+    size: int
+
+
+class _TableHead(msgspec.Struct, frozen=True):
+    name: str
+    index: int
+    count: int
+
+
+class _Head(msgspec.Struct, frozen=True):
+    written_by: str
+    applied_index: int
+    tables: list[_TableHead]
+
+
+class Exactly:
+    """Reads exactly so many bytes, or raises ArchiveError. Counts and hashes them."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self.sha256 = hashlib.sha256()
+
+    def take(self, size: int, what: str) -> bytes:
+        """The next `size` bytes, hashed."""
+        data = self.raw(size, what)
+        self.sha256.update(data)
+        return data
+
+    def raw(self, size: int, what: str) -> bytes:
+        """The next `size` bytes."""
+        data = self._read(size)
+        while len(data) < size:
+            more = self._read(size - len(data))
+            if not more:
+                raise ArchiveError(f"the state is cut short in its {what}", _NEXT)
+            data += more
+        return data
+
+    def framed(self, limit: int, what: str) -> bytes:
+        """The next piece behind its length."""
+        size = int.from_bytes(self.take(_LENGTH, what), "big")
+        if size > limit:
+            raise ArchiveError(f"the state has a {what} of {size} bytes, over {limit}", _NEXT)
+        return self.take(size, what)
+
+
+def rows(read: Read, begun: bytes = b"") -> Iterator[Row]:
+    """All rows of a state of Quorate, whose first bytes `begun` were read; checked to its end.
+
+    Raises ArchiveError.
+    """
+    source = Exactly(read)
+    magic = begun + source.raw(len(MAGIC) - len(begun), "magic")
+    source.sha256.update(magic)
+    if magic != MAGIC:
+        raise ArchiveError("the state is not that of a Quorate server", _NEXT)
+    source.take(4, "format version")
+    head = _decoded(source.framed(_HEADER_BYTES_MAX, "header"), _Head)
+    for table in head.tables:
+        for _ in range(table.count):
+            data = source.framed(_RECORD_BYTES_MAX, "record")
+            key, fields = _decoded(data, tuple[str, dict[str, Any]])
+            yield Row(table.name, key, fields, len(data))
+    expected = source.sha256.digest()
+    if source.raw(_DIGEST_BYTES, "digest") != expected:
+        raise ArchiveError("the SHA-256 of the state is not that of its content", _NEXT)
+    if read(1):
+        raise ArchiveError("bytes follow the end of the state", _NEXT)
+
+
+def _decoded(data: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.convert(_unpack(data), kind)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ArchiveError(f"the state cannot be read: {error}", _NEXT) from error
+
+
+def counted(found: Iterator[tuple[str, int]]) -> tuple[TypeCount, ...]:
+    """The types among (type, size), the largest first."""
+    types: dict[str, TypeCount] = {}
+    for name, size in found:
+        kind = types.setdefault(name, TypeCount(name=name))
+        kind.count += 1
+        kind.size += size
+    return tuple(sorted(types.values(), key=lambda kind: (-kind.size, kind.name)))

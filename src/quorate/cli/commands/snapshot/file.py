@@ -1,0 +1,66 @@
+"""Archives on this machine: opened, checked whole, and summed up. No agent is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from quorate.archive.contents import MAGIC, TypeCount, counted, rows
+from quorate.archive.meta import ArchiveMeta
+from quorate.archive.reading import Read, read_archive
+from quorate.cli.context import Failure
+
+_KIND_BYTES: Final = len(MAGIC)
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """What an archive holds. `kind` is empty where its state has no form that is known here."""
+
+    meta: ArchiveMeta
+    kind: str
+    types: tuple[TypeCount, ...]
+
+
+@contextmanager
+def opened(path: str, before: str, *, quoted: bool = False) -> Iterator[BinaryIO]:
+    """The file at `path`. Raises Failure, whose text begins with `before`."""
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115  closed below
+    except (OSError, ValueError) as error:
+        text = f"open {path}: {reason(error)}"
+        raise Failure(before + (f'"{text}"' if quoted else text)) from error
+    with file:
+        yield file
+
+
+def reason(error: Exception) -> str:
+    """The system's words, as Go writes them."""
+    words = getattr(error, "strerror", None) or str(error)
+    return words[:1].lower() + words[1:]
+
+
+def contents(read: Read) -> Contents:
+    """Read and check an archive to its end. Raises ArchiveError."""
+    kind = ""
+    types: tuple[TypeCount, ...] = ()
+
+    def on_state(state: Read) -> None:
+        nonlocal kind, types
+        begun = _begin(state)
+        if begun == MAGIC:
+            kind = "Quorate"
+            types = counted((row.table, row.size) for row in rows(state, begun))
+
+    checked = read_archive(read, on_state)
+    return Contents(checked.meta, kind, types)
+
+
+def _begin(state: Read) -> bytes:
+    begun = b""
+    while len(begun) < _KIND_BYTES and (more := state(_KIND_BYTES - len(begun))):
+        begun += more
+    return begun

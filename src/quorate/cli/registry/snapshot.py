@@ -1,0 +1,67 @@
+"""The commands below `operator snapshot` (docs/snapshots.md)."""
+
+from __future__ import annotations
+
+from quorate.cli.command import FORMS, Command, Example, Group
+from quorate.cli.flags import Flag
+
+MODULE = "quorate.cli.commands.snapshot."
+
+GROUP = Group(
+    ("operator", "snapshot"),
+    "The replicated state as a file",
+    "Saves the state of the cluster as an archive, and shows what is in one.",
+    "quorate operator snapshot save backup.snap",
+)
+
+_FILE = "This command takes one argument: <filename>"
+
+SNAPSHOT = (
+    Command(
+        ("operator", "snapshot", "save"),
+        "Save the state of the cluster to a file",
+        "Saves the replicated state as an archive, of the moment of the call. The file has its "
+        "name only when all of it has come, its sums and its content were checked, and it is "
+        "durable; until then it is called <filename>.tmp. It can be read by its owner alone: it "
+        "holds all that the cluster keeps. Without a name it is nomad-state-DATE-TIME.snap. A file "
+        "that is there is not replaced.",
+        MODULE + "save:save",
+        (
+            Flag(
+                "stale",
+                "bool",
+                "Save what this agent alone has: answered without a leader too, but it may be "
+                "behind.",
+            ),
+        ),
+        (
+            Example("quorate operator snapshot save backup.snap", "before an upgrade"),
+            Example(
+                "quorate operator snapshot save -stale -address=http://10.0.0.2:4646 last.snap",
+                "what this server has, now that there is no leader",
+            ),
+        ),
+        args=(0, 1),
+        args_text="This command takes either no arguments or one: <filename>",
+        usage="[options] [<filename>]",
+    ),
+    Command(
+        ("operator", "snapshot", "inspect"),
+        "Show what an archive holds",
+        "Checks the whole archive, and shows its index and term, and the number and bytes of the "
+        "records of each type in it. No agent is asked.",
+        MODULE + "inspect:inspect",
+        FORMS,
+        (
+            Example("quorate operator snapshot inspect backup.snap", "is it whole?"),
+            Example(
+                "quorate operator snapshot inspect -t '{{.Meta.Index}}' backup.snap",
+                "only the index, for a program",
+            ),
+        ),
+        args=(1, 1),
+        args_text=_FILE,
+        usage="[options] <filename>",
+        general=False,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Archives of the state: saved on one server, restored by the leader."""

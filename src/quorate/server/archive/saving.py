@@ -1,0 +1,146 @@
+"""Saves the state of this server as an archive (docs/snapshots.md).
+
+One at a time: each takes room on the disk, and for a while the time of a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from quorate.archive.meta import ArchiveMeta, ArchiveServer, ArchiveServers
+from quorate.archive.writing import ArchiveWriter
+from quorate.errors import Overloaded, QuorateError
+from quorate.net.threads import in_thread
+from quorate.replica.replica import Replica
+from quorate.server.archive.spool import Spool, pieces
+from quorate.server.machine import ServerMachine
+from quorate.state.engine.snapshot import SnapshotImage, encode_snapshot, snapshot_bytes
+from quorate.storage.snapshots.meta import snapshot_id
+from quorate.version import __version__
+from quorate.wire.raft.membership import encode_peers
+
+_SETTLED_S: Final = 5.0
+_LOOK_AGAIN_S: Final = 0.01
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """An archive that waits to be sent. `body` has to be read to its end, or closed."""
+
+    meta: ArchiveMeta
+    size: int
+    sha256: bytes
+    body: AsyncGenerator[bytes, None]
+
+
+class Saves:
+    """The saves of one server. `folder` is on its disk, `unix_ms` the time of day."""
+
+    def __init__(
+        self,
+        replica: Replica[Any],
+        machine: ServerMachine,
+        folder: Path,
+        unix_ms: Callable[[], int],
+    ) -> None:
+        self._replica = replica
+        self._machine = machine
+        self._folder = folder
+        self._unix_ms = unix_ms
+        self._busy = False
+
+    async def save(self) -> Saved:
+        """The state as it is applied here now.
+
+        Raises Overloaded while another save is under way, StateDamaged, StorageFull.
+        """
+        if self._busy:
+            raise Overloaded(
+                "this server is saving a snapshot already", "try again when that one is done"
+            )
+        self._busy = True
+        spool: Spool | None = None
+        try:
+            meta, image = await self._image()
+            spool = Spool(self._folder)
+            meta, digest = await in_thread(_write, meta, image, self._machine, spool)
+        except BaseException:
+            if spool is not None:
+                spool.stopped = True  # the thread ends by it, and closes the file
+            self._busy = False
+            raise
+        body = self._body(spool)
+        await anext(body)  # from here on its end is sure to be heard
+        return Saved(meta, spool.size, digest, body)
+
+    async def _body(self, spool: Spool) -> AsyncGenerator[bytes, None]:
+        try:
+            yield b""
+            async for piece in pieces(spool):
+                yield piece
+        finally:
+            self._busy = False
+            spool.close()
+
+    def _meta(self, index: int, term: int, image: SnapshotImage) -> ArchiveMeta:
+        node = self._replica.node
+        configuration = node.committed_configuration
+        servers = [
+            ArchiveServer(suffrage=int(server.suffrage), id=server.id, address=server.address)
+            for server in configuration.servers
+        ]
+        return ArchiveMeta(
+            id=snapshot_id(term, index, self._unix_ms()),
+            index=index,
+            term=term,
+            peers=b64encode(encode_peers(configuration)).decode(),
+            configuration=ArchiveServers(servers=tuple(servers)),
+            configuration_index=node.committed_configuration_index,
+            quorate_cluster=node.cluster_id,
+            quorate_level=image.level,
+            quorate_version=__version__,
+            quorate_state_index=image.applied_index,
+        )
+
+    async def _image(self) -> tuple[ArchiveMeta, SnapshotImage]:
+        """The state of one moment, and what is said of it; its size is not known yet."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SETTLED_S
+        while True:
+            store, node = self._machine.readable(), self._replica.node
+            index = node.applied_index
+            term = node.log.term(index)
+            if index and term and node.applying_index == index:
+                image = store.image()
+                return self._meta(index, term, image), image
+            if loop.time() > until:
+                raise QuorateError(
+                    "the state cannot be saved: entries or a snapshot are being applied",
+                    "try again",
+                )
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+def _write(
+    meta: ArchiveMeta, image: SnapshotImage, machine: ServerMachine, spool: Spool
+) -> tuple[ArchiveMeta, bytes]:
+    """In a thread."""
+    registry = machine.store.registry
+    try:
+        meta = msgspec.structs.replace(meta, size=snapshot_bytes(image, registry))
+        writer = ArchiveWriter(meta, (meta.unix_ms or 0) // 1000, spool.write)
+        encode_snapshot(image, writer.state, registry)
+        writer.finish()
+    except BaseException:
+        spool.close()
+        raise
+    finally:
+        # What was replaced meanwhile is held by the image alone, and takes a while to be freed.
+        deque(image.tables.drain(), maxlen=0)
+    return meta, writer.digest.digest()
