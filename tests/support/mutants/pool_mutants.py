@@ -31,7 +31,7 @@ MUTANTS = [
         places._is_still_at,
         "there is None or there.id != claim.id",
         "True",
-        range(40),
+        range(25, 40),
         "and yet its address moved",
     ),
     Mutant(
@@ -39,7 +39,7 @@ MUTANTS = [
         membership.request,
         "force or not _takes_a_vote(node.configuration, configuration)",
         "True",
-        range(15, 45),
+        range(15, 35),
         "not a majority",
     ),
     Mutant(
@@ -63,7 +63,7 @@ MUTANTS = [
         places._make_room,
         "return Found(moves=tuple(moves.items()))",
         "return Found()",
-        range(30),
+        range(30, 45),
         "not within",
     ),
     Mutant(

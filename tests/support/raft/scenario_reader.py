@@ -279,7 +279,7 @@ class Scenario:
             k: v if k.startswith("sender") else msgspec.json.decode(v) for k, v in map(_pair, words)
         }
         request = _ASKED[kind](**fields)
-        call = Call("?", 0, 0, host.name, request)
+        call = Call("?", 0, 0, host.name, host.name, request)
         self.lines.append(f"?  -> {host.name}: {request_text(request)}")
         call.on_answer = lambda response: self.lines.append(
             f"{host.name}  answers: {response_text(response)}"

@@ -1,11 +1,29 @@
-"""The virtual time of a world as the clock of a driver."""
+"""The virtual time of a world as the clocks of what runs beside a replica."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from quorate.testing.sim.machines.hosts import Timers
 from quorate.testing.sim.world import World
+
+
+class AllTimers:
+    """The timers of all that runs in a process: the machine stands still for all of them."""
+
+    def __init__(self, *parts: Timers) -> None:
+        self._parts = parts
+
+    def jumped(self) -> None:
+        """The clock of the host was set."""
+        for part in self._parts:
+            part.jumped()
+
+    def fell_behind(self, seconds: float) -> None:
+        """The host's clock has run on without them."""
+        for part in self._parts:
+            part.fell_behind(seconds)
 
 
 class Planned:

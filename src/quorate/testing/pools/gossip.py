@@ -36,8 +36,8 @@ from quorate.gossip.events import (
 from quorate.gossip.messages import Address, Message
 from quorate.gossip.node import Node
 from quorate.gossip.settings import Settings
-from quorate.runtime.driver import Driver
-from quorate.testing.pools.clock import WorldClock
+from quorate.runtime.driver import Clock, Driver
+from quorate.testing.sim.machines.hosts import Host
 from quorate.testing.sim.verdicts.violations import ViolationError
 from quorate.testing.sim.world import World
 from quorate.wire import gossip
@@ -84,12 +84,17 @@ class Net:
 
 
 class GossipMember:
-    """One process's membership. `key` names the process for the network; `hear` gets the news."""
+    """One process's membership. `key` names the process for the network; `hear` gets the news.
+
+    It stands still when the machine does; without a `host` it never does.
+    """
 
     def __init__(
         self,
         net: Net,
         key: str,
+        host: Host | None,
+        clock: Clock,
         *,
         name: str,
         address: Address,
@@ -98,6 +103,7 @@ class GossipMember:
     ) -> None:
         self.net = net
         self.key = key
+        self.host = host
         self.up = True
         self.has_left: Callable[[], None] | None = None
         self.node = Node(
@@ -107,12 +113,12 @@ class GossipMember:
             settings=SETTINGS,
             codec=gossip,
             rng=Random(net.rng.random()),
-            now=net.world.now,
+            now=clock.now(),
         )
         net.at[address] = self
         self._driver = Driver(
             self.node,
-            WorldClock(net.world, lambda: self.up),
+            clock,
             {
                 **dict.fromkeys((ConflictFound, EventArrived, JoinDone, NameLost), _ignore),
                 HeardByStreamOnly: _ignore,
@@ -131,8 +137,11 @@ class GossipMember:
         self.step(Tick())
 
     def step(self, event: Any) -> None:
-        """Give the member an event, if it runs."""
-        if self.up:
+        """Give the member an event, if it runs; when its machine goes on, if that stands still."""
+        wait = 0.0 if self.host is None else self.host.paused_until - self.net.world.now
+        if self.up and wait > 0:
+            self.net.world.later(wait, lambda: self.step(event))
+        elif self.up:
             self._driver.step(event)
 
     def stop(self) -> None:

@@ -21,7 +21,9 @@ from quorate.state.tables import journal
 from quorate.state.tables.servers import RecordRemoval, RecordServer, removed_at
 from quorate.testing.pools.process import Process, address_of
 from quorate.testing.pools.servers import Servers
+from quorate.testing.sim.machines.disk import SimDisk
 from quorate.testing.sim.machines.hosts import Host
+from quorate.testing.sim.plans.host_actions import keep_log_short, settings_of_a_host
 from quorate.testing.sim.verdicts.cluster import Handle
 from quorate.testing.sim.verdicts.violations import NoProgressError, expect
 from quorate.testing.sim.world import World
@@ -65,6 +67,13 @@ class PoolLife:
         self.next_place = self.count
         for host in self.world.hosts.values():
             host.clock_offset = self.rng.uniform(0, 1000)
+        self.hosts = Random(f"hosts of pool {seed}")
+        self.share = self.hosts.random()
+        if self.share < _WITH_FAULTS_OF_HOSTS:
+            for host in self.world.hosts.values():
+                host.clock_rate = self.hosts.uniform(1.0, 1.2)
+                host.settings, host.snapshot_every = settings_of_a_host(self.hosts, settings)
+        self.world.on_retire = self._retired
 
     def run(self) -> Servers:
         """All phases."""
@@ -73,6 +82,10 @@ class PoolLife:
             self.servers.start(server_id, f"s{n}", n)
         self.next_place += 1
         kinds = self.rng.choice((_KINDS, self.rng.sample(_KINDS, 3), *_THEMES))
+        if self.share < _FAULTS_OF_HOSTS_ALONE:
+            kinds = _OF_HOSTS
+        elif self.share < _WITH_FAULTS_OF_HOSTS:
+            kinds = (*kinds, *_OF_HOSTS)
         at = 3.0 + self.rng.random()
         while at < FAULTS_S:
             kind = self.rng.choice(kinds)
@@ -100,6 +113,8 @@ class PoolLife:
         leader = self.servers.leader()
         if leader is not None and leader.host is not None:
             self.world.propose(leader.host)
+        for host in self.world.running():
+            keep_log_short(self.world, host)
         self.world.later(0.3, self._write)
 
     def _victim(self) -> Process | None:
@@ -274,6 +289,111 @@ class PoolLife:
             self._later_start(original.id, original.name, original.place, self._pause())
         return f"the folder of {original.name} is copied to place {place}"
 
+    def _clone(self) -> str:
+        """A folder is copied, and a second process runs on the copy, with a replica of its own."""
+        victim = self._whole()
+        if victim is None or f"{victim.id}+" in {p.key for p in self.servers.at.values()}:
+            return ""
+        host, place = victim.host, self._new_place()
+        assert host is not None
+        image = host.disk.image()
+
+        def begin() -> None:
+            known = self.servers.process_of(host)
+            if known is not None and self._may_be_old(known, image):
+                after = self.hosts.choice([0.001, 0.03, 0.1]) / host.clock_rate
+                self.servers.start_copy(known, image, f"copy{place}", place, after)
+
+        if self.hosts.random() < 0.5:
+            begin()
+        else:  # the server is started again meanwhile, so that its copy is older than it
+            self._restart(victim)
+            self.world.later(self.hosts.uniform(1.0, 3.0), begin)
+        return f"the folder of {victim.name} is copied for a replica at place {place}"
+
+    def _rollback(self) -> str:
+        """An image of a machine is taken; later it is started from that."""
+        victim = self._whole()
+        if victim is None or victim is not self._victim_of(victim.id):
+            return ""
+        host = victim.host
+        assert host is not None
+        image = host.disk.image()
+        self._restart(victim)
+
+        def put_back() -> None:
+            known = self._victim_of(victim.id)
+            if known is None or not self._may_be_old(known, image):
+                return
+            if not self.world.meetings.may_start(host, image.start):
+                return
+            self.servers.stop(known)
+            after = self.hosts.choice([0.001, 0.03, 0.1]) / host.clock_rate
+            self.servers.start_rolled_back(known, image, after)
+
+        self.world.later(self.hosts.uniform(1.0, 3.0), put_back)
+        return f"an image is taken of the disk of {victim.name}"
+
+    def _restart(self, process: Process) -> None:
+        self.servers.stop(process)
+        self._later_start(process.id, process.name, process.place, self.hosts.uniform(0.05, 0.5))
+
+    def _whole(self) -> Process | None:
+        """Some server whose machine runs."""
+        running = [p for p in self.servers.running() if not p.leaving and p.id not in self.gone]
+        whole = [p for p in running if self.servers.halted(p) <= 0]
+        return self.hosts.choice(whole) if whole else None
+
+    def _victim_of(self, server_id: str) -> Process | None:
+        """The server of that ID, if its loss for good leaves a majority."""
+        leader = self.world.leader()
+        if leader is None or leader.live.configuration_index > leader.live.commit_index:
+            return None
+        configuration = leader.live.configuration
+        lost = sum(voter.id in self.gone for voter in configuration.voters())
+        spare = len(configuration.voters()) - lost - configuration.quorum()
+        found = [p for p in self.servers.running() if p.id == server_id and not p.leaving]
+        return found[0] if found and spare > 0 and self.unused else None
+
+    def _may_be_old(self, known: Process, image: SimDisk) -> bool:
+        """It still runs on the disk of which the image was taken, and is a member."""
+        leader, host = self.world.leader(), known.host
+        if leader is None or host is None or known.is_copy or self.world.now >= FAULTS_S:
+            return False
+        same = host.disk.generation == image.generation and known.id not in self.gone
+        return same and leader.live.configuration.get(known.id) is not None
+
+    def _retired(self, host: Host) -> None:
+        """A server was told that its folder is an old copy: it comes back as another one."""
+        process = self.servers.process_of(host)
+        if process is None:
+            return
+        what = "a copied folder" if host.of else "a folder that was rolled back"
+        self.servers.rules.met[f"{what} was named, and gave no vote"] += 1
+        self.servers.stop(process)
+        if not host.of:
+            self.gone.add(process.id)
+        if self.unused:
+            fresh = self.unused.pop(0)
+            self._later_start(fresh, process.name, process.place, 0.5)
+
+    def _halt(self) -> str:
+        """A machine stands still, and its clocks go on or stop with it."""
+        victim = self._whole()
+        if victim is None:
+            return ""
+        world, seconds = self.world, self.hosts.choice([1.0, 3.0, 8.0, 40.0])
+        still = self.hosts.choice([world.pause, world.suspend, world.freeze])
+        still(victim.id, seconds)
+        self._note_silence()
+        world.later(seconds, self._note_silence)
+        self.servers.rules.met["a machine stood still"] += 1
+        return f"{victim.name} stands still for {seconds} s ({still.__name__})"
+
+    def _note_silence(self) -> None:
+        """From now on others are heard than before."""
+        self.servers.rules.parted_at = self.world.now
+
     def _forge(self) -> str:
         running = self.servers.running()
         if not running:
@@ -315,7 +435,7 @@ class PoolLife:
         return f"{victim.name} is cut off"
 
     def _part(self, key: str) -> None:
-        self.servers.rules.parted_at = self.world.now
+        self._note_silence()
         self.world.network.isolated = key
 
     # -- the end ----------------------------------------------------------------------------
@@ -324,7 +444,7 @@ class PoolLife:
         self.servers.note("the faults end")
         self._part("")
         for process in list(self.servers.at.values()):
-            if process.host is None or process.id in self.gone:
+            if process.host is None or process.host.of or process.id in self.gone:
                 self.servers.stop(process)
         if self.upgrading:
             self._upgrade_all()
@@ -342,7 +462,8 @@ class PoolLife:
 
     def _converge(self) -> None:
         world = self.world
-        end = world.now + RECOVERY_S
+        asleep = max(host.paused_until for host in world.hosts.values())
+        end = max(world.now, asleep) + RECOVERY_S
         while world.now < end:
             world.run_until(world.now + 0.5)
             self._follow_advice()
@@ -408,6 +529,10 @@ _KINDS = (
     *("kill", "move", "trade", "wipe", "grow", "leave", "remove", "copy", "forge", "cut", "rename"),
     "impostor",
 )
+_OF_HOSTS = ("clone", "rollback", "halt")
+# Shares of the lives.
+_FAULTS_OF_HOSTS_ALONE = 0.2
+_WITH_FAULTS_OF_HOSTS = 0.5
 # Few kinds together, so that each has the time to unfold.
 _THEMES = (
     ("copy", "kill"),

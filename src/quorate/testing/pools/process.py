@@ -21,7 +21,11 @@ def address_of(place: int) -> str:
 
 @dataclass(eq=False)
 class Process:
-    """One process of a server. A copy has the ID of another server, and no replica of its own."""
+    """One process of a server.
+
+    A copy has the ID of another server. It runs a replica on a copy of that one's disk (its host is
+    a second body), or only talks (it has no host).
+    """
 
     id: str
     name: str
@@ -42,7 +46,12 @@ class Process:
     @property
     def key(self) -> str:
         """The process in the network."""
-        return self.id if self.host is not None else f"{self.name}*"
+        return self.host.name if self.host is not None else f"{self.name}*"
+
+    @property
+    def is_copy(self) -> bool:
+        """True for what runs beside the server, or in place of it, under its ID."""
+        return self.host is None or bool(self.host.of) or self.host.disk.newer is not None
 
     @property
     def real_id(self) -> str:

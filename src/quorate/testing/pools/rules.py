@@ -33,6 +33,9 @@ SITUATIONS = (
     "a server held the feature level back",
     "a dead member was removed as the leader had advised",
     "the mark of a removal that was not made was taken back",
+    "a copied folder was named, and gave no vote",
+    "a folder that was rolled back was named, and gave no vote",
+    "a machine stood still",
 )
 
 
@@ -50,6 +53,9 @@ class Pool(Protocol):
 
     def cut(self, a: str, b: str) -> bool:
         """Does no message go between these two?"""
+
+    def halted(self, process: Process) -> float:
+        """How long its machine still stands still, in seconds; 0 if it runs."""
 
 
 class Rules:
@@ -110,18 +116,21 @@ class Rules:
         if there is None or there.real_id != server_id or there.leaving:
             return
         answers = now - max(there.since, self.parted_at) > _SURE_S
-        parted = self.servers.cut(leader.key, there.key)
+        parted = self._parted(leader, there)
         expect(
             not answers or parted,
             f"{there.name} ({server_id}) answers at {address}, and yet {what}",
         )
+
+    def _parted(self, leader: Process, other: Process) -> bool:
+        return self.servers.cut(leader.key, other.key) or self.servers.halted(other) > 0
 
     def _must_be_dead(self, leader: Process, server_id: str) -> None:
         """Advice to remove a member must not name one that lives where the leader can hear it."""
         for process in self.servers.running():
             since = max(process.since, self.parted_at)
             lives = process.id == server_id and self.servers.world.now - since > _SURE_S
-            parted = self.servers.cut(leader.key, process.key)
+            parted = self._parted(leader, process)
             expect(not lives or parted, f"people were told to remove {process.name}, which lives")
 
     def done(self, action: Any) -> None:

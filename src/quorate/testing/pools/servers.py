@@ -18,6 +18,7 @@ from quorate.gossip.messages import Address
 from quorate.levels import LEVEL
 from quorate.raft.effects import Reason
 from quorate.raft.values.configuration import Server
+from quorate.runtime.driver import Clock
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.identity import Identity
 from quorate.server.leader.facts import gather
@@ -29,10 +30,13 @@ from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
 from quorate.state.tables.journal import WriteJournal
 from quorate.state.tables.servers import RecordServer
+from quorate.testing.pools.clock import AllTimers, WorldClock
 from quorate.testing.pools.gossip import GossipMember, Net
 from quorate.testing.pools.process import Process, address_of
 from quorate.testing.pools.rules import Rules
+from quorate.testing.sim.machines.disk import SimDisk
 from quorate.testing.sim.machines.hosts import Host
+from quorate.testing.sim.machines.surroundings import SimClock
 from quorate.testing.sim.world import World
 
 ROUND_S = 0.25
@@ -86,27 +90,55 @@ class Servers:
 
     def start(self, server_id: str, name: str, place: int, *, replica: bool = True) -> Process:
         """A process of that server, there; without a replica it is a copy that only talks."""
+        if not replica:
+            return self._begin(server_id, name, place, None)
+        host = self.world.hosts[server_id]
+        host.at = address_of(place)
+        self.world.start(server_id)
+        return self._begin(server_id, name, place, host)
+
+    def start_copy(self, of: Process, disk: SimDisk, name: str, place: int, after: float) -> None:
+        """A second process of a server, there, on a copy of its disk; it greets after so long."""
+        assert of.host is not None
+        body = self.world.copy(of.host, disk, after, address_of(place))
+        self._begin(of.id, name, place, body)
+
+    def start_rolled_back(self, of: Process, disk: SimDisk, after: float) -> None:
+        """The server, which has stopped, is started where it was, on an earlier image of its disk.
+
+        It greets after so long.
+        """
+        assert of.host is not None
+        self.world.roll_back(of.host, disk, after)
+        self._begin(of.id, of.name, of.place, of.host)
+
+    def _begin(self, server_id: str, name: str, place: int, host: Host | None) -> Process:
+        """What a process is beside its replica."""
         world = self.world
         assert place not in self.at, f"{self.at[place].name} is at place {place}"
-        host = world.hosts[server_id] if replica else None
         me = identity(server_id, name, place, self.levels.get(server_id, LEVEL))
         directory = Directory(me, fail_after_s=None)
         process = Process(server_id, name, place, host, world.now, directory)
         self.at[place] = process
         if place not in self.places:
             self.places.append(place)
+        clock: Clock = WorldClock(world, lambda: process.up)
         if host is not None:
-            host.at = address_of(place)
-            world.start(server_id)
             process.incarnation = host.incarnation
+            clock = own = SimClock(world, world.storage, host)
+            host.timers = AllTimers(host.timers, own)
 
         def hear(changed: MemberChanged) -> None:
             if changed.member.name != me.node:
-                directory.pool_says(changed, world.now)
+                directory.pool_says(changed, clock.now())
 
         address = gossip_address_of(place)
         process.member = GossipMember(
-            self.net, process.key, name=me.node, address=address, tags=me.tags(), hear=hear
+            *(self.net, process.key, host, clock),
+            name=me.node,
+            address=address,
+            tags=me.tags(),
+            hear=hear,
         )
         self._look_for_others(process)
         if host is not None:
@@ -124,17 +156,22 @@ class Servers:
         assert process.member is not None
         process.member.stop()
         if process.host is not None and process.host.node:
-            self.world.crash(process.id)
+            self.world.crash(process.host.name)
         self.note(f"{process.name} ({process.id}) stops at place {process.place}")
 
     def running(self) -> list[Process]:
-        """The processes with a replica, by place."""
-        return [self.at[place] for place in sorted(self.at) if self.at[place].host is not None]
+        """The servers that run, by place; no copies of them."""
+        return [self.at[place] for place in sorted(self.at) if not self.at[place].is_copy]
+
+    def halted(self, process: Process) -> float:
+        """How long its machine still stands still, in seconds; 0 if it runs."""
+        return 0.0 if process.host is None else process.host.paused_until - self.world.now
 
     def _every(self, process: Process, seconds: float, action: Callable[[], None]) -> None:
         def again() -> None:
             if process.up:
-                action()
+                if self.halted(process) <= 0:
+                    action()
                 self.world.later(seconds, again)
 
         self.world.later(seconds * self.net.rng.random(), again)
@@ -165,7 +202,9 @@ class Servers:
             return ""
         where = origin.directory.whereabouts(to.id, to.address)
         there = self.there(where)
-        return to.id if there is not None and there.id == to.id and there.host else ""
+        if there is None or there.id != to.id or there.host is None:
+            return ""
+        return there.host.name
 
     def there(self, address: str) -> Process | None:
         """The process that listens at that RPC address."""
@@ -251,6 +290,9 @@ class Steps:
     def _next(self, advance: Callable[[], act.Action]) -> None:
         if not self._process.up:
             return  # nothing of a process goes on when it has ended
+        if (wait := self._servers.halted(self._process)) > 0:
+            self._world.later(wait, lambda: self._next(advance))
+            return
         try:
             action = advance()
         except StopIteration as end:
@@ -350,9 +392,10 @@ class Steps:
 
     def _greet(self, address: str, then: Callable[[Claim | None], None]) -> None:
         there = self._servers.there(address)
-        reached = there is not None and not self._servers.cut(self._process.key, there.key)
-        if there is None or not reached:
+        servers = self._servers
+        reached = there is not None and not servers.cut(self._process.key, there.key)
+        if there is None or not reached or servers.halted(there) > 0:
             pause = 0.01 if there is None else _ASK_TIMEOUT_S
             self._world.later(pause, lambda: then(None))
             return
-        self._servers.net.later(lambda: then(there.claim() if there.up else None))
+        servers.net.later(lambda: then(there.claim() if there.up else None))

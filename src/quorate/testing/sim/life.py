@@ -10,7 +10,7 @@ from quorate.testing.linearizability import check
 from quorate.testing.sim.machines.hosts import Host, Weather
 from quorate.testing.sim.plans.actions import Actions
 from quorate.testing.sim.plans.clients import Client
-from quorate.testing.sim.plans.host_actions import settings_of_a_host
+from quorate.testing.sim.plans.host_actions import keep_log_short, settings_of_a_host
 from quorate.testing.sim.plans.plan import Plan
 from quorate.testing.sim.verdicts.violations import NoProgressError, ViolationError, expect
 from quorate.testing.sim.world import World
@@ -116,19 +116,12 @@ class Life:
         """Now and then an operator looks for damaged servers, and replaces them."""
         world = self.world
         for host in world.running():
-            self._keep_log_short(host)
+            keep_log_short(world, host)
         if world.now < self.plan.duration:
             leader = world.leader()
             if leader:
                 self._replace_damaged(leader)
             world.later(0.5, self._operate)
-
-    def _keep_log_short(self, host: Host) -> None:
-        """Take a snapshot when the host's own threshold says so, as a server does by itself."""
-        gathered = host.live.applied_index - host.live.log.snapshot_index
-        if host.snapshot_every and gathered >= host.snapshot_every:
-            world = self.world
-            world.for_host(host, 0.0, lambda: world.storage.take_snapshot(host.name))
 
     def _found(self) -> None:
         """Found the cluster as its servers do; the servers may be cut off from each other."""

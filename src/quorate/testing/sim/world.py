@@ -74,6 +74,7 @@ class World(Stage):
         self.network.greet = self.meetings.greet
         self.storage = Storage(self)
         self.handles: list[Handle] = []
+        self.on_retire: Callable[[Host], None] = lambda _host: None
         self.first = Entry(1, 1, EntryKind.CONFIGURATION, codec.encode_configuration(members))
         self.checker.entries[1, 1] = (self.first.value(), 0)
         if founded:
@@ -201,18 +202,20 @@ class World(Stage):
         host.damage = why
         if host.node:
             self.crash(host.name, lucky=False)
+        self.on_retire(host)
 
-    def copy(self, host: Host, disk: SimDisk, greets_after_s: float) -> None:
+    def copy(self, host: Host, disk: SimDisk, greets_after_s: float, at: str = "") -> Host:
         """A second body of a host is started, elsewhere, on this copy of its disk."""
         name = f"{host.name}+"
         former = self.bodies.get(name)
-        body = Host(name, Random(f"{self.seed} {name}"), disk, of=host.name, at=f"{name}:1")
+        body = Host(name, Random(f"{self.seed} {name}"), disk, of=host.name, at=at or f"{name}:1")
         body.incarnation = former.incarnation if former else 0
         body.clock_rate, body.clock_offset = host.clock_rate, host.clock_offset
         body.settings = host.settings
         disk.newer = host.disk
         self.bodies[name] = body
         self.start(name, greets_after_s)
+        return body
 
     def roll_back(self, host: Host, disk: SimDisk, greets_after_s: float) -> None:
         """A stopped host is started on this earlier image of its disk."""
@@ -251,8 +254,13 @@ class World(Stage):
         host.paused_until = max(host.paused_until, self.now + seconds)
 
     def suspend(self, name: str, seconds: float) -> None:
-        """A machine sleeps: its clock runs on, what counts the delays of its timers does not."""
+        """A machine sleeps: its clock runs on, what counts the delays of its timers does not.
+
+        Nothing if it stands still already.
+        """
         host = self.hosts[name]
+        if host.paused_until > self.now:
+            return
         self.pause(name, seconds)
         if host.node:
             host.timers.fell_behind(seconds * host.clock_rate)

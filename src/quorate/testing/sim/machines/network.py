@@ -43,7 +43,8 @@ class Call:
     origin: str
     incarnation: int
     rpc_id: int
-    target: str
+    peer: str  # the ID that was asked
+    target: str  # the host that is reached
     request: AnyRequest
     snapshot: Snapshot | None = None
     settled: bool = False
@@ -64,6 +65,7 @@ class Network:
         self.isolated = ""  # this host hears nobody, and nobody hears it
         self.last_index_hints = ""  # this host hints as other makes do
         # Which host a message to a member reaches, empty if none does; by default that of its ID.
+        # It may be a second body, which runs on a copy of that member's disk.
         self.route: Callable[[Host, Server], str] | None = None
         # Two processes have a connection: why nothing of the second counts at the first, or empty.
         self.meet: Callable[[Host, Host], str] = lambda _here, _other: ""
@@ -97,22 +99,21 @@ class Network:
         world.checker.sending(host, request)
         if self.wire:
             request = _through_the_wire(request)
-        call = Call(host.name, host.incarnation, rpc_id, to.id, request, **extra)
+        reached = to.id if self.route is None else self.route(host, to)
+        call = Call(host.name, host.incarnation, rpc_id, to.id, reached, request, **extra)
         low, high = world.weather.timeout
         patience = low + (high - low) * host.rng.random()
         if self.lag:
             patience += self.lag.get((host.name, to.id), 0.0)
             patience += self.lag.get((to.id, host.name), 0.0)
         world.later(patience, lambda: self._fail(call, "timeout"))
-        if to.id not in world.hosts or self._lost(host, to.id):
+        if to.id not in world.hosts or self._lost(host, reached or to.id) or not reached:
             return
-        if self.route is not None and self.route(host, to) != to.id:
-            return
-        target = world.hosts[to.id]
-        world.later(self._delay(host, to.id) + target.lag, lambda: self._arrive(call))
+        target = world.host(reached)
+        world.later(self._delay(host, reached) + target.lag, lambda: self._arrive(call))
         if world.weather.double and host.rng.random() < world.weather.double:
             world.coverage.met("a request arrived twice")
-            world.later(self._delay(host, to.id) + target.lag, lambda: self._arrive(call))
+            world.later(self._delay(host, reached) + target.lag, lambda: self._arrive(call))
 
     def send_snapshot(self, host: Host, effect: fx.SendSnapshot, header: dict[str, Any]) -> None:
         """A node sends its newest snapshot, as it lies on the disk."""
@@ -123,7 +124,8 @@ class Network:
             stored = stored.opened(f"{host.name}/snapshots")
         except LogDamaged:
             self.world.coverage.met("a damaged snapshot was found before it was sent")
-            call = Call(host.name, host.incarnation, effect.rpc_id, effect.to.id, _NOTHING)
+            to = effect.to.id
+            call = Call(host.name, host.incarnation, effect.rpc_id, to, to, _NOTHING)
             self.world.later(0.001, lambda: self._fail(call, "damaged"))
             return
         whole = host.disk.snapshot_is_whole(stored.index)
@@ -188,7 +190,7 @@ class Network:
         if origin is None:
             return
         call.settled = True
-        origin.driver.request_failed(call.target, call.rpc_id, reason)
+        origin.driver.request_failed(call.peer, call.rpc_id, reason)
 
     def reply(self, host: Host, call: Call, response: AnyResponse) -> None:
         """A node answers a request."""
@@ -213,7 +215,7 @@ class Network:
             return
         # A doubled request is answered twice, and both answers may arrive.
         call.settled = not self.world.weather.double
-        driver, at = origin.driver, (call.target, call.rpc_id)
+        driver, at = origin.driver, (call.peer, call.rpc_id)
         target = self.world.host(call.target)
         if target.node:
             self.meet(origin, target)

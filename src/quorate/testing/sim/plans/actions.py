@@ -5,18 +5,17 @@ from __future__ import annotations
 from functools import partial
 from random import Random
 
-from quorate.raft import Change, ChangeKind
 from quorate.testing.sim.machines.hosts import AtWrite, Host
 from quorate.testing.sim.plans.host_actions import HostActions
+from quorate.testing.sim.plans.member_actions import MemberActions
 from quorate.testing.sim.plans.plan import Action, Plan
 from quorate.testing.sim.world import World
 
 FLIP_VOTERS_MIN = 3
-REDUCED_MIN = 2
 _IN_THE_MIDST = 0.2  # of the snapshots are asked for while entries are being applied
 
 
-class Actions(HostActions):
+class Actions(HostActions, MemberActions):
     """Does the actions of a plan until `plan.duration`; `done` tells what each one came to."""
 
     def __init__(self, world: World, plan: Plan) -> None:
@@ -38,70 +37,7 @@ class Actions(HostActions):
             self.done.append(f"{action.number:4} {action.at:8.4f} s  {text}")
             self.world.note(text)
 
-    def _someone(self) -> Host | None:
-        """A running host, as a rule one that leads."""
-        running = self.world.running()
-        if not running:
-            return None
-        leaders = [host for host in running if host.live.leader]
-        if leaders and self.rng.random() < 0.9:
-            return self.rng.choice(leaders)
-        return self.rng.choice(running)
-
-    # -- members and leadership -------------------------------------------------------------
-
-    def _change(self) -> str:
-        host = self._someone()
-        name = self.rng.choice(list(self.world.hosts))
-        kind = self.rng.choice(list(ChangeKind))
-        if host is None:
-            return ""
-        force = self.rng.random() < 0.3
-        self.world.change(host, Change(kind, name, f"{name}:1"), force=force)
-        how = " by force" if force else ""
-        return f"{host.name} is asked to change{how}: {kind.name.lower()} {name}"
-
-    def _ask_to_change(self, host: Host, change: Change) -> None:
-        self.world.change(host, change)
-
-    def _reduce(self) -> str:
-        """All are up and hear each other; a moment later voters die, and others are removed."""
-        for name in self.world.hosts:
-            self.world.revive(name)
-        self.world.network.blocked.clear()
-        self.world.later(0.8, partial(self._remove_two, self.rng))
-        return "all servers are up and reach each other"
-
-    def _remove_two(self, rng: Random) -> None:
-        """As many voters die as can be spared, and two others are removed a few ms apart."""
-        world, leader = self.world, self.world.leader()
-        if leader is None or self._over():
-            return
-        configuration = leader.live.configuration
-        others = [s.id for s in configuration.voters() if s.id != leader.name]
-        spared = len(configuration.voters()) - configuration.quorum()
-        if len(others) < REDUCED_MIN:
-            return
-        rng.shuffle(others)
-        for name in others[:spared]:
-            if world.hosts[name].node:
-                world.crash(name)
-                world.later(rng.uniform(1.5, 3.0), partial(world.revive, name))
-        pause = 0.0
-        for name in others[spared:][:2]:
-            change = Change(ChangeKind.REMOVE_SERVER, name)
-            world.for_host(leader, pause, partial(self._ask_to_change, leader, change))
-            pause = rng.uniform(0.0, 0.02)
-        dead, removed = " ".join(others[:spared]), " ".join(others[spared:][:2])
-        world.note(f"{dead} crash, and {leader.name} is asked to remove {removed}")
-
-    def _transfer(self) -> str:
-        host = self._someone()
-        target = self.rng.choice(["", *self.world.hosts])
-        if host is None:
-            return ""
-        self.world.transfer(host, target)
-        return f"{host.name} is asked to hand over to {target or 'the best'}"
+    # -- snapshots ---------------------------------------------------------------------------
 
     def _snapshot(self) -> str:
         running = self.world.running()
@@ -324,4 +260,5 @@ class Actions(HostActions):
             self.world.read(stranded)
         for host in self.world.running():
             if host.live.leader and host is not stranded:
+                self.world.read(host)  # of what the stranded one may have answered to others
                 self.world.propose(host)

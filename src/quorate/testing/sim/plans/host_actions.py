@@ -32,6 +32,13 @@ def settings_of_a_host(rng: Random, settings: Settings) -> tuple[Settings, int]:
     return other, rng.choice([0, 10, 40])
 
 
+def keep_log_short(world: World, host: Host) -> None:
+    """Take a snapshot when the host's own threshold says so, as a server does by itself."""
+    gathered = host.live.applied_index - host.live.log.snapshot_index
+    if host.snapshot_every and gathered >= host.snapshot_every:
+        world.for_host(host, 0.0, lambda: world.storage.take_snapshot(host.name))
+
+
 class HostActions:
     """See the module; a part of `Actions`."""
 
@@ -77,22 +84,39 @@ class HostActions:
             self.world.coverage.met("settings changed while a server ran")
         return f"{host.name} gets {settings}"
 
+    def _stretch(self) -> str:
+        """The leader gets a longer timeout than all others: its own says nothing of theirs."""
+        world, leader = self.world, self.world.leader()
+        if leader is None:
+            return ""
+        for host in world.hosts.values():
+            world.tune(host, self.plan.settings.scaled(3.0 if host is leader else 1.0))
+        world.coverage.met("servers with other settings than the others")
+        return f"{leader.name} gets times 3 as long, the others times 1"
+
     def _halt(self) -> str:
-        """A machine stands still, for up to a minute; its clock goes on or stops with it."""
+        """A machine stands still, for up to a minute, and its clocks go on or stop with it."""
         host = self._leader_or_any()
         seconds = self.rng.choice([1.0, 2.0, 2.0, 4.0, 8.0, 45.0])
-        if host is None or host.disk.newer is not None:
+        if host is None or host.disk.newer is not None or host.paused_until > self.world.now:
             return ""
-        if self.rng.random() < 0.5:
+        how = self.rng.choice(["stopped", "suspended", "frozen", "frozen"])
+        if how == "stopped":
             self.world.pause(host.name, seconds)
             self.world.coverage.met("a machine stood still, and its clock went on")
-            return f"{host.name} stands still for {seconds} s"
-        self.world.freeze(host.name, seconds)
-        self.world.coverage.met("a machine stood still, and its clock with it")
-        if host.live.leader:
+        elif how == "suspended":
+            self.world.suspend(host.name, seconds)
+            self.world.coverage.met("a machine was suspended, and its timers with it")
+        else:
+            if host.live.leader and self.rng.random() < 0.5:  # then its reads must be fresh
+                settings = host.live.settings
+                self.world.tune(host, msgspec.structs.replace(settings, lease_reads=False))
+            self.world.freeze(host.name, seconds)
+            self.world.coverage.met("a machine stood still, and its clock with it")
+        if host.live.leader and how != "stopped":
             # It is asked in the moment in which it goes on, before it hears of the others.
             self.world.later(seconds, partial(self._ask_the_past, host, host.incarnation))
-        return f"{host.name} and its clock stand still for {seconds} s"
+        return f"{host.name} is {how} for {seconds} s"
 
     def _ask_the_past(self, host: Host, incarnation: int) -> None:
         if host.node and host.incarnation == incarnation and not self._over():

@@ -20,6 +20,7 @@ from quorate.raft import Server
 from quorate.raft.values.identity import IdentityRecord, Start, start_objection, two_bodies
 from quorate.testing.sim.machines.hosts import Host
 from quorate.testing.sim.plans.stage import Stage
+from quorate.testing.sim.verdicts.violations import expect
 
 CLUSTER = "simulated"
 
@@ -66,7 +67,7 @@ class Meetings:
         if not why:
             host.driver.greeted(to.id, answered=True)
             return
-        assert copied, f"{host.name} is no copy: {why}"
+        expect(copied, f"{host.name} is told that it is a copy, and is none: {why}")
         of = "a copied disk" if host.of else "a disk that was rolled back"
         self.world.coverage.met(f"{of} was named, and gave no vote")
         self.world.retire(host, why)

@@ -17,6 +17,7 @@ from quorate.testing.sim.machines.hosts import Weather
 NAMES = "abcdefg"
 _FLIPS_AN_INSTALL = 0.15  # of the lives
 _FLIPS_ONE_OF_MANY = 0.6  # of those in which snapshots are what happens
+_ORPHANS_CHANGES = 0.25  # of the lives whose theme says nothing against it
 
 
 @dataclass(frozen=True)
@@ -154,19 +155,21 @@ def draw(seed: int, topology: Topology | None = None) -> Plan:
     """The plan of a seed. One in three draws few kinds of faults, so that they can unfold."""
     plan = _draw_everything(seed, Random(f"plan {seed}"))
     rng = Random(f"theme {seed}")
-    theme = rng.choice(["everything"] * 6 + ["leases", "snapshots", "damage"])
+    theme = rng.choice(["everything"] * 6 + ["leases", "snapshots", "damage", "damage", "crashes"])
     if plan.quiet == "none" and Random(f"quiet {seed}").random() < 0.5:
         plan = replace(plan, quiet="full")
     if theme != "everything":
         plan = _THEMES[theme](plan, rng)
     elif rng.random() < 0.4:  # drawn apart, so that the other faults of a seed stay what they were
         plan = _with_reductions(plan, rng)
-    elif (hosts := Random(f"hosts {seed}")).random() < 0.5:
+    elif (hosts := Random(f"hosts {seed}")).random() < 0.75:
         plan = _with_faults_of_hosts(plan, hosts)
     share = _FLIPS_ONE_OF_MANY if theme == "snapshots" else _FLIPS_AN_INSTALL
     if (rng := Random(f"install {seed}")).random() < share:
         action = Action(plan.total, rng.uniform(0, plan.duration), "flip_install")
         plan = replace(plan, actions=(*plan.actions, action), total=plan.total + 1)
+    if theme in {"everything", "snapshots"}:
+        plan = _with_orphans(plan, Random(f"orphans {seed}"))
     return plan if topology is None else _on(plan, topology)
 
 
@@ -303,11 +306,20 @@ def _with_reductions(plan: Plan, rng: Random) -> Plan:
     return replace(plan, actions=(*plan.actions, *more), total=plan.total + len(more))
 
 
+def _with_orphans(plan: Plan, rng: Random) -> Plan:
+    """In some lives, changes that their leader never commits (`MemberActions._orphan`)."""
+    if rng.random() >= _ORPHANS_CHANGES:
+        return plan
+    times = sorted(rng.uniform(1.0, plan.duration) for _ in range(2))
+    more = tuple(Action(plan.total + n, at, "orphan") for n, at in enumerate(times))
+    return replace(plan, actions=(*plan.actions, *more), total=plan.total + len(more))
+
+
 def _with_faults_of_hosts(plan: Plan, rng: Random) -> Plan:
     """Half of them beside all the other faults, half of them almost alone."""
     rates = {
         "retune": rng.choice([0, 0.5, 2]),
-        "halt": rng.choice([0, 0.1, 0.3]),
+        "halt": rng.choice([0, 0.2, 0.5]),
         "rollback": rng.choice([0, 0.3, 0.6]),
         "copy": rng.choice([0, 0.3, 0.6]),
         "spoil": rng.choice([0, 0.3, 0.6]),
@@ -322,9 +334,12 @@ def _with_faults_of_hosts(plan: Plan, rng: Random) -> Plan:
 
 
 def _leases(plan: Plan, rng: Random) -> Plan:
-    few = _few(plan, rng, {"strand": 1.5, "tune": 1.0})
+    few = _few(plan, rng, {"strand": 1.5, "tune": 0.5, "stretch": 0.5})
     settings = Settings(heartbeats_in_flight_max=64, trailing_logs=20)
-    return replace(few, settings=settings, clocks=rng.choice(CLOCKS[:3]))
+    clocks = rng.choice(CLOCKS[:3])
+    # With slow disks heartbeats are answered long before the first entry of a new leader.
+    weather = replace(few.weather, disk=(0.0002, rng.choice([0.001, 0.06])))
+    return replace(few, settings=settings, clocks=clocks, weather=weather)
 
 
 def _snapshots(plan: Plan, rng: Random) -> Plan:
@@ -344,7 +359,14 @@ def _damage(plan: Plan, rng: Random) -> Plan:
     return replace(few, settings=Settings(trailing_logs=rng.choice([0, 20])))
 
 
-_THEMES = {"leases": _leases, "snapshots": _snapshots, "damage": _damage}
+def _crashes(plan: Plan, rng: Random) -> Plan:
+    """One crash follows the other, so that what the first leaves is still there at the next."""
+    few = _few(plan, rng, {"crash": 3.0, "snapshot": rng.choice([0, 1.0]), "transfer": 0.3})
+    weather = replace(few.weather, disk=(0.0002, 0.01))
+    return replace(few, settings=Settings(trailing_logs=rng.choice([0, 20])), weather=weather)
+
+
+_THEMES = {"leases": _leases, "snapshots": _snapshots, "damage": _damage, "crashes": _crashes}
 
 
 def parse_only(text: str, plan: Plan) -> Plan:

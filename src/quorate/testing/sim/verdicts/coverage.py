@@ -126,6 +126,7 @@ SITUATIONS = (
     "settings changed while a server ran",
     "a machine stood still, and its clock went on",
     "a machine stood still, and its clock with it",
+    "a machine was suspended, and its timers with it",
     "read answered by a clock that had stood still",
     "a server was started on an earlier image of its disk",
     "a disk that was rolled back was named, and gave no vote",

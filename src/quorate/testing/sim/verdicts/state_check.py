@@ -11,6 +11,7 @@ Between the damage and the comparison nothing can know of it: no snapshot is tak
 from __future__ import annotations
 
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING
 
 from quorate.errors import StateDamaged
@@ -114,7 +115,21 @@ class StateCheck:
         host.driver.quarantine(StateDamaged(host.mark))
         if leads:
             world.transfer(host)
+        else:
+            self._tempt(host)
         world.for_host(host, _RESTARTED_S, partial(self._restart, host))
+
+    def _tempt(self, host: Host) -> None:
+        """The leader hands over to a follower whose state is damaged, or dies: it must not lead."""
+        world, leader = self.world, self.world.leader()
+        how = Random(f"{world.seed} tempts {host.name} {host.incarnation}").choice(["asks", "dies"])
+        if leader is None or world.now >= self.end:
+            return
+        if how == "asks":
+            world.transfer(leader, host.name)
+        else:
+            world.crash(leader.name)
+            world.later(2.0, partial(world.revive, leader.name))
 
     def _restart(self, host: Host) -> None:
         if self.world.now < self.end:
