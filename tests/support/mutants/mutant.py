@@ -14,6 +14,7 @@ class Mutant(NamedTuple):
 
     `seeds` is the number of seeds, from 0 on, within which the simulator finds it; 0 if only a
     scenario does, because nothing is wrong that the simulator could see, only slow or wasteful.
+    `disks` is the same number for lives of one disk alone, which find bugs of the log store.
     `scenario` shows it in the small.
     """
 
@@ -23,6 +24,7 @@ class Mutant(NamedTuple):
     new: str
     seeds: int
     scenario: str = ""
+    disks: int = 0
 
 
 def mutated(mutant: Mutant) -> AbstractContextManager[None]:

@@ -105,7 +105,7 @@ MUTANTS = [
         Leader.lease_valid,
         " and node.applied_index >= self.first_own_index",
         "",
-        80,
+        150,
     ),
     Mutant("reads without a round", reads.request, "node.last_rpc_id + 1", "0", 40),
     Mutant(
@@ -575,7 +575,7 @@ MUTANTS = [
         RaftDriver.take_snapshot,
         " or self.damage is not None",
         "",
-        60,
+        150,
     ),
     Mutant(
         "trusts the lease although it must not",

@@ -1,4 +1,7 @@
-"""Deliberate bugs in the log store (see `mutants`)."""
+"""Deliberate bugs in the log store (see `mutants`).
+
+Whole clusters find them as well, most of them late: few writes are torn there, and few bits flip.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +20,32 @@ LOG_MUTANTS = [
         log_frames.read_frame,
         "!= crc32(rest)",
         "== -1",
-        40,
+        0,
+        disks=20,
     ),
     Mutant(
         "takes damage for the end of the log",
         log_frames.is_unwritten,
         "or not data",
         "or not data or read_frame(data) is None",
-        150,
+        0,
+        disks=60,
     ),
     Mutant(
         "takes a torn write for whole",
         LogReplay._record_at,
         "if frame is None:",
         "if frame is None:\n            break\n        if False:",
-        40,
+        0,
+        disks=20,
     ),
     Mutant(
         "overlooks damage behind the log",
         LogReplay.take,
         "self._check_behind(content, at, path)",
         "pass",
-        150,
+        0,
+        disks=100,
     ),
     Mutant(
         "does not flush a write",
@@ -46,27 +53,31 @@ LOG_MUTANTS = [
         "self._system.fdatasync(self._descriptor)",
         "pass",
         10,
+        disks=20,
     ),
     Mutant(
         "does not clear what a torn write has left",
         Segment.settle,
         "bytes(self._room - self.size)",
         "b''",
-        100,
+        0,
+        disks=20,
     ),
     Mutant(
         "does not flush what it finds at a start",
         Segment.settle,
         "self._system.fdatasync(self._descriptor)",
         "pass",
-        150,
+        0,
+        disks=20,
     ),
     Mutant(
         "does not write again what it finds at a start",
         Segment.settle,
         "self._write(tail + behind, self.size - len(tail))",
         "self._write(behind, self.size)",
-        100,
+        0,
+        disks=20,
     ),
     Mutant(
         "does not make the name of a new file durable",
@@ -74,26 +85,30 @@ LOG_MUTANTS = [
         "fsync_dir(self.folder, self.system)",
         "pass",
         10,
+        disks=20,
     ),
     Mutant(
         "removes a file whose entries are needed",
         LogStore._remove_compacted,
         "segments[0].last_index <= base",
         "segments[0].last_index <= base + 1",
-        100,
+        0,
+        disks=20,
     ),
     Mutant(
         "begins a file without term and vote",
         LogStore._heading,
         "head_item(head), state,",
         "head_item(head),",
-        40,
+        0,
+        disks=40,
     ),
     Mutant(
         "believes a damaged snapshot's meta",
         sealed.unseal,
         "if line != body + ending(body):",
         "if False:",
-        100,
+        0,
+        disks=60,
     ),
 ]
