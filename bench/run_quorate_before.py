@@ -1,7 +1,8 @@
 """Quorate as it was at another commit, in a checkout and an environment of its own.
 
 `QUORATE_BEFORE` names the commit; without it this rival is left out. The checkout is made by git
-from this repository and set up by that commit's own lock, once, under `build/before-<commit>`.
+from this repository and set up by that commit's own lock, under `build/before-<commit>-<Python>`:
+once for each version of the interpreter.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def _commit(name: str) -> str:
 @cache
 def _interpreter(commit: str) -> str:
     """The interpreter of an environment in which that commit is installed."""
-    checkout = ROOT / "build" / f"before-{commit[:12]}"
+    python = ".".join(map(str, sys.version_info[:3]))
+    checkout = ROOT / "build" / f"before-{commit[:12]}-{python}"
     if not checkout.exists():
         print(f"setting up {commit[:12]} in {checkout}", file=sys.stderr)
         checkout.parent.mkdir(exist_ok=True)
