@@ -16,7 +16,7 @@ the level allows can read it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +33,7 @@ from quorate.version import __version__
 MAGIC: Final = b"QRMSTATE"
 
 _CHUNK_BYTES: Final = 256 * 1024
+_BLOCK_BYTES: Final = 256 * 1024
 _HEADER_BYTES_MAX: Final = 16 * 1024 * 1024
 _RECORD_BYTES_MAX: Final = 64 * 1024 * 1024
 _DIGEST_BYTES: Final = 32
@@ -192,12 +193,11 @@ def _decode_table(
         if header.count or header.index:
             raise _too_new(f"Quorate {written_by} wrote it with a table {header.name!r}")
         return
-    decoder = _pair_decoder(table.record)
+    decode = _pair_decoder(table.record).decode
     keys, records = [], []
-    for _ in range(header.count):
-        data = source.take_framed(_RECORD_BYTES_MAX, f"record of {header.name}")
+    for data in source.frames(header.count, _RECORD_BYTES_MAX, f"record of {header.name}"):
         try:
-            key, record = decoder.decode(data)
+            key, record = decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise _too_new(
                 f"Quorate {written_by} wrote a record of {header.name!r} that cannot be read: "
@@ -217,38 +217,63 @@ def _pair_decoder(record: Any) -> msgspec.msgpack.Decoder[tuple[str, Record]]:
 
 
 class _Source:
-    """Exact reads from `read`, with the digest of all that was read."""
+    """Exact reads from `read`, and the digest of all that was taken.
+
+    It reads in blocks, because a million records would take two million small reads.
+    """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
         self._digest = hashlib.sha256()
+        self._held = b""  # taken up to `_at`, and in the digest once it is given up
+        self._at = 0
 
     def take(self, size: int, what: str) -> bytes:
-        data = self._exactly(size, what)
-        self._digest.update(data)
+        if self._at + size > len(self._held):
+            self._fill(size, what)
+        data = self._held[self._at : self._at + size]
+        self._at += size
         return data
 
     def take_framed(self, size_max: int, what: str) -> bytes:
-        size = int.from_bytes(self.take(4, what), "big")
-        if size > size_max:
-            raise _refused(f"{what}: {size} bytes are over the limit of {size_max}")
-        return self.take(size, what)
+        return next(self.frames(1, size_max, what))
+
+    def frames(self, count: int, size_max: int, what: str) -> Iterator[bytes]:
+        """So many framed pieces."""
+        for _ in range(count):
+            begin = self._at + 4
+            if begin > len(self._held):
+                self._fill(4, what)
+                begin = 4
+            size = int.from_bytes(self._held[begin - 4 : begin], "big")
+            if size > size_max:
+                raise _refused(f"{what}: {size} bytes are over the limit of {size_max}")
+            if begin + size > len(self._held):
+                self._fill(4 + size, what)
+                begin = 4
+            self._at = begin + size
+            yield self._held[begin : begin + size]
 
     def check_end(self) -> None:
+        self._digest.update(self._held[: self._at])
         expected = self._digest.digest()
-        if self._exactly(_DIGEST_BYTES, "digest") != expected:
+        if self.take(_DIGEST_BYTES, "digest") != expected:
             raise _refused("its SHA-256 is not that of its content")
-        if self._read(1):
+        if self._at < len(self._held) or self._read(1):
             raise _refused("bytes follow its end")
 
-    def _exactly(self, size: int, what: str) -> bytes:
-        data = self._read(size)
-        while len(data) < size:
-            more = self._read(size - len(data))
+    def _fill(self, size: int, what: str) -> None:
+        """Hold `size` bytes behind what was taken, or more."""
+        self._digest.update(self._held[: self._at])
+        parts = [self._held[self._at :]]
+        have = len(parts[0])
+        while have < size:
+            more = self._read(max(size - have, _BLOCK_BYTES))
             if not more:
                 raise _refused(f"it is cut short in its {what}")
-            data += more
-        return data
+            parts.append(more)
+            have += len(more)
+        self._held, self._at = b"".join(parts), 0
 
 
 def _refused(why: str) -> SnapshotError:
