@@ -41,6 +41,7 @@ __all__ = [
     "Tables",
     "Wrapper",
     "cas_holds",
+    "put_single",
 ]
 
 SINGLETON = ""
@@ -228,3 +229,14 @@ class Tables:
         """Free the memory a step at a time; the tables are of no use from the first step on."""
         for rows in self.held.values():
             yield from rows.drain()
+
+
+def put_single(tables: Tables, table: Table[R], record: R, index: int, cas: int | None) -> bool:
+    """Replace the only record of a table; with `cas` only if its modify index is just that.
+
+    Whether it was written.
+    """
+    if not cas_holds(cas, tables.get(table, SINGLETON)):
+        return False
+    tables.put(table, SINGLETON, record, index)
+    return True

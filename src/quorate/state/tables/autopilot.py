@@ -17,7 +17,7 @@ from quorate.state.engine.table import (
     Record,
     Table,
     Tables,
-    cas_holds,
+    put_single,
 )
 
 
@@ -48,10 +48,7 @@ class SetAutopilotConfiguration(Command, frozen=True, kw_only=True):
 
     def apply(self, tables: Tables, index: int) -> bool:
         """See the class."""
-        if not cas_holds(self.cas, tables.get(TABLE, SINGLETON)):
-            return False
-        tables.put(TABLE, SINGLETON, self.configuration, index)
-        return True
+        return put_single(tables, TABLE, self.configuration, index, self.cas)
 
 
 TABLE: Final = Table(
