@@ -185,8 +185,12 @@ class RootKeys(Protocol):
         Raises ChangeRefused, LevelTooLow, and what `Writes.apply` raises.
         """
 
-    async def remove(self, key_id: str) -> int:
-        """Remove a key that nothing needs; the log index. Raises NoSuchRootKey, ChangeRefused."""
+    async def remove(self, key_id: str, *, force: bool) -> int:
+        """Remove a key that nothing needs; the log index.
+
+        `force` passes over what only logs and snapshots may need. Raises NoSuchRootKey,
+        ChangeRefused.
+        """
 
 
 class Rejoining(Protocol):

@@ -245,12 +245,12 @@ class Client:
         answer = self._checked("PUT", path, [("full", "true")] if full else [])
         return _decode(path, answer.body, RootKeyRotated)
 
-    def remove_root_key(self, key_id: str) -> None:
-        """Remove a root key that nothing needs."""
+    def remove_root_key(self, key_id: str, *, force: bool = False) -> None:
+        """Remove a root key that nothing needs; `force` passes over logs and snapshots."""
         from urllib.parse import quote
 
         path = f"{ROOT_KEYS}/key/{quote(key_id, safe='')}"
-        self._checked("DELETE", path, [])
+        self._checked("DELETE", path, [("force", "true")] if force else [])
 
     def agent_health(self, *, kind: str = "") -> Health:
         """Health of the agent (`kind` is server, client or empty); bad health is no error here."""

@@ -465,12 +465,12 @@ class Replica(Generic[Result_co]):
         return index
 
     async def oldest_on_disk(self) -> int:
-        """The lowest index of an entry or a snapshot that a file of this replica holds, 0: none.
+        """The index from which on the files of this replica tell what happened, 0: they are empty.
 
-        An entry that is compacted away stays in its file for as long as later ones need that.
+        That of the oldest entry in a file, compacted or not, or the one behind the oldest snapshot.
         """
         kept = await self._worker.run(self.snapshots.list)
-        found = [meta.index for meta in kept] + [self.log.oldest_on_disk()]
+        found = [meta.index + 1 for meta in kept] + [self.log.oldest_on_disk()]
         return min(filter(None, found), default=0)
 
     def step(self, event: events.Event) -> None:

@@ -52,6 +52,7 @@ from quorate.server.rpc.calls import Callers
 from quorate.server.rpc.forwarder import Forwarder
 from quorate.server.rpc.gate import Gate
 from quorate.server.rpc.http_pool import HttpPool
+from quorate.server.secrets.disks import Disks
 from quorate.server.secrets.keeper import RootKeeper
 from quorate.server.views.agent import AgentView
 from quorate.server.views.cluster import ClusterView
@@ -152,6 +153,7 @@ class Server:
         self._spawn(self._judge.run())
         self._spawn(self.writes.sweep())
         self._spawn(self.root_keys.run())
+        self._spawn(self.disks.run())
 
     async def _start_replica(self) -> None:
         options = self.options
@@ -201,13 +203,6 @@ class Server:
         self._acts = Acts(self.machine.store, lambda: time.time_ns() // 1_000_000)
         self.archives = Saves(self.replica, self.machine, self.folder.server, self._acts.unix_ms)
         self.writes = Writes(self.replica, self.level_gate.refusal, self._acts.settings_told)
-        self.root_keys = RootKeeper(
-            state=self.machine.store,
-            apply=self.writes.apply,
-            acts=self._acts,
-            leads=self.leadership.has_begun,
-            unix_ns=time.time_ns,
-        )
         # Only now: a snapshot that is loaded at the start changes tables when there is no node yet.
         self.machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
         self._learn_cluster_id()
@@ -221,10 +216,9 @@ class Server:
         self.replica.locate = self._locate
         self.forwarder = Forwarder(self._http, self.directory, self.replica)
         self.pool = self._make_pool()
-        state = self.machine.store
         self.membership, self._duties = leading(
             replica=self.replica,
-            state=state,
+            state=self.machine.store,
             directory=self.directory,
             callers=self._callers,
             options=options,
@@ -253,6 +247,7 @@ class Server:
             rolled_back=self._told_of_rollback,
             now=self.replica.now,
         )
+        self._make_secrets()
         self._make_views()
         self._judge = StateJudge(
             replica=self.replica,
@@ -280,6 +275,18 @@ class Server:
                 leader_id=lambda: self.replica.node.leader_id,
                 regions=self.directory,
             ),
+            disks=self.disks,
+        )
+
+    def _make_secrets(self) -> None:
+        self.disks = Disks(self.replica, self.machine.store, self._callers)
+        self.root_keys = RootKeeper(
+            state=self.machine.store,
+            apply=self.writes.apply,
+            acts=self._acts,
+            leads=self.leadership.has_begun,
+            unix_ns=time.time_ns,
+            holders=self.disks.holders,
         )
 
     def _make_views(self) -> None:
@@ -299,6 +306,7 @@ class Server:
             pool=self.pool,
             watch=self._watch,
             checks=self.checks,
+            disks=self.disks,
             me=self.identity,
         )
         self.rejoining = Rejoining(

@@ -124,6 +124,44 @@ async def test_an_older_key_is_removed_once_nothing_is_sealed_with_it() -> None:
     assert key_id not in fake.store.rows(root_keys.TABLE)
 
 
+@asynchronous
+async def test_a_key_that_disks_need_is_removed_by_force_alone() -> None:
+    fake = await with_key()
+    (key_id,) = fake.store.rows(root_keys.TABLE)
+    await ask(fake, "PUT", ROTATE)
+    await fake.root_keys.round()
+    fake.holding = ["10.0.0.2:4647"]
+    status, body, _ = await ask(fake, "DELETE", KEY + key_id)
+    assert status == 409
+    assert body.endswith("may hold values sealed with it on 10.0.0.2:4647")
+    assert (await ask(fake, "DELETE", f"{KEY}{key_id}?force=maybe"))[:2] == (
+        422,
+        "invalid force parameter",
+    )
+    assert (await ask(fake, "DELETE", f"{KEY}{key_id}?force=true"))[0] == 200
+
+
+@asynchronous
+async def test_a_full_rotation_waits_for_the_disks() -> None:
+    fake = await with_key()
+    await ask(fake, "PUT", ROTATE + "?full")
+    fake.holding = ["10.0.0.2:4647"]
+    for _ in range(3):
+        await fake.root_keys.round()
+    keys = (await ask(fake, "GET", KEYS))[1]
+    assert sorted((key["State"], key.get("RekeyPhase")) for key in keys) == [
+        ("active", "disks"),
+        ("rekeying", None),
+    ]
+    fake.holding = []
+    await fake.root_keys.round()
+    keys = (await ask(fake, "GET", KEYS))[1]
+    assert sorted((key["State"], key.get("RekeyPhase")) for key in keys) == [
+        ("active", None),
+        ("inactive", None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("query", "text"),
     [

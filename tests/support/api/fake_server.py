@@ -122,12 +122,14 @@ class FakeServer:
         self.known_regions = ["global"]
         self.store = StateStore(TODAY)
         self.log_index = 4
+        self.holding: list[str] = []  # whose disks may hold what older root keys have sealed
         self.root_keys = RootKeeper(
             state=self.store,
             apply=self.apply,
             acts=Acts(self.store, lambda: int(NOW * 1000)),
             leads=self.is_leader,
             unix_ns=lambda: int(NOW * 10**9),
+            holders=self.holders,
         )
         self.barriers = 0
         self.barrier_errors: list[QuorateError] = []
@@ -286,6 +288,9 @@ class FakeServer:
             raise NotLeader
         result = self.commit(command)
         return self.log_index, result
+
+    async def holders(self, _: int) -> list[str]:
+        return self.holding
 
     async def remove(self, *, server_id: str | None, address: str | None, force: bool) -> None:
         await asyncio.sleep(0)

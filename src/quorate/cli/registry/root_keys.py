@@ -49,9 +49,16 @@ ROOT_KEYS = (
     Command(
         ("operator", "root", "keyring", "remove"),
         "Remove a root key",
-        "Removes a root key that nothing needs any more. The active key cannot be removed.",
+        "Removes a root key that nothing needs any more. The active key cannot be removed, nor one "
+        "that values, logs or snapshots of the servers need.",
         MODULE + "remove",
-        (),
+        (
+            Flag(
+                "force",
+                "bool",
+                "Also if logs or snapshots need it: what they hold of it can then not be read.",
+            ),
+        ),
         (
             Example(
                 "quorate operator root keyring remove c97d2330-aa51-4a65-219c-395644383cf1",

@@ -25,6 +25,7 @@ from quorate.server.rpc.calls import (
     UNDECODABLE,
 )
 from quorate.server.rpc.gate import Gate
+from quorate.server.secrets.disks import OLDEST_CALL, Disks, Oldest, OldestRequest
 from quorate.server.views.raft import ViewRequest
 from quorate.server.views.records import ServerView
 
@@ -45,7 +46,9 @@ class Answers:
         judge: StateJudge,
         applied_index: Callable[[], int],
         gate: Gate,
+        disks: Disks,
     ) -> None:
+        self._disks = disks
         self._gate = gate
         self._directory = directory
         self._watch = watch
@@ -135,6 +138,9 @@ class Answers:
     async def _tell_digest(self, request: DigestRequest, _: Peer | None) -> DigestAnswer:
         return self._checks.digest_at(request.index, self._applied_index())
 
+    async def _tell_oldest(self, _: OldestRequest, __: Peer | None) -> Oldest:
+        return await self._disks.own()
+
     async def _hear_verdict(self, verdict: Verdict, peer: Peer | None) -> Heard:
         self._judge.heard(verdict, peer.server_id if peer is not None else None)
         return Heard()
@@ -149,4 +155,5 @@ class Answers:
         "view": (ViewRequest, _tell_view),
         "state-digest": (DigestRequest, _tell_digest),
         "state-verdict": (Verdict, _hear_verdict),
+        OLDEST_CALL: (OldestRequest, _tell_oldest),
     }

@@ -17,6 +17,7 @@ from quorate.state.engine.store import StateStore
 from quorate.state.tables import root_keys
 from quorate.state.tables.root_keys import (
     ACTIVE,
+    DISKS,
     ROOT_KEYS_LEVEL,
     STILL_ACTIVE,
     VALUES,
@@ -35,7 +36,8 @@ _LIST: Final = "see how far it is: quorate operator root keyring list"
 class RootKeeper:
     """See the module. `leads` says whether this server leads, and has applied all there was before.
 
-    `unix_ns` gives the time of day in nanoseconds.
+    `unix_ns` gives the time of day in nanoseconds. `holders` names the members whose disks may hold
+    text of that index or before.
     """
 
     def __init__(
@@ -46,12 +48,15 @@ class RootKeeper:
         acts: Acts,
         leads: Callable[[], bool],
         unix_ns: Callable[[], int],
+        holders: Callable[[int], Awaitable[list[str]]],
     ) -> None:
         self._state = state
         self._apply = apply
         self._acts = acts
         self._leads = leads
         self._unix_ns = unix_ns
+        self._holders = holders
+        self._waits_for: list[str] = []
 
     async def run(self) -> None:
         """For ever: what is to be done."""
@@ -73,6 +78,19 @@ class RootKeeper:
         key_id, row = found
         if row.phase == VALUES:
             await self._end(key_id, row)
+        elif row.phase == DISKS:
+            await self._look_at_disks(key_id, row)
+
+    async def _look_at_disks(self, key_id: str, row: RootKey) -> None:
+        """End the phase once no member holds older text; a member that is away holds it up."""
+        keys = self._state.rows(root_keys.TABLE).values()
+        holders = await self._holders(max(each.unused_index for each in keys))
+        if not holders:
+            await self._end(key_id, row)
+            log.info("no server holds text sealed with older root keys any more")
+        elif holders != self._waits_for:
+            log.info("text sealed with older root keys is on disks of: %s", ", ".join(holders))
+        self._waits_for = holders
 
     async def rotate(self, *, full: bool) -> tuple[int, str]:
         """Make a new key the active one; values are sealed again in the background.
@@ -91,10 +109,11 @@ class RootKeeper:
             raise ChangeRefused(f"the root key is not rotated: {refused}", _LIST)
         return index, command.key_id
 
-    async def remove(self, key_id: str) -> int:
+    async def remove(self, key_id: str, *, force: bool) -> int:
         """Remove a key that nothing needs; the log index.
 
-        Raises NoSuchRootKey, and ChangeRefused with what needs it.
+        `force` passes over logs and snapshots, never over values that are there. Raises
+        NoSuchRootKey, and ChangeRefused with what needs it.
         """
         row = self._state.get(root_keys.TABLE, key_id)
         if row is None:
@@ -106,6 +125,14 @@ class RootKeeper:
                 "root key in use, cannot delete: values are sealed with it, and are being sealed "
                 "again with the active key",
                 _LIST,
+            )
+        holders = [] if force else await self._holders(row.unused_index)
+        if holders:
+            raise ChangeRefused(
+                "root key in use, cannot delete: logs or snapshots may hold values sealed with it "
+                f"on {', '.join(holders)}",
+                "run: quorate operator root keyring rotate -full; or remove it with -force, if no "
+                "older snapshot is ever to be read again",
             )
         command = RemoveRootKey(key_id=key_id, modify_index=row.modify_index)
         told = self._acts.told_as(command, "remove a root key", key_id)

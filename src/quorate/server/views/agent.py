@@ -13,6 +13,7 @@ from quorate.server.cluster.gossip_pool import GossipPool
 from quorate.server.cluster.identity import Identity
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.machine import ServerMachine
+from quorate.server.secrets.disks import Disks
 from quorate.server.views import stats
 from quorate.state.tables import servers
 
@@ -29,6 +30,7 @@ class AgentView:
         pool: FixedPool | GossipPool,
         watch: PoolWatch,
         checks: StateChecks,
+        disks: Disks,
         me: Callable[[], Identity],
     ) -> None:
         self._replica = replica
@@ -37,6 +39,7 @@ class AgentView:
         self._pool = pool
         self._watch = watch
         self._checks = checks
+        self._disks = disks
         self._me = me
 
     def waiting(self) -> str:
@@ -107,5 +110,9 @@ class AgentView:
             },
             "serf": self._pool.stats(),
             "runtime": stats.runtime(platform.machine()),
-            "quorate": {"waiting": self.waiting(), **stats.state_check(self._checks)},
+            "quorate": {
+                "waiting": self.waiting(),
+                **stats.state_check(self._checks),
+                "older_text_on_disk": self._disks.older,
+            },
         }

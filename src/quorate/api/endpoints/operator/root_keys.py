@@ -12,7 +12,7 @@ import msgspec
 
 from quorate.api.blocking import Watched
 from quorate.api.codec.encode import json_response, text_response
-from quorate.api.codec.go_text import quote
+from quorate.api.codec.go_text import parse_bool, quote
 from quorate.api.codec.meta import read_headers, write_headers
 from quorate.api.endpoint import ANY, Capability, Consistency, Context, Endpoint, Forwarding
 from quorate.api.http.messages import Call, Response
@@ -75,13 +75,16 @@ class RootKeysEndpoint:
         return self._authority.write(call, perform)
 
     def remove(self, call: Call) -> Awaitable[Response]:
-        """Remove a key that nothing needs."""
+        """Remove a key that nothing needs; `force` passes over logs and snapshots."""
         key_id = call.tail
         if not key_id:
             raise RequestError("root key ID is required")
+        force = parse_bool(call.query.first("force") or "false")
+        if force is None:
+            raise RequestError("invalid force parameter", 422)
 
         async def perform() -> Response:
-            index = await self._keys.remove(key_id)
+            index = await self._keys.remove(key_id, force=force)
             return json_response(
                 shapes.KeyRemoved(index=index),
                 pretty=call.query.pretty,
@@ -147,6 +150,7 @@ ROWS: Final = (
         capability=Capability.KEYRING_DELETE,
         consistency=Consistency.LINEARIZABLE,
         forwarding=Forwarding.LEADER,
+        parameters="[?force=]",
         does="remove a root key that nothing needs",
     ),
     Endpoint(

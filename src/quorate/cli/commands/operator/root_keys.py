@@ -37,7 +37,7 @@ def remove(context: Context) -> int:
     """Remove the key with this ID."""
     (key_id,) = context.flags.args
     with context.client() as client, doing(PREFIX):
-        client.remove_root_key(key_id)
+        client.remove_root_key(key_id, force=context.flags.on("force"))
     context.out.line(f"Removed encryption key {key_id}")
     return 0
 

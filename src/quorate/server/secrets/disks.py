@@ -1,0 +1,98 @@
+"""After a full rotation of the root keys: no file of a server holds text sealed with older keys.
+
+Each server looks at its own files while the active key is in phase DISKS, and takes the place of
+older ones by a whole snapshot. The leader asks all members how far back their files reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+import msgspec
+
+from quorate.errors import QuorateError
+from quorate.replica.replica import Replica
+from quorate.server.rpc.calls import Callers
+from quorate.state.engine.store import StateStore
+from quorate.state.tables import root_keys
+from quorate.state.tables.root_keys import DISKS
+
+log = logging.getLogger("quorate.server")
+
+OLDEST_CALL: Final = "oldest-on-disk"
+_INTERVAL_S: Final = 0.5
+_CALL_TIMEOUT_S: Final = 3.0
+
+
+class OldestRequest(msgspec.Struct, frozen=True):
+    """The argument of the call: there is nothing to say."""
+
+
+class Oldest(msgspec.Struct, frozen=True):
+    """The index from which on the server's files tell what happened; 0: they are empty."""
+
+    index: int
+
+
+class Disks:
+    """See the module. `older` says what this server still has to drop, or is empty."""
+
+    def __init__(self, replica: Replica[object], state: StateStore, callers: Callers) -> None:
+        self._replica = replica
+        self._state = state
+        self._callers = callers
+        self.older = ""
+
+    async def run(self) -> None:
+        """For ever: drop what is to be dropped."""
+        while True:
+            await asyncio.sleep(_INTERVAL_S)
+            try:
+                await self.round()
+            except (QuorateError, OSError) as error:
+                log.warning("older text stays on the disk for now: %s", error)
+
+    async def round(self) -> None:
+        """Look, and drop it if there is some. Raises QuorateError, OSError."""
+        below = self.below()
+        if not below:
+            self.older = ""
+            return
+        oldest = await self._replica.oldest_on_disk()
+        if not 0 < oldest <= below:
+            self.older = ""
+            return
+        self.older = f"from index {oldest} on; sealed with older root keys below {below}"
+        await self._replica.snapshot_now(whole=True)
+
+    def below(self) -> int:
+        """The index of which nothing at it or before may stay on a disk; 0 where all may."""
+        found = root_keys.active(self._state)
+        if found is None or found[1].phase != DISKS:
+            return 0
+        return max(row.unused_index for row in self._state.rows(root_keys.TABLE).values())
+
+    async def own(self) -> Oldest:
+        """What another server is answered."""
+        return Oldest(await self._replica.oldest_on_disk())
+
+    async def holders(self, below: int) -> list[str]:
+        """The members whose files hold text of that index or before, or that do not answer."""
+        members = self._replica.node.configuration.servers
+        asked = await asyncio.gather(*(self._why(each.id, each.address, below) for each in members))
+        return [why for why in asked if why]
+
+    async def _why(self, server_id: str, address: str, below: int) -> str:
+        try:
+            if server_id == self._replica.server_id:
+                found = await self.own()
+            else:
+                request = OldestRequest()
+                found = await self._callers.call(
+                    *(address, OLDEST_CALL, request, Oldest, _CALL_TIMEOUT_S), server_id=server_id
+                )
+        except QuorateError as error:
+            return f"{address} ({error.text})"
+        return address if 0 < found.index <= below else ""
