@@ -22,6 +22,7 @@ from quorate.client.models import (
     Keyring,
     Members,
     Metrics,
+    Namespace,
     OperatorHealth,
     RaftConfiguration,
     Rejoined,
@@ -45,6 +46,8 @@ DEFAULT_TIMEOUT_S = 60.0
 AUTOPILOT = "/v1/operator/autopilot/configuration"
 ROOT_KEYS = "/v1/operator/keyring"
 SCHEDULER = "/v1/operator/scheduler/configuration"
+NAMESPACE = "/v1/namespace"
+NAMESPACES = "/v1/namespaces"
 NEXT_STEPS = (
     ("No cluster leader", "wait for an election; -stale shows what this agent alone knows"),
     ("No path to region", "see the regions that answer: quorate operator api /v1/regions"),
@@ -183,6 +186,28 @@ class Client:
         """Replace the scheduler configuration; `updated` is False if `cas` lost the race."""
         answer = self._checked("PUT", SCHEDULER, _cas(cas), _json(to_json(configuration)))
         return _decode(SCHEDULER, answer.body, SchedulerUpdate)
+
+    # -- namespaces ----------------------------------------------------------------------------
+
+    def namespaces(self, *, prefix: str = "", stale: bool = False) -> list[Namespace]:
+        """The namespaces whose names begin with `prefix`, sorted by name."""
+        query = _stale(stale) + ([("prefix", prefix)] if prefix else [])
+        found = _parse(NAMESPACES, self._checked("GET", NAMESPACES, query).body)
+        if not isinstance(found, list):
+            raise AnswerError(NAMESPACES, "no list")
+        return [_convert(NAMESPACES, each, Namespace) for each in found]
+
+    def read_namespace(self, name: str, *, stale: bool = False) -> Namespace:
+        """One namespace. Raises StatusError (404) if it is not there."""
+        return self._get(_of_namespace(name), Namespace, stale=stale)
+
+    def put_namespace(self, namespace: Namespace) -> None:
+        """Write a namespace: all of it is replaced. The server sets its hash and indexes."""
+        self._checked("PUT", NAMESPACE, [], _json(to_json(namespace)))
+
+    def delete_namespace(self, name: str) -> None:
+        """Delete a namespace; one that is not there is no error, one in use is (409)."""
+        self._checked("DELETE", _of_namespace(name), [])
 
     # -- status and regions --------------------------------------------------------------------
 
@@ -389,6 +414,12 @@ def _names_in(path: str) -> set[str]:
     from urllib.parse import parse_qsl, urlsplit
 
     return {name for name, _ in parse_qsl(urlsplit(path).query, keep_blank_values=True)}
+
+
+def _of_namespace(name: str) -> str:
+    from urllib.parse import quote
+
+    return f"{NAMESPACE}/{quote(name, safe='')}"
 
 
 def _one_of(server_id: str, address: str) -> list[tuple[str, str]]:

@@ -11,8 +11,9 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from quorate.shapes import agent, operator, root_keys, settings
+from quorate.shapes import agent, namespaces, operator, root_keys, settings
 from quorate.shapes.agent import HealthOf, Member
+from quorate.shapes.namespaces import NamespaceCapabilities
 from quorate.shapes.operator import RaftServer, ServerHealth, UpgradeServer, View
 from quorate.shapes.root_keys import RootKey
 from quorate.shapes.settings import PreemptionConfig
@@ -28,6 +29,8 @@ __all__ = [
     "Member",
     "Members",
     "Metrics",
+    "Namespace",
+    "NamespaceCapabilities",
     "OperatorHealth",
     "PreemptionConfig",
     "RaftConfiguration",
@@ -100,6 +103,12 @@ class Rejoined(agent.Rejoined, frozen=True, kw_only=True, rename="pascal"):
 
 class Keyring(agent.KeyringDetails, frozen=True, kw_only=True, rename="pascal"):
     """`agent/keyring/<operation>`; what details tell comes from Quorate only, if asked for."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class Namespace(namespaces.Namespace, frozen=True, kw_only=True, rename="pascal"):
+    """One of `GET namespaces`, or `GET namespace/<name>`."""
 
     raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 

@@ -20,6 +20,7 @@ REPLAYED: dict[str, dict[str, str]] = {
     "acl-list-peers-anon": {RAFT: "acl-anon-raft-config"},
     "acl-list-peers-badtoken": {RAFT: "acl-bad-raft-config"},
     "acl-list-peers-flagtoken": {RAFT: "acl-mgmt-raft-config"},
+    "acl-namespace-list-anon": {"GET /v1/namespaces": "acl-anon-namespaces"},
     "acl-server-members-anon": {MEMBERS: "acl-anon-members"},
     "agent-badflag": {},
     "enc-keyring-install": {f"PUT {KEYRING}/install": "enc-keyring-install"},
@@ -111,12 +112,45 @@ REPLAYED: dict[str, dict[str, str]] = {
     "tls-list-peers-plain": {RAFT: "tls-plain-http"},
 }
 
+NAMESPACES_OF_1_0 = (
+    "apply",
+    "apply-bad",
+    "delete",
+    "delete-default",
+    "delete-missing",
+    "inspect",
+    "list",
+    "list-json",
+    "status",
+    "status-missing",
+)
+NAMESPACES_OF_1_6 = (
+    "apply",
+    "apply-bad",
+    "apply-file",
+    "delete",
+    "delete-missing",
+    "inspect",
+    "list",
+    "list-json",
+    "status",
+    "status-missing",
+)
+
 OTHER_TEST = "replayed by a test of its own below, with an answer built from the case"
 TLS_TEST = "replayed by a test of its own below, with certificates of ours"
 
 SNAPSHOT_TEST = "replayed by test_cli_snapshot.py, with archives of ours"
+NAMESPACES = "see test_cli_namespaces.py"
 
 NOT_REPLAYED: dict[str, str] = {
+    **dict.fromkeys(
+        [
+            *(f"r3-namespace-{name}" for name in NAMESPACES_OF_1_0),
+            *(f"v16cli-ns-{name}" for name in NAMESPACES_OF_1_6),
+        ],
+        NAMESPACES,
+    ),
     "acl-snapshot-anon": SNAPSHOT_TEST,
     "lq-snapshot-save": SNAPSHOT_TEST,
     "lq-snapshot-save-stale": SNAPSHOT_TEST,

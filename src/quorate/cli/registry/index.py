@@ -8,6 +8,7 @@ from __future__ import annotations
 from quorate.cli.command import Command, Group
 from quorate.cli.registry.gossip import GOSSIP
 from quorate.cli.registry.local import LOCAL
+from quorate.cli.registry.namespace import NAMESPACE
 from quorate.cli.registry.operator import OPERATOR
 from quorate.cli.registry.root_keys import ROOT_KEYS
 from quorate.cli.registry.server import SERVER, SYSTEM
@@ -15,10 +16,16 @@ from quorate.cli.registry.snapshot import GROUP as SNAPSHOT_GROUP
 from quorate.cli.registry.snapshot import SNAPSHOT
 
 COMMANDS: tuple[Command, ...] = (
-    *(*LOCAL, *OPERATOR, *SNAPSHOT, *GOSSIP, *ROOT_KEYS, *SERVER, *SYSTEM),
+    *(*LOCAL, *NAMESPACE, *OPERATOR, *SNAPSHOT, *GOSSIP, *ROOT_KEYS, *SERVER, *SYSTEM),
 )
 
 GROUPS = (
+    Group(
+        ("namespace",),
+        "The namespaces of a cluster",
+        "Lists, shows, writes and deletes namespaces, the names under which variables stand.",
+        "quorate namespace list",
+    ),
     Group(
         ("config",),
         "Configuration files",

@@ -1,0 +1,72 @@
+"""`quorate namespace apply|delete` (docs/namespaces.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from quorate.cli.commands.api import read_piped
+from quorate.cli.commands.namespace.spec import parsed
+from quorate.cli.context import Context, Failure, doing
+from quorate.client import Namespace, StatusError
+
+FILE_BYTES_MAX = 64 * 1024
+STDIN = "-"
+
+
+def apply(context: Context) -> int:
+    """Make or change a namespace: by its name and options, or by a file that says all of it."""
+    source = context.flags.args[0]
+    with context.client() as client:
+        if source == STDIN or Path(source).is_file():
+            namespace = _from_file(context, source)
+        else:
+            with doing("Error looking up namespace: "):
+                try:
+                    namespace = client.read_namespace(source)
+                except StatusError as error:
+                    if error.status != 404:
+                        raise
+                    namespace = Namespace(name=source)
+        given = context.flags.values
+        options = {name: given[name] for name in ("description", "quota") if name in given}
+        namespace = replace(namespace, **options)
+        with doing("Error applying namespace: "):
+            client.put_namespace(namespace)
+    context.out.line(f'Successfully applied namespace "{namespace.name}"!')
+    return 0
+
+
+def delete(context: Context) -> int:
+    """Delete a namespace."""
+    name = context.flags.args[0]
+    with context.client() as client, doing("Error deleting namespace: "):
+        client.delete_namespace(name)
+    context.out.line(f'Successfully deleted namespace "{name}"!')
+    return 0
+
+
+def _from_file(context: Context, source: str) -> Namespace:
+    try:
+        data = (read_piped(context.stdin) or b"") if source == STDIN else _bytes_of(Path(source))
+    except OSError as error:
+        raise Failure(
+            f"Error reading input file: {error}", "give a file that you may read"
+        ) from None
+    if len(data) > FILE_BYTES_MAX:
+        raise Failure(
+            f"Error reading input file: it has more than {FILE_BYTES_MAX} bytes",
+            "a namespace takes less: look whether it is the right file",
+        )
+    try:
+        return parsed(data.decode(), as_json=context.flags.on("json"))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise Failure(
+            f"Error parsing input file: {error}", "see docs/namespaces.md for its form"
+        ) from None
+
+
+def _bytes_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(FILE_BYTES_MAX + 1)
