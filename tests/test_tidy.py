@@ -59,7 +59,8 @@ LAYERS: dict[str, set[str]] = {
     },
     "api": {
         *("errors", "levels", "metrics", "net", "raft", "shapes", "state", "server", "wire"),
-        "loglines",
+        # Regular expressions in linear time, for filters.
+        *("loglines", "gossip.serf.expressions"),
         "version",
     },
     "config": {"errors", "shapes", "wire", "version"},

@@ -25,6 +25,13 @@ from quorate.state.tables.namespaces import (
 from quorate.state.tables.root_keys import AddRootKey, EndPhase, RemoveRootKey
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.state.tables.servers import RecordRemoval, RecordServer
+from quorate.state.tables.variables import (
+    DeleteVariable,
+    Operation,
+    PutVariable,
+    Sealed,
+    WriteVariables,
+)
 
 EXAMPLES: tuple[Command, ...] = (
     InitialiseDefaults(),
@@ -68,6 +75,19 @@ EXAMPLES: tuple[Command, ...] = (
     AddRootKey(key_id="k-1", key=b"k" * 32, create_time=1, full=True, prev="k-0"),
     EndPhase(key_id="k-1", phase="values", modify_index=7),
     RemoveRootKey(key_id="k-0", modify_index=7),
+    PutVariable(namespace="default", path="a/b", time_ns=1, data=b"x", cas=0),
+    PutVariable(
+        namespace="default", path="a/b", time_ns=1, data=b"x", key_id="k-1", nonce=b"n", cas=7
+    ),
+    DeleteVariable(namespace="default", path="a/b", cas=7),
+    WriteVariables(
+        time_ns=1,
+        operations=(
+            Operation(namespace="default", path="a", items=Sealed(data=b"x", key_id="k-1")),
+            Operation(namespace="default", path="b", cas=3),
+            Operation(namespace="default", path="c", cas=0, only_check=True),
+        ),
+    ),
 )
 
 
@@ -97,6 +117,9 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "Noted": 10,
         "UpsertNamespace": 24,
         "DeleteNamespace": 25,
+        "PutVariable": 16,
+        "DeleteVariable": 17,
+        "WriteVariables": 18,
         "AddRootKey": 32,
         "EndPhase": 33,
         "RemoveRootKey": 34,

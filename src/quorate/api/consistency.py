@@ -48,6 +48,7 @@ from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 Answer = Callable[[Call], Response]
 Applied = Callable[[int, Any], Response]
 Perform = Callable[[], Awaitable[Response]]
+Make = Callable[[], bytes]
 
 HOLD_S: Final = 5.0
 """How long a request waits for a leader."""
@@ -165,17 +166,24 @@ class Authority:
         return self._write(call, perform)
 
     def replicate(
-        self, call: Call, command: bytes, answer: Applied
+        self, call: Call, command: bytes | Make, answer: Applied
     ) -> Replicating | Awaitable[Response]:
-        """`write` for one command of the state machine. Raises QuorateError."""
+        """`write` for one command of the state machine. Raises QuorateError.
+
+        A command that is made of what only a leader has (its clock, a data key) is given as what
+        makes it, which is called on the leader alone, and again for another try.
+        """
+
+        def begun() -> asyncio.Future[tuple[int, Any]]:
+            return self._writes.apply(command if isinstance(command, bytes) else command())
 
         async def perform() -> Response:
-            return answer(*await self._writes.apply(command))
+            return answer(*await begun())
 
         region = call.query.region
         if (region and region != self._region) or not self._leadership.is_leader():
             return self.write(call, perform)
-        return Replicating(self._writes.apply(command), answer, partial(self._write, call, perform))
+        return Replicating(begun(), answer, partial(self._write, call, perform))
 
     def any_server(self, call: Call, perform: Perform) -> Awaitable[Response]:
         """Have the server asked answer, leader or not; another region's is asked there."""

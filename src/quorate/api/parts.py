@@ -8,7 +8,7 @@ Everything runs on the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -27,6 +27,7 @@ from quorate.server.views.records import (
 from quorate.shapes.agent import Rejoined
 from quorate.shapes.operator import OperatorHealth, RaftConfiguration, UpgradeCheck
 from quorate.state.engine.store import StateStore
+from quorate.state.tables.variables import Sealed, Variable
 
 
 class Leadership(Protocol):
@@ -100,6 +101,16 @@ class Archives(Protocol):
 
         Raises Overloaded while another one is saved, StateDamaged, StorageFull.
         """
+
+
+class Sealer(Protocol):
+    """From the items of a variable to the bytes that are replicated, and back."""
+
+    def seal(self, namespace: str, path: str, items: Mapping[str, str]) -> Sealed:
+        """The bytes to replicate; for the leader alone. Raises QuorateError."""
+
+    def open(self, record: Variable) -> dict[str, str]:
+        """The items of a record. Raises KeyMissing, SealBroken."""
 
 
 class Membership(Protocol):
@@ -267,6 +278,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     writes: Writes
     archives: Archives
+    sealer: Sealer
     membership: Membership
     cluster: Cluster
     autopilot: Autopilot
@@ -286,6 +298,7 @@ def parts_of(server: Server) -> Parts:
         state=server.machine,
         writes=server.writes,
         archives=server.archives,
+        sealer=server.sealer,
         membership=server.membership,
         cluster=server.cluster,
         autopilot=server.autopilot,

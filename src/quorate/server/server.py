@@ -54,6 +54,7 @@ from quorate.server.rpc.gate import Gate
 from quorate.server.rpc.http_pool import HttpPool
 from quorate.server.secrets.disks import Disks
 from quorate.server.secrets.keeper import RootKeeper
+from quorate.server.secrets.sealer import Sealer
 from quorate.server.views.agent import AgentView
 from quorate.server.views.cluster import ClusterView
 from quorate.server.writes import Writes
@@ -200,6 +201,7 @@ class Server:
         self.replica.speak_as(self.folder.record)
         self._distrust(self.checks.damage)
         self.level_gate = LevelGate(self.machine.store)
+        self.sealer = Sealer()
         self._acts = Acts(self.machine.store, lambda: time.time_ns() // 1_000_000)
         self.archives = Saves(self.replica, self.machine, self.folder.server, self._acts.unix_ms)
         self.writes = Writes(self.replica, self.level_gate.refusal, self._acts.settings_told)

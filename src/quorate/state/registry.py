@@ -17,6 +17,7 @@ from quorate.state.tables import (
     root_keys,
     scheduler,
     servers,
+    variables,
 )
 
 TABLES: Final[tuple[Table[Any], ...]] = (
@@ -29,6 +30,7 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     root_keys.TABLE,
     scheduler.TABLE,
     servers.TABLE,
+    variables.TABLE,
 )
 
 LOOSE_COMMANDS: Final[tuple[type[Command], ...]] = (defaults.InitialiseDefaults, checks.CheckState)

@@ -57,7 +57,9 @@ ELSEWHERE |= dict.fromkeys(
 
 
 def names() -> list[str]:
-    return sorted(path.stem for path in LATER.glob("*.json"))
+    """Those of variables are replayed in test_api_golden_variables.py."""
+    found = (path.stem for path in LATER.glob("*.json"))
+    return sorted(name for name in found if not name.startswith("v16-var"))
 
 
 def service_of(case: Golden) -> FakeServer:

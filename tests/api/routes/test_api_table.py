@@ -27,6 +27,8 @@ BODIES = {
     "/v1/search/fuzzy": b'{"Text":"de","Context":"all"}',
     "/v1/namespace": b'{"Name":"team"}',
     "/v1/namespace/default": b'{"Name":"default"}',
+    "/v1/var/default": b'{"Items":{"k":"v"}}',
+    "/v1/vars/write": b'{"Operations":[{"Op":"check","Path":"a","CAS":0}]}',
 }
 
 QUERIES = {

@@ -16,14 +16,18 @@ from server_cluster import ServerCluster, cluster, until
 
 from quorate.errors import LevelTooLow, NotReached
 from quorate.levels import LEVEL
+from quorate.server.leader.level import LevelGate
 from quorate.server.rpc.calls import Callers
 from quorate.server.rpc.http_pool import HttpPool
 from quorate.server.server import Server
 from quorate.server.views.raft import ViewRequest
 from quorate.state.engine.commands import encode
+from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.registry import Registry
+from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command, Tables
-from quorate.state.registry import LOOSE_COMMANDS, TABLES
+from quorate.state.registry import LOOSE_COMMANDS, TABLES, TODAY
+from quorate.state.tables.variables import DeleteVariable
 
 UPGRADE = "/v1/operator/upgrade"
 REGISTER = "/v1/operator/scheduler/configuration"
@@ -163,6 +167,18 @@ async def test_a_server_below_the_level_is_not_taken_in(servers: ServerCluster) 
         "level 3 (Quorate 0.1.0): upgrade it to that or later"
     )
     assert len(leader.replica.node.configuration.servers) == 3
+
+
+def test_below_level_3_no_variable_is_written() -> None:
+    store = StateStore(TODAY)
+    gate = LevelGate(store)
+    write = encode(DeleteVariable(namespace="default", path="a"))
+    store.apply(1, encode(RaiseLevel(level=2)))
+    refused = gate.refusal(write)
+    assert refused is not None
+    assert refused.text.startswith("this needs level 3 (Quorate 0.1.0), and the cluster is of")
+    store.apply(2, encode(RaiseLevel(level=3)))
+    assert gate.refusal(write) is None
 
 
 def test_a_call_of_a_later_level_is_not_asked_below_it() -> None:

@@ -28,6 +28,7 @@ from quorate.server.archive.saving import Saved
 from quorate.server.leader.acts import Acts
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.secrets.keeper import RootKeeper
+from quorate.server.secrets.sealer import Sealer
 from quorate.server.views.records import (
     JoinResult,
     KeyringOperation,
@@ -121,6 +122,7 @@ class FakeServer:
         self.pool = [member(f"s{n}", "global", f"127.0.0.{n}") for n in (3, 2, 1)]
         self.known_regions = ["global"]
         self.store = StateStore(TODAY)
+        self.sealer = Sealer()
         self.log_index = 4
         self.holding: list[str] = []  # whose disks may hold what older root keys have sealed
         self.root_keys = RootKeeper(
@@ -178,6 +180,7 @@ class FakeServer:
             state=self,
             writes=self,
             archives=self,
+            sealer=self.sealer,
             membership=self,
             cluster=self,
             autopilot=self,

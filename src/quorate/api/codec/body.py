@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from quorate.api.codec.go_text import UINT64_MAX
+from quorate.api.codec.go_text import UINT64_MAX, quote
 from quorate.shapes.shape import DURATION, INDEX, INT64, UINT64, attribute_of, kind_of
 from quorate.wire.go.duration import parse_short_duration
 
@@ -200,10 +200,19 @@ def strings(value: Any) -> tuple[str, ...]:
 
 
 def string_map(value: Any) -> dict[str, str]:
-    """An object of texts; its names count as they are written."""
+    """An object whose values are texts; one that is null is an empty text."""
     if not isinstance(value, dict):
         raise BodyError(f"expected an object, got {_kind(value)}")
-    return {a_string(name): a_string(each) for name, each in value.items()}
+    return {
+        a_string(name): "" if item is None else _item(name, item) for name, item in value.items()
+    }
+
+
+def _item(name: str, value: Any) -> str:
+    try:
+        return a_string(value)
+    except BodyError as error:
+        raise BodyError(f"{quote(name)}: {error}") from error
 
 
 def a_duration(value: Any) -> int:
@@ -218,11 +227,12 @@ def a_duration(value: Any) -> int:
 _TYPES: Final[dict[Any, Any]] = {
     a_bool: bool,
     a_string: str,
+    string_map: dict[str, str],
     a_uint64: int,
     an_int64: int,
     a_duration: str,
 }
-_ZEROS: Final[dict[Any, Any]] = {a_bool: False, a_string: ""}
+_ZEROS: Final[dict[Any, Any]] = {a_bool: False, a_string: "", string_map: {}}
 _READ_BY_KIND: Final[dict[Any, Callable[[Any], Any]]] = {
     bool: a_bool,
     str: a_string,
@@ -230,7 +240,7 @@ _READ_BY_KIND: Final[dict[Any, Callable[[Any], Any]]] = {
     INT64: an_int64,
     DURATION: a_duration,
 }
-_READ_BY_THEIR_TYPE: Final = frozenset({a_bool, a_string})
+_READ_BY_THEIR_TYPE: Final = frozenset({a_bool, a_string, string_map})
 
 
 def _kind(value: Any) -> str:

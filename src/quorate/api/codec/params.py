@@ -126,14 +126,17 @@ def _index(value: str) -> int:
         raise RequestError("Invalid index") from None
 
 
-def parse_cas(query: Query) -> int | None:
+def parse_cas(
+    query: Query, problem: str = "Error parsing cas value: ", *, empty_is_none: bool = False
+) -> int | None:
     """The modify index that a write is bound to, or None if the parameter is absent.
 
-    Raises RequestError for what is no index; an empty one is none.
+    Raises RequestError for what is no index, after `problem`; so is an empty one, but where
+    `empty_is_none`.
     """
-    if "cas" not in query.values:
+    if "cas" not in query.values or (empty_is_none and not query.first("cas")):
         return None
     try:
         return parse_uint64(query.first("cas"))
     except ValueError as error:
-        raise RequestError(f"Error parsing cas value: {error}") from error
+        raise RequestError(f"{problem}{error}") from error

@@ -30,6 +30,7 @@ from quorate.api.endpoints.operator.upgrade import UpgradeEndpoint
 from quorate.api.endpoints.operator.views import ViewsEndpoint
 from quorate.api.endpoints.pages import PagesEndpoint
 from quorate.api.endpoints.pool import PoolEndpoint
+from quorate.api.endpoints.variables.rows import ROWS as _VARIABLES
 
 GET: Final = ("GET",)
 PUT: Final = ("PUT",)
@@ -465,4 +466,7 @@ _OPERATOR: Final = (
     ),
 )
 
-TABLE: Final = (*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_OPERATOR, *_ROOT_KEYS, *_JOBLESS)
+TABLE: Final = (
+    *(*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_OPERATOR),
+    *(*_ROOT_KEYS, *_VARIABLES, *_JOBLESS),
+)

@@ -9,9 +9,10 @@ from quorate.state.engine.table import Command, R, Table, Tables
 class _Preview(Tables):
     """The rows of other tables, which only collects changes. A command reads what was before."""
 
-    def put(self, table: Table[R], key: str, record: R, index: int) -> None:
+    def put(self, table: Table[R], key: str, record: R, index: int) -> R:
         """The record is not stamped with indexes."""
         self.changes.append(Change(table.name, key, self.get(table, key), record, index))
+        return record
 
     def amend(self, table: Table[R], key: str, record: R) -> None:
         """No reader sees a difference: there is no change."""

@@ -186,10 +186,14 @@ class Tables:
         """See `Reader.with_value`."""
         return self.held[table.name].with_value(index, value, after)
 
-    def put(self, table: Table[R], key: str, record: R, index: int) -> None:
-        """Insert or replace a record by the command at `index`, which stamps its indexes."""
+    def put(self, table: Table[R], key: str, record: R, index: int) -> R:
+        """Insert or replace a record by the command at `index`.
+
+        The result is the record as it is kept, with its indexes.
+        """
         known, stamped = self.held[table.name].put(key, record, index)
         self.changes.append(Change(table.name, key, known, stamped, index))
+        return stamped  # type: ignore[no-any-return]
 
     def amend(self, table: Table[R], key: str, record: R) -> None:
         """Replace a record that is there by one that says the same in another form.

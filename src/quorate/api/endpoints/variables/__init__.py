@@ -1,0 +1,1 @@
+"""Variables: lists, single ones, several in one write."""

@@ -1,0 +1,118 @@
+"""`/v1/vars`: the variables of a namespace, or of all, by prefix and in pages.
+
+See docs/http-api.md#variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator
+from operator import attrgetter
+from typing import Final
+
+from quorate.api.blocking import Watched
+from quorate.api.codec.encode import json_response
+from quorate.api.codec.filters import BadFilter, Get, Test, parsed
+from quorate.api.codec.meta import read_headers
+from quorate.api.endpoint import Context
+from quorate.api.endpoints.variables.rules import WILDCARD, namespace_of
+from quorate.api.endpoints.variables.shown import metadata_of
+from quorate.api.http.messages import Call, Header, Response
+from quorate.api.request_error import RequestError
+from quorate.shapes.variables import VariableMetadata
+from quorate.state.engine.store import StateStore
+from quorate.state.tables import variables
+from quorate.state.tables.variables import Variable, key_of, listed, listed_in_all
+
+_TABLE: Final = variables.TABLE.name
+
+_FIELDS: Final[dict[str, Get]] = {
+    "Namespace": attrgetter("namespace"),
+    "Path": attrgetter("path"),
+    "CreateIndex": attrgetter("create_index"),
+    "ModifyIndex": attrgetter("modify_index"),
+    "CreateTime": attrgetter("create_time"),
+    "ModifyTime": attrgetter("modify_time"),
+}
+"""What filters may name."""
+
+ROWS_MAX: Final = 10_000
+"""Rows that one answer looks at: they take some 15 ms, in which this server does nothing else."""
+
+
+class VariablesEndpoint:
+    """GET of a list: metadata without items."""
+
+    def __init__(self, context: Context) -> None:
+        self._leadership = context.parts.leadership
+        self._state = context.parts.state
+        self._authority = context.authority
+        self._watched = Watched(_TABLE, prefix=_start)
+
+    def get(self, call: Call) -> Response | Awaitable[Response]:
+        """The list, sorted by namespace and path; blocking by its prefix."""
+        return self._authority.read(call, self._answer, self._watched)
+
+    def _answer(self, call: Call) -> Response:
+        state = self._state.readable()
+        per_page = _per_page(call)
+        try:
+            found, following = _page(_rows(call, state), per_page, _fits(call))
+        except BadFilter as error:
+            raise RequestError(f"failed to read filter expression: {error}") from error
+        if following is not None and not per_page:
+            raise RequestError(
+                f"more than {ROWS_MAX} variables: ask for pages of them with per_page and "
+                "next_token, or for a longer prefix"
+            )
+        headers: tuple[Header, ...] = read_headers(self._leadership, state.table_index(_TABLE))
+        if following is not None:
+            token = f"{following.namespace}.{following.path}"
+            headers = (*headers, (b"X-Nomad-Nexttoken", token.encode()))
+        return json_response(found, pretty=call.query.pretty, headers=headers)
+
+
+def _rows(call: Call, state: StateStore) -> Iterator[Variable]:
+    """Those that the request asks for, from its token on."""
+    namespace, prefix = namespace_of(call), call.query.first("prefix")
+    token = call.query.first("next_token")
+    start = ""
+    if token:
+        where, dot, path = token.partition(".")
+        if not dot or (namespace not in {where, WILDCARD}):
+            raise RequestError(
+                "next_token is not one of this list: it is the X-Nomad-Nexttoken of the page before"
+            )
+        start = key_of(where, path)
+    if namespace == WILDCARD:
+        return listed_in_all(state, prefix, start)
+    return listed(state, namespace, prefix, start)
+
+
+def _page(
+    rows: Iterator[Variable], per_page: int, fits: Test | None
+) -> tuple[list[VariableMetadata], Variable | None]:
+    """The rows of the page, and the first one that was not looked at. Raises BadFilter."""
+    found: list[VariableMetadata] = []
+    for looked_at, row in enumerate(rows):
+        if (per_page and len(found) >= per_page) or looked_at >= ROWS_MAX:
+            return found, row
+        if fits is None or fits(row):
+            found.append(metadata_of(row))
+    return found, None
+
+
+def _fits(call: Call) -> Test | None:
+    """The filter, None if there is none. Raises BadFilter."""
+    expression = call.query.first("filter")
+    return parsed(expression, _FIELDS) if expression else None
+
+
+def _per_page(call: Call) -> int:
+    """The size of a page; 0 for all. It was checked when the query was read."""
+    return int(call.query.first("per_page") or 0)
+
+
+def _start(call: Call) -> str:
+    """What the keys of all rows of the list begin with."""
+    namespace = namespace_of(call)
+    return "" if namespace == WILDCARD else key_of(namespace, call.query.first("prefix"))

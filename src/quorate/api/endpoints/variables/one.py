@@ -1,0 +1,138 @@
+"""`/v1/var/<path>`: one variable. See docs/http-api.md#variables."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from quorate.api.blocking import Watched
+from quorate.api.codec.body import (
+    BodyError,
+    Field,
+    Shape,
+    a_string,
+    a_uint64,
+    an_int64,
+    string_map,
+)
+from quorate.api.codec.encode import TEXT_TYPE, empty_response, json_response, text_response
+from quorate.api.codec.meta import read_headers, write_headers
+from quorate.api.codec.params import parse_cas
+from quorate.api.consistency import Replicating
+from quorate.api.endpoint import Context
+from quorate.api.endpoints.variables.rules import check_items, check_target, namespace_of
+from quorate.api.endpoints.variables.shown import current_of, variable_of
+from quorate.api.http.messages import Call, Response
+from quorate.api.request_error import RequestError
+from quorate.state.engine.commands import encode
+from quorate.state.tables import variables
+from quorate.state.tables.variables import Conflict, DeleteVariable, PutVariable, key_of
+
+_TABLE: Final = variables.TABLE.name
+
+_BODY: Final = Shape(
+    Field("Namespace", "namespace", a_string),
+    Field("Items", "items", string_map),
+    # Clients write back what they have read. The path is that of the URL, the rest is ours.
+    Field("Path", "path", a_string),
+    Field("CreateIndex", "create_index", a_uint64),
+    Field("ModifyIndex", "modify_index", a_uint64),
+    Field("CreateTime", "create_time", an_int64),
+    Field("ModifyTime", "modify_time", an_int64),
+)
+
+
+class VariableEndpoint:
+    """GET, PUT, POST and DELETE of one variable."""
+
+    def __init__(self, context: Context) -> None:
+        self._leadership = context.parts.leadership
+        self._state = context.parts.state
+        self._sealer = context.parts.sealer
+        self._authority = context.authority
+        self._clock = context.clock
+        self._watched = Watched(_TABLE, key=lambda call: key_of(namespace_of(call), call.tail))
+
+    def get(self, call: Call) -> Response | Awaitable[Response]:
+        """The variable with its items."""
+        if not call.tail:
+            raise RequestError("missing variable path")
+        return self._authority.read(call, self._answer, self._watched)
+
+    def _answer(self, call: Call) -> Response:
+        state = self._state.readable()
+        record = variables.by_path(state, namespace_of(call), call.tail)
+        if record is None:
+            headers = read_headers(self._leadership, state.table_index(_TABLE))
+            return text_response(404, "variable not found", headers=headers)
+        return json_response(
+            variable_of(record, self._sealer.open(record)),
+            pretty=call.query.pretty,
+            headers=read_headers(self._leadership, record.modify_index),
+        )
+
+    def put(self, call: Call) -> Replicating | Awaitable[Response]:
+        """Write the variable whole; with `cas` only if its modify index is just that."""
+        namespace, items = self._body(call)
+        check_target(namespace, call.tail)
+        cas = _cas(call)
+        path = call.tail
+
+        def command() -> bytes:
+            sealed = self._sealer.seal(namespace, path, items)
+            return encode(
+                PutVariable(
+                    namespace=namespace,
+                    path=path,
+                    time_ns=int(self._clock() * 1e9),
+                    data=sealed.data,
+                    key_id=sealed.key_id,
+                    nonce=sealed.nonce,
+                    cas=cas,
+                )
+            )
+
+        def answer(index: int, done: Any) -> Response:
+            if isinstance(done, Conflict):
+                return self._refused(call, done, namespace)
+            headers = write_headers(index)
+            value = variable_of(done, items)
+            return json_response(value, pretty=call.query.pretty, headers=headers)
+
+        return self._authority.replicate(call, command, answer)
+
+    def delete(self, call: Call) -> Replicating | Awaitable[Response]:
+        """Delete the variable; one that is not there is no error."""
+        if not call.tail:
+            raise RequestError("missing variable path")
+        namespace, cas = namespace_of(call), _cas(call)
+        command = encode(DeleteVariable(namespace=namespace, path=call.tail, cas=cas))
+
+        def answer(index: int, done: Any) -> Response:
+            if isinstance(done, Conflict):
+                return self._refused(call, done, namespace)
+            return empty_response(status=204, headers=write_headers(index))
+
+        return self._authority.replicate(call, command, answer)
+
+    def _body(self, call: Call) -> tuple[str, dict[str, str]]:
+        """Namespace and items."""
+        if not call.tail:
+            raise RequestError("missing variable path")
+        try:
+            fields = {**_BODY.zeros, **_BODY.read(call.request.body)}
+        except BodyError as error:
+            raise RequestError(str(error)) from error
+        items: dict[str, str] = fields["items"]
+        check_items(items)
+        return fields["namespace"] or namespace_of(call), items
+
+    def _refused(self, call: Call, conflict: Conflict, namespace: str) -> Response:
+        """The variable as it is now: JSON that says to be plain text, as clients know it."""
+        current = current_of(conflict.current, namespace, call.tail, self._sealer)
+        answer = json_response(current, pretty=call.query.pretty)
+        return Response(409, answer.body, (TEXT_TYPE, *write_headers(current.modify_index)))
+
+
+def _cas(call: Call) -> int | None:
+    return parse_cas(call.query, "can not parse cas: ", empty_is_none=True)

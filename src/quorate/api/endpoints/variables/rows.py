@@ -1,0 +1,77 @@
+"""The rows of variables in the table of endpoints."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from quorate.api.endpoint import KIB, Capability, Consistency, Endpoint, Forwarding, Wrong
+from quorate.api.endpoints.variables.batch import VariablesWriteEndpoint
+from quorate.api.endpoints.variables.listing import VariablesEndpoint
+from quorate.api.endpoints.variables.one import VariableEndpoint
+from quorate.api.http.messages import BODY_BYTES_MAX
+
+_WRITE: Final = ("PUT", "POST")
+_WRONG: Final = Wrong(400)
+
+ROWS: Final = (
+    Endpoint(
+        path="/v1/vars",
+        methods=("GET",),
+        made_of=VariablesEndpoint,
+        handler=VariablesEndpoint.get,
+        capability=Capability.VARIABLES_LIST,
+        consistency=Consistency.STALE_ALLOWED,
+        forwarding=Forwarding.LEADER,
+        parameters="[?prefix=&namespace=&per_page=&next_token=&filter=]",
+        does="variables without their items; blocking",
+    ),
+    Endpoint(
+        path="/v1/vars/write",
+        methods=_WRITE,
+        made_of=VariablesWriteEndpoint,
+        handler=VariablesWriteEndpoint.put,
+        capability=Capability.VARIABLES_WRITE,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        body_max=BODY_BYTES_MAX,
+        parameters="[?namespace=]",
+        does="write and delete several variables, all or nothing (ours)",
+    ),
+    Endpoint(
+        path="/v1/var/<path>",
+        methods=("GET",),
+        made_of=VariableEndpoint,
+        handler=VariableEndpoint.get,
+        capability=Capability.VARIABLES_READ,
+        consistency=Consistency.STALE_ALLOWED,
+        forwarding=Forwarding.LEADER,
+        parameters="[?namespace=]",
+        does="a variable; blocking",
+        wrong=_WRONG,
+    ),
+    Endpoint(
+        path="/v1/var/<path>",
+        methods=_WRITE,
+        made_of=VariableEndpoint,
+        handler=VariableEndpoint.put,
+        capability=Capability.VARIABLES_WRITE,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        body_max=512 * KIB,  # 64 KiB of items, each character of which may be an escape
+        parameters="[?namespace=&cas=]",
+        does="write a variable",
+        wrong=_WRONG,
+    ),
+    Endpoint(
+        path="/v1/var/<path>",
+        methods=("DELETE",),
+        made_of=VariableEndpoint,
+        handler=VariableEndpoint.delete,
+        capability=Capability.VARIABLES_DESTROY,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        parameters="[?namespace=&cas=]",
+        does="delete a variable",
+        wrong=_WRONG,
+    ),
+)

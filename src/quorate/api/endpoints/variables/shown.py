@@ -1,0 +1,40 @@
+"""Records of variables as the API shows them."""
+
+from __future__ import annotations
+
+from quorate.api.parts import Sealer
+from quorate.shapes.variables import Variable as VariableJson
+from quorate.shapes.variables import VariableMetadata
+from quorate.state.tables.variables import Variable
+
+
+def metadata_of(record: Variable) -> VariableMetadata:
+    """What lists show."""
+    return VariableMetadata(
+        create_index=record.create_index,
+        create_time=record.create_time,
+        modify_index=record.modify_index,
+        modify_time=record.modify_time,
+        namespace=record.namespace,
+        path=record.path,
+    )
+
+
+def variable_of(record: Variable, items: dict[str, str]) -> VariableJson:
+    """A variable with its items, in the order of their keys."""
+    return VariableJson(
+        create_index=record.create_index,
+        create_time=record.create_time,
+        items=dict(sorted(items.items())),
+        modify_index=record.modify_index,
+        modify_time=record.modify_time,
+        namespace=record.namespace,
+        path=record.path,
+    )
+
+
+def current_of(record: Variable | None, namespace: str, path: str, sealer: Sealer) -> VariableJson:
+    """The variable as it is now; all zero where there is none. Raises KeyMissing, SealBroken."""
+    if record is None:
+        return VariableJson(namespace=namespace, path=path)
+    return variable_of(record, sealer.open(record))

@@ -1,0 +1,239 @@
+"""Variables: small maps of texts by namespace and path (docs/variables.md).
+
+The items of a variable travel and lie here as bytes that nothing in this room reads: they may be
+sealed, and a server applies, installs and compares them without the key. The time of day in a
+command is that of the leader that wrote it.
+
+Keys are namespace, a zero byte, path. So rows lie by namespace and path, and the variables of a
+namespace with a prefix are one scan. Neither part holds a zero byte where it was checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import ClassVar, Final, TypeAlias
+
+import msgspec
+
+from quorate.state.engine.table import (
+    Command,
+    OnRestore,
+    Reader,
+    Record,
+    Table,
+    Tables,
+    cas_holds,
+)
+
+VARIABLES_LEVEL: Final = 3
+"""The feature level from which on there are variables."""
+
+OPERATIONS_MAX: Final = 64
+"""Of one `WriteVariables`."""
+
+_SEPARATOR: Final = "\0"
+_BEHIND: Final = "\1"
+"""Follows a namespace in a key that is above all of its variables, and below the next one's."""
+
+
+class Sealed(msgspec.Struct, frozen=True, gc=False):
+    """The items of a variable as bytes: in the clear if `key_id` is empty, else encrypted."""
+
+    data: bytes
+    key_id: str = ""
+    nonce: bytes = b""
+
+
+class Variable(Record, frozen=True, kw_only=True):
+    """One variable. Times are Unix nanoseconds; `data`, `key_id`, `nonce` are its sealed items."""
+
+    namespace: str
+    path: str
+    data: bytes
+    key_id: str = ""
+    nonce: bytes = b""
+    create_time: int
+    modify_time: int
+
+
+class Why(Enum):
+    """Why nothing was written."""
+
+    CAS = "cas"
+    """The modify index is another one."""
+
+
+class Conflict(msgspec.Struct, frozen=True, gc=False):
+    """Nothing was written. `current` is the variable as it is, None if there is none.
+
+    `position` is that of the operation which failed, of several in one command.
+    """
+
+    why: Why
+    current: Variable | None
+    position: int = 0
+
+
+Written: TypeAlias = Variable | None
+"""What is there after a write: None after a deletion."""
+
+
+def key_of(namespace: str, path: str) -> str:
+    """The key of a variable's row; also the start of the keys of all whose paths begin so."""
+    return namespace + _SEPARATOR + path
+
+
+class Operation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """One of several writes: `items` replace those of the variable, None deletes it.
+
+    With `cas` only if the modify index is just that; 0 is that of no variable. With `only_check`
+    nothing is written.
+    """
+
+    namespace: str
+    path: str
+    items: Sealed | None = None
+    cas: int | None = None
+    only_check: bool = False
+
+
+class PutVariable(Command, frozen=True, kw_only=True):
+    """Write a variable whole. With `cas` only if its modify index is just that.
+
+    Result: the record, or Conflict.
+    """
+
+    TYPE: ClassVar[int] = 16
+    LEVEL: ClassVar[int] = VARIABLES_LEVEL
+
+    namespace: str
+    path: str
+    time_ns: int
+    data: bytes
+    key_id: str = ""
+    nonce: bytes = b""
+    cas: int | None = None
+
+    def apply(self, tables: Tables, index: int) -> Variable | Conflict:
+        """See the class."""
+        key = key_of(self.namespace, self.path)
+        known = tables.get(TABLE, key)
+        if not cas_holds(self.cas, known):
+            return Conflict(Why.CAS, known)
+        record = Variable(
+            namespace=self.namespace,
+            path=self.path,
+            data=self.data,
+            key_id=self.key_id,
+            nonce=self.nonce,
+            create_time=self.time_ns if known is None else known.create_time,
+            modify_time=self.time_ns,
+        )
+        return tables.put(TABLE, key, record, index)
+
+
+class DeleteVariable(Command, frozen=True, kw_only=True):
+    """Delete a variable; one that is not there is no error. Result: None, or Conflict."""
+
+    TYPE: ClassVar[int] = 17
+    LEVEL: ClassVar[int] = VARIABLES_LEVEL
+
+    namespace: str
+    path: str
+    cas: int | None = None
+
+    def apply(self, tables: Tables, index: int) -> Conflict | None:
+        """See the class."""
+        key = key_of(self.namespace, self.path)
+        known = tables.get(TABLE, key)
+        if not cas_holds(self.cas, known):
+            return Conflict(Why.CAS, known)
+        tables.delete(TABLE, key, index)
+        return None
+
+
+class WriteVariables(Command, frozen=True, kw_only=True):
+    """Several writes, all or nothing. Each condition is that of the state before the command.
+
+    Result: what is there after each operation, or the first Conflict. Of two operations on one
+    variable the caller must not send both (`docs/variables.md`): then the last one counts.
+    """
+
+    TYPE: ClassVar[int] = 18
+    LEVEL: ClassVar[int] = VARIABLES_LEVEL
+
+    time_ns: int
+    operations: tuple[Operation, ...]
+
+    def apply(self, tables: Tables, index: int) -> tuple[Written, ...] | Conflict:
+        """See the class."""
+        for position, each in enumerate(self.operations):
+            known = tables.get(TABLE, key_of(each.namespace, each.path))
+            if not cas_holds(each.cas, known):
+                return Conflict(Why.CAS, known, position)
+        return tuple([self._written(each, tables, index) for each in self.operations])
+
+    def _written(self, each: Operation, tables: Tables, index: int) -> Written:
+        if each.only_check:
+            return tables.get(TABLE, key_of(each.namespace, each.path))
+        if each.items is None:
+            DeleteVariable(namespace=each.namespace, path=each.path).apply(tables, index)
+            return None
+        done = PutVariable(
+            namespace=each.namespace,
+            path=each.path,
+            time_ns=self.time_ns,
+            data=each.items.data,
+            key_id=each.items.key_id,
+            nonce=each.items.nonce,
+        ).apply(tables, index)
+        assert isinstance(done, Variable), "all conditions were checked before"
+        return done
+
+
+TABLE: Final = Table(
+    name="variables",
+    record=Variable,
+    on_restore=OnRestore.REPLACED,
+    commands=(PutVariable, DeleteVariable, WriteVariables),
+    level=VARIABLES_LEVEL,
+)
+
+
+def by_path(reader: Reader, namespace: str, path: str) -> Variable | None:
+    """The variable, or None."""
+    return reader.get(TABLE, key_of(namespace, path))
+
+
+def any_in(reader: Reader, namespace: str) -> Variable | None:
+    """The first variable of a namespace, None if it has none."""
+    return next((row for _, row in reader.scan(TABLE, key_of(namespace, ""), limit=1)), None)
+
+
+def listed(reader: Reader, namespace: str, prefix: str, start: str = "") -> Iterator[Variable]:
+    """Those of a namespace whose paths begin with `prefix`, in order, from the key `start` on."""
+    first = reader.get(TABLE, start) if start else None
+    whole = key_of(namespace, prefix)
+    if first is not None and start.startswith(whole):
+        yield first
+    for _, row in reader.scan(TABLE, whole, start or None):
+        yield row
+
+
+def listed_in_all(reader: Reader, prefix: str, start: str = "") -> Iterator[Variable]:
+    """The same of all namespaces, by namespace and path.
+
+    A namespace without such a path costs one look at the table.
+    """
+    namespace, separator, _ = start.partition(_SEPARATOR)
+    if separator:
+        yield from listed(reader, namespace, prefix, start)
+        namespace += _BEHIND
+    while True:
+        found = next(reader.scan(TABLE, after=namespace or None, limit=1), None)
+        if found is None:
+            return
+        namespace = found[1].namespace
+        yield from listed(reader, namespace, prefix)
+        namespace += _BEHIND
