@@ -15,6 +15,7 @@ from golden_setups import load, lost, west_of_east
 from quorate.api.http.messages import Request, Response
 from quorate.state.engine.commands import encode
 from quorate.state.tables.namespaces import NAMESPACES_MAX, Namespace, UpsertNamespace
+from quorate.state.tables.variables import DeleteVariable, PutVariable
 
 TEAM = {"Name": "team", "Description": "d", "Meta": {"a": "b"}}
 VOLATILE = ("CreateIndex", "ModifyIndex")
@@ -141,6 +142,26 @@ async def test_what_a_read_gives_can_be_written_back() -> None:
 
 
 @asynchronous
+async def test_a_namespace_with_variables_is_not_deleted() -> None:
+    """The captured server deletes it, and the variables stay in a namespace that is not there."""
+    case = load("v16-ns-del-with-var")
+    assert case.status == 200
+    server = leader()
+    await put(server, TEAM)
+    await put(server, {"Name": "tea"})
+    variable = PutVariable(namespace="team", path="a/b", time_ns=1, data=b"")
+    server.commit(encode(variable))
+    answer = await answered(server.application(), case.request())
+    assert (answer.status, answer.body) == (
+        409,
+        b'Cannot delete namespace "team": it holds variables, among them a/b: delete them first',
+    )
+    assert (await ask(server, "DELETE", "/v1/namespace/tea")).status == 200
+    server.commit(encode(DeleteVariable(namespace="team", path="a/b")))
+    assert (await answered(server.application(), case.request())).status == 200
+
+
+@asynchronous
 async def test_the_default_namespace_can_be_described_but_not_deleted() -> None:
     server = leader()
     await put(server, {"Name": "default", "Description": "ours"})
@@ -199,7 +220,7 @@ LONG = "x" * 129
         ({"Name": "t", "Description": "\u00e9" * 129}, "description longer than 256"),
         ({"Name": "t", "Quota": LONG}, "quota longer than 128"),
         ({"Name": "t", "Meta": []}, "Meta: expected an object"),
-        ({"Name": "t", "Meta": {"a": 1}}, "Meta: expected a string"),
+        ({"Name": "t", "Meta": {"a": 1}}, 'Meta: "a": expected a string'),
         ({"Name": "t", "Meta": {"": "v"}}, "a key in meta is empty"),
         ({"Name": "t", "Meta": {LONG: "v"}}, "a key in meta is empty or longer than 128"),
         ({"Name": "t", "Meta": {"a": "x" * 513}}, "a value in meta is longer than 512"),

@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from quorate.state.engine.table import Command, OnRestore, Reader, Record, Table, Tables
+from quorate.state.tables import variables
 
 DEFAULT: Final = "default"
 
@@ -74,7 +75,7 @@ class UpsertNamespace(Command, frozen=True, kw_only=True):
 
 
 class DeleteNamespace(Command, frozen=True, kw_only=True):
-    """Delete a namespace; one that is not there is no error, and changes nothing.
+    """Delete a namespace that holds no variables; one that is not there is no error.
 
     Result: empty, or why it is not deleted.
     """
@@ -88,6 +89,9 @@ class DeleteNamespace(Command, frozen=True, kw_only=True):
         """See the class."""
         if self.name == DEFAULT:
             return "can not delete default namespace"
+        inside = variables.any_in(tables, self.name)
+        if inside is not None:
+            return f"it holds variables, among them {inside.path}: delete them first"
         tables.delete(TABLE, self.name, index)
         return ""
 
