@@ -1,0 +1,1 @@
+"""The state engine at a million records; see `python -m bench.state --help`."""
