@@ -52,7 +52,7 @@ LAYERS: dict[str, set[str]] = {
         "storage",
         "wire",
     },
-    "pool": {"errors", "metrics", "gossip", "runtime", "storage", "wire"},
+    "pool": {"errors", "metrics", "gossip", "net.names", "runtime", "storage", "wire"},
     "server": {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
         *("archive", "autopilot", "net", "shapes", "wire", "version"),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar, cast
 
 from quorate.errors import BadFrame
+from quorate.net.names import connect
 from quorate.net.peer import Peer
 from quorate.net.trust import Trust
 from quorate.wire.handshake import DialerHandshake
@@ -122,7 +123,7 @@ async def _proven(
     ended: asyncio.Future[None] = loop.create_future()
     dialing = _Dialing(handshake, ended)
     try:
-        await loop.create_connection(lambda: dialing, *host_and_port(address))
+        await connect(lambda: dialing, *host_and_port(address))
         await ended
     except ConnectionError:
         unheard = dialing.transport is not None and not dialing.heard
@@ -144,8 +145,7 @@ async def _proven(
 
 
 async def _plain(address: str, make_protocol: Callable[[], P]) -> P:
-    loop = asyncio.get_running_loop()
-    _, protocol = await loop.create_connection(make_protocol, *host_and_port(address))
+    _, protocol = await connect(make_protocol, *host_and_port(address))
     return protocol
 
 

@@ -8,6 +8,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final, NamedTuple
 
 from quorate.gossip.messages import Address
+from quorate.net.names import lookup
 
 _LOOKUP_S: Final = 10.0
 
@@ -36,6 +37,14 @@ def parse_target(text: str, default_port: int) -> Target:
     return Target(text, name, host, port)
 
 
+def is_literal(text: str) -> bool:
+    """True if nothing has to be looked up for that address to join (or it is no address)."""
+    try:
+        return ip_text(parse_target(text, 1).host) is not None
+    except ValueError:
+        return True
+
+
 def _split(text: str, default_port: int) -> tuple[str, int]:
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
@@ -59,16 +68,14 @@ async def resolve(target: Target) -> list[Address]:
     literal = ip_text(target.host)
     if literal is not None:
         return [Address(literal, target.port)]
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(_LOOKUP_S):
-            found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+            found = await lookup(target.host)
     except TimeoutError:
         raise ValueError(f"lookup {target.host}: i/o timeout: {NO_DNS}") from None
     except (OSError, UnicodeError) as error:
         raise ValueError(f"lookup {target.host}: {_why_unknown(error)}") from None
-    hosts = dict.fromkeys(str(entry[4][0]) for entry in found)
-    return [Address(host, target.port) for host in hosts]
+    return [Address(host, target.port) for host in found]
 
 
 def _why_unknown(error: OSError | UnicodeError) -> str:

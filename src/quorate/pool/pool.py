@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,7 +35,7 @@ from quorate.gossip.messages import (
 )
 from quorate.gossip.node import Node
 from quorate.metrics import Metrics
-from quorate.pool.addresses import join_text, parse_target, resolve
+from quorate.pool.addresses import is_literal, join_text, parse_target, resolve
 from quorate.pool.budget import PACKET_S, PacketBudget
 from quorate.pool.keys import Keys, first_ring
 from quorate.pool.memory import WRITE_INTERVAL_S, Memory
@@ -287,22 +288,44 @@ class Pool:
         `leave` or `stop`.
         """
         self._check_running()
-        texts: dict[Address, str] = {}
-        targets: list[tuple[Address, str]] = []
-        failures: list[tuple[str, str]] = []
         wanted = list(dict.fromkeys(addresses))
-        for text, found in zip(wanted, await asyncio.gather(*map(self._find, wanted)), strict=True):
+        # Addresses together, and each name by itself, as soon as it is found: others may take long.
+        groups = [list(filter(is_literal, wanted))]
+        groups += [[text] for text in wanted if not is_literal(text)]
+        texts: dict[Address, str] = {}
+        unknown: dict[str, str] = {}
+        done = await asyncio.gather(
+            *(self._join_group(group, texts, unknown, ignore_old) for group in groups)
+        )
+        failures = [
+            (text, f"Failed to resolve {text}: {unknown[text]}")
+            for text in wanted
+            if text in unknown
+        ]
+        for address, reason in chain.from_iterable(part.failures for part in done):
+            failures.append((texts[address], f"Failed to join {address.host}: {reason}"))
+        return JoinResult(sum(len(part.joined) for part in done), tuple(failures))
+
+    async def _join_group(
+        self,
+        group: list[str],
+        texts: dict[Address, str],
+        unknown: dict[str, str],
+        ignore_old: bool,
+    ) -> effects.JoinDone:
+        """Join by these at once. `texts` and `unknown` get what was found of each, and what not."""
+        targets: list[tuple[Address, str]] = []
+        for text in group:
+            found = await self._find(text)
             if isinstance(found, str):
-                failures.append((text, f"Failed to resolve {text}: {found}"))
+                unknown[text] = found
                 continue
             for address, name in found:
                 if address not in texts:
                     texts[address] = text
                     targets.append((address, name))
-        done = await self._join(tuple(targets), ignore_old=ignore_old)
-        for address, reason in done.failures:
-            failures.append((texts[address], f"Failed to join {address.host}: {reason}"))
-        return JoinResult(len(done.joined), tuple(failures))
+        self._check_running()
+        return await self._join(tuple(targets), ignore_old=ignore_old)
 
     async def _find(self, text: str) -> list[tuple[Address, str]] | str:
         """The addresses that a text means, with the name of the member there; or why none."""

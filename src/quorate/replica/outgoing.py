@@ -16,6 +16,7 @@ from typing import cast
 
 from quorate.errors import BadFrame, QuorateError
 from quorate.net.dial import dial
+from quorate.net.names import connect
 from quorate.net.trust import Trust
 from quorate.raft.values.messages import AnyRequest, AnyResponse, AppendEntriesRequest
 from quorate.raft.values.validity import address_objection, split_address
@@ -114,7 +115,7 @@ class Connection:
                 await dial(place, lambda: stream, self._trust, server_id=self._peer_id)
                 return
             async with asyncio.timeout(2.0):
-                await self._loop.create_connection(lambda: stream, self._host, self._port)
+                await connect(lambda: stream, self._host, self._port)
         except (OSError, TimeoutError, QuorateError) as error:
             if stream.owner is not None:
                 if isinstance(error, QuorateError):

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from quorate.errors import QuorateError
 from quorate.net.dial import dial_stream
+from quorate.net.names import open_stream
 from quorate.net.trust import Trust
 from quorate.raft.codec import configuration_of
 from quorate.raft.values.configuration import Configuration
@@ -213,7 +214,7 @@ async def send_snapshot(
             reader, writer = await dial_stream(address, trust, server_id=peer_id, timeout_s=10.0)
         else:
             async with asyncio.timeout(10.0):
-                reader, writer = await asyncio.open_connection(*place)
+                reader, writer = await open_stream(*place)
         try:
             writer.write(prefix + encode_request(request))
             while chunk := await worker.run(file.read, CHUNK_BYTES):

@@ -18,6 +18,7 @@ import httptools
 
 from quorate.errors import BadFrame, LeadershipLost, NotReached, ProvesNothing, QuorateError
 from quorate.net.dial import NoProofError, dial, host_and_port
+from quorate.net.names import connect
 from quorate.net.peer import Peer
 from quorate.net.trust import Trust
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
@@ -316,9 +317,8 @@ class HttpPool:
                 )
                 protocol.peer = peer
                 return protocol
-            loop = asyncio.get_running_loop()
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                _, protocol = await loop.create_connection(_Connection, *host_and_port(address))
+                _, protocol = await connect(_Connection, *host_and_port(address))
         except TimeoutError:
             raise NotReached(f"failed to get conn: dial tcp {address}: i/o timeout") from None
         except NoProofError as error:
