@@ -46,6 +46,14 @@ from quorate.client.models import (
 )
 from quorate.client.tls import TlsOptions
 from quorate.client.transport import Answer
+from quorate.client.variables import (
+    Operation,
+    Page,
+    Variable,
+    VariableConflict,
+    VariableMetadata,
+    Variables,
+)
 
 __all__ = [
     "AddressError",
@@ -63,7 +71,9 @@ __all__ = [
     "Metrics",
     "Namespace",
     "NamespaceCapabilities",
+    "Operation",
     "OperatorHealth",
+    "Page",
     "PreemptionConfig",
     "RaftConfiguration",
     "RaftServer",
@@ -82,6 +92,10 @@ __all__ = [
     "Transfer",
     "UpgradeCheck",
     "UpgradeServer",
+    "Variable",
+    "VariableConflict",
+    "VariableMetadata",
+    "Variables",
     "View",
     "Views",
     "settings_from_environment",

@@ -39,6 +39,7 @@ from quorate.client.models import (
 )
 from quorate.client.tls import TlsOptions
 from quorate.client.transport import Answer, Transport
+from quorate.client.variables import Variables
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT_S = 60.0
@@ -93,6 +94,7 @@ class Client:
         headers = {"User-Agent": "quorate"}
         if token.strip():  # a line end at the end of a token file is no part of it
             headers["X-Nomad-Token"] = token.strip()
+        self.variables = Variables(self)
         self._transport = Transport(address, tls or TlsOptions(), headers, http_auth, timeout_s)
 
     @classmethod
@@ -366,6 +368,10 @@ class Client:
         return self._transport.send(
             method, whole, body=body, headers=headers or [], timeout_s=timeout_s
         )
+
+    def refusal(self, answer: Answer) -> StatusError:
+        """The error that an answer without success tells of."""
+        return _refusal(answer)
 
     def url(self, path: str, query: list[tuple[str, str]] | None = None) -> str:
         """The URL that a request of `path` with `query` goes to."""

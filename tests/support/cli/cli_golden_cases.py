@@ -4,6 +4,8 @@ Left: a case of golden/cli. Right: the requests that it must make, each with the
 golden/http that answers it. Cases that cannot be replayed stand in NOT_REPLAYED with the reason.
 """
 
+from places import GOLDEN
+
 RAFT = "GET /v1/operator/raft/configuration"
 PEER = "DELETE /v1/operator/raft/peer"
 AUTOPILOT = "GET /v1/operator/autopilot/configuration"
@@ -150,6 +152,10 @@ NOT_REPLAYED: dict[str, str] = {
             *(f"v16cli-ns-{name}" for name in NAMESPACES_OF_1_6),
         ],
         NAMESPACES,
+    ),
+    **dict.fromkeys(
+        (path.stem for path in (GOLDEN / "cli").glob("v16cli-var-*")),
+        "replayed in test_cli_variables.py, which says that none is left out",
     ),
     "acl-snapshot-anon": SNAPSHOT_TEST,
     "lq-snapshot-save": SNAPSHOT_TEST,

@@ -14,9 +14,10 @@ from quorate.cli.registry.root_keys import ROOT_KEYS
 from quorate.cli.registry.server import SERVER, SYSTEM
 from quorate.cli.registry.snapshot import GROUP as SNAPSHOT_GROUP
 from quorate.cli.registry.snapshot import SNAPSHOT
+from quorate.cli.registry.var import VAR
 
 COMMANDS: tuple[Command, ...] = (
-    *(*LOCAL, *NAMESPACE, *OPERATOR, *SNAPSHOT, *GOSSIP, *ROOT_KEYS, *SERVER, *SYSTEM),
+    *(*LOCAL, *NAMESPACE, *OPERATOR, *SNAPSHOT, *GOSSIP, *ROOT_KEYS, *SERVER, *SYSTEM, *VAR),
 )
 
 GROUPS = (
@@ -101,6 +102,12 @@ GROUPS = (
         "The root keys, with which values are sealed",
         "Lists, rotates and removes the root keys. The keys themselves are never shown.",
         "quorate operator root keyring rotate",
+    ),
+    Group(
+        ("var",),
+        "Variables: small replicated maps of texts",
+        "Reads, lists, writes and deletes variables.",
+        "quorate var list",
     ),
     Group(
         ("server",),

@@ -1,0 +1,1 @@
+"""`quorate var ...` (docs/variables.md)."""

@@ -1,0 +1,216 @@
+"""The typed calls of variables: `Client.variables` (docs/variables.md#python).
+
+Example:
+    with Client() as client:
+        made = client.variables.put("app/db", {"user": "a"}, cas=0)
+        client.variables.put("app/db", {"user": "b"}, cas=made.modify_index)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from quorate.client.errors import AnswerError, StatusError
+from quorate.client.models import RAW, from_json
+from quorate.client.transport import Answer
+from quorate.shapes import variables as shapes
+
+T = TypeVar("T")
+
+_LIST = "/v1/vars"
+_WRITE = "/v1/vars/write"
+_CONFLICT = 409
+_OURS = "x-quorate-error"  # on errors of the cluster, whatever their status
+
+
+class Variable(shapes.Variable, frozen=True, kw_only=True, rename="pascal"):
+    """`var/<path>`. Of one that is not there all is zero but namespace and path."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class VariableMetadata(shapes.VariableMetadata, frozen=True, kw_only=True, rename="pascal"):
+    """A row of `vars`."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of `vars`. `next_token` is empty on the last one; `index` is for blocking queries."""
+
+    variables: tuple[VariableMetadata, ...]
+    next_token: str
+    index: int
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """One operation of `write`: `op` is `set`, `delete` or `check`."""
+
+    op: str
+    path: str
+    namespace: str = ""
+    items: dict[str, str] | None = None
+    cas: int | None = msgspec.field(name="CAS", default=None)
+
+
+class VariableConflict(StatusError):
+    """Nothing was written; `current` is the variable as it is now.
+
+    Of several operations `operation` is the first whose condition did not hold.
+    """
+
+    def __init__(self, body: str, current: Variable, operation: int = 0) -> None:
+        super().__init__(_CONFLICT, body, "read it, and write with its modify index as cas")
+        self.current = current
+        self.operation = operation
+
+
+class _Asking(Protocol):
+    """What is needed of a client."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: list[tuple[str, str]] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        """Send a request."""
+
+    def refusal(self, answer: Answer) -> StatusError:
+        """The error that an answer tells of."""
+
+
+class Variables:
+    """The variables of a client's namespace; each call may name another one.
+
+    Every call raises ClientError.
+    """
+
+    def __init__(self, client: _Asking) -> None:
+        self._client = client
+
+    def get(self, path: str, *, namespace: str = "", stale: bool = False) -> Variable | None:
+        """The variable, None if there is none. `stale` asks this agent alone."""
+        query = _of(namespace) + ([("stale", "")] if stale else [])
+        answer = self._client.request("GET", _path(path), query=query)
+        if answer.status == 404 and answer.text == "variable not found":
+            return None
+        return _decoded(path, self._checked(answer).body, Variable)
+
+    def put(
+        self, path: str, items: Mapping[str, str], *, cas: int | None = None, namespace: str = ""
+    ) -> Variable:
+        """Write the variable whole; with `cas` only if its modify index is just that.
+
+        0 is the index of no variable. Raises VariableConflict.
+        """
+        body = msgspec.json.encode({"Items": dict(items)})
+        query = _of(namespace) + _cas(cas)
+        answer = self._client.request("PUT", _path(path), query=query, body=body)
+        return _decoded(path, self._checked(answer).body, Variable)
+
+    def delete(self, path: str, *, cas: int | None = None, namespace: str = "") -> None:
+        """Delete the variable; one that is not there is no error. Raises VariableConflict."""
+        answer = self._client.request("DELETE", _path(path), query=_of(namespace) + _cas(cas))
+        if answer.status != 204:
+            self._checked(answer)
+
+    def page(
+        self,
+        prefix: str = "",
+        *,
+        namespace: str = "",
+        filter: str = "",  # noqa: A002 - the API's name
+        per_page: int = 0,
+        next_token: str = "",
+        stale: bool = False,
+    ) -> Page:
+        """One page of those whose paths begin with `prefix`; `namespace` may be `*`."""
+        given = {
+            "prefix": prefix,
+            "filter": filter,
+            "per_page": str(per_page) if per_page else "",
+            "next_token": next_token,
+        }
+        query = [(name, value) for name, value in given.items() if value]
+        query += _of(namespace) + ([("stale", "")] if stale else [])
+        answer = self._checked(self._client.request("GET", _LIST, query=query))
+        index = answer.headers.get("x-nomad-index", "")
+        return Page(
+            variables=tuple(
+                _converted(_LIST, row, VariableMetadata) for row in _json(_LIST, answer.body) or ()
+            ),
+            next_token=answer.headers.get("x-nomad-nexttoken", ""),
+            index=int(index) if index.isdigit() else 0,
+        )
+
+    def list(
+        self, prefix: str = "", *, namespace: str = "", per_page: int = 1000
+    ) -> Iterator[VariableMetadata]:
+        """All of them, page by page: what changes meanwhile may be seen or not."""
+        token = ""
+        while True:
+            page = self.page(prefix, namespace=namespace, per_page=per_page, next_token=token)
+            yield from page.variables
+            token = page.next_token
+            if not token:
+                return
+
+    def write(self, *operations: Operation, namespace: str = "") -> int:
+        """Do all operations, or none: the index of the write. Servers of Quorate only.
+
+        Raises VariableConflict.
+        """
+        body = msgspec.json.encode({"Operations": operations})
+        answer = self._client.request("PUT", _WRITE, query=_of(namespace), body=body)
+        if answer.status == 404:
+            raise StatusError(404, answer.text, "only Quorate's servers do this: ask one of them")
+        done = _decoded(_WRITE, self._checked(answer).body, shapes.VariablesWritten)
+        return done.index
+
+    def _checked(self, answer: Answer) -> Answer:
+        if answer.status == _CONFLICT and _OURS not in answer.headers:
+            data = _json(_LIST, answer.body)
+            if isinstance(data, dict):
+                current = _converted(_LIST, data.get("Variable") or data, Variable)
+                raise VariableConflict(answer.text, current, data.get("Operation") or 0)
+        if answer.status != 200:
+            raise self._client.refusal(answer)
+        return answer
+
+
+def _path(path: str) -> str:
+    from urllib.parse import quote
+
+    return "/v1/var/" + quote(path, errors="surrogateescape")
+
+
+def _of(namespace: str) -> list[tuple[str, str]]:
+    return [("namespace", namespace)] if namespace else []
+
+
+def _cas(cas: int | None) -> list[tuple[str, str]]:
+    return [] if cas is None else [("cas", str(cas))]
+
+
+def _json(path: str, body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise AnswerError(path, f"no JSON: {error}") from error
+
+
+def _converted(path: str, data: Any, model: type[T]) -> T:
+    try:
+        return from_json(data, model)
+    except msgspec.ValidationError as error:
+        raise AnswerError(path, str(error)) from error
+
+
+def _decoded(path: str, body: bytes, model: type[T]) -> T:
+    return _converted(path, _json(path, body), model)
