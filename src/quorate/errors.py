@@ -4,6 +4,7 @@
     |- NoLeader                  nobody leads now: wait, or find out why
     |- NotLeader                 another server leads: send it there
     |- NotReady                  leads, but cannot prove it yet: try again
+    |  `- CannotSealYet          has no root key as yet, or not read all of its log
     |- LeadershipLost            leadership ended under a write: it may or may not stand
     |- ApplyTimeout              a write was not confirmed in time: it may or may not stand
     |- Overloaded                too many writes wait: try again more slowly
@@ -79,6 +80,13 @@ class NotWritten(NotReady):
 
     def __init__(self, text: str) -> None:
         QuorateError.__init__(self, text, "try again")
+
+
+class CannotSealYet(NotReady):
+    """A leader that cannot seal values yet: its first root key is to come. Nothing was begun."""
+
+    def __init__(self) -> None:
+        QuorateError.__init__(self, "values cannot be sealed yet", "try again")
 
 
 _UNCONFIRMED: Final = "this write may or may not stand"

@@ -22,6 +22,7 @@ from quorate.state.tables.namespaces import (
     Namespace,
     UpsertNamespace,
 )
+from quorate.state.tables.resealing import ReplaceSeals, Resealed
 from quorate.state.tables.root_keys import AddRootKey, EndPhase, RemoveRootKey
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.state.tables.servers import RecordRemoval, RecordServer
@@ -75,6 +76,9 @@ EXAMPLES: tuple[Command, ...] = (
     AddRootKey(key_id="k-1", key=b"k" * 32, create_time=1, full=True, prev="k-0"),
     EndPhase(key_id="k-1", phase="values", modify_index=7),
     RemoveRootKey(key_id="k-0", modify_index=7),
+    ReplaceSeals(
+        key_id="k-1", modify_index=7, after="a", rows=(Resealed("a", 7, b"data", b"nonce"),)
+    ),
     PutVariable(namespace="default", path="a/b", time_ns=1, data=b"x", cas=0),
     PutVariable(
         namespace="default", path="a/b", time_ns=1, data=b"x", key_id="k-1", nonce=b"n", cas=7
@@ -123,6 +127,7 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "AddRootKey": 32,
         "EndPhase": 33,
         "RemoveRootKey": 34,
+        "ReplaceSeals": 35,
     }
 
 

@@ -31,6 +31,7 @@ from quorate.api.http.messages import Call, Header, Request, Response, StreamRes
 from quorate.api.parts import Parts
 from quorate.api.status import ERROR_HEADER, kind_of
 from quorate.errors import (
+    CannotSealYet,
     LeadershipLost,
     MachineHeld,
     NoLeader,
@@ -88,7 +89,7 @@ class Replicating(msgspec.Struct, frozen=True):
     began: float = msgspec.field(default_factory=perf_counter)
 
 
-REFUSED_UNBEGUN: Final = (NotLeader, NotBegun)
+REFUSED_UNBEGUN: Final = (NotLeader, NotBegun, CannotSealYet)
 """Errors of a leader that has not begun a write: it is safe to try again, with the next leader.
 
 A leader whose state is damaged hands over within a second; until then its clients wait. A write
@@ -183,7 +184,11 @@ class Authority:
         region = call.query.region
         if (region and region != self._region) or not self._leadership.is_leader():
             return self.write(call, perform)
-        return Replicating(begun(), answer, partial(self._write, call, perform))
+        try:
+            future = begun()
+        except CannotSealYet:
+            return self._write(call, perform)
+        return Replicating(future, answer, partial(self._write, call, perform))
 
     def any_server(self, call: Call, perform: Perform) -> Awaitable[Response]:
         """Have the server asked answer, leader or not; another region's is asked there."""

@@ -54,6 +54,8 @@ from quorate.server.rpc.gate import Gate
 from quorate.server.rpc.http_pool import HttpPool
 from quorate.server.secrets.disks import Disks
 from quorate.server.secrets.keeper import RootKeeper
+from quorate.server.secrets.resealer import Resealer
+from quorate.server.secrets.ring import KeyRing
 from quorate.server.secrets.sealer import Sealer
 from quorate.server.views.agent import AgentView
 from quorate.server.views.cluster import ClusterView
@@ -179,6 +181,8 @@ class Server:
         )
         self.checks.open(self.folder.node_id, self.folder.raft_path)
         self.leadership = Leadership(self.replica)
+        ring = KeyRing(self.machine.store)
+        self.sealer = Sealer(self.machine.store, ring, self.leadership.has_begun)
         self.replica.on_role.append(self._role_changed)
         self.replica.on_refused.append(self._refused)
         self.replica.on_held.append(self._held)
@@ -201,7 +205,6 @@ class Server:
         self.replica.speak_as(self.folder.record)
         self._distrust(self.checks.damage)
         self.level_gate = LevelGate(self.machine.store)
-        self.sealer = Sealer()
         self._acts = Acts(self.machine.store, lambda: time.time_ns() // 1_000_000)
         self.archives = Saves(self.replica, self.machine, self.folder.server, self._acts.unix_ms)
         self.writes = Writes(self.replica, self.level_gate.refusal, self._acts.settings_told)
@@ -288,6 +291,12 @@ class Server:
             acts=self._acts,
             leads=self.leadership.has_begun,
             unix_ns=time.time_ns,
+            resealer=Resealer(
+                self.machine.store,
+                self.sealer,
+                self.writes.apply,
+                lambda: self.replica.node.log.last_index,
+            ),
             holders=self.disks.holders,
         )
 
@@ -513,6 +522,7 @@ class Server:
     # -- observation -----------------------------------------------------------------------------
 
     def _role_changed(self, change: RoleChanged) -> None:
+        self.sealer.renew()
         log.info(
             "%s in term %d, leader %s: %s",
             change.role.value,

@@ -14,6 +14,7 @@ from quorate.state.tables import (
     defaults,
     journal,
     namespaces,
+    resealing,
     root_keys,
     scheduler,
     servers,
@@ -33,7 +34,11 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     variables.TABLE,
 )
 
-LOOSE_COMMANDS: Final[tuple[type[Command], ...]] = (defaults.InitialiseDefaults, checks.CheckState)
+LOOSE_COMMANDS: Final[tuple[type[Command], ...]] = (
+    defaults.InitialiseDefaults,
+    checks.CheckState,
+    resealing.ReplaceSeals,
+)
 """Those that belong to no table of their own."""
 
 TODAY: Final = Registry(tables=TABLES, commands=LOOSE_COMMANDS)

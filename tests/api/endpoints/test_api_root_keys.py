@@ -23,16 +23,9 @@ LATER = {"PublishTime", "RekeyPhase"}
 
 
 def server(level: int = 3) -> FakeServer:
-    """A leader of that level, without root keys as yet."""
+    """A leader of that level, with its first root key if there are any."""
     fake = FakeServer().write_defaults()
     fake.commit(encode(RaiseLevel(level=level)))
-    return fake
-
-
-async def with_key() -> FakeServer:
-    """The same with its first key."""
-    fake = server()
-    await fake.root_keys.round()
     return fake
 
 
@@ -59,7 +52,7 @@ def reduced(value: Any) -> Any:
 @asynchronous
 async def test_the_captured_keys_before_and_after_three_rotations() -> None:
     """They were made by `rotate`, `rotate?full` and `rotate?algo=rot13`, which we refuse."""
-    fake = await with_key()
+    fake = server()
     for name, target in (("v16-keys", ""), ("v16-rotate", ROTATE), ("", ROTATE + "?full")):
         if target:
             status, body, headers = await ask(fake, "PUT", target)
@@ -96,13 +89,13 @@ async def test_the_captured_keys_before_and_after_three_rotations() -> None:
 async def test_captured_refusals(name: str, status: int, text: str) -> None:
     """Some with a better status, or a refusal where nothing was done (docs/divergence.md)."""
     case = load(name)
-    got = await ask(await with_key(), case.method, case.path)
+    got = await ask(server(), case.method, case.path)
     assert got[:2] == (status, text or case.body)
 
 
 @asynchronous
 async def test_the_active_key_is_not_removed() -> None:
-    fake = await with_key()
+    fake = server()
     (key_id,) = fake.store.rows(root_keys.TABLE)
     status, body, headers = await ask(fake, "DELETE", KEY + key_id)
     assert (status, body) == (409, load("v16-key-del-active").body)
@@ -111,7 +104,7 @@ async def test_the_active_key_is_not_removed() -> None:
 
 @asynchronous
 async def test_an_older_key_is_removed_once_nothing_is_sealed_with_it() -> None:
-    fake = await with_key()
+    fake = server()
     (key_id,) = fake.store.rows(root_keys.TABLE)
     await ask(fake, "PUT", ROTATE)
     status, body, _ = await ask(fake, "DELETE", KEY + key_id)
@@ -126,7 +119,7 @@ async def test_an_older_key_is_removed_once_nothing_is_sealed_with_it() -> None:
 
 @asynchronous
 async def test_a_key_that_disks_need_is_removed_by_force_alone() -> None:
-    fake = await with_key()
+    fake = server()
     (key_id,) = fake.store.rows(root_keys.TABLE)
     await ask(fake, "PUT", ROTATE)
     await fake.root_keys.round()
@@ -143,7 +136,7 @@ async def test_a_key_that_disks_need_is_removed_by_force_alone() -> None:
 
 @asynchronous
 async def test_a_full_rotation_waits_for_the_disks() -> None:
-    fake = await with_key()
+    fake = server()
     await ask(fake, "PUT", ROTATE + "?full")
     fake.holding = ["10.0.0.2:4647"]
     for _ in range(3):
@@ -172,7 +165,7 @@ async def test_a_full_rotation_waits_for_the_disks() -> None:
 )
 @asynchronous
 async def test_parameters_of_a_rotation(query: str, text: str) -> None:
-    status, body, _ = await ask(await with_key(), "PUT", f"{ROTATE}?{query}")
+    status, body, _ = await ask(server(), "PUT", f"{ROTATE}?{query}")
     assert status == (400 if text else 200)
     assert text in str(body)
 
@@ -186,7 +179,7 @@ async def test_below_the_level_there_are_no_keys() -> None:
 
 @asynchronous
 async def test_no_answer_and_no_record_of_the_journal_has_a_key() -> None:
-    fake = await with_key()
+    fake = server()
     await ask(fake, "PUT", ROTATE)
     keys = [row.key for row in fake.store.rows(root_keys.TABLE).values()]
     answer = await answered(fake.application(), Request("GET", KEYS.encode()))
@@ -203,7 +196,7 @@ async def test_no_answer_and_no_record_of_the_journal_has_a_key() -> None:
 
 @asynchronous
 async def test_a_blocking_query_waits_for_a_rotation() -> None:
-    fake = await with_key()
+    fake = server()
     index = fake.store.table_index(root_keys.TABLE.name)
     status, body, headers = await ask(fake, "GET", f"{KEYS}?index={index}&wait=10ms")
     assert (status, len(body), headers["X-Nomad-Index"]) == (200, 1, str(index))

@@ -15,6 +15,7 @@ from quorate.api.endpoints.variables import listing
 from quorate.api.endpoints.variables.rules import ITEMS_BYTES_MAX
 from quorate.api.http.messages import Request, Response
 from quorate.errors import KeyMissing
+from quorate.server.secrets.ring import KeyRing
 from quorate.server.secrets.sealer import HasSealed, Sealer
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
@@ -272,7 +273,8 @@ class Locked(Sealer):
 @asynchronous
 async def test_without_the_key_all_but_the_values_is_answered() -> None:
     served = Variables()
-    served.server.sealer = Locked()
+    store = served.server.store
+    served.server.sealer = Locked(store, KeyRing(store), lambda: True)
     served.application = served.server.application()
     index = await served.put("a")
     assert await served.paths() == ["a"]

@@ -28,6 +28,8 @@ from quorate.server.archive.saving import Saved
 from quorate.server.leader.acts import Acts
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.secrets.keeper import RootKeeper
+from quorate.server.secrets.resealer import Resealer
+from quorate.server.secrets.ring import KeyRing
 from quorate.server.secrets.sealer import Sealer
 from quorate.server.views.records import (
     JoinResult,
@@ -43,9 +45,14 @@ from quorate.shapes.operator import OperatorHealth, RaftConfiguration, RaftServe
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
 from quorate.state.registry import TODAY
+from quorate.state.tables import root_keys
 from quorate.state.tables.defaults import InitialiseDefaults
+from quorate.state.tables.root_keys import ROOT_KEYS_LEVEL, AddRootKey
 
 NOW = 1_795_444_800.0  # some second of 2026, in Unix time
+
+FIRST_KEY = "c97d2330-aa51-4a65-219c-395644383cf1"
+"""The root key of a fake at a level that has one."""
 
 IDS = {
     "s1": "68279362-7ebc-e6ca-8c47-bc3536d97319",
@@ -122,15 +129,16 @@ class FakeServer:
         self.pool = [member(f"s{n}", "global", f"127.0.0.{n}") for n in (3, 2, 1)]
         self.known_regions = ["global"]
         self.store = StateStore(TODAY)
-        self.sealer = Sealer()
         self.log_index = 4
         self.holding: list[str] = []  # whose disks may hold what older root keys have sealed
+        self.sealer = Sealer(self.store, KeyRing(self.store), self.is_leader)
         self.root_keys = RootKeeper(
             state=self.store,
             apply=self.apply,
             acts=Acts(self.store, lambda: int(NOW * 1000)),
             leads=self.is_leader,
             unix_ns=lambda: int(NOW * 10**9),
+            resealer=Resealer(self.store, self.sealer, self.apply, lambda: self.log_index),
             holders=self.holders,
         )
         self.barriers = 0
@@ -164,9 +172,13 @@ class FakeServer:
         return self
 
     def commit(self, command: bytes) -> Any:
-        """Apply a command at the next index."""
+        """Apply a command at the next index; a level with root keys is followed by the first."""
         self.log_index += 1
-        return self.store.apply(self.log_index, command)
+        result = self.store.apply(self.log_index, command)
+        if self.store.level >= ROOT_KEYS_LEVEL and not self.store.rows(root_keys.TABLE):
+            first = AddRootKey(key_id=FIRST_KEY, key=bytes(32), create_time=int(NOW * 10**9))
+            self.commit(encode(first))
+        return result
 
     def application(self, metrics: Metrics | None = None, seed: int = 1) -> HttpApplication:
         """An application on this service, with a clock that stands still."""

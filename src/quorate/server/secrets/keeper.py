@@ -12,6 +12,7 @@ from typing import Any, Final
 from quorate.errors import ChangeRefused, NoSuchRootKey, QuorateError
 from quorate.server.leader.acts import Acts
 from quorate.server.secrets.cipher import KEY_BYTES
+from quorate.server.secrets.resealer import Resealer
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import root_keys
@@ -30,6 +31,9 @@ from quorate.state.tables.root_keys import (
 log = logging.getLogger("quorate.server")
 
 _INTERVAL_S: Final = 0.1
+_PAUSE_S: Final = 0.01
+"""Between two batches of values that are sealed again: the writes of clients go on beside them."""
+_AFTER_ERROR_S: Final = 5.0
 _LIST: Final = "see how far it is: quorate operator root keyring list"
 
 
@@ -48,6 +52,7 @@ class RootKeeper:
         acts: Acts,
         leads: Callable[[], bool],
         unix_ns: Callable[[], int],
+        resealer: Resealer,
         holders: Callable[[int], Awaitable[list[str]]],
     ) -> None:
         self._state = state
@@ -55,21 +60,30 @@ class RootKeeper:
         self._acts = acts
         self._leads = leads
         self._unix_ns = unix_ns
+        self._resealer = resealer
         self._holders = holders
         self._waits_for: list[str] = []
 
     async def run(self) -> None:
         """For ever: what is to be done."""
         while True:
-            await asyncio.sleep(_INTERVAL_S)
+            await asyncio.sleep(_PAUSE_S if self._busy() else _INTERVAL_S)
             try:
                 await self.round()
             except QuorateError as error:
-                log.info("the work on root keys is postponed: %s", error)
+                log.info("the work on root keys is postponed: %s", error.line())
+                await asyncio.sleep(_AFTER_ERROR_S)
+
+    def _busy(self) -> bool:
+        found = root_keys.active(self._state) if self._leads() else None
+        return found is not None and found[1].phase == VALUES
 
     async def round(self) -> None:
         """Do the next thing, if this server leads. Raises QuorateError."""
-        if not self._leads() or self._state.level < ROOT_KEYS_LEVEL:
+        if not self._leads():
+            self._resealer.forget()
+            return
+        if self._state.level < ROOT_KEYS_LEVEL:
             return
         found = root_keys.active(self._state)
         if found is None:
@@ -77,7 +91,8 @@ class RootKeeper:
             return
         key_id, row = found
         if row.phase == VALUES:
-            await self._end(key_id, row)
+            if await self._resealer.step(key_id, row):
+                await self._end(key_id, row)
         elif row.phase == DISKS:
             await self._look_at_disks(key_id, row)
 

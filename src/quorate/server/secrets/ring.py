@@ -16,29 +16,37 @@ from quorate.state.tables.root_keys import RootKey
 _CIPHERS_MAX: Final = 256
 """Data keys kept: one for each root key and leadership of which values are read."""
 
+_TABLE: Final = root_keys.TABLE.name
+
 Unwrap = Callable[[RootKey], bytes | None]
 """The 32 bytes of a key that is wrapped; None where this server cannot."""
 
 
 class KeyRing:
-    """See the module. It follows the state; `active_id` is the active key, empty before the first.
-
-    `unwrap` is for keys that are wrapped with an external one.
-    """
+    """See the module. `unwrap` is for keys that are wrapped with an external one."""
 
     def __init__(self, state: StateStore, unwrap: Unwrap = lambda _: None) -> None:
         self._state = state
         self._unwrap = unwrap
         self._ciphers: dict[tuple[str, bytes], AESGCM] = {}
         self._ids: tuple[str, ...] = ()
-        self.active_id = ""
-        self.changed()
-        state.watch(root_keys.TABLE.name, self.changed)
+        self._active_id = ""
+        self._seen = (-1, 0)
 
-    def changed(self) -> None:
-        """The table has changed: what is gone is forgotten here too."""
+    @property
+    def active_id(self) -> str:
+        """The ID of the active key; empty before the first."""
+        self._look()
+        return self._active_id
+
+    def _look(self) -> None:
+        """See whether the table has changed: a key that is gone is forgotten here too."""
+        seen = (self._state.table_index(_TABLE), self._state.restores)
+        if seen == self._seen:
+            return
+        self._seen = seen
         found = root_keys.active(self._state)
-        self.active_id = found[0] if found is not None else ""
+        self._active_id = found[0] if found is not None else ""
         ids = tuple(self._state.rows(root_keys.TABLE))
         if ids != self._ids:
             self._ids = ids
@@ -54,6 +62,7 @@ class KeyRing:
 
     def cipher(self, key_id: str, nonce: bytes) -> AESGCM:
         """The cipher for a value with this nonce. Raises KeyMissing."""
+        self._look()
         salt = nonce[:SALT_BYTES].ljust(SALT_BYTES, b"\0")
         cipher = self._ciphers.get((key_id, salt))
         if cipher is None:

@@ -1,0 +1,109 @@
+"""After a rotation: the leader seals the older values again with the active key, a batch at a time.
+
+How far it has come stands in the replicated record of the active key, so the next leader goes on
+there. The work begins only when all that this leader had sealed with an older key is applied: then
+no value can come to lie behind it that it would have to look at once more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from quorate.errors import KeyMissing, QuorateError, SealBroken
+from quorate.server.secrets.sealer import Sealer
+from quorate.state.engine.commands import encode
+from quorate.state.engine.store import StateStore
+from quorate.state.tables import variables
+from quorate.state.tables.resealing import ReplaceSeals, Resealed
+from quorate.state.tables.root_keys import RootKey
+
+log = logging.getLogger("quorate.server")
+
+_LOOKED_AT_MAX: Final = 2000
+"""Rows looked at in one step of the loop: some 0.5 ms."""
+
+_ROWS_MAX: Final = 128
+"""Values sealed again in one step: some 1.5 ms."""
+
+_BYTES_MAX: Final = 256 * 1024
+
+
+class Resealer:
+    """See the module. `last_index` is that of this server's log."""
+
+    def __init__(
+        self,
+        state: StateStore,
+        sealer: Sealer,
+        apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
+        last_index: Callable[[], int],
+    ) -> None:
+        self._state = state
+        self._sealer = sealer
+        self._apply = apply
+        self._last_index = last_index
+        self._of: tuple[str, int] | None = None  # the key, and the restores, that the rest is of
+        self._applied_first = 0
+        self._after = ""  # the last row that was looked at
+        self._held_at: str | None = None  # behind which row the first one lies that does not open
+
+    async def step(self, key_id: str, row: RootKey) -> bool:
+        """Seal some values again; True once there are none left. Raises QuorateError.
+
+        `row` is the record of the active key. The replicated place never passes a value that does
+        not open here: another leader may have its key.
+        """
+        of = (key_id, self._state.restores)
+        if self._of != of:
+            self._of, self._after, self._held_at = of, row.after, None
+            self._applied_first = self._last_index()
+        if self._state.applied_index < self._applied_first:
+            return False
+        found, at_end = self._some(key_id)
+        if found:
+            after = self._after if self._held_at is None else self._held_at
+            command = ReplaceSeals(
+                key_id=key_id, modify_index=row.modify_index, after=after, rows=tuple(found)
+            )
+            _, count = await self._apply(encode(command))
+            if count < 0:  # a restore, or another rotation
+                self.forget()
+            return False
+        if at_end and self._held_at is not None:
+            self.forget()
+            raise QuorateError(
+                "there are values that do not open, so their root key stays in use",
+                "see the lines before; write them again, or delete them",
+            )
+        return at_end
+
+    def forget(self) -> None:
+        """This server does not lead: what it knows of its own writes counts no more."""
+        self._of = None
+
+    def _some(self, key_id: str) -> tuple[list[Resealed], bool]:
+        """The next values, sealed again; whether there are no more rows."""
+        found: list[Resealed] = []
+        looked_at = size = 0
+        for key, row in self._state.scan(variables.TABLE, after=self._after or None):
+            if looked_at >= _LOOKED_AT_MAX or len(found) >= _ROWS_MAX or size >= _BYTES_MAX:
+                return found, False
+            looked_at += 1
+            before, self._after = self._after, key
+            if row.key_id == key_id:
+                continue
+            try:
+                packed = self._sealer.packed(row)
+            except (KeyMissing, SealBroken) as error:
+                log.warning("a value cannot be sealed again: %s", error)
+                self._held_at = before if self._held_at is None else self._held_at
+                continue
+            sealed = self._sealer.seal_packed(row.namespace, row.path, packed)
+            if sealed.key_id != key_id:  # another rotation came
+                self.forget()
+                return [], False
+            found.append(Resealed(key, row.modify_index, sealed.data, sealed.nonce))
+            size += len(sealed.data)
+        return found, True
