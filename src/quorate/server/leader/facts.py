@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from quorate.autopilot.facts import Claim, Facts, Peer
 from quorate.net.peer import Peer as NetPeer
 from quorate.raft.node import Node
+from quorate.raft.values.configuration import Configuration
 from quorate.server.cluster.directory import Directory, Known
 from quorate.server.cluster.identity import Identity
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import autopilot, cluster, journal, servers
+
+NEWCOMERS_MAX: Final = 32
+"""Servers of the region that are no members and are looked at at once. Each costs the leader some
+0.05 ms, four times a second, and in a pool without a key a sender of packets can invent hundreds.
+"""
+
+TURN_S: Final = 3.0
+"""Then it is the turn of the next ones. To ask them takes a second."""
 
 
 def claim_of(identity: Identity, status: str = "alive", peer: NetPeer | None = None) -> Claim:
@@ -36,6 +46,17 @@ def _claim(known: Known) -> Claim:
     return claim_of(known.identity, known.status)
 
 
+def in_turn(known: list[Known], members: Configuration, region: str, now: float) -> list[Known]:
+    """Those that count now: members, servers of other regions, and some of the newcomers."""
+    ids = {server.id for server in members.servers}
+    new = [k.identity.id for k in known if k.identity.id not in ids and k.identity.region == region]
+    if len(new) <= NEWCOMERS_MAX:
+        return known
+    start = int(now / TURN_S) * NEWCOMERS_MAX % len(new)
+    waiting = {*new} - {*(new + new)[start : start + NEWCOMERS_MAX]}
+    return [each for each in known if each.identity.id not in waiting]
+
+
 def gather(
     node: Node,
     state: StateStore,
@@ -56,8 +77,10 @@ def gather(
     if leader is None:
         return None
     me = msgspec.structs.replace(directory.me, cluster_id=node.cluster_id)
+    moment = now()
+    pool = in_turn(directory.all(), node.configuration, me.region, moment)
     return Facts(
-        now=now(),
+        now=moment,
         me=claim_of(me, peer=myself),
         configuration=node.configuration,
         configuration_index=node.configuration_index,
@@ -71,7 +94,7 @@ def gather(
             )
             for server_id, peer in leader.peers.items()
         },
-        pool=tuple(map(_claim, directory.all())),
+        pool=tuple(map(_claim, pool)),
         rivals=tuple(map(_claim, directory.rivals())),
         records=state.rows(servers.TABLE),
         rules=autopilot.current(state),

@@ -16,6 +16,7 @@ from quorate.autopilot import actions as act
 from quorate.autopilot.facts import Heard
 from quorate.autopilot.rounds import Outcome
 from quorate.errors import ApplyTimeout, ChangeOvertaken, ChangeRefused, QuorateError
+from quorate.gossip.allowance import Allowance
 from quorate.levels import describe
 from quorate.raft.values.configuration import Change, ChangeKind
 from quorate.replica.replica import Replica
@@ -40,6 +41,11 @@ log = logging.getLogger("quorate.server")
 CHANGE_TIMEOUT_S = 10.0
 _GREET_TIMEOUT_S = 1.0
 _LOOK_AGAIN_S = 0.05  # after another change got in between
+
+LINES_MAX = 60
+"""Lines about servers that stay out, at once: names in a pool can be invented."""
+
+LINES_PER_S = 1
 
 R = TypeVar("R")
 
@@ -69,6 +75,7 @@ class Hands:
         self.acts = acts
         self._causes: dict[str, str] = {}  # by server: why this leader changed its membership
         self._removing: Counter[str] = Counter()
+        self._lines = Allowance(float(LINES_MAX), float(LINES_PER_S), now())
 
     def removing(self) -> frozenset[str]:
         """The servers whose removal by an operator may still come."""
@@ -119,7 +126,8 @@ class Hands:
     async def _do(self, action: act.Action) -> None:
         match action:
             case act.Say(text=text):
-                log.warning("%s", text)
+                if self._lines.take(self._now()):
+                    log.warning("%s", text)
             case act.RecordServer():
                 command = RecordServer(
                     server_id=action.id, name=action.name, address=action.address
