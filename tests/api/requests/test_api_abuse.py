@@ -241,6 +241,25 @@ async def test_who_does_not_read_is_not_read_from() -> None:
 
 
 @asynchronous
+async def test_no_more_is_read_while_requests_wait_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request takes the long way, on which uvicorn resumes reading at each of them."""
+    monkeypatch.setattr("quorate.api.http.turns.WORK_S", -1.0)
+    count = 30_000
+    async with serving(FakeServer().application()) as served, connected(served.port) as client:
+        client.send(get(LEADER) * count)
+        await until(lambda: connection_of(served) is not None)
+        answers = asyncio.ensure_future(client.same_answers(count))
+        most = 0
+        while not answers.done():
+            protocol = connection_of(served)
+            assert protocol is not None
+            most = max(most, sum(map(len, protocol._put_aside)))
+            await asyncio.sleep(0.005)
+        await answers
+        assert 0 < most < 2**19
+
+
+@asynchronous
 async def test_who_never_reads_is_cut_off() -> None:
     service = FakeServer()
     async with (

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from time import monotonic
 from typing import Any, Final
 
 from quorate.api.app import HttpApplication
 from quorate.api.codec.encode import accepts_gzip, text_response
 from quorate.api.http.messages import BODY_BYTES_MAX, Header, Request, Response, StreamResponse
 from quorate.api.http.streams import BodyStream, ClientGone, Message, Receive
+from quorate.api.http.turns import Turns
 
 logger: Final = logging.getLogger(__name__)
 
@@ -38,12 +40,14 @@ def too_large(limit: int) -> Response:
 class AsgiApplication:
     """An ASGI 3 application around an `HttpApplication`. Speaks HTTP only, no lifespan."""
 
-    def __init__(self, application: HttpApplication) -> None:
+    def __init__(self, application: HttpApplication, turns: Turns) -> None:
         self._application = application
+        self._turns = turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         assert scope["type"] == "http", scope["type"]
+        await self._turns.come()
         method, target = scope["method"], _target(scope)
         plan = self._application.plan(method, target)
         if plan.streams:
@@ -51,7 +55,9 @@ class AsgiApplication:
             return
         body, complete = await _read_body(receive, plan.body_max)
         request = Request(method, target, tuple(scope["headers"]), body or b"")
+        self._turns.began = monotonic()
         result = too_large(plan.body_max) if body is None else self._application.handle(request)
+        self._turns.spend()
         response = result if isinstance(result, Response) else await result
         await self._send(request, response, send, close=not complete)
 

@@ -15,11 +15,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from enum import Enum
+from time import monotonic
 from typing import Any, Final
 
 import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -29,10 +31,15 @@ from quorate.api.http.asgi import DISCARDED_BYTES_MAX
 from quorate.api.http.limits import NO_ROOM, TOO_MANY, ConnectionLimiter, ListenerConfig
 from quorate.api.http.messages import Response
 from quorate.api.http.sites import Sites
+from quorate.api.http.turns import TURN_S, Turns
 
 logger: Final = logging.getLogger(__name__)
 
-SLICE_BYTES: Final = 16 * 1024
+SLICE_BYTES: Final = 1024
+"""So much is parsed at once: some ten requests, or a hundred chunks of a body. Requests that are
+parsed and wait cost much more memory than their bytes, and time in each collection of garbage.
+"""
+
 KEEP: Final = b"\r\n"
 CLOSE: Final = b"Connection: close\r\n\r\n"
 
@@ -54,6 +61,8 @@ class Shared:
         config: Config,
         limits: ListenerConfig,
         limiter: ConnectionLimiter,
+        *,
+        turns: Turns,
         sites: Sites | None,
     ) -> None:
         self.sites = sites
@@ -61,9 +70,23 @@ class Shared:
         self.config = config
         self.limits = limits
         self.limiter = limiter
+        self.turns = turns
         self.state = ServerState()
         self.answers: set[asyncio.Future[Any]] = set()
         self.connection_lost: Callable[[], None] | None = None
+
+
+class _Flow(FlowControl):
+    """Reads nothing from the client while anything of it waits here, though a request may ask."""
+
+    def __init__(self, transport: asyncio.Transport, put_aside: list[bytes]) -> None:
+        super().__init__(transport)
+        self._put_aside = put_aside
+
+    def resume_reading(self) -> None:
+        """Unless there is enough to read here."""
+        if not self._put_aside:
+            super().resume_reading()
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -78,6 +101,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.deaf = False  # what still comes is not for us
         self._limits = shared.limits
         self._limiter = shared.limiter
+        self._turns = shared.turns
+        self._waits = False  # for its turn, to read on
         self._admitted_ip: str | None = None
         self._message = 0
         self._timed = (0, Reading.NOTHING)
@@ -102,6 +127,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         """Admit the client, or tell it that it has too many connections."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self._put_aside)
         ip = self.client[0] if self.client else ""
         if self._limiter.admit(ip):
             self._admitted_ip = ip
@@ -146,9 +172,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self._discarded_bytes += len(data)
             if self._discarded_bytes > DISCARDED_BYTES_MAX:
                 self.transport.abort()
-        elif self._put_aside or self._client_owes():
+        elif self._put_aside or self._client_owes() or self._turns.spent > TURN_S:
             self._put_aside.append(data)
             self.flow.pause_reading()
+            self._wait_for_turn()
         else:
             self._feed(data)
 
@@ -157,9 +184,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         for start in range(0, len(data), SLICE_BYTES):
-            if start and self._client_owes():
+            if start and (self._client_owes() or self._turns.over()):
                 self._put_aside.insert(0, data[start:])
                 self.flow.pause_reading()
+                self._wait_for_turn()
                 break
             self._parse(data[start : start + SLICE_BYTES])
             if self.deaf:
@@ -169,6 +197,19 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self._streams or self._timed != (self._message, self.reading):
             self._timed = (self._message, self.reading)
             self._wait_from_now()
+
+    def _wait_for_turn(self) -> None:
+        if not (self._waits or self._client_owes()):
+            self._waits = True
+            self._turns.put(self._read_on)
+
+    def _read_on(self) -> bool:
+        self._turns.began = monotonic()
+        self._waits = False
+        if not self.transport.is_closing():
+            self._take_up()
+        self._turns.spend()
+        return True
 
     def _parse(self, piece: bytes) -> None:
         try:
@@ -250,7 +291,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _take_up(self) -> None:
         """Parse what was put aside, as far as that may be."""
-        while self._put_aside and not self._client_owes() and not self.deaf:
+        while self._put_aside and not (self._waits or self._client_owes() or self.deaf):
             self._feed(self._put_aside.pop(0))
         if not self._put_aside and not self._client_owes():
             self.flow.resume_reading()

@@ -29,6 +29,7 @@ from quorate.api.http.guarded import Shared
 from quorate.api.http.limits import ConnectionLimiter, ListenerConfig
 from quorate.api.http.protocol import QuorateHttpProtocol
 from quorate.api.http.sites import Sites
+from quorate.api.http.turns import Turns
 
 __all__ = ["HttpListener", "ListenerConfig", "create_protocol_factory"]
 
@@ -43,9 +44,10 @@ class HttpListener:
         self, application: HttpApplication, limits: ListenerConfig, sites: Sites | None = None
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._turns = Turns(self._loop)
         self._waiter: asyncio.Future[None] | None = None
         config = Config(
-            AsgiApplication(application),
+            AsgiApplication(application, self._turns),
             interface="asgi3",
             lifespan="off",
             ws="none",
@@ -57,7 +59,7 @@ class HttpListener:
         )
         config.load()
         limiter = ConnectionLimiter(limits.max_conns_per_client, self._loop.time, limits.max_conns)
-        self._shared = Shared(application, config, limits, limiter, sites)
+        self._shared = Shared(application, config, limits, limiter, turns=self._turns, sites=sites)
         self._shared.connection_lost = self._gone
 
     def __call__(self) -> asyncio.Protocol:
@@ -68,7 +70,7 @@ class HttpListener:
         """A protocol for one connection that is served by an application of its own."""
         protocol = QuorateHttpProtocol(self._shared)
         protocol.application = application
-        protocol.app = AsgiApplication(application)
+        protocol.app = AsgiApplication(application, self._turns)
         return protocol
 
     @property

@@ -4,8 +4,8 @@ A request without a body, or with one of known and allowed length, that comes wh
 being answered, is given to the application as soon as it is complete. An answer that is there
 at once is written at once; that of a write in the callback of its future; any other is awaited by
 one task and written when that ends. Everything else (a row that streams, a request behind an
-unfinished one, `Expect`, a chunked body, a client that does not read) goes uvicorn's way, through
-`AsgiApplication`.
+unfinished one, `Expect`, a chunked body, a client that does not read, a turn of the loop that has
+taken long) goes uvicorn's way, through `AsgiApplication`.
 
 Shorter still: a client that polls sends the same bytes again and again. Bytes equal to those that
 were, alone, the request before on this connection are not parsed a second time. Measured with wrk
@@ -22,6 +22,7 @@ import asyncio
 import sys
 from collections.abc import Iterable
 from functools import partial
+from time import monotonic
 from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -32,6 +33,7 @@ from quorate.api.consistency import Replicating
 from quorate.api.http.asgi import TRANSPORT, Scope, too_large
 from quorate.api.http.guarded import GuardedProtocol, Reading, Shared
 from quorate.api.http.messages import Header, Request, Response
+from quorate.api.http.turns import MARK_S, TURN_S
 
 _CANCELLED_WITH_ITS_CLIENT: Final = "GET"
 _REPEATABLE_BYTES_MAX: Final = 2048
@@ -82,11 +84,24 @@ class QuorateHttpProtocol(GuardedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless it is the request before once more."""
+        turns = self._turns
+        turns.began = began = monotonic()
         request = self._request
-        if request is not None and data == self._repeatable and self._may_answer():
-            self._since = self.loop.time()
+        if (
+            request is not None
+            and data == self._repeatable
+            and turns.spent <= TURN_S
+            and self._may_answer()
+        ):
+            self._since = began  # the loop's clock is the same one
             self._answer(request)
-            return
+        else:
+            self._read(data)
+        turns.spent += monotonic() - began
+        if turns.spent > MARK_S:
+            turns.mark()
+
+    def _read(self, data: bytes) -> None:
         self._repeatable, self._request = b"", None
         message, between = self._message, self.reading is Reading.NOTHING
         super().data_received(data)
@@ -130,6 +145,7 @@ class QuorateHttpProtocol(GuardedProtocol):
             or self.busy
             or self.expect_100_continue
             or self.flow.write_paused
+            or self._turns.over()
             or b"transfer-encoding" in headers
         ):
             self._go_the_long_way()
