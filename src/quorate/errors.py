@@ -130,7 +130,7 @@ class StorageStalled(QuorateError):
 
 
 class LogDamaged(QuorateError):
-    """What is on disk is not what was written; `path` and, for entries, `index` name it."""
+    """The disk holds other bytes than were written; `path` and, for entries, `index` name them."""
 
     def __init__(
         self,

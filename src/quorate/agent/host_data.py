@@ -30,7 +30,7 @@ _MIB: Final = 1 << 20
 
 
 def asking(data_dir: Path) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """What gives the data, read in a thread each time."""
+    """The source of the data, read in a thread each time."""
     return lambda: in_thread(host_data, data_dir)
 
 

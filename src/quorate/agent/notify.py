@@ -59,7 +59,7 @@ class Notifier:
         self._send("WATCHDOG=1")
 
     def status(self, text: str) -> None:
-        """What it does, in one line; sent when it has changed."""
+        """The state of the server in one line; sent when it has changed."""
         line = " ".join(text.split())[:_STATUS_CHARACTERS_MAX]
         if line != self._status:
             self._status = line
@@ -72,7 +72,7 @@ class Notifier:
 
 
 def telling(notifier: Notifier, server: Server) -> list[Coroutine[Any, Any, None]]:
-    """What has to run beside a server: its state, and that its loop turns."""
+    """The tasks that run beside a server: they tell its state, and that its loop turns."""
     return [_tell_status(notifier, server), _tell_alive(notifier)]
 
 

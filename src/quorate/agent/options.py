@@ -72,7 +72,7 @@ def browsers_sites(config: AgentConfig) -> Sites:
 
 
 def metric_labels(config: AgentConfig) -> dict[str, str]:
-    """What is on every number of `/v1/metrics`."""
+    """The labels on every number of `/v1/metrics`."""
     if config.telemetry.use_node_name:
         return {"host": config.name}
     return {} if config.telemetry.disable_hostname else {"host": socket.gethostname()}

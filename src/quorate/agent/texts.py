@@ -54,7 +54,7 @@ def _holds(keyring: Path, key: str) -> bool:
 
 
 def data_dir_problem(data_dir: str) -> str:
-    """What is wrong with a data folder that can be seen before it is used, or empty."""
+    """The fault of a data folder that can be seen before it is used, or empty."""
     path = Path(data_dir)
     for each in (path, *path.parents):
         if each.exists() and not each.is_dir():

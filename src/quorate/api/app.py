@@ -44,7 +44,7 @@ _READS: Final = frozenset({"GET", "HEAD"})
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What method and target alone decide: the handler with its parameters, or the answer."""
+    """The result of method and target alone: the handler with its parameters, or the answer."""
 
     handler: Handler | None
     query: Query
@@ -155,7 +155,7 @@ class HttpApplication:
         return text_response(500, f"internal error (id {error_id})")
 
     def plan(self, method: str, target: bytes) -> Plan:
-        """What becomes of such a request, and what bounds its body."""
+        """The handling of such a request, and the bound of its body."""
         return self._plans.get((method, target)) or self._new_plan(method, target)
 
     def _new_plan(self, method: str, target: bytes) -> Plan:

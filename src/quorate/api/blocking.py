@@ -22,7 +22,7 @@ from quorate.state.engine.store import StateStore
 
 
 class Watched(msgspec.Struct, frozen=True):
-    """What a query reads of a table: the record at `key`, the keys with `prefix`, or all of it.
+    """The rows that a query reads: the record at `key`, the keys with `prefix`, or all.
 
     Without a table it reads what never changes.
     """

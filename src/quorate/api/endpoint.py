@@ -76,7 +76,7 @@ class Forwarding(StrEnum):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What an endpoint is made with: it keeps what it needs. `clock` gives Unix seconds."""
+    """An endpoint is made with it and keeps what it needs. `clock` gives Unix seconds."""
 
     parts: Parts
     authority: Authority
@@ -138,7 +138,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def start(self) -> str | None:
-        """What the paths of this row begin with; None if there is only one."""
+        """The beginning of the paths of this row; None if there is only one."""
         if self.path.endswith("*"):
             return self.path[:-1]
         return self.path.partition("<")[0] if self.path.endswith(">") else None

@@ -30,7 +30,7 @@ _NO_QUERY: Final = Query({})
 
 
 class Answering(Protocol):
-    """What decides on the requests of other servers, and answers their calls."""
+    """The part that decides on the requests of other servers, and answers their calls."""
 
     async def answer(self, verb: str, body: bytes, peer: Peer | None) -> bytes:
         """The answer's body. Raises QuorateError with the refusal."""

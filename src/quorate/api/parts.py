@@ -114,7 +114,7 @@ class Sealer(Protocol):
 
 
 class Membership(Protocol):
-    """What an operator changes in the Raft configuration, on the leader."""
+    """Changes of the Raft configuration by an operator, on the leader."""
 
     async def remove(self, *, server_id: str | None, address: str | None, force: bool) -> None:
         """Remove a server from the Raft configuration. Raises PeerNotFound, ChangeRefused, ..."""
@@ -137,7 +137,7 @@ class Cluster(Protocol):
         """Addresses of all servers of the Raft configuration, in its order."""
 
     async def views(self) -> list[ServerView]:
-        """What each server of this region believes: the leader, the term, and the members.
+        """The views of all servers of this region: the leader, the term, and the members.
 
         All are asked at once, with a deadline; one that does not answer is in the list with the
         reason. Never fails, and needs no leader.
@@ -148,7 +148,7 @@ class Cluster(Protocol):
 
 
 class Autopilot(Protocol):
-    """What the leader knows of the servers' health."""
+    """The leader's knowledge of the servers' health."""
 
     def health(self) -> OperatorHealth:
         """The health of this moment. Raises NotLeader; NotWritten before its first settings."""
@@ -188,7 +188,7 @@ class Directory(Protocol):
 
 
 class RootKeys(Protocol):
-    """What an operator does to the root keys, on the leader."""
+    """An operator's acts on the root keys, on the leader."""
 
     async def rotate(self, *, full: bool) -> tuple[int, str]:
         """Make a new key, and seal the values again: the log index, and the ID of the key.
@@ -218,7 +218,7 @@ class Agent(Protocol):
     """How this server itself does."""
 
     def waiting(self) -> str:
-        """What this server waits for, in words; empty if for nothing."""
+        """The event that this server waits for, in words; empty if for none."""
 
     def health_problem(self) -> str | None:
         """Why this server does not take part although nothing keeps it from finding a leader.
@@ -235,7 +235,7 @@ class Agent(Protocol):
 
 
 class Options(Protocol):
-    """What was configured, as far as it shows."""
+    """The configuration, as far as it shows."""
 
     @property
     def region(self) -> str:
@@ -267,7 +267,7 @@ class Options(Protocol):
 
     @property
     def host_data(self) -> Callable[[], Awaitable[dict[str, Any]]] | None:
-        """What gives the data of this machine; None unless `enable_debug` is configured."""
+        """The source of this machine's data; None unless `enable_debug` is configured."""
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):

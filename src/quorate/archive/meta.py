@@ -46,7 +46,7 @@ class ArchiveServers(msgspec.Struct, frozen=True, kw_only=True, rename="pascal")
 
 
 class ArchiveMeta(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What an archive says of itself.
+    """The description of an archive, as it stands in it.
 
     `index` and `term` are those of the last log entry in it. Empty in archives of other makes are:
     the cluster's ID and feature level, the version that wrote it, and `state_index`, above which

@@ -18,7 +18,7 @@ LEFT: Final = "left"
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said of one server, by the pool, by a joiner, or by the server that was asked.
+    """A statement about one server, by the pool, by a joiner, or by the server that was asked.
 
     `name` is that in the pool, "<name>.<region>"; `address` is "host:port" of the RPC port.
     `status` is what the pool says: alive, leaving, left or failed. `leaving`: it says that it is
@@ -47,7 +47,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """What answered at an address that was asked at the time `at`; None: nothing did."""
+    """The answer from an address that was asked at the time `at`; None: nothing answered."""
 
     at: float
     claim: Claim | None = None

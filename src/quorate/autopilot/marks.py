@@ -14,7 +14,7 @@ from quorate.autopilot.facts import Facts
 
 
 def take_back_marks(facts: Facts) -> tuple[RecordServer, ...]:
-    """What unmarks the members that nobody removes now."""
+    """The action that unmarks the members that nobody removes now."""
     return tuple(
         RecordServer(
             id=server.id,

@@ -71,6 +71,6 @@ class PutOff(msgspec.Struct, frozen=True):
 
 
 def lately(heard: Mapping[str, Heard], address: str, now: float) -> Heard | None:
-    """What answered at that address a moment ago; None: it has to be asked."""
+    """The answer from that address a moment ago; None: it has to be asked."""
     found = heard.get(address)
     return found if found is not None and now - found.at <= FRESH_S else None

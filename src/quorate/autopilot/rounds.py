@@ -60,7 +60,7 @@ Steps: TypeAlias = Generator[Action, Outcome, Memory]
 
 
 def decide(facts: Facts, memory: Memory) -> Plan:
-    """What a leader should do now, most urgent first."""
+    """The actions that a leader should take now, most urgent first."""
     if facts.trouble:
         way, asked = make_way(facts, memory.asked_to_lead)
         memory = msgspec.structs.replace(memory, asked_to_lead=asked)
@@ -131,12 +131,12 @@ def _remember(memory: Memory, facts: Facts, action: Action, outcome: Outcome) ->
 def joining(
     look: Look, joiner: Claim, *, forgive: bool = False
 ) -> Generator[Action, Outcome, Verdict]:
-    """What the leader does for a server that asks to be taken in; the verdict has no action."""
+    """The leader's step for a server that asks to be taken in; the verdict has no action."""
     return (yield from _call(look, lambda f, h: take_in(f, joiner, h, forgive=forgive)))
 
 
 def departing(look: Look, server_id: str) -> Generator[Action, Outcome, Verdict]:
-    """What the leader does for a server that asks to be taken out."""
+    """The leader's step for a server that asks to be taken out."""
     return (yield from _call(look, lambda f, h: let_go(f, server_id, h, asked_for=True)))
 
 

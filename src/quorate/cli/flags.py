@@ -44,7 +44,7 @@ class HelpRequested(Exception):
 
 
 class Parsed(NamedTuple):
-    """What was given: `values` has only the options that were named, `args` the rest."""
+    """The arguments given: `values` has only the options that were named, `args` the rest."""
 
     values: dict[str, Value]
     args: list[str]

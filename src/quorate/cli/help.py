@@ -25,7 +25,7 @@ def command_help(command: Command) -> str:
 
 
 def group_help(group: Group) -> str:
-    """What a group is for, and the words below it."""
+    """The purpose of a group, and the words below it."""
     name = " ".join(("quorate", *group.path))
     below = _list(_children(group.path))
     return (

@@ -151,7 +151,7 @@ class Client:
         return _decode(path, answer.body or b"{}", Transfer)
 
     def raft_views(self) -> Views:
-        """What each server believes, as the agent gathers it; servers of Quorate only."""
+        """The view of each server, as the agent gathers them; servers of Quorate only."""
         return self._get("/v1/operator/raft/views", Views)
 
     def upgrade_check(self) -> UpgradeCheck:

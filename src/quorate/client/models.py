@@ -61,7 +61,7 @@ class Model(Protocol):
 
     @property
     def raw(self) -> dict[str, Any]:
-        """What the server sent."""
+        """The response as the server sent it."""
 
 
 class RaftConfiguration(operator.RaftConfiguration, frozen=True, kw_only=True, rename="pascal"):

@@ -30,7 +30,7 @@ Query = Sequence[tuple[str, str]]
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came back. Header names are lower case; `body` is decompressed."""
+    """One response. Header names are lower case; `body` is decompressed."""
 
     status: int
     reason: str

@@ -45,7 +45,7 @@ DEV: Final[Partial] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notes:
-    """What a person should be told about a configuration that was loaded."""
+    """Notes for people about a configuration that was loaded."""
 
     files: tuple[str, ...]
     empty_folders: tuple[str, ...]

@@ -74,7 +74,7 @@ class PreemptionConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefaultSchedulerConfig:
-    """What the first leader stores when no scheduler configuration is there."""
+    """The record that the first leader stores when no scheduler configuration is there."""
 
     scheduler_algorithm: str = key("binpack")
     memory_oversubscription_enabled: bool = key(False)
@@ -113,7 +113,7 @@ class Server:
 
     @property
     def join(self) -> ServerJoin:
-        """What holds for joining: the `server_join` block, or the same keys in their old place.
+        """The settings for joining: the `server_join` block, or the same keys in their old place.
 
         `check` has seen to it that the lists are in one of the places only.
         """
@@ -139,7 +139,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Autopilot:
-    """What the first leader stores when no autopilot configuration is there.
+    """The record that the first leader stores when no autopilot configuration is there.
 
     See docs/configuration.md#autopilot.
     """
@@ -186,7 +186,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telemetry:
-    """What is measured and shown."""
+    """The settings of metrics: which are measured, and how they are shown."""
 
     prometheus_metrics: bool = key(False)
     disable_hostname: bool = key(False)

@@ -30,7 +30,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Change(Enum):
-    """What happened to a member; the values are Serf's names of its events."""
+    """A change of a member; the values are Serf's names of its events."""
 
     JOINED = "member-join"
     LEAVING = "member-leaving"  # it has said that it is about to leave
@@ -58,7 +58,7 @@ class Refusal(Enum):
 
 
 class KeyAction(Enum):
-    """What a key query asks for; the values are the names of Serf's internal queries."""
+    """An action on keys; the values are the names of Serf's internal queries."""
 
     INSTALL = "_serf_install-key"
     USE = "_serf_use-key"

@@ -25,7 +25,7 @@ class Address(msgspec.Struct, frozen=True, gc=False, order=True):
 
 
 class Versions(msgspec.Struct, frozen=True, gc=False):
-    """What a member speaks: lowest, highest and current version of memberlist and of Serf."""
+    """The versions a member speaks: lowest, highest and current of memberlist and of Serf."""
 
     protocol_min: int = 1
     protocol_max: int = 5
@@ -36,7 +36,7 @@ class Versions(msgspec.Struct, frozen=True, gc=False):
 
 
 class NodeState(IntEnum):
-    """What memberlist believes of a member (numbers of the wire)."""
+    """The state of a member as memberlist believes it (numbers of the wire)."""
 
     ALIVE = 0
     SUSPECT = 1
@@ -171,7 +171,7 @@ class UserEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class QueryFlag(IntFlag):
-    """What the sender of a query, or of a response, asks for."""
+    """Flags by which the sender of a query, or of a response, asks for something."""
 
     ACK = 1
     NO_BROADCAST = 2
@@ -219,7 +219,7 @@ class QueryResponse(msgspec.Struct, frozen=True, gc=False):
 
 
 class SerfStatus(IntEnum):
-    """What Serf believes of a member (numbers of the wire)."""
+    """The state of a member as Serf believes it (numbers of the wire)."""
 
     NONE = 0
     ALIVE = 1

@@ -15,7 +15,7 @@ FEWEST_STRANGERS: Final = 16
 
 
 class Connection(Protocol):
-    """What was admitted."""
+    """A connection that was admitted."""
 
     def make_room(self) -> None:
         """End, for the sake of another one. `Admission.gone` follows, maybe later."""

@@ -121,7 +121,7 @@ class Trust:
         return self._signer.public
 
     def speaker(self) -> Speaker:
-        """What this server says of itself."""
+        """This server's description of itself."""
         record, region, address = self._me()
         vouchers = tuple(self._vouchers.values())
         return Speaker(
@@ -157,7 +157,7 @@ class Trust:
         return ""
 
     def check_listener(self, expected_id: str, address: str) -> ListenerCheck:
-        """What is asked of the server at `address`; `expected_id` is empty if it may be any."""
+        """The check of the server at `address`; `expected_id` is empty if it may be any."""
         return ListenerCheck(self, expected_id, address)
 
     async def admit(self, other: Speaker, voucher: bytes, dialed: str = "") -> Peer:
@@ -426,7 +426,7 @@ class Trust:
 
 
 class ListenerCheck:
-    """What a dialer asks of a listener before it answers its challenge.
+    """The questions of a dialer to a listener before it answers its challenge.
 
     The listener has to say that the address is its own. Otherwise a stranger could pass the words
     of both sides on, and be taken for either. `elsewhere` is where it says it is, if that differs.

@@ -38,7 +38,7 @@ class PacketBudget:
         self._look_at = 0.0
 
     def of(self, host: str) -> Allowance | None:
-        """What the time for a packet from there is taken from; None if it is used up."""
+        """The budget that pays for a packet of that origin; None if it is used up."""
         now = self._clock()
         allowance = self._members.get(host)
         if allowance is None:

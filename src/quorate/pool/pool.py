@@ -262,7 +262,7 @@ class Pool:
         return self.node.members()
 
     def stats(self) -> dict[str, str]:
-        """What operators ask of a member (docs/http-api.md#the-pool, `stats.serf`), as text."""
+        """The figures of a member, as text (docs/http-api.md#the-pool, `stats.serf`)."""
         node = self.node
         members = self.members()
         member_time, event_time, query_time = node.clocks()

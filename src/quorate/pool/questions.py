@@ -42,11 +42,11 @@ class Question:
             self.over.set_result(None)
 
     def result(self) -> QueryResult:
-        """What came."""
+        """The answers that came."""
         return QueryResult(dict(self.answers), tuple(self.acked))
 
     def key_result(self, action: KeyAction) -> KeyResult:
-        """What came, to a question about keys."""
+        """The answers that came to a question about keys."""
         answers: dict[str, KeyResponse] = {}
         unreadable = []
         for name, payload in self.answers.items():

@@ -32,7 +32,7 @@ class QueryResult(msgspec.Struct, frozen=True):
 
 
 class KeyResult(msgspec.Struct, frozen=True):
-    """What every member said to a key operation.
+    """The answers of all members to a key operation.
 
     `members` are those that were alive when it began; `answers` of those that answered;
     `unreadable` names the members whose answers could not be read.
@@ -51,7 +51,7 @@ class KeyResult(msgspec.Struct, frozen=True):
 
     @property
     def messages(self) -> dict[str, str]:
-        """What members had to say, by member: refusals, and notes such as a list cut short."""
+        """The messages of members, by member: refusals, and notes such as a list cut short."""
         said = {name: answer.message for name, answer in self.answers.items() if answer.message}
         return {**said, **dict.fromkeys(self.unreadable, "its answer cannot be read")}
 

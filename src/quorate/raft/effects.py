@@ -23,7 +23,7 @@ from quorate.raft.values.messages import (
 
 
 class Role(Enum):
-    """What a node is at the moment."""
+    """The role of a node at the moment."""
 
     FOLLOWER = "follower"
     PRE_CANDIDATE = "pre-candidate"

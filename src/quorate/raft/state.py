@@ -35,7 +35,7 @@ _FOUNDING_TERM = 1  # of the entry that founds a cluster: no leader has written 
 
 
 class Office(Protocol):
-    """What a node has while it leads (`leader.Leader`), as far as its state is concerned."""
+    """The data of a node while it leads (`leader.Leader`), as far as its state is concerned."""
 
     reads: list[PendingRead]
     weighed: list[WeighedChange]

@@ -38,7 +38,7 @@ _WRONG_VERSION = "operation not supported with current protocol version"
 
 
 class Held:
-    """What connections of others than members hold together of requests whose end has not come."""
+    """The bytes of unfinished requests that connections of others than members hold together."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -58,7 +58,7 @@ class BodySink(Protocol):
 
 
 class Handler(Protocol):
-    """What a connection needs from the replica."""
+    """The interface of the replica that a connection needs."""
 
     def request_received(self, slot: Slot, request: AnyRequest) -> None:
         """A request; the answer goes to `slot.answer`."""

@@ -81,7 +81,7 @@ class Introduction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be founded: (ID, address, public key) of each founder, in the order of IDs."""
+    """The cluster to found: (ID, address, public key) of each founder, in the order of IDs."""
 
     cluster_id: str
     founders: tuple[tuple[str, str, bytes], ...]

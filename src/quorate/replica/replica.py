@@ -287,11 +287,11 @@ class Replica(Generic[Result_co]):
 
     @property
     def role(self) -> Role:
-        """What this replica is now."""
+        """The role of this replica now."""
         return self._driver.role
 
     def status(self) -> Status:
-        """What this replica knows now: who leads, the term, indexes, members, and the peers."""
+        """The status of this replica now: leader, term, indexes, members, and the peers."""
         return status_of(self._driver)
 
     def peers(self) -> tuple[PeerProgress, ...]:

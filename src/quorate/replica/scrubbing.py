@@ -30,7 +30,7 @@ _PAUSE_MIN_S: Final = 0.005
 
 
 class Scrubbed(Protocol):
-    """What is needed of a replica."""
+    """The interface of a replica that scrubbing needs."""
 
     log: LogStore
 

@@ -192,7 +192,7 @@ class _Opened:
         )
 
     async def undo(self) -> None:
-        """What was begun ends; the folder is free for others."""
+        """End what was begun; the folder is free for others."""
         if self._replica is not None:
             await self._replica.stop()
         if self._port is not None:

@@ -34,7 +34,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def status_of(driver: RaftDriver) -> Status:
-    """What this driver's core knows now."""
+    """The status of this driver's core now."""
     node = driver.node
     return Status(
         server_id=node.server_id,

@@ -44,7 +44,7 @@ class Clock(Protocol):
     """Time in seconds of a clock that never goes back, and calls at a time."""
 
     def now(self) -> float:
-        """What the clock shows."""
+        """The time that the clock shows."""
 
     def call_later(self, delay_s: float, action: Callable[..., object], *args: Any) -> Timer:
         """Call `action` after `delay_s` seconds."""

@@ -23,7 +23,7 @@ SnapshotPoint = tuple[int, int, Configuration, int]
 
 
 class Handle(Protocol):
-    """What a caller waits for; an asyncio future is one."""
+    """The handle for which a caller waits; an asyncio future is one."""
 
     def done(self) -> bool:
         """True if it is answered, or its caller waits no more."""

@@ -170,7 +170,7 @@ class RaftDriver:
 
     @property
     def role(self) -> Role:
-        """What this replica is now; one that has ended is nothing more than a follower."""
+        """The role of this replica now; one that has ended is nothing more than a follower."""
         return Role.FOLLOWER if self._driver.ended else self.node.role
 
     def trouble(self) -> QuorateError | None:
@@ -333,14 +333,14 @@ class RaftDriver:
         self._driver.step(events.RequestReceived(reply_to, request))
 
     def response_received(self, peer_id: str, rpc_id: int, response: AnyResponse) -> None:
-        """What was asked of the peer as `rpc_id` is answered."""
+        """The peer has answered the request `rpc_id`."""
         if why := self.objection(response, peer_id):
             self.request_failed(peer_id, rpc_id, why)
         else:
             self._driver.step(events.ResponseReceived(peer_id, rpc_id, response))
 
     def request_failed(self, peer_id: str, rpc_id: int, reason: str) -> None:
-        """What was asked of the peer as `rpc_id` gets no answer."""
+        """The peer gives no answer to the request `rpc_id`."""
         self._driver.step(events.RequestFailed(peer_id, rpc_id, reason))
 
     def snapshot_delivered(

@@ -9,7 +9,7 @@ from quorate.replica.replica import Replica
 
 
 class Leadership:
-    """What one replica knows of the leader. Made before the replica starts, on the loop."""
+    """The leader as one replica knows it. Made before the replica starts, on the loop."""
 
     def __init__(self, replica: Replica[object]) -> None:
         self._replica = replica

@@ -71,7 +71,7 @@ class ConfigurationOfView(msgspec.Struct, frozen=True, kw_only=True, rename="pas
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What one server believes; `error` is why it could not be asked, or empty.
+    """The view of one server; `error` is why it could not be asked, or empty.
 
     Where `error` says why, `configuration` is null (here: empty), and all numbers are 0. `state` is
     right, damaged, disagree or unchecked: what comparing the servers' states said of it; or twice

@@ -60,5 +60,5 @@ def unseal(line: bytes, path: str, kind: type[T]) -> T:
 
 
 def ending(body: bytes) -> bytes:
-    """What follows the body: the key of the checksum, the checksum, the end of the object."""
+    """The bytes behind the body: the key of the checksum, the checksum, the end of the object."""
     return _KEY + b64encode(crc_bytes(xz(body))) + _END

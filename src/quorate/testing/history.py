@@ -15,7 +15,7 @@ import msgspec
 
 
 class Kind(Enum):
-    """What was asked for."""
+    """The kind of an operation."""
 
     READ = "read"
     WRITE = "write"

@@ -25,7 +25,7 @@ TLS_RECORD_BYTE: Final = 0x16
 
 
 class FirstByte(Enum):
-    """What is spoken on a connection. The values are names for logs."""
+    """The protocol of a connection. The values are names for logs."""
 
     NOMAD_RPC = "Nomad RPC"
     RAFT = "Raft"

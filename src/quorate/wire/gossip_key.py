@@ -20,7 +20,7 @@ def without_line_ends(text: str) -> str:
 
 
 def key_fault(text: str) -> str:
-    """What is wrong with a key, or nothing. The place is told as Go's decoder tells it."""
+    """The fault of a key, or nothing. The place is told as Go's decoder tells it."""
     try:
         key = base64.b64decode(without_line_ends(text), validate=True)
     except (binascii.Error, ValueError):

@@ -70,7 +70,7 @@ class Voucher(msgspec.Struct, frozen=True):
 
 
 class Speaker(msgspec.Struct, frozen=True, kw_only=True):
-    """What a side says of itself. `address` is its own RPC address, "host:port"."""
+    """A side's description of itself. `address` is its own RPC address, "host:port"."""
 
     record: IdentityRecord
     region: str
@@ -164,7 +164,7 @@ def _transcript(label: bytes, dialer_hello: bytes, listener_hello: bytes) -> byt
 
 
 def voucher_text(cluster_id: str, server_id: str, key: bytes) -> bytes:
-    """What a member signs to confirm that `server_id` is a member of the cluster, with this key."""
+    """The text that a member signs to confirm that `server_id` is a member, with this key."""
     return _VOUCHER + f"{cluster_id}\n{server_id}\n".encode() + key
 
 

@@ -54,7 +54,7 @@ class Statsd:
 
     @classmethod
     def of(cls, telemetry: Telemetry, metrics: Metrics) -> list[Statsd]:
-        """What the configuration asks for: one or none."""
+        """The sinks that the configuration asks for: one or none."""
         if not telemetry.statsd_address:
             return []
         place = parse_endpoint(telemetry.statsd_address, STATSD_PORT)
@@ -122,7 +122,7 @@ class Statsd:
 
 
 class News:
-    """What has happened since it was asked for last, as the lines that tell it."""
+    """The events since the last call, as the lines that tell them."""
 
     def __init__(self, labels: Mapping[str, str]) -> None:
         self._end = "".join(f".{value}" for value in labels.values())

@@ -28,7 +28,7 @@ _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 
 
 class BodyError(Exception):
-    """What is wrong with a body, without the endpoint's prefix."""
+    """The fault of a body, without the endpoint's prefix."""
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 
 
 class BadFilter(Exception):
-    """What is wrong with an expression, and where: the first character is 1."""
+    """The fault of an expression, and its place: the first character is 1."""
 
 
 class _Token(NamedTuple):

@@ -10,7 +10,7 @@ from quorate.api.http.messages import Call, Response
 
 
 class ClusterEndpoint:
-    """What clients ask first: who leads, who takes part, which regions there are."""
+    """The answers that clients ask for first: leader, members, regions."""
 
     def __init__(self, context: Context) -> None:
         self._cluster = context.parts.cluster

@@ -21,7 +21,7 @@ ADDRESSES_MAX: Final = 32
 
 
 class PoolEndpoint:
-    """What changes this agent's place among the others."""
+    """The requests that change this agent's place among the others."""
 
     def __init__(self, context: Context) -> None:
         self._pool = context.parts.pool

@@ -45,7 +45,7 @@ CLOSE: Final = b"Connection: close\r\n\r\n"
 
 
 class Reading(Enum):
-    """What the parser is in."""
+    """The state of the parser."""
 
     NOTHING = "between two requests"
     HEAD = "a head"
@@ -53,7 +53,7 @@ class Reading(Enum):
 
 
 class Shared:
-    """What the connections of one listener have in common."""
+    """The state that the connections of one listener share."""
 
     def __init__(
         self,

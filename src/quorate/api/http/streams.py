@@ -30,7 +30,7 @@ class BodyWasRead(QuorateError):
 
 
 class BodyStream:
-    """What `receive` gives, up to `limit` bytes. A client that sends on waits until more is read.
+    """The bytes of `receive`, up to `limit`. A client that sends on waits until more is read.
 
     It can be gone through once: a second reader would take the rest for the whole. Raises
     RequestError: 413 for a body over the limit, ClientGone; and BodyWasRead.

@@ -21,7 +21,7 @@ from quorate.raft.values.configuration import Server
 
 
 class MemberLevel(msgspec.Struct, frozen=True, kw_only=True):
-    """What the leader knows of one member of the Raft configuration.
+    """The leader's knowledge of one member of the Raft configuration.
 
     `level` is what it reported last, None if it was not heard lately. `keyed`: its public key is on
     record, so that its word can be proven at the next level.
@@ -53,7 +53,7 @@ def below_level(server: Claim, level: int) -> str:
 
 
 def plan_level(in_force: int, known: int, members: Iterable[MemberLevel]) -> LevelPlan:
-    """What a leader that knows level `known` does in a cluster of level `in_force`."""
+    """The step of a leader that knows level `known` in a cluster of level `in_force`."""
     members = tuple(members)
     assert members, "the leader is a member"
     goal = max(known, in_force)
@@ -88,7 +88,7 @@ def _objection(member: MemberLevel, goal: int) -> str:
 def raise_level(
     facts: Facts, heard: Mapping[str, Heard]
 ) -> tuple[tuple[Action, ...], tuple[Waiting, ...]]:
-    """What to do so that the level rises to what this leader knows; and what it waits for.
+    """The actions that raise the level to the one this leader knows; and what it waits for.
 
     Members are asked themselves, each at its address. Nothing is asked at the highest level.
     """

@@ -22,7 +22,7 @@ ADVICE_S: Final = 10.0
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a place that a server claims.
+    """The knowledge of a place that a server claims.
 
     `ask` are addresses to ask first. `why` is why the server is not taken there. `moves` are
     members (ID, address) that have to move in the same entry; `replaced` is the ID of a member in

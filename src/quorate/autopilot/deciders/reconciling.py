@@ -25,7 +25,7 @@ ASKS_MAX: Final = 16
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What is to be done, most urgent first, and what is remembered."""
+    """The actions to take, most urgent first, and what is remembered."""
 
     actions: tuple[Action, ...]
     memory: Memory

@@ -28,7 +28,7 @@ from quorate.raft.values.configuration import Server
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be done next to take a server in.
+    """The next step to take a server in.
 
     Without `action` it is over: the server is a member, or `why` says why not (`removed_at`: the
     index at which an operator removed it, if that is the reason).
@@ -73,7 +73,7 @@ def _change(facts: Facts, joiner: Claim, found: Found, known: Server | None) -> 
 
 
 def record(facts: Facts, server: Claim) -> RecordServer | None:
-    """What brings the name and address of a member on record; None if they are."""
+    """The action that puts name and address of a member on record; None if they are."""
     known = facts.records.get(server.id)
     now = (server.name, server.address, False)
     if known is not None and (known.name, known.address, known.removed) == now:

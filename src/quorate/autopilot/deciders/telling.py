@@ -27,7 +27,7 @@ NOTES_MAX: Final = 64
 
 
 def tell(facts: Facts) -> tuple[Tell, ...]:
-    """What is to be told now: one action, or none."""
+    """The action that tells what is to be told now, or none."""
     if facts.level < JOURNAL_LEVEL or not facts.committed.servers:
         return ()
     before = facts.told

@@ -58,7 +58,7 @@ def full_path(text: str) -> str:
 
 
 def read_piped(stdin: TextIO) -> bytes | None:
-    """What is piped in, or None if nothing is (a terminal, a device, an empty pipe)."""
+    """The bytes piped in, or None if nothing is (a terminal, a device, an empty pipe)."""
     try:
         descriptor = stdin.fileno()
     except (OSError, ValueError):

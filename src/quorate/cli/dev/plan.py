@@ -23,7 +23,7 @@ DEFAULT_HTTP_PORT = 4646
 
 
 class Wish(NamedTuple):
-    """What was asked for. `folder` is None for a new one; `servers` is the number per region."""
+    """The options given. `folder` is None for a new one; `servers` is the number per region."""
 
     folder: Path | None
     servers: int
@@ -35,7 +35,7 @@ class Wish(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """What a folder holds: the ports of all servers, and how many regions they make."""
+    """The cluster in a folder: the ports of all servers, and how many regions they make."""
 
     ports: tuple[PortSet, ...]
     regions: int
@@ -82,7 +82,7 @@ class ServerPlan(NamedTuple):
 
 
 def choose(wish: Wish, is_free: Callable[[int], bool]) -> Choice:
-    """What to start: the cluster that the folder holds, or a new one.
+    """The cluster to start: the one that the folder holds, or a new one.
 
     Raises Failure when the folder does not fit the wish, or its ports are in use.
     """

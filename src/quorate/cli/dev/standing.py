@@ -17,7 +17,7 @@ ASK_TIMEOUT_S = 2.0
 
 
 class Standing(NamedTuple):
-    """What the servers said: None for one that did not answer."""
+    """The servers' answers: None for one that did not answer."""
 
     answers: tuple[RaftConfiguration | None, ...]
 

@@ -61,7 +61,7 @@ class Output:
         self.stderr.flush()
 
     def hint(self, text: str) -> None:
-        """What a person may want to know, where hints are wanted."""
+        """Print a hint for a person, where hints are wanted."""
         if self.hints:
             self.stderr.write(f"Hint: {text}\n")
             self.stderr.flush()

@@ -376,7 +376,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
 
 
 def address_problems(config: AgentConfig) -> Iterator[ConfigError]:
-    """What is wrong with the resolved addresses."""
+    """The faults of the resolved addresses."""
     ports = config.ports
     if ports.http == ports.rpc and config.addresses.rpc in config.addresses.http.split():
         yield error_at(config, "ports.http", f"ports.http and ports.rpc are both {ports.rpc}")

@@ -41,7 +41,7 @@ def error_at(config: AgentConfig, key: str, text: str, next_step: str = "") -> C
 
 
 def refusals(config: AgentConfig) -> Iterator[ConfigError]:
-    """What is switched on and not supported."""
+    """Refusals of keys that are switched on and not supported."""
     values = dict(key_values(config))
     for key, (what, cure) in _REFUSED.items():
         if values[key]:
@@ -67,7 +67,7 @@ def effect_warnings(config: AgentConfig) -> Iterator[str]:
 
 
 def dev_warnings(config: AgentConfig) -> Iterator[str]:
-    """What was set and is put aside in dev mode; `config` as it was written."""
+    """Warnings of keys that are put aside in dev mode; `config` as it was written."""
     names = [
         key
         for key in _NOT_IN_DEV

@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
 
 class Merge(StrEnum):
-    """What a later file or flag does to a value that is there already.
+    """The effect of a later file or flag on a value that is there already.
 
     See docs/configuration.md#files-flags-and-order.
     """

@@ -15,7 +15,7 @@ KEPT_MAX: Final = 1024
 
 
 class Ring:
-    """What was seen at each of the last Lamport times; `first` is the oldest that is accepted."""
+    """The messages of each of the last Lamport times; `first` is the oldest that is accepted."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -53,5 +53,5 @@ class Ring:
         self.ignore_before(ltime + 1)
 
     def remembered(self) -> list[tuple[int, list[Any]]]:
-        """What is in the ring, by Lamport time."""
+        """The contents of the ring, by Lamport time."""
         return [(ltime, list(seen)) for ltime, seen in sorted(self._slots.values())]

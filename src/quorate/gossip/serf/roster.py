@@ -62,7 +62,7 @@ class Roster:
         self._intents_max = intents_max
 
     def get(self, name: str) -> Known | None:
-        """What is known of a name."""
+        """The member with this name, as far as it is known."""
         return self.members.get(name)
 
     def alive_count(self) -> int:

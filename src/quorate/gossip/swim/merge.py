@@ -188,7 +188,7 @@ def announce_self(node: State) -> None:
 
 
 def own_alive(node: State) -> Alive:
-    """What this member says of itself."""
+    """The alive message of this member about itself."""
     return Alive(node.incarnation, node.name, node.address, node.meta, node.versions)
 
 

@@ -246,7 +246,7 @@ class Prober:
 
 
 def own_coordinate(node: State) -> bytes | None:
-    """What an ack carries."""
+    """The coordinate that an ack carries."""
     if not node.settings.coordinates:
         return None
     coordinate = node.vivaldi.coordinate

@@ -76,7 +76,7 @@ class Record:
 
 
 class Forgotten:
-    """What was last known of names that are gone: older news about them is refused."""
+    """The last state of names that are gone: older news about them is refused."""
 
     __slots__ = ("_limit", "_names")
 

@@ -181,7 +181,7 @@ def _check_added(current: Configuration, result: Configuration, change: Change) 
 
 
 def next_configuration(current: Configuration, change: Change) -> Configuration:
-    """What `current` becomes by `change`.
+    """The configuration that `change` makes of `current`.
 
     Raises ConfigurationError when the server to change is unknown or the result is not valid.
     A change that alters nothing returns an equal configuration.

@@ -48,7 +48,7 @@ class Entry(msgspec.Struct, gc=False, eq=False):
     encoded: bytes | None = None
 
     def value(self) -> tuple[int, int, int, bytes, bytes]:
-        """What makes two entries the same entry."""
+        """The fields by which two entries are the same entry."""
         return (self.index, self.term, self.kind, self.data, self.extensions)
 
     def __eq__(self, other: object) -> bool:
@@ -71,7 +71,7 @@ class HardState(msgspec.Struct, frozen=True, gc=False):
 
 
 class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What every request carries about its sender.
+    """The fields of every request about its sender.
 
     `sender_id` and `sender_address` are empty when an old peer (which knows neither) speaks.
     `cluster_id` is Quorate's own addition, empty when unknown; other implementations skip it.

@@ -101,7 +101,7 @@ class PoolWatch:
         return self.introduced and self._me().initialised
 
     async def leader(self) -> Greeting | None:
-        """What the leader of this region answers to this server; None if none is found."""
+        """The answer of this region's leader to this server; None if none is found."""
         await self._ask_all()
         me = self._me()
         others = [other.leader for other in self.settled_others() if other.leader]
@@ -165,7 +165,7 @@ class PoolWatch:
                     self._directory.told(other)
 
     async def greet(self, address: str) -> Greeting | None:
-        """What the server at `address` says; None if none answers, or one that is another."""
+        """The greeting of the server at `address`; None if none answers, or one that is another."""
         greeting = Greeting(me=self._me())
         try:
             answer, peer = await self._callers.ask(address, "greet", greeting, Greeting, 1.0)

@@ -26,7 +26,7 @@ FOUNDERS_MAX = 1000
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be founded, and by which servers.
+    """The cluster to found, and its founders.
 
     `keys` are the public keys that the servers have proven; one that proves nothing has none.
     """

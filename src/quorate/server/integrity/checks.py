@@ -160,7 +160,7 @@ class StateChecks:
         self.right_at = 0
 
     def digest_at(self, index: int, applied_index: int) -> DigestAnswer:
-        """What this server has for `index`, of which it has applied all up to `applied_index`."""
+        """The digest of this server for `index`; it has applied all up to `applied_index`."""
         known = self._digests.get(index)
         if known is not None:
             return known

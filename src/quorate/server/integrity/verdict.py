@@ -28,7 +28,7 @@ MEMBERS_MAX = 1024
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """What one member holds: `digest` in hexadecimal, empty (and `why`) where it is not known."""
+    """One member's digest: `digest` in hexadecimal, empty (and `why`) where it is not known."""
 
     id: Name
     node: Name
@@ -41,7 +41,7 @@ Members: TypeAlias = Annotated[tuple[Held, ...], Meta(max_length=MEMBERS_MAX)]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be made of the digests at `index`, and `by` names the server that said it.
+    """The result of comparing the digests at `index`, and `by` names the server that said it.
 
     `right` is the digest of a majority of the voters, empty if none is. `wrong` are the members
     that hold another one. `disagree`: no digest has a majority, and yet two differ; then nobody

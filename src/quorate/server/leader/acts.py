@@ -107,7 +107,7 @@ class Acts:
         return self._noted(encode(command), note)
 
     def alone(self, what: str, server_id: str) -> WriteJournal | None:
-        """What tells of an operator's act that has no command of its own."""
+        """The command that tells of an operator's act which has no command of its own."""
         if self._state.level < JOURNAL_LEVEL:
             return None
         note = Note(kind=ACT, what=what, subject=server_id)

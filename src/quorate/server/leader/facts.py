@@ -26,7 +26,7 @@ TURN_S: Final = 3.0
 
 
 def claim_of(identity: Identity, status: str = "alive", peer: NetPeer | None = None) -> Claim:
-    """What that server, or the pool, says of it; `peer` is the connection on which it says so."""
+    """The claim of that server, or of the pool; `peer` is the connection on which it says so."""
     return Claim(
         id=identity.id,
         name=identity.node,

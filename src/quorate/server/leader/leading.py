@@ -37,7 +37,7 @@ def leading(
     trust: Trust,
     acts: Acts,
 ) -> tuple[Membership, LeaderDuties]:
-    """What answers calls about members, and what runs by itself; both decide by the same facts."""
+    """The two parts of leading: calls about members, and rounds; both decide by the same facts."""
 
     def look() -> Facts | None:
         unfit = frozenset(odd.id for odd in checks.verdict.wrong)

@@ -24,7 +24,7 @@ OF_THE_LEADER: Final = frozenset({"state-verdict"})
 
 
 class Regions(Protocol):
-    """What is known of servers of other regions."""
+    """Knowledge of servers of other regions."""
 
     def lives(self, server_id: str, region: str) -> bool:
         """True if the pool knows that server as a live one of that region."""

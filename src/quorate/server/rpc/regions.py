@@ -17,7 +17,7 @@ _TRIES: Final = 3  # each takes up to two seconds, and the asker waits
 
 
 class Requests(Protocol):
-    """What sends requests (`HttpPool`)."""
+    """The sender of requests (`HttpPool`)."""
 
     async def request(
         self, address: str, request: ForwardRequest, server_id: str = ""

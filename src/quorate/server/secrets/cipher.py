@@ -73,7 +73,7 @@ class Sealing:
 
 
 def open_with(cipher: AESGCM, nonce: bytes, data: bytes, where: bytes) -> bytes:
-    """What was sealed at that `place`. Raises BadSeal."""
+    """The bytes that were sealed at that `place`. Raises BadSeal."""
     if len(nonce) != NONCE_BYTES:
         raise BadSeal
     try:

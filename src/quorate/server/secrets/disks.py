@@ -75,7 +75,7 @@ class Disks:
         return max(row.unused_index for row in self._state.rows(root_keys.TABLE).values())
 
     async def own(self) -> Oldest:
-        """What another server is answered."""
+        """The answer to another server."""
         return Oldest(await self._replica.oldest_on_disk())
 
     async def holders(self, below: int) -> list[str]:

@@ -47,7 +47,7 @@ class HasSealed(Protocol):
 
     @property
     def nonce(self) -> bytes:
-        """What the cipher needs beside the key."""
+        """The nonce that the cipher needs beside the key."""
 
 
 class Sealer:

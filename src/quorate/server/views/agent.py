@@ -43,7 +43,7 @@ class AgentView:
         self._me = me
 
     def waiting(self) -> str:
-        """What this server waits for, in words: a leader, others to found with. Empty: nothing."""
+        """The wait of this server in words: for a leader, for others to found with. Empty: none."""
         return self._watch.waiting
 
     def health_problem(self) -> str | None:

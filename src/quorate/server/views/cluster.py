@@ -112,7 +112,7 @@ class ClusterView:
         return [server.address for server in self._replica.node.configuration.servers]
 
     def own(self) -> ServerView:
-        """What this server believes of the cluster."""
+        """The view of this server on the cluster."""
         me = self._me()
         shares = raft.NAMESAKE if self._namesake() else ""
         if self._directory.two_bodies(self._replica.server_id):
@@ -120,7 +120,7 @@ class ClusterView:
         return raft.own_view(self._replica, me, self._checks, self._machine, shares=shares)
 
     async def views(self) -> list[ServerView]:
-        """What each server of this region believes, this one first. Never fails."""
+        """The view of each server of this region, this one first. Never fails."""
         own = self.own()
         peers = self._replica.node.configuration.servers
         targets = raft.view_targets(self._directory, self._me().region, peers)

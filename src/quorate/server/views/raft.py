@@ -60,7 +60,7 @@ def own_view(
     *,
     shares: str,
 ) -> ServerView:
-    """What this server believes. `shares`: TWICE or NAMESAKE if another one lives, or empty."""
+    """The view of this server. `shares`: TWICE or NAMESAKE if another one lives, or empty."""
     node = replica.node
     leads_or_lost = replica.is_leader or not node.leader_address
     return ServerView(

@@ -50,7 +50,7 @@ class JoinResult(msgspec.Struct, frozen=True):
 
 
 class KeyringOperation(StrEnum):
-    """What may be asked of the pool's key rings."""
+    """The operations on the pool's key rings."""
 
     LIST = "list"
     INSTALL = "install"
@@ -59,7 +59,7 @@ class KeyringOperation(StrEnum):
 
 
 class KeyringResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the members' key rings answered, all of them asked at once.
+    """The answers of the members' key rings, all of them asked at once.
 
     `keys` and `primary_keys` (of `list` only) say by key (base64) how many members hold it, and
     how many encrypt with it. `messages` has by member's name why it could not do it.
@@ -87,7 +87,7 @@ class VoterView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerView(msgspec.Struct, frozen=True, kw_only=True):
-    """What one server believes of the cluster, or why it could not be asked (`error`).
+    """The view of one server on the cluster, or why it could not be asked (`error`).
 
     `role` is leader, follower or candidate. `leader_address` is empty if it follows nobody.
     `last_contact_ms` is how long ago that leader was heard, 0 on the leader itself.

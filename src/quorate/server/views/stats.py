@@ -96,7 +96,7 @@ def commands(state: StateStore) -> dict[str, str]:
 
 
 def state_check(checks: StateChecks) -> dict[str, str]:
-    """What the last comparison of the servers' states said of this one, and of the others.
+    """The last comparison of the servers' states: its word on this one, and on the others.
 
     `state` is right, damaged, disagree (nobody can say who is wrong) or unchecked.
     """

@@ -43,7 +43,7 @@ class UnknownCommand(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def explained(self) -> str:
-        """What it is and why it cannot be read, in one line."""
+        """The command and why it cannot be read, in one line."""
         return (
             f"a command of type {self.type} cannot be read by Quorate {__version__}, which knows "
             f"level {self.knows} ({self.reason})"

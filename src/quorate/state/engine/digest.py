@@ -86,7 +86,7 @@ def _table(name: str, index: int, count: int, total: int) -> bytes:
 
 
 def passed_over(image: SnapshotImage, registry: Registry) -> tuple[UnknownTally, ...]:
-    """What the image may lack because its server could not read it: then it compares with none.
+    """The unreadable commands that an image may lack: then it compares with none.
 
     Versions of level 0 passed over all that they could not read. What may be passed over changes
     no table, so it does not count; nor does a type that is known by now: either it changes nothing,

@@ -19,7 +19,7 @@ DIGEST_FORMS: Final[Mapping[int, int]] = MappingProxyType({0: 1, 2: 2})
 
 
 class Registry:
-    """What one version knows: its level, tables, commands, and forms by level.
+    """The things one version knows: its level, tables, commands, and forms by level.
 
     There is one, `quorate.state.registry.TODAY`. Tests make one of a version to come. Raises
     ValueError for what breaks the rules of `quorate.state.engine.table`.

@@ -27,7 +27,7 @@ from quorate.state.engine.table import OnRestore, Table, Tables
 
 
 class TableChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore does to one table, in numbers of rows."""
+    """The effect of a restore on one table, in numbers of rows."""
 
     table: str
     on_restore: OnRestore

@@ -95,7 +95,7 @@ class Wrapper(Command, frozen=True, kw_only=True):
 
 
 class OnRestore(Enum):
-    """What the restore of an archive makes of a table (`engine.restore`)."""
+    """The effect of the restore of an archive on a table (`engine.restore`)."""
 
     REPLACED = "replaced"
     """The archive's rows."""
@@ -135,7 +135,7 @@ def cas_holds(cas: int | None, record: Record | None) -> bool:
 
 
 class Reader(Protocol):
-    """What can be asked for records: the tables themselves, and the store around them."""
+    """The interface that gives records: the tables themselves, and the store around them."""
 
     def get(self, table: Table[R], key: str) -> R | None:
         """The record with this key, or None."""

@@ -65,7 +65,7 @@ Members: TypeAlias = tuple[tuple[str, str, bool], ...]
 
 
 class Note(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """What is to be told. `subject` is the ID of a server, or the name of a table.
+    """One event to tell. `subject` is the ID of a server, or the name of a table.
 
     `cause` says why, `force` that a guard was passed over by will.
     """
@@ -118,7 +118,7 @@ class Lane(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class JournalState(Record, frozen=True, kw_only=True):
-    """What was told last, and the lanes: acts, cluster, settings."""
+    """The last that was told, and the lanes: acts, cluster, settings."""
 
     told: Told = Told()
     lanes: tuple[Lane, Lane, Lane] = (Lane(), Lane(), Lane())
@@ -173,7 +173,7 @@ class Noted(Wrapper, frozen=True, kw_only=True):
 
 
 def subject_of(change: Change) -> str:
-    """What a change is about: its key, or the table of a single record."""
+    """The subject of a change: its key, or the table of a single record."""
     return change.table if change.key == SINGLETON else change.key
 
 
@@ -275,7 +275,7 @@ STATE: Final = Table(
 
 
 def state(reader: Reader) -> JournalState:
-    """What was told last, and the bounds of the records."""
+    """The last that was told, and the bounds of the records."""
     return reader.get(STATE, SINGLETON) or JournalState()
 
 

@@ -72,7 +72,7 @@ def _put(tables: Tables, server_id: str, record: ServerRecord, index: int) -> No
 
 
 def by_id(reader: Reader, server_id: str) -> ServerRecord | None:
-    """What is known of the server, or None."""
+    """The record of the server, or None."""
     return reader.get(TABLE, server_id)
 
 

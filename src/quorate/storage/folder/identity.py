@@ -107,7 +107,7 @@ def settle_identity(folder: Path, identity: Identity) -> None:
 
 
 def identity_of_node_id(server: Path, identity: Identity | None, *, log_exists: bool) -> str | None:
-    """What `node-id` says, None without the file, compared with what else lies in the folder.
+    """The ID in `node-id`, None without the file, compared with what else lies in the folder.
 
     Raises WrongDataFolder when the two contradict each other, LogDamaged.
     """

@@ -29,7 +29,7 @@ _NUMBERS: Final = {"clock": 0, "event-clock": 1, "query-clock": 2}
 
 
 class Known(msgspec.Struct):
-    """What a file says: members believed alive, and the clocks (members, events, queries)."""
+    """The contents of a file: members believed alive, and the clocks (members, events, queries)."""
 
     alive: dict[str, Address] = msgspec.field(default_factory=dict)
     clocks: list[int] = msgspec.field(default_factory=lambda: [0, 0, 0])
@@ -82,7 +82,7 @@ def parse_address(text: str) -> Address | None:
 
 
 def read_known(content: bytes, *, rejoin_after_leave: bool) -> Known:
-    """What a file's content says. Without `rejoin_after_leave` a leave forgets all before it."""
+    """The members and clocks in a file. Without `rejoin_after_leave` a leave forgets all before."""
     known = Known()
     *lines, _torn = content.split(b"\n")
     for line in lines:

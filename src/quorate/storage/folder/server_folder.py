@@ -56,7 +56,7 @@ class Layout(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """What was found when a folder was opened. `retired` says why its ID is given up, or is empty.
+    """The result of opening a folder. `retired` says why its ID is given up, or is empty.
 
     `mark` is set if the folder was found to be rolled back.
     """
@@ -137,7 +137,7 @@ class ServerFolder:
 
     @property
     def identity(self) -> Identity:
-        """What `quorate.json` says."""
+        """The contents of `quorate.json`."""
         return self._identity
 
     @property
@@ -157,7 +157,7 @@ class ServerFolder:
 
     @property
     def record(self) -> IdentityRecord:
-        """What this server says of itself in its messages."""
+        """This server's record of itself in its messages."""
         return IdentityRecord(
             server_id=self._identity.node_id,
             cluster_id=self._identity.cluster_id,

@@ -45,7 +45,7 @@ ENTRY_BODY: Final = _TERM.size
 
 
 class Head(NamedTuple):
-    """What all files before this one came to."""
+    """The totals of all files before this one."""
 
     layout: int
     last_index: int

@@ -28,7 +28,7 @@ _NO_RECORD: Final = 1 << 63  # no log lives to see that number
 
 
 class LogReplay:
-    """What the segments taken in so far come to. Feed them oldest first, then ask `extent`."""
+    """The result of the segments taken in so far. Feed them oldest first, then ask `extent`."""
 
     def __init__(self) -> None:
         self.places = LogPlaces()
@@ -74,7 +74,7 @@ class LogReplay:
             raise log_damaged(f"{path} is damaged: the file before it is missing", path)
 
     def extent(self) -> LogExtent:
-        """What the log holds, when all files are taken in. Raises LogDamaged."""
+        """The extent of the log, when all files are taken in. Raises LogDamaged."""
         index, term = self._base
         if index < self._from:
             raise entry_damaged(index + 1, self._path(), "it is missing")

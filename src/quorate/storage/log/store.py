@@ -199,7 +199,7 @@ class LogStore:
         return self._meta.get(key)
 
     def size_bytes(self) -> int:
-        """What the files take together, with the room they hold for what comes next."""
+        """The bytes of all files together, with the room they hold for what comes next."""
         with self._entering:
             return sum(segment.room for segment in self._segments)
 

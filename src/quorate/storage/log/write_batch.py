@@ -10,7 +10,7 @@ from quorate.raft.values.messages import Entry, HardState
 
 
 class WriteBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What one write changes, in this order. An empty batch is allowed."""
+    """The changes of one write, in this order. An empty batch is allowed."""
 
     reset_to: tuple[int, int] | None = None
     """Drop the whole log; a snapshot whose last entry has this (index, term) replaces it."""

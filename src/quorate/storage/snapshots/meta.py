@@ -49,7 +49,7 @@ def snapshot_id(term: int, index: int, now_ms: int) -> str:
 
 
 def parse_id(name: str) -> tuple[int, int, str] | None:
-    """What snapshots are ordered by (term, index, id as text); None if it is no id."""
+    """The order of snapshots (term, index, id as text); None if it is no id."""
     match = _ID.fullmatch(name)
     return (int(match[1]), int(match[2]), name) if match else None
 

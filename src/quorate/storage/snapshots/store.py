@@ -44,7 +44,7 @@ SNAPSHOT_BYTES_MAX: Final = 1 << 40
 
 
 class NewestSnapshot(NamedTuple):
-    """What `newest_valid` found.
+    """The result of `newest_valid`.
 
     `meta` is None if there is no snapshot, or none that may be used; `problems` are the damaged
     ones that are newer, newest first.

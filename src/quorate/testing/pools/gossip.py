@@ -59,7 +59,7 @@ _DELAY_S = 0.001
 
 
 class Net:
-    """What packets and streams of all members travel over. `cut` says if two are parted."""
+    """The network of all members' packets and streams. `cut` says if two are parted."""
 
     def __init__(self, world: World, cut: Callable[[str, str], bool]) -> None:
         self.world = world

@@ -99,7 +99,7 @@ class PoolLife:
         return self.servers
 
     def story(self) -> str:
-        """What was done, and what leaders decided and said."""
+        """The story of a life: its actions, and what leaders decided and said."""
         return "\n".join(f"{at:9.3f} {text}" for at, text in self.servers.notes)
 
     # -- faults -----------------------------------------------------------------------------

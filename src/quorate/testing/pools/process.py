@@ -55,7 +55,7 @@ class Process:
 
     @property
     def real_id(self) -> str:
-        """What it says when it is asked itself."""
+        """The ID that it gives when it is asked itself."""
         return self.answers_as or self.id
 
     def claim(self) -> Claim:

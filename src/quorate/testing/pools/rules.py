@@ -40,7 +40,7 @@ SITUATIONS = (
 
 
 class Pool(Protocol):
-    """What the rules look at (`quorate.testing.pools.servers.Servers`)."""
+    """The interface that the rules look at (`quorate.testing.pools.servers.Servers`)."""
 
     world: World
     levels: dict[str, int]

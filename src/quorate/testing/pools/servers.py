@@ -55,7 +55,7 @@ def gossip_address_of(place: int) -> Address:
 
 
 def identity(server_id: str, name: str, place: int, level: int) -> Identity:
-    """What a server says of itself."""
+    """The identity that a server gives of itself."""
     return Identity(
         id=server_id,
         name=name,
@@ -222,7 +222,7 @@ class Servers:
     # -- what a server does by itself -------------------------------------------------------
 
     def look(self, process: Process) -> Facts | None:
-        """What it knows if it leads."""
+        """The facts of this server, if it leads."""
         host, world = process.host, self.world
         if not process.up or host is None or not host.node:
             return None

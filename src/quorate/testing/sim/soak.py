@@ -20,7 +20,7 @@ _TELL_EVERY = 200  # lives
 
 @dataclass
 class Tally:
-    """What some seeds came to. `seconds` are of wall time, `cpu_s` of all processors together."""
+    """The totals of some seeds. `seconds` are of wall time, `cpu_s` of all processors together."""
 
     lives: int = 0
     steps: int = 0

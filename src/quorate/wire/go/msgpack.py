@@ -116,7 +116,7 @@ def pack_bool(value: bool) -> bytes:
 
 
 def array_header(length: int) -> bytes:
-    """What precedes the elements of an array."""
+    """The bytes before the elements of an array."""
     if length < 16:
         return bytes((0x90 | length,))
     if length < 1 << 16:
@@ -125,7 +125,7 @@ def array_header(length: int) -> bytes:
 
 
 def map_header(length: int) -> bytes:
-    """What precedes the keys and values of a map of at most 15 keys (all of ours are)."""
+    """The bytes before the keys and values of a map of at most 15 keys (all of ours are)."""
     assert length < 16, length
     return bytes((0x80 | length,))
 

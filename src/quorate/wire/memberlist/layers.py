@@ -40,7 +40,7 @@ class Layers(msgspec.Struct, frozen=True):
 
     @property
     def label_header(self) -> bytes:
-        """What stands in front of all; empty without a label."""
+        """The bytes in front of all; empty without a label."""
         if not self.label:
             return b""
         return bytes((Kind.LABEL, len(self.label))) + self.label
@@ -53,7 +53,7 @@ def compressed(body: bytes) -> bytes:
 
 
 def decompressed(frame: Any, limit: int) -> bytes:
-    """What is in a compressed frame, given its decoded map. Raises BadFrame."""
+    """The contents of a compressed frame, given its decoded map. Raises BadFrame."""
     fields = Fields(frame, "a compressed message")
     if algorithm := fields.uint(b"Algo"):
         raise bad_frame(f"unknown algorithm {algorithm} of compression")

@@ -38,7 +38,7 @@ _LENGTH_MAX: Final = 0xFFFF
 
 
 class Opened(NamedTuple):
-    """What was in a packet: its messages, and why parts of it were not read (for people)."""
+    """The contents of a packet: its messages, and why parts of it were not read (for people)."""
 
     messages: tuple[Message, ...]
     problems: tuple[str, ...]

@@ -68,7 +68,7 @@ def encode_peers(configuration: Configuration) -> bytes:
 
 
 def decode_peers(encoded: bytes) -> Configuration:
-    """What a legacy peer list means: voters whose ids are their addresses.
+    """The configuration of a legacy peer list: voters whose ids are their addresses.
 
     Raises BadFrame when it is no list of addresses.
     """

@@ -62,7 +62,7 @@ class RequestReader:
         return self._values.unfinished
 
     def feed(self, data: bytes) -> list[RequestEvent]:
-        """What became complete with these bytes, in order.
+        """The messages that became complete with these bytes, in order.
 
         Raises BadFrame for an unknown type byte, for bytes that are no request, for a request
         over the limit, and at every call after that.

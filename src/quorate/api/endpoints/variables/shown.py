@@ -9,7 +9,7 @@ from quorate.state.tables.variables import Variable
 
 
 def metadata_of(record: Variable) -> VariableMetadata:
-    """What lists show."""
+    """The metadata that lists show."""
     return VariableMetadata(
         create_index=record.create_index,
         create_time=record.create_time,

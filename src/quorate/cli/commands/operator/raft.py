@@ -38,7 +38,7 @@ def peers_table(configuration: RaftConfiguration, *, verbose: bool = False) -> s
 
 
 def verdict(server: RaftServer, servers: Sequence[RaftServer]) -> str:
-    """What to make of a server, and whether taking it out would leave a quorum; empty: no word."""
+    """The word on a server, and on the quorum if it is taken out; empty: no word."""
     if not server.status:
         return ""
     if server.status == "alive":

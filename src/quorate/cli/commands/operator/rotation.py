@@ -24,7 +24,7 @@ _PURPOSE = b"quorate gossip key rotation"
 
 
 class Ring(NamedTuple):
-    """What all members answered to `list`.
+    """The answers of all members to `list`.
 
     `members` is how many of them did. `keys` and `primary` say by key how many of these hold it
     and encrypt with it; `primary` is None where not all tell. `absent` are members that did not
@@ -38,7 +38,7 @@ class Ring(NamedTuple):
 
 
 class Action(Enum):
-    """What is to be done next."""
+    """The next step of a rotation."""
 
     INSTALL = "install"
     WAIT = "wait"

@@ -18,7 +18,7 @@ _KIND_BYTES: Final = len(MAGIC)
 
 
 class Contents(msgspec.Struct, frozen=True):
-    """What an archive holds. `kind` is empty where its state has no form that is known here."""
+    """The contents of an archive. `kind` is empty where the form of its state is not known here."""
 
     meta: ArchiveMeta
     kind: str

@@ -8,7 +8,7 @@ import msgspec
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be written, and the modify index that it must have."""
+    """The variable to write, and the modify index that it must have."""
 
     path: str
     namespace: str

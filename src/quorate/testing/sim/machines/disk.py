@@ -93,7 +93,7 @@ class Snapshot:
         return cls(index, term, configuration, configuration_index, meta_line(meta), body)
 
     def opened(self, folder: str) -> Snapshot:
-        """What the bytes say, all checksums tested. Raises LogDamaged."""
+        """The contents of the bytes, all checksums tested. Raises LogDamaged."""
         path = f"{folder}/{self.id}"
         meta = meta_of_line(self.meta, self.id, f"{path}/meta.json")
         if len(self.body) != meta.size or crc_bytes(xz(self.body)) != meta.crc:
@@ -364,7 +364,7 @@ class SimDisk:
 
     @property
     def flipped(self) -> set[str]:
-        """What a start must stumble over: the kinds of what is damaged now."""
+        """The kinds of damage here now: a start must stumble over them."""
         files = self._sectors.files
         found = {
             spot.kind

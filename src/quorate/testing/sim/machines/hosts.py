@@ -112,7 +112,7 @@ class Host:
 
     @property
     def record(self) -> IdentityRecord:
-        """What its process says of itself."""
+        """The record of its process about itself."""
         found = self.live.identity
         assert found is not None, f"{self.name} carries no identity"
         return found
@@ -123,7 +123,7 @@ class Host:
         return self.at or f"{self.name}:1"
 
     def clock(self, now: float) -> float:
-        """What this machine's clock shows at the world's `now`."""
+        """The time of this machine's clock at the world's `now`."""
         return now * self.clock_rate + self.clock_offset
 
     def world_time(self, clock: float) -> float:

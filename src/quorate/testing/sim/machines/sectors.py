@@ -27,7 +27,7 @@ class CutError(Exception):
 
 
 class Loss(NamedTuple):
-    """What a loss of power came to."""
+    """The outcome of a loss of power."""
 
     changed: int = 0  # sectors that were not flushed
     kept: int = 0  # those of them that were there all the same

@@ -108,7 +108,7 @@ class SimClock:
         self._soon_at = 0.0
 
     def now(self) -> float:
-        """What the host's clock shows."""
+        """The time that the host's clock shows."""
         return self._host.clock(self._world.now)
 
     def call_later(self, delay_s: float, action: Callable[..., object], *args: Any) -> SimTimer:
@@ -129,7 +129,7 @@ class SimClock:
             self.plan(timer)
 
     def fell_behind(self, seconds: float) -> None:
-        """What counts delays stood still for so long, by the host's clock."""
+        """The clock that counts delays stood still for so long, by the host's clock."""
         for timer in self.timers:
             timer.due += seconds
 

@@ -132,7 +132,7 @@ class Plan:
         return replace(self, weather=replace(self.weather, **fair), calm=calm)
 
     def disturbances(self) -> list[str]:
-        """What `without` can take away."""
+        """The disturbances that `without` can take away."""
         found = [f"client{client.number}" for client in self.clients]
         if self.clocks != CLOCKS[0]:
             found.append("clocks")

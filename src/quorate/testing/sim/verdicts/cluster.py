@@ -30,7 +30,7 @@ from quorate.testing.sim.verdicts.violations import ViolationError, expect
 
 @dataclass(slots=True)
 class Handle:
-    """What a client waits for: a write, read, change or transfer at one server."""
+    """The operation for which a client waits: a write, read, change or transfer at one server."""
 
     name: str
     kind: str
@@ -86,7 +86,7 @@ class Checker:
     # -- after every step -------------------------------------------------------------------
 
     def after_step(self, host: Host, members: dict[str, Host]) -> None:
-        """What can be checked on the node that has just moved.
+        """Check the node that has just moved.
 
         This runs after every step: what is as it should be must cost next to nothing.
         """

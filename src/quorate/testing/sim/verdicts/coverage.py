@@ -153,7 +153,7 @@ SITUATIONS = (
 
 
 class Around(Protocol):
-    """What is looked at around the server that has moved."""
+    """The surroundings of the server that has moved."""
 
     now: float
     hosts: dict[str, Host]
@@ -225,7 +225,7 @@ class Coverage:
             self.met("a crash lost unsynced writes")
 
     def before(self, node: Node) -> Before:
-        """What `after` wants to know of the node before its step."""
+        """The values of the node before its step, for `after`."""
         return (node.role, node.term, node.commit_index, node.configuration_index)
 
     def after(

@@ -90,7 +90,7 @@ _EVENTS: _Texts = {
 
 
 def event_text(event: Any) -> str:
-    """What happened to a node."""
+    """An event of a node, as text."""
     text = _EVENTS.get(type(event))
     if text:
         return text(event)
@@ -150,5 +150,5 @@ _EFFECTS: _Texts = {
 
 
 def effect_text(effect: Any) -> str:
-    """What a node wants done."""
+    """An effect that a node wants done, as text."""
     return _EFFECTS[type(effect)](effect)
