@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from quorate.server.archive.saving import Saved
+from quorate.server.events.hub import Hub
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.server import Server
 from quorate.server.views.records import (
@@ -284,6 +285,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     autopilot: Autopilot
     pool: Pool
     directory: Directory
+    events: Hub
     root_keys: RootKeys
     rejoining: Rejoining
     agent: Agent
@@ -304,6 +306,7 @@ def parts_of(server: Server) -> Parts:
         autopilot=server.autopilot,
         pool=server.pool,
         directory=server.directory,
+        events=server.events,
         root_keys=server.root_keys,
         rejoining=server.rejoining,
         agent=server.agent,

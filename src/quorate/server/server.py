@@ -38,6 +38,7 @@ from quorate.server.cluster.identity import Identity
 from quorate.server.cluster.leaving import Leaving
 from quorate.server.cluster.no_leader import why_no_leader
 from quorate.server.cluster.rejoining import Rejoining
+from quorate.server.events.hub import Hub
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.integrity.judge import StateJudge
 from quorate.server.leader.acts import Acts
@@ -96,6 +97,7 @@ class Server:
         self._metrics = metrics or Metrics()
         self.checks = StateChecks(self._spawn, self._distrust)
         self.machine = ServerMachine(self.checks, self._spawn, options.registry)
+        self.events = Hub(self.machine.store)
         self._tasks: set[asyncio.Task[None]] = set()
         self._refusals = RefusalLog(time.monotonic)
         self._expect = options.expect

@@ -24,6 +24,7 @@ LATER_FIELDS = {"Leader", "Voters", "NodeLimitForFeasibilityChecks"}
 VOLATILE = {"Index", "CreateIndex", "ModifyIndex"}
 
 ELSEWHERE = {
+    "v16acl-m-GET-v1-event-stream-topic-Nope-role": "a stream: see test_api_events.py",
     **dict.fromkeys(
         [
             "v16-ns-bad-name",

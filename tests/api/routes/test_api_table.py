@@ -32,6 +32,7 @@ BODIES = {
 }
 
 QUERIES = {
+    "/v1/event/stream": "topic=:",
     "/v1/agent/monitor": "log_level=nope",
     "/v1/agent/join": "address=10.0.0.1",
     "/v1/agent/force-leave": "node=s9.global",

@@ -25,6 +25,7 @@ from quorate.errors import (
 )
 from quorate.metrics import Metrics
 from quorate.server.archive.saving import Saved
+from quorate.server.events.hub import Hub
 from quorate.server.leader.acts import Acts
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.secrets.keeper import RootKeeper
@@ -129,6 +130,7 @@ class FakeServer:
         self.pool = [member(f"s{n}", "global", f"127.0.0.{n}") for n in (3, 2, 1)]
         self.known_regions = ["global"]
         self.store = StateStore(TODAY)
+        self.events = Hub(self.store)
         self.log_index = 4
         self.holding: list[str] = []  # whose disks may hold what older root keys have sealed
         self.sealer = Sealer(self.store, KeyRing(self.store), self.is_leader)
@@ -198,6 +200,7 @@ class FakeServer:
             autopilot=self,
             pool=self,
             directory=self,
+            events=self.events,
             root_keys=self.root_keys,
             rejoining=self,
             agent=self,

@@ -6,7 +6,6 @@ See docs/namespaces.md. Writes go to the authoritative region if one is configur
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Awaitable
 from functools import partial
 from typing import Any, Final
@@ -22,7 +21,7 @@ from quorate.api.consistency import Replicating
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
-from quorate.shapes import namespaces as shapes
+from quorate.server.views.namespaces import shown
 from quorate.state.engine.commands import encode
 from quorate.state.tables import namespaces
 from quorate.state.tables.namespaces import (
@@ -207,23 +206,3 @@ def _bytes(text: str) -> int:
 
 def _shown(name: str) -> str:
     return quote(name[:_SHOWN_MAX])
-
-
-def shown(namespace: Namespace) -> shapes.Namespace:
-    """The namespace as the API shows it."""
-    given = namespace.capabilities
-    return shapes.Namespace(
-        capabilities=None
-        if given is None
-        else shapes.NamespaceCapabilities(
-            disabled_task_drivers=given.disabled_task_drivers,
-            enabled_task_drivers=given.enabled_task_drivers,
-        ),
-        create_index=namespace.create_index,
-        description=namespace.description,
-        hash=b64encode(namespace.content_hash()).decode(),
-        meta=dict(namespace.meta) or None,
-        modify_index=namespace.modify_index,
-        name=namespace.name,
-        quota=namespace.quota,
-    )

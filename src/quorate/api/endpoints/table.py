@@ -11,6 +11,7 @@ from typing import Final
 from quorate.api.endpoint import ANY, KIB, Capability, Consistency, Endpoint, Forwarding, Wrong
 from quorate.api.endpoints.agent import AgentEndpoint
 from quorate.api.endpoints.cluster import ClusterEndpoint
+from quorate.api.endpoints.events import EventsEndpoint
 from quorate.api.endpoints.jobless.rows import ROWS as _JOBLESS
 from quorate.api.endpoints.metrics import MetricsEndpoint
 from quorate.api.endpoints.monitor import MonitorEndpoint
@@ -239,6 +240,18 @@ _STATE: Final = (
         forwarding=Forwarding.NONE,
         parameters="[?format=prometheus]",
         does="measurements",
+    ),
+    Endpoint(
+        path="/v1/event/stream",
+        methods=GET,
+        made_of=EventsEndpoint,
+        handler=EventsEndpoint.get,
+        capability=Capability.OPERATOR_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.REGION,
+        streams=True,
+        parameters="[?topic=&index=&namespace=]",
+        does="what changes, as it changes, as a stream",
     ),
     Endpoint(
         path="/v1/namespaces",

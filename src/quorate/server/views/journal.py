@@ -42,10 +42,11 @@ def history(
 def _entries(reader: Reader, kinds: frozenset[str]) -> Iterator[JournalEntry]:
     for record in newest_first(reader):
         if not kinds or record.kind in kinds:
-            yield _entry(reader, record)
+            yield entry_of(reader, record)
 
 
-def _entry(reader: Reader, record: JournalRecord) -> JournalEntry:
+def entry_of(reader: Reader, record: JournalRecord) -> JournalEntry:
+    """The record with the names of servers."""
     return JournalEntry(
         index=record.create_index,
         time_ms=record.time_ms,

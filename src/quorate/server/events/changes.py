@@ -1,0 +1,161 @@
+"""From change records to events: which table makes events of which topic, and what they show.
+
+What an event keeps is small: of a variable its metadata, never its items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from quorate.server.views.journal import entry_of
+from quorate.server.views.namespaces import shown
+from quorate.shapes import events as shapes
+from quorate.shapes.variables import VariableMetadata
+from quorate.state.engine.changes import Change
+from quorate.state.engine.table import Reader
+from quorate.state.tables import journal, namespaces, variables
+from quorate.state.tables.journal import JournalRecord
+from quorate.state.tables.namespaces import Namespace
+from quorate.state.tables.variables import Variable
+
+NAMESPACE: Final = "Namespace"
+VARIABLE: Final = "Variable"
+OPERATOR: Final = "Operator"
+
+_TYPES: Final = MappingProxyType(
+    {
+        journal.ELECTION: "LeaderElected",
+        journal.MEMBERSHIP: "MembershipChanged",
+        journal.LEVEL: "LevelRaised",
+        journal.SETTING: "SettingChanged",
+        journal.ACT: "OperatorAct",
+    }
+)
+_OTHER_TYPE: Final = "Told"
+
+_EVENT_BYTES: Final = 400  # what an event takes besides its texts, encoded too
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One event before it is encoded. `shown` is its payload, under `word`; `size` about bytes."""
+
+    topic: str
+    type: str
+    key: str
+    namespace: str
+    word: str
+    shown: msgspec.Struct
+    index: int
+    size: int
+
+    def encoded(self) -> bytes:
+        """Its JSON."""
+        return _encode(
+            shapes.Event(
+                index=self.index,
+                key=self.key,
+                namespace=self.namespace,
+                payload={self.word: self.shown},
+                topic=self.topic,
+                type=self.type,
+            )
+        )
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def event_of(reader: Reader, change: Change) -> Event | None:
+    """The event of a change; None for what is not told. `reader` is the state after it."""
+    make = _MAKERS.get(change.table)
+    return None if make is None else make(reader, change)
+
+
+def _namespace(_: Reader, change: Change) -> Event:
+    record: Any = change.old if change.new is None else change.new
+    assert isinstance(record, Namespace)
+    size = sum(len(key) + len(value) for key, value in record.meta) + len(record.description)
+    return Event(
+        topic=NAMESPACE,
+        type="NamespaceDeleted" if change.new is None else "NamespaceUpserted",
+        key=record.name,
+        namespace="",
+        word="Namespace",
+        shown=shown(record),
+        index=change.index,
+        size=_EVENT_BYTES + 2 * size,
+    )
+
+
+def _variable(_: Reader, change: Change) -> Event:
+    record: Any = change.old if change.new is None else change.new
+    assert isinstance(record, Variable)
+    return Event(
+        topic=VARIABLE,
+        type="VariableDeleted" if change.new is None else "VariableUpserted",
+        key=record.path,
+        namespace=record.namespace,
+        word="Variable",
+        shown=VariableMetadata(
+            create_index=record.create_index,
+            create_time=record.create_time,
+            modify_index=record.modify_index,
+            modify_time=record.modify_time,
+            namespace=record.namespace,
+            path=record.path,
+        ),
+        index=change.index,
+        size=_EVENT_BYTES + 4 * len(record.path),
+    )
+
+
+def _told(reader: Reader, change: Change) -> Event | None:
+    record: Any = change.new
+    if record is None or change.old is not None:
+        return None  # the journal forgets its oldest record
+    assert isinstance(record, JournalRecord)
+    entry = entry_of(reader, record)
+    told = shapes.Told(
+        by=entry.by,
+        by_name=entry.by_name,
+        cause=entry.cause,
+        details=dict(entry.details),
+        force=entry.force,
+        kind=entry.kind,
+        name=entry.name,
+        subject=entry.subject,
+        time=_time(entry.time_ms),
+        what=entry.what,
+    )
+    size = sum(len(name) + len(text) for name, text in entry.details)
+    return Event(
+        topic=OPERATOR,
+        type=_TYPES.get(record.kind, _OTHER_TYPE),
+        key=record.subject,
+        namespace="",
+        word="Operator",
+        shown=told,
+        index=change.index,
+        size=_EVENT_BYTES + 2 * size,
+    )
+
+
+def _time(unix_ms: int) -> str:
+    """RFC 3339; empty for a time that no calendar has (a clock that was far off)."""
+    try:
+        moment = datetime.fromtimestamp(unix_ms / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return ""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_MAKERS: Final[dict[str, Callable[[Reader, Change], Event | None]]] = {
+    namespaces.TABLE.name: _namespace,
+    variables.TABLE.name: _variable,
+    journal.TABLE.name: _told,
+}

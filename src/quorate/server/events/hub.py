@@ -1,0 +1,256 @@
+"""The recent events of one server, and its readers.
+
+Invariants: an event with an index above `floor` is in the buffer; of what may be missing a reader
+is told. A change costs a look-up for each pattern that it has, however many readers wait for other
+events; an event is encoded once, for the first reader that gets it, and its bytes are shared.
+
+Readers are woken a few at a time, so that a change that a thousand wait for never holds the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from enum import Enum
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from quorate.server.events.changes import Event, event_of
+from quorate.state.engine.changes import Change
+from quorate.state.engine.store import StateStore
+
+EVENTS_MAX: Final = 8192
+BYTES_MAX: Final = 8 << 20
+"""About the memory of the events that are kept."""
+
+BATCH_BYTES: Final = 64 * 1024
+"""A reader gets about so much at a time."""
+
+ANY: Final = "*"
+
+_WOKEN_AT_ONCE: Final = 32
+_COLLECTING_S: Final = 0.005  # what changes within it is one wake-up
+_BETWEEN_S: Final = 0.008
+
+
+class Why(Enum):
+    """Why events may be missing."""
+
+    FORGOTTEN = "this server remembers no events that are so old"
+    SNAPSHOT = "this server took its state from a snapshot"
+    SLOW = "the reader was too slow"
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Events with the indexes `first` to `last` may be missing."""
+
+    first: int
+    last: int
+    why: Why
+
+
+class Topics:
+    """What a reader wants: pairs of topic and key, where `ANY` stands for all; one namespace."""
+
+    def __init__(self, pairs: frozenset[tuple[str, str]], namespace: str) -> None:
+        self.pairs = pairs
+        self._namespace = namespace
+        self._all = (ANY, ANY) in pairs
+
+    def wants(self, event: Event) -> bool:
+        """Whether the reader is to get it. What is in no namespace passes for every one."""
+        if event.namespace and self._namespace not in {ANY, event.namespace}:
+            return False
+        return self._all or not self.pairs.isdisjoint(_patterns(event))
+
+
+def _patterns(event: Event) -> tuple[tuple[str, str], ...]:
+    topic, key = event.topic, event.key
+    return ((topic, ANY), (topic, key), (ANY, key), (ANY, ANY))
+
+
+class Entry:
+    """The events of one log entry."""
+
+    __slots__ = ("_encoded", "events", "index", "size")
+
+    def __init__(self, index: int, events: list[Event]) -> None:
+        self.index = index
+        self.events = events
+        self.size = sum(event.size for event in events)
+        self._encoded: list[bytes] = []
+
+    def line(self, topics: Topics) -> bytes:
+        """The JSON of those that are wanted, with a line end; empty if none is."""
+        wanted = [at for at, event in enumerate(self.events) if topics.wants(event)]
+        if not wanted:
+            return b""
+        if not self._encoded:
+            self._encoded = [event.encoded() for event in self.events]
+        return line([self._encoded[at] for at in wanted], self.index)
+
+
+def line(encoded: list[bytes], index: int) -> bytes:
+    """A line of the stream."""
+    return b'{"Events":[%b],"Index":%d}\n' % (b",".join(encoded), index)
+
+
+class Reader:
+    """One reader. All up to `position` was given to it, or is not for it."""
+
+    def __init__(self, hub: Hub, topics: Topics, index: int) -> None:
+        self.topics = topics
+        self.position = hub.floor if index <= 0 else index - 1
+        self.woken: asyncio.Future[bool] | None = None
+        self._hub = hub
+        self._began = False
+
+    def take(self) -> tuple[Gap | None, bytes]:
+        """What may be missing before it, and the next lines: about `BATCH_BYTES`, or none."""
+        hub, gap = self._hub, None
+        if self.position < hub.floor:
+            why = Why.SLOW if self._began else Why.FORGOTTEN
+            if self.position < hub.replaced_at:
+                why = Why.SNAPSHOT
+            gap = Gap(self.position + 1, hub.floor, why)
+            self.position = hub.floor
+        self._began = True
+        lines, size = [], 0
+        for entry in hub.after(self.position):
+            self.position = entry.index
+            found = entry.line(self.topics)
+            if found:
+                lines.append(found)
+                size += len(found)
+                if size >= BATCH_BYTES:
+                    break
+        return gap, b"".join(lines)
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for an event for it; False if none has come by then. Only after an empty `take`."""
+        loop = asyncio.get_running_loop()
+        self.woken = woken = loop.create_future()
+        self._hub.add_waiting(self)
+        timer = loop.call_later(timeout_s, _settle, woken, False)
+        try:
+            if await woken:
+                return True
+            self.position = max(self.position, self._hub.newest)  # nothing was for it
+            return False
+        finally:
+            timer.cancel()
+            self.woken = None
+            self._hub.end_waiting(self)
+
+    def wake(self, index: int) -> None:
+        """An event at `index` is for it, and none between what it has and that one."""
+        self.position = max(self.position, index - 1)
+
+
+def _settle(woken: asyncio.Future[bool], value: bool) -> None:
+    if not woken.done():
+        woken.set_result(value)
+
+
+class Hub:
+    """See the module. It follows the store from now on."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self.floor = self.newest = store.applied_index
+        self.replaced_at = 0
+        self._entries: deque[Entry] = deque()
+        self._count = self._size = 0
+        self._waiting: dict[tuple[str, str], dict[Reader, None]] = {}
+        self._ready: deque[Reader] = deque()
+        self._readers: set[Reader] = set()
+        self.unfollow = store.follow(self._changed)
+
+    def __len__(self) -> int:
+        """How many read."""
+        return len(self._readers)
+
+    def open(self, topics: Topics, index: int) -> Reader:
+        """A reader from `index` on; 0: all that is remembered. To be closed."""
+        reader = Reader(self, topics, index)
+        self._readers.add(reader)
+        return reader
+
+    def close(self, reader: Reader) -> None:
+        """It reads no more."""
+        self._readers.discard(reader)
+
+    def after(self, position: int) -> Iterator[Entry]:
+        """The entries with a higher index, in order."""
+        later = 0
+        for entry in reversed(self._entries):
+            if entry.index <= position:
+                break
+            later += 1
+        return islice(self._entries, len(self._entries) - later, None)
+
+    # -- what changes ----------------------------------------------------------------------------
+
+    def _changed(self, changes: list[Change] | None) -> None:
+        if changes is None:
+            self._replaced()
+            return
+        events = [event for each in changes if (event := event_of(self._store, each)) is not None]
+        if not events:
+            return
+        entry = Entry(events[0].index, events)
+        self.newest = entry.index
+        self._entries.append(entry)
+        self._count += len(events)
+        self._size += entry.size
+        while self._count > EVENTS_MAX or self._size > BYTES_MAX:
+            oldest = self._entries.popleft()
+            self._count -= len(oldest.events)
+            self._size -= oldest.size
+            self.floor = oldest.index
+        if self._waiting:
+            for event in events:
+                for pattern in _patterns(event):
+                    for reader in tuple(self._waiting.get(pattern, ())):
+                        self._made_ready(reader, entry.index)
+
+    def _replaced(self) -> None:
+        """The state came from a snapshot: what happened up to it is not known in single events."""
+        self._entries.clear()
+        self._count = self._size = 0
+        self.floor = self.newest = self.replaced_at = self._store.applied_index
+        for group in tuple(self._waiting.values()):
+            for reader in tuple(group):
+                self._made_ready(reader, 0)
+
+    # -- who waits -------------------------------------------------------------------------------
+
+    def add_waiting(self, reader: Reader) -> None:
+        """Wake it when an event of its topics comes."""
+        for pattern in reader.topics.pairs:
+            self._waiting.setdefault(pattern, {})[reader] = None
+
+    def end_waiting(self, reader: Reader) -> None:
+        """It waits no more."""
+        for pattern in reader.topics.pairs:
+            group = self._waiting.get(pattern)
+            if group is not None and group.pop(reader, ANY) is None and not group:
+                del self._waiting[pattern]
+
+    def _made_ready(self, reader: Reader, index: int) -> None:
+        self.end_waiting(reader)
+        reader.wake(index)
+        self._ready.append(reader)
+        if len(self._ready) == 1:
+            asyncio.get_running_loop().call_later(_COLLECTING_S, self._wake_some)
+
+    def _wake_some(self) -> None:
+        for _ in range(min(_WOKEN_AT_ONCE, len(self._ready))):
+            woken = self._ready.popleft().woken
+            if woken is not None:
+                _settle(woken, True)
+        if self._ready:
+            asyncio.get_running_loop().call_later(_BETWEEN_S, self._wake_some)
