@@ -221,19 +221,14 @@ class LevelTooLow(QuorateError):
 
 
 class KeyMissing(QuorateError):
-    """A value cannot be opened: this server does not have its root key, `key_id`.
+    """A value cannot be opened: this server does not have its root key, `key_id`."""
 
-    `wrapped_by` is the ID of the external key that the root key is wrapped with, if it is.
-    """
-
-    def __init__(self, key_id: str, wrapped_by: str = "") -> None:
-        wrapped = f", which is wrapped with the external key {wrapped_by}" if wrapped_by else ""
+    def __init__(self, key_id: str) -> None:
         super().__init__(
-            f"the value is sealed with root key {key_id}{wrapped}, and this server lacks that key",
+            f"the value is sealed with root key {key_id}, and this server does not have that key",
             "see the keys that are there: quorate operator root keyring list",
         )
         self.key_id = key_id
-        self.wrapped_by = wrapped_by
 
 
 class NoSuchRootKey(QuorateError):

@@ -22,8 +22,13 @@ from quorate.state.tables.namespaces import (
     Namespace,
     UpsertNamespace,
 )
-from quorate.state.tables.resealing import ReplaceSeals, Resealed
-from quorate.state.tables.root_keys import AddRootKey, EndPhase, RemoveRootKey
+from quorate.state.tables.root_keys import (
+    AddRootKey,
+    EndPhase,
+    RemoveRootKey,
+    ReplaceSeals,
+    Resealed,
+)
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.state.tables.servers import RecordRemoval, RecordServer
 from quorate.state.tables.variables import (

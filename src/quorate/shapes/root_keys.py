@@ -13,9 +13,9 @@ from quorate.shapes.shape import Index
 class RootKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """One root key. Times are Unix nanoseconds.
 
-    The last three are ours, left out where they are empty. While older values are sealed again,
+    The last two are ours, left out where they are empty. While older values are sealed again,
     `rekey_phase` of the active key is "values", or "disks" when older snapshots and logs go, and
-    `rekeyed` counts the values. `wrapped_by` is the ID of the external key that it is wrapped with.
+    `rekeyed` counts the values.
     """
 
     algorithm: str = ""
@@ -27,7 +27,6 @@ class RootKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     state: str = ""
     rekey_phase: str = ""
     rekeyed: int = 0
-    wrapped_by: str = ""
 
 
 class Rotated(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

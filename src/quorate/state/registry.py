@@ -14,7 +14,6 @@ from quorate.state.tables import (
     defaults,
     journal,
     namespaces,
-    resealing,
     root_keys,
     scheduler,
     servers,
@@ -34,11 +33,7 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     variables.TABLE,
 )
 
-LOOSE_COMMANDS: Final[tuple[type[Command], ...]] = (
-    defaults.InitialiseDefaults,
-    checks.CheckState,
-    resealing.ReplaceSeals,
-)
+LOOSE_COMMANDS: Final[tuple[type[Command], ...]] = (defaults.InitialiseDefaults, checks.CheckState)
 """Those that belong to no table of their own."""
 
 TODAY: Final = Registry(tables=TABLES, commands=LOOSE_COMMANDS)

@@ -18,6 +18,7 @@ from quorate.server.secrets.ring import KeyRing
 from quorate.server.secrets.sealer import Sealer
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
+from quorate.state.engine.restore import restored
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
 from quorate.state.registry import TODAY
@@ -224,5 +225,41 @@ def test_a_value_that_does_not_open_keeps_its_key_in_use() -> None:
     with pytest.raises(QuorateError, match="do not open"):
         run(Server(cluster).until_done())
     cluster.commit(cluster.put("app/0005", "again "))
+    run(cluster.server.until_done())
+    assert cluster.sealed_with() == {"k-2"}
+
+
+def test_values_of_an_archive_are_sealed_again_with_the_own_key() -> None:
+    """They are sealed with keys of the archive, and come while nothing is left to do."""
+    archive = Cluster()
+    archive.rotate("a-2", "k-1")
+    archive.fill(20)
+    cluster = Cluster()
+    cluster.rotate()
+    cluster.fill(5)
+    for _ in range(2):  # the second time right after the first
+        run(cluster.server.until_done())
+        index = max(cluster.store.applied_index, archive.store.applied_index) + 100
+        found = restored(cluster.store.image(), archive.store.image(), index, TODAY)
+        cluster.store.restore(found.image)
+        assert cluster.sealed_with() == {"a-2"}
+        assert cluster.phase() == (VALUES, 0)
+        row = variables.by_path(cluster.store, "default", "app/0007")
+        assert row is not None
+        assert cluster.server.sealer.open(row) == {"value": "vapp/0007"}
+    run(cluster.server.until_done())
+    assert cluster.sealed_with() == {"k-2"}
+    assert cluster.store.rows(root_keys.TABLE)["a-2"].unused_index > 0
+
+
+def test_a_restore_during_the_work_begins_it_once_more() -> None:
+    cluster = Cluster()
+    cluster.fill()
+    image = cluster.store.image()
+    cluster.rotate()
+    run(cluster.server.keeper.round())
+    found = restored(cluster.store.image(), image, cluster.store.applied_index + 100, TODAY)
+    cluster.store.restore(found.image)
+    assert cluster.phase() == (VALUES, 0)
     run(cluster.server.until_done())
     assert cluster.sealed_with() == {"k-2"}

@@ -16,8 +16,7 @@ from quorate.server.secrets.sealer import Sealer
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import variables
-from quorate.state.tables.resealing import ReplaceSeals, Resealed
-from quorate.state.tables.root_keys import RootKey
+from quorate.state.tables.root_keys import ReplaceSeals, Resealed, RootKey
 
 log = logging.getLogger("quorate.server")
 
@@ -44,7 +43,7 @@ class Resealer:
         self._sealer = sealer
         self._apply = apply
         self._last_index = last_index
-        self._of: tuple[str, int] | None = None  # the key, and the restores, that the rest is of
+        self._of = 0  # the modify index of the key's record of which the rest is
         self._applied_first = 0
         self._after = ""  # the last row that was looked at
         self._held_at: str | None = None  # behind which row the first one lies that does not open
@@ -55,9 +54,8 @@ class Resealer:
         `row` is the record of the active key. The replicated place never passes a value that does
         not open here: another leader may have its key.
         """
-        of = (key_id, self._state.restores)
-        if self._of != of:
-            self._of, self._after, self._held_at = of, row.after, None
+        if self._of != row.modify_index:
+            self._of, self._after, self._held_at = row.modify_index, row.after, None
             self._applied_first = self._last_index()
         if self._state.applied_index < self._applied_first:
             return False
@@ -67,9 +65,7 @@ class Resealer:
             command = ReplaceSeals(
                 key_id=key_id, modify_index=row.modify_index, after=after, rows=tuple(found)
             )
-            _, count = await self._apply(encode(command))
-            if count < 0:  # a restore, or another rotation
-                self.forget()
+            _, self._of = await self._apply(encode(command))
             return False
         if at_end and self._held_at is not None:
             self.forget()
@@ -81,7 +77,7 @@ class Resealer:
 
     def forget(self) -> None:
         """This server does not lead: what it knows of its own writes counts no more."""
-        self._of = None
+        self._of = 0
 
     def _some(self, key_id: str) -> tuple[list[Resealed], bool]:
         """The next values, sealed again; whether there are no more rows."""

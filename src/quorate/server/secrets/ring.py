@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -11,23 +10,18 @@ from quorate.errors import KeyMissing
 from quorate.server.secrets.cipher import KEY_BYTES, SALT_BYTES, data_cipher
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import root_keys
-from quorate.state.tables.root_keys import RootKey
 
 _CIPHERS_MAX: Final = 256
 """Data keys kept: one for each root key and leadership of which values are read."""
 
 _TABLE: Final = root_keys.TABLE.name
 
-Unwrap = Callable[[RootKey], bytes | None]
-"""The 32 bytes of a key that is wrapped; None where this server cannot."""
-
 
 class KeyRing:
-    """See the module. `unwrap` is for keys that are wrapped with an external one."""
+    """See the module."""
 
-    def __init__(self, state: StateStore, unwrap: Unwrap = lambda _: None) -> None:
+    def __init__(self, state: StateStore) -> None:
         self._state = state
-        self._unwrap = unwrap
         self._ciphers: dict[tuple[str, bytes], AESGCM] = {}
         self._ids: tuple[str, ...] = ()
         self._active_id = ""
@@ -55,10 +49,9 @@ class KeyRing:
     def root_key(self, key_id: str) -> bytes:
         """The 32 bytes of that key. Raises KeyMissing."""
         row = self._state.get(root_keys.TABLE, key_id)
-        key = None if row is None else self._unwrap(row) if row.wrapped_by else row.key
-        if key is None or len(key) != KEY_BYTES:
-            raise KeyMissing(key_id, row.wrapped_by if row is not None else "")
-        return key
+        if row is None or len(row.key) != KEY_BYTES:
+            raise KeyMissing(key_id)
+        return row.key
 
     def cipher(self, key_id: str, nonce: bytes) -> AESGCM:
         """The cipher for a value with this nonce. Raises KeyMissing."""

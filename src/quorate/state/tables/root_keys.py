@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+import msgspec
 from msgspec.structs import replace
 
 from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.table import Command, OnRestore, Reader, Record, Table, Tables
+from quorate.state.tables import variables
 
 ROOT_KEYS_LEVEL: Final = 3
 """The feature level from which on there are root keys."""
@@ -43,20 +45,21 @@ ALGORITHM: Final = "aes256-gcm"
 class RootKey(Record, frozen=True, kw_only=True):
     """One key. `create_time` is Unix time in nanoseconds, of the leader that made it.
 
-    `key` has 32 bytes, or is wrapped with the external key of which `wrapped_by` is the ID. Of the
-    active key `phase` is VALUES, DISKS, or empty when nothing is left to do; `full` says that disks
-    follow values; `resealed` counts the values that were sealed again.
+    `key` has 32 bytes. Of the active key `phase` is VALUES, DISKS, or empty when nothing is left to
+    do; `full` says that disks follow values; `resealed` counts the values that were sealed again.
+    `restores` counts the archives that were restored: each makes it another record, so that work on
+    the rows of before ends.
     """
 
     key: bytes
     create_time: int
     state: str = ACTIVE
-    wrapped_by: str = ""
     phase: str = ""
     full: bool = False
     after: str = ""
     resealed: int = 0
     unused_index: int = 0
+    restores: int = 0
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -75,7 +78,6 @@ class AddRootKey(Command, frozen=True, kw_only=True):
     key_id: str
     key: bytes
     create_time: int
-    wrapped_by: str = ""
     full: bool = False
     prev: str = ""
 
@@ -100,7 +102,6 @@ class AddRootKey(Command, frozen=True, kw_only=True):
         record = RootKey(
             key=self.key,
             create_time=self.create_time,
-            wrapped_by=self.wrapped_by,
             phase=VALUES if rows else "",
             # One that did not end is not forgotten by the next.
             full=self.full or (before is not None and bool(before[1].phase) and before[1].full),
@@ -171,6 +172,50 @@ class RemoveRootKey(Command, frozen=True, kw_only=True):
         return ""
 
 
+class Resealed(msgspec.Struct, frozen=True, gc=False):
+    """The value of the variable's row `key` as it was at `modify_index`, sealed again."""
+
+    key: str
+    modify_index: int
+    data: bytes
+    nonce: bytes
+
+
+class ReplaceSeals(Command, frozen=True, kw_only=True):
+    """Put these values in place, sealed with the active key `key_id`; rows up to `after` are done.
+
+    They are the same values in another form: no index of a variable moves, and no watch wakes.
+    Only while the record of that key is as it was at `modify_index`: then no restore, and no other
+    leader, came between. A row that was written since keeps what it has. Result: the modify index
+    of the record now, 0 if nothing was done.
+    """
+
+    TYPE: ClassVar[int] = 35
+    LEVEL: ClassVar[int] = ROOT_KEYS_LEVEL
+
+    key_id: str
+    modify_index: int
+    after: str
+    rows: tuple[Resealed, ...]
+
+    def apply(self, tables: Tables, index: int) -> int:
+        """See the class."""
+        record = in_phase(tables, self.key_id, VALUES, self.modify_index)
+        if record is None:
+            return 0
+        count = 0
+        for each in self.rows:
+            row = tables.get(variables.TABLE, each.key)
+            if row is None or row.modify_index != each.modify_index or row.key_id == self.key_id:
+                continue
+            sealed = replace(row, data=each.data, key_id=self.key_id, nonce=each.nonce)
+            tables.amend(variables.TABLE, each.key, sealed)
+            count += 1
+        record = replace(record, after=self.after, resealed=record.resealed + count)
+        tables.put(TABLE, self.key_id, record, index)
+        return index
+
+
 NOT_FOUND: Final = "root key not found"
 STILL_ACTIVE: Final = "active root key cannot be deleted - call rotate first"
 
@@ -188,7 +233,10 @@ def _merged(ours: OrderedMap[RootKey], theirs: OrderedMap[RootKey]) -> Mapping[s
             merged[key_id] = replace(row, state=INACTIVE, phase="", after="", full=False)
         elif row.state == ACTIVE:
             full = bool(row.phase) and row.full
-            merged[key_id] = replace(row, phase=VALUES, after="", resealed=0, full=full)
+            times = row.restores + 1
+            merged[key_id] = replace(
+                row, phase=VALUES, after="", resealed=0, full=full, restores=times
+            )
     return merged
 
 
@@ -196,7 +244,7 @@ TABLE: Final = Table(
     name="root_keys",
     record=RootKey,
     on_restore=OnRestore.MERGED,
-    commands=(AddRootKey, EndPhase, RemoveRootKey),
+    commands=(AddRootKey, EndPhase, RemoveRootKey, ReplaceSeals),
     level=ROOT_KEYS_LEVEL,
     merge=_merged,
 )

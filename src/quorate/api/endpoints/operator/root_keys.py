@@ -23,7 +23,7 @@ from quorate.state.tables import root_keys
 from quorate.state.tables.root_keys import ALGORITHM
 
 _TABLE: Final = root_keys.TABLE.name
-_OURS: Final = ("RekeyPhase", "Rekeyed", "WrappedBy")
+_OURS: Final = ("RekeyPhase", "Rekeyed")
 
 
 class RootKeysEndpoint:
@@ -111,7 +111,6 @@ def _shape(state: StateStore, key_id: str) -> shapes.RootKey:
         state=row.state,
         rekey_phase=row.phase,
         rekeyed=row.resealed if row.phase else 0,
-        wrapped_by=row.wrapped_by,
     )
 
 
