@@ -16,6 +16,7 @@ from quorate.state.tables.checks import CheckState
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
 from quorate.state.tables.journal import Note, Noted, Told, WriteJournal
+from quorate.state.tables.locks import AcquireLock, ExpireLock, ReleaseLock, RenewLock
 from quorate.state.tables.namespaces import (
     Capabilities,
     DeleteNamespace,
@@ -89,6 +90,19 @@ EXAMPLES: tuple[Command, ...] = (
         namespace="default", path="a/b", time_ns=1, data=b"x", key_id="k-1", nonce=b"n", cas=7
     ),
     DeleteVariable(namespace="default", path="a/b", cas=7),
+    AcquireLock(
+        namespace="default",
+        path="a",
+        time_ns=1,
+        lock_id="i",
+        ttl_ns=2,
+        delay_ns=3,
+        data=b"x",
+        keep=True,
+    ),
+    RenewLock(namespace="default", path="a", lock_id="i"),
+    ReleaseLock(namespace="default", path="a", time_ns=1, lock_id="i"),
+    ExpireLock(namespace="default", path="a", since=7, time_ns=1),
     WriteVariables(
         time_ns=1,
         operations=(
@@ -129,6 +143,10 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "PutVariable": 16,
         "DeleteVariable": 17,
         "WriteVariables": 18,
+        "AcquireLock": 19,
+        "RenewLock": 20,
+        "ReleaseLock": 21,
+        "ExpireLock": 22,
         "AddRootKey": 32,
         "EndPhase": 33,
         "RemoveRootKey": 34,

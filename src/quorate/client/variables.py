@@ -174,7 +174,8 @@ class Variables:
         return done.index
 
     def _checked(self, answer: Answer) -> Answer:
-        if answer.status == _CONFLICT and _OURS not in answer.headers:
+        is_json = answer.body.startswith(b"{")
+        if answer.status == _CONFLICT and is_json and _OURS not in answer.headers:
             data = _json(_LIST, answer.body)
             if isinstance(data, dict):
                 current = _converted(_LIST, data.get("Variable") or data, Variable)

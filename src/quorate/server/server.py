@@ -44,6 +44,7 @@ from quorate.server.integrity.judge import StateJudge
 from quorate.server.leader.acts import Acts
 from quorate.server.leader.leading import leading
 from quorate.server.leader.level import LevelGate
+from quorate.server.leader.locks import LockKeeper
 from quorate.server.leadership import Leadership
 from quorate.server.machine import ServerMachine
 from quorate.server.options import ServerOptions
@@ -157,6 +158,7 @@ class Server:
         self._spawn(self._duties.run())
         self._spawn(self._judge.run())
         self._spawn(self.writes.sweep())
+        self._spawn(self._locks.run())
         self._spawn(self.root_keys.run())
         self._spawn(self.disks.run())
 
@@ -210,6 +212,9 @@ class Server:
         self._acts = Acts(self.machine.store, lambda: time.time_ns() // 1_000_000)
         self.archives = Saves(self.replica, self.machine, self.folder.server, self._acts.unix_ms)
         self.writes = Writes(self.replica, self.level_gate.refusal, self._acts.settings_told)
+        self._locks = LockKeeper(
+            self.machine.store, self.leadership.has_begun, self.writes.apply, self.replica.now
+        )
         # Only now: a snapshot that is loaded at the start changes tables when there is no node yet.
         self.machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
         self._learn_cluster_id()

@@ -5,11 +5,24 @@ from __future__ import annotations
 import msgspec
 
 
+class VariableLock(msgspec.Struct, frozen=True, kw_only=True):
+    """The lock of a variable that is held. Times are durations as Go writes them.
+
+    `fence` is the fencing number (Quorate's alone): it rises with each holder.
+    """
+
+    fence: int = msgspec.field(name="Fence", default=0)
+    id: str = msgspec.field(name="ID", default="")
+    lock_delay: str = msgspec.field(name="LockDelay", default="")
+    ttl: str = msgspec.field(name="TTL", default="")
+
+
 class VariableMetadata(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """A row of `GET vars`. Times are Unix nanoseconds."""
+    """A row of `GET vars`. Times are Unix nanoseconds; a lock is there while it is held."""
 
     create_index: int = 0
     create_time: int = 0
+    lock: VariableLock | msgspec.UnsetType = msgspec.UNSET
     modify_index: int = 0
     modify_time: int = 0
     namespace: str = ""
@@ -22,6 +35,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     create_index: int = 0
     create_time: int = 0
     items: dict[str, str] | None = None
+    lock: VariableLock | msgspec.UnsetType = msgspec.UNSET
     modify_index: int = 0
     modify_time: int = 0
     namespace: str = ""

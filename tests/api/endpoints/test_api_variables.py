@@ -223,7 +223,7 @@ async def test_several_at_once_are_written_or_none() -> None:
         ([], "give 1 to 64 operations, not 0"),
         ([{"Op": "check", "Path": "a", "CAS": 0}] * 65, "give 1 to 64 operations, not 65"),
         ([{"Op": "check", "Path": "a", "CAS": 0}] * 2, "operation 1: its variable is named by"),
-        ([{"Op": "check", "Path": "a"}], "operation 0: check needs CAS"),
+        ([{"Op": "check", "Path": "a"}], "operation 0: check needs CAS, or Lock"),
         (
             [{"Op": "delete", "Path": "a", "Items": {"k": "v"}}],
             "operation 0: delete takes no Items",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,3 +74,25 @@ def test_what_was_acknowledged_is_there_whoever_leads(servers: Servers) -> None:
         )
     assert servers.ask(leader, "/v1/var/app/db", "DELETE").status == 204
     assert servers.ask(other, "/v1/var/app/db").status == 404
+
+
+def test_a_lock_outlives_its_leader_and_ends_when_it_is_not_renewed(servers: Servers) -> None:
+    leader = servers.leader()
+    follower, other = (leader + 1) % 3, (leader + 2) % 3
+
+    def lock(number: int, what: str, lock_id: str) -> Any:
+        body = {"Lock": {"ID": lock_id, "TTL": "10s", "LockDelay": "1s"}}
+        return servers.ask(number, f"/v1/var/job?lock-{what}", "PUT", body)
+
+    first = lock(follower, "acquire", "one")
+    assert first.status == 200, first.text
+    servers.kill(leader)
+    servers.leader()
+    began = time.monotonic()
+    assert lock(other, "renew", "one").status == 200
+    assert lock(follower, "acquire", "two").status == 409
+    until(lambda: lock(other, "acquire", "two").status == 200, "the lock to end", timeout_s=40)
+    assert time.monotonic() - began >= 10, "it ended before its TTL was over"
+    assert lock(follower, "renew", "one").text == "attempting to modify locked variable"
+    now = servers.ask(other, "/v1/var/job").json["Lock"]
+    assert (now["ID"], now["Fence"] > first.json["Lock"]["Fence"]) == ("two", True)

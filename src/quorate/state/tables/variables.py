@@ -10,12 +10,14 @@ namespace with a prefix are one scan. Neither part holds a zero byte where it wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import ClassVar, Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
+from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.table import (
     Command,
     OnRestore,
@@ -46,7 +48,11 @@ class Sealed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Variable(Record, frozen=True, kw_only=True):
-    """One variable. Times are Unix nanoseconds; `data`, `key_id`, `nonce` are its sealed items."""
+    """One variable. Times are Unix nanoseconds; `data`, `key_id`, `nonce` are its sealed items.
+
+    `lock_id` is the ID that holds its lock, empty if none does; the fence is the index of the entry
+    that acquired it (`state.tables.locks`).
+    """
 
     namespace: str
     path: str
@@ -55,6 +61,10 @@ class Variable(Record, frozen=True, kw_only=True):
     nonce: bytes = b""
     create_time: int
     modify_time: int
+    lock_id: str = ""
+    lock_ttl_ns: int = 0
+    lock_delay_ns: int = 0
+    lock_fence: int = 0
 
 
 class Why(Enum):
@@ -62,6 +72,16 @@ class Why(Enum):
 
     CAS = "cas"
     """The modify index is another one."""
+    LOCKED = "locked"
+    """Another ID holds the lock, or none does although one was named."""
+    DELAY = "delay"
+    """The lock has expired, and its delay runs."""
+    NOT_HELD = "not held"
+    """No ID holds the lock."""
+    MISSING = "missing"
+    """There is no variable."""
+    TOO_MANY = "too many"
+    """There are as many locks as there may be."""
 
 
 class Conflict(msgspec.Struct, frozen=True, gc=False):
@@ -87,8 +107,8 @@ def key_of(namespace: str, path: str) -> str:
 class Operation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One of several writes: `items` replace those of the variable, None deletes it.
 
-    With `cas` only if the modify index is just that; 0 is that of no variable. With `only_check`
-    nothing is written.
+    With `cas` only if the modify index is just that; 0 is that of no variable. `lock_id` is that
+    of the lock if it is held. With `only_check` nothing is written.
     """
 
     namespace: str
@@ -96,12 +116,14 @@ class Operation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaul
     items: Sealed | None = None
     cas: int | None = None
     only_check: bool = False
+    lock_id: str = ""
 
 
 class PutVariable(Command, frozen=True, kw_only=True):
     """Write a variable whole. With `cas` only if its modify index is just that.
 
-    Result: the record, or Conflict.
+    `lock_id` must be the ID that holds its lock, empty if none does. Result: the record, or
+    Conflict.
     """
 
     TYPE: ClassVar[int] = 16
@@ -114,13 +136,14 @@ class PutVariable(Command, frozen=True, kw_only=True):
     key_id: str = ""
     nonce: bytes = b""
     cas: int | None = None
+    lock_id: str = ""
 
     def apply(self, tables: Tables, index: int) -> Variable | Conflict:
         """See the class."""
         key = key_of(self.namespace, self.path)
         known = tables.get(TABLE, key)
-        if not cas_holds(self.cas, known):
-            return Conflict(Why.CAS, known)
+        if (why := _against(known, self.cas, self.lock_id)) is not None:
+            return Conflict(why, known)
         record = Variable(
             namespace=self.namespace,
             path=self.path,
@@ -130,11 +153,22 @@ class PutVariable(Command, frozen=True, kw_only=True):
             create_time=self.time_ns if known is None else known.create_time,
             modify_time=self.time_ns,
         )
+        if known is not None and known.lock_id:
+            record = replace(
+                record,
+                lock_id=known.lock_id,
+                lock_ttl_ns=known.lock_ttl_ns,
+                lock_delay_ns=known.lock_delay_ns,
+                lock_fence=known.lock_fence,
+            )
         return tables.put(TABLE, key, record, index)
 
 
 class DeleteVariable(Command, frozen=True, kw_only=True):
-    """Delete a variable; one that is not there is no error. Result: None, or Conflict."""
+    """Delete a variable; one that is not there is no error, one whose lock is held is one.
+
+    Result: None, or Conflict.
+    """
 
     TYPE: ClassVar[int] = 17
     LEVEL: ClassVar[int] = VARIABLES_LEVEL
@@ -147,8 +181,8 @@ class DeleteVariable(Command, frozen=True, kw_only=True):
         """See the class."""
         key = key_of(self.namespace, self.path)
         known = tables.get(TABLE, key)
-        if not cas_holds(self.cas, known):
-            return Conflict(Why.CAS, known)
+        if (why := _against(known, self.cas, "")) is not None:
+            return Conflict(why, known)
         tables.delete(TABLE, key, index)
         return None
 
@@ -170,8 +204,8 @@ class WriteVariables(Command, frozen=True, kw_only=True):
         """See the class."""
         for position, each in enumerate(self.operations):
             known = tables.get(TABLE, key_of(each.namespace, each.path))
-            if not cas_holds(each.cas, known):
-                return Conflict(Why.CAS, known, position)
+            if (why := _refusal(each, known)) is not None:
+                return Conflict(why, known, position)
         return tuple([self._written(each, tables, index) for each in self.operations])
 
     def _written(self, each: Operation, tables: Tables, index: int) -> Written:
@@ -187,15 +221,42 @@ class WriteVariables(Command, frozen=True, kw_only=True):
             data=each.items.data,
             key_id=each.items.key_id,
             nonce=each.items.nonce,
+            lock_id=each.lock_id,
         ).apply(tables, index)
         assert isinstance(done, Variable), "all conditions were checked before"
         return done
 
 
+def _against(known: Variable | None, cas: int | None, lock_id: str) -> Why | None:
+    """Why that write may not be done."""
+    if not cas_holds(cas, known):
+        return Why.CAS
+    return None if lock_id == ("" if known is None else known.lock_id) else Why.LOCKED
+
+
+def _refusal(each: Operation, known: Variable | None) -> Why | None:
+    """Why that operation may not be done; a check without an ID looks at no lock."""
+    deletes = each.items is None and not each.only_check
+    if each.only_check and not each.lock_id:
+        return None if cas_holds(each.cas, known) else Why.CAS
+    return _against(known, each.cas, "" if deletes else each.lock_id)
+
+
+def _without_locks(_: OrderedMap[Variable], theirs: OrderedMap[Variable]) -> Mapping[str, Variable]:
+    """A restore has the archive's variables; no lock is held after it (`state.tables.locks`)."""
+    return {
+        key: replace(row, lock_id="", lock_ttl_ns=0, lock_delay_ns=0, lock_fence=0)
+        if row.lock_id
+        else row
+        for key, row in theirs.items()
+    }
+
+
 TABLE: Final = Table(
     name="variables",
     record=Variable,
-    on_restore=OnRestore.REPLACED,
+    on_restore=OnRestore.MERGED,
+    merge=_without_locks,
     commands=(PutVariable, DeleteVariable, WriteVariables),
     level=VARIABLES_LEVEL,
 )

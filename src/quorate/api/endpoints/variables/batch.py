@@ -32,6 +32,7 @@ class _Asked(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields
     namespace: str = ""
     items: dict[str, str] | None = None
     cas: int | None = msgspec.field(name="CAS", default=None)
+    lock: str = ""
 
 
 class _Body(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
@@ -88,6 +89,7 @@ class VariablesWriteEndpoint:
             items=sealed,
             cas=asked.cas,
             only_check=asked.op == "check",
+            lock_id=asked.lock,
         )
 
 
@@ -127,5 +129,7 @@ def _check(each: _Asked, twice: bool) -> None:
         check_items(each.items or {})
     elif each.items is not None:
         raise RequestError(f"{each.op} takes no Items")
-    if each.op == "check" and each.cas is None:
-        raise RequestError("check needs CAS")
+    if each.op == "check" and each.cas is None and not each.lock:
+        raise RequestError("check needs CAS, or Lock")
+    if each.op == "delete" and each.lock:
+        raise RequestError("delete takes no Lock: release it first")

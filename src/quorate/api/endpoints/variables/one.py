@@ -10,6 +10,7 @@ from quorate.api.codec.body import (
     BodyError,
     Field,
     Shape,
+    a_duration,
     a_string,
     a_uint64,
     an_int64,
@@ -20,8 +21,15 @@ from quorate.api.codec.meta import read_headers, write_headers
 from quorate.api.codec.params import parse_cas
 from quorate.api.consistency import Replicating
 from quorate.api.endpoint import Context
+from quorate.api.endpoints.variables.locking import (
+    LockOperation,
+    asked_lock,
+    lock_command,
+    lock_operation,
+    lock_refusal,
+)
 from quorate.api.endpoints.variables.rules import check_items, check_target, namespace_of
-from quorate.api.endpoints.variables.shown import current_of, variable_of
+from quorate.api.endpoints.variables.shown import current_of, metadata_of, variable_of
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.state.engine.commands import encode
@@ -33,6 +41,16 @@ _TABLE: Final = variables.TABLE.name
 _BODY: Final = Shape(
     Field("Namespace", "namespace", a_string),
     Field("Items", "items", string_map),
+    Field(
+        "Lock",
+        "lock",
+        Shape(
+            Field("ID", "lock_id", a_string),
+            Field("TTL", "ttl_ns", a_duration),
+            Field("LockDelay", "delay_ns", a_duration),
+            Field("Fence", "fence", a_uint64),  # ours to say
+        ),
+    ),
     # Clients write back what they have read. The path is that of the URL, the rest is ours.
     Field("Path", "path", a_string),
     Field("CreateIndex", "create_index", a_uint64),
@@ -73,10 +91,14 @@ class VariableEndpoint:
 
     def put(self, call: Call) -> Replicating | Awaitable[Response]:
         """Write the variable whole; with `cas` only if its modify index is just that."""
-        namespace, items = self._body(call)
+        fields = self._body(call)
+        namespace, items = fields["namespace"], fields.get("items", {})
+        operation = lock_operation(call)
+        if operation is not None:
+            return self._lock(call, operation, fields)
+        check_items(items)
         check_target(namespace, call.tail)
-        cas = _cas(call)
-        path = call.tail
+        cas, path, lock_id = _cas(call), call.tail, fields.get("lock_id", "")
 
         def command() -> bytes:
             sealed = self._sealer.seal(namespace, path, items)
@@ -89,6 +111,7 @@ class VariableEndpoint:
                     key_id=sealed.key_id,
                     nonce=sealed.nonce,
                     cas=cas,
+                    lock_id=lock_id,
                 )
             )
 
@@ -115,23 +138,49 @@ class VariableEndpoint:
 
         return self._authority.replicate(call, command, answer)
 
-    def _body(self, call: Call) -> tuple[str, dict[str, str]]:
-        """Namespace and items."""
+    def _lock(
+        self, call: Call, operation: LockOperation, fields: dict[str, Any]
+    ) -> Replicating | Awaitable[Response]:
+        """Acquire, renew or release the lock."""
+        namespace, path, items = fields["namespace"], call.tail, fields.get("items", {})
+        check_target(namespace, path)
+        if items:
+            check_items(items)
+        asked = asked_lock(operation, fields)
+
+        def command() -> bytes:
+            sealed = self._sealer.seal(namespace, path, items)
+            time_ns = int(self._clock() * 1e9)
+            return encode(lock_command(asked, namespace, path, time_ns, sealed, keep=not items))
+
+        def answer(index: int, done: Any) -> Response:
+            pretty, headers = call.query.pretty, write_headers(index)
+            if isinstance(done, Conflict):
+                return lock_refusal(operation, done) or self._refused(call, done, namespace)
+            if operation is LockOperation.ACQUIRE:
+                shown: Any = variable_of(done, self._sealer.open(done))
+            else:
+                shown = metadata_of(done)
+            return json_response(shown, pretty=pretty, headers=headers)
+
+        return self._authority.replicate(call, command, answer)
+
+    def _body(self, call: Call) -> dict[str, Any]:
+        """The fields of the body, with a namespace."""
         if not call.tail:
             raise RequestError("missing variable path")
         try:
-            fields = {**_BODY.zeros, **_BODY.read(call.request.body)}
+            fields = _BODY.read(call.request.body)
         except BodyError as error:
             raise RequestError(str(error)) from error
-        items: dict[str, str] = fields["items"]
-        check_items(items)
-        return fields["namespace"] or namespace_of(call), items
+        return {**fields, "namespace": fields.get("namespace") or namespace_of(call)}
 
     def _refused(self, call: Call, conflict: Conflict, namespace: str) -> Response:
         """The variable as it is now: JSON that says to be plain text, as clients know it."""
         current = current_of(conflict.current, namespace, call.tail, self._sealer)
         answer = json_response(current, pretty=call.query.pretty)
-        return Response(409, answer.body, (TEXT_TYPE, *write_headers(current.modify_index)))
+        why = (b"X-Quorate-Conflict", conflict.why.value.encode())
+        return Response(409, answer.body, (TEXT_TYPE, why, *write_headers(current.modify_index)))
 
 
 def _cas(call: Call) -> int | None:

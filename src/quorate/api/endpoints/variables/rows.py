@@ -58,8 +58,8 @@ ROWS: Final = (
         consistency=Consistency.LINEARIZABLE,
         forwarding=Forwarding.LEADER,
         body_max=512 * KIB,  # 64 KiB of items, each character of which may be an escape
-        parameters="[?namespace=&cas=]",
-        does="write a variable",
+        parameters="[?namespace=&cas= or &lock-acquire, &lock-renew, &lock-release]",
+        does="write a variable, or hold its lock",
         wrong=_WRONG,
     ),
     Endpoint(

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from quorate.api.parts import Sealer
 from quorate.shapes.variables import Variable as VariableJson
-from quorate.shapes.variables import VariableMetadata
+from quorate.shapes.variables import VariableLock, VariableMetadata
 from quorate.state.tables.variables import Variable
+from quorate.wire.go.duration import format_duration
+
+
+def _lock_of(record: Variable) -> VariableLock | msgspec.UnsetType:
+    if not record.lock_id:
+        return msgspec.UNSET
+    return VariableLock(
+        fence=record.lock_fence,
+        id=record.lock_id,
+        lock_delay=format_duration(record.lock_delay_ns),
+        ttl=format_duration(record.lock_ttl_ns),
+    )
 
 
 def metadata_of(record: Variable) -> VariableMetadata:
@@ -13,6 +27,7 @@ def metadata_of(record: Variable) -> VariableMetadata:
     return VariableMetadata(
         create_index=record.create_index,
         create_time=record.create_time,
+        lock=_lock_of(record),
         modify_index=record.modify_index,
         modify_time=record.modify_time,
         namespace=record.namespace,
@@ -26,6 +41,7 @@ def variable_of(record: Variable, items: dict[str, str]) -> VariableJson:
         create_index=record.create_index,
         create_time=record.create_time,
         items=dict(sorted(items.items())),
+        lock=_lock_of(record),
         modify_index=record.modify_index,
         modify_time=record.modify_time,
         namespace=record.namespace,
