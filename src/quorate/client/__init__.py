@@ -19,6 +19,7 @@ from quorate.client.errors import (
 from quorate.client.models import (
     AgentSelf,
     AutopilotConfiguration,
+    Event,
     Health,
     Joined,
     Keyring,
@@ -63,6 +64,7 @@ __all__ = [
     "AutopilotConfiguration",
     "Client",
     "ClientError",
+    "Event",
     "Health",
     "Joined",
     "Keyring",

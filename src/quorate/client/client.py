@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
 from operator import itemgetter
 from types import TracebackType
@@ -14,9 +14,11 @@ import msgspec
 from quorate.client.address import DEFAULT_ADDRESS
 from quorate.client.environment import Settings
 from quorate.client.errors import AnswerError, StatusError
+from quorate.client.events import SILENCE_S, STREAM, events_of
 from quorate.client.models import (
     AgentSelf,
     AutopilotConfiguration,
+    Event,
     Health,
     Joined,
     Keyring,
@@ -316,7 +318,27 @@ class Client:
         query += [("log_level", log_level)] if log_level else []
         query += [("server_id", server_id)] if server_id else []
         query += [("log_json", "true")] if as_json else []
-        for piece in self._transport.stream(self.url("/v1/agent/monitor", query)):
+        yield from self._streamed("/v1/agent/monitor", query)
+
+    def events(
+        self, topics: Iterable[str] = (), *, index: int = 0, namespace: str = ""
+    ) -> Iterator[Event]:
+        """What changes, as it changes, until the server ends it (docs/events.md).
+
+        `topics` are `Topic` or `Topic:key`; none is all. `index` is that of the first event that is
+        wanted; 0: begin with all that the server remembers. An event of the type `EventsMissed`
+        says that some may be missing. Raises RequestError when the connection is lost: go on with
+        `index=event.index + 1`.
+        """
+        query = [("topic", topic) for topic in topics] + ([("index", str(index))] if index else [])
+        chosen = (("region", self.region), ("namespace", namespace or self.namespace))
+        query += [pair for pair in chosen if pair[1]]
+        yield from events_of(self._streamed(STREAM, query, SILENCE_S))
+
+    def _streamed(
+        self, path: str, query: list[tuple[str, str]], silence_s: float | None = None
+    ) -> Iterator[str]:
+        for piece in self._transport.stream(self.url(path, query), silence_s):
             if isinstance(piece, Answer):
                 raise _refusal(piece)
             yield piece

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from quorate.shapes import agent, namespaces, operator, root_keys, settings
+from quorate.shapes import agent, events, namespaces, operator, root_keys, settings
 from quorate.shapes.agent import HealthOf, Member
 from quorate.shapes.namespaces import NamespaceCapabilities
 from quorate.shapes.operator import RaftServer, ServerHealth, UpgradeServer, View
@@ -21,6 +21,7 @@ from quorate.shapes.settings import PreemptionConfig
 __all__ = [
     "AgentSelf",
     "AutopilotConfiguration",
+    "Event",
     "Gauge",
     "Health",
     "HealthOf",
@@ -103,6 +104,12 @@ class Rejoined(agent.Rejoined, frozen=True, kw_only=True, rename="pascal"):
 
 class Keyring(agent.KeyringDetails, frozen=True, kw_only=True, rename="pascal"):
     """`agent/keyring/<operation>`; what details tell comes from Quorate only, if asked for."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class Event(events.Event, frozen=True, kw_only=True, rename="pascal"):
+    """One event of `GET event/stream`."""
 
     raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 

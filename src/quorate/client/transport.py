@@ -111,16 +111,16 @@ class Transport:
             raise RequestError(method, url, reason, next_step) from error
         return _answer(response, response.content)
 
-    def stream(self, url: str) -> Iterator[str | Answer]:
+    def stream(self, url: str, silence_s: float | None = None) -> Iterator[str | Answer]:
         """The text of an answer as it comes; of one that is not 200 the whole Answer alone.
 
-        It is silent for as long as the server is. Raises RequestError.
+        It is silent for as long as the server is, or for `silence_s`. Raises RequestError.
         """
         import httpx
 
         from quorate.client.network_text import explain
 
-        timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT_S)
+        timeout = httpx.Timeout(silence_s, connect=CONNECT_TIMEOUT_S)
         extensions = dict(self._extensions)
         try:
             with self._http.stream("GET", url, timeout=timeout, extensions=extensions) as response:

@@ -6,6 +6,7 @@ Cheap to import (data only), because every start of the program reads it.
 from __future__ import annotations
 
 from quorate.cli.command import Command, Group
+from quorate.cli.registry.events import EVENTS
 from quorate.cli.registry.gossip import GOSSIP
 from quorate.cli.registry.local import LOCAL
 from quorate.cli.registry.namespace import NAMESPACE
@@ -17,7 +18,18 @@ from quorate.cli.registry.snapshot import SNAPSHOT
 from quorate.cli.registry.var import VAR
 
 COMMANDS: tuple[Command, ...] = (
-    *(*LOCAL, *NAMESPACE, *OPERATOR, *SNAPSHOT, *GOSSIP, *ROOT_KEYS, *SERVER, *SYSTEM, *VAR),
+    *(
+        *LOCAL,
+        *NAMESPACE,
+        *OPERATOR,
+        *EVENTS,
+        *SNAPSHOT,
+        *GOSSIP,
+        *ROOT_KEYS,
+        *SERVER,
+        *SYSTEM,
+        *VAR,
+    ),
 )
 
 GROUPS = (

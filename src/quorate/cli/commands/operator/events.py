@@ -1,0 +1,43 @@
+"""`quorate operator events`: what changes, as it changes (docs/events.md)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from quorate.cli.context import Context, doing
+from quorate.client import Event
+
+
+def run(context: Context) -> int:
+    """Print events until the server ends the stream, or this command is ended."""
+    flags = context.flags
+    as_json = flags.on("json")
+    with context.client() as client, doing("Error reading events: "):
+        for event in client.events(flags.many("topic"), index=flags.number("index")):
+            shown = json.dumps(event.raw, ensure_ascii=False) if as_json else line_of(event)
+            context.out.line(shown)
+            context.out.stdout.flush()
+    return 0
+
+
+def line_of(event: Event) -> str:
+    """Index, type, key, and what the payload says, in one line."""
+    key = f"{event.namespace}/{event.key}" if event.namespace else event.key
+    words = [f"{event.index:>8}", f"{event.type:<18}", key or "-"]
+    payload = event.payload
+    if isinstance(told := payload.get("Operator"), dict):
+        words += _told(told)
+    elif isinstance(missed := payload.get("Missed"), dict):
+        words.append(f"{missed.get('First')} to {missed.get('Last')}: {missed.get('Reason')}")
+    elif isinstance(namespace := payload.get("Namespace"), dict):
+        words.append(str(namespace.get("Description") or ""))
+    text = "  ".join(filter(None, words))
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _told(told: dict[str, Any]) -> list[str]:
+    details = told.get("Details")
+    pairs = details.items() if isinstance(details, dict) else ()
+    words = [str(told.get(name) or "") for name in ("Time", "What", "Name", "Cause")]
+    return [*words, "by force" if told.get("Force") else "", *(f"{k}={v}" for k, v in pairs)]
