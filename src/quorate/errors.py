@@ -26,6 +26,8 @@
     |- KeyMissing                a value is sealed with a root key that this server does not have
     |- NoSuchRootKey             no root key has this ID
     |- SealBroken                a sealed value does not open with its key
+    |- RestoreRefused            an archive that must not be restored here, or not by this call
+    |- RestoreUnderWay           an archive is being restored: try again in a moment
     |- NoPathToRegion            no live server of that region is known
     |- GossipDisabled            the servers are a fixed list here: there is no pool to act on
     |- BadFrame                  a peer sent bytes that are no message: the connection is closed
@@ -250,6 +252,17 @@ class SealBroken(QuorateError):
             "ask another server with ?stale; if all say so, restore it from a backup, or write it"
             " again",
         )
+
+
+class RestoreRefused(QuorateError):
+    """A restore of an archive that was not begun, or has changed nothing; the text says why."""
+
+
+class RestoreUnderWay(QuorateError):
+    """An archive is being restored: what it may change cannot be written meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("a snapshot is being restored", "try again in a moment")
 
 
 class NoPathToRegion(QuorateError):

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from quorate.state.engine.commands import UnknownCommand, Wrapped, decode, encode
 from quorate.state.engine.level import RaiseLevel
-from quorate.state.engine.table import Command
+from quorate.state.engine.restoring import (
+    BeginRestore,
+    CommitRestore,
+    DropRestore,
+    RestoreRows,
+)
+from quorate.state.engine.table import Bound, Command
 from quorate.state.registry import TODAY
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.tables.checks import CheckState
@@ -79,6 +85,10 @@ EXAMPLES: tuple[Command, ...] = (
         )
     ),
     DeleteNamespace(name="team"),
+    BeginRestore(id="r-1", index=1 << 20, tables=("scheduler_configuration",)),
+    CommitRestore(id="r-1", pieces=2, tables=("scheduler_configuration",)),
+    DropRestore(id="r-1"),
+    RestoreRows(id="r-1", number=0, table="namespaces", gone=("a",)),
     AddRootKey(key_id="k-1", key=b"k" * 32, create_time=1, full=True, prev="k-0"),
     EndPhase(key_id="k-1", phase="values", modify_index=7),
     RemoveRootKey(key_id="k-0", modify_index=7),
@@ -117,7 +127,10 @@ EXAMPLES: tuple[Command, ...] = (
 @pytest.mark.parametrize("command", EXAMPLES, ids=lambda command: type(command).__name__)
 def test_a_command_comes_back_as_it_was(command: Command) -> None:
     decoded = decode(encode(command), TODAY)
-    assert (decoded.wrapper if isinstance(decoded, Wrapped) else decoded) == command
+    if isinstance(command, Bound):
+        assert decoded == command.bind(TODAY.by_name)
+    else:
+        assert (decoded.wrapper if isinstance(decoded, Wrapped) else decoded) == command
     assert encode(command)[0] == command.TYPE
 
 
@@ -151,6 +164,10 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "EndPhase": 33,
         "RemoveRootKey": 34,
         "ReplaceSeals": 35,
+        "BeginRestore": 48,
+        "RestoreRows": 49,
+        "CommitRestore": 50,
+        "DropRestore": 51,
     }
 
 

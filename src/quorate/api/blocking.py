@@ -72,7 +72,7 @@ async def until_newer(
 
     def wake() -> None:
         # A client may name an index that is still to come.
-        newer = state.applied_index > index or state.restores != restores
+        newer = state.index > index or state.restores != restores
         if newer and not woken.done():
             woken.set_result(None)
 

@@ -178,8 +178,11 @@ class Authority:
         def begun() -> asyncio.Future[tuple[int, Any]]:
             return self._writes.apply(command if isinstance(command, bytes) else command())
 
+        def shown(index: int, result: Any) -> Response:
+            return answer(index + self._writes.shift, result)
+
         async def perform() -> Response:
-            return answer(*await begun())
+            return shown(*await begun())
 
         region = call.query.region
         if (region and region != self._region) or not self._leadership.is_leader():
@@ -188,7 +191,7 @@ class Authority:
             future = begun()
         except CannotSealYet:
             return self._write(call, perform)
-        return Replicating(future, answer, partial(self._write, call, perform))
+        return Replicating(future, shown, partial(self._write, call, perform))
 
     def any_server(self, call: Call, perform: Perform) -> Awaitable[Response]:
         """Have the server asked answer, leader or not; another region's is asked there."""

@@ -55,6 +55,7 @@ class Capability(StrEnum):
     VARIABLES_WRITE = "variables:write"
     VARIABLES_DESTROY = "variables:destroy"
     PEER_REMOVE = "peer-remove"
+    SNAPSHOT_RESTORE = "snapshot-restore"
     SNAPSHOT_SAVE = "snapshot-save"
     TRANSFER_LEADERSHIP = "transfer-leadership"
 

@@ -8,11 +8,12 @@ Everything runs on the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
+from quorate.server.archive.restoring import Report
 from quorate.server.archive.saving import Saved
 from quorate.server.events.hub import Hub
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
@@ -87,6 +88,10 @@ class State(Protocol):
 class Writes(Protocol):
     """The way into the log."""
 
+    @property
+    def shift(self) -> int:
+        """How far the indexes of the state are above those of the log."""
+
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command of `state.engine.commands`: (log index, result of applying it).
 
@@ -112,6 +117,19 @@ class Sealer(Protocol):
 
     def open(self, record: Variable) -> dict[str, str]:
         """The items of a record. Raises KeyMissing, SealBroken."""
+
+
+class Restores(Protocol):
+    """The way back from a file, on the leader."""
+
+    async def restore(
+        self, archive: AsyncIterator[bytes], *, force: bool = False, dry_run: bool = False
+    ) -> Report:
+        """Check the archive, and restore it; `dry_run` only says what it would change.
+
+        Raises Overloaded, RestoreRefused, StorageFull, LevelTooLow, NotLeader, LeadershipLost, and
+        QuorateError for an archive that is not whole.
+        """
 
 
 class Membership(Protocol):
@@ -280,6 +298,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     writes: Writes
     archives: Archives
     sealer: Sealer
+    restores: Restores
     membership: Membership
     cluster: Cluster
     autopilot: Autopilot
@@ -301,6 +320,7 @@ def parts_of(server: Server) -> Parts:
         writes=server.writes,
         archives=server.archives,
         sealer=server.sealer,
+        restores=server.restores,
         membership=server.membership,
         cluster=server.cluster,
         autopilot=server.autopilot,

@@ -28,6 +28,7 @@ from quorate.client.models import (
     OperatorHealth,
     RaftConfiguration,
     Rejoined,
+    RestoreReport,
     RootKey,
     RootKeyRotated,
     RootKeys,
@@ -368,6 +369,29 @@ class Client:
                 SNAPSHOT, f"the bytes that came have not the digest {announced or '(none)'}"
             )
         return size
+
+    def restore_snapshot(
+        self,
+        pieces: Iterator[bytes],
+        size: int,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        details: bool = False,
+    ) -> RestoreReport | None:
+        """Restore an archive of `size` bytes; with `dry_run` or `details` what changes by it.
+
+        `force` restores another cluster's archive too. None from servers that tell nothing.
+        Raises StatusError before anything is sent with `dry_run` to servers that would restore it.
+        """
+        named = {"force": force, "dry-run": dry_run, "details": details or dry_run}
+        query = self._routed([(name, "true") for name, wanted in named.items() if wanted])
+        if dry_run:
+            self.upgrade_check()  # only servers of ours answer it, and know of a dry run
+        answer = self._transport.upload(self.url(SNAPSHOT, query), pieces, size)
+        if answer.status != 200:
+            raise _refusal(answer)
+        return _decode(SNAPSHOT, answer.body, RestoreReport) if answer.body else None
 
     # -- any request ---------------------------------------------------------------------------
 

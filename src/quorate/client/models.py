@@ -37,6 +37,7 @@ __all__ = [
     "RaftConfiguration",
     "RaftServer",
     "Rejoined",
+    "RestoreReport",
     "RootKey",
     "RootKeyRotated",
     "RootKeys",
@@ -79,6 +80,12 @@ class OperatorHealth(operator.OperatorHealth, frozen=True, kw_only=True, rename=
 
 class UpgradeCheck(operator.UpgradeCheck, frozen=True, kw_only=True, rename="pascal"):
     """`GET operator/upgrade` (Quorate's alone)."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class RestoreReport(operator.RestoreReport, frozen=True, kw_only=True, rename="pascal"):
+    """`PUT operator/snapshot` with `details` or `dry-run` (Quorate's alone)."""
 
     raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 

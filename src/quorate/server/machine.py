@@ -44,6 +44,9 @@ class ServerMachine:
     def apply(self, index: int, command: bytes) -> Any:
         """One committed command. Raises MachineHeld for one that this version cannot read."""
         result = self.store.apply(index, command)
+        if self.store.left_over:
+            for rows in self.store.take_left_over():
+                self._spawn(in_slices(rows.drain()))
         if isinstance(result, CheckState):
             self._checks.applied(index, self.store.image())
         return result

@@ -28,6 +28,7 @@ from quorate.raft.effects import ConfigurationChanged, RoleChanged
 from quorate.raft.values.configuration import Server as Peer
 from quorate.raft.values.identity import RUN_BITS
 from quorate.replica.replica import Options, Replica
+from quorate.server.archive.restoring import Restores
 from quorate.server.archive.saving import Saves
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.discovery import PoolWatch
@@ -159,6 +160,7 @@ class Server:
         self._spawn(self._judge.run())
         self._spawn(self.writes.sweep())
         self._spawn(self._locks.run())
+        self._spawn(self.restores.drop_left_over(self.leadership.lease_valid))
         self._spawn(self.root_keys.run())
         self._spawn(self.disks.run())
 
@@ -211,9 +213,15 @@ class Server:
         self.level_gate = LevelGate(self.machine.store)
         self._acts = Acts(self.machine.store, lambda: time.time_ns() // 1_000_000)
         self.archives = Saves(self.replica, self.machine, self.folder.server, self._acts.unix_ms)
-        self.writes = Writes(self.replica, self.level_gate.refusal, self._acts.settings_told)
+        self.writes = Writes(
+            *(self.replica, self.level_gate.refusal, self._acts.settings_told),
+            shift=lambda: self.machine.store.shift,
+        )
         self._locks = LockKeeper(
             self.machine.store, self.leadership.has_begun, self.writes.apply, self.replica.now
+        )
+        self.restores = Restores(
+            *(self.machine, self.writes, self.archives, self.folder.server, self._acts.unix_ms)
         )
         # Only now: a snapshot that is loaded at the start changes tables when there is no node yet.
         self.machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)

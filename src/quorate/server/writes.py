@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from quorate.errors import ApplyTimeout, NotLeader, QuorateError, StorageFull
+from quorate.errors import (
+    ApplyTimeout,
+    NotLeader,
+    QuorateError,
+    RestoreUnderWay,
+    StorageFull,
+)
 from quorate.replica.disk import Room
 from quorate.replica.replica import Replica
 
@@ -25,6 +31,7 @@ class Writes:
         replica: Replica[Any],
         refusal: Callable[[bytes], QuorateError | None],
         told: Callable[[bytes], bytes],
+        shift: Callable[[], int],
     ) -> None:
         """`refusal` says why a leader must not write a command: its feature level is too low.
 
@@ -33,14 +40,27 @@ class Writes:
         self._replica = replica
         self._refusal = refusal
         self._told = told
+        self._shift = shift
         self._loop = asyncio.get_running_loop()
+        self._paused: frozenset[int] = frozenset()
         self._applying: deque[tuple[float, asyncio.Future[Any]]] = deque()
+
+    @property
+    def shift(self) -> int:
+        """See `quorate.state.engine.shift`."""
+        return self._shift()
+
+    def pause(self, types: Collection[int]) -> None:
+        """Refuse commands of these types from now on, while their tables are restored."""
+        self._paused = frozenset(types)
 
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (log index, result of applying it)."""
         replica = self._replica
         held = replica.held is not None
         refused = self._refusal(command)
+        if self._paused and command[0] in self._paused:
+            refused = RestoreUnderWay()
         if held or refused is not None:
             refused = self._refused(refused, held=held)
         if refused is not None:

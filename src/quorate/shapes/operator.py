@@ -154,3 +154,27 @@ class OperatorHealth(msgspec.Struct, frozen=True, kw_only=True, rename="pascal")
     leader: str = ""
     servers: tuple[ServerHealth, ...] | None = None
     voters: tuple[str, ...] = ()
+
+
+class RestoredTable(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What a restore does to one table, in rows. `rule` is replaced, kept or merged."""
+
+    table: str = ""
+    rule: str = ""
+    added: int = 0
+    changed: int = 0
+    deleted: int = 0
+    same: int = 0
+
+
+class RestoreReport(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """`PUT operator/snapshot` with `details` or `dry-run`.
+
+    `id` is the archive's, `index` that of the state after it, 0 if nothing was changed;
+    `safety_snapshot` is the file of the state before it, on the leader.
+    """
+
+    id: str = msgspec.field(name="ID", default="")
+    index: int = 0
+    safety_snapshot: str = ""
+    tables: tuple[RestoredTable, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from quorate.state.engine import level
+from quorate.state.engine import level, restoring, shift
 from quorate.state.engine.registry import Registry
 from quorate.state.engine.table import Command, Table
 from quorate.state.tables import (
@@ -29,6 +29,8 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     level.TABLE,
     locks.TABLE,
     namespaces.TABLE,
+    restoring.TABLE,
+    shift.TABLE,
     root_keys.TABLE,
     scheduler.TABLE,
     servers.TABLE,

@@ -218,8 +218,8 @@ def test_json_and_template(command: str) -> None:
     assert wrong.stderr.startswith("Error formatting the data: template: can't find field Nope")
 
 
-OF_FILES = {"operator snapshot inspect"}
-"""They ask no agent: their forms are in test_cli_snapshot.py."""
+OF_FILES = {"operator snapshot inspect", "operator snapshot restore"}
+"""They need a file: their forms are in test_cli_snapshot.py."""
 
 
 def test_every_command_with_forms_is_tested() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from archive_builders import archive_of, packed, parts, state_bytes
 from cli_run import Ran, run
-from client_fake_agent import FakeAgent, Reply, text_reply
+from client_fake_agent import FakeAgent, Reply, json_reply, text_reply
 from places import GOLDEN, VECTORS
 
 from quorate.cli.registry.index import BY_PATH
@@ -230,8 +230,73 @@ def test_inspect_for_programs(folder: Path) -> None:
     assert run("operator", "snapshot", "inspect", "-t", "{{.Meta.Term}}", "a.snap").stdout == "2\n"
 
 
+# -- restore -----------------------------------------------------------------------------------
+
+RESTORE = "PUT /v1/operator/snapshot"
+CUT = (
+    "failed to restore from snapshot: failed to read snapshot file: failed to read snapshot "
+    "hashes: unexpected EOF"
+)
+GARBAGE = "failed to restore from snapshot: failed to decompress snapshot: unexpected EOF"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "answers"),
+    [
+        ("r3-snapshot-restore", "back.snap", [(RESTORE, Reply(200, b""))]),
+        ("v16cli-snap-restore", "b.snap", [(RESTORE, Reply(200, b""))]),
+        ("r3-snapshot-restore-garbage", "bad.snap", [(RESTORE, text_reply(500, GARBAGE))]),
+        ("v16cli-snap-restore-cut", "cut.snap", [(RESTORE, text_reply(500, CUT))]),
+        ("r3-snapshot-restore-missing", "", []),
+        ("r3-snapshot-restore-none", "", []),
+    ],
+)
+def test_a_restore_as_recorded(
+    name: str, file: str, answers: list[tuple[str, Reply]], folder: Path
+) -> None:
+    if file:
+        (folder / file).write_bytes(ARCHIVE)
+    case = load(name)
+    assert ran(case, folder, *answers) == (case["exit_code"], case["stdout"], case["stderr"])
+
+
+def test_a_restore_sends_the_whole_file(folder: Path) -> None:
+    (folder / "a.snap").write_bytes(ARCHIVE)
+    with FakeAgent({RESTORE + "?force=true": Reply(200, b"")}) as agent:
+        env = {"NOMAD_ADDR": agent.address}
+        assert run("operator", "snapshot", "restore", "-force", "a.snap", env=env).code == 0
+    assert agent.requests[0].body == ARCHIVE
+
+
+def test_a_dry_run_shows_what_would_change_and_is_never_sent_to_a_nomad_server(
+    folder: Path,
+) -> None:
+    (folder / "a.snap").write_bytes(ARCHIVE)
+    table = {"Table": "variables", "Rule": "replaced", "Added": 3, "Same": 2}
+    report = json_reply({"ID": "2-4-5", "Index": 0, "SafetySnapshot": "", "Tables": [table]})
+    check = "GET /v1/operator/upgrade"
+    routes = {
+        check: json_reply({"Level": 3, "Goal": 3, "MayMix": "", "Servers": []}),
+        f"{RESTORE}?details=true&dry-run=true": report,
+    }
+    words = ("operator", "snapshot", "restore", "-dry-run")
+    with FakeAgent(routes) as agent:
+        shown = run(*words, "a.snap", env={"NOMAD_ADDR": agent.address})
+        told = run(*words, "-json", "a.snap", env={"NOMAD_ADDR": agent.address})
+        form = run(*words, "-t", "{{.ID}}", "a.snap", env={"NOMAD_ADDR": agent.address})
+    assert "variables  replaced  3      0        0        2\n" in shown.stdout
+    assert shown.stdout.endswith("\nNothing was changed\n")
+    assert json.loads(told.stdout)["Tables"] == [table]
+    assert form.stdout == "2-4-5\n"
+    with FakeAgent({}) as agent:
+        refused = run(*words, "a.snap", env={"NOMAD_ADDR": agent.address})
+    assert refused.code == 1
+    assert agent.asked == [check]
+
+
 def test_each_recorded_case_has_a_test() -> None:
     cases = {path.stem: load(path.stem) for path in (GOLDEN / "cli-1.6").glob("v16cli-snap*")}
     known = {name for name, case in cases.items() if tuple(case["argv"][1:4]) in BY_PATH}
     replayed = {"v16cli-snap-save", "v16cli-snap-save-exists"}
+    replayed |= {"v16cli-snap-restore", "v16cli-snap-restore-cut"}
     assert known == replayed | {"v16cli-snap-inspect", "v16cli-snap-inspect-cut"}

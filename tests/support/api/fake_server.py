@@ -7,15 +7,17 @@ follower in front of a leader and a region in front of another.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import sha256
+from io import BytesIO
 from random import Random
 from typing import Any
 
 from quorate.api.app import HttpApplication
 from quorate.api.http.messages import Request, Response
 from quorate.api.parts import Parts
-from quorate.archive.meta import ArchiveMeta
+from quorate.archive.meta import ArchiveError, ArchiveMeta
+from quorate.archive.reading import read_archive
 from quorate.errors import (
     NoLeader,
     NoPathToRegion,
@@ -24,6 +26,7 @@ from quorate.errors import (
     QuorateError,
 )
 from quorate.metrics import Metrics
+from quorate.server.archive.restoring import Report
 from quorate.server.archive.saving import Saved
 from quorate.server.events.hub import Hub
 from quorate.server.leader.acts import Acts
@@ -147,6 +150,7 @@ class FakeServer:
         self.barrier_errors: list[QuorateError] = []
         self.apply_errors: list[QuorateError] = []
         self.save_errors: list[QuorateError] = []
+        self.restored: list[tuple[bytes, bool, bool]] = []
         self.removed: list[tuple[str | None, str | None]] = []
         self.forced: list[bool] = []
         self.forwarded: list[ForwardRequest] = []
@@ -195,6 +199,7 @@ class FakeServer:
             writes=self,
             archives=self,
             sealer=self.sealer,
+            restores=self,
             membership=self,
             cluster=self,
             autopilot=self,
@@ -219,6 +224,23 @@ class FakeServer:
 
         digest = sha256(b"archive").digest()
         return Saved(ArchiveMeta(), len(b"archive"), digest, body())
+
+    async def restore(
+        self, archive: AsyncIterator[bytes], *, force: bool = False, dry_run: bool = False
+    ) -> Report:
+        body = b"".join([piece async for piece in archive])
+        self.restored.append((body, force, dry_run))
+        if self.save_errors:
+            raise self.save_errors.pop(0)
+        try:
+            read_archive(BytesIO(body).read)
+        except ArchiveError as error:
+            raise QuorateError("failed to restore from snapshot: " + error.text) from error
+        return Report(meta=ArchiveMeta(id="2-4-5"), changes=(), index=9, safety="/safe")
+
+    @property
+    def shift(self) -> int:
+        return self.store.shift
 
     def readable(self) -> StateStore:
         return self.store

@@ -32,6 +32,7 @@ from quorate.api.endpoints.operator.views import ViewsEndpoint
 from quorate.api.endpoints.pages import PagesEndpoint
 from quorate.api.endpoints.pool import PoolEndpoint
 from quorate.api.endpoints.variables.rows import ROWS as _VARIABLES
+from quorate.api.http.messages import STREAM_BYTES_MAX
 
 GET: Final = ("GET",)
 PUT: Final = ("PUT",)
@@ -434,6 +435,19 @@ _OPERATOR: Final = (
         forwarding=Forwarding.LEADER,
         streams=True,
         does="the whole replicated state as an archive, with its SHA-256 in the header `Digest`",
+    ),
+    Endpoint(
+        path="/v1/operator/snapshot",
+        methods=WRITE,
+        made_of=SnapshotEndpoint,
+        handler=SnapshotEndpoint.put,
+        capability=Capability.SNAPSHOT_RESTORE,
+        consistency=Consistency.LINEARIZABLE,
+        forwarding=Forwarding.LEADER,
+        body_max=STREAM_BYTES_MAX,
+        streams=True,
+        parameters="[?force&dry-run&details]",
+        does="restore the state from an archive",
     ),
     Endpoint(
         path="/v1/operator/upgrade",

@@ -10,7 +10,7 @@ MODULE = "quorate.cli.commands.snapshot."
 GROUP = Group(
     ("operator", "snapshot"),
     "The replicated state as a file",
-    "Saves the state of the cluster as an archive, and shows what is in one.",
+    "Saves the state of the cluster as an archive, shows what is in one, and restores it.",
     "quorate operator snapshot save backup.snap",
 )
 
@@ -63,5 +63,32 @@ SNAPSHOT = (
         args_text=_FILE,
         usage="[options] <filename>",
         general=False,
+    ),
+    Command(
+        ("operator", "snapshot", "restore"),
+        "Restore the state of the cluster from a file",
+        "Puts the state of an archive in place of the cluster's, while it runs. Members, the "
+        "cluster's ID and level, and the journal stay; root keys of both are kept. The leader "
+        "saves the state before it into its data folder first. Writes to what may change are "
+        "refused for that time. An archive of another cluster is refused without -force, one of a "
+        "newer feature level always.",
+        MODULE + "restore:restore",
+        (
+            Flag("dry-run", "bool", "Show what would change in each table, and change nothing."),
+            Flag("force", "bool", "Restore an archive of another cluster too."),
+            Flag("verbose", "bool", "Show what has changed in each table."),
+            *FORMS,
+        ),
+        (
+            Example("quorate operator snapshot restore -dry-run backup.snap", "what would change?"),
+            Example("quorate operator snapshot restore backup.snap", "back to that state"),
+            Example(
+                "quorate operator snapshot restore -force backup.snap",
+                "into a new cluster, after the loss of the old one",
+            ),
+        ),
+        args=(1, 1),
+        args_text=_FILE,
+        usage="[options] <filename>",
     ),
 )

@@ -22,6 +22,7 @@ from quorate.replica.replica import Replica
 from quorate.server.archive.spool import Spool, pieces
 from quorate.server.machine import ServerMachine
 from quorate.state.engine.snapshot import SnapshotImage, encode_snapshot, snapshot_bytes
+from quorate.state.engine.table import unstaged
 from quorate.storage.snapshots.meta import snapshot_id
 from quorate.version import __version__
 from quorate.wire.raft.membership import encode_peers
@@ -105,7 +106,7 @@ class Saves:
             quorate_cluster=node.cluster_id,
             quorate_level=image.level,
             quorate_version=__version__,
-            quorate_state_index=image.applied_index,
+            quorate_state_index=image.index,
         )
 
     async def _image(self) -> tuple[ArchiveMeta, SnapshotImage]:
@@ -118,6 +119,8 @@ class Saves:
             term = node.log.term(index)
             if index and term and node.applying_index == index:
                 image = store.image()
+                for name in [name for name in image.tables.held if unstaged(name) != name]:
+                    del image.tables.held[name]  # of a restore that has changed nothing yet
                 return self._meta(index, term, image), image
             if loop.time() > until:
                 raise QuorateError(

@@ -14,7 +14,7 @@ import msgspec
 from quorate.levels import LEVEL, LEVEL_MAX, describe
 from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.registry import Registry
-from quorate.state.engine.table import IGNORABLE, Command, Tables, Wrapper
+from quorate.state.engine.table import IGNORABLE, Bound, Command, Special, Tables, Wrapper
 from quorate.version import __version__
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -87,7 +87,7 @@ def decode(data: bytes, registry: Registry) -> Command | Wrapped | UnknownComman
         return UnknownCommand(data[0], str(error), knows=registry.level)
     if data[0] == _RAISE and isinstance(command, RaiseLevel) and command.level > registry.level:
         return _above(command, registry.level)
-    return _unwrapped(command, registry) if isinstance(command, Wrapper) else command
+    return _completed(command, registry) if isinstance(command, Special) else command
 
 
 def level_of(data: bytes, registry: Registry) -> int:
@@ -102,6 +102,16 @@ def level_of(data: bytes, registry: Registry) -> int:
         assert isinstance(wrapped, Wrapped), "it was encoded by this server"
         return max(needed, wrapped.command.LEVEL)
     return needed
+
+
+def _completed(command: Special, registry: Registry) -> Command | Wrapped | UnknownCommand:
+    if isinstance(command, Wrapper):
+        return _unwrapped(command, registry)
+    assert isinstance(command, Bound), command
+    try:
+        return command.bind(registry.by_name)
+    except (msgspec.MsgspecError, ValueError) as error:
+        return UnknownCommand(command.TYPE, str(error), knows=registry.level)
 
 
 def _unwrapped(wrapper: Wrapper, registry: Registry) -> Wrapped | UnknownCommand:

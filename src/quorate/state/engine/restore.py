@@ -11,8 +11,8 @@ into, its level too, whatever the archive holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -21,9 +21,14 @@ from quorate.errors import QuorateError
 from quorate.levels import describe
 from quorate.state.engine.record import Record
 from quorate.state.engine.registry import Registry
-from quorate.state.engine.rows import TableRows
+from quorate.state.engine.restoring import RestoreRows
+from quorate.state.engine.rows import TableRows, encode_row
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.table import OnRestore, Table, Tables
+
+PIECE_BYTES: Final = 128 << 10
+PIECE_ROWS: Final = 512
+"""Of one command: applying it takes a few milliseconds of the loop."""
 
 
 class TableChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +40,11 @@ class TableChange(msgspec.Struct, frozen=True, kw_only=True):
     changed: int = 0
     deleted: int = 0
     same: int = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether it changes anything."""
+        return bool(self.added or self.changed or self.deleted)
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -53,7 +63,7 @@ def restored(
     either of them holds. Raises QuorateError if the archive is of a level that the cluster does not
     have.
     """
-    assert index > max(live.applied_index, archive.applied_index), f"{index} may have been given"
+    assert index > max(live.index, archive.index), f"{index} may have been given"
     if archive.level > live.level:
         raise QuorateError(
             f"cannot restore the archive: its cluster was of feature {describe(archive.level)}, "
@@ -110,3 +120,53 @@ def _table(
 
 def _content(record: Record) -> Record:
     return replace(record, create_index=0, modify_index=0)
+
+
+def pieces_of(
+    live: SnapshotImage,
+    found: Restored,
+    restore_id: str,
+    size_max: int = PIECE_BYTES,
+    rows_max: int = PIECE_ROWS,
+) -> Iterator[RestoreRows]:
+    """What makes of the tables of `live` those of `found`, as commands in their order.
+
+    None is much longer than `size_max`, or than one row.
+    """
+    number = 0
+    for change in found.changes:
+        if change.any:
+            name = change.table
+            before, after = live.tables.held[name], found.image.tables.held[name]
+            for rows, gone in _differences(before, after, size_max, rows_max):
+                yield RestoreRows(id=restore_id, number=number, table=name, rows=rows, gone=gone)
+                number += 1
+
+
+def _differences(
+    before: TableRows[Any], after: TableRows[Any], size_max: int, rows_max: int
+) -> Iterator[tuple[tuple[bytes, ...], tuple[str, ...]]]:
+    """Rows as stored, and keys that go, in pieces of bounded size."""
+    rows: list[bytes] = []
+    gone: list[str] = []
+    size = 0
+    known = before.records
+    for key, record in after.records.items():
+        if known.get(key) is record:
+            continue
+        data = encode_row((key, record))
+        if rows and (size + len(data) > size_max or len(rows) >= rows_max):
+            yield tuple(rows), ()
+            rows, size = [], 0
+        rows.append(data)
+        size += len(data)
+    for key in known:
+        if key in after.records:
+            continue
+        if size + len(key) > size_max or len(rows) + len(gone) >= rows_max:
+            yield tuple(rows), tuple(gone)
+            rows, gone, size = [], [], 0
+        gone.append(key)
+        size += len(key)
+    if rows or gone:
+        yield tuple(rows), tuple(gone)

@@ -138,6 +138,20 @@ class TableRows(Generic[R]):
             self._changed(key, known, None)
         return known
 
+    def load(self, key: str, record: R) -> None:
+        """Insert or replace a record as it is, its indexes too."""
+        self._changed(key, self.records.put(key, record), record)
+
+    def unload(self, key: str) -> None:
+        """Remove a record, if it is there; the table's index stays."""
+        known = self.records.pop(key)
+        if known is not None:
+            self._changed(key, known, None)
+
+    def empty(self) -> TableRows[R]:
+        """A table of this kind without rows."""
+        return TableRows(self.indexes, {}, 0)
+
     def settle(self) -> None:
         """Bring size and sum up to date. Rows are hashed as memory holds them: damage shows."""
         waiting, self.waiting = self.waiting, {}

@@ -23,11 +23,11 @@ import msgspec
 
 from quorate.errors import QuorateError, StateDamaged
 from quorate.levels import describe, form_in_force
-from quorate.state.engine import level
+from quorate.state.engine import level, shift
 from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.registry import Registry
 from quorate.state.engine.rows import SUM_MASK, TableRows, encode_row, hash_row
-from quorate.state.engine.table import SINGLETON, Record, Tables
+from quorate.state.engine.table import SINGLETON, Record, Tables, unstaged
 from quorate.version import __version__
 
 MAGIC: Final = b"QRMSTATE"
@@ -66,6 +66,12 @@ class SnapshotImage(msgspec.Struct):
     def rows(self) -> dict[str, OrderedMap[Any]]:
         """The records by table and key."""
         return {name: rows.records for name, rows in self.tables.held.items()}
+
+    @property
+    def index(self) -> int:
+        """The index of the state, above which none of its rows is."""
+        known = shift.TABLE.name in self.tables.held
+        return self.applied_index + (shift.current(self.tables) if known else 0)
 
     @property
     def level(self) -> int:
@@ -188,7 +194,7 @@ def _decode_table(
     written_by: str,
     registry: Registry,
 ) -> None:
-    table = registry.by_name.get(header.name)
+    table = registry.by_name.get(unstaged(header.name))
     if table is None:
         if header.count or header.index:
             raise _too_new(f"Quorate {written_by} wrote it with a table {header.name!r}")

@@ -17,13 +17,13 @@ from functools import partial
 from typing import Any
 
 from quorate.errors import MachineHeld
-from quorate.state.engine import level
+from quorate.state.engine import level, shift
 from quorate.state.engine.changes import Change, RecentChanges
 from quorate.state.engine.commands import UnknownCommand, decode
 from quorate.state.engine.digest import digest_of
 from quorate.state.engine.preview import changes_of
 from quorate.state.engine.registry import Registry
-from quorate.state.engine.rows import SUM_MASK
+from quorate.state.engine.rows import SUM_MASK, TableRows
 from quorate.state.engine.snapshot import SnapshotImage, UnknownTally, encode_snapshot
 from quorate.state.engine.table import Command, R, Record, Table, Tables
 from quorate.state.engine.watch import Watcher, Watches
@@ -51,6 +51,8 @@ class StateStore:
         self._tables: Tables = registry.fresh_tables()
         self._applied_index = 0
         self._restores = 0
+        self._shift = 0
+        self.left_over: list[TableRows[Any]] = []
         self._unknown: dict[int, UnknownTally] = {}
         self._recent = RecentChanges(self._table_indexes())
         self._watches = Watches()
@@ -73,8 +75,12 @@ class StateStore:
             return self._count_unknown(index, decoded)
         self._applied_index = index
         tables = self._tables
-        result = decoded.apply(tables, index)
+        result = decoded.apply(tables, index + self._shift)
         if tables.changes:
+            if tables.replaced is not None:
+                self.left_over += tables.replaced
+                tables.replaced = None
+                self._replaced()
             changes, tables.changes = tables.changes, []
             self._recent.add(changes)
             for follower in self._followers:
@@ -91,13 +97,24 @@ class StateStore:
         """
         before, self._tables = self._tables, image.tables
         self._applied_index = image.applied_index
+        self._shift = image.index - image.applied_index
         self._unknown = {tally.type: tally for tally in image.unknown}
+        self._replaced()
+        return before
+
+    def _replaced(self) -> None:
+        """Whole tables have other rows: what was remembered of their changes is of no use."""
+        self._shift = shift.current(self._tables)
         self._restores += 1
         self._recent = RecentChanges(self._table_indexes())
         for follower in self._followers:
             follower(None)
         self._watches.wake_all()
-        return before
+
+    def take_left_over(self) -> list[TableRows[Any]]:
+        """Rows that a restore has put out of use: to be freed in steps, as those of `restore`."""
+        rows, self.left_over = self.left_over, []
+        return rows
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -105,6 +122,16 @@ class StateStore:
     def applied_index(self) -> int:
         """Index of the newest command applied here; 0 before the first."""
         return self._applied_index
+
+    @property
+    def shift(self) -> int:
+        """How far the indexes of the state are above those of the log (`engine.shift`)."""
+        return self._shift
+
+    @property
+    def index(self) -> int:
+        """The index of the state: no row has a higher one."""
+        return self._applied_index + self._shift
 
     @property
     def restores(self) -> int:

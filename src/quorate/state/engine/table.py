@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from enum import Enum
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, Protocol
+from typing import Any, ClassVar, Final, Generic, Protocol
 
 import msgspec
 
@@ -80,7 +80,19 @@ class Command(
         raise NotImplementedError
 
 
-class Wrapper(Command, frozen=True, kw_only=True):
+class Special(Command, frozen=True, kw_only=True):
+    """A command that is not complete when its bytes are decoded."""
+
+
+class Bound(Special, frozen=True, kw_only=True):
+    """A command with rows of tables in it, which are read by the tables that a version knows."""
+
+    def bind(self, tables: dict[str, Table[Any]]) -> Command:
+        """The command to be applied. Raises ValueError for what this version cannot read."""
+        raise NotImplementedError
+
+
+class Wrapper(Special, frozen=True, kw_only=True):
     """A command that holds another one, encoded. It is read and written only where both are.
 
     Decoding gives a `Wrapped` of both (`state.engine.commands`), and the level of both counts where
@@ -158,12 +170,29 @@ class Reader(Protocol):
         """The rows that have this value in one of the table's `indexes`, in the order of keys."""
 
 
+_STAGED: Final = "restoring:"
+
+
+def staged(name: str) -> str:
+    """The name under which the copy of a table is held while a restore changes it."""
+    return _STAGED + name
+
+
+def unstaged(name: str) -> str:
+    """The name of the table of which a table is the copy, or its own."""
+    return name.removeprefix(_STAGED)
+
+
 class Tables:
-    """The rows of all tables. `changes` are those made since it was last cleared, in order."""
+    """The rows of all tables. `changes` are those made since it was last cleared, in order.
+
+    After a restore `replaced` are those whose rows gave way to others as a whole.
+    """
 
     def __init__(self, held: dict[str, TableRows[Any]]) -> None:
         self.held = held
         self.changes: list[Change] = []
+        self.replaced: list[TableRows[Any]] | None = None
 
     def get(self, table: Table[R], key: str) -> R | None:
         """The record with this key, or None."""

@@ -44,6 +44,7 @@ MEMBERSHIP: Final = "membership"
 LEVEL: Final = "level"
 SETTING: Final = "setting"
 ACT: Final = "act"
+RESTORE: Final = "restore"
 
 OPERATOR: Final = "operator"
 """The operator, where a caller of the API acted: it has no name of its own as yet."""
@@ -54,7 +55,7 @@ BYTES_MAX: Final = 1 << 20
 
 _LANES: Final = ("act", "cluster", "setting")  # as in JournalState.lanes
 _SHARES: Final = (4, 2, 4)  # each lane may have this part of the bounds
-_LANE_OF: Final = {ACT: 0, ELECTION: 1, MEMBERSHIP: 1, LEVEL: 1, SETTING: 2}
+_LANE_OF: Final = {ACT: 0, RESTORE: 0, ELECTION: 1, MEMBERSHIP: 1, LEVEL: 1, SETTING: 2}
 _OTHER_LANE: Final = 1
 
 _RECORD_BYTES: Final = 64  # what a record takes besides its texts

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Final
 
+from quorate.api.codec.encode import empty_response, json_response
+from quorate.api.codec.params import boolean
 from quorate.api.endpoint import Context
-from quorate.api.http.messages import Call, Response, StreamResponse
+from quorate.api.http.messages import Call, Request, Response, StreamResponse
 from quorate.api.status import error_response
 from quorate.errors import LeadershipLost, NotReady, Overloaded
+from quorate.server.archive.restoring import Report
+from quorate.shapes.operator import RestoredTable, RestoreReport
 
 _TYPE: Final = (b"Content-Type", b"application/x-gzip")
 _READY_S: Final = 5.0
@@ -19,10 +23,11 @@ _BUSY: Final = 503
 
 
 class SnapshotEndpoint:
-    """GET."""
+    """GET, PUT and POST."""
 
     def __init__(self, context: Context) -> None:
         self._archives = context.parts.archives
+        self._restores = context.parts.restores
         self._authority = context.authority
         self._leadership = context.parts.leadership
 
@@ -31,6 +36,29 @@ class SnapshotEndpoint:
         if call.query.stale:
             return self._authority.any_server(call, lambda: self._saved(call))
         return self._authority.write(call, lambda: self._current(call))
+
+    def put(self, call: Call) -> Awaitable[Response]:
+        """Restore an archive, on the leader. Success is an empty answer, as of today's servers.
+
+        Ours: `force` for an archive of another cluster, `dry-run` to change nothing; with that, or
+        `details`, the answer says what changes in each table.
+        """
+        force = boolean(call.query, "force")
+        dry_run = boolean(call.query, "dry-run")
+        details = dry_run or boolean(call.query, "details")
+
+        async def perform() -> Response:
+            try:
+                report = await self._restores.restore(
+                    _body(call.request), force=force, dry_run=dry_run
+                )
+            except Overloaded as error:
+                return error_response(error, status=_BUSY)
+            if not details:
+                return empty_response()
+            return json_response(_shown(report), pretty=call.query.pretty)
+
+        return self._authority.write(call, perform)
 
     async def _current(self, call: Call) -> Response:
         """Raises NotLeader: then the next leader is asked."""
@@ -55,3 +83,30 @@ class SnapshotEndpoint:
             return error_response(error, status=_BUSY)
         headers = (_TYPE, (b"Digest", b"sha-256=" + b64encode(saved.sha256)))
         return StreamResponse(200, saved.body, headers, length=saved.size)
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    if request.stream is None:
+        yield request.body
+        return
+    async for piece in request.stream:
+        yield piece
+
+
+def _shown(report: Report) -> RestoreReport:
+    return RestoreReport(
+        id=report.meta.id,
+        index=report.index,
+        safety_snapshot=report.safety,
+        tables=tuple(
+            RestoredTable(
+                table=change.table,
+                rule=change.on_restore.value,
+                added=change.added,
+                changed=change.changed,
+                deleted=change.deleted,
+                same=change.same,
+            )
+            for change in report.changes
+        ),
+    )

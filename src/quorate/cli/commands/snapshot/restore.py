@@ -1,0 +1,53 @@
+"""`operator snapshot restore`: the archive is checked here before it is sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+from quorate.cli.commands.snapshot.file import opened, reason
+from quorate.cli.context import Context, Failure, doing
+from quorate.cli.text.tables import format_table
+from quorate.client import RestoreReport
+
+_PIECE_BYTES: Final = 256 << 10
+
+
+def restore(context: Context) -> int:
+    """Send the archive; the servers check it whole before anything changes."""
+    flags = context.flags
+    dry_run, force = flags.on("dry-run"), flags.on("force")
+    details = dry_run or flags.on("verbose") or flags.on("json") or "t" in flags.values
+    before = "Error opening snapshot file: "
+    with opened(flags.args[0], before, quoted=True) as file, context.client() as client:
+        size = os.fstat(file.fileno()).st_size
+        with doing("Failed to get restore snapshot: "):
+            report = client.restore_snapshot(
+                _pieces(file), size, force=force, dry_run=dry_run, details=details
+            )
+    if report is None:
+        context.out.line("Snapshot Restored")
+        return 0
+    return context.show(report.raw, lambda: _print(context, report))
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    try:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece
+    except OSError as error:
+        raise Failure(f"Error reading snapshot file: {reason(error)}") from error
+
+
+def _print(context: Context, report: RestoreReport) -> None:
+    rows: list[tuple[str, ...]] = [("Table", "Rule", "Added", "Changed", "Deleted", "Same")]
+    for table in report.tables:
+        counts = (table.added, table.changed, table.deleted, table.same)
+        rows.append((table.table, table.rule, *map(str, counts)))
+    context.out.table(format_table(rows))
+    if not report.index:
+        context.out.line("\nNothing was changed")
+        return
+    context.out.line(f"\nSnapshot Restored at index {report.index}")
+    context.out.line(f"The state before it is on the leader: {report.safety_snapshot}")
