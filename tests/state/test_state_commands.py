@@ -93,7 +93,7 @@ EXAMPLES: tuple[Command, ...] = (
     EndPhase(key_id="k-1", phase="values", modify_index=7),
     RemoveRootKey(key_id="k-0", modify_index=7),
     ReplaceSeals(
-        key_id="k-1", modify_index=7, after="a", rows=(Resealed("a", 7, b"data", b"nonce"),)
+        key_id="k-1", modify_index=7, after="a", rows=(Resealed("a", b"was", b"data", b"nonce"),)
     ),
     PutVariable(namespace="default", path="a/b", time_ns=1, data=b"x", cas=0),
     PutVariable(

@@ -23,6 +23,7 @@ from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
 from quorate.state.registry import TODAY
 from quorate.state.tables import root_keys, variables
+from quorate.state.tables.locks import AcquireLock
 from quorate.state.tables.root_keys import VALUES, AddRootKey
 from quorate.state.tables.variables import PutVariable
 
@@ -193,6 +194,38 @@ def test_a_value_written_meanwhile_is_not_overwritten() -> None:
     assert row is not None
     assert cluster.server.sealer.open(row) == {"value": "newer app/0003"}
     assert cluster.phase() == (VALUES, 9)
+
+
+def test_a_lock_that_comes_meanwhile_keeps_no_older_seal() -> None:
+    """It raises the modify index, and leaves the value as it is sealed."""
+    cluster = Cluster()
+    cluster.fill(10)
+    cluster.rotate()
+    sealing = cluster.server.apply
+
+    async def overtaken(command: bytes) -> tuple[int, Any]:
+        lock = AcquireLock(
+            namespace="default",
+            path="app/0003",
+            time_ns=2,
+            lock_id="l-1",
+            ttl_ns=10**10,
+            delay_ns=10**10,
+            data=b"",
+            keep=True,
+        )
+        cluster.commit(lock)
+        return await sealing(command)
+
+    resealer = Resealer(cluster.store, cluster.server.sealer, overtaken, cluster.server.last_index)
+    found = root_keys.active(cluster.store)
+    assert found is not None
+    run(resealer.step(*found))
+    row = variables.by_path(cluster.store, "default", "app/0003")
+    assert row is not None
+    assert (row.lock_id, row.key_id) == ("l-1", "k-2")
+    assert cluster.server.sealer.open(row) == {"value": "vapp/0003"}
+    assert cluster.phase() == (VALUES, 10)
 
 
 def test_a_rotation_during_a_rotation_leaves_nothing_behind() -> None:

@@ -88,7 +88,7 @@ class Resealer:
                 return found, False
             looked_at += 1
             before, self._after = self._after, key
-            if row.key_id == key_id:
+            if row.key_id in {key_id, ""}:
                 continue
             try:
                 packed = self._sealer.packed(row)
@@ -100,6 +100,6 @@ class Resealer:
             if sealed.key_id != key_id:  # another rotation came
                 self.forget()
                 return [], False
-            found.append(Resealed(key, row.modify_index, sealed.data, sealed.nonce))
+            found.append(Resealed(key, row.nonce, sealed.data, sealed.nonce))
             size += len(sealed.data)
         return found, True

@@ -173,10 +173,13 @@ class RemoveRootKey(Command, frozen=True, kw_only=True):
 
 
 class Resealed(msgspec.Struct, frozen=True, gc=False):
-    """The value of the variable's row `key` as it was at `modify_index`, sealed again."""
+    """The value of the variable's row `key`, sealed again. `was` is the nonce of the older seal.
+
+    A nonce stands for one sealed value. A modify index does not: locks raise it and keep the value.
+    """
 
     key: str
-    modify_index: int
+    was: bytes
     data: bytes
     nonce: bytes
 
@@ -186,7 +189,7 @@ class ReplaceSeals(Command, frozen=True, kw_only=True):
 
     They are the same values in another form: no index of a variable moves, and no watch wakes.
     Only while the record of that key is as it was at `modify_index`: then no restore, and no other
-    leader, came between. A row that was written since keeps what it has. Result: the modify index
+    leader, came between. A value that was written since stays as it is. Result: the modify index
     of the record now, 0 if nothing was done.
     """
 
@@ -206,7 +209,7 @@ class ReplaceSeals(Command, frozen=True, kw_only=True):
         count = 0
         for each in self.rows:
             row = tables.get(variables.TABLE, each.key)
-            if row is None or row.modify_index != each.modify_index or row.key_id == self.key_id:
+            if row is None or row.nonce != each.was or row.key_id == self.key_id:
                 continue
             sealed = replace(row, data=each.data, key_id=self.key_id, nonce=each.nonce)
             tables.amend(variables.TABLE, each.key, sealed)
