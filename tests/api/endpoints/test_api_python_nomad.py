@@ -78,6 +78,28 @@ async def test_python_nomad(use: Use, expected: object) -> None:
 
 
 @asynchronous
+async def test_namespaces_are_written_and_their_events_read() -> None:
+    def write_and_read(client: nomad.Nomad) -> Any:
+        client.namespace.create_namespace({"Name": "team", "Meta": {"a": "b"}})
+        client.namespace.update_namespace("team", {"Name": "team", "Description": "d"})
+        names = [each["Name"] for each in client.namespaces.get_namespaces(prefix="te")]
+        found = client.namespace.get_namespace("team")
+        stream, ended, events = client.event.stream.get_stream(
+            index=found["CreateIndex"], topic={"Namespace": "team"}
+        )
+        stream.daemon = True
+        stream.start()
+        told = [events.get(timeout=5)["Events"][0] for _ in range(2)]
+        ended.set()
+        client.namespace.delete_namespace("team")  # and so the thread sees that it is to end
+        stream.join(5)
+        return names, found["Description"], [each["Type"] for each in told], stream.is_alive()
+
+    expected = (["team"], "d", ["NamespaceUpserted"] * 2, False)
+    assert await using(FakeServer().write_defaults(), write_and_read) == expected
+
+
+@asynchronous
 async def test_a_peer_is_gone_after_its_removal() -> None:
     service = FakeServer()
     await using(service, lambda client: client.operator.delete_peer("127.0.0.1:4647"))

@@ -41,7 +41,7 @@ _OTHER_TYPE: Final = "Told"
 _EVENT_BYTES: Final = 400  # what an event takes besides its texts, encoded too
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One event before it is encoded. `shown` is its payload, under `word`; `size` about bytes."""
 
     topic: str

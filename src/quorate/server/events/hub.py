@@ -75,13 +75,14 @@ def _patterns(event: Event) -> tuple[tuple[str, str], ...]:
 class Entry:
     """The events of one log entry."""
 
-    __slots__ = ("_encoded", "events", "index", "size")
+    __slots__ = ("_encoded", "_whole", "events", "index", "size")
 
     def __init__(self, index: int, events: list[Event]) -> None:
         self.index = index
         self.events = events
         self.size = sum(event.size for event in events)
         self._encoded: list[bytes] = []
+        self._whole = b""
 
     def line(self, topics: Topics) -> bytes:
         """The JSON of those that are wanted, with a line end; empty if none is."""
@@ -90,6 +91,9 @@ class Entry:
             return b""
         if not self._encoded:
             self._encoded = [event.encoded() for event in self.events]
+            self._whole = line(self._encoded, self.index)
+        if len(wanted) == len(self.events):
+            return self._whole
         return line([self._encoded[at] for at in wanted], self.index)
 
 
