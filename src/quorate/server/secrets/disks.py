@@ -68,18 +68,30 @@ class Disks:
         await self._replica.snapshot_now(whole=True)
 
     def below(self) -> int:
-        """The index of which nothing at it or before may stay on a disk; 0 where all may."""
+        """The index of the log of which nothing at it or before may stay on a disk; 0: all may."""
         found = root_keys.active(self._state)
         if found is None or found[1].phase != DISKS:
             return 0
-        return max(row.unused_index for row in self._state.rows(root_keys.TABLE).values())
+        keys = self._state.rows(root_keys.TABLE).values()
+        return self._of_the_log(max(row.unused_index for row in keys))
+
+    def _of_the_log(self, index: int) -> int:
+        """The log's index of one of the state: a restore has raised those (`engine.shift`).
+
+        It holds for an `unused_index`, because each restore takes those of before away.
+        """
+        return index - self._state.shift
 
     async def own(self) -> Oldest:
         """The answer to another server."""
         return Oldest(await self._replica.oldest_on_disk())
 
     async def holders(self, below: int) -> list[str]:
-        """The members whose files hold text of that index or before, or that do not answer."""
+        """The members whose files hold text of that index or before, or that do not answer.
+
+        It is the `unused_index` of a key.
+        """
+        below = self._of_the_log(below)
         members = self._replica.node.configuration.servers
         asked = await asyncio.gather(*(self._why(each.id, each.address, below) for each in members))
         return [why for why in asked if why]

@@ -110,7 +110,8 @@ class RootKeeper:
     async def rotate(self, *, full: bool) -> tuple[int, str]:
         """Make a new key the active one; values are sealed again in the background.
 
-        Log index, and the ID of the key. Raises ChangeRefused if another rotation came first.
+        Index of the state, and the ID of the key. Raises ChangeRefused if another rotation came
+        first.
         """
         found = root_keys.active(self._state)
         command = self._new_key(prev=found[0] if found else "", full=full)
@@ -122,10 +123,10 @@ class RootKeeper:
         index, refused = await self._apply(encode(told))
         if refused:
             raise ChangeRefused(f"the root key is not rotated: {refused}", _LIST)
-        return index, command.key_id
+        return index + self._state.shift, command.key_id
 
     async def remove(self, key_id: str, *, force: bool) -> int:
-        """Remove a key that nothing needs; the log index.
+        """Remove a key that nothing needs; the index of the state.
 
         `force` passes over logs and snapshots, never over values that are there. Raises
         NoSuchRootKey, and ChangeRefused with what needs it.
@@ -154,7 +155,7 @@ class RootKeeper:
         index, refused = await self._apply(encode(told))
         if refused:
             raise ChangeRefused(f"the root key is not removed: {refused}", "try again")
-        return index
+        return index + self._state.shift
 
     def _new_key(self, prev: str = "", *, full: bool = False) -> AddRootKey:
         return AddRootKey(
