@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lengths import cases
 from server_processes import Servers, running, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
@@ -74,11 +75,12 @@ def counting(tmp_path: Path) -> Iterator[tuple[Servers, Counter]]:
         counter.join(10)
 
 
-def test_the_leader_is_killed_twenty_times_and_then_all_at_once(
-    counting: tuple[Servers, Counter],
+@pytest.mark.parametrize("times", cases([5], [20]))
+def test_the_leader_is_killed_again_and_again_and_then_all_at_once(
+    counting: tuple[Servers, Counter], times: int
 ) -> None:
     servers, counter = counting
-    for _ in range(20):
+    for _ in range(times):
         counter.progress(2)
         leader = servers.leader()
         servers.kill(leader)

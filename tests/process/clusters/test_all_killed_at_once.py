@@ -7,12 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from lengths import cases
 from register_writers import Register, Writers, check, read
 from server_processes import Servers, running, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(150)]
-
-OUTAGES = 6
 
 
 def everywhere(servers: Servers) -> set[Register]:
@@ -20,12 +19,15 @@ def everywhere(servers: Servers) -> set[Register]:
     return {read(servers, number, "?stale") for number in range(servers.count)}
 
 
-def test_nothing_acknowledged_is_lost_when_all_are_killed_under_load(tmp_path: Path) -> None:
+@pytest.mark.parametrize("outages", cases([2], [6]))
+def test_nothing_acknowledged_is_lost_when_all_are_killed_under_load(
+    tmp_path: Path, outages: int
+) -> None:
     rng = random.Random(11)
     with running(tmp_path) as servers:
         until(lambda: read(servers, 0), "the first writes of the leader")
         with Writers(servers) as writers:
-            for _ in range(OUTAGES):
+            for _ in range(outages):
                 writers.more(20)
                 # Not quite at once: what one of them answered between two kills counts as well.
                 servers.kill(*rng.sample(range(3), 3))
