@@ -16,6 +16,7 @@ from quorate.client.errors import (
     StatusError,
     TlsError,
 )
+from quorate.client.locks import Election, Lock, LockLost
 from quorate.client.models import (
     AgentSelf,
     AutopilotConfiguration,
@@ -65,10 +66,13 @@ __all__ = [
     "AutopilotConfiguration",
     "Client",
     "ClientError",
+    "Election",
     "Event",
     "Health",
     "Joined",
     "Keyring",
+    "Lock",
+    "LockLost",
     "Member",
     "Members",
     "Metrics",

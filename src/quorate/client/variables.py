@@ -47,13 +47,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
-    """One operation of `write`: `op` is `set`, `delete` or `check`."""
+    """One operation of `write`: `op` is `set`, `delete` or `check`; `lock` an ID."""
 
     op: str
     path: str
     namespace: str = ""
     items: dict[str, str] | None = None
     cas: int | None = msgspec.field(name="CAS", default=None)
+    lock: str = ""
 
 
 class VariableConflict(StatusError):
@@ -78,8 +79,9 @@ class _Asking(Protocol):
         *,
         query: list[tuple[str, str]] | None = None,
         body: bytes | None = None,
+        timeout_s: float | None = None,
     ) -> Answer:
-        """Send a request."""
+        """Send a request; `timeout_s` is for this one."""
 
     def refusal(self, answer: Answer) -> StatusError:
         """The error that an answer tells of."""
@@ -173,6 +175,55 @@ class Variables:
         done = _decoded(_WRITE, self._checked(answer).body, shapes.VariablesWritten)
         return done.index
 
+    # -- locks ---------------------------------------------------------------------------------
+
+    def acquire(
+        self,
+        path: str,
+        lock_id: str = "",
+        *,
+        ttl_s: float = 15.0,
+        delay_s: float = 15.0,
+        items: Mapping[str, str] | None = None,
+        namespace: str = "",
+    ) -> Variable:
+        """Acquire the variable's lock once; `quorate.client.Lock` waits, and renews.
+
+        Raises VariableConflict if another ID holds it.
+        """
+        lock = {"ID": lock_id, "TTL": _duration(ttl_s), "LockDelay": _duration(delay_s)}
+        body: dict[str, Any] = {"Lock": lock} | ({"Items": dict(items)} if items else {})
+        return _decoded(path, self._lock("acquire", path, body, namespace).body, Variable)
+
+    def renew(
+        self, path: str, lock_id: str, *, namespace: str = "", timeout_s: float | None = None
+    ) -> None:
+        """Hold the lock for another TTL. Raises StatusError (404, 409) if it is lost."""
+        self._lock("renew", path, {"Lock": {"ID": lock_id}}, namespace, timeout_s)
+
+    def release(self, path: str, lock_id: str, *, namespace: str = "") -> None:
+        """Give the lock up. Raises StatusError (404, 409) if it is lost."""
+        self._lock("release", path, {"Lock": {"ID": lock_id}}, namespace)
+
+    def await_change(self, path: str, index: int, *, wait_s: float, namespace: str = "") -> None:
+        """Return when the variable has changed after `index`, or after `wait_s` and some."""
+        query = [*_of(namespace), ("index", str(index)), ("wait", f"{int(wait_s * 1000)}ms")]
+        self._client.request("GET", _path(path), query=query, timeout_s=wait_s * 2 + 10)
+
+    def _lock(
+        self,
+        what: str,
+        path: str,
+        body: dict[str, Any],
+        namespace: str,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        query = [*_of(namespace), (f"lock-{what}", "")]
+        sent = msgspec.json.encode(body)
+        return self._checked(
+            self._client.request("PUT", _path(path), query=query, body=sent, timeout_s=timeout_s)
+        )
+
     def _checked(self, answer: Answer) -> Answer:
         is_json = answer.body.startswith(b"{")
         if answer.status == _CONFLICT and is_json and _OURS not in answer.headers:
@@ -189,6 +240,10 @@ def _path(path: str) -> str:
     from urllib.parse import quote
 
     return "/v1/var/" + quote(path, errors="surrogateescape")
+
+
+def _duration(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
 
 
 def _of(namespace: str) -> list[tuple[str, str]]:

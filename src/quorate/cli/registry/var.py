@@ -100,6 +100,25 @@ VAR = (
         usage=USAGE,
     ),
     Command(
+        ("var", "lock"),
+        "Run a program while a lock is held",
+        "Waits for the lock of a variable, runs a program while it renews the lock, and releases "
+        "it when the program ends. If the lock is lost, the program is sent SIGTERM, and killed "
+        "5 s later. Its environment has QUORATE_LOCK_ID and QUORATE_LOCK_FENCE. The exit code is "
+        "the program's, 1 if the lock was lost.",
+        MODULE + "locking:lock",
+        (
+            Flag("ttl", "duration", "How long the lock lives if this process dies; 10s to 24h. "
+                 "Default 15s.", "duration"),
+            Flag("delay", "duration", "How long nobody can hold it after that. Default 15s.",
+                 "duration"),
+            Flag("verbose", "bool", "Say on stderr when the lock is held, and released."),
+        ),
+        (Example("quorate var lock app/backup ./backup.sh", "one at a time in the cluster"),),
+        args=None,
+        usage="[options] <path> <program> [<argument> ...]",
+    ),
+    Command(
         ("var", "init"),
         "Write an example of a variable's file",
         "Writes an example of the file that var put reads; an existing file is left alone.",

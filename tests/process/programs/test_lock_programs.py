@@ -1,0 +1,82 @@
+"""Programs that hold locks: `quorate var lock`, and the example of a job that one machine runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from places import ROOT
+from server_processes import Servers, until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    found = Servers(tmp_path)
+    found.start()
+    try:
+        leader = found.leader()
+        made = {"Items": {"k": "v"}}
+        until(lambda: found.ask(leader, "/v1/var/a", "PUT", made).status == 200, "a first write")
+        yield found
+    finally:
+        found.stop_all()
+
+
+def address(servers: Servers, number: int) -> str:
+    return f"http://127.0.0.1:{servers.http[number]}"
+
+
+def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=False, env=env, capture_output=True, text=True, timeout=60)
+
+
+def test_a_program_runs_while_the_lock_is_held(servers: Servers) -> None:
+    command = [sys.executable, "-m", "quorate", "var", "lock", "-verbose", "job"]
+    script = 'import os, sys; print(os.environ["QUORATE_LOCK_FENCE"]); sys.exit(7)'
+    env = {**os.environ, "NOMAD_ADDR": address(servers, 0)}
+    program = [*command, sys.executable, "-c", script]
+    fences = []
+    for _ in range(2):
+        done = run(program, env)
+        assert done.returncode == 7, done.stderr
+        assert 'Released the lock of "job"' in done.stderr
+        fences.append(int(done.stdout))
+    assert fences[0] < fences[1]
+    missing = run([*command, "no-such-program"], env)
+    assert missing.returncode == 1
+    assert "Failed to start 'no-such-program'" in missing.stderr
+    assert "Lock" not in servers.ask(1, "/v1/var/job").json
+
+
+def test_the_job_goes_on_elsewhere_when_its_machine_dies(servers: Servers, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    script = f"import os; open({str(ran)!r}, 'a').write(os.environ['FENCE'] + '\\n')"
+    example = str(ROOT / "examples" / "cron.py")
+
+    def start(name: str, number: int) -> subprocess.Popen[bytes]:
+        job = [sys.executable, "-c", script]
+        where = address(servers, number)
+        return subprocess.Popen([sys.executable, example, where, name, "0.1", *job])
+
+    def fences() -> list[int]:
+        return [int(line) for line in ran.read_text().split()]
+
+    first = start("one", 0)
+    second = None
+    try:
+        until(lambda: len(fences()) >= 2, "the job to run")
+        second = start("two", 1)
+        first.kill()
+        first.wait(10)
+        until(lambda: len(set(fences())) == 2, "the other to take over", timeout_s=40)
+        assert fences() == sorted(fences())
+    finally:
+        for process in filter(None, (first, second)):
+            process.kill()
+            process.wait(10)
