@@ -453,6 +453,20 @@ async def test_readers_of_other_events_are_not_woken() -> None:
 
 
 @asynchronous
+async def test_an_event_that_comes_with_the_heartbeat_is_not_passed_over() -> None:
+    """The heartbeat is due after the event came, and before its readers are woken."""
+    server = leader()
+    reader = server.events.open(hub.Topics(frozenset({("*", "*")}), "*"), 0)
+    assert reader.take() == (None, b"")
+    wait = asyncio.ensure_future(reader.wait(0.001))
+    await asyncio.sleep(0)
+    server.commit(encode(upsert("team")))
+    await wait
+    assert b'"team"' in reader.take()[1]
+    server.events.close(reader)
+
+
+@asynchronous
 async def test_one_reader_too_many_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "READERS_MAX", 1)
     server = leader()

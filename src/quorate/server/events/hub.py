@@ -110,7 +110,7 @@ class Reader:
         self.position = hub.floor if index <= 0 else index - 1
         self.woken: asyncio.Future[bool] | None = None
         self._hub = hub
-        self._began = False
+        self._began = self._is_ready = False
 
     def take(self) -> tuple[Gap | None, bytes]:
         """What may be missing before it, and the next lines: about `BATCH_BYTES`, or none."""
@@ -137,10 +137,11 @@ class Reader:
         """Wait for an event for it; False if none has come by then. Only after an empty `take`."""
         loop = asyncio.get_running_loop()
         self.woken = woken = loop.create_future()
+        self._is_ready = False
         self._hub.add_waiting(self)
         timer = loop.call_later(timeout_s, _settle, woken, False)
         try:
-            if await woken:
+            if await woken or self._is_ready:  # an event may come with the end of the wait
                 return True
             self.position = max(self.position, self._hub.newest)  # nothing was for it
             return False
@@ -151,6 +152,7 @@ class Reader:
 
     def wake(self, index: int) -> None:
         """An event at `index` is for it, and none between what it has and that one."""
+        self._is_ready = True
         self.position = max(self.position, index - 1)
 
 
