@@ -60,10 +60,9 @@ def test_works_that_wait_are_done_in_their_order_some_in_each_turn(
         turns = Turns(asyncio.get_running_loop())
         done: list[int] = []
 
-        def work(number: int) -> bool:
+        def work(number: int) -> None:
             done.append(number)
             clock.now += 0.6 * WORK_S
-            return True
 
         for number in range(10):
             turns.put(lambda number=number: work(number))  # type: ignore[misc]  # bound now

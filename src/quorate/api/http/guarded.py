@@ -40,6 +40,10 @@ SLICE_BYTES: Final = 1024
 parsed and wait cost much more memory than their bytes, and time in each collection of garbage.
 """
 
+ASIDE_BYTES_MAX: Final = 16 * 1024
+ASIDE_PIECES_MAX: Final = 8
+"""With more of a client waiting here, no more is read from it."""
+
 KEEP: Final = b"\r\n"
 CLOSE: Final = b"Connection: close\r\n\r\n"
 
@@ -174,7 +178,6 @@ class GuardedProtocol(HttpToolsProtocol):
                 self.transport.abort()
         elif self._put_aside or self._client_owes() or self._turns.spent > TURN_S:
             self._put_aside.append(data)
-            self.flow.pause_reading()
             self._wait_for_turn()
         else:
             self._feed(data)
@@ -186,7 +189,6 @@ class GuardedProtocol(HttpToolsProtocol):
         for start in range(0, len(data), SLICE_BYTES):
             if start and (self._client_owes() or self._turns.over()):
                 self._put_aside.insert(0, data[start:])
-                self.flow.pause_reading()
                 self._wait_for_turn()
                 break
             self._parse(data[start : start + SLICE_BYTES])
@@ -199,17 +201,20 @@ class GuardedProtocol(HttpToolsProtocol):
             self._wait_from_now()
 
     def _wait_for_turn(self) -> None:
+        # A client that has gone is noticed only while it is read from.
+        aside = self._put_aside
+        if len(aside) > ASIDE_PIECES_MAX or sum(map(len, aside)) > ASIDE_BYTES_MAX:
+            self.flow.pause_reading()
         if not (self._waits or self._client_owes()):
             self._waits = True
             self._turns.put(self._read_on)
 
-    def _read_on(self) -> bool:
+    def _read_on(self) -> None:
         self._turns.began = monotonic()
         self._waits = False
         if not self.transport.is_closing():
             self._take_up()
         self._turns.spend()
-        return True
 
     def _parse(self, piece: bytes) -> None:
         try:

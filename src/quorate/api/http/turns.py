@@ -23,6 +23,9 @@ WORK_S: Final = 0.003
 TURN_S: Final = 0.01
 """Of work for all clients of one listener in one turn of the loop."""
 
+_WORKS_MAX: Final = 2
+"""Of the queue in one turn: a task that is woken works behind it, where nothing counts its time."""
+
 MARK_S: Final = 0.001
 """What is spent up to this is not set back with each turn: to be told of each would cost too much.
 """
@@ -41,7 +44,7 @@ class Turns:
         self._loop = loop
         self._marked = False
         self._going_on = False
-        self._waiting: deque[Callable[[], bool]] = deque()
+        self._waiting: deque[Callable[[], object]] = deque()
 
     def over(self) -> bool:
         """True if the callback that runs has to end, and the rest of its work has to wait."""
@@ -60,8 +63,8 @@ class Turns:
             self._marked = True
             self._loop.call_soon(self._turn_over)
 
-    def put(self, work: Callable[[], bool]) -> None:
-        """Do this when the works before it are done. It says if more may be done in this turn."""
+    def put(self, work: Callable[[], object]) -> None:
+        """Do this when the works before it are done."""
         self._waiting.append(work)
         self._go_on()
 
@@ -86,13 +89,14 @@ class Turns:
         """Works that wait, one at least, and more for as long as one client may take."""
         self._going_on = False
         until = monotonic() + WORK_S
-        while self._waiting.popleft()() and self._waiting and monotonic() < until:
-            pass
+        for _ in range(min(len(self._waiting), _WORKS_MAX)):
+            self._waiting.popleft()()
+            if monotonic() > until:
+                break
         if self._waiting:
             self._go_on()
 
 
-def _wake(waiter: asyncio.Future[None]) -> bool:
+def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
-    return False  # its work is done in the next turn
