@@ -1,11 +1,14 @@
-"""All attacks, by name."""
+"""All attacks, by name; those that leave something behind come last."""
 
 from __future__ import annotations
 
+from attack_gossip import GOSSIP
 from attack_http import HTTP
+from attack_rpc import RPC
+from attack_socket import CONTROL
 from attack_values import Attack
 
-_ALL: list[Attack] = [*HTTP]
+_ALL: list[Attack] = [*HTTP, *RPC, *CONTROL, *GOSSIP]
 
 ATTACKS: dict[str, Attack] = {
     attack.name: attack for attack in sorted(_ALL, key=lambda attack: attack.lasting)

@@ -8,7 +8,11 @@ from attack_list import ATTACKS
 from places import DOCS
 
 SECURITY = DOCS / "security.md"
-_HEAD = "| attack | port | the first version |"
+HEAD = (
+    "| attack | port | the first version | callback, ms | leader changes | memory, MB "
+    "| descriptors | log, KiB | answered | failed | gap, ms | control, ms |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|"
+)
 _FIRST = 2  # lines above the rows
 
 
@@ -63,7 +67,7 @@ def write(measured: dict[str, Row]) -> None:
 def _table() -> tuple[list[str], list[str], list[str]]:
     """The lines before the rows, the rows, and the lines behind them."""
     lines = SECURITY.read_text().split("\n")
-    start = next(n for n, line in enumerate(lines) if line.startswith(_HEAD)) + _FIRST
+    start = next(n for n, line in enumerate(lines) if line == HEAD.partition("\n")[0]) + _FIRST
     end = next(n for n in range(start, len(lines)) if not lines[n].startswith("| "))
     return lines[:start], lines[start:end], lines[end:]
 

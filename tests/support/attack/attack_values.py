@@ -17,7 +17,9 @@ class Attack(NamedTuple):
     """`before` is what it did to the first version, where that was tried.
 
     `memory_mb` and `descriptors` are what a server may take more while it is attacked, `log_bytes`
-    what it may write; `lasting` attacks leave something behind for minutes, and come last.
+    what it may write, `left_open` how many descriptors it may keep for a while; `lasting` attacks
+    leave something behind for minutes, and come last. The everyday suite runs those that did
+    something to the first version, and those that are `everyday`.
     """
 
     name: str
@@ -28,4 +30,6 @@ class Attack(NamedTuple):
     memory_mb: float = 48.0
     descriptors: int = 150
     log_bytes: int = 32 * 1024
+    left_open: int = 12
     lasting: bool = False
+    everyday: bool = False

@@ -45,7 +45,7 @@ SMUGGLED = [
 ]
 
 
-def _smuggle(_: Target, number: int) -> bytes:
+def smuggled(_: Target, number: int) -> bytes:
     return SMUGGLED[number % len(SMUGGLED)] + _INNER
 
 
@@ -89,7 +89,7 @@ def _many_headers(_: Target, number: int) -> bytes:
     return request("GET", LEADER, *(f"X-{number}-{each}: y" for each in range(3500)))
 
 
-def _huge_urls(_: Target, number: int) -> bytes:
+def huge_urls(_: Target, number: int) -> bytes:
     return request("GET", f"{LEADER}?{'&'.join(f'k{n}=%2e%2f' for n in range(700))}") + request(
         "GET", "/v1/" + "../" * 2500 + "x"
     )
@@ -137,7 +137,7 @@ DEEP = [
 ]
 
 
-def _deep_json(_: Target, number: int) -> bytes:
+def deep_json(_: Target, number: int) -> bytes:
     return request("PUT", SCHEDULER, body=DEEP[number % len(DEEP)])
 
 
@@ -152,7 +152,7 @@ HEAVY = [
 ]
 
 
-def _heavy_bodies(_: Target, number: int) -> bytes:
+def heavy_body(_: Target, number: int) -> bytes:
     body = HEAVY[number % len(HEAVY)]
     return request("PUT", AUTOPILOT if number % 2 else SCHEDULER, body=body)
 
@@ -237,22 +237,28 @@ def _resets(aim: Aim) -> None:
 
 
 HTTP = [
-    Attack("heavy bodies", Port.HTTP, _each(_heavy_bodies), "60 to 430 ms each, elections"),
-    Attack("hostile joins", Port.HTTP, _join_hostile, "Raft went to the stranger"),
+    Attack("heavy bodies", Port.HTTP, _each(heavy_body), "60 to 430 ms each, elections"),
+    Attack("hostile joins", Port.HTTP, _join_hostile, "Raft goes to the stranger"),
     Attack("log lines by HTTP", Port.HTTP, _each(_log_lines), "forged lines"),
-    Attack("smuggling", Port.HTTP, _each(_smuggle)),
+    Attack("cross-site posts", Port.HTTP, _each(_cross_site), "a page changes the cluster"),
+    Attack("smuggling", Port.HTTP, _each(smuggled)),
     Attack("slow heads", Port.HTTP, _slow_heads),
     Attack("slow bodies", Port.HTTP, _slow_bodies),
+    Attack("unread answers", Port.HTTP, _unread_answers, everyday=True),
     Attack("connections", Port.HTTP, _connections, descriptors=1000),
     Attack("endless heads", Port.HTTP, _endless_head),
     Attack("many headers", Port.HTTP, _each(_many_headers)),
-    Attack("huge URLs", Port.HTTP, _each(_huge_urls)),
+    Attack("huge URLs", Port.HTTP, _each(huge_urls)),
+    Attack("pipelines", Port.HTTP, _pipelines, everyday=True),
+    Attack("tiny chunks", Port.HTTP, _tiny_chunks),
     Attack("chunk sizes", Port.HTTP, _each(_chunk_sizes)),
     Attack("upgrades", Port.HTTP, _each(_websockets)),
     Attack("HTTP/2", Port.HTTP, _each(_http2)),
     Attack("blocking queries", Port.HTTP, _blocking_queries, descriptors=250),
-    Attack("deep JSON", Port.HTTP, _each(_deep_json)),
+    Attack("deep JSON", Port.HTTP, _each(deep_json)),
     Attack("huge bodies", Port.HTTP, _huge_bodies),
     Attack("wild queries", Port.HTTP, _each(_wild_queries)),
     Attack("churn", Port.HTTP, _churn),
+    # Followers forward to the leader, and keep up to 256 connections for that.
+    Attack("resets", Port.HTTP, _resets, descriptors=1200, left_open=550),
 ]
