@@ -350,7 +350,9 @@ class Trust:
     # -- where servers are -----------------------------------------------------------------------
 
     def note_place(self, peer: Peer, address: str) -> None:
-        """This server was dialed at that address, and has proven itself there."""
+        """Another server was dialed at that address, and has proven itself there."""
+        if peer.server_id == self._me()[0].server_id:
+            return
         if len(self.places) >= _PLACES_MAX and peer.server_id not in self.places:
             return
         self.places[peer.server_id] = (address, peer.key)
@@ -360,12 +362,14 @@ class Trust:
 
         An address that the log has got since then is newer.
         """
+        if self._configuration() is not self._members:
+            self._look()
+        known = self.places.get(server.id)
+        if known is not None:
+            address, key = known
+            return address if key == server.key or not server.key else server.address
         me, _, own = self._me()
-        if server.id == me.server_id:
-            return own
-        self._look()
-        address, key = self.places.get(server.id, (server.address, server.key))
-        return address if key == server.key or not server.key else server.address
+        return own if server.id == me.server_id else server.address
 
     def last_place(self, server_id: str) -> str:
         """Where that member was known last, for people."""

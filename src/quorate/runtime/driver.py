@@ -129,14 +129,11 @@ class Driver:
             self.fail(error)
         finally:
             self._draining = False
-        self._come_to_rest()
-        if refusal is not None:
-            raise refusal
-
-    def _come_to_rest(self) -> None:
         if not self.ended:
             self._arm()
             self._settle()
+        if refusal is not None:
+            raise refusal
 
     def _drain(self, own: Any) -> Exception | None:
         """Take all that waits; the refusal of the event `own`, if it is refused."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from quorate.errors import BadFrame, MachineHeld, QuorateError, ReplicaStopped, StateDamaged
@@ -40,6 +41,7 @@ from quorate.runtime.ports import Disk, Handle, Network, Snapshots, StateMachine
 from quorate.runtime.reasons import error_for
 
 _AGREED_MAX = 1024
+_NO_STARTS: Mapping[str, Start] = MappingProxyType({})
 ANOTHER = "another server answers at this address"
 
 
@@ -73,9 +75,12 @@ class RaftDriver:
         self.damage: StateDamaged | None = None
         self.held: MachineHeld | None = None
         self.storage_full = False
-        self.seen: Callable[[], Mapping[str, Start]] = dict
-        """The newest starts of other servers that are known here, by server ID."""
-        self._agreed: dict[str, tuple[IdentityRecord, IdentityRecord, Start | None]] = {}
+        self.seen: Callable[[], Mapping[str, Start]] = lambda: _NO_STARTS
+        """The newest starts of other servers that are known here, by server ID.
+
+        Another mapping is given whenever one of them changes.
+        """
+        self._agreed: dict[str, tuple[IdentityRecord, IdentityRecord, Mapping[str, Start]]] = {}
         self._disk = disk
         self._network = network
         self._snapshots = snapshots
@@ -299,8 +304,19 @@ class RaftDriver:
         """
         if asked_of and not _is_of(asked_of, message):
             return ANOTHER
-        if message.identity is not None and (why := self._record_objection(message.identity)):
-            return why
+        record = message.identity
+        if record is not None:
+            # As for the last message, if nothing has changed: each of these is replaced as a whole.
+            ours, seen = self.node.identity, self.seen()
+            agreed = self._agreed.get(record.server_id)
+            unchanged = (
+                agreed is not None
+                and agreed[0] is ours
+                and agreed[1] is record
+                and agreed[2] is seen
+            )
+            if not unchanged and (why := self._record_objection(record, ours, seen)):
+                return why
         if asked_of:
             return ""
         node, theirs = self.node, getattr(message, "cluster_id", "")
@@ -313,19 +329,17 @@ class RaftDriver:
             return f"the peer {message.sender_address} uses this server's id"
         return ""
 
-    def _record_objection(self, record: IdentityRecord) -> str:
+    def _record_objection(
+        self, record: IdentityRecord, ours: IdentityRecord | None, seen: Mapping[str, Start]
+    ) -> str:
         """Why nothing of a sender with this record counts, or empty."""
-        ours = self.node.identity
         if ours is None:
             return ""
-        grounds = (ours, record, self.seen().get(record.server_id))
-        if self._agreed.get(record.server_id) == grounds:
-            return ""  # as for its last message: nothing has changed
-        why = objection(*grounds)
+        why = objection(ours, record, seen.get(record.server_id))
         if not why:
             if len(self._agreed) >= _AGREED_MAX:
                 self._agreed.clear()
-            self._agreed[record.server_id] = grounds
+            self._agreed[record.server_id] = (ours, record, seen)
         return why
 
     def request_received(self, reply_to: Any, request: AnyRequest) -> None:

@@ -15,6 +15,7 @@ Rules: Raft 5.3, 5.4, thesis 4, 6.4, 10.2; docs/wire.md#appends, #connections an
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from quorate.raft.commitment import majority_value
@@ -32,6 +33,8 @@ from quorate.raft.values.messages import (
 
 if TYPE_CHECKING:
     from quorate.raft.events import SnapshotDelivered
+
+_match_index = attrgetter("match_index")
 
 
 class Leader(Replication):
@@ -226,7 +229,7 @@ class Leader(Replication):
     def advance_commit(self) -> None:
         """Count who stores what, and commit what a majority of voters does."""
         node = self.node
-        stored = self.voter_values(lambda peer: peer.match_index, node.log.stable_index)
+        stored = self.voter_values(_match_index, node.log.stable_index)
         if not stored:
             return
         index = int(max(majority_value(stored), 0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from quorate.raft.commitment import majority_value
@@ -16,13 +17,16 @@ from quorate.raft.effects import SendSnapshot
 from quorate.raft.pending import PendingRead, WeighedChange
 from quorate.raft.roles.progress import Flight, Mode, Progress
 from quorate.raft.settings import Settings
-from quorate.raft.values.configuration import Server
+from quorate.raft.values.configuration import Configuration, Server
 from quorate.raft.values.messages import AppendEntriesRequest, Entry, EntryKind
+
+_promised_until = attrgetter("promised_until")
 
 if TYPE_CHECKING:
     from quorate.raft.state import NodeState
 
 _NEVER = float("inf")
+_NOTHING = float("-inf")  # of a voter that is not fed yet
 
 
 class Replication:
@@ -43,6 +47,8 @@ class Replication:
         self.uncommitted_bytes = 0
         self.batches: deque[tuple[int, int]] = deque()  # last index and bytes of each batch
         self._lease: tuple[Settings, float] | None = None  # `lease_until` since the last step
+        self._counted: Configuration | None = None
+        self._voter_ids: list[str] = []  # of the configuration `_counted`
 
     # -- peers -----------------------------------------------------------------------------------
 
@@ -170,14 +176,19 @@ class Replication:
 
     def voter_values(self, of_peer: Callable[[Progress], float], own: float) -> list[float]:
         """One value for every voter, `own` for this server if it is one."""
-        values = []
-        for server in self.node.configuration.voters():
-            if server.id == self.node.server_id:
-                values.append(own)
-            else:
-                peer = self.peers.get(server.id)
-                values.append(of_peer(peer) if peer else float("-inf"))
-        return values
+        configuration, me = self.node.configuration, self.node.server_id
+        if self._counted is not configuration:
+            self._counted = configuration
+            self._voter_ids = [server.id for server in configuration.voters()]
+        peer_of = self.peers.get
+        return [
+            own
+            if server_id == me
+            else of_peer(peer)
+            if (peer := peer_of(server_id)) is not None
+            else _NOTHING
+            for server_id in self._voter_ids
+        ]
 
     def lease_until(self) -> float:
         """Until when no other leader can have been elected; -inf if that cannot be relied on."""
@@ -187,7 +198,7 @@ class Replication:
         if self.handed_over or node.commit_index < self.first_own_index:
             return float("-inf")
         own = node.now + node.settings.lease_share * node.settings.election_timeout_s
-        promised = self.voter_values(lambda peer: peer.promised_until, own)
+        promised = self.voter_values(_promised_until, own)
         return majority_value(promised) if promised else float("-inf")
 
     def lease_valid(self, now: float) -> bool:

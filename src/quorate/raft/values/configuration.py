@@ -71,7 +71,7 @@ class Configuration(msgspec.Struct, frozen=True):
 
     def voters(self) -> tuple[Server, ...]:
         """The members that count."""
-        return tuple(server for server in self.servers if server.is_voter)
+        return tuple([server for server in self.servers if server.suffrage == Suffrage.VOTER])
 
     def is_voter(self, server_id: str) -> bool:
         """True if that server is a member and counts."""

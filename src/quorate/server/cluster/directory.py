@@ -188,7 +188,9 @@ class Directory:
         `on_record` is its address there; of two that use one ID it is the one that counts.
         """
         known = self._known.get(server_id)
-        return on_record if known is None or self.has_rival(server_id) else known.identity.address
+        if known is None or (self._rivals and self.has_rival(server_id)):
+            return on_record
+        return known.identity.address
 
     def two_bodies(self, server_id: str) -> str:
         """That two live servers use this ID, with the names of both, or empty."""

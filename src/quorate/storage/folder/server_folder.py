@@ -83,6 +83,7 @@ class ServerFolder:
         self._run: Final = run
         self._identity = Identity(region="", node_id="")
         self._standing = NEVER_STARTED
+        self._record = IdentityRecord(server_id="")
         self._layout = layout
         self.why_new_id = ""
         self.root: Final = layout.root
@@ -127,6 +128,7 @@ class ServerFolder:
         self._twin.write(standing)
         settle_names(self.root.parent)
         self._identity, self._standing = identity, standing
+        self._renew_record()
 
     @property
     def state_lost(self) -> bool:
@@ -158,13 +160,7 @@ class ServerFolder:
     @property
     def record(self) -> IdentityRecord:
         """This server's record of itself in its messages."""
-        return IdentityRecord(
-            server_id=self._identity.node_id,
-            cluster_id=self._identity.cluster_id,
-            epoch=self._identity.epoch,
-            level=LEVEL,
-            start=self.start,
-        )
+        return self._record
 
     @property
     def seen(self) -> Mapping[str, Start]:
@@ -307,6 +303,17 @@ class ServerFolder:
             if identity != self._identity:
                 write_identity(self.root, identity)
                 self._identity = identity
+                self._renew_record()
+
+    def _renew_record(self) -> None:
+        """One object as long as nothing changes: what is made of it is found again by that."""
+        self._record = IdentityRecord(
+            server_id=self._identity.node_id,
+            cluster_id=self._identity.cluster_id,
+            epoch=self._identity.epoch,
+            level=LEVEL,
+            start=self.start,
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -144,8 +144,8 @@ class World(Stage):
             snapshots=SimSnapshotsPort(self.storage, self.network, host),
             listeners=Listeners(failure=[lambda error: self._failed(host, error)]),
         )
-        seen = host.disk.seen
-        driver.seen = lambda: seen
+        disk = host.disk
+        driver.seen = lambda: disk.seen
         host.runs(node, machine, driver)
         self.tune(host, host.settings or self.settings)
 

@@ -9,7 +9,8 @@ where bytes belong (docs/wire.md#msgpack).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from quorate.wire.go.msgpack import (
     NIL,
@@ -19,6 +20,9 @@ from quorate.wire.go.msgpack import (
     pack_raw,
     pack_uint,
 )
+
+_TEXTS_KEPT: Final = 512
+"""Packed texts that are found again: each message of a server has the same four or five."""
 
 Reader: TypeAlias = Callable[[Any, str], Any]
 
@@ -90,11 +94,12 @@ def read_optional_bytes(value: Any, key: str) -> bytes | None:
 def read_text(value: Any, key: str) -> str:
     """An id or address. Raises BadFrame unless it is UTF-8, because it will be printed."""
     try:
-        return read_bytes(value, key).decode()
+        return value.decode() if type(value) is bytes else read_bytes(value, key).decode()
     except UnicodeDecodeError:
         raise bad_frame(f"{key} is not UTF-8: {_shown(value)}") from None
 
 
+@lru_cache(_TEXTS_KEPT)
 def pack_text(value: str) -> bytes:
     """An id or address; empty is nil, which is what Go has for "not given"."""
     return pack_raw(value.encode()) if value else NIL

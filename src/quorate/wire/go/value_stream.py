@@ -92,7 +92,8 @@ class ValueStream:
         """
         if not self._in_value:
             self._value_start = self._unpacker.tell()
-            self._counter.restart()
+            if not self._quick:
+                self._counter.restart()
             self._in_value = True
         try:
             value = self._unpacker.unpack()
@@ -102,7 +103,8 @@ class ValueStream:
             raise undecodable(error) from None
         self._in_value = False
         end = self._unpacker.tell()
-        self._check_size(end - self._value_start)
+        if end - self._value_start > self._max_value_bytes:
+            self._check_size(end - self._value_start)
         if end == self._fed and not self._quick:
             self._begin_quick_lane()
         return value
@@ -126,6 +128,7 @@ class ValueStream:
         self._begin_lane(msgpack.Unpacker(**LIMITS, **_BUFFER), quick=True)
 
     def _begin_counting_lane(self) -> None:
+        self._counter.restart()
         hook = self._counter.count
         unpacker = msgpack.Unpacker(**LIMITS, **_BUFFER, object_hook=hook, list_hook=hook)
         self._begin_lane(unpacker, quick=False)

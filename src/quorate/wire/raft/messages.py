@@ -12,8 +12,9 @@ are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from quorate.raft.values.messages import (
@@ -92,10 +93,12 @@ class _Field(NamedTuple):
 
 
 class _Packing(NamedTuple):
-    """How a form is written: what stands first, then key, attribute and packer of each field."""
+    """How a form is written: what stands first, then key and packer of each of its values."""
 
     head: bytes
-    fields: tuple[tuple[bytes, str, Any], ...]
+    keys: tuple[bytes, ...]
+    packers: tuple[Callable[[Any], bytes], ...]
+    values: Callable[[Any], tuple[Any, ...]]
 
 
 _VERSION: Final = _Field("ProtocolVersion", "protocol_version", INT)
@@ -132,8 +135,15 @@ class _Form:
 
     def _packing(self, fields: Iterable[_Field]) -> _Packing:
         ordered = sorted(fields)
-        packers = tuple((pack_raw(f.key.encode()), f.attribute, f.codec.pack) for f in ordered)
-        return _Packing(self._prefix + map_header(len(packers)), packers)
+        names = [field.attribute for field in ordered]
+        # With one name `attrgetter` gives the value alone.
+        values = attrgetter(*names) if len(names) > 1 else lambda m: (getattr(m, names[0]),)
+        return _Packing(
+            self._prefix + map_header(len(ordered)),
+            tuple([pack_raw(field.key.encode()) for field in ordered]),
+            tuple([field.codec.pack for field in ordered]),
+            values,
+        )
 
     def read(self, fields: Any) -> Any:
         """The message that a decoded map (or nil: all zero) stands for. Raises BadFrame."""
@@ -281,8 +291,10 @@ def encode_response(
 
 def _write(packing: _Packing, message: AnyRequest | AnyResponse) -> bytes:
     parts = [packing.head]
-    for key, attribute, pack in packing.fields:
-        parts += (key, pack(getattr(message, attribute)))
+    for key, pack, value in zip(
+        packing.keys, packing.packers, packing.values(message), strict=True
+    ):
+        parts += (key, pack(value))
     return b"".join(parts)
 
 

@@ -148,16 +148,17 @@ class ResponseReader:
 
     def _feed(self, data: bytes) -> list[tuple[AnyResponse | None, str]]:
         answers: list[tuple[AnyResponse | None, str]] = []
+        values = self._values
         if data:
-            self._values.feed(data)
-        while not self._values.is_empty:
+            values.feed(data)
+        while self._error is not None or not values.is_empty:
             if not self._expected:
                 raise bad_frame("an answer to no request of ours")
-            value = self._values.read_value()
+            value = values.read_value()
             if value is INCOMPLETE:
                 break
             if self._error is None:
-                self._error = error_text(value)
+                self._error = "" if value == b"" else error_text(value)
             else:
                 answers.append(self._answer(value))
         return answers

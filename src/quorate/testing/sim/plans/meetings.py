@@ -88,7 +88,7 @@ class Meetings:
             if start_objection(record, seen):
                 return ""
             if not self._is_second_body(here, other):
-                here.disk.seen[record.server_id] = record.start
+                here.disk.seen = {**here.disk.seen, record.server_id: record.start}
                 return ""
             self._second.setdefault((here.name, here.incarnation), set()).add(record.start)
         return f"two servers use the ID {record.server_id}"
