@@ -82,9 +82,11 @@ class Node(NodeState):
         Raises BadFrame for a request that no correct peer sends: then nothing of the log has
         changed, and the request is to be refused. ConfigurationError only for Bootstrap.
         """
-        self.now = max(now, self.now)
+        if now > self.now:
+            self.now = now
         self._handlers[type(event)](self, event)
-        self.apply_committed()
+        if self.applied_index < self.commit_index:
+            self.apply_committed()
         if self.leader is not None:
             self.leader.stepped()
         return self.outbox.finish(self.log, self.now)

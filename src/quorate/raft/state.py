@@ -254,7 +254,7 @@ class NodeState:
     def send(self, to: Server, request: AnyRequest) -> int:
         """Send a request to a peer; its number."""
         assert request.term == self.term or type(request) is PreVoteRequest, "speaks in its term"
-        rpc_id = self.next_rpc_id()
+        rpc_id = self.last_rpc_id = self.last_rpc_id + 1
         self.emit_in_term(Send(rpc_id, to, request))
         return rpc_id
 
@@ -263,7 +263,7 @@ class NodeState:
         if self.outbox.hard_state_pending():
             self.when_durable(effect)
         else:
-            self.emit(effect)
+            self.outbox.emit(effect)
 
     # -- term, role and time --------------------------------------------------------------------
 

@@ -442,8 +442,8 @@ MUTANTS = [
     Mutant(
         "commits by the configuration before",
         Leader.voter_values,
-        "self.node.configuration.voters()",
-        "self.node.committed_configuration.voters()",
+        "self.node.configuration, self.node.server_id",
+        "self.node.committed_configuration, self.node.server_id",
         10,
     ),
     Mutant(

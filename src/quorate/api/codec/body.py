@@ -21,6 +21,7 @@ import msgspec
 from quorate.api.codec.go_text import UINT64_MAX, quote
 from quorate.shapes.shape import DURATION, INDEX, INT64, UINT64, attribute_of, kind_of
 from quorate.wire.go.duration import parse_short_duration
+from quorate.wire.go.fields import values_of
 
 _INT64_MIN: Final = -(2**63)
 _INT64_MAX: Final = 2**63 - 1
@@ -64,6 +65,7 @@ class Shape:
         # Attributes whose value is what the decoder gives, and the others with how to read it.
         native = [f for f in fields if f.read in _READ_BY_THEIR_TYPE]
         self._native = tuple([f.attribute for f in native])
+        self._native_values = values_of(self._native)
         self._read = tuple([(f.attribute, f.read) for f in fields if f not in native])
 
     @classmethod
@@ -91,11 +93,8 @@ class Shape:
 
     def values(self, exact: Any) -> dict[str, Any]:
         """The fields that `exact`, of our type, has. Raises BodyError."""
-        result = {}
-        for attribute in self._native:
-            value = getattr(exact, attribute)
-            if value is not msgspec.UNSET:
-                result[attribute] = value
+        values = zip(self._native, self._native_values(exact), strict=True)
+        result = {name: value for name, value in values if value is not msgspec.UNSET}
         for attribute, read in self._read:
             value = getattr(exact, attribute)
             if value is msgspec.UNSET or value is None:

@@ -55,6 +55,8 @@ class Sites:
         """Empty, or why this request of a browser is refused. Names of headers are lower case."""
         host = headers.get(b"host", b"")
         known = self._judged.get(host)
+        if known and (method in SAFE or not (b"origin" in headers or b"sec-fetch-site" in headers)):
+            return ""  # the usual case
         if (self._judge(host) if known is None else known) is False and _is_browsers(headers):
             return (
                 f"refused: this server is not known by the name {_quoted(host)}; use its IP "

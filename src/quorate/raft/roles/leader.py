@@ -63,7 +63,7 @@ class Leader(Replication):
     def deadline(self) -> float:
         """When `tick` is due."""
         now = self.node.now
-        due = min(self.heartbeat_at, self.notice_at)
+        due = self.heartbeat_at if self.heartbeat_at < self.notice_at else self.notice_at
         for change in self.weighed:
             due = min(due, change.deadline)
         for peer in self.peers.values():
@@ -177,7 +177,8 @@ class Leader(Replication):
         if response.promise_ms > 0:
             share = self.node.settings.lease_share * response.promise_ms / 1000
             peer.promised_until = max(peer.promised_until, sent_at + share)
-        peer.acknowledged_rpc = max(peer.acknowledged_rpc, rpc_id)
+        if rpc_id > peer.acknowledged_rpc:
+            peer.acknowledged_rpc = rpc_id
         if self.reads:
             reads.release(self)
         if self.weighed:

@@ -76,7 +76,8 @@ class Progress(msgspec.Struct, kw_only=True):
     def advance(self, index: int) -> bool:
         """The peer stores everything up to `index`. True if that is news."""
         self.rejections = 0
-        self.next_index = max(self.next_index, index + 1)
+        if self.next_index <= index:
+            self.next_index = index + 1
         if index <= self.match_index:
             return False
         self.match_index = index

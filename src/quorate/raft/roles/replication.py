@@ -68,7 +68,7 @@ class Replication:
         """Send as much of the log as the peer's mode allows."""
         node = self.node
         settings = node.settings
-        if node.now < max(peer.retry_at, peer.no_room_until):
+        if node.now < peer.retry_at or node.now < peer.no_room_until:
             return
         while peer.next_index <= node.log.last_index or peer.mode is Mode.PROBE:
             limit = 1 if peer.mode is Mode.PROBE else settings.appends_in_flight_max
@@ -155,7 +155,9 @@ class Replication:
     def plan_notice(self) -> None:
         """Give notice of what is committed soon, together with what else comes meanwhile."""
         node = self.node
-        self.notice_at = min(self.notice_at, node.now + node.settings.commit_notice_s)
+        at = node.now + node.settings.commit_notice_s
+        if at < self.notice_at:
+            self.notice_at = at
 
     # -- the log ---------------------------------------------------------------------------------
 

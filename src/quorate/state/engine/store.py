@@ -85,7 +85,7 @@ class StateStore:
             self._recent.add(changes)
             for follower in self._followers:
                 follower(changes)
-            if self._watches:
+            if self._watches.count:
                 self._watches.wake(changes)
         return result
 
@@ -202,7 +202,7 @@ class StateStore:
     @property
     def watching(self) -> int:
         """How many watches there are."""
-        return len(self._watches)
+        return self._watches.count
 
     def watch(
         self, table: str, callback: Watcher, *, key: str | None = None, prefix: str | None = None

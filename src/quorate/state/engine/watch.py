@@ -32,10 +32,7 @@ class Watches:
 
     def __init__(self) -> None:
         self._tables: dict[str, _OfTable] = {}
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self.count = 0
 
     def add(
         self, table: str, callback: Watcher, *, key: str | None = None, prefix: str | None = None
@@ -44,14 +41,14 @@ class Watches:
         assert key is None or prefix is None, "a watch is for one thing"
         watch = _Watch(callback)
         self._tables.setdefault(table, _OfTable()).add(watch, key, prefix or None)
-        self._count += 1
+        self.count += 1
         return partial(self._end, table, watch, key, prefix or None)
 
     def _end(self, table: str, watch: _Watch, key: str | None, prefix: str | None) -> None:
         if watch.callback is None:
             return
         watch.callback = None
-        self._count -= 1
+        self.count -= 1
         of_table = self._tables[table]
         of_table.remove(watch, key, prefix)
         if of_table.empty:

@@ -8,8 +8,9 @@ where bytes belong (docs/wire.md#msgpack).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from quorate.wire.go.msgpack import (
@@ -113,6 +114,13 @@ def pack_bytes(value: bytes | None) -> bytes:
 def pack_optional_bytes(value: bytes | None) -> bytes:
     """A byte string; None is nil, empty is empty."""
     return NIL if value is None else pack_raw(value)
+
+
+def values_of(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """A function from an object to its attributes of these names: one call for all of them."""
+    if len(names) > 1:
+        return attrgetter(*names)  # with one name it would give the value alone
+    return lambda owner: tuple([getattr(owner, name) for name in names])
 
 
 def _shown(value: Any) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
-from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from quorate.raft.values.messages import (
@@ -42,6 +41,7 @@ from quorate.wire.go.fields import (
     UINT,
     Codec,
     read_bytes,
+    values_of,
 )
 from quorate.wire.go.msgpack import (
     EMPTY_ARRAY,
@@ -135,14 +135,11 @@ class _Form:
 
     def _packing(self, fields: Iterable[_Field]) -> _Packing:
         ordered = sorted(fields)
-        names = [field.attribute for field in ordered]
-        # With one name `attrgetter` gives the value alone.
-        values = attrgetter(*names) if len(names) > 1 else lambda m: (getattr(m, names[0]),)
         return _Packing(
             self._prefix + map_header(len(ordered)),
             tuple([pack_raw(field.key.encode()) for field in ordered]),
             tuple([field.codec.pack for field in ordered]),
-            values,
+            values_of([field.attribute for field in ordered]),
         )
 
     def read(self, fields: Any) -> Any:
