@@ -94,6 +94,7 @@ class Metrics:
         self._interval_s = interval_s
         self._started: float | None = None
         self._counters: dict[str, _Fold] = {}
+        self._ones: dict[str, int] = {}  # counts by one each, which are most, not folded yet
         self._samples: dict[str, _Fold] = {}
         self._gauges: dict[str, float] = {}
         self._peers: dict[tuple[str, str], float] = {}
@@ -106,6 +107,10 @@ class Metrics:
 
     def incr(self, name: str, value: float = 1.0) -> None:
         """Count `value` more."""
+        if value == 1.0:
+            ones = self._ones
+            ones[name] = ones[name] + 1 if name in ones else 1
+            return
         try:
             fold = self._counters[name]
         except KeyError:
@@ -164,7 +169,19 @@ class Metrics:
             self._end_window(self._started)
             self._started = start
 
+    def _fold_ones(self) -> None:
+        for name, count in self._ones.items():
+            fold = self._counters.get(name)
+            if fold is None:
+                self._counters[name] = [float(count), float(count), float(count), 1.0, 1.0]
+                continue
+            for place in range(3):  # the number, the sum, the sum of squares
+                fold[place] += count
+            fold[3], fold[4] = min(fold[3], 1.0), max(fold[4], 1.0)
+        self._ones.clear()
+
     def _end_window(self, started: float) -> None:
+        self._fold_ones()
         self._complete = Window(
             started=started,
             counters=_aggregates(self._counters, self._interval_s),
@@ -184,6 +201,7 @@ class Metrics:
 
     def totals(self) -> Totals:
         """All since the start, the window under way included."""
+        self._fold_ones()
         return Totals(
             counters=_added(self._old_counters, self._counters),
             gauges=dict(self._gauges),

@@ -115,16 +115,17 @@ class Driver:
         """
         if self.ended:
             return
-        self._queue.append(event)
         if self._draining:
             assert not released, "effects are released by events of the outside"
+            self._queue.append(event)
             return
         self._draining = True
         refusal: Exception | None = None
         try:
             for effect in released:
                 self._perform[type(effect)](effect)
-            refusal = self._drain(event)
+            if not self.ended:
+                refusal = self._drain(event)
         except Exception as error:  # noqa: BLE001  whatever it was: an effect is not done
             self.fail(error)
         finally:
@@ -138,22 +139,23 @@ class Driver:
     def _drain(self, own: Any) -> Exception | None:
         """Take all that waits; the refusal of the event `own`, if it is refused."""
         queue, perform = self._queue, self._perform
-        step, read = self.core.step, self.clock.now
         refusal: Exception | None = None
-        while queue:
-            event = queue.popleft()
-            self._now = now = read()
+        event = own
+        while True:
+            self._now = now = self.clock.now()
             try:
-                effects = step(event, now)
+                effects = self.core.step(event, now)
             except self._refusals as error:
                 if event is own:
                     refusal = error
                 else:
                     self._on_refusal(event, error)
-                continue
-            for effect in effects:
-                perform[type(effect)](effect)
-        return refusal
+            else:
+                for effect in effects:
+                    perform[type(effect)](effect)
+            if not queue:
+                return refusal
+            event = queue.popleft()
 
     def step_soon(self, event: Any) -> None:
         """Give the event in a turn of its own, so that this one does not get long."""

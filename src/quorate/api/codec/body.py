@@ -93,8 +93,9 @@ class Shape:
 
     def values(self, exact: Any) -> dict[str, Any]:
         """The fields that `exact`, of our type, has. Raises BodyError."""
-        values = zip(self._native, self._native_values(exact), strict=True)
-        result = {name: value for name, value in values if value is not msgspec.UNSET}
+        values = self._native_values(exact)
+        pairs = zip(self._native, values, strict=True)
+        result = {name: value for name, value in pairs if value is not msgspec.UNSET}
         for attribute, read in self._read:
             value = getattr(exact, attribute)
             if value is msgspec.UNSET or value is None:

@@ -121,7 +121,8 @@ class QuorateHttpProtocol(GuardedProtocol):
         self.reading = Reading.BODY
         headers = dict(self.headers)
         parser = self.parser
-        old = parser.get_http_version() == "1.0"
+        version = parser.get_http_version()
+        old = version == "1.0"
         # No name twice and a Host among them: what nearly all requests are, and soon seen.
         usual = len(headers) == len(self.headers) and b"host" in headers
         if not usual and not _one_host(self.headers, old=old):
@@ -152,7 +153,7 @@ class QuorateHttpProtocol(GuardedProtocol):
             return
         self._keep_alive = (
             parser.should_keep_alive()
-            and parser.get_http_version() == "1.1"
+            and version == "1.1"
             and not (b"upgrade" in headers and parser.should_upgrade())
         )
         accepted = headers.get(b"accept-encoding")

@@ -116,6 +116,8 @@ class TableRows(Generic[R]):
         stamped = replace(record, create_index=created, modify_index=index)
         self.records.put_at(at, key, stamped)
         self.index = index
+        if key in self.waiting and not self.indexes:
+            return known, stamped  # it changed lately, and size and sum are still to follow
         self._changed(key, known, stamped)
         return known, stamped
 
