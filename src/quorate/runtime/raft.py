@@ -309,13 +309,10 @@ class RaftDriver:
             # As for the last message, if nothing has changed: each of these is replaced as a whole.
             ours, seen = self.node.identity, self.seen()
             agreed = self._agreed.get(record.server_id)
-            unchanged = (
-                agreed is not None
-                and agreed[0] is ours
-                and agreed[1] is record
-                and agreed[2] is seen
-            )
-            if not unchanged and (why := self._record_objection(record, ours, seen)):
+            known = agreed is not None and agreed[0] is ours and agreed[1] is record
+            if not (known and agreed and agreed[2] is seen) and (
+                why := self._record_objection(record, ours, seen)
+            ):
                 return why
         if asked_of:
             return ""

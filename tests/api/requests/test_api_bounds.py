@@ -77,7 +77,8 @@ WRITES = [
 @asynchronous
 async def test_no_body_holds_the_loop(method: str, path: str, size: int) -> None:
     """A hundredth of a second for any of them, on the slowest machine that tests run on."""
-    assert size <= 64 * 1024
+    # A value of 64 KiB may be six times as long in JSON; all others make no sense beyond that.
+    assert size <= 64 * 1024 or path.startswith(("/v1/var/", "/v1/vars/"))
     application = FakeServer().write_defaults().application()
     for name, body in hostile_bodies(size).items():
         took = []
