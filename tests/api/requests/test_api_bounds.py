@@ -68,6 +68,7 @@ def hostile_bodies(size: int) -> dict[str, bytes]:
 WRITES = [
     (method, row.shown_path.replace("<", "").replace(">", ""), row.body_max)
     for row in TABLE
+    if not row.streams  # its body passes in pieces, and is never held
     for method in ("PUT", "POST", "DELETE")
     if method in row.methods or row.methods == ANY
 ]
