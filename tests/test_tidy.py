@@ -34,6 +34,7 @@ LAYERS: dict[str, set[str]] = {
     "shapes": {"wire.go"},
     "wire": {"errors"} | VALUES,
     "archive": {"errors"},
+    "nomad": {"archive", "errors"},
     "storage": {"errors", "levels", "wire"} | VALUES,
     "raft": {"errors"},
     "gossip": {"errors"},
@@ -72,7 +73,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "client": {"errors", "shapes"},
     "cli": {
-        *("archive", "errors", "levels", "client", "agent", "config", "wire.gossip_key"),
+        *("archive", "nomad", "errors", "levels", "client", "agent", "config", "wire.gossip_key"),
         "version",
     },
     "__main__": {"cli"},

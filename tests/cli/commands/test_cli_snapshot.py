@@ -299,4 +299,5 @@ def test_each_recorded_case_has_a_test() -> None:
     known = {name for name, case in cases.items() if tuple(case["argv"][1:4]) in BY_PATH}
     replayed = {"v16cli-snap-save", "v16cli-snap-save-exists"}
     replayed |= {"v16cli-snap-restore", "v16cli-snap-restore-cut"}
-    assert known == replayed | {"v16cli-snap-inspect", "v16cli-snap-inspect-cut"}
+    answered_better = {"v16cli-snap-inspect", "v16cli-snap-inspect-cut", "v16cli-snap-state"}
+    assert known == replayed | answered_better

@@ -65,6 +65,25 @@ SNAPSHOT = (
         general=False,
     ),
     Command(
+        ("operator", "snapshot", "state"),
+        "Show the records in an archive",
+        "Checks the whole archive, then shows each record in it as a line of JSON. Values of "
+        "variables, keys and secrets are shown by their size. Archives of Nomad 1.4 to 1.6 are "
+        "read too. No agent is asked.",
+        MODULE + "state:state",
+        (Flag("type", "string", "Only records of this type, as inspect names it.", "name"),),
+        (
+            Example(
+                "quorate operator snapshot state -type=variables backup.snap",
+                "which variables does it hold?",
+            ),
+        ),
+        args=(1, 1),
+        args_text=_FILE,
+        usage="[options] <filename>",
+        general=False,
+    ),
+    Command(
         ("operator", "snapshot", "restore"),
         "Restore the state of the cluster from a file",
         "Puts the state of an archive in place of the cluster's, while it runs. Members, the "

@@ -13,6 +13,7 @@ from quorate.archive.contents import MAGIC, TypeCount, counted, rows
 from quorate.archive.meta import ArchiveMeta
 from quorate.archive.reading import Read, read_archive
 from quorate.cli.context import Failure
+from quorate.nomad.state import BEGIN, records
 
 _KIND_BYTES: Final = len(MAGIC)
 
@@ -50,16 +51,20 @@ def contents(read: Read) -> Contents:
 
     def on_state(state: Read) -> None:
         nonlocal kind, types
-        begun = _begin(state)
+        begun = begin(state)
         if begun == MAGIC:
             kind = "Quorate"
             types = counted((row.table, row.size) for row in rows(state, begun))
+        elif begun[:1] == BEGIN:
+            kind = "Nomad"
+            types = counted((record.type, record.size) for record in records(state, begun))
 
     checked = read_archive(read, on_state)
     return Contents(checked.meta, kind, types)
 
 
-def _begin(state: Read) -> bytes:
+def begin(state: Read) -> bytes:
+    """The first bytes of a state, by which its form is told."""
     begun = b""
     while len(begun) < _KIND_BYTES and (more := state(_KIND_BYTES - len(begun))):
         begun += more

@@ -1,0 +1,50 @@
+"""`operator snapshot state`: the records of an archive, a line of JSON each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from quorate.archive.contents import MAGIC, rows
+from quorate.archive.reading import Read, read_archive
+from quorate.cli.commands.snapshot.file import begin, opened
+from quorate.cli.context import Context, Failure, doing
+from quorate.nomad.state import BEGIN, records
+
+
+def state(context: Context) -> int:
+    """Check the whole archive first, then show what is in it. Secrets are shown by their size."""
+    flags = context.flags
+    only = flags.text("type")
+    before = "Failed to read archive file: "
+    with opened(flags.args[0], before) as file, doing(before):
+        read_archive(file.read)
+        file.seek(0)
+        read_archive(file.read, lambda read: _show(context, read, only))
+    return 0
+
+
+def _show(context: Context, read: Read, only: str) -> None:
+    begun = begin(read)
+    if begun == MAGIC:
+        for row in rows(read, begun):
+            if only in {"", row.table}:
+                _line(context, {"Type": row.table, "Key": row.key, "Value": _shown(row.fields)})
+    elif begun[:1] == BEGIN:
+        for record in records(read, begun, {only} if only else None):
+            if only in {"", record.type}:
+                _line(context, {"Type": record.type, "Value": record.value})
+    else:
+        raise Failure("The state in it has no form that this version can read.")
+
+
+def _line(context: Context, value: dict[str, Any]) -> None:
+    context.out.line(json.dumps(value, ensure_ascii=False))
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return f"({len(value)} bytes)"
+    if isinstance(value, dict):
+        return {key: _shown(inner) for key, inner in value.items()}
+    return [_shown(each) for each in value] if isinstance(value, list) else value
