@@ -5,7 +5,8 @@ beside this file, with `NAME/facts.json`, which says what they hold. NAME is lev
 level that the version has. Run it at the end of every release, so that each later version shows
 that it opens them.
 
-A cluster of four comes to its level, writes settings, takes snapshots, loses its fourth server,
+A cluster of four comes to its level, holds the lock of a variable (from level 3 on), writes
+settings, takes snapshots, loses its fourth server,
 removes it, and writes again. Then the three that are left are killed.
 """
 
@@ -25,6 +26,7 @@ from server_processes import Servers, until  # noqa: E402
 
 WRITES = 30
 MORE_WRITES = 5
+LEVEL_OF_VARIABLES = 3
 
 
 class OtherServers(Servers):
@@ -56,6 +58,9 @@ def _live(servers: Servers, level: int) -> dict[str, object]:
     servers.move_leadership_to(0)
     if level:  # versions before levels do not know the question
         until(lambda: servers.ask(0, "/v1/operator/upgrade").json["Level"] == level, "the level")
+    if level >= LEVEL_OF_VARIABLES:
+        items = {"Items": {"k": "v"}, "Lock": {"ID": "golden", "TTL": "24h"}}
+        assert servers.ask(0, "/v1/var/golden?lock-acquire", "PUT", items).status == 200
     for value in range(1, WRITES + 1):
         assert servers.ask(0, PATH, "PUT", body(value)).status == 200
     autopilot = {"CleanupDeadServers": False, "MaxTrailingLogs": 300, "LastContactThreshold": "1s"}

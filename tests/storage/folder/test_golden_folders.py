@@ -76,6 +76,8 @@ def test_folders_open(tmp_path: Path, name: str) -> None:
             assert mine.key == (load_or_make_key(folder).public if level else b"")
             for table in ("scheduler_configuration", "autopilot_configuration", "servers"):
                 assert image.rows[table]
+            for table in ("variables", "locks", "root_keys"):
+                assert bool(image.rows.get(table)) is (level >= 3), table
     assert ids == set(facts["servers"])
     assert leaders <= {*ids, ""}
     assert leaders != {""}
