@@ -39,7 +39,7 @@ from quorate.testing.sim.verdicts.cluster import Handle
 from quorate.testing.sim.verdicts.coverage import SITUATIONS, Coverage
 from quorate.testing.sim.verdicts.spots import ENTRY, GONE, SETTING, SPACE
 
-FIXED_SEEDS = range(60)
+FIXED_SEEDS = range(70)
 FRESH_SEEDS = 15
 # What the fixed seeds need not meet: `make soak` shows how often longer runs do.
 RARE = {
