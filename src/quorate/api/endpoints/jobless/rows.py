@@ -158,7 +158,7 @@ _SEARCH: Final = (
         capability=Capability.NAMESPACE_ANY,
         consistency=Consistency.LINEARIZABLE,
         forwarding=Forwarding.LEADER,
-        does="what begins with `Prefix`: namespaces",
+        does="what begins with `Prefix`: namespaces, paths of variables",
     ),
     Endpoint(
         path="/v1/search/fuzzy",

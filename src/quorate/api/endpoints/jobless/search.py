@@ -1,8 +1,9 @@
-"""`/v1/search` and `/v1/search/fuzzy`: of what clients search for there are namespaces alone."""
+"""`/v1/search` and `/v1/search/fuzzy`: they find namespaces, and by prefix variables."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any, Final
 
 from quorate.api.codec.body import BodyError, Field, Shape, a_string
@@ -13,7 +14,8 @@ from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.shapes.search import SearchAnswer
-from quorate.state.tables import namespaces
+from quorate.state.engine.store import StateStore
+from quorate.state.tables import namespaces, variables
 
 FOUND_MAX: Final = 20
 """Names of one context in an answer; if there are more, the answer says that it is cut."""
@@ -22,6 +24,7 @@ _TEXT_MIN: Final = 2
 _ECHO_MAX: Final = 64
 _ALL: Final = "all"
 _NAMESPACES: Final = "namespaces"
+_VARIABLES: Final = "vars"
 _CONTEXTS: Final = (
     "allocs",
     "deployment",
@@ -50,9 +53,10 @@ class SearchEndpoint:
         self._authority = context.authority
 
     def prefix(self, call: Call) -> Response | Awaitable[Response]:
-        """The names that begin so."""
+        """The names, and the paths of variables, that begin so."""
         text, contexts = _asked(_PREFIX, call)
-        return self._authority.read(call, self._answer(text, contexts, str.startswith, str))
+        answer = self._answer(text, contexts, str.startswith, str, paths=True)
+        return self._authority.read(call, answer)
 
     def fuzzy(self, call: Call) -> Response | Awaitable[Response]:
         """The names that have the text in them, whatever its case."""
@@ -73,12 +77,17 @@ class SearchEndpoint:
         contexts: tuple[str, ...],
         fits: Callable[[str, str], bool],
         shown: Callable[[str], Any],
+        *,
+        paths: bool = False,
     ) -> Callable[[Call], Response]:
         def answer(call: Call) -> Response:
             state, leadership = self._state.readable(), self._leadership
             names = [one.name for one in namespaces.with_prefix(state, "") if fits(one.name, text)]
             found = {_NAMESPACES: names} if _NAMESPACES in contexts else {}
             index = state.table_index(namespaces.TABLE.name)
+            if paths and _VARIABLES in contexts:
+                found[_VARIABLES] = _paths(state, call, text)
+                index = max(index, state.table_index(variables.TABLE.name))
             value = SearchAnswer(
                 index=index,
                 known_leader=bool(leadership.leader_address()),
@@ -92,6 +101,17 @@ class SearchEndpoint:
             return json_response(value, pretty=call.query.pretty, headers=headers)
 
         return answer
+
+
+def _paths(state: StateStore, call: Call, prefix: str) -> list[str]:
+    """The paths of the request's namespace that begin so, and one more than are shown."""
+    namespace = call.query.first("namespace") or namespaces.DEFAULT
+    found = (
+        variables.listed_in_all(state, prefix)
+        if namespace == "*"
+        else variables.listed(state, namespace, prefix)
+    )
+    return [row.path for row in islice(found, FOUND_MAX + 1)]
 
 
 def _with_id(name: str) -> dict[str, str]:
