@@ -16,4 +16,5 @@ def majority_value(values: Iterable[float]) -> float:
     `values` has one element per voter and is not empty.
     """
     ordered = sorted(values, reverse=True)
+    assert ordered, "a configuration has a voter"
     return ordered[len(ordered) // 2]

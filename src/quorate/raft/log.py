@@ -127,6 +127,7 @@ class RaftLog:
 
     def truncate_from(self, index: int) -> None:
         """Remove `index` and all above."""
+        assert self.snapshot_index < index <= self.last_index, "a snapshot's entries stay"
         tail = self._tail
         self._newest = ()
         while tail and tail[-1].index >= index:
@@ -149,6 +150,7 @@ class RaftLog:
 
     def compact_to(self, index: int) -> None:
         """Forget `index` and all below."""
+        assert index <= self.last_index, "the newest entry's term must be known"
         tail = self._tail
         self._compacted = (index, self.term(index) or 0)
         while tail and tail[0].index <= index:
@@ -157,6 +159,7 @@ class RaftLog:
 
     def writing(self, sequence: int) -> None:
         """Remember that the write `sequence` carries the log up to its present end."""
+        assert not self._writes or self._writes[-1][0] < sequence, "writes are numbered in order"
         self._writes.append((sequence, self.last_index))
 
     def stabilise(self, sequence: int) -> None:
@@ -164,6 +167,8 @@ class RaftLog:
         writes = self._writes
         while writes and writes[0][0] <= sequence:
             self.stable_index = max(self.stable_index, writes.popleft()[1])
+        # A leader counts itself by it: past the end it would commit entries that nobody has.
+        assert self.stable_index <= self.last_index, "only what is in the log is durable"
         self._shrink_tail()
 
     def _shrink_tail(self) -> None:

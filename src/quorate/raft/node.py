@@ -226,6 +226,8 @@ class Node(NodeState):
             handover.begin(self.leader, event.handle, event.target_id)
 
     def _on_applied(self, event: Applied) -> None:
+        # The state machine gets its entries by `apply_committed`, and snapshots of committed ones.
+        assert event.index <= self.commit_index, "only what is committed is applied"
         if event.index > self.applied_index:
             self.applied_index = event.index
             self.machine_held = ""  # a snapshot has taken it past that entry

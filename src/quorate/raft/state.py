@@ -292,6 +292,7 @@ class NodeState:
 
     def become_follower(self, term: int, cause: str, leader: tuple[str, str] = ("", "")) -> None:
         """Follow `leader` (id, address; empty if unknown) in `term`."""
+        assert term >= self.term, "no node goes back to an older term (Raft 5.1)"
         led = self.leader is not None
         changed = term > self.term or self.role is not Role.FOLLOWER or self.leader_id != leader[0]
         if term > self.term:
@@ -314,6 +315,8 @@ class NodeState:
     def become_leader(self) -> None:
         """The majority has voted for this server in the current term."""
         assert self.campaign is not None
+        # Election Safety (Raft 5.2): hearing another leader of this term ends the campaign.
+        assert self.led_by[0] < self.term, "one leader a term"
         founding = self.log.last_term <= _FOUNDING_TERM
         cause = Cause.FOUNDED if founding else self.campaign.cause
         self.elected = Elected(self.term, cause, self.led_by[1])
@@ -377,12 +380,15 @@ class NodeState:
 
     def compact_to(self, index: int) -> None:
         """Forget `index` and all below, which a snapshot contains."""
+        # A committed entry is in the snapshot or in the log, on each server (Raft 7).
+        assert index <= self.commit_index, "only committed entries are compacted"
         if index >= self.log.first_index:
             self.log.compact_to(index)
             self.outbox.compact_to = index
 
     def _note_configuration(self, configuration: Configuration, index: int) -> None:
         # At most one is uncommitted: the one before must have been committed.
+        assert index > self.configuration_index, "configurations follow one another in the log"
         self.committed_configuration = self.configuration
         self.committed_configuration_index = self.configuration_index
         self.configuration = configuration
@@ -424,6 +430,9 @@ class NodeState:
         low = self.applied_index + 1
         limit = self.settings.apply_entries_max
         entries = self.log.entries(low, self.commit_index + 1, limit, _APPLY_BYTES_MAX)
+        # State Machine Safety (Raft 5.4.3) rests on this: each index once, in order, none left out.
+        assert entries[0].index == low, "entries are applied in order"
+        assert entries[-1].index <= self.commit_index, "only committed entries are applied"
         self.applying_index = entries[-1].index
         handles = {}
         if self.proposals:

@@ -185,6 +185,8 @@ class Leader(Replication):
             membership.settle(self)
 
     def _stored(self, peer: Progress, flight: Flight) -> None:
+        # Leader Append-Only (Raft 5.3): what was sent is still in this log.
+        assert flight.last_index <= self.node.log.last_index, "a peer stores this leader's entries"
         if peer.mode is Mode.PROBE:
             peer.mode = Mode.PIPELINE
             peer.next_index = flight.last_index + 1

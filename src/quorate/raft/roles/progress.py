@@ -72,6 +72,11 @@ class Progress(msgspec.Struct, kw_only=True):
         self.appends.clear()
         self.mode = Mode.PROBE
         self.next_index = max(self.next_index, self.match_index + 1)
+        self._check()
+
+    def _check(self) -> None:
+        """After every change; an append below `match_index` could cut what it acknowledged."""
+        assert 0 <= self.match_index < self.next_index, "the next entry follows the stored ones"
 
     def advance(self, index: int) -> bool:
         """The peer stores everything up to `index`. True if that is news."""
@@ -81,6 +86,7 @@ class Progress(msgspec.Struct, kw_only=True):
         if index <= self.match_index:
             return False
         self.match_index = index
+        self._check()
         return True
 
     def back_off(self, flight: Flight, hint: int) -> None:
@@ -96,3 +102,4 @@ class Progress(msgspec.Struct, kw_only=True):
         self.appends.clear()
         self.mode = Mode.PROBE
         self.next_index = max(min(flight.prev_index - step, hint), self.match_index) + 1
+        self._check()
