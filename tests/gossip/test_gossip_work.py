@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -52,6 +54,16 @@ from quorate.gossip.swim.table import NEW_INCARNATION_MAX, RISE_MAX
 from quorate.gossip.timers import Timers
 
 TOO_LONG_S = 0.1
+
+
+@pytest.fixture(autouse=True)
+def no_collection() -> Iterator[None]:
+    """A full collection of all that the test process holds takes longer than what is measured."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 """CPU time: ten times what a stranger may cost, for slow machines."""
 
 

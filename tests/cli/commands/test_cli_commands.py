@@ -146,6 +146,8 @@ UPGRADE = {"Level": 1, "Goal": 1, "MayMix": "all", "Servers": []}
 REJOINED = {"ID": "a", "MovedAside": ""}
 
 ROOT_KEYS = "/v1/operator/keyring"
+NAMESPACE = {"Name": "default", "Description": "", "CreateIndex": 1, "ModifyIndex": 1}
+
 FORMS: dict[str, tuple[str, str | Reply]] = {
     "operator gossip keyring list": ("GET /v1/agent/keyring/list", "enc-keyring-list-two"),
     "operator raft list-peers": (f"GET {RAFT}", "r3-raft-config-leader"),
@@ -159,6 +161,9 @@ FORMS: dict[str, tuple[str, str | Reply]] = {
         f"PUT {ROOT_KEYS}/rotate",
         json_reply({"Index": 7, "Key": {"KeyID": "k"}}),
     ),
+    "namespace inspect": ("GET /v1/namespaces?prefix=default", json_reply([NAMESPACE])),
+    "namespace list": ("GET /v1/namespaces", json_reply([NAMESPACE])),
+    "namespace status": ("GET /v1/namespaces?prefix=default", json_reply([NAMESPACE])),
     "operator scheduler get-config": (f"GET {SCHEDULER}", "r3-scheduler-config-get"),
     "operator metrics": ("GET /v1/metrics", "r3-metrics"),
     "server members": ("GET /v1/agent/members", "r3-agent-members"),
@@ -169,8 +174,14 @@ FORMS: dict[str, tuple[str, str | Reply]] = {
 }
 
 
+NAMED = {"namespace inspect": ["default"], "namespace status": ["default"]}
+"""Commands that need a name."""
+
+
 def expected(command: str, body: bytes) -> Any:
     data = json.loads(body)
+    if command in NAMED:
+        return data[0]
     if command == "operator raft views":
         return {"Agreed": True, "Servers": [{**data["Servers"][0], "Note": ""}]}
     if command == "server members":
@@ -208,12 +219,14 @@ def test_autopilot_health_of_a_cluster_that_is_not_healthy() -> None:
 def test_json_and_template(command: str) -> None:
     route, answer = FORMS[command]
     reply = golden_http(answer) if isinstance(answer, str) else answer
-    shown, agent = against({route: reply}, *command.split(), "-json")
+    words = command.split()
+    name = NAMED.get(command, [])
+    shown, agent = against({route: reply}, *words, "-json", *name)
     assert json.loads(shown.stdout) == expected(command, reply.body)
     assert agent.asked == [route]
-    rendered, _ = against({route: reply}, *command.split(), "-t={{json .}}")
+    rendered, _ = against({route: reply}, *words, "-t={{json .}}", *name)
     assert json.loads(rendered.stdout) == expected(command, reply.body)
-    wrong, _ = against({route: reply}, *command.split(), "-t={{.Nope}}")
+    wrong, _ = against({route: reply}, *words, "-t={{.Nope}}", *name)
     assert wrong.code == 1
     assert wrong.stderr.startswith("Error formatting the data: template: can't find field Nope")
 
