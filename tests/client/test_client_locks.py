@@ -27,7 +27,7 @@ class Fake(Variables):
         self.items = more["items"]
         if self.taken:
             self.taken -= 1
-            raise VariableConflict("", Variable(path=path, modify_index=7))
+            raise VariableConflict(Variable(path=path, modify_index=7))
         return Variable(path=path, lock=VariableLock(id=lock_id, fence=12))
 
     def renew(self, path: str, lock_id: str, **_: object) -> None:

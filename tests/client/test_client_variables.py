@@ -55,6 +55,9 @@ def test_a_lost_race_has_the_present_variable() -> None:
         with pytest.raises(VariableConflict) as lost:
             client.variables.put("a/b", {"k": "w"}, cas=1)
         assert (lost.value.status, lost.value.current.modify_index) == (409, 7)
+        assert lost.value.current.items == {"k": "v"}
+        assert "7" in str(lost.value)
+        assert '"v"' not in str(lost.value) + lost.value.body  # ends in logs and traces
         with pytest.raises(VariableConflict):
             client.variables.delete("a/b", cas=1)
 

@@ -60,11 +60,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit
 class VariableConflict(StatusError):
     """Nothing was written; `current` is the variable as it is now.
 
-    Of several operations `operation` is the first whose condition did not hold.
+    Of several operations `operation` is the first whose condition did not hold. The text names
+    path and index, never a value: errors end in logs and traces.
     """
 
-    def __init__(self, body: str, current: Variable, operation: int = 0) -> None:
-        super().__init__(_CONFLICT, body, "read it, and write with its modify index as cas")
+    def __init__(self, current: Variable, operation: int = 0) -> None:
+        found = f"variable {current.path} is at modify index {current.modify_index}"
+        super().__init__(_CONFLICT, found, "read it, and write with its modify index as cas")
         self.current = current
         self.operation = operation
 
@@ -230,7 +232,7 @@ class Variables:
             data = _json(_LIST, answer.body)
             if isinstance(data, dict):
                 current = _converted(_LIST, data.get("Variable") or data, Variable)
-                raise VariableConflict(answer.text, current, data.get("Operation") or 0)
+                raise VariableConflict(current, data.get("Operation") or 0)
         if answer.status != 200:
             raise self._client.refusal(answer)
         return answer
