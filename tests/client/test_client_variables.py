@@ -62,6 +62,28 @@ def test_a_lost_race_has_the_present_variable() -> None:
             client.variables.delete("a/b", cas=1)
 
 
+@pytest.mark.parametrize(
+    ("why", "lock", "step"),
+    [
+        ("locked", {"TTL": "20s", "ID": "x"}, "20s after the last renewal"),
+        ("locked", None, "no ID holds the lock now"),
+        ("delay", None, "its delay runs"),
+        ("cas", None, "its modify index as cas"),
+    ],
+)
+def test_the_cure_of_a_conflict_is_by_its_cause(why: str, lock: Any, step: str) -> None:
+    body = json.dumps(ONE | ({"Lock": lock} if lock else {})).encode()
+    routes = {"PUT /v1/var/a/b": Reply(409, body, (("X-Quorate-Conflict", why),))}
+    with (
+        FakeAgent(routes) as agent,
+        Client(agent.address) as client,
+        pytest.raises(VariableConflict) as lost,
+    ):
+        client.variables.put("a/b", {"k": "w"})
+    assert lost.value.why == why
+    assert step in lost.value.next_step
+
+
 def test_409_of_the_cluster_is_no_lost_race() -> None:
     reply = Reply(409, b"this needs level 3", (("X-Quorate-Error", "level-too-low"),))
     with FakeAgent({"PUT /v1/var/a": reply}) as agent, Client(agent.address) as client:

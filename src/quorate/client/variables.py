@@ -24,6 +24,7 @@ _LIST = "/v1/vars"
 _WRITE = "/v1/vars/write"
 _CONFLICT = 409
 _OURS = "x-quorate-error"  # on errors of the cluster, whatever their status
+_WHY = "x-quorate-conflict"
 
 
 class Variable(shapes.Variable, frozen=True, kw_only=True, rename="pascal"):
@@ -60,15 +61,32 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit
 class VariableConflict(StatusError):
     """Nothing was written; `current` is the variable as it is now.
 
-    Of several operations `operation` is the first whose condition did not hold. The text names
-    path and index, never a value: errors end in logs and traces.
+    Of several operations `operation` is the first whose condition did not hold. `why` is what the
+    server says of it: `cas`, `locked`, `delay`; empty from servers that do not say it. The text
+    names path and index, never a value: errors end in logs and traces.
     """
 
-    def __init__(self, current: Variable, operation: int = 0) -> None:
-        found = f"variable {current.path} is at modify index {current.modify_index}"
-        super().__init__(_CONFLICT, found, "read it, and write with its modify index as cas")
+    def __init__(self, current: Variable, operation: int = 0, why: str = "") -> None:
+        locked = " and locked" if why == "locked" and current.lock else ""
+        found = f"variable {current.path} is at modify index {current.modify_index}{locked}"
+        super().__init__(_CONFLICT, found, _cure(current, why))
         self.current = current
         self.operation = operation
+        self.why = why
+
+
+def _cure(current: Variable, why: str) -> str:
+    lock = current.lock
+    if why == "locked":
+        if not lock:
+            return "no ID holds the lock now: acquire it, or write without a lock ID"
+        return (
+            "only a write that names the ID of the lock is taken: wait until the holder releases "
+            f"it, or {lock.ttl or 'its TTL'} after the last renewal"
+        )
+    if why == "delay":
+        return "the lock has expired, and its delay runs: try again when the delay is over"
+    return "read it, and write with its modify index as cas"
 
 
 class _Asking(Protocol):
@@ -232,7 +250,8 @@ class Variables:
             data = _json(_LIST, answer.body)
             if isinstance(data, dict):
                 current = _converted(_LIST, data.get("Variable") or data, Variable)
-                raise VariableConflict(current, data.get("Operation") or 0)
+                why = answer.headers.get(_WHY, "")
+                raise VariableConflict(current, data.get("Operation") or 0, why)
         if answer.status != 200:
             raise self._client.refusal(answer)
         return answer

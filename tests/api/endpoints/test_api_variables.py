@@ -201,6 +201,7 @@ async def test_several_at_once_are_written_or_none() -> None:
     ]
     wrong = [*operations, {"Op": "check", "Path": "x", "CAS": 9}]
     refused = await served.ask("PUT", "/v1/vars/write", {"Operations": wrong})
+    assert refused.header(b"X-Quorate-Conflict") == b"cas"
     assert refused.status == 409
     told = msgspec.json.decode(refused.body)
     assert (told["Operation"], told["Variable"]["Path"], told["Variable"]["Items"]) == (

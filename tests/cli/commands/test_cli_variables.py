@@ -75,7 +75,6 @@ CASES: dict[str, dict[str, Reply]] = {
     "list-terse": {LIST: rows()},
     "purge": {"DELETE /v1/var/app/db3": Reply(204, b"", ())},
     "purge-again": {"DELETE /v1/var/app/db3": Reply(204, b"", ())},
-    "purge-check-index": {"DELETE /v1/var/app/db?cas=1": CONFLICT},
     "put": {PUT: fresh("app/db", 8, 1795903763941938457, {"pw": "p", "user": "u"})},
     "put-bad-item": {},
     "put-check-index-bad": {"PUT /v1/var/app/db?cas=1": CONFLICT},
@@ -93,6 +92,7 @@ CASES: dict[str, dict[str, Reply]] = {
 }
 BETTER = {
     "init-json": "the same with other words before the last line",
+    "purge-check-index": "advises no -force, which the command does not have",
     "put-bad-path": "400 in place of 500, as the server answers",
     "put-file-bad": "the reader of HCL says in its own words where the text ends",
 }
@@ -144,8 +144,9 @@ def test_the_example_file_can_be_written(
     assert run("var", "init", f"-out={form}").code == 0
     again = run("var", "init", f"-out={form}")
     assert (again.code, again.stderr) == (1, f'File "{name}" already exists\n')
-    ran = asked("put", "app/db", f"@{name}", routes={PUT: json_reply(variable())})
-    assert ran.code == 0, ran.stderr
+    for path in ((), ("app/db",)):
+        ran = asked("put", *path, f"@{name}", routes={PUT: json_reply(variable())})
+        assert ran.code == 0, ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -202,3 +203,48 @@ def test_the_wildcard_namespace_is_not_written() -> None:
     for argv in (("put", "app/db", "a=b"), ("purge", "app/db")):
         ran = asked(argv[0], "-namespace=*", *argv[1:], routes={})
         assert ran == (1, "", 'The wildcard namespace ("*") is not valid for this command.\n')
+
+
+LOCK = {"Fence": 3, "ID": "an-id", "LockDelay": "15s", "TTL": "20s"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "route"),
+    [
+        (("put", "-check-index=12", "app/db", "a=b"), "PUT /v1/var/app/db?cas=12"),
+        (("put", "-force", "app/db", "a=b"), "PUT /v1/var/app/db"),
+        (("purge", "app/db"), "DELETE /v1/var/app/db"),
+    ],
+)
+def test_a_locked_variable_is_told_as_locked(argv: tuple[str, ...], route: str) -> None:
+    body = json.dumps(variable(Lock=LOCK)).encode()
+    ran = asked(*argv, routes={route: Reply(409, body, (("X-Quorate-Conflict", "locked"),))})
+    assert ran.code == 1
+    assert ran.stderr.startswith("\nThe variable is locked\n")
+    assert "fencing number 3, TTL 20s" in ran.stderr
+    assert "20s after the last renewal" in ran.stderr
+    assert "-force" not in ran.stderr
+    assert "an-id" not in ran.stderr
+
+
+def test_a_table_shows_the_lock() -> None:
+    ran = asked("get", "-out=table", "app/db", routes={GET: json_reply(variable(Lock=LOCK))})
+    assert "= held, fencing number 3, TTL 20s, delay 15s" in ran.stdout
+    ran = asked("get", "-out=table", "app/db", routes={GET: json_reply(variable())})
+    assert "Lock" not in ran.stdout
+
+
+@pytest.mark.parametrize("index", [0, 12])
+def test_purge_advises_only_options_that_it_has(index: int) -> None:
+    lost = Reply(409, json.dumps(variable(ModifyIndex=index)).encode())
+    ran = asked("purge", "-check-index=2", "app/db", routes={"DELETE /v1/var/app/db?cas=2": lost})
+    assert ran.code == 1
+    assert "-force" not in ran.stderr
+    assert f"leave it out or add the -check-index={index} flag" in ran.stderr
+
+
+@pytest.mark.parametrize("late", ["-namespace=nosuch", "-force"])
+def test_an_option_behind_the_path_is_no_item(late: str) -> None:
+    ran = asked("put", "app/ns", "a=b", late, routes={})
+    assert ran.code == 1
+    assert f'"{late}" begins with "-": options come before the path' in ran.stderr

@@ -71,7 +71,8 @@ class VariablesWriteEndpoint:
                 failed = asked[done.position]
                 current = current_of(done.current, failed.namespace, failed.path, self._sealer)
                 value = VariablesConflict(operation=done.position, variable=current)
-                headers = write_headers(current.modify_index)
+                why = (b"X-Quorate-Conflict", done.why.value.encode())
+                headers = (why, *write_headers(current.modify_index))
                 return json_response(value, pretty=pretty, headers=headers, status=409)
             shown = [None if record is None else metadata_of(record) for record in done]
             written = VariablesWritten(index=index, variables=shown)

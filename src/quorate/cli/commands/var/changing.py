@@ -9,13 +9,13 @@ from quorate.cli.commands.api import read_piped
 from quorate.cli.commands.var.forms import chosen, help_line, moment, read_file, shown
 from quorate.cli.commands.var.spec import Spec, parsed
 from quorate.cli.context import Context, Failure, doing
-from quorate.client import Variable, VariableConflict
+from quorate.client import VariableConflict
 
 WILDCARD = "*"
 EXAMPLES = {
     "hcl": """# A variable for: quorate var put @{name}
 
-# path = "app/db"
+path = "app/db"
 # namespace = "default"
 
 # To write only if it is unchanged since it was read:
@@ -27,6 +27,7 @@ items {{
 }}
 """,
     "json": """{{
+  "Path": "app/db",
   "Items": {{
     "user": "app",
     "password": "change-me"
@@ -50,7 +51,7 @@ def put(context: Context) -> int:
             try:
                 made = client.variables.put(spec.path, spec.items, cas=cas, namespace=namespace)
             except VariableConflict as conflict:
-                raise Failure(_lost(cas or 0, conflict.current)) from conflict
+                raise Failure(_lost(cas or 0, conflict, "add the -force or ")) from conflict
     if form in {"none", "table"} or flags.on("verbose"):
         verb = "Created" if made.create_index == made.modify_index else "Updated"
         said = f'{verb} variable "{made.path}" with modify index {made.modify_index}'
@@ -73,7 +74,7 @@ def purge(context: Context) -> int:
         try:
             client.variables.delete(path, cas=cas)
         except VariableConflict as conflict:
-            raise Failure(_lost(cas or 0, conflict.current)) from conflict
+            raise Failure(_lost(cas or 0, conflict, "leave it out or add the ")) from conflict
     context.out.line(f'Successfully purged variable "{path}"!')
     return 0
 
@@ -142,6 +143,12 @@ def _of_file(context: Context, source: str) -> dict[str, Any]:
 
 
 def _pair(text: str) -> tuple[str, str]:
+    if text.startswith("-"):
+        raise Failure(
+            f'Failed to parse K=V data: "{text}" begins with "-": options come before the path: '
+            "quorate var put [options] <path> key=value\n"
+            "An item whose name begins so can only be given in a @file"
+        )
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise Failure(
@@ -152,13 +159,16 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value.removeprefix("\\") if value.startswith("\\@") else value
 
 
-def _lost(cas: int, current: Variable) -> str:
-    """The answer to a lost race, as scripts know it."""
+def _lost(cas: int, conflict: VariableConflict, may: str) -> str:
+    """Why nothing was written, in the words that scripts know; `may` begins what helps."""
+    current = conflict.current
+    if conflict.why in {"locked", "delay"}:
+        return _locked(conflict)
     if not current.modify_index:
         return (
             "\nCheck-and-Set conflict\n\n"
             f"    Your provided check-index ({cas}) does not match: there is no such variable. If "
-            "you are\n    sure you want to perform this operation, add the -force or "
+            f"you are\n    sure you want to perform this operation, {may}"
             "-check-index=0 flag before\n    the positional arguments.\n"
         )
     return (
@@ -166,6 +176,18 @@ def _lost(cas: int, current: Variable) -> str:
         f"    Your provided check-index ({cas}) does not match the server-side index "
         f"({current.modify_index}). The\n"
         f"    server-side item was last updated on {moment(current.modify_time)}. If you are sure "
-        "you\n    want to perform this operation, add the -force or "
+        f"you\n    want to perform this operation, {may}"
         f"-check-index={current.modify_index} flag before\n    the positional arguments.\n"
+    )
+
+
+def _locked(conflict: VariableConflict) -> str:
+    current, lock = conflict.current, conflict.current.lock
+    held = f" (fencing number {lock.fence}, TTL {lock.ttl})" if lock else ""
+    return (
+        "\nThe variable is locked\n\n"
+        f'    Nothing was changed: another process holds the lock of "{current.path}"{held}.\n'
+        f"    It was last changed on {moment(current.modify_time)}. Only the holder may write it, "
+        "by the ID\n    of its lock; no option of this command overrides that.\n\n"
+        f"    Next step: {conflict.next_step}.\n"
     )

@@ -115,6 +115,12 @@ def _text(value: str) -> str:
 
 
 def _block(variable: Variable) -> str:
+    lock = variable.lock
+    held = (
+        f"held, fencing number {lock.fence}, TTL {lock.ttl}, delay {lock.lock_delay}"
+        if lock
+        else ""
+    )
     head = format_block(
         (
             ("Namespace", variable.namespace),
@@ -122,6 +128,7 @@ def _block(variable: Variable) -> str:
             ("Create Time", moment(variable.create_time)),
             ("Modify Time", moment(variable.modify_time)),
             ("Check Index", str(variable.modify_index)),
+            *((("Lock", held),) if held else ()),
         )
     )
     return f"{head}\n\nItems\n{format_block((variable.items or {}).items())}"
