@@ -137,14 +137,16 @@ AUTOPILOT = (
         "were changed meanwhile, nothing is written and the command says so.",
         MODULE + "operator.autopilot:set_config",
         (
-            Flag("cleanup-dead-servers", "bool", "Remove failed servers by itself."),
+            Flag("cleanup-dead-servers", "bool", "Remove failed servers by itself. Nomad's servers "
+                 "do; Quorate's store it, and it has no effect yet."),
             Flag("max-trailing-logs", "uint", "Entries a server may be behind and still be "
                  "healthy.", "entries"),
             Flag("last-contact-threshold", "duration", "How long a server may be silent and "
                  "still be healthy.", "duration"),
             Flag("server-stabilization-time", "duration", "How long a new server must be healthy "
                  "before its vote counts.", "duration"),
-            Flag("min-quorum", "uint", "Never remove dead servers below this number.", "servers"),
+            Flag("min-quorum", "uint", "Never remove dead servers below this number. Quorate's "
+                 "servers store it, and it has no effect yet.", "servers"),
             Flag("enable-redundancy-zones", "bool", "One voter per redundancy zone."),
             Flag("disable-upgrade-migration", "bool", "Do not wait for servers of a new version."),
             Flag("enable-custom-upgrades", "bool", "Use upgrade versions of your own."),
