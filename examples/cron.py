@@ -13,6 +13,8 @@ import sys
 from quorate.client import Client, Election, LockLost
 
 PATH = "examples/cron"
+USAGE = "Usage: python cron.py ADDRESS NAME SECONDS PROGRAM [ARGUMENT ...]"
+PERIOD_MAX_S = 1e6
 
 
 def main(address: str, name: str, period_s: float, program: list[str]) -> None:
@@ -30,5 +32,17 @@ def main(address: str, name: str, period_s: float, program: list[str]) -> None:
                 print(f"{name} leads no more: {lost}", flush=True)
 
 
+def arguments(words: list[str]) -> tuple[str, str, float, list[str]]:
+    """Address, name, period in seconds and program. Raises SystemExit with the usage."""
+    try:
+        address, name, seconds, *program = words
+        period_s = float(seconds)
+    except ValueError:
+        sys.exit(USAGE)
+    if not program or not 0 < period_s < PERIOD_MAX_S:
+        sys.exit(USAGE)
+    return address, name, period_s, program
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4:])
+    main(*arguments(sys.argv[1:]))

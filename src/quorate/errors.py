@@ -54,10 +54,16 @@ class QuorateError(Exception):
         return f"{self.text}; {self.next_step}" if self.next_step else self.text
 
 
+NO_LEADER_STEP = (
+    "wait for an election; GET /v1/agent/health says which voters are missing, and a read may ask "
+    "with ?stale"
+)
+
+
 class NoLeader(QuorateError):
     """Nobody leads now."""
 
-    def __init__(self, next_step: str = "wait for an election, or ask with ?stale") -> None:
+    def __init__(self, next_step: str = NO_LEADER_STEP) -> None:
         super().__init__("No cluster leader", next_step)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_run import Ran, run
-from client_fake_agent import FakeAgent, closed_port, golden_http, json_reply
+from client_fake_agent import FakeAgent, Reply, closed_port, golden_http, json_reply
 
 import quorate.cli.main as main_module
 from quorate.cli.command import Command, Group
@@ -300,3 +300,23 @@ def test_streams_that_are_replaced_are_left_as_they_are(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "stdout", replaced)
     assert main_module.main(["version"]) == 0
     assert replaced.getvalue().startswith("Quorate v")
+
+
+@pytest.mark.parametrize(
+    ("route", "argv", "has_stale"),
+    [
+        (RAFT, LIST, True),
+        ("PUT /v1/var/a?cas=0", ("var", "put", "a", "k=v"), False),
+        ("GET /v1/var/a", ("var", "get", "a"), False),
+    ],
+)
+def test_without_a_leader_only_options_that_there_are_are_advised(
+    route: str, argv: tuple[str, ...], *, has_stale: bool
+) -> None:
+    told = (("X-Quorate-Next", "wait for an election, or ask with ?stale"),)
+    with FakeAgent({route: Reply(500, b"No cluster leader", told)}) as agent:
+        ran = run(*argv, env={"NOMAD_ADDR": agent.address, "NOMAD_CLI_SHOW_HINTS": "1"})
+    assert ran.code == 1
+    assert "?stale" not in ran.stderr
+    assert ("-stale" in ran.stderr) is has_stale
+    assert "quorate operator raft views" in ran.stderr

@@ -21,6 +21,11 @@ from quorate.cli.text.streams import drop_output, open_standard_streams, spare_p
 UNKNOWN_COMMAND = 127
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+NO_LEADER = "No cluster leader"
+NO_LEADER_STEP = (
+    "wait for an election; `quorate operator raft views` or `curl <address>/v1/agent/health` says "
+    "which voters are missing"
+)
 HELP = frozenset({"-h", "-help", "--help", "help"})
 VERSION = frozenset({"-v", "-version", "--version"})
 
@@ -141,9 +146,17 @@ def _execute(command: Command, flags: Parsed, out: Output) -> int:
     try:
         code: int = resolve(command.run)(context)
     except Failure as failure:
-        out.error(failure.text, failure.next_step)
+        out.error(failure.text, _next_step(command, failure.text) or failure.next_step)
         return failure.code
     return code
+
+
+def _next_step(command: Command, text: str) -> str:
+    """What helps without a leader, by the options of this command; else empty."""
+    if NO_LEADER not in text:
+        return ""
+    reads = any(flag.name == "stale" for flag in command.all_flags())
+    return NO_LEADER_STEP + ("; -stale shows what this agent alone knows" if reads else "")
 
 
 def _help(command: Command) -> str:

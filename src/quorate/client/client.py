@@ -53,7 +53,10 @@ SCHEDULER = "/v1/operator/scheduler/configuration"
 NAMESPACE = "/v1/namespace"
 NAMESPACES = "/v1/namespaces"
 NEXT_STEPS = (
-    ("No cluster leader", "wait for an election; -stale shows what this agent alone knows"),
+    (
+        "No cluster leader",
+        "wait for an election; see which voters answer: raft views, agent/health",
+    ),
     ("No path to region", "see the regions that answer: quorate operator api /v1/regions"),
     ("nodes reported failure", "see why by -verbose; a pool without server.encrypt has no keys"),
     ("Permission denied", "give a token with that right by -token (NOMAD_TOKEN)"),

@@ -73,6 +73,8 @@ def _os_text(error: OSError) -> str:
 
 
 def _protocol(error: httpx.RemoteProtocolError) -> tuple[str, str]:
+    if "without sending complete message body" in str(error):
+        return "unexpected EOF", "the agent ended in the middle of its answer: ask another one"
     if "without sending" in str(error):
         return "EOF", "the agent closed the connection: if it wants TLS, use https://"
     return f"malformed HTTP response ({error})", "check that this is an agent's HTTP address"

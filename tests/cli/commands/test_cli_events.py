@@ -82,6 +82,23 @@ def test_lines_for_programs() -> None:
     assert [json.loads(line) for line in done.stdout.splitlines()] == EVENTS
 
 
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        (stream(), "go on at another server: -address=<another> -index=82"),
+        ("{}\n", "the agent ended in the middle of its answer: ask another one"),
+    ],
+)
+def test_a_server_that_dies_is_told_as_that(text: str, step: str) -> None:
+    cut = Reply(200, text.encode(), (("Content-Length", "9999"),))
+    with FakeAgent({STREAM: cut}) as agent:
+        env = {"NOMAD_ADDR": agent.address, "NOMAD_CLI_SHOW_HINTS": "1"}
+        done = run("operator", "events", env=env)
+    assert done.code == 1
+    assert "https" not in done.stderr
+    assert done.stderr.endswith(f": unexpected EOF\nHint: {step}\n")
+
+
 def test_a_refusal_is_one_line() -> None:
     text = "Invalid key value pair for topic, topic: a:b:c"
     with FakeAgent({f"{STREAM}?topic=a%3Ab%3Ac": text_reply(400, text)}) as agent:

@@ -30,9 +30,15 @@ def shown(level: int, goal: int, *servers: dict[str, Any]) -> Ran:
 
 
 def test_a_cluster_at_its_highest_level_is_well() -> None:
+    done = shown(1, 1, server("s2"), server("s1", Leader=True))
+    assert (done.code, done.stderr) == (0, "")
+
+
+def test_a_server_that_does_not_answer_is_named() -> None:
     silent = server("s3", Level=None, Version="", Error="no answer within 2 s")
     done = shown(1, 1, server("s2"), silent, server("s1", Leader=True))
-    assert done.code == 0
+    assert done.code == 2
+    assert done.stderr == "s3 does not answer: no answer within 2 s\n"
     assert done.stdout == (
         "Feature level  1 of 1\n"
         "May be mixed   all versions\n"
@@ -42,6 +48,11 @@ def test_a_cluster_at_its_highest_level_is_well() -> None:
         "2        s3    -        -      voter   no answer within 2 s\n"
         "3        s1    0.1.0    1      leader  -\n"
     )
+
+
+def test_a_cluster_without_a_leader_is_not_well() -> None:
+    done = shown(1, 1, server("s2"), server("s1"))
+    assert (done.code, done.stderr) == (2, "No server leads\n")
 
 
 def test_who_holds_the_level_back_is_named() -> None:

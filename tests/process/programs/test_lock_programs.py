@@ -54,6 +54,14 @@ def test_a_program_runs_while_the_lock_is_held(servers: Servers) -> None:
     assert "Lock" not in servers.ask(1, "/v1/var/job").json
 
 
+@pytest.mark.parametrize("words", [[], ["--help"], ["a", "b", "soon", "c"], ["a", "b", "nan", "c"]])
+def test_the_example_shows_its_usage(words: list[str]) -> None:
+    command = [sys.executable, str(ROOT / "examples" / "cron.py"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "Usage: python cron.py ADDRESS NAME SECONDS PROGRAM [ARGUMENT ...]\n"
+
+
 def test_the_job_goes_on_elsewhere_when_its_machine_dies(servers: Servers, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     script = f"import os; open({str(ran)!r}, 'a').write(os.environ['FENCE'] + '\\n')"

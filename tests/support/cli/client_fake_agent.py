@@ -124,7 +124,10 @@ def _handler_for(agent: FakeAgent) -> type[BaseHTTPRequestHandler]:
             self.send_response(reply.status)
             for name, value in reply.headers:
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
+            if "Content-Length" in dict(reply.headers):  # another one: the answer is cut short
+                self.close_connection = True
+            else:
+                self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             self.wfile.write(reply.body)
 

@@ -267,7 +267,7 @@ UPGRADE = (
         "Shows the cluster's feature level, which versions may be mixed at it, and each server "
         "with its version and the level that it knows, in the order in which to restart them: the "
         "leader last. The level rises by itself once all servers know it. Exit code 2 if a server "
-        "holds it back, or cannot read the log of a newer one.",
+        "holds it back, does not answer, or cannot read the log of a newer one, and if none leads.",
         MODULE + "operator.upgrade:check",
         FORMS,
         (

@@ -5,19 +5,29 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from quorate.cli.context import Context, doing
-from quorate.client import Event
+from quorate.cli.context import Context, Failure, doing
+from quorate.client import Event, RequestError
 
 
 def run(context: Context) -> int:
     """Print events until the server ends the stream, or this command is ended."""
     flags = context.flags
     as_json = flags.on("json")
+    begun, index = False, flags.number("index")
     with context.client() as client, doing("Error reading events: "):
-        for event in client.events(flags.many("topic"), index=flags.number("index")):
-            shown = json.dumps(event.raw, ensure_ascii=False) if as_json else line_of(event)
-            context.out.line(shown)
-            context.out.stdout.flush()
+        try:
+            for event in client.events(flags.many("topic"), index=index):
+                shown = json.dumps(event.raw, ensure_ascii=False) if as_json else line_of(event)
+                context.out.line(shown)
+                context.out.stdout.flush()
+                begun, index = True, event.index + 1
+        except RequestError as error:
+            if not begun:
+                raise
+            raise Failure(
+                f"Error reading events: {error.text}",
+                f"go on at another server: -address=<another> -index={index}",
+            ) from error
     return 0
 
 

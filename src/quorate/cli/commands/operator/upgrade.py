@@ -12,7 +12,7 @@ NOTHING = "-"
 
 
 def check(context: Context) -> int:
-    """Show it; exit code 2 if a server holds the level back or has stopped applying."""
+    """Show it; exit code 2 if it is no time to restart a server, or one holds the level back."""
     with context.client() as client, doing("Error checking the upgrade: "):
         found = client.upgrade_check()
     context.show(found.raw, lambda: _show(context, found))
@@ -21,6 +21,12 @@ def check(context: Context) -> int:
         raise Failure(
             f"{stopped[0].node} has stopped applying the log",
             "upgrade it to the version of the leader",
+            WAITS,
+        )
+    if not any(server.leader for server in found.servers):
+        raise Failure(
+            "No server leads",
+            "restart none; see which voters are missing: quorate operator raft views",
             WAITS,
         )
     below = [server for server in found.servers if server.waits]
@@ -34,6 +40,13 @@ def check(context: Context) -> int:
         raise Failure(
             f"The cluster is of feature level {found.level}, its servers know up to {found.goal}",
             "upgrade the servers that the notes name; if none is named, check again in a moment",
+            WAITS,
+        )
+    silent = [server for server in found.servers if server.error]
+    if silent:
+        raise Failure(
+            f"{silent[0].node or silent[0].id} does not answer: {silent[0].error}",
+            "bring it back, or remove it, before you restart another one",
             WAITS,
         )
     return 0
