@@ -176,6 +176,18 @@ def test_a_name_that_was_taken_meanwhile_is_kept(
     assert (folder / "a.snap").read_bytes() == b"mine"
 
 
+def test_what_others_left_under_a_guessed_name_is_not_written_to(folder: Path) -> None:
+    precious = folder / "precious"
+    precious.write_bytes(b"mine")
+    (folder / "a.snap.tmp").symlink_to(precious)
+    assert save_of(folder, reply(ARCHIVE)).code == 0
+    assert precious.read_bytes() == b"mine"
+    saved = folder / "a.snap"
+    assert not saved.is_symlink()
+    assert saved.read_bytes() == ARCHIVE
+    assert saved.stat().st_mode & 0o777 == 0o600
+
+
 # -- inspect -----------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -23,12 +24,15 @@ def save(context: Context) -> int:
             f'Destination file already exists: "{name}"\n'
             "For additional help try 'quorate operator snapshot save -help'"
         )
-    unfinished = Path(name + _SUFFIX)
+    # A new file, under a name that nobody can have made before: the archive holds all secrets.
+    unfinished = Path(f"{name}.{secrets.token_hex(8)}{_SUFFIX}")
     with context.client() as client:
         try:
-            file = open(unfinished, "w+b", opener=_private)  # noqa: SIM115  closed below
+            file = open(unfinished, "x+b", opener=_private)  # noqa: SIM115  closed below
         except (OSError, ValueError) as error:
-            raise Failure(f"Failed to create file: open {unfinished}: {reason(error)}") from error
+            raise Failure(
+                f"Failed to create file: open {name}{_SUFFIX}: {reason(error)}"
+            ) from error
         try:
             with file:
                 _fill(client, file, stale=context.flags.on("stale"))
