@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from quorate.errors import (
@@ -42,7 +42,7 @@ class Writes:
         self._told = told
         self._shift = shift
         self._loop = asyncio.get_running_loop()
-        self._paused: frozenset[int] = frozenset()
+        self._stops: Callable[[bytes], bool] | None = None
         self._applying: deque[tuple[float, asyncio.Future[Any]]] = deque()
 
     @property
@@ -50,16 +50,16 @@ class Writes:
         """See `quorate.state.engine.shift`."""
         return self._shift()
 
-    def pause(self, types: Collection[int]) -> None:
-        """Refuse commands of these types from now on, while their tables are restored."""
-        self._paused = frozenset(types)
+    def pause(self, stops: Callable[[bytes], bool] | None) -> None:
+        """Refuse the commands for which this is true, while their tables are restored."""
+        self._stops = stops
 
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (log index, result of applying it)."""
         replica = self._replica
         held = replica.held is not None
         refused = self._refusal(command)
-        if self._paused and command[0] in self._paused:
+        if self._stops is not None and self._stops(command):
             refused = RestoreUnderWay()
         if held or refused is not None:
             refused = self._refused(refused, held=held)

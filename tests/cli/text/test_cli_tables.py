@@ -40,4 +40,5 @@ def test_equal_signs_stand_below_each_other(pairs: list[tuple[str, str]]) -> Non
 
 
 def test_empty_cells_and_control_characters_are_shown() -> None:
+    assert format_block([("\x1b[31mred", "x")]) == "\\x1b[31mred = x"
     assert format_table([["A", "B"], ["", "x\x1b[31m\ny"]]) == ("A       B\n<none>  x\\x1b[31m\\ny")

@@ -8,7 +8,7 @@ import pytest
 
 from quorate.levels import LEVEL
 from quorate.server.leader.level import LevelGate
-from quorate.state.engine.commands import encode
+from quorate.state.engine.commands import encode, type_of
 from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.registry import Registry
 from quorate.state.engine.store import StateStore
@@ -54,3 +54,11 @@ def test_a_command_is_written_from_its_level_on(command: Command, needed: int) -
         refused = gate(level).refusal(encode(command))
         assert (refused is not None) is (level < needed), level
         assert refused is None or f"level {needed}" in str(refused)
+
+
+def test_the_type_is_that_of_the_command_in_a_wrapper() -> None:
+    """By it a restore refuses what would change its tables."""
+    registry = Registry(level=LATER, tables=TABLES, commands=(*LOOSE_COMMANDS, Later))
+    for command in (CheckState(), Later()):
+        assert type_of(encode(command), registry) == command.TYPE
+        assert type_of(encode(noted(command)), registry) == command.TYPE

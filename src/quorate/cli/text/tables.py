@@ -28,7 +28,7 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
 
 def format_block(pairs: Iterable[tuple[str, str]]) -> str:
     """`Key = value` lines with the equal signs below each other."""
-    lines = [(key, _cell(value)) for key, value in pairs]
+    lines = [(_cell(key), _cell(value)) for key, value in pairs]
     width = max((len(key) for key, _ in lines), default=0)
     return "\n".join(f"{key.ljust(width)} = {value}" for key, value in lines)
 

@@ -27,7 +27,7 @@ from quorate.server.archive.spool import Spool
 from quorate.server.machine import ServerMachine
 from quorate.server.writes import Writes
 from quorate.state.engine import restoring
-from quorate.state.engine.commands import encode
+from quorate.state.engine.commands import encode, type_of
 from quorate.state.engine.restore import Restored, TableChange, pieces_of, restored
 from quorate.state.engine.restoring import (
     BeginRestore,
@@ -101,8 +101,12 @@ class Restores:
                 return Report(meta=meta, changes=found.changes)
             return await self._carried_out(meta, image, force=force)
         finally:
-            self._writes.pause(())
+            self._writes.pause(None)
             self._running = ""
+
+    def _stops(self, command: bytes) -> bool:
+        """Whether this command would change a table that is being restored."""
+        return type_of(command, self._machine.store.registry) in self._paused
 
     async def drop_left_over(self, may_write: Callable[[], bool]) -> None:
         """For ever: give up what another leader has begun and will not end, if this one leads."""
@@ -173,7 +177,7 @@ class Restores:
     ) -> Report:
         store = self._machine.readable()
         restored_at = self._index(store.image(), archive)
-        self._writes.pause(self._paused)
+        self._writes.pause(self._stops)
         begin = BeginRestore(id=self._running, index=restored_at, tables=self._names)
         if not await self._written(begin):
             raise RestoreRefused("the state has a higher index than was expected", "try again")

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from quorate.autopilot.deciders.expiring import Memory, expiring
-from quorate.errors import QuorateError
+from quorate.errors import QuorateError, RestoreUnderWay
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
 from quorate.state.tables.locks import ExpireLock, LockRow, all_locks
@@ -42,7 +42,8 @@ class LockKeeper:
         self._seen: Memory = {}
 
     async def run(self) -> None:
-        """Look, and end what is over."""
+        """Look, and end what is over; that it cannot is told once."""
+        told = False
         while True:
             await asyncio.sleep(ROUND_S)
             rows = all_locks(self._state)
@@ -52,8 +53,14 @@ class LockKeeper:
             self._seen, over = expiring(rows, self._seen, self._now())
             try:
                 await asyncio.gather(*[self._end(row) for row in over[:_AT_ONCE]])
+            except RestoreUnderWay:
+                pass  # it ends all locks
             except QuorateError as error:  # the next round, or the next leader, does it
-                log.info("locks that are over could not be ended: %s", error.line())
+                if not told:
+                    log.info("locks that are over could not be ended: %s", error.line())
+                told = True
+            else:
+                told = False
 
     async def _end(self, row: LockRow) -> None:
         command = ExpireLock(

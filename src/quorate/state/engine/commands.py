@@ -104,6 +104,15 @@ def level_of(data: bytes, registry: Registry) -> int:
     return needed
 
 
+def type_of(data: bytes, registry: Registry) -> int:
+    """The type of an encoded command of this version; of a wrapper, that of the command in it."""
+    if data[0] in registry.wrappers:
+        wrapped = decode(data, registry)
+        assert isinstance(wrapped, Wrapped), "it was encoded by this server"
+        return wrapped.command.TYPE
+    return data[0]
+
+
 def _completed(command: Special, registry: Registry) -> Command | Wrapped | UnknownCommand:
     if isinstance(command, Wrapper):
         return _unwrapped(command, registry)
