@@ -21,11 +21,12 @@ from quorate.errors import QuorateError
 from quorate.server.events import hub
 from quorate.server.events.changes import Event
 from quorate.state.engine.commands import encode
+from quorate.state.engine.restoring import BeginRestore, CommitRestore
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
 from quorate.state.registry import TODAY
-from quorate.state.tables.journal import ELECTION, Note, WriteJournal
+from quorate.state.tables.journal import ELECTION, RESTORE, Note, Noted, WriteJournal
 from quorate.state.tables.namespaces import DeleteNamespace, Namespace, UpsertNamespace
 from quorate.state.tables.servers import RecordServer
 from quorate.state.tables.variables import DeleteVariable, PutVariable
@@ -376,6 +377,48 @@ async def test_a_snapshot_in_place_of_the_log_is_a_gap() -> None:
         server.log_index = 59
         server.commit(encode(upsert("later")))
         assert (await stream.event())["Key"] == "later"
+
+
+def restore(server: FakeServer, index: int) -> None:
+    """As an operator's restore: the state has `index` after it."""
+    tables = ("variables", "namespaces")
+    assert server.commit(encode(BeginRestore(id="r", index=index, tables=tables)))
+    commit = encode(CommitRestore(id="r", pieces=0, tables=tables))
+    note = Note(kind=RESTORE, what="restored", subject="archive")
+    assert server.commit(encode(Noted(command=commit, note=note, time_ms=1))) == index
+
+
+@asynchronous
+@pytest.mark.parametrize("query", ["?topic=Variable", "?topic=Namespace:x&namespace=other", "?"])
+async def test_each_restore_is_a_gap_for_readers_of_every_topic(query: str) -> None:
+    server = leader()
+    server.commit(encode(upsert("before")))
+    async with reading(server, f"{query}&index={server.log_index + 1}") as stream:
+        after = server.log_index
+        for index in (5_000, 9_000):
+            restore(server, index)
+            gap = await stream.event()
+            assert (gap["Type"], gap["Index"]) == ("EventsMissed", index)
+            assert gap["Payload"]["Missed"] == {
+                "First": after + 1,
+                "Last": index,
+                "Reason": "this server took its state from a snapshot",
+            }
+            if query == "?":
+                act = await stream.event()
+                assert (act["Type"], act["Key"], act["Index"]) == ("OperatorAct", "archive", index)
+                assert act["Payload"]["Operator"]["Kind"] == "restore"
+            assert await stream.silent(), "what is remembered begins new"
+            after = index
+    async with reading(server) as stream:
+        assert (await stream.event())["Type"] == "OperatorAct", "all that is remembered"
+    async with reading(server, "?index=9000") as stream:
+        gap = await stream.event()
+        assert gap["Payload"]["Missed"]["Last"] == 9000, "the rows restored have no events"
+    async with reading(server, "?index=9001") as stream:
+        server.commit(encode(upsert("later")))
+        later = await stream.event()
+        assert (later["Key"], later["Index"]) == ("later", server.store.index)
 
 
 @asynchronous

@@ -17,6 +17,7 @@ from quorate.archive.meta import STATE
 from quorate.archive.reading import read_archive
 from quorate.levels import LEVEL
 from quorate.server.archive.restoring import JUMP
+from quorate.server.events.hub import Topics, Why
 from quorate.server.server import Server
 from quorate.state.engine import restoring
 from quorate.state.engine.commands import encode
@@ -99,6 +100,30 @@ async def test_what_was_saved_comes_back_on_all_servers(tmp_path: Path) -> None:
         assert (await put(servers, number, safe.read_bytes())).status == 200
         await alike(servers)
         assert algorithm(servers, (number + 1) % 3) == "binpack"
+
+
+@asynchronous
+async def test_readers_at_all_servers_are_told_of_each_restore(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as servers:
+        number = await at_the_level(servers)
+        archive = await saved(servers, number)
+        await set_algorithm(servers, number, "spread")
+        await alike(servers)
+        topics = Topics(frozenset({("Variable", "*")}), "default")
+        hubs = [server.events for server in servers.running.values()]
+        readers = [hub.open(topics, hub.newest + 1) for hub in hubs]
+        for _ in range(2):
+            assert (await put(servers, number, archive)).status == 200
+            await alike(servers)
+            (state,) = {s.machine.store.shift for s in servers.running.values()}
+            for reader in readers:
+                gap, lines = reader.take()
+                assert gap is not None
+                assert gap.why is Why.SNAPSHOT
+                assert state < gap.last <= servers.running[number].machine.store.index
+                assert (gap.last, lines) == (reader.position, b"")
+                assert reader.take() == (None, b"")
+            assert len({reader.position for reader in readers}) == 1
 
 
 @asynchronous

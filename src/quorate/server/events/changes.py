@@ -34,6 +34,7 @@ _TYPES: Final = MappingProxyType(
         journal.LEVEL: "LevelRaised",
         journal.SETTING: "SettingChanged",
         journal.ACT: "OperatorAct",
+        journal.RESTORE: "OperatorAct",
     }
 )
 _OTHER_TYPE: Final = "Told"

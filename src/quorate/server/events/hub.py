@@ -1,8 +1,9 @@
 """The recent events of one server, and its readers.
 
 Invariants: an event with an index above `floor` is in the buffer; of what may be missing a reader
-is told. A change costs a look-up for each pattern that it has, however many readers wait for other
-events; an event is encoded once, for the first reader that gets it, and its bytes are shared.
+is told. Indexes are those of the state, which a restore raises above those of the log. A change
+costs a look-up for each pattern that it has, however many readers wait for other events; an event
+is encoded once, for the first reader that gets it, and its bytes are shared.
 
 Readers are woken a few at a time, so that a change that a thousand wait for never holds the loop.
 """
@@ -110,20 +111,22 @@ class Reader:
         self.position = hub.floor if index <= 0 else index - 1
         self.woken: asyncio.Future[bool] | None = None
         self._hub = hub
+        self._from_oldest = index <= 0
         self._began = self._is_ready = False
 
     def take(self) -> tuple[Gap | None, bytes]:
         """What may be missing before it, and the next lines: about `BATCH_BYTES`, or none."""
         hub, gap = self._hub, None
+        after = hub.base if self._from_oldest else self.position
         if self.position < hub.floor:
             why = Why.SLOW if self._began else Why.FORGOTTEN
             if self.position < hub.replaced_at:
                 why = Why.SNAPSHOT
             gap = Gap(self.position + 1, hub.floor, why)
-            self.position = hub.floor
-        self._began = True
+            self.position, after = hub.floor, hub.base
+        self._began, self._from_oldest = True, False
         lines, size = [], 0
-        for entry in hub.after(self.position):
+        for entry in hub.after(after):
             self.position = entry.index
             found = entry.line(self.topics)
             if found:
@@ -166,7 +169,7 @@ class Hub:
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
-        self.floor = self.newest = store.applied_index
+        self.floor = self.base = self.newest = store.index
         self.replaced_at = 0
         self._entries: deque[Entry] = deque()
         self._count = self._size = 0
@@ -207,6 +210,9 @@ class Hub:
         events = [event for each in changes if (event := event_of(self._store, each)) is not None]
         if not events:
             return
+        if events[0].index < self.floor:
+            # The entry that ends a restore was written below the index that it gives the state.
+            events = [msgspec.structs.replace(event, index=self.floor) for event in events]
         entry = Entry(events[0].index, events)
         self.newest = entry.index
         self._entries.append(entry)
@@ -216,7 +222,7 @@ class Hub:
             oldest = self._entries.popleft()
             self._count -= len(oldest.events)
             self._size -= oldest.size
-            self.floor = oldest.index
+            self.floor = self.base = oldest.index
         if self._waiting:
             for event in events:
                 for pattern in _patterns(event):
@@ -224,10 +230,15 @@ class Hub:
                         self._made_ready(reader, entry.index)
 
     def _replaced(self) -> None:
-        """The state came from a snapshot: what happened up to it is not known in single events."""
+        """The state came from a snapshot: what happened up to it is not known in single events.
+
+        The entry that ends an operator's restore has the index `floor` too. What it tells itself is
+        kept, and follows the gap: all above `base` is in the buffer.
+        """
         self._entries.clear()
         self._count = self._size = 0
-        self.floor = self.newest = self.replaced_at = self._store.applied_index
+        self.floor = self.newest = self.replaced_at = self._store.index
+        self.base = self.floor - 1
         for group in tuple(self._waiting.values()):
             for reader in tuple(group):
                 self._made_ready(reader, 0)
