@@ -121,6 +121,12 @@ def test_state_shows_records_of_ours_without_secrets(tmp_path: Any) -> None:
     shown = run("operator", "snapshot", "state", "-type=scheduler_configuration", str(path))
     (line,) = shown.stdout.splitlines()
     assert json.loads(line)["Type"] == "scheduler_configuration"
+    wrong = run("operator", "snapshot", "state", "-type=nosuch", str(path))
+    assert (wrong.code, wrong.stdout) == (1, "")
+    assert wrong.stderr.startswith(
+        'There is no record of type "nosuch"; the types in this archive: '
+    )
+    assert "scheduler_configuration" in wrong.stderr
     path.write_bytes(archive_of(b"another"))
     refused = run("operator", "snapshot", "state", str(path))
     assert refused.code == 1

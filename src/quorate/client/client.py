@@ -422,6 +422,12 @@ class Client:
         """The error that an answer without success tells of."""
         return _refusal(answer)
 
+    @property
+    def address(self) -> str:
+        """The address of the agent, as it was understood."""
+        address = self._transport.address
+        return f"unix://{address.socket}" if address.socket else address.base
+
     def url(self, path: str, query: list[tuple[str, str]] | None = None) -> str:
         """The URL that a request of `path` with `query` goes to."""
         if path.startswith("/"):

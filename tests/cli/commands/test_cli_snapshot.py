@@ -245,6 +245,7 @@ def test_inspect_for_programs(folder: Path) -> None:
 # -- restore -----------------------------------------------------------------------------------
 
 RESTORE = "PUT /v1/operator/snapshot"
+RESTORE_AND_TELL = f"{RESTORE}?details=true"
 CUT = (
     "failed to restore from snapshot: failed to read snapshot file: failed to read snapshot "
     "hashes: unexpected EOF"
@@ -255,10 +256,10 @@ GARBAGE = "failed to restore from snapshot: failed to decompress snapshot: unexp
 @pytest.mark.parametrize(
     ("name", "file", "answers"),
     [
-        ("r3-snapshot-restore", "back.snap", [(RESTORE, Reply(200, b""))]),
-        ("v16cli-snap-restore", "b.snap", [(RESTORE, Reply(200, b""))]),
-        ("r3-snapshot-restore-garbage", "bad.snap", [(RESTORE, text_reply(500, GARBAGE))]),
-        ("v16cli-snap-restore-cut", "cut.snap", [(RESTORE, text_reply(500, CUT))]),
+        ("r3-snapshot-restore", "back.snap", [(RESTORE_AND_TELL, Reply(200, b""))]),
+        ("v16cli-snap-restore", "b.snap", [(RESTORE_AND_TELL, Reply(200, b""))]),
+        ("r3-snapshot-restore-garbage", "bad.snap", [(RESTORE_AND_TELL, text_reply(500, GARBAGE))]),
+        ("v16cli-snap-restore-cut", "cut.snap", [(RESTORE_AND_TELL, text_reply(500, CUT))]),
         ("r3-snapshot-restore-missing", "", []),
         ("r3-snapshot-restore-none", "", []),
     ],
@@ -274,10 +275,24 @@ def test_a_restore_as_recorded(
 
 def test_a_restore_sends_the_whole_file(folder: Path) -> None:
     (folder / "a.snap").write_bytes(ARCHIVE)
-    with FakeAgent({RESTORE + "?force=true": Reply(200, b"")}) as agent:
+    with FakeAgent({RESTORE + "?details=true&force=true": Reply(200, b"")}) as agent:
         env = {"NOMAD_ADDR": agent.address}
-        assert run("operator", "snapshot", "restore", "-force", "a.snap", env=env).code == 0
+        ran = run("operator", "snapshot", "restore", "-force", "a.snap", env=env)
+    told = f"Replacing the state of the cluster of {agent.address} by a.snap\n"
+    assert ran == (0, "Snapshot Restored\n", told)
     assert agent.requests[0].body == ARCHIVE
+
+
+def test_a_restore_tells_where_the_state_before_it_is(folder: Path) -> None:
+    (folder / "a.snap").write_bytes(ARCHIVE)
+    report = {"ID": "2-4-5", "Index": 7, "SafetySnapshot": "/data/safety/x.snap", "Tables": []}
+    with FakeAgent({RESTORE_AND_TELL: json_reply(report)}) as agent:
+        done = run("operator", "snapshot", "restore", "a.snap", env={"NOMAD_ADDR": agent.address})
+    assert done == (
+        0,
+        "Snapshot Restored\nThe state before it is on the leader: /data/safety/x.snap\n",
+        "",
+    )
 
 
 def test_a_dry_run_shows_what_would_change_and_is_never_sent_to_a_nomad_server(

@@ -19,15 +19,26 @@ def restore(context: Context) -> int:
     flags = context.flags
     dry_run, force = flags.on("dry-run"), flags.on("force")
     details = dry_run or flags.on("verbose") or flags.on("json") or "t" in flags.values
+    name = flags.args[0]
     before = "Error opening snapshot file: "
-    with opened(flags.args[0], before, quoted=True) as file, context.client() as client:
+    with opened(name, before, quoted=True) as file, context.client() as client:
         size = os.fstat(file.fileno()).st_size
+        if force and not dry_run:
+            region = f" in region {client.region}" if client.region else ""
+            context.out.stderr.write(
+                f"Replacing the state of the cluster of {client.address}{region} by {name}\n"
+            )
+            context.out.stderr.flush()
         with doing("Failed to get restore snapshot: "):
             report = client.restore_snapshot(
-                _pieces(file), size, force=force, dry_run=dry_run, details=details
+                _pieces(file), size, force=force, dry_run=dry_run, details=True
             )
     if report is None:
         context.out.line("Snapshot Restored")
+        return 0
+    if not details:
+        context.out.line("Snapshot Restored")
+        _print_safety(context, report)
         return 0
     return context.show(report.raw, lambda: _print(context, report))
 
@@ -50,4 +61,9 @@ def _print(context: Context, report: RestoreReport) -> None:
         context.out.line("\nNothing was changed")
         return
     context.out.line(f"\nSnapshot Restored at index {report.index}")
-    context.out.line(f"The state before it is on the leader: {report.safety_snapshot}")
+    _print_safety(context, report)
+
+
+def _print_safety(context: Context, report: RestoreReport) -> None:
+    if report.safety_snapshot:
+        context.out.line(f"The state before it is on the leader: {report.safety_snapshot}")

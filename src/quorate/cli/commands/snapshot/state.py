@@ -20,18 +20,27 @@ def state(context: Context) -> int:
     with opened(flags.args[0], before) as file, doing(before):
         read_archive(file.read)
         file.seek(0)
-        read_archive(file.read, lambda read: _show(context, read, only))
+        found: set[str] = set()
+        read_archive(file.read, lambda read: _show(context, read, only, found))
+    if only and only not in found:
+        raise Failure(
+            f'There is no record of type "{only}"; the types in this archive: '
+            f"{', '.join(sorted(found)) or 'none'}"
+        )
     return 0
 
 
-def _show(context: Context, read: Read, only: str) -> None:
+def _show(context: Context, read: Read, only: str, found: set[str]) -> None:
+    """Show the records of the type `only`, or all; the types of all are put into `found`."""
     begun = begin(read)
     if begun == MAGIC:
         for row in rows(read, begun):
+            found.add(row.table)
             if only in {"", row.table}:
                 _line(context, {"Type": row.table, "Key": row.key, "Value": _shown(row.fields)})
     elif begun[:1] == BEGIN:
         for record in records(read, begun, {only} if only else None):
+            found.add(record.type)
             if only in {"", record.type}:
                 _line(context, {"Type": record.type, "Value": record.value})
     else:
