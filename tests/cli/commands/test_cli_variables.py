@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 from cli_run import Ran, run
 from client_fake_agent import FakeAgent, Reply, json_reply, text_reply
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from places import GOLDEN
+
+from quorate.cli.commands.var.spec import parsed
 
 PUT = "PUT /v1/var/app/db?cas=0"
 GET = "GET /v1/var/app/db"
@@ -248,3 +252,20 @@ def test_an_option_behind_the_path_is_no_item(late: str) -> None:
     ran = asked("put", "app/ns", "a=b", late, routes={})
     assert ran.code == 1
     assert f'"{late}" begins with "-": options come before the path' in ran.stderr
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
+    ("100 %{y}", "${y}", "a${", "$${y}", "%%{", '"quoted"\n', "\\u0024{")
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]*", fullmatch=True), TEXT, min_size=1, max_size=4
+    )
+)
+def test_what_is_shown_as_hcl_can_be_written_back(items: dict[str, str]) -> None:
+    shown = {**variable(), "Items": items}
+    ran = asked("get", "-out=hcl", "app/db", routes={GET: json_reply(shown)})
+    assert parsed(ran.stdout, as_json=False)["items"] == items

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from quorate.cli.context import Context, Failure
 from quorate.cli.text.tables import format_block
@@ -90,7 +90,6 @@ def _in_order(variable: Variable) -> dict[str, Any]:
 
 
 def _hcl(variable: Variable) -> str:
-    text = json.dumps  # the texts of HCL are those of JSON, but for templates
     lines = [
         "",
         f"namespace    = {_text(variable.namespace)}",
@@ -103,15 +102,23 @@ def _hcl(variable: Variable) -> str:
         "items = {",
     ]
     items = variable.items or {}
-    plain = {key: key if key.isidentifier() and key.isascii() else text(key) for key in items}
+    plain = {key: key if key.isidentifier() and key.isascii() else _text(key) for key in items}
     width = max((len(name) for name in plain.values()), default=0)
     lines += [f"  {plain[key].ljust(width)} = {_text(value)}" for key, value in items.items()]
     return "\n".join([*lines, "}", ""])
 
 
+_UNKNOWN_TO_HCL: Final = {"\b": "\\u0008", "\f": "\\u000c"}  # JSON has short forms of them
+
+
 def _text(value: str) -> str:
-    quoted = json.dumps(value, ensure_ascii=False)
-    return quoted.replace("${", "$${").replace("%{", "%%{")
+    """A text of HCL: that of JSON, but for what would begin a template.
+
+    HCL's own `$${` is not used: not every reader of HCL takes it back.
+    """
+    parts = [_UNKNOWN_TO_HCL.get(c) or json.dumps(c, ensure_ascii=False)[1:-1] for c in value]
+    text = "".join(parts).replace("${", "\\u0024{").replace("%{", "\\u0025{")
+    return f'"{text}"'
 
 
 def _block(variable: Variable) -> str:
