@@ -113,6 +113,21 @@ def test_a_list_goes_through_its_pages() -> None:
         assert agent.asked == list(routes)
 
 
+def test_a_page_that_names_itself_ends_the_list() -> None:
+    """As of Nomad's servers, for a page that has no room for a row."""
+    itself = Reply(200, b"[]", (("X-Nomad-NextToken", "default.a"),))
+    routes = {
+        "GET /v1/vars?per_page=1": itself,
+        "GET /v1/vars?next_token=default.a&per_page=1": itself,
+    }
+    with FakeAgent(routes) as agent, Client(agent.address) as client:
+        with pytest.raises(AnswerError, match="the same one again"):
+            list(client.variables.list(per_page=1))
+        assert len(agent.asked) == 2
+        with pytest.raises(ValueError, match="1 or more"):
+            next(client.variables.list(per_page=-1))
+
+
 def test_several_at_once() -> None:
     wrong = {"Operation": 1, "Variable": ONE}
     with FakeAgent({}) as agent, Client(agent.address) as client:

@@ -25,6 +25,7 @@ from quorate.api.codec.params import Query, parse_query
 from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Replicating
 from quorate.api.endpoint import Context, Endpoint, Handler
 from quorate.api.endpoints.table import TABLE
+from quorate.api.http.cors import Cors
 from quorate.api.http.messages import BODY_BYTES_MAX, TARGET_BYTES_MAX, Call, Request, Response
 from quorate.api.parts import Parts
 from quorate.api.request_error import RequestError
@@ -52,6 +53,7 @@ class Plan(msgspec.Struct, frozen=True):
     answer: Response | None
     body_max: int = BODY_BYTES_MAX
     streams: bool = False
+    cors: bool = False
 
 
 class HttpApplication:
@@ -87,6 +89,7 @@ class HttpApplication:
         self._plans: dict[tuple[str, bytes], Plan] = {}
         self._date: tuple[int, bytes] = (-1, b"")
         self.renderer = Renderer(parts.options.http_headers)
+        self._cors = Cors(parts.options.http_headers)
 
     def handle(self, request: Request) -> Response | Answering:
         """The response, or what gives it later. Never raises, nor does that."""
@@ -99,6 +102,23 @@ class HttpApplication:
         So a write costs no task and no turn of the loop between its commit and its answer.
         """
         self._metrics.incr("nomad.http.request")
+        result = self._begun(request, plan)
+        return self._readable(request, result) if plan.cors else result
+
+    def _readable(
+        self, request: Request, result: Response | Replicating | Answering
+    ) -> Response | Replicating | Answering:
+        if isinstance(result, Replicating):
+            return result
+
+        async def later(answering: Answering) -> Response:
+            return self._cors.readable(request, await answering)
+
+        if isinstance(result, Response):
+            return self._cors.readable(request, result)
+        return later(result)
+
+    def _begun(self, request: Request, plan: Plan) -> Response | Replicating | Answering:
         began = perf_counter()
         try:
             if plan.handler is None:
@@ -180,9 +200,10 @@ class HttpApplication:
         try:
             query = parse_query(target.partition(b"?")[2], read=method in _READS)
         except RequestError as error:
-            return _answered(text_response(error.status, error.text))
+            answer = text_response(error.status, error.text)
+            return Plan(None, Query({}), "", answer, cors=match.row.cors)
         row = match.row
-        return Plan(match.handler, query, match.tail, None, row.body_max, row.streams)
+        return Plan(match.handler, query, match.tail, None, row.body_max, row.streams, row.cors)
 
     def date_line(self) -> bytes:
         """The header line `Date` of now, with its line end."""

@@ -27,7 +27,7 @@ KIB: Final = 1024
 SMALL: Final = 16 * KIB
 """The bound of a body that is not read, or holds one short field."""
 
-_METHODS: Final = frozenset({"GET", "PUT", "POST", "DELETE"})
+_METHODS: Final = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS"})
 
 
 class Capability(StrEnum):
@@ -102,7 +102,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     object for all rows. `body_max` is in bytes. With `streams` the handler reads the body from
     `Request.stream`, and may answer with a `StreamResponse`. `does` and `parameters` are for
     people. With `control_only` it is there on the control socket alone. All rows of one path have
-    the same `wrong`. `listed` is False where there is nothing to ask for.
+    the same `wrong`. `listed` is False where there is nothing to ask for. Answers of a row with
+    `cors` may be read by pages of any site (`http.cors`).
     """
 
     path: str
@@ -119,6 +120,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     parameters: str = ""
     wrong: Wrong = Wrong()
     listed: bool = True
+    cors: bool = False
 
     def __post_init__(self) -> None:
         """Raises TypeError for a row that says too little, ValueError for what cannot be."""

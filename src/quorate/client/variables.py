@@ -174,14 +174,21 @@ class Variables:
     def list(
         self, prefix: str = "", *, namespace: str = "", per_page: int = 1000
     ) -> Iterator[VariableMetadata]:
-        """All of them, page by page: what changes meanwhile may be seen or not."""
+        """All of them, page by page: what changes meanwhile may be seen or not.
+
+        `per_page` is 1 or more. Raises ValueError.
+        """
+        if per_page < 1:
+            raise ValueError(f"per_page is 1 or more, not {per_page}")
         token = ""
         while True:
             page = self.page(prefix, namespace=namespace, per_page=per_page, next_token=token)
             yield from page.variables
-            token = page.next_token
-            if not token:
+            if not page.next_token:
                 return
+            if page.next_token == token:
+                raise AnswerError(_LIST, "the next page is the same one again")
+            token = page.next_token
 
     def write(self, *operations: Operation, namespace: str = "") -> int:
         """Do all operations, or none: the index of the write. Servers of Quorate only.

@@ -94,6 +94,19 @@ async def test_captured_refusals(name: str, status: int, text: str) -> None:
 
 
 @asynchronous
+async def test_full_is_a_switch() -> None:
+    fake = server()
+    index = fake.log_index
+    status, body, _ = await ask(fake, "PUT", ROTATE + "?full=maybe")
+    assert (status, body) == (400, "Expect `true` or `false` for `full` query string parameter")
+    assert fake.log_index == index
+    for value, full in (("false", False), ("true", True)):
+        _, body, _ = await ask(fake, "PUT", f"{ROTATE}?full={value}")
+        row = fake.store.rows(root_keys.TABLE)[body["Key"]["KeyID"]]
+        assert row.full is full
+
+
+@asynchronous
 async def test_the_active_key_is_not_removed() -> None:
     fake = server()
     (key_id,) = fake.store.rows(root_keys.TABLE)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
 from api_running import asynchronous, until
 from fake_server import FakeServer, answered
 
+from quorate.api.codec import filters
 from quorate.api.endpoints.variables import listing
 from quorate.api.endpoints.variables.rules import ITEMS_BYTES_MAX
 from quorate.api.http.messages import Request, Response
@@ -87,6 +89,9 @@ async def test_a_client_may_write_back_what_it_has_read() -> None:
         ("GET", "/v1/vars?next_token=x", None, "next_token is not one of this list"),
         ("GET", "/v1/vars?next_token=team.a", None, "next_token is not one of this list"),
         ("GET", "/v1/vars?per_page=x", None, "Expect a number for `per_page`"),
+        ("GET", "/v1/vars?per_page=-1", None, "per_page is negative"),
+        ("DELETE", "/v1/var/a?namespace=*", None, 'can not target wildcard ("*")namespace'),
+        ("DELETE", "/v1/var/a?namespace=x%20y", None, 'invalid namespace "x y"'),
     ],
 )
 @asynchronous
@@ -148,10 +153,44 @@ async def test_one_answer_looks_at_so_many_rows_only(monkeypatch: pytest.MonkeyP
         await served.put(name)
     refused = await served.ask("GET", "/v1/vars")
     assert refused.status == 400
-    assert "more than 3 variables: ask for pages" in refused.body.decode()
+    assert "more variables than one answer looks at: ask for pages" in refused.body.decode()
     page = await served.ask("GET", "/v1/vars?per_page=9&filter=Path+==e")
     assert (page.body, page.header(b"X-Nomad-Nexttoken")) == (b"[]", b"default.d")
     assert await served.paths("per_page=9&filter=Path+==e&next_token=default.d") == ["e"]
+
+
+@pytest.mark.parametrize("expression", ['Path matches "no*pe[0-9]+$"', 'Path matches "17$"'])
+@asynchronous
+async def test_a_costly_filter_is_gone_through_page_by_page(
+    monkeypatch: pytest.MonkeyPatch, expression: str
+) -> None:
+    monkeypatch.setattr(filters, "STEPS_MAX", 300)
+    served = Variables()
+    for number in range(40):
+        await served.put(f"service/{number:02}")
+    refused = await served.ask("GET", f"/v1/vars?filter={quote(expression)}")
+    assert refused.status == 400
+    assert "ask for pages of them" in refused.body.decode()
+    found, tokens = [], [""]
+    while tokens[-1] or len(tokens) == 1:
+        query = f"per_page=1&filter={quote(expression)}&next_token={tokens[-1]}"
+        page = await served.ask("GET", f"/v1/vars?{query}")
+        assert page.status == 200, page.body
+        found += [row["Path"] for row in msgspec.json.decode(page.body)]
+        tokens.append(page.header(b"X-Nomad-Nexttoken").decode())
+        assert tokens[-1] not in tokens[:-1] or not tokens[-1], "each page gets further"
+    assert found == (["service/17"] if "17" in expression else [])
+    assert len(tokens) > 3
+
+
+@asynchronous
+async def test_a_filter_that_is_too_much_for_one_row_is_refused() -> None:
+    served = Variables()
+    await served.put("a" * 120)
+    expression = quote('Path matches "' + "(a*)*" * 60 + 'b"')
+    refused = await served.ask("GET", f"/v1/vars?per_page=1&filter={expression}")
+    assert refused.status == 400
+    assert "too many steps" in refused.body.decode()
 
 
 @pytest.mark.parametrize(
@@ -210,6 +249,7 @@ async def test_several_at_once_are_written_or_none() -> None:
         None,
     )
     assert await served.paths() == ["old"]
+    assert refused.header(b"X-Nomad-Index") == b"%d" % served.server.log_index
 
     done = await served.ask("POST", "/v1/vars/write", {"Operations": operations})
     answer = msgspec.json.decode(done.body)

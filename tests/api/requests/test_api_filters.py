@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.api.codec.filters import COMPARISONS_MAX, DEPTH_MAX, LENGTH_MAX, BadFilter, Get, parsed
+from quorate.api.codec.filters import (
+    COMPARISONS_MAX,
+    DEPTH_MAX,
+    LENGTH_MAX,
+    TESTS_MAX,
+    BadFilter,
+    Get,
+    OutOfSteps,
+    parsed,
+)
 
 
 class Row(NamedTuple):
@@ -48,7 +57,7 @@ FIELDS: dict[str, Get] = {"Path": lambda row: row.path, "Index": lambda row: row
     ],
 )
 def test_what_an_expression_means(expression: str, fits: bool) -> None:
-    assert parsed(expression, FIELDS)(ROW) is fits
+    assert parsed(expression, FIELDS).fits(ROW) is fits
 
 
 @pytest.mark.parametrize(
@@ -81,21 +90,27 @@ def test_what_an_expression_means(expression: str, fits: bool) -> None:
 )
 def test_what_is_wrong_is_told_with_its_place(expression: str, why: str) -> None:
     with pytest.raises(BadFilter) as refused:
-        parsed(expression, FIELDS)(ROW)
+        parsed(expression, FIELDS).fits(ROW)
     assert why in str(refused.value)
 
 
 @given(st.text(' ()=!`"\\notPahIindexcs12', max_size=60))
 def test_no_text_is_more_than_refused(expression: str) -> None:
     try:
-        test = parsed(expression, FIELDS)
+        chosen = parsed(expression, FIELDS)
     except BadFilter:
         return
-    assert test(ROW) in {True, False}
+    assert chosen.fits(ROW) in {True, False}
 
 
 def test_a_hostile_regular_expression_ends() -> None:
-    test = parsed('Path matches "(a*)*(a*)*(a*)*b"', FIELDS)
+    chosen = parsed('Path matches "(a*)*(a*)*(a*)*b"', FIELDS)
     rows = [Row("a" * 120, 1)] * 1000
-    with pytest.raises(BadFilter, match="too many steps"):
-        list(map(test, rows))
+    with pytest.raises(OutOfSteps, match="too many steps"):
+        list(map(chosen.fits, rows))
+
+
+def test_the_rows_of_a_request_are_fewer_the_more_comparisons_there_are() -> None:
+    one = parsed("Path == a", FIELDS).rows_max
+    many = parsed(" or ".join(["Path == a"] * COMPARISONS_MAX), FIELDS).rows_max
+    assert (one, many) == (TESTS_MAX, TESTS_MAX // COMPARISONS_MAX)

@@ -41,12 +41,10 @@ BETTER = {
     "v16-vars-filter-bad": (400, "failed to read filter expression: at character 8: the expre"),
     "v16-vars-filter-unknown": (400, "failed to read filter expression: at character 1: 'Nope'"),
     "v16-vars-filter": (200, '[{"CreateIndex":'),
+    "v16-vars-page-negative": (400, "per_page is negative"),  # it names itself as the next page
     "v16-var-put-64k": (200, '{"CreateIndex":'),  # the capture was cut short
 }
 """A caller's mistake is 400 here; texts say where it is; all fields can be filtered by."""
-
-CORS = {"v16-var-options", "v16-vars-options"}
-"""Asked by browsers: not answered yet."""
 
 OF_THE_CLUSTER = {
     "v16-var-get-after-rotate": "read after a rotation of root keys",
@@ -93,8 +91,10 @@ async def replay(application: HttpApplication, case: Golden, cas: str) -> None:
     elif case.method != "HEAD":
         assert body == case.body, case.name
     got = {header.decode(): value.decode() for header, value in rendered.headers}
+    if status >= 400 > (case.status or 0):
+        return
     for header, value in case.headers.items():
-        if header.startswith("X-Nomad-N"):
+        if header.startswith(("X-Nomad-N", "Access-Control-Allow-M", "Access-Control-Allow-O")):
             assert got[header] == value, case.name
         elif header.startswith("X-Nomad") and start is None:
             assert header in got, case.name
@@ -117,7 +117,7 @@ async def test_all_captured_requests_in_their_order() -> None:
         for place in [place for place in waiting if place < number]:
             for path in waiting.pop(place):
                 await put(application, path)
-        if case.name in CORS | set(OF_THE_CLUSTER):
+        if case.name in OF_THE_CLUSTER:
             continue
         await replay(passed_on if "follower" in case.name else application, case, cas)
         if case.name == "v16-var-put-cas-zero-new":
@@ -125,4 +125,4 @@ async def test_all_captured_requests_in_their_order() -> None:
 
 
 def test_what_is_excepted_is_a_captured_case() -> None:
-    assert {*BETTER, *CORS, *OF_THE_CLUSTER} <= {case.name for case in cases()}
+    assert {*BETTER, *OF_THE_CLUSTER} <= {case.name for case in cases()}

@@ -128,7 +128,7 @@ async def test_other_foreign_names(host: str) -> None:
 
 @asynchronous
 async def test_pages_of_other_sites_get_the_answers_of_any_client() -> None:
-    """A browser keeps what they may not read from them; nothing here gives them credentials."""
+    """A browser keeps what they may not read from them, and most answers are so (CORS)."""
     for method, status in (("GET", 200), ("OPTIONS", 404)):
         headers = ("Origin: http://example.com", "Access-Control-Request-Method: GET")
         got, _ = await answer(method, "localhost:4646", *headers)

@@ -53,6 +53,30 @@ def request(row: Endpoint, *parameters: str) -> Request:
     return Request(method, f"{path}?{query}".encode(), (), body)
 
 
+def switches() -> list[tuple[Endpoint, str]]:
+    """The parameters that are shown without a value, but for those whose presence counts."""
+    found = []
+    for row in TABLE:
+        names = re.findall(r"[?&]([a-z-]+)(?![a-z=_-])", row.parameters)
+        found += [(row, name) for name in names if not name.startswith("lock-")]
+    return found
+
+
+@pytest.mark.parametrize(("row", "name"), switches(), ids=lambda each: getattr(each, "path", each))
+@asynchronous
+async def test_a_switch_is_a_boolean(row: Endpoint, name: str) -> None:
+    server = FakeServer("s3").write_defaults()
+    index = server.log_index
+    answer = await answered(server.application(), request(row, f"{name}=maybe"))
+    assert answer.status == 400
+    assert name in answer.body.decode()
+    assert server.log_index == index
+
+
+def test_there_are_such_switches() -> None:
+    assert {"details", "dry-run", "force", "full", "prune"} == {name for _, name in switches()}
+
+
 def follower() -> FakeServer:
     server = FakeServer("s2", role="follower").write_defaults()
     server.leader_application = FakeServer("s3").write_defaults().application()

@@ -3,7 +3,8 @@
 Understood are `==`, `!=`, `contains`, `in`, `matches`, `is empty`, the last four also with `not`;
 `and`, `or`, `not` and parentheses; texts in double quotes or backquotes, numbers and bare words.
 `not` binds before `and`, and `and` before `or`. Expressions come from any caller: their length,
-depth and comparisons are bounded, and so are the steps of all regular expressions of a request.
+depth and comparisons are bounded, and so are the steps of all regular expressions of a request:
+`OutOfSteps` ends a page, and the next request goes on at the row where it was raised.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from quorate.gossip.serf.expressions import BadExpression, Budget, Expression
 LENGTH_MAX: Final = 1024
 DEPTH_MAX: Final = 16
 COMPARISONS_MAX: Final = 16
-STEPS_MAX: Final = 50_000
-"""Of regular expressions, for all rows that a request looks at: some 20 ms."""
+STEPS_MAX: Final = 20_000
+"""Of regular expressions, for all rows that a request looks at: some 9 ms."""
+TESTS_MAX: Final = 80_000
+"""Comparisons with all rows that a request looks at: some 9 ms."""
 
 Get = Callable[[Any], str | int]
 Test = Callable[[Any], bool]
@@ -37,6 +40,20 @@ class BadFilter(Exception):
     """The fault of an expression, and its place: the first character is 1."""
 
 
+class OutOfSteps(BadFilter):
+    """The regular expressions of a request have taken all the steps that they may."""
+
+
+class Filter(NamedTuple):
+    """`fits` tells of a row whether it is chosen, and raises BadFilter; OutOfSteps: no more rows.
+
+    `rows_max` is how many rows a request may look at.
+    """
+
+    fits: Test
+    rows_max: int
+
+
 class _Token(NamedTuple):
     kind: str  # quoted, word, mark, end
     text: str
@@ -49,11 +66,8 @@ class _Token(NamedTuple):
         return self.kind == "mark" and self.text in marks
 
 
-def parsed(expression: str, fields: Mapping[str, Get]) -> Test:
-    """Whether a row fits, as a function of the row. `fields` are those that may be named.
-
-    Raises BadFilter; so does the function, if a regular expression takes too many steps.
-    """
+def parsed(expression: str, fields: Mapping[str, Get]) -> Filter:
+    """The filter of one request. `fields` are those that may be named. Raises BadFilter."""
     if len(expression) > LENGTH_MAX:
         raise BadFilter(f"it has more than {LENGTH_MAX} characters")
     return _Parser(_tokens(expression), fields).whole()
@@ -95,12 +109,12 @@ class _Parser:
         self._comparisons = 0
         self._budget = Budget(STEPS_MAX)
 
-    def whole(self) -> Test:
-        """The test of the whole expression."""
+    def whole(self) -> Filter:
+        """The whole expression."""
         test = self._either(0)
         if self._next.kind != "end":
             raise self._unexpected("and, or, or the end")
-        return test
+        return Filter(test, TESTS_MAX // self._comparisons)
 
     @property
     def _next(self) -> _Token:
@@ -217,7 +231,7 @@ class _Parser:
             try:
                 return search(str(get(row)))
             except BadExpression as error:
-                raise BadFilter(f"{error}: ask for a longer prefix or smaller pages") from error
+                raise OutOfSteps(f"{error}: ask for a longer prefix, or for pages") from error
 
         return test
 

@@ -14,6 +14,7 @@ from quorate.api.blocking import Watched
 from quorate.api.codec.encode import json_response, text_response
 from quorate.api.codec.go_text import parse_bool, quote
 from quorate.api.codec.meta import read_headers, write_headers
+from quorate.api.codec.params import boolean
 from quorate.api.endpoint import ANY, Capability, Consistency, Context, Endpoint, Forwarding
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
@@ -54,7 +55,7 @@ class RootKeysEndpoint:
         algorithm = call.query.first("algo")
         if algorithm not in {"", ALGORITHM}:
             raise RequestError(f"unknown algorithm {quote(algorithm)}: there is {ALGORITHM} alone")
-        full = "full" in values
+        full = boolean(call.query, "full")
         if "publish_time" in values:
             raise RequestError(
                 "keyring cannot be prepublished and full rotated at the same time"

@@ -72,7 +72,7 @@ class VariablesWriteEndpoint:
                 current = current_of(done.current, failed.namespace, failed.path, self._sealer)
                 value = VariablesConflict(operation=done.position, variable=current)
                 why = (b"X-Quorate-Conflict", done.why.value.encode())
-                headers = (why, *write_headers(current.modify_index))
+                headers = (why, *write_headers(index))
                 return json_response(value, pretty=pretty, headers=headers, status=409)
             shown = [None if record is None else metadata_of(record) for record in done]
             written = VariablesWritten(index=index, variables=shown)

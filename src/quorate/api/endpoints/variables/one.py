@@ -28,7 +28,12 @@ from quorate.api.endpoints.variables.locking import (
     lock_operation,
     lock_refusal,
 )
-from quorate.api.endpoints.variables.rules import check_items, check_target, namespace_of
+from quorate.api.endpoints.variables.rules import (
+    check_items,
+    check_namespace,
+    check_target,
+    namespace_of,
+)
 from quorate.api.endpoints.variables.shown import current_of, metadata_of, variable_of
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
@@ -129,6 +134,7 @@ class VariableEndpoint:
         if not call.tail:
             raise RequestError("missing variable path")
         namespace, cas = namespace_of(call), _cas(call)
+        check_namespace(namespace)
         command = encode(DeleteVariable(namespace=namespace, path=call.tail, cas=cas))
 
         def answer(index: int, done: Any) -> Response:

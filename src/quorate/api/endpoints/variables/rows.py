@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from quorate.api.endpoint import KIB, Capability, Consistency, Endpoint, Forwarding, Wrong
+from quorate.api.endpoint import KIB, Capability, Consistency, Endpoint, Forwarding
 from quorate.api.endpoints.variables.batch import VariablesWriteEndpoint
 from quorate.api.endpoints.variables.listing import VariablesEndpoint
 from quorate.api.endpoints.variables.one import VariableEndpoint
+from quorate.api.endpoints.variables.preflight import WRONG_LIST, WRONG_ONE, PreflightEndpoint
 from quorate.api.http.messages import BODY_BYTES_MAX
 
 _WRITE: Final = ("PUT", "POST")
-_WRONG: Final = Wrong(400)
 
 ROWS: Final = (
     Endpoint(
@@ -24,6 +24,8 @@ ROWS: Final = (
         forwarding=Forwarding.LEADER,
         parameters="[?prefix=&namespace=&per_page=&next_token=&filter=]",
         does="variables without their items; blocking",
+        wrong=WRONG_LIST,
+        cors=True,
     ),
     Endpoint(
         path="/v1/vars/write",
@@ -47,7 +49,8 @@ ROWS: Final = (
         forwarding=Forwarding.LEADER,
         parameters="[?namespace=]",
         does="a variable; blocking",
-        wrong=_WRONG,
+        wrong=WRONG_ONE,
+        cors=True,
     ),
     Endpoint(
         path="/v1/var/<path>",
@@ -60,7 +63,7 @@ ROWS: Final = (
         body_max=512 * KIB,  # 64 KiB of items, each character of which may be an escape
         parameters="[?namespace=&cas= or &lock-acquire, &lock-renew, &lock-release]",
         does="write a variable, or hold its lock",
-        wrong=_WRONG,
+        wrong=WRONG_ONE,
     ),
     Endpoint(
         path="/v1/var/<path>",
@@ -72,6 +75,30 @@ ROWS: Final = (
         forwarding=Forwarding.LEADER,
         parameters="[?namespace=&cas=]",
         does="delete a variable",
-        wrong=_WRONG,
+        wrong=WRONG_ONE,
+    ),
+    Endpoint(
+        path="/v1/vars",
+        methods=("OPTIONS",),
+        made_of=PreflightEndpoint,
+        handler=PreflightEndpoint.of_list,
+        capability=Capability.NONE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="204 with what a page of another site may do",
+        wrong=WRONG_LIST,
+        listed=False,
+    ),
+    Endpoint(
+        path="/v1/var/<path>",
+        methods=("OPTIONS",),
+        made_of=PreflightEndpoint,
+        handler=PreflightEndpoint.of_one,
+        capability=Capability.NONE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="204 with what a page of another site may do",
+        wrong=WRONG_ONE,
+        listed=False,
     ),
 )

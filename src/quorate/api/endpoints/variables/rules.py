@@ -43,6 +43,11 @@ def check_target(namespace: str, path: str) -> None:
             'only paths at "nomad/jobs" or "nomad/job-templates" and below are valid paths '
             'under the top-level "nomad" directory'
         )
+    check_namespace(namespace)
+
+
+def check_namespace(namespace: str) -> None:
+    """Raise RequestError for what names no single namespace: no write may."""
     if namespace == WILDCARD:
         raise RequestError('can not target wildcard ("*")namespace')
     if not _NAMESPACE.match(namespace):
