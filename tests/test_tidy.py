@@ -34,7 +34,7 @@ LAYERS: dict[str, set[str]] = {
     "shapes": {"wire.go"},
     "wire": {"errors"} | VALUES,
     "archive": {"errors"},
-    "nomad": {"archive", "errors"},
+    "nomad": {"archive", "errors", "wire"},
     "storage": {"errors", "levels", "wire"} | VALUES,
     "raft": {"errors"},
     "gossip": {"errors"},

@@ -259,12 +259,40 @@ def _log_seeds() -> Iterator[tuple[str, bytes]]:
         yield "log-frames", b"".join(frame[4:] for frame in frames)
 
 
+def _nomad_seeds() -> Iterator[tuple[str, bytes]]:
+    from bolt_builder import bolt_file, conf_of, entry_value, meta_bytes, page_bytes
+
+    command = b"\x18\x81\xa1a\x92\xc0\xa1x"
+    conf = (1, b"conf", bytes(16) + page_bytes(0, sorted_items(conf_of(1)), inline=True))
+    values = [(0, n.to_bytes(8, "big"), entry_value(n, data=command)) for n in (1, 2, 4)]
+    logs = (1, b"logs", bytes(16) + page_bytes(0, values, inline=True))
+    root = page_bytes(2, (conf, logs), inline=False).ljust(1024, b"\0")
+    metas = meta_bytes(0, 1024, 2, None, 3, 4) + meta_bytes(1, 1024, 2, None, 3, 3)
+    small = metas + root
+    tree = (
+        metas
+        + page_bytes(
+            2, (conf, (1, b"logs", (3).to_bytes(8, "little") + bytes(8))), inline=False
+        ).ljust(1024, b"\0")
+        + page_bytes(3, values, inline=False).ljust(1024, b"\0")
+    )
+    tree = tree.replace(metas, metas.replace(b"\3" + bytes(7), b"\4" + bytes(7)))
+    for data in (small, tree, bolt_file([])[:4096], small[:-700]):
+        yield "raft-db", data
+        yield "raft-db-as-it-is", data
+
+
+def sorted_items(values: dict[bytes, bytes]) -> list[tuple[int, bytes, bytes]]:
+    """Elements of a leaf."""
+    return [(0, key, values[key]) for key in sorted(values)]
+
+
 def write_seeds() -> None:
     """Write the seeds of all targets."""
     counts: dict[str, int] = {}
     for source in (
         *(_wire_seeds, _text_seeds, _http_seeds, _own_seeds),
-        *(_identity_seeds, _folder_seeds, _replica_call_seeds),
+        *(_identity_seeds, _folder_seeds, _replica_call_seeds, _nomad_seeds),
     ):
         for target, data in source():
             if len(data) <= _SEED_BYTES_MAX and counts.get(target, 0) < _SEEDS_PER_TARGET_MAX:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from tempfile import mkdtemp
 from typing import NamedTuple
 from zlib import crc32
 
+from bolt_builder import resealed
 from fuzz_corpus import KEY_OWNER
 from fuzz_server_targets import http_answer, http_request, replica_call, server_call
 
@@ -26,6 +28,9 @@ from quorate.config.load import assemble
 from quorate.config.read.parse import parse_bytes
 from quorate.errors import BadFrame, ConfigError, LogDamaged, QuorateError, WrongDataFolder
 from quorate.net.key_pair import KeyPair
+from quorate.nomad.bolt.meta import BoltError
+from quorate.nomad.log_entry import NomadEntry, body_of
+from quorate.nomad.raft_db import RaftDb
 from quorate.raft.values.identity import IdentityRecord
 from quorate.raft.values.messages import HardState
 from quorate.state.engine.commands import decode as decode_command
@@ -246,6 +251,20 @@ def key(data: bytes) -> None:
     load_or_make_key(folder)
 
 
+def raft_db_as_it_is(data: bytes) -> None:
+    """A raft.db of a Nomad server; all bodies in it, too."""
+    db = RaftDb(lambda at, size: data[at : at + size], len(data))
+    for entry in db.entries():
+        if isinstance(entry, NomadEntry):
+            with suppress(BadFrame):
+                body_of(entry)
+
+
+def raft_db(data: bytes) -> None:
+    """With checksums of the metas that fit, for pages of 1,024 bytes."""
+    raft_db_as_it_is(resealed(data))
+
+
 TARGETS = {
     target.name: target
     for target in (
@@ -280,5 +299,7 @@ TARGETS = {
         Target("standing-as-it-is", standing_as_it_is, (LogDamaged,)),
         Target("key", key, (LogDamaged,)),
         Target("node-id", node_id, (LogDamaged,)),
+        Target("raft-db", raft_db, (BoltError,)),
+        Target("raft-db-as-it-is", raft_db_as_it_is, (BoltError,)),
     )
 }
