@@ -1,12 +1,14 @@
 """Every typed call: what it asks, and what it makes of recorded answers (docs/http-api.md)."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from client_both import BOTH, use
 from client_fake_agent import FakeAgent, Reply, golden_http, json_reply, text_reply
 
 from quorate.client import (
@@ -21,6 +23,11 @@ from quorate.client import (
 RAFT = "/v1/operator/raft/configuration"
 AUTOPILOT = "/v1/operator/autopilot/configuration"
 SCHEDULER = "/v1/operator/scheduler/configuration"
+
+
+@pytest.fixture(autouse=True, params=BOTH)
+def _either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, sys.modules[__name__], request.param)
 
 
 def ask(route: str, reply: Reply, call: Callable[[Client], Any], **settings: Any) -> Any:

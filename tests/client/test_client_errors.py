@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from client_both import BOTH, use
 from client_fake_agent import TLS, AlertServer, FakeAgent, closed_port, server_context
 
 from quorate.client import (
@@ -27,6 +28,11 @@ GOOD = TlsOptions(
     client_cert=str(TLS / "client.pem"),
     client_key=str(TLS / "client.key"),
 )
+
+
+@pytest.fixture(autouse=True, params=BOTH)
+def _either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, sys.modules[__name__], request.param)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_an_election_says_its_candidate() -> None:
     fake = Fake()
     with Election(fake, "a", "me", ttl_s=30):
         assert fake.items == {"leader": "me"}
-    fake.get = lambda *_, **__: Variable(items={"leader": "me"}, lock=VariableLock(id="x"))  # type: ignore[method-assign]
+    fake.get = lambda *_, **__: Variable(items={"leader": "me"}, lock=VariableLock(id="x"))
     assert Election.leader(fake, "a") == "me"
-    fake.get = lambda *_, **__: Variable(items={"leader": "me"})  # type: ignore[method-assign]
+    fake.get = lambda *_, **__: Variable(items={"leader": "me"})
     assert Election.leader(fake, "a") == ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
+from client_both import BOTH, use
 from client_fake_agent import FakeAgent, Reply, json_reply, text_reply
 
 from quorate.client import (
@@ -26,6 +28,11 @@ ONE = {
     "Namespace": "default",
     "Path": "a/b",
 }
+
+
+@pytest.fixture(autouse=True, params=BOTH)
+def _either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, sys.modules[__name__], request.param)
 
 
 def conflict(body: Any) -> Reply:

@@ -1,4 +1,4 @@
-"""A typed, synchronous client of the HTTP API; works against any compatible server.
+"""Typed clients of the HTTP API, one that waits and one for asyncio; for compatible servers.
 
 Example:
     with Client("http://127.0.0.1:4646") as client:
@@ -6,6 +6,8 @@ Example:
             print(server.node, server.leader)
 """
 
+from quorate.client.async_client import AsyncClient
+from quorate.client.calls import Answer
 from quorate.client.client import Client
 from quorate.client.environment import Settings, settings_from_environment
 from quorate.client.errors import (
@@ -48,8 +50,8 @@ from quorate.client.models import (
     Views,
 )
 from quorate.client.tls import TlsOptions
-from quorate.client.transport import Answer
 from quorate.client.variables import (
+    AsyncVariables,
     Operation,
     Page,
     Variable,
@@ -63,6 +65,8 @@ __all__ = [
     "AgentSelf",
     "Answer",
     "AnswerError",
+    "AsyncClient",
+    "AsyncVariables",
     "AutopilotConfiguration",
     "Client",
     "ClientError",

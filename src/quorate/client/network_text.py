@@ -7,6 +7,7 @@ the one that tells an operator what to do, so the chain is walked down to it.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import ssl
 
@@ -69,6 +70,8 @@ def _os_text(error: OSError) -> str:
     if error.errno == errno.ECONNRESET:
         return "connection reset by peer"
     text = error.strerror or str(error) or type(error).__name__
+    if text.startswith("Connect call failed") and error.errno:  # asyncio's words
+        text = os.strerror(error.errno)
     return text[:1].lower() + text[1:]
 
 

@@ -1,4 +1,4 @@
-"""The typed calls of variables: `Client.variables` (docs/variables.md#python).
+"""The typed calls of variables, for both clients (docs/variables.md#python).
 
 Example:
     with Client() as client:
@@ -8,14 +8,29 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
+from quorate.client.calls import (
+    Answer,
+    Awaiting,
+    Call,
+    Query,
+    Request,
+    Waiting,
+    call,
+    cas_query,
+    convert,
+    decode,
+    ours,
+    parse,
+    stale_query,
+    succeeded,
+)
 from quorate.client.errors import AnswerError, StatusError
-from quorate.client.models import RAW, from_json
-from quorate.client.transport import Answer
+from quorate.client.models import RAW
 from quorate.shapes import variables as shapes
 
 T = TypeVar("T")
@@ -89,59 +104,45 @@ def _cure(current: Variable, why: str) -> str:
     return "read it, and write with its modify index as cas"
 
 
-class _Asking(Protocol):
-    """What is needed of a client."""
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: list[tuple[str, str]] | None = None,
-        body: bytes | None = None,
-        timeout_s: float | None = None,
-    ) -> Answer:
-        """Send a request; `timeout_s` is for this one."""
-
-    def refusal(self, answer: Answer) -> StatusError:
-        """The error that an answer tells of."""
-
-
-class Variables:
+class VariableCalls:
     """The variables of a client's namespace; each call may name another one.
 
     Every call raises ClientError.
     """
 
-    def __init__(self, client: _Asking) -> None:
-        self._client = client
-
-    def get(self, path: str, *, namespace: str = "", stale: bool = False) -> Variable | None:
+    @call
+    def get(self, path: str, *, namespace: str = "", stale: bool = False) -> Call[Variable | None]:
         """The variable, None if there is none. `stale` asks this agent alone."""
-        query = _of(namespace) + ([("stale", "")] if stale else [])
-        answer = self._client.request("GET", _path(path), query=query)
-        if answer.status == 404 and answer.text == "variable not found":
-            return None
-        return _decoded(path, self._checked(answer).body, Variable)
+        return Call(
+            Request("GET", _path(path), _of(namespace) + stale_query(stale)),
+            lambda answer: _found(path, answer),
+        )
 
+    @call
     def put(
         self, path: str, items: Mapping[str, str], *, cas: int | None = None, namespace: str = ""
-    ) -> Variable:
+    ) -> Call[Variable]:
         """Write the variable whole; with `cas` only if its modify index is just that.
 
         0 is the index of no variable. Raises VariableConflict.
         """
         body = msgspec.json.encode({"Items": dict(items)})
-        query = _of(namespace) + _cas(cas)
-        answer = self._client.request("PUT", _path(path), query=query, body=body)
-        return _decoded(path, self._checked(answer).body, Variable)
+        return Call(
+            Request("PUT", _path(path), _of(namespace) + cas_query(cas), body),
+            lambda answer: decode(path, _checked(answer).body, Variable),
+        )
 
-    def delete(self, path: str, *, cas: int | None = None, namespace: str = "") -> None:
+    @call
+    def delete(self, path: str, *, cas: int | None = None, namespace: str = "") -> Call[None]:
         """Delete the variable; one that is not there is no error. Raises VariableConflict."""
-        answer = self._client.request("DELETE", _path(path), query=_of(namespace) + _cas(cas))
-        if answer.status != 204:
-            self._checked(answer)
 
+        def read(answer: Answer) -> None:
+            if answer.status != 204:
+                _checked(answer)
+
+        return Call(Request("DELETE", _path(path), _of(namespace) + cas_query(cas)), read)
+
+    @call
     def page(
         self,
         prefix: str = "",
@@ -151,7 +152,7 @@ class Variables:
         per_page: int = 0,
         next_token: str = "",
         stale: bool = False,
-    ) -> Page:
+    ) -> Call[Page]:
         """One page of those whose paths begin with `prefix`; `namespace` may be `*`."""
         given = {
             "prefix": prefix,
@@ -160,50 +161,24 @@ class Variables:
             "next_token": next_token,
         }
         query = [(name, value) for name, value in given.items() if value]
-        query += _of(namespace) + ([("stale", "")] if stale else [])
-        answer = self._checked(self._client.request("GET", _LIST, query=query))
-        index = answer.headers.get("x-nomad-index", "")
-        return Page(
-            variables=tuple(
-                _converted(_LIST, row, VariableMetadata) for row in _json(_LIST, answer.body) or ()
-            ),
-            next_token=answer.headers.get("x-nomad-nexttoken", ""),
-            index=int(index) if index.isdigit() else 0,
-        )
+        return Call(Request("GET", _LIST, query + _of(namespace) + stale_query(stale)), _page)
 
-    def list(
-        self, prefix: str = "", *, namespace: str = "", per_page: int = 1000
-    ) -> Iterator[VariableMetadata]:
-        """All of them, page by page: what changes meanwhile may be seen or not.
-
-        `per_page` is 1 or more. Raises ValueError.
-        """
-        if per_page < 1:
-            raise ValueError(f"per_page is 1 or more, not {per_page}")
-        token = ""
-        while True:
-            page = self.page(prefix, namespace=namespace, per_page=per_page, next_token=token)
-            yield from page.variables
-            if not page.next_token:
-                return
-            if page.next_token == token:
-                raise AnswerError(_LIST, "the next page is the same one again")
-            token = page.next_token
-
-    def write(self, *operations: Operation, namespace: str = "") -> int:
+    @call
+    def write(self, *operations: Operation, namespace: str = "") -> Call[int]:
         """Do all operations, or none: the index of the write. Servers of Quorate only.
 
         Raises VariableConflict.
         """
+
+        def read(answer: Answer) -> int:
+            return decode(_WRITE, ours(_checked(answer, 404)).body, shapes.VariablesWritten).index
+
         body = msgspec.json.encode({"Operations": operations})
-        answer = self._client.request("PUT", _WRITE, query=_of(namespace), body=body)
-        if answer.status == 404:
-            raise StatusError(404, answer.text, "only Quorate's servers do this: ask one of them")
-        done = _decoded(_WRITE, self._checked(answer).body, shapes.VariablesWritten)
-        return done.index
+        return Call(Request("PUT", _WRITE, _of(namespace), body), read)
 
     # -- locks ---------------------------------------------------------------------------------
 
+    @call
     def acquire(
         self,
         path: str,
@@ -213,55 +188,158 @@ class Variables:
         delay_s: float = 15.0,
         items: Mapping[str, str] | None = None,
         namespace: str = "",
-    ) -> Variable:
+    ) -> Call[Variable]:
         """Acquire the variable's lock once; `quorate.client.Lock` waits, and renews.
 
         Raises VariableConflict if another ID holds it.
         """
         lock = {"ID": lock_id, "TTL": _duration(ttl_s), "LockDelay": _duration(delay_s)}
         body: dict[str, Any] = {"Lock": lock} | ({"Items": dict(items)} if items else {})
-        return _decoded(path, self._lock("acquire", path, body, namespace).body, Variable)
-
-    def renew(
-        self, path: str, lock_id: str, *, namespace: str = "", timeout_s: float | None = None
-    ) -> None:
-        """Hold the lock for another TTL. Raises StatusError (404, 409) if it is lost."""
-        self._lock("renew", path, {"Lock": {"ID": lock_id}}, namespace, timeout_s)
-
-    def release(self, path: str, lock_id: str, *, namespace: str = "") -> None:
-        """Give the lock up. Raises StatusError (404, 409) if it is lost."""
-        self._lock("release", path, {"Lock": {"ID": lock_id}}, namespace)
-
-    def await_change(self, path: str, index: int, *, wait_s: float, namespace: str = "") -> None:
-        """Return when the variable has changed after `index`, or after `wait_s` and some."""
-        query = [*_of(namespace), ("index", str(index)), ("wait", f"{int(wait_s * 1000)}ms")]
-        self._client.request("GET", _path(path), query=query, timeout_s=wait_s * 2 + 10)
-
-    def _lock(
-        self,
-        what: str,
-        path: str,
-        body: dict[str, Any],
-        namespace: str,
-        timeout_s: float | None = None,
-    ) -> Answer:
-        query = [*_of(namespace), (f"lock-{what}", "")]
-        sent = msgspec.json.encode(body)
-        return self._checked(
-            self._client.request("PUT", _path(path), query=query, body=sent, timeout_s=timeout_s)
+        return Call(
+            _lock("acquire", path, body, namespace),
+            lambda answer: decode(path, _checked(answer).body, Variable),
         )
 
-    def _checked(self, answer: Answer) -> Answer:
-        is_json = answer.body.startswith(b"{")
-        if answer.status == _CONFLICT and is_json and _OURS not in answer.headers:
-            data = _json(_LIST, answer.body)
-            if isinstance(data, dict):
-                current = _converted(_LIST, data.get("Variable") or data, Variable)
-                why = answer.headers.get(_WHY, "")
-                raise VariableConflict(current, data.get("Operation") or 0, why)
-        if answer.status != 200:
-            raise self._client.refusal(answer)
-        return answer
+    @call
+    def renew(
+        self, path: str, lock_id: str, *, namespace: str = "", timeout_s: float | None = None
+    ) -> Call[None]:
+        """Hold the lock for another TTL. Raises StatusError (404, 409) if it is lost."""
+        return Call(_lock("renew", path, {"Lock": {"ID": lock_id}}, namespace, timeout_s), _done)
+
+    @call
+    def release(self, path: str, lock_id: str, *, namespace: str = "") -> Call[None]:
+        """Give the lock up. Raises StatusError (404, 409) if it is lost."""
+        return Call(_lock("release", path, {"Lock": {"ID": lock_id}}, namespace), _done)
+
+    @call
+    def await_change(
+        self, path: str, index: int, *, wait_s: float, namespace: str = ""
+    ) -> Call[None]:
+        """Return when the variable has changed after `index`, or after `wait_s` and some."""
+        query = [*_of(namespace), *blocking(index, wait_s)]
+        request = Request("GET", _path(path), query, timeout_s=patience_s(wait_s))
+        return Call(request, lambda answer: _nothing(_found(path, answer)))
+
+
+class Variables(VariableCalls, Waiting):
+    """The variables of a `Client`; see `VariableCalls`."""
+
+    def __init__(self, client: Waiting) -> None:
+        self._client = client
+
+    def perform(self, call: Call[T], /) -> T:
+        """Send a call: what it reads from the answer. Raises ClientError."""
+        return self._client.perform(call)
+
+    def list(
+        self, prefix: str = "", *, namespace: str = "", per_page: int = 1000
+    ) -> Iterator[VariableMetadata]:
+        """All of them, page by page: what changes meanwhile may be seen or not.
+
+        `per_page` is 1 or more. Raises ValueError.
+        """
+        token: str | None = _first_page(per_page)
+        while token is not None:
+            page = self.page(prefix, namespace=namespace, per_page=per_page, next_token=token)
+            yield from page.variables
+            token = _next_page(page, token)
+
+
+class AsyncVariables(VariableCalls, Awaiting):
+    """The variables of an `AsyncClient`; see `VariableCalls`."""
+
+    def __init__(self, client: Awaiting) -> None:
+        self._client = client
+
+    async def perform(self, call: Call[T], /) -> T:
+        """Send a call: what it reads from the answer. Raises ClientError."""
+        return await self._client.perform(call)
+
+    async def list(
+        self, prefix: str = "", *, namespace: str = "", per_page: int = 1000
+    ) -> AsyncIterator[VariableMetadata]:
+        """All of them, page by page: what changes meanwhile may be seen or not.
+
+        `per_page` is 1 or more. Raises ValueError.
+        """
+        token: str | None = _first_page(per_page)
+        while token is not None:
+            page = await self.page(prefix, namespace=namespace, per_page=per_page, next_token=token)
+            for row in page.variables:
+                yield row
+            token = _next_page(page, token)
+
+
+def _first_page(per_page: int) -> str:
+    if per_page < 1:
+        raise ValueError(f"per_page is 1 or more, not {per_page}")
+    return ""
+
+
+def _next_page(page: Page, token: str) -> str | None:
+    """The token of the page after `page`, which `token` asked for; None after the last one."""
+    if page.next_token and page.next_token == token:
+        raise AnswerError(_LIST, "the next page is the same one again")
+    return page.next_token or None
+
+
+def blocking(index: int, wait_s: float) -> Query:
+    """The parameters of a read that waits until there is something newer than `index`."""
+    return [("index", str(index)), ("wait", f"{int(wait_s * 1000)}ms")]
+
+
+def patience_s(wait_s: float) -> float:
+    """How long such a read may be silent: the server adds to the wait."""
+    return wait_s * 2 + 10
+
+
+def _lock(
+    what: str,
+    path: str,
+    body: dict[str, Any],
+    namespace: str,
+    timeout_s: float | None = None,
+) -> Request:
+    query = [*_of(namespace), (f"lock-{what}", "")]
+    return Request("PUT", _path(path), query, msgspec.json.encode(body), timeout_s)
+
+
+def _found(path: str, answer: Answer) -> Variable | None:
+    if answer.status == 404 and answer.text == "variable not found":
+        return None
+    return decode(path, _checked(answer).body, Variable)
+
+
+def _page(answer: Answer) -> Page:
+    rows = parse(_LIST, _checked(answer).body) or []
+    if not isinstance(rows, list):
+        raise AnswerError(_LIST, "no list")
+    return Page(
+        variables=tuple(convert(_LIST, row, VariableMetadata) for row in rows),
+        next_token=answer.headers.get("x-nomad-nexttoken", ""),
+        index=answer.index,
+    )
+
+
+def _done(answer: Answer) -> None:
+    _checked(answer)
+
+
+def _nothing(_: object) -> None:
+    pass
+
+
+def _checked(answer: Answer, *passed: int) -> Answer:
+    """The answer, if it is a success or has a status of `passed`."""
+    is_json = answer.body.startswith(b"{")
+    if answer.status == _CONFLICT and is_json and _OURS not in answer.headers:
+        data = parse(_LIST, answer.body)
+        if isinstance(data, dict):
+            current = convert(_LIST, data.get("Variable") or data, Variable)
+            operation, why = data.get("Operation"), answer.headers.get(_WHY, "")
+            raise VariableConflict(current, operation if isinstance(operation, int) else 0, why)
+    return answer if answer.status in passed else succeeded(answer)
 
 
 def _path(path: str) -> str:
@@ -274,27 +352,5 @@ def _duration(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
 
 
-def _of(namespace: str) -> list[tuple[str, str]]:
+def _of(namespace: str) -> Query:
     return [("namespace", namespace)] if namespace else []
-
-
-def _cas(cas: int | None) -> list[tuple[str, str]]:
-    return [] if cas is None else [("cas", str(cas))]
-
-
-def _json(path: str, body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise AnswerError(path, f"no JSON: {error}") from error
-
-
-def _converted(path: str, data: Any, model: type[T]) -> T:
-    try:
-        return from_json(data, model)
-    except msgspec.ValidationError as error:
-        raise AnswerError(path, str(error)) from error
-
-
-def _decoded(path: str, body: bytes, model: type[T]) -> T:
-    return _converted(path, _json(path, body), model)

@@ -9,8 +9,8 @@ import pytest
 from cli_run import run
 from client_fake_agent import FakeAgent, Reply, text_reply
 
-from quorate.client import AnswerError, Client, ClientError
-from quorate.client.events import events_of
+from quorate.client import AnswerError, Client, ClientError, Event
+from quorate.client.events import EventReader
 
 TIME = "2026-11-28T21:00:29.773Z"
 STREAM = "GET /v1/event/stream"
@@ -135,20 +135,25 @@ def test_events_in_pieces(size: int) -> None:
     assert [each.raw for each in events_of(pieces)] == EVENTS
 
 
+def events_of(pieces: list[str]) -> list[Event]:
+    reader = EventReader()
+    return [event for piece in pieces for event in reader.read(piece)]
+
+
 @pytest.mark.parametrize(
     "line",
     ["x", "[]", '{"Events": 1}', '{"Events": [1]}', '{"Events": [{"Index": "x"}]}', "[" * 9999],
 )
 def test_a_line_that_is_no_event(line: str) -> None:
     with pytest.raises(AnswerError):
-        list(events_of([line + "\n"]))
+        events_of([line + "\n"])
 
 
 def test_what_the_server_did_not_end_is_no_event() -> None:
-    assert list(events_of(['{"Events": [{"Index": 4}], "Ind'])) == []
+    assert events_of(['{"Events": [{"Index": 4}], "Ind']) == []
 
 
 def test_a_line_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("quorate.client.events.LINE_MAX", 1000)
     with pytest.raises(ClientError, match="more than 1000"):
-        list(events_of(["x" * 100] * 100))
+        events_of(["x" * 100] * 100)

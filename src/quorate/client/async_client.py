@@ -1,0 +1,146 @@
+"""The client of an event loop: each call is awaited (docs/client.md#async)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing
+from types import TracebackType
+from typing import Self, TypeVar
+
+from quorate.client.async_transport import AsyncTransport
+from quorate.client.calls import Answer, Awaiting, Call, Query, refusal
+from quorate.client.errors import StatusError
+from quorate.client.events import SILENCE_S, STREAM, EventReader, events_query, text_of
+from quorate.client.models import Event, RestoreReport
+from quorate.client.operations import Operations
+from quorate.client.settings import Settled
+from quorate.client.snapshots import SNAPSHOT, Received, monitor_query, restore_query, restored
+from quorate.client.variables import AsyncVariables
+from quorate.client.wire import Reaching, Wire
+
+T = TypeVar("T")
+
+
+class AsyncClient(Operations, Settled, Awaiting):
+    """As `Client`, for asyncio: every call is awaited, every iterator is an `async` one.
+
+    Example:
+        async with AsyncClient("http://127.0.0.1:4646") as client:
+            print(await client.leader())
+            await client.variables.put("app/db", {"user": "a"}, cas=0)
+    """
+
+    _transport: AsyncTransport
+
+    def _connected(self, reaching: Reaching) -> Wire:
+        self.variables = AsyncVariables(self)
+        self._transport = AsyncTransport(reaching)
+        return self._transport.wire
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    async def perform(self, call: Call[T], /) -> T:
+        """Send a call: what it reads from the answer."""
+        asked = call.request
+        return call.read(
+            await self.request(
+                asked.method,
+                asked.path,
+                query=asked.query,
+                body=asked.body,
+                timeout_s=asked.timeout_s,
+            )
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: bytes | None = None,
+        headers: list[tuple[str, str]] | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Send a request and return whatever comes back; only a missing answer is an error.
+
+        `path` begins with `/`, or is a whole URL. Region and namespace of this client are added
+        unless `path` or `query` has them.
+        """
+        return await self._transport.send(
+            method,
+            self._routed(path, query),
+            body=body,
+            headers=headers or [],
+            timeout_s=timeout_s,
+        )
+
+    def refusal(self, answer: Answer) -> StatusError:
+        """The error that an answer without success tells of."""
+        return refusal(answer)
+
+    # -- streams -------------------------------------------------------------------------------
+
+    async def events(
+        self, topics: Iterable[str] = (), *, index: int = 0, namespace: str = ""
+    ) -> AsyncIterator[Event]:
+        """What changes, as it changes, until the server ends it; see `Client.events`."""
+        reader = EventReader()
+        url = self._routed(STREAM, events_query(topics, index, namespace))
+        async with aclosing(self._transport.stream(url, SILENCE_S)) as pieces:
+            async for piece in pieces:
+                for event in reader.read(piece):
+                    yield event
+
+    async def monitor(
+        self, *, log_level: str = "", server_id: str = "", as_json: bool = False
+    ) -> AsyncIterator[str]:
+        """The log of a server from now on, in pieces of text, until the server ends it."""
+        query = monitor_query(log_level, server_id, as_json=as_json)
+        url = self.url("/v1/agent/monitor", query)
+        async with aclosing(self._transport.stream(url)) as pieces:
+            async for piece in pieces:
+                yield text_of(piece)
+
+    # -- snapshots -----------------------------------------------------------------------------
+
+    async def save_snapshot(self, write: Callable[[bytes], object], *, stale: bool = False) -> int:
+        """Give an archive of the cluster's state to `write`; see `Client.save_snapshot`.
+
+        `write` is called on the event loop: it must be quick.
+        """
+        query = [("stale", "")] if stale else []
+        async with aclosing(self._transport.download(self._routed(SNAPSHOT, query))) as answers:
+            received = Received(await anext(answers))
+            async for piece in answers:
+                write(received.piece(piece))
+        received.check()
+        return received.size
+
+    async def restore_snapshot(
+        self,
+        pieces: AsyncIterator[bytes],
+        size: int,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        details: bool = False,
+    ) -> RestoreReport | None:
+        """Restore an archive of `size` bytes; see `Client.restore_snapshot`."""
+        query = restore_query(force=force, dry_run=dry_run, details=details)
+        if dry_run:
+            await self.upgrade_check()  # only servers of ours answer it, and know of a dry run
+        return restored(await self._transport.upload(self._routed(SNAPSHOT, query), pieces, size))

@@ -1,0 +1,81 @@
+"""The settings of a client, and the URLs of its requests."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+from quorate.client.address import DEFAULT_ADDRESS
+from quorate.client.calls import Query, names_in, routed
+from quorate.client.environment import Settings
+from quorate.client.tls import TlsOptions
+from quorate.client.wire import Reaching, Wire
+
+DEFAULT_TIMEOUT_S: Final = 60.0
+
+
+class Settled:
+    """A client without its connections. Raises AddressError, TlsError and ClientError.
+
+    Args:
+        address: `http://`, `https://` or `unix://` address of the agent's HTTP API.
+        region: region that requests are for; empty is the agent's own.
+        token: secret ID, sent as X-Nomad-Token; empty is anonymous.
+        namespace: sent when not empty.
+        tls: certificates, used with `https://`.
+        http_auth: user and password of HTTP basic authentication.
+        timeout_s: longest silence of the server in seconds; None waits for ever.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        region: str = "",
+        token: str = "",
+        namespace: str = "",
+        tls: TlsOptions | None = None,
+        http_auth: tuple[str, str] | None = None,
+        timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    ) -> None:
+        self.region = region
+        self.namespace = namespace
+        headers = {"User-Agent": "quorate"}
+        if token.strip():  # a line end at the end of a token file is no part of it
+            headers["X-Nomad-Token"] = token.strip()
+        self._wire = self._connected(
+            Reaching(address, tls or TlsOptions(), headers, http_auth, timeout_s)
+        )
+
+    def _connected(self, reaching: Reaching) -> Wire:
+        """Make the connections: the wire of the transport."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, *, timeout_s: float | None = DEFAULT_TIMEOUT_S
+    ) -> Self:
+        """A client by settings that were read from flags and variables."""
+        return cls(
+            settings.address,
+            region=settings.region,
+            token=settings.token,
+            namespace=settings.namespace,
+            tls=settings.tls,
+            http_auth=settings.http_auth,
+            timeout_s=timeout_s,
+        )
+
+    @property
+    def address(self) -> str:
+        """The address of the agent, as it was understood."""
+        address = self._wire.address
+        return f"unix://{address.socket}" if address.socket else address.base
+
+    def url(self, path: str, query: Query | None = None) -> str:
+        """The URL that a request of `path` with `query` goes to."""
+        return self._wire.url(path, query or [])
+
+    def _routed(self, path: str, query: Query | None) -> str:
+        """The same with region and namespace of this client, unless they are named."""
+        given = routed(list(query or []), self.region, self.namespace, names_in(path))
+        return self._wire.url(path, given)
