@@ -255,8 +255,8 @@ class SealBroken(QuorateError):
         super().__init__(
             f'the value of variable "{path}" in namespace "{namespace}" does not open with root '
             f"key {key_id}: it was changed, or sealed elsewhere",
-            "ask another server with ?stale; if all say so, restore it from a backup, or write it"
-            " again",
+            f"see what each server has, by -address: quorate operator api '/v1/var/{path}?stale&"
+            f"namespace={namespace}'; if all say so, write it again or restore a backup",
         )
 
 

@@ -8,6 +8,7 @@ import tarfile
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from archive_builders import (
@@ -23,9 +24,18 @@ from places import VECTORS
 
 from quorate.archive import tar
 from quorate.archive.contents import rows
-from quorate.archive.meta import META, STATE, SUMS, ArchiveError, encode_meta
+from quorate.archive.meta import (
+    META,
+    STATE,
+    SUMS,
+    ArchiveError,
+    ArchiveServer,
+    ArchiveServers,
+    encode_meta,
+)
 from quorate.archive.reading import Checked, read_archive
 from quorate.archive.writing import ArchiveWriter
+from quorate.cli.commands.snapshot.file import contents
 from quorate.errors import QuorateError
 
 STATE_OF = state_bytes()
@@ -138,6 +148,45 @@ def _whole(writer: ArchiveWriter, state: bytes) -> None:
 )
 def test_what_is_no_whole_archive_is_refused(archive: bytes, text: str) -> None:
     assert text in refusal(archive)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"index": 5, "quorate_state_index": 4, "id": "2-5-1"}, "says index 5, and what it descr"),
+        ({"id": "3-4-1"}, "says ID 3-4, and what it describes has 2-4"),
+        ({"quorate_cluster": "another"}, "says cluster another, and what it describes has clu"),
+        ({"quorate_cluster": ""}, "says cluster none, and what it describes has cluster-1"),
+        ({"quorate_level": 3}, "says level 3, and what it describes has none"),
+        ({"quorate_state_index": 7}, "says index of the state 7, and what it describes has 4"),
+    ],
+)
+def test_a_meta_that_describes_another_state_is_refused(fields: dict[str, Any], text: str) -> None:
+    with pytest.raises(ArchiveError) as caught:
+        contents(io.BytesIO(archive_of(STATE_OF, **fields)).read)
+    assert text in caught.value.text
+    assert contents(io.BytesIO(archive_of(STATE_OF)).read).kind == "Quorate"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": "x" * 300},
+        {"quorate_version": "\x1b" * 300},
+        {"peers": "x" * 300_000},
+        {"configuration": ArchiveServers(servers=(ArchiveServer(id="x" * 300),))},
+        {"configuration": ArchiveServers(servers=(ArchiveServer(),) * 1025)},
+    ],
+)
+def test_texts_of_the_meta_are_bounded(fields: dict[str, Any]) -> None:
+    assert "failed to decode snapshot metadata: " in refusal(archive_of(STATE_OF, **fields))
+
+
+def test_zeros_fill_up_a_record_of_tar_and_no_more() -> None:
+    content = gzip.decompress(archive_of(STATE_OF))
+    assert read(gzip.compress(content + bytes(9 << 10)))
+    assert "unread uncompressed bytes" in refusal(gzip.compress(content + bytes(11 << 10)))
+    assert "bytes follow its end" in refusal(archive_of(STATE_OF) + b"\0")
 
 
 def test_swapped_members_are_refused() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.archive.meta import ArchiveError
+from quorate.archive.meta import ArchiveError, ArchiveMeta
 
 Read = Callable[[int], bytes]
 
@@ -42,6 +42,41 @@ class Row(msgspec.Struct, frozen=True):
     key: str
     fields: dict[str, Any]
     size: int
+
+
+class StateFacts(msgspec.Struct, kw_only=True):
+    """What a state of Quorate says of itself. Some of it stands in the archive's meta as well."""
+
+    index: int = 0
+    shift: int = 0
+    cluster: str = ""
+    level: int = 0
+
+    def take(self, row: Row) -> None:
+        """Learn what this row says."""
+        match row.table, row.fields:
+            case "cluster_metadata", {"cluster_id": str(cluster)}:
+                self.cluster = cluster
+            case "cluster_level", {"level": int(level)}:
+                self.level = level
+            case "index_shift", {"shift": int(shift)}:
+                self.shift = shift
+
+    def compare(self, meta: ArchiveMeta) -> None:
+        """Raise ArchiveError where the meta says otherwise: it is not believed unchecked."""
+        said = {
+            "ID": (meta.id.rpartition("-")[0], f"{meta.term}-{meta.index}"),
+            "index": (meta.index, self.index),
+            "cluster": (meta.quorate_cluster, self.cluster),
+            "level": (meta.quorate_level, self.level),
+            "index of the state": (meta.quorate_state_index, self.index + self.shift),
+        }
+        for what, (of_meta, of_state) in said.items():
+            if of_meta != of_state:
+                raise ArchiveError(
+                    f"the metadata of the archive says {what} {of_meta or 'none'}, and what it "
+                    f"describes has {of_state or 'none'}"
+                )
 
 
 class _TableHead(msgspec.Struct, frozen=True):
@@ -87,11 +122,12 @@ class Exactly:
         return self.take(size, what)
 
 
-def rows(read: Read, begun: bytes = b"") -> Iterator[Row]:
+def rows(read: Read, begun: bytes = b"", facts: StateFacts | None = None) -> Iterator[Row]:
     """All rows of a state of Quorate, whose first bytes `begun` were read; checked to its end.
 
-    Raises ArchiveError.
+    What it says of itself goes into `facts`. Raises ArchiveError.
     """
+    facts = facts or StateFacts()
     source = Exactly(read)
     magic = begun + source.raw(len(MAGIC) - len(begun), "magic")
     source.sha256.update(magic)
@@ -99,11 +135,14 @@ def rows(read: Read, begun: bytes = b"") -> Iterator[Row]:
         raise ArchiveError("the state is not that of a Quorate server", _NEXT)
     source.take(4, "format version")
     head = _decoded(source.framed(_HEADER_BYTES_MAX, "header"), _Head)
+    facts.index = head.applied_index
     for table in head.tables:
         for _ in range(table.count):
             data = source.framed(_RECORD_BYTES_MAX, "record")
             key, fields = _decoded(data, tuple[str, dict[str, Any]])
-            yield Row(table.name, key, fields, len(data))
+            row = Row(table.name, key, fields, len(data))
+            facts.take(row)
+            yield row
     expected = source.sha256.digest()
     if source.raw(_DIGEST_BYTES, "digest") != expected:
         raise ArchiveError("the SHA-256 of the state is not that of its content", _NEXT)

@@ -22,6 +22,10 @@ META_BYTES_MAX: Final = 1 << 20
 SUMS_BYTES_MAX: Final = 64 << 10
 
 NUMBER_MAX: Final = (1 << 63) - 1
+TEXT_MAX: Final = 256
+"""Characters of an ID, a version, an address: names of DNS have 253."""
+SERVERS_MAX: Final = 1024
+_PEERS_MAX: Final = SERVERS_MAX * TEXT_MAX
 
 
 class ArchiveError(QuorateError):
@@ -95,6 +99,13 @@ def decode_meta(data: bytes) -> ArchiveMeta:
     )
     if not all(0 <= number <= NUMBER_MAX for number in numbers):
         raise ArchiveError("failed to decode snapshot metadata: a number is out of range")
+    servers = meta.configuration.servers or ()
+    texts = [meta.id, meta.quorate_cluster, meta.quorate_version]
+    texts += [text for server in servers for text in (server.id, server.address)]
+    if max(map(len, texts)) > TEXT_MAX or len(meta.peers or "") > _PEERS_MAX:
+        raise ArchiveError("failed to decode snapshot metadata: a text is too long")
+    if len(servers) > SERVERS_MAX:
+        raise ArchiveError("failed to decode snapshot metadata: there are too many servers")
     if meta.version not in {0, VERSION}:
         raise ArchiveError(f"the archive has version {meta.version}, and {VERSION} is known")
     return meta

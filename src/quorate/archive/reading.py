@@ -32,7 +32,8 @@ Read = Callable[[int], bytes]
 _PIECE: Final = 64 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _GZIP_HEAD: Final = 10
-_TRAILING_MAX: Final = 1 << 20
+_TRAILING_MAX: Final = 20 * tar.BLOCK
+"""Zeros behind the last member: tar's programs fill up the last of their records with them."""
 _EXTENSION_BYTES_MAX: Final = 64 << 10
 _EXTENSIONS_MAX: Final = 8
 _SUM_LINE: Final = re.compile(r"([0-9a-f]{64})[ \t]+\*?(\S+)")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive_builders import archive_of, packed, parts, state_bytes
+from archive_builders import archive_of, packed, parts, some_state, state_bytes
 from cli_run import Ran, run
 from client_fake_agent import FakeAgent, Reply, json_reply, text_reply
 from places import GOLDEN, VECTORS
@@ -211,9 +211,9 @@ def test_inspect_begins_as_recorded(folder: Path) -> None:
     """What follows is ours: when it was made, where, and what is in it."""
     case = load("r3-snapshot-inspect")
     lines = dict(line.split() for line in case["stdout"].splitlines())
-    archive = archive_of(
-        STATE_OF, id=lines["ID"], index=int(lines["Index"]), term=int(lines["Term"])
-    )
+    index = int(lines["Index"])
+    state = state_bytes(some_state(index=index))
+    archive = archive_of(state, id=lines["ID"], index=index, term=int(lines["Term"]))
     (folder / "back.snap").write_bytes(archive)
     result = ran(case, folder)
     assert (result.code, result.stderr) == (0, "")

@@ -155,7 +155,7 @@ async def test_writes_go_on_above_all_indexes_and_restarts_keep_them(tmp_path: P
 @asynchronous
 async def test_another_clusters_archive_needs_force_and_changes_no_member(tmp_path: Path) -> None:
     """docs/pains.md, 7."""
-    foreign = archive_of(state_bytes(some_state("another")))
+    foreign = archive_of(state_bytes(some_state("another")), quorate_cluster="another")
     async with cluster(tmp_path) as servers:
         number = await at_the_level(servers)
         leader = servers.running[number]
@@ -194,6 +194,7 @@ async def test_another_clusters_archive_needs_force_and_changes_no_member(tmp_pa
         (b"garbage", "failed to restore from snapshot: failed to decompress snapshot: unexpected"),
         (archive_of(state_bytes())[:-20], "unexpected EOF"),
         (archive_of(b"no state"), "cannot read the snapshot"),
+        (archive_of(state_bytes(), quorate_cluster="another"), "says cluster another, and what"),
         (
             archive_of(state_bytes()[:-1] + bytes([state_bytes()[-1] ^ 1])),
             "its SHA-256 is not that of its content",

@@ -82,6 +82,7 @@ def test_a_value_opens_at_its_place_alone_and_the_error_names_it() -> None:
         with pytest.raises(SealBroken, match=f'variable "{moved.path}" in namespace') as caught:
             cluster.server().open(moved)
         assert "k-1" in str(caught.value)
+        assert f"operator api '/v1/var/{moved.path}?stale&namespace=" in caught.value.next_step
 
 
 @pytest.mark.parametrize("part", ["data", "nonce"])

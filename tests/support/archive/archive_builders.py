@@ -22,18 +22,20 @@ from quorate.state.tables.defaults import InitialiseDefaults
 MADE_S = 1_795_444_800
 
 
-def some_state(cluster_id: str = "cluster-1") -> StateStore:
+def some_state(cluster_id: str = "cluster-1", index: int = 4) -> StateStore:
     """A small state: settings, and a cluster's name."""
     store = StateStore(TODAY)
-    store.apply(3, encode(SetClusterMetadata(cluster_id=cluster_id)))
-    store.apply(4, encode(InitialiseDefaults()))
+    store.apply(index - 1, encode(SetClusterMetadata(cluster_id=cluster_id)))
+    store.apply(index, encode(InitialiseDefaults()))
     return store
 
 
 def meta_of(size: int, **fields: Any) -> ArchiveMeta:
     """The meta of an archive of a state of so many bytes."""
     values = {"id": f"2-4-{MADE_S}000", "index": 4, "term": 2, "size": size, **fields}
-    return ArchiveMeta(quorate_version="0.1.0", quorate_cluster="cluster-1", **values)
+    values.setdefault("quorate_state_index", values["index"])
+    values = {"quorate_version": "0.1.0", "quorate_cluster": "cluster-1", **values}
+    return ArchiveMeta(**values)
 
 
 def archive_of(state: bytes, **fields: Any) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.archive.contents import StateFacts
 from quorate.archive.meta import STATE_BYTES_MAX, ArchiveError, ArchiveMeta
 from quorate.archive.reading import read_archive
 from quorate.errors import Overloaded, QuorateError, RestoreRefused
@@ -147,6 +148,7 @@ class Restores:
                 lambda read: found.append(decode_snapshot(read, registry)),
                 state_max=limit,
             )
+            _facts(found[0]).compare(meta)
         except (ArchiveError, SnapshotError) as error:
             raise QuorateError(_FAILED + error.text, error.next_step) from error
         return meta, found[0]
@@ -233,6 +235,16 @@ class Restores:
 
     async def _written(self, command: Command) -> Any:
         return (await self._writes.apply(encode(command)))[1]
+
+
+def _facts(image: SnapshotImage) -> StateFacts:
+    named = cluster.current(image.tables)
+    return StateFacts(
+        index=image.applied_index,
+        shift=image.index - image.applied_index,
+        cluster="" if named is None else named.cluster_id,
+        level=image.level,
+    )
 
 
 def _check_taken(taken: bool) -> None:

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from quorate.archive.contents import MAGIC, TypeCount, counted, rows
+from quorate.archive.contents import MAGIC, StateFacts, TypeCount, counted, rows
 from quorate.archive.meta import ArchiveMeta
 from quorate.archive.reading import Read, read_archive
 from quorate.cli.context import Failure
@@ -48,18 +48,21 @@ def contents(read: Read) -> Contents:
     """Read and check an archive to its end. Raises ArchiveError."""
     kind = ""
     types: tuple[TypeCount, ...] = ()
+    facts: StateFacts | None = None
 
     def on_state(state: Read) -> None:
-        nonlocal kind, types
+        nonlocal kind, types, facts
         begun = begin(state)
         if begun == MAGIC:
-            kind = "Quorate"
-            types = counted((row.table, row.size) for row in rows(state, begun))
+            kind, facts = "Quorate", StateFacts()
+            types = counted((row.table, row.size) for row in rows(state, begun, facts))
         elif begun[:1] == BEGIN:
             kind = "Nomad"
             types = counted((record.type, record.size) for record in records(state, begun))
 
     checked = read_archive(read, on_state)
+    if facts is not None:
+        facts.compare(checked.meta)
     return Contents(checked.meta, kind, types)
 
 
