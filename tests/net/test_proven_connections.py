@@ -15,6 +15,7 @@ from net_servers import End, members, until
 from quorate.errors import BadFrame
 from quorate.net.key_pair import KeyPair
 from quorate.raft.values.configuration import Configuration, Server
+from quorate.raft.values.identity import Start
 
 
 def run(test: Any) -> None:
@@ -230,6 +231,33 @@ def test_an_old_copy_of_a_folder_is_no_member_any_more() -> None:
             )
             await until(lambda: b.starts.seen.get("a") == a.record.start)
             assert "old copy" in b.trust.objection(old.record)
+
+    run(scenario())
+
+
+def test_starts_from_hearsay_count_if_a_member_tells_them_of_members() -> None:
+    async def scenario() -> None:
+        async with ends("a", "b", "c") as (a, b, c):
+            stranger = End("stranger")
+            await c.dial(b.address, "b")  # a has never met c
+            await until(lambda: "c" in b.starts.seen)
+            _, of_b = await a.dial(b.address, "b")
+            assert of_b is not None
+            told = b.trust.starts_for(a.trust.myself())
+            assert told["c"] == c.record.start
+            assert b.trust.starts_for(stranger.trust.myself()) == {}
+            assert b.trust.starts_for(None) == {}
+
+            await a.trust.learn_starts(stranger.trust.myself(), told)
+            assert "c" not in a.starts.seen
+            wrong = {"a": Start(9, b"x" * 8), "nobody": Start(9, b"x" * 8), "c": Start(9, b"x")}
+            await a.trust.learn_starts(of_b, {**wrong, "b": Start(1 << 62, b"x" * 8)})
+            assert a.starts.seen == {"b": b.record.start}
+            await a.trust.learn_starts(of_b, told)
+            assert a.starts.seen["c"] == c.record.start
+            old = End("c", key=c.key, number=0)
+            assert "old copy" in a.trust.objection(old.record)
+            await stranger.close()
 
     run(scenario())
 

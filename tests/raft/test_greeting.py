@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-from one_node import OneNode, sends, vote
+from typing import Any
 
-from quorate.raft import Configuration, Role, Server, Settings
+import msgspec
+import pytest
+from one_node import OneNode, append, sends, vote
+
+from quorate.raft import Configuration, EntryKind, Role, Server, Settings
+from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft.roles.greeting import TICKS
 from quorate.raft.values import messages as msg
+from quorate.raft.values.configuration import Suffrage
 from quorate.testing.sim.world import World
+from quorate.wire.raft import membership as codec
 
 ELECTION_S = Settings().election_timeout_s
 PAUSE_S = ELECTION_S / (TICKS + 1)
@@ -33,10 +39,10 @@ def just_started() -> OneNode:
     return a
 
 
-def gives_no_vote(a: OneNode) -> bool:
-    refused = not a.ask(pre_vote("b", 2, (1, 1))).granted
-    handed_over = vote("b", 2, (1, 1), leadership_transfer=True)
-    return refused and not a.ask(handed_over).granted and not a.ask(vote("b", 2, (1, 1))).granted
+def gives_no_vote(a: OneNode, log: tuple[int, int] = (1, 1)) -> bool:
+    refused = not a.ask(pre_vote("b", 2, log)).granted
+    handed_over = vote("b", 2, log, leadership_transfer=True)
+    return refused and not a.ask(handed_over).granted and not a.ask(vote("b", 2, log)).granted
 
 
 def test_no_vote_before_every_member_has_answered() -> None:
@@ -86,6 +92,53 @@ def test_who_is_alone_or_no_member_greets_nobody() -> None:
     assert alone.node.greet() == []
     stranger = OneNode(1, members=Configuration((Server("b", "b:1"), Server("c", "c:1"))))
     assert stranger.node.greet() == []
+
+
+def with_vote(*names: str) -> Configuration:
+    """All of these are members; a has a vote only if it is named."""
+    voters = [Server(name, f"{name}:1") for name in "abc" if name in names]
+    rest = [Server(name, f"{name}:1", Suffrage.NONVOTER) for name in "abc" if name not in names]
+    return Configuration((*voters, *rest))
+
+
+def promoted(*, greets: bool = True) -> tuple[OneNode, list[Any]]:
+    """Node a, a non-voter until now, and what follows when the leader b gives it a vote."""
+    a = OneNode(1, members=with_vote("b", "c"))
+    if greets:
+        for name in a.node.greet():
+            a.step(ev.Greeted(name))
+    request = append(1, (1, 1), 1)
+    data = codec.encode_configuration(with_vote("a", "b", "c"))
+    entry = msgspec.structs.replace(request.entries[0], kind=EntryKind.CONFIGURATION, data=data)
+    request = msgspec.structs.replace(request, entries=(entry,))
+    return a, a.step(ev.RequestReceived("r", request))
+
+
+def test_who_gets_a_vote_greets_the_others_before_it_uses_it() -> None:
+    a, effects = promoted()
+    assert [e.server_ids for e in effects if isinstance(e, fx.Greet)] == [("b", "c")]
+    a.now = a.node.promised_until + 0.001
+    assert gives_no_vote(a, (2, 1))
+    a.step(ev.Greeted("b"))
+    a.step(ev.Greeted("c"))
+    assert a.ask(vote("b", 2, (2, 1))).granted
+
+
+def test_others_that_do_not_answer_delay_no_election_after_a_promotion() -> None:
+    a, _ = promoted()
+    while a.node.greeting is not None:
+        a.now = a.node.deadline()
+        a.step(ev.Tick())
+    assert a.now < a.node.promised_until
+
+
+def test_a_server_that_cannot_greet_and_a_founder_wait_for_nobody() -> None:
+    a, effects = promoted(greets=False)
+    assert a.node.greeting is None
+    assert not [e for e in effects if isinstance(e, fx.Greet)]
+    world = world_of(0, "a", "b", "c")  # each has the first entry already
+    led(world)
+    assert not world.coverage.counts["a server that had just got its vote greeted the others"]
 
 
 def world_of(seed: int, *names: str) -> World:

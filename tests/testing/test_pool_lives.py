@@ -48,6 +48,19 @@ def test_fresh_seeds() -> None:
             pytest.fail(f"python -m quorate.testing.pools --seed {seed}: {error}")
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        # Two servers are put back to old images at one time: a majority must be left.
+        83,
+        # One is put back to before it had data, and then a newcomer leads that has not met it.
+        2628770652,
+    ],
+)
+def test_lives_that_have_failed(seed: int) -> None:
+    PoolLife(seed).run()
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "mutant",

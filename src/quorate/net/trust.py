@@ -28,6 +28,7 @@ from quorate.raft.values.configuration import Configuration, Server
 from quorate.raft.values.identity import (
     IdentityRecord,
     Start,
+    newer_starts,
     objection,
     start_objection,
     two_bodies,
@@ -43,12 +44,15 @@ from quorate.wire.handshake import (
     is_signed,
     voucher_text,
 )
+from quorate.wire.raft.identity import is_sound
 
 _LEAVING_S: Final = 5.0
 """For so long a removed server may still be talked to, so that it hears of its removal."""
 _PLAIN_S: Final = 5.0
 """For so long an address is dialed without proof after it has shown that it knows none."""
 _PLACES_MAX: Final = 1024
+STARTS_TOLD_MAX: Final = 64
+"""Starts of members that one answer tells, voters first: more than a cluster has of these."""
 
 
 class Starts(Protocol):
@@ -58,8 +62,8 @@ class Starts(Protocol):
     def seen(self) -> Mapping[str, Start]:
         """The newest ones, by server ID."""
 
-    def note_start(self, server_id: str, start: Start) -> None:
-        """Remember a start durably. Waits for the disk."""
+    def note_starts(self, starts: Mapping[str, Start]) -> None:
+        """Remember newer starts durably. Waits for the disk."""
 
 
 class StartsInMemory:
@@ -68,9 +72,9 @@ class StartsInMemory:
     def __init__(self) -> None:
         self.seen: dict[str, Start] = {}
 
-    def note_start(self, server_id: str, start: Start) -> None:
-        """Remember a start."""
-        self.seen[server_id] = start
+    def note_starts(self, starts: Mapping[str, Start]) -> None:
+        """Remember newer starts."""
+        self.seen = {**self.seen, **starts}
 
 
 class Trust:
@@ -202,8 +206,33 @@ class Trust:
                 self._copies[peer.server_id] = record.start
                 self.changes += 1
                 return
-        await in_thread(self.starts.note_start, peer.server_id, record.start)
+        await in_thread(self.starts.note_starts, {peer.server_id: record.start})
         self.changes += 1
+
+    # -- starts of others, from hearsay ----------------------------------------------------------
+
+    def starts_for(self, peer: Peer | None) -> dict[str, Start]:
+        """The newest starts of members that were seen here, for another member."""
+        if peer is None or not (self.holds_the_key(peer) and self.is_member(peer)):
+            return {}
+        members = sorted(self._configuration().servers, key=lambda member: not member.is_voter)
+        known = self.starts.seen
+        told = [server.id for server in members if server.id in known]
+        return {server_id: known[server_id] for server_id in told[:STARTS_TOLD_MAX]}
+
+    async def learn_starts(self, by: Peer, told: Mapping[str, Start]) -> None:
+        """A member has told what starts it has seen: what is newer counts here, durably.
+
+        This server may be the only one that is left to know an old copy of another one's data.
+        """
+        if not (self.holds_the_key(by) and self.is_member(by)):
+            return
+        me = self._me()[0].server_id
+        others = {server.id for server in self._configuration().servers} - {me}
+        sound = {each: start for each, start in told.items() if is_sound(start)}
+        if newer := newer_starts(self.starts.seen, sound, others):
+            await in_thread(self.starts.note_starts, newer)
+            self.changes += 1
 
     # -- what a proven server may do -------------------------------------------------------------
 

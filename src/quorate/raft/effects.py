@@ -162,6 +162,15 @@ class RoleChanged(msgspec.Struct, frozen=True):
     cause: str
 
 
+class Greet(msgspec.Struct, frozen=True):
+    """Ask these members, by ID, what they have against this server, and what starts they have seen.
+
+    Each is to be answered by a `Greeted` event when it has; until then no vote is given.
+    """
+
+    server_ids: tuple[str, ...]
+
+
 class ConfigurationChanged(msgspec.Struct, frozen=True):
     """The configuration in force changed, or became committed."""
 
@@ -182,5 +191,6 @@ Effect = (
     | Done
     | Rejected
     | RoleChanged
+    | Greet
     | ConfigurationChanged
 )

@@ -62,7 +62,7 @@ class TermPersisted(msgspec.Struct, frozen=True, gc=False):
 
 
 class Greeted(msgspec.Struct, frozen=True, gc=False):
-    """That member was greeted after the start of this server, and has nothing against it."""
+    """That member was greeted, and has nothing against this server; what it has seen is known."""
 
     server_id: str
 

@@ -7,8 +7,8 @@ Invariants (Raft Figure 3 and the thesis):
 - the configuration in force is the newest in the log, committed or not;
 - a server that heard from a leader within `election_timeout_s`, or started within that time, helps
   nobody else to be elected, except by a leadership transfer (pre-vote and lease rely on it);
-- a server that has just started helps nobody at all to be elected before it has greeted the other
-  members (`greeting`).
+- a server that has just started, or has just got its vote, helps nobody at all to be elected before
+  it has greeted the other members (`greeting`).
 
 The clock is the argument `now` (seconds, monotonic), randomness the given generator. Here is the
 way of events; what a node knows is in `state`; the rules are in `election` (votes and campaigns),
@@ -166,8 +166,8 @@ class Node(NodeState):
 
         Until each has answered, or does not for long, this server gives no vote.
         """
-        greeting.begin(self)
-        return sorted(self.greeting.waiting) if self.greeting is not None else []
+        self.greets = True
+        return greeting.begin(self)
 
     def _on_greeted(self, event: Greeted) -> None:
         greeting.answered(self, event.server_id)

@@ -18,6 +18,7 @@ from quorate.errors import BadFrame
 from quorate.raft.codec import configuration_of, configurations_in
 from quorate.raft.effects import ReceiveSnapshot, RestoreSnapshot
 from quorate.raft.events import SnapshotReceived
+from quorate.raft.roles import greeting
 from quorate.raft.values.configuration import Configuration, ConfigurationError
 from quorate.raft.values.messages import (
     AppendEntriesRequest,
@@ -55,7 +56,10 @@ def on_append_entries(node: NodeState, reply_to: Any, request: AppendEntriesRequ
         # At once, rather than to wait for room with it: the leader tries again later.
         _answer(node, reply_to, last_log, success=False)
         return
+    before = node.configuration
     _store(node, request)
+    if node.configuration is not before:
+        greeting.vote_gained(node, before)
     node.commit_to(min(request.leader_commit, _end_of(request)))
     _answer(node, reply_to, last_log, success=True)
 
@@ -226,8 +230,10 @@ def on_snapshot_received(node: NodeState, event: SnapshotReceived) -> None:
         # We hold all of it as log, and may have acknowledged what follows (Raft 7): keep it.
         node.commit_to(index)
     else:
+        before = node.configuration
         node.reset_log(index, term)
         node.adopt_configuration(_configuration_of(node, request), request.membership_index)
+        greeting.vote_gained(node, before)
         node.when_durable(RestoreSnapshot(index, term))
     _answer_install(node, event.reply_to, success=True)
 

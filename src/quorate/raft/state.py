@@ -50,6 +50,8 @@ class Office(Protocol):
 class NodeState:
     """See the module. `reader` is the durable log as found at start, `hard_state` what it holds."""
 
+    greets = False  # its driver can greet others
+
     def __init__(
         self,
         *,

@@ -38,6 +38,7 @@ from quorate.net.peer import Peer
 from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
 from quorate.raft.values.configuration import Change, ChangeKind, Configuration, Server
+from quorate.raft.values.identity import Start
 from quorate.replica.joins import Joins, too_many, waiting
 from quorate.replica.replica import Replica
 from quorate.storage.folder.server_folder import ServerFolder
@@ -63,7 +64,7 @@ class Introduction(msgspec.Struct, frozen=True, kw_only=True):
     one, and up to `_TOLD_MAX` in all.
     `keyed`: the asker holds the key of a member there. `objection` says why nothing of it counts
     there, empty if nothing speaks against it; `copied` that the reason is its data folder, which is
-    an old copy or one of two.
+    an old copy or one of two. A member is told the newest `starts` of members that were seen there.
     """
 
     server_id: str
@@ -74,6 +75,7 @@ class Introduction(msgspec.Struct, frozen=True, kw_only=True):
     keyed: bool = False
     objection: str = ""
     copied: bool = False
+    starts: dict[str, Start] = {}
 
     def knows(self, server_id: str) -> bool:
         """True if that server is a member of its configuration."""
@@ -173,6 +175,7 @@ class Meeting:
             keyed=known,
             objection=trust.peer_objection(peer) if known else "",
             copied=known and trust.is_copy(peer.record),
+            starts=trust.starts_for(peer),
         )
 
     async def _promise(self, proposal: Proposal, peer: Peer) -> str:
@@ -438,6 +441,7 @@ class Meeting:
                 if other.copied:
                     copied(f"{other.objection} (found by {other.server_id})")
                     return False
+                await self._trust.learn_starts(peer, other.starts)
                 if peer.server_id == member.id:
                     return True
         return False

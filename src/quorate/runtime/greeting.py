@@ -1,9 +1,11 @@
-"""Greeting the members after a start, again and again until they answer or count as down.
+"""Greeting the members after a start, or with a new vote, until they answer or count as down.
 
 What an answer says against this start is not for here: who hears it ends the replica.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from quorate.raft import events
 from quorate.raft.node import Node
@@ -20,7 +22,11 @@ class Greeter:
 
     def begin(self) -> None:
         """Greet all others; from now on the node waits for their answers."""
-        for server_id in self._node.greet():
+        self.greet(self._node.greet())
+
+    def greet(self, server_ids: Iterable[str]) -> None:
+        """Greet these members."""
+        for server_id in server_ids:
             self._greet(server_id)
 
     def _greet(self, server_id: str) -> None:

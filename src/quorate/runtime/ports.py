@@ -81,7 +81,9 @@ class Network(Protocol):
         """Answer the request that was given with this token."""
 
     def greet(self, to: Server) -> None:
-        """Ask the member what it has against this start; then `RaftDriver.greeted`, once.
+        """Ask the member what it has against this start, and what starts it has seen of others.
+
+        Then, with what it has seen durable here, `RaftDriver.greeted`, once.
 
         What it has against it ends the driver: it is not told by `greeted`.
         """

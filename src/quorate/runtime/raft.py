@@ -106,6 +106,7 @@ class RaftDriver:
                 effects.Done: self._done,
                 effects.Rejected: self._rejected,
                 effects.RoleChanged: self._role_changed,
+                effects.Greet: lambda effect: self._greeter.greet(effect.server_ids),
                 effects.ConfigurationChanged: self._configuration_changed,
             },
             tick=events.Tick,

@@ -230,9 +230,8 @@ class Server:
     def _meet_the_others(self) -> None:
         options = self.options
         self._callers = Callers(self._http, lambda: self.machine.store.level)
-        self.directory = Directory(
-            self.identity(), fail_after_s=None if options.gossip is not None else 5.0
-        )
+        fail_after_s = None if options.gossip is not None else 5.0
+        self.directory = Directory(self.identity(), fail_after_s=fail_after_s)
         self.replica.locate = self._locate
         self.forwarder = Forwarder(self._http, self.directory, self.replica)
         self.pool = self._make_pool()
@@ -265,6 +264,7 @@ class Server:
             fatal=self._on_fatal,
             rng=random.Random(),
             rolled_back=self._told_of_rollback,
+            learn_starts=self.trust.learn_starts,
             now=self.replica.now,
         )
         self._make_secrets()
@@ -508,7 +508,8 @@ class Server:
 
     def _told_of_rollback(self, why: str, by: NetPeer) -> None:
         """A server says that this one runs on an old copy of its data, or on one of two."""
-        if not self.trust.holds_the_key(by):
+        # A server without data knows no member, and has nothing to lose by a stranger's word.
+        if self.replica.node.configuration.servers and not self.trust.holds_the_key(by):
             return
         reason = f"{why} (found by {by.server_id} at {by.address})"
         self.folder.mark_rolled_back(reason, int(time.time()))

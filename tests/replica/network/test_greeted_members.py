@@ -6,10 +6,12 @@ import asyncio
 from pathlib import Path
 
 from net_servers import End
-from replica_cluster import Replicas, until
+from replica_cluster import Pairs, Replicas, until
 
 from quorate.net.calls import CallConnection, write_answer
 from quorate.net.peer import Peer
+from quorate.raft import Change, ChangeKind
+from quorate.replica import serve
 from quorate.replica.meeting import Introduction
 
 
@@ -33,6 +35,33 @@ def test_a_member_that_does_not_answer_at_first_is_greeted_again(tmp_path: Path)
         await until(lambda: not greeting.waiting)
         assert greeting.ticks > 0, "it answered, and was not waited for in vain"
         await cluster.leader()
+        await cluster.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_newcomer_learns_of_starts_that_it_has_not_seen_when_it_gets_its_vote(
+    tmp_path: Path,
+) -> None:
+    """It may be the only one left that can tell an old copy of the server that is down now."""
+
+    async def scenario() -> None:
+        cluster = Replicas(tmp_path, 3)
+        await cluster.start()
+        leader = await cluster.leader()
+        away = next(name for name in cluster.running if name != leader.server_id)
+        assert leader.trust is not None
+        start = leader.trust.starts.seen[away]
+        await cluster.stop(away)
+        spare = Replicas(tmp_path, 1).servers["a"]
+        servers = {**cluster.servers, "new": spare}
+        new = await serve("new", servers, Pairs(), tmp_path / "new", join=True)
+        assert new.trust is not None
+        await until(lambda: any(p.id == "new" and p.behind == 0 for p in leader.peers()))
+        assert away not in new.trust.starts.seen
+        await leader.change(Change(ChangeKind.PROMOTE, "new"))
+        await until(lambda: new.trust and new.trust.starts.seen.get(away) == start)
+        await new.stop()
         await cluster.stop()
 
     asyncio.run(scenario())

@@ -96,9 +96,9 @@ def test_earlier_and_contradicting_epochs_are_refused(tmp_path: Path, other: Epo
 
 def test_seen_starts_are_kept_and_only_rise(tmp_path: Path) -> None:
     with replica(tmp_path) as folder:
-        folder.note_start("b", Start(5, b"b" * 8))
+        folder.note_starts({"b": Start(5, b"b" * 8)})
         folder.note_starts({"b": Start(4, b"x" * 8), "c": Start(1, b"c" * 8)})
-        folder.note_start("b", Start(5, b"y" * 8))
+        folder.note_starts({"b": Start(5, b"y" * 8)})
     with replica(tmp_path) as folder:
         assert folder.seen == {"b": Start(5, b"b" * 8), "c": Start(1, b"c" * 8)}
         folder.forget_starts({"c"})
@@ -108,7 +108,7 @@ def test_seen_starts_are_kept_and_only_rise(tmp_path: Path) -> None:
 
 def test_too_many_servers_are_an_error_and_nothing_is_lost(tmp_path: Path) -> None:
     with replica(tmp_path) as folder:
-        folder.note_start("b", Start(5, b"b" * 8))
+        folder.note_starts({"b": Start(5, b"b" * 8)})
         many = {f"{n:036}": Start(n, b"m" * 8) for n in range(1, 1000)}
         with pytest.raises(QuorateError, match="bytes exceed"):
             folder.note_starts(many)
@@ -131,7 +131,7 @@ def test_level_only_rises(tmp_path: Path) -> None:
 @pytest.mark.parametrize("half", [0, 1])
 def test_damage_to_one_half_loses_nothing(tmp_path: Path, half: int) -> None:
     with replica(tmp_path) as folder:
-        folder.note_start("b", Start(5, b"b" * 8))
+        folder.note_starts({"b": Start(5, b"b" * 8)})
     path = tmp_path / STANDING_FILE
     content = bytearray(path.read_bytes())
     content[half * HALF_BYTES + 20] ^= 1
@@ -161,7 +161,7 @@ def test_torn_write_leaves_the_old_value_or_the_new_one(tmp_path: Path, written:
     path = tmp_path / STANDING_FILE
     with replica(tmp_path) as folder:
         before = path.read_bytes()
-        folder.note_start("b", Start(5, b"b" * 8))
+        folder.note_starts({"b": Start(5, b"b" * 8)})
         after = path.read_bytes()
     path.write_bytes(after[:written] + before[written:])
     with replica(tmp_path) as folder:
@@ -176,7 +176,7 @@ def test_agent_begins_anew_and_keeps_the_data(tmp_path: Path) -> None:
     with agent(tmp_path) as folder:
         voted(folder)
         folder.set_cluster_id("c")
-        folder.note_start("b", Start(5, b"b" * 8))
+        folder.note_starts({"b": Start(5, b"b" * 8)})
         folder.mark_rolled_back("b saw start 9", NOW)
         with pytest.raises(QuorateError, match="may not be used: b saw start 9"):
             folder.open_log()

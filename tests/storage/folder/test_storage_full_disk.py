@@ -199,7 +199,7 @@ def test_data_folder_opens(small_disk: Path) -> None:
         assert folder.identity.cluster_id == ""
         # What a vote depends on is written all the same, at this start and in the next one.
         assert folder.start.number == 2
-        folder.note_start("b", Start(7, b"12345678"))
+        folder.note_starts({"b": Start(7, b"12345678")})
         folder.set_level(1)
     with open_folder() as folder:
         assert folder.start.number == 3

@@ -1,10 +1,11 @@
-"""Deliberate bugs in what a server waits for after its start; see `mutants`."""
+"""Deliberate bugs in what a server waits for and learns before it votes; see `mutants`."""
 
 from __future__ import annotations
 
 from mutant import Mutant
 
 from quorate.raft.roles import greeting
+from quorate.raft.values import identity
 
 START_MUTANTS = [
     Mutant(
@@ -22,5 +23,21 @@ START_MUTANTS = [
         "if not greeting.ticks or node.now >= node.promised_until:",
         0,
         "old_copy_stands_still_at_its_start",
+    ),
+    Mutant(
+        "greets nobody when it gets its vote",
+        greeting.vote_gained,
+        "if node.greeting is None and",
+        "if False and",
+        0,
+        "newcomer_knows_of_earlier_starts",
+    ),
+    Mutant(
+        "learns nothing of what others have seen",
+        identity.newer_starts,
+        "if server_id in members",
+        "if False",
+        0,
+        "newcomer_knows_of_earlier_starts",
     ),
 ]

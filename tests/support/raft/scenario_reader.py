@@ -318,7 +318,7 @@ class Scenario:
     def do_show(self) -> None:
         for host in self.world.hosts.values():
             if not host.node:
-                self.lines.append(f"{host.name}  down")
+                self.lines.append(f"{host.name}  down{host.damage and ': '}{host.damage}")
                 continue
             node = host.live
             self.lines.append(

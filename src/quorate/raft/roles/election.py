@@ -3,8 +3,9 @@
 Invariants: a vote is given once per term and is durable before the answer leaves; a pre-vote
 changes nothing; only voters of the configuration in force campaign; no server that heard from a
 leader within the election timeout votes for another, except in a leadership transfer; no server
-votes or campaigns after a start before it has greeted the other members (`greeting`, ours); no
-server whose state machine is damaged campaigns, not even when told to (ours, in no paper).
+votes or campaigns after a start, or with a new vote, before it has greeted the other members
+(`greeting`, ours); no server whose state machine is damaged campaigns, not even when told to (ours,
+in no paper).
 """
 
 from __future__ import annotations

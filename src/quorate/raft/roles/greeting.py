@@ -1,7 +1,9 @@
-"""After a start: no vote and no campaign before the other members could object to it.
+"""After a start, and with a new vote: no vote and no campaign before the other members were heard.
 
 A server that runs on an old copy of its data has forgotten votes (Raft 5.2). Members that have seen
 its newer start tell it so when it greets them, and its driver then ends it (`values.identity`).
+A newcomer may be the only one that is left to tell it so. So it greets all members when it gets its
+vote, and learns from them which starts they have seen, also of those that are down.
 
 Invariants: while a member has not answered, this server helps nobody to be elected, itself neither;
 the wait is counted in ticks of this process and not by the clock, so a process that stands still
@@ -14,7 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from quorate.raft.effects import Greet
 from quorate.raft.pending import Greeting
+from quorate.raft.values.configuration import Configuration
 
 if TYPE_CHECKING:
     from quorate.raft.state import NodeState
@@ -23,11 +27,29 @@ TICKS: Final = 9
 """Of a tenth of the election timeout each; the promise of a start lasts ten of these."""
 
 
-def begin(node: NodeState) -> None:
-    """This server starts on data of a cluster, and greets all other members."""
+def begin(node: NodeState) -> list[str]:
+    """This server starts on data of a cluster: the IDs of the members that it greets, all others.
+
+    None if it is no member.
+    """
     waiting = {server.id for server in node.peers()}
     if waiting and node.configuration.get(node.server_id) is not None:
         node.greeting = Greeting(waiting, TICKS, node.now + pause_s(node))
+        return sorted(waiting)
+    return []
+
+
+def vote_gained(node: NodeState, before: Configuration) -> None:
+    """A leader has sent another configuration than `before`: a server whose vote is new greets all.
+
+    It has promised that leader an election timeout, so this delays no election either. Founders
+    know all there is to know.
+    """
+    founding = not before.servers and node.configuration_index == 1
+    if not node.greets or founding or before.is_voter(node.server_id) or not node.is_voter():
+        return
+    if node.greeting is None and (waiting := begin(node)):
+        node.emit(Greet(tuple(waiting)))
 
 
 def pause_s(node: NodeState) -> float:

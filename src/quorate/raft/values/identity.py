@@ -15,6 +15,8 @@ Pure. Ours; hashicorp/raft sends no such record, and neither did the first versi
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import msgspec
 
 EPOCH_BITS = 16
@@ -90,6 +92,20 @@ def start_objection(theirs: IdentityRecord, seen: Start | None) -> str:
         f"{theirs.server_id} runs on one of two copies of one data folder, or on a folder that was "
         f"put back to an older state: two processes are its start {seen.number}"
     )
+
+
+def newer_starts(
+    seen: Mapping[str, Start], told: Mapping[str, Start], members: Collection[str]
+) -> dict[str, Start]:
+    """Of the starts that a member has told, by server ID: those of members that are news here.
+
+    Of two starts with one number the first that was seen stays.
+    """
+    return {
+        server_id: start
+        for server_id, start in told.items()
+        if server_id in members and (server_id not in seen or start.number > seen[server_id].number)
+    }
 
 
 def two_bodies(there: IdentityRecord, newcomer: IdentityRecord) -> bool:

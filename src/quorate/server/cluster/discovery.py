@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 
 from quorate.errors import QuorateError, WrongDataFolder
 from quorate.net.peer import Peer
+from quorate.raft.values.identity import Start
 from quorate.server.cluster.directory import ALIVE, Directory
 from quorate.server.cluster.fixed_pool import FixedPool
 from quorate.server.cluster.founding import Bootstrap
@@ -54,10 +55,12 @@ class PoolWatch:
         fatal: Callable[[QuorateError], None],
         rng: Random,
         rolled_back: Callable[[str, Peer], None],
+        learn_starts: Callable[[Peer, Mapping[str, Start]], Awaitable[None]],
         now: Callable[[], float],
     ) -> None:
         self._now = now
         self._rolled_back = rolled_back
+        self._learn_starts = learn_starts
         self._options = options
         self._directory = directory
         self._callers = callers
@@ -177,6 +180,8 @@ class PoolWatch:
                 return None
             if answer.rolled_back:
                 self._rolled_back(answer.objection, peer)
+            if answer.starts:
+                await self._learn_starts(peer, answer.starts)
         return answer
 
     def greeted(self, other: Identity, *, configured: bool = False) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from quorate.autopilot.validity import objection_to
 from quorate.levels import LEVEL_MAX
+from quorate.raft.values.identity import Start
 from quorate.shapes.agent import COMPATIBLE_BUILD
 
 CLUSTER_TAG = "quorate_cluster"
@@ -133,7 +134,7 @@ class Greeting(msgspec.Struct, frozen=True, kw_only=True):
 
     In an answer `objection` says why nothing of the asker counts at this server, and `rolled_back`
     that the reason is its data folder: an old copy, or one of two. `member`: the asker is in the
-    Raft configuration.
+    Raft configuration; a member is told the newest `starts` of members that were seen there, by ID.
     """
 
     me: Identity
@@ -141,3 +142,4 @@ class Greeting(msgspec.Struct, frozen=True, kw_only=True):
     objection: str = ""
     rolled_back: bool = False
     member: bool = False
+    starts: dict[str, Start] = {}

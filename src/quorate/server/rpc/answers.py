@@ -101,6 +101,7 @@ class Answers:
             objection=objection,
             rolled_back=rolled_back,
             member=self._gate.is_member(peer),
+            starts=self._gate.starts_for(peer),
         )
 
     async def _join(self, joiner: Identity, peer: Peer | None) -> JoinAnswer:

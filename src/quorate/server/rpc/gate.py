@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from quorate.errors import QuorateError
 from quorate.net.peer import Peer
 from quorate.net.trust import Trust
+from quorate.raft.values.identity import Start
 from quorate.server.cluster.identity import Identity
 
 OPEN: Final = frozenset({"greet"})
@@ -100,6 +101,10 @@ class Gate:
     def is_member(self, peer: Peer | None) -> bool:
         """True for a proven server that the configuration of this moment has."""
         return peer is not None and self._trust.is_on_record(peer)
+
+    def starts_for(self, peer: Peer | None) -> dict[str, Start]:
+        """What a member is told of the starts of others that were seen here."""
+        return self._trust.starts_for(peer)
 
     def objection(self, peer: Peer | None) -> tuple[str, bool]:
         """Why nothing of this peer counts here, or empty; and whether its data folder is why."""

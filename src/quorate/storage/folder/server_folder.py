@@ -250,10 +250,6 @@ class ServerFolder:
             if newer:
                 self._stand(msgspec.structs.replace(self._standing, seen={**known, **newer}))
 
-    def note_start(self, server_id: str, start: Start) -> None:
-        """See `note_starts`."""
-        self.note_starts({server_id: start})
-
     def forget_starts(self, keep: Collection[str]) -> None:
         """Keep the starts of these servers alone: the others are in no configuration any more."""
         with self._changing:

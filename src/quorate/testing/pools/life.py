@@ -124,10 +124,14 @@ class PoolLife:
         if leader is None or not running:
             return None
         configuration = leader.live.configuration
-        lost = sum(voter.id in self.gone for voter in configuration.voters())
+        lost = sum(self._is_lost(voter.id) for voter in configuration.voters())
         spare = len(configuration.voters()) - lost - configuration.quorum()
         steady = leader.live.configuration_index <= leader.live.commit_index
         return self.rng.choice(running) if spare > 0 and steady else None
+
+    def _is_lost(self, server_id: str) -> bool:
+        """It never comes back: it is gone, or will be when it hears that its disk is an old one."""
+        return server_id in self.gone or self.world.hosts[server_id].disk.newer is not None
 
     def _later_start(self, server_id: str, name: str, place: int, pause: float) -> None:
         self.down[server_id] = (name, place)
@@ -350,7 +354,7 @@ class PoolLife:
         if leader is None or leader.live.configuration_index > leader.live.commit_index:
             return None
         configuration = leader.live.configuration
-        lost = sum(voter.id in self.gone for voter in configuration.voters())
+        lost = sum(self._is_lost(voter.id) for voter in configuration.voters())
         spare = len(configuration.voters()) - lost - configuration.quorum()
         found = [p for p in self.servers.running() if p.id == server_id and not p.leaving]
         return found[0] if found and spare > 0 and self.unused else None

@@ -248,12 +248,24 @@ class Servers:
             return
         if self.cut(process.key, leader.key):
             return
+        if process.host is not None and (why := self._is_old(process.host, leader)):
+            self.world.retire(process.host, why)
+            return
 
         def over(verdict: Verdict) -> None:
             process.introduced = not verdict.why
 
         claim = process.claim()
         Steps(self, leader, joining(lambda: self.look(leader), claim), over).go()
+
+    def _is_old(self, host: Host, leader: Process) -> str:
+        """Why a server without data must not use its ID any more, or empty.
+
+        One that has data hears it when it greets the members.
+        """
+        if leader.host is None or host.live.configuration.servers:
+            return ""
+        return self.world.meetings.told(leader.host, host)
 
     def leave(self, process: Process, done: Callable[[str], None]) -> None:
         """It asks the leader to be taken out; why not, or empty."""

@@ -71,6 +71,7 @@ class World(Stage):
         self.network = Network(self)
         self.meetings = Meetings(self, self.network.is_cut)
         self.network.meet = self.meetings.meet
+        self.network.told = self.meetings.told
         self.network.greet = self.meetings.greet
         self.storage = Storage(self)
         self.handles: list[Handle] = []

@@ -47,6 +47,11 @@ def printable_problem(what: str, text: str, chars_max: int, *, empty: bool = Fal
     return ""
 
 
+def is_sound(start: Start) -> bool:
+    """True for a start that a server can have had."""
+    return 0 < start.number <= START_MAX and len(start.run) == RUN_BITS
+
+
 @lru_cache(_KEPT)
 def encode_record(record: IdentityRecord) -> bytes:
     """The bytes of a record. Raises ValueError for one that no receiver would take."""

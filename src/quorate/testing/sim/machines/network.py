@@ -69,6 +69,8 @@ class Network:
         self.route: Callable[[Host, Server], str] | None = None
         # Two processes have a connection: why nothing of the second counts at the first, or empty.
         self.meet: Callable[[Host, Host], str] = lambda _here, _other: ""
+        # What the first has against the start of the second, or nothing.
+        self.told: Callable[[Host, Host], str] = lambda _here, _other: ""
         # A process that has started asks another one what that has against it.
         self.greet: Callable[[Host, Server], None] = lambda _host, _to: None
         self._arrived: dict[tuple[str, str], int] = {}  # highest rpc_id that came
@@ -173,7 +175,8 @@ class Network:
         origin = self.world.host(call.origin)
         if origin.node is None or origin.incarnation != call.incarnation:
             return ""  # it is gone: what it is now makes its own connections
-        return self.meet(target, origin)
+        # Both sides look at each other before anything is sent.
+        return self.meet(target, origin) or self.meet(origin, target) or self.told(origin, target)
 
     def _waiting(self, call: Call, again: Callable[[], None]) -> Host | None:
         """The host that waits for this call, or None: one that is paused is told `again` later."""

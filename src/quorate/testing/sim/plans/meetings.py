@@ -17,7 +17,13 @@ from functools import partial
 from random import Random
 
 from quorate.raft import Server
-from quorate.raft.values.identity import IdentityRecord, Start, start_objection, two_bodies
+from quorate.raft.values.identity import (
+    IdentityRecord,
+    Start,
+    newer_starts,
+    start_objection,
+    two_bodies,
+)
 from quorate.testing.sim.machines.hosts import Host
 from quorate.testing.sim.plans.stage import Stage
 from quorate.testing.sim.verdicts.violations import expect
@@ -63,14 +69,22 @@ class Meetings:
             host.driver.greeted(to.id, answered=False)
             return
         self.meet(host, other)
-        why = self.meet(other, host) or _told(other, host)
+        why = self.meet(other, host) or self.told(other, host)
         if not why:
+            self._learn(host, other)
             host.driver.greeted(to.id, answered=True)
             return
         expect(copied, f"{host.name} is told that it is a copy, and is none: {why}")
         of = "a copied disk" if host.of else "a disk that was rolled back"
         self.world.coverage.met(f"{of} was named, and gave no vote")
         self.world.retire(host, why)
+
+    def _learn(self, here: Host, other: Host) -> None:
+        """What that member has seen of others is kept durably before its answer counts."""
+        others = {server.id for server in here.live.configuration.servers} - {here.server_id}
+        if newer := newer_starts(here.disk.seen, other.disk.seen, others):
+            here.disk.seen = {**here.disk.seen, **newer}
+            self.world.coverage.met("a start was known from hearsay")
 
     # -- meeting ----------------------------------------------------------------------------
 
@@ -92,6 +106,10 @@ class Meetings:
                 return ""
             self._second.setdefault((here.name, here.incarnation), set()).add(record.start)
         return f"two servers use the ID {record.server_id}"
+
+    def told(self, here: Host, other: Host) -> str:
+        """What `here` has against the start of the other one, or empty."""
+        return start_objection(other.record, here.disk.seen.get(other.server_id))
 
     def _is_second_body(self, here: Host, newcomer: Host) -> bool:
         """The place where the server was known is asked."""
@@ -143,8 +161,3 @@ def _has_seen_newer(other: Host, server_id: str, start: Start) -> bool:
     if seen is None:
         return False
     return seen.number > start.number or (seen.number == start.number and seen != start)
-
-
-def _told(other: Host, host: Host) -> str:
-    """What a server answers to a greeting."""
-    return start_objection(host.record, other.disk.seen.get(host.server_id))

@@ -130,6 +130,8 @@ SITUATIONS = (
     "read answered by a clock that had stood still",
     "a server was started on an earlier image of its disk",
     "a disk that was rolled back was named, and gave no vote",
+    "a start was known from hearsay",
+    "a server that had just got its vote greeted the others",
     "a server stood still while it greeted the others",
     "a copied disk was started beside the first",
     "a copied disk was named, and gave no vote",
@@ -254,6 +256,9 @@ class Coverage:
             self.met("entries of an older term committed by a later leader")
 
     # -- effects ----------------------------------------------------------------------------
+
+    def _greet(self, _: Step, __: fx.Greet) -> None:
+        self.met("a server that had just got its vote greeted the others")
 
     def _role(self, step: Step, effect: fx.RoleChanged) -> None:
         if effect.cause in _CAUSES:
@@ -404,6 +409,7 @@ class Coverage:
         fx.ReadReady: _read,
         fx.Done: _done,
         fx.SendSnapshot: _install,
+        fx.Greet: _greet,
         fx.ConfigurationChanged: _configuration,
     }
     _events: ClassVar[dict[type, Callable[[Coverage, Step], None]]] = {

@@ -145,6 +145,7 @@ _EFFECTS: _Texts = {
     fx.Done: lambda e: f"done {e.handle}: {e.leader_id} leads",
     fx.Rejected: _rejected_text,
     fx.RoleChanged: _role_text,
+    fx.Greet: lambda e: f"greet {', '.join(e.server_ids)}",
     fx.ConfigurationChanged: _members_text,
 }
 
