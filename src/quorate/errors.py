@@ -10,6 +10,7 @@
     |- Overloaded                too many writes wait: try again more slowly
     |- CommandTooLarge           a command over the limit: nothing was written
     |- StorageFull               the disk has no room: writes are refused, reads go on
+    |- StateFull                 a write would take the state, or a namespace, beyond its bound
     |- StorageStalled            the disk does not answer
     |- LogDamaged                an entry, a snapshot or an identity on disk is not what was written
     |- StateDamaged              the state here is not that of the other servers: ask one of them
@@ -131,6 +132,10 @@ class CommandTooLarge(QuorateError):
 
 class StorageFull(QuorateError):
     """No room on the disk; nothing was written."""
+
+
+class StateFull(QuorateError):
+    """A write would take the state, or a namespace, beyond its bound; nothing was written."""
 
 
 class StorageStalled(QuorateError):

@@ -30,6 +30,7 @@ ADDED = {
     "Server.GossipProfile",
     "Server.InitialServers",
     "Server.LeaseReads",
+    "Server.StateBytesMax",
     "Server.StateCheckInterval",
     "Server.UnprovenPeers",
     "Server.RaftSnapshotInterval",

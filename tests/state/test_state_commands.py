@@ -22,6 +22,7 @@ from quorate.state.tables.checks import CheckState
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
 from quorate.state.tables.journal import Note, Noted, Told, WriteJournal
+from quorate.state.tables.limits import RecordMemory, SetLimit
 from quorate.state.tables.locks import AcquireLock, ExpireLock, ReleaseLock, RenewLock
 from quorate.state.tables.namespaces import (
     Capabilities,
@@ -121,6 +122,8 @@ EXAMPLES: tuple[Command, ...] = (
             Operation(namespace="default", path="c", cas=0, only_check=True),
         ),
     ),
+    SetLimit(namespace="web", bytes_max=2**60, cas=4),
+    RecordMemory(memory=(("s1", 2**33),), first_bytes_max=2**30),
 )
 
 
@@ -164,6 +167,8 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "EndPhase": 33,
         "RemoveRootKey": 34,
         "ReplaceSeals": 35,
+        "SetLimit": 40,
+        "RecordMemory": 41,
         "BeginRestore": 48,
         "RestoreRows": 49,
         "CommitRestore": 50,

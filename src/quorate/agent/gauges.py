@@ -65,6 +65,10 @@ class Gauges:
         gauge("quorate.state.disagree", float(bool(checks.disagreement)))
         gauge("quorate.state.checkedIndex", checks.verdict.index)
         gauge("quorate.state.damagedServers", len(wrong))
+        usage = self._server.usage
+        gauge("quorate.state.bytes", usage.bytes())
+        gauge("quorate.state.bytesMax", usage.bytes_max())
+        gauge("quorate.state.fullest", round(usage.fullest(), 4))
         if node.leader is not None:
             now = replica.now()
             voters = {server.id for server in node.configuration.voters()}

@@ -45,6 +45,7 @@ def server_options(config: AgentConfig, data_dir: Path, rpc_connections: int = 0
         snapshot_threshold=server.raft_snapshot_threshold,
         snapshot_interval_s=server.raft_snapshot_interval_ns / 1e9,
         state_check_interval_s=server.state_check_interval_ns / 1e9,
+        state_bytes_max=server.state_bytes_max,
         rpc_handshake_timeout_s=config.limits.rpc_handshake_timeout_ns / 1e9,
         rpc_connections_max=config.limits.rpc_max_conns_per_client,
         rpc_connections_total=rpc_connections,

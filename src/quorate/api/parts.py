@@ -15,6 +15,7 @@ import msgspec
 
 from quorate.server.archive.restoring import Report
 from quorate.server.archive.saving import Saved
+from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.server import Server
@@ -239,6 +240,9 @@ class Agent(Protocol):
     def waiting(self) -> str:
         """The event that this server waits for, in words; empty if for none."""
 
+    def warning(self) -> str:
+        """A thing that will keep this server from its work if nothing is done; empty: none."""
+
     def health_problem(self) -> str | None:
         """Why this server does not take part although nothing keeps it from finding a leader.
 
@@ -298,6 +302,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     writes: Writes
     archives: Archives
     sealer: Sealer
+    usage: Usage
     restores: Restores
     membership: Membership
     cluster: Cluster
@@ -320,6 +325,7 @@ def parts_of(server: Server) -> Parts:
         writes=server.writes,
         archives=server.archives,
         sealer=server.sealer,
+        usage=server.usage,
         restores=server.restores,
         membership=server.membership,
         cluster=server.cluster,

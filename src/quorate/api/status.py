@@ -31,6 +31,7 @@ from quorate.errors import (
     RestoreUnderWay,
     SealBroken,
     StateDamaged,
+    StateFull,
     StorageFull,
     StorageStalled,
 )
@@ -58,6 +59,7 @@ STATUS: Final[dict[type[QuorateError], int]] = {
     RestoreRefused: 409,
     RestoreUnderWay: 503,
     StorageFull: 507,
+    StateFull: 507,
     StorageStalled: 503,
     StateDamaged: 503,
     MachineHeld: 503,

@@ -23,7 +23,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, overloa
 
 import msgspec
 
-from quorate.client.errors import AnswerError, StatusError
+from quorate.client.errors import AnswerError, StateFull, StatusError
 from quorate.client.models import from_json
 
 P = ParamSpec("P")
@@ -141,7 +141,8 @@ def refusal(answer: Answer) -> StatusError:
     """The error that an answer without success tells of."""
     told = answer.headers.get("x-quorate-next", "")  # the server knows best what helps
     next_step = told or next((step for text, step in NEXT_STEPS if text in answer.text), "")
-    return StatusError(answer.status, answer.text, next_step)
+    full = answer.headers.get("x-quorate-error") == "state-full"
+    return (StateFull if full else StatusError)(answer.status, answer.text, next_step)
 
 
 def succeeded(answer: Answer) -> Answer:

@@ -6,6 +6,7 @@
        |- TlsError          a certificate or key cannot be loaded: nothing was sent
        |- RequestError      no answer: refused, reset, timed out, or TLS did not agree
        |- StatusError       an answer with a status other than success; `status` and `body`
+       |  `- StateFull      the state, or a namespace, would grow beyond its bound
        `- AnswerError       success, but the body is not what the endpoint promises
 
 The texts are those of the Go client where it has one, because scripts look for them.
@@ -56,6 +57,10 @@ class StatusError(ClientError):
         super().__init__(f"Unexpected response code: {status}{told}", next_step)
         self.status = status
         self.body = body
+
+
+class StateFull(StatusError):
+    """The write would take the state, or a namespace, beyond its bound; nothing was written."""
 
 
 class AnswerError(ClientError):

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from quorate.shapes import agent, events, namespaces, operator, root_keys, settings
+from quorate.shapes import agent, events, namespaces, operator, root_keys, settings, state
 from quorate.shapes.agent import HealthOf, Member
 from quorate.shapes.namespaces import NamespaceCapabilities
 from quorate.shapes.operator import RaftServer, ServerHealth, UpgradeServer, View
@@ -45,6 +45,7 @@ __all__ = [
     "SchedulerConfiguration",
     "SchedulerUpdate",
     "ServerHealth",
+    "StateSize",
     "Transfer",
     "UpgradeCheck",
     "UpgradeServer",
@@ -136,6 +137,12 @@ class RootKeys(msgspec.Struct, frozen=True, kw_only=True):
 
 class RootKeyRotated(root_keys.Rotated, frozen=True, kw_only=True, rename="pascal"):
     """`PUT operator/keyring/rotate`."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class StateSize(state.StateSize, frozen=True, kw_only=True, rename="pascal"):
+    """`GET operator/state`."""
 
     raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 

@@ -41,6 +41,7 @@ from quorate.client.models import (
     RootKeys,
     SchedulerConfiguration,
     SchedulerUpdate,
+    StateSize,
     Transfer,
     UpgradeCheck,
     Views,
@@ -54,6 +55,7 @@ NAMESPACE: Final = "/v1/namespace"
 NAMESPACES: Final = "/v1/namespaces"
 ROOT_KEYS: Final = "/v1/operator/keyring"
 SCHEDULER: Final = "/v1/operator/scheduler/configuration"
+STATE: Final = "/v1/operator/state"
 TRANSFER: Final = "/v1/operator/raft/transfer-leadership"
 
 
@@ -96,6 +98,19 @@ class Operations:
     def upgrade_check(self) -> Call[UpgradeCheck]:
         """The cluster's feature level and each member's version; servers of Quorate only."""
         return get("/v1/operator/upgrade", UpgradeCheck, check=ours)
+
+    @call
+    def state_size(self) -> Call[StateSize]:
+        """The memory that the state takes, its bounds and its largest prefixes; Quorate only."""
+        return get(STATE, StateSize, check=ours)
+
+    @call
+    def set_state_limit(
+        self, bytes_max: int, *, namespace: str = "", cas: int | None = None
+    ) -> Call[None]:
+        """Set the bound of a namespace, or of the whole state, in bytes; 0 takes it away."""
+        body = {"BytesMax": bytes_max, "Namespace": namespace}
+        return act("PUT", STATE + "/limit", cas_query(cas), body)
 
     # -- operator/autopilot and operator/scheduler ---------------------------------------------
 

@@ -52,7 +52,9 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     `state_check_interval_s` a state that differs and a log that is damaged are found; 0: never.
     `rpc_connections_max` counts for each client address, `rpc_connections_total` for all; 0 is no
     limit. `registry` is what this version knows of commands and levels; a rehearsal may take
-    another. `host_data` gives what `agent/host` shows; None: that is not shown. Namespaces
+    another. `state_bytes_max` is the bound of the state that the first leader keeps; 0: a part of
+    the smallest server's memory. `memory_bytes` is this server's; 0: that of the machine.
+    `host_data` gives what `agent/host` shows; None: that is not shown. Namespaces
     are written in the `authoritative_region`; if it is empty, here.
     """
 
@@ -73,6 +75,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_threshold: int = 8192
     snapshot_interval_s: float = 120.0
     state_check_interval_s: float = 30.0
+    state_bytes_max: int = 0
+    memory_bytes: int = 0
     rpc_handshake_timeout_s: float = 5.0
     rpc_connections_max: int = 100
     rpc_connections_total: int = 0

@@ -30,6 +30,9 @@ from quorate.raft.values.identity import RUN_BITS
 from quorate.replica.replica import Options, Replica
 from quorate.server.archive.restoring import Restores
 from quorate.server.archive.saving import Saves
+from quorate.server.bounds.host_memory import memory_bytes
+from quorate.server.bounds.memory import MemoryKeeper
+from quorate.server.bounds.usage import Usage
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.discovery import PoolWatch
 from quorate.server.cluster.fixed_pool import FixedPool
@@ -163,6 +166,8 @@ class Server:
         self._spawn(self.restores.drop_left_over(self.leadership.lease_valid))
         self._spawn(self.root_keys.run())
         self._spawn(self.disks.run())
+        self._spawn(self.usage.run())
+        self._spawn(self._memory.run())
 
     async def _start_replica(self) -> None:
         options = self.options
@@ -268,6 +273,7 @@ class Server:
             now=self.replica.now,
         )
         self._make_secrets()
+        self._make_bounds()
         self._make_views()
         self._judge = StateJudge(
             replica=self.replica,
@@ -278,6 +284,10 @@ class Server:
             interval_s=options.state_check_interval_s,
             spawn=self._spawn,
         )
+        self._make_answers()
+
+    def _make_answers(self) -> None:
+        options = self.options
         self.answers = Answers(
             directory=self.directory,
             watch=self._watch,
@@ -296,6 +306,7 @@ class Server:
                 regions=self.directory,
             ),
             disks=self.disks,
+            memory=self._memory,
         )
 
     def _make_secrets(self) -> None:
@@ -313,6 +324,19 @@ class Server:
                 lambda: self.replica.node.log.last_index,
             ),
             holders=self.disks.holders,
+        )
+
+    def _make_bounds(self) -> None:
+        options = self.options
+        self.usage = Usage(self.machine.store)
+        self._memory = MemoryKeeper(
+            replica=self.replica,
+            state=self.machine.store,
+            callers=self._callers,
+            apply=self.writes.apply,
+            leads=self.leadership.has_begun,
+            own=options.memory_bytes or memory_bytes(),
+            first_bytes_max=options.state_bytes_max,
         )
 
     def _make_views(self) -> None:
@@ -333,6 +357,7 @@ class Server:
             watch=self._watch,
             checks=self.checks,
             disks=self.disks,
+            usage=self.usage,
             me=self.identity,
         )
         self.rejoining = Rejoining(

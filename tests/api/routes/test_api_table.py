@@ -28,6 +28,7 @@ BODIES = {
     "/v1/namespace": b'{"Name":"team"}',
     "/v1/namespace/default": b'{"Name":"default"}',
     "/v1/var/default": b'{"Items":{"k":"v"}}',
+    "/v1/operator/state/limit": b'{"BytesMax":0}',
     "/v1/vars/write": b'{"Operations":[{"Op":"check","Path":"a","CAS":0}]}',
 }
 

@@ -169,6 +169,7 @@ FORMS: dict[str, tuple[str, str | Reply]] = {
     "server members": ("GET /v1/agent/members", "r3-agent-members"),
     "agent-info": ("GET /v1/agent/self", "r3-agent-self"),
     "operator raft views": ("GET /v1/operator/raft/views", json_reply(VIEWS)),
+    "operator state size": ("GET /v1/operator/state", json_reply({"Bytes": 1, "Variables": 0})),
     "operator upgrade check": ("GET /v1/operator/upgrade", json_reply(UPGRADE)),
     "server rejoin": ("PUT /v1/agent/rejoin", json_reply(REJOINED)),
 }

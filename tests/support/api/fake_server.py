@@ -28,6 +28,7 @@ from quorate.errors import (
 from quorate.metrics import Metrics
 from quorate.server.archive.restoring import Report
 from quorate.server.archive.saving import Saved
+from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub
 from quorate.server.leader.acts import Acts
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
@@ -137,6 +138,7 @@ class FakeServer:
         self.log_index = 4
         self.holding: list[str] = []  # whose disks may hold what older root keys have sealed
         self.sealer = Sealer(self.store, KeyRing(self.store), self.is_leader)
+        self.usage = Usage(self.store)
         self.root_keys = RootKeeper(
             state=self.store,
             apply=self.apply,
@@ -199,6 +201,7 @@ class FakeServer:
             writes=self,
             archives=self,
             sealer=self.sealer,
+            usage=self.usage,
             restores=self,
             membership=self,
             cluster=self,
@@ -305,6 +308,9 @@ class FakeServer:
 
     def waiting(self) -> str:
         return self.reason
+
+    def warning(self) -> str:
+        return self.usage.warning()
 
     def health_problem(self) -> str | None:
         return self.problem

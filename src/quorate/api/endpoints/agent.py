@@ -19,7 +19,7 @@ from quorate.errors import NoLeader
 from quorate.server.views.records import Member
 from quorate.shapes import agent as shapes
 
-_SERVER_OK: Final = {"server": {"message": "ok", "ok": True}}
+_OK: Final = "ok"
 
 
 class AgentEndpoint:
@@ -75,12 +75,17 @@ class AgentEndpoint:
         if problem is not None:
             return _unhealthy("server", problem)
         if self._leadership.leader_address():
-            return json_response(_SERVER_OK, pretty=call.query.pretty)
+            return self._healthy(call)
         return self._health_after_waiting(call)
+
+    def _healthy(self, call: Call) -> Response:
+        """What will become a problem is said, but the server does its work as yet."""
+        message = self._agent.warning() or _OK
+        return json_response({"server": {"message": message, "ok": True}}, pretty=call.query.pretty)
 
     async def _health_after_waiting(self, call: Call) -> Response:
         if await self._leadership.wait_for_leader(HOLD_S):
-            return json_response(_SERVER_OK, pretty=call.query.pretty)
+            return self._healthy(call)
         waiting = self._agent.waiting()
         return _unhealthy("server", "; ".join(filter(None, (NoLeader().text, waiting))))
 

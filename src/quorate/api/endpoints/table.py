@@ -27,6 +27,7 @@ from quorate.api.endpoints.operator.raft import (
 from quorate.api.endpoints.operator.root_keys import ROWS as _ROOT_KEYS
 from quorate.api.endpoints.operator.scheduler import SchedulerEndpoint
 from quorate.api.endpoints.operator.snapshot import SnapshotEndpoint
+from quorate.api.endpoints.operator.state import ROWS as _STATE_SIZE
 from quorate.api.endpoints.operator.upgrade import UpgradeEndpoint
 from quorate.api.endpoints.operator.views import ViewsEndpoint
 from quorate.api.endpoints.pages import PagesEndpoint
@@ -495,5 +496,5 @@ _OPERATOR: Final = (
 
 TABLE: Final = (
     *(*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_OPERATOR),
-    *(*_ROOT_KEYS, *_VARIABLES, *_JOBLESS),
+    *(*_ROOT_KEYS, *_STATE_SIZE, *_VARIABLES, *_JOBLESS),
 )

@@ -91,6 +91,12 @@ GROUPS = (
     ),
     SNAPSHOT_GROUP,
     Group(
+        ("operator", "state"),
+        "The size of the state",
+        "Shows how much memory the replicated state takes, and sets its bounds.",
+        "quorate operator state size",
+    ),
+    Group(
         ("operator", "gossip"),
         "The gossip between servers",
         "Manages the keys that encrypt the gossip between servers.",

@@ -280,4 +280,32 @@ UPGRADE = (
     ),
 )
 
-OPERATOR = (*RAFT, *AUTOPILOT, HEALTH, *SCHEDULER, *UPGRADE, *TOOLS)
+STATE = (
+    Command(
+        ("operator", "state", "size"),
+        "Show how large the state is",
+        "Shows how much memory the variables and locks take, in all and by namespace, the bounds, "
+        "and the largest prefixes. Exit code 2 if more than 80 % of a bound is taken.",
+        MODULE + "operator.state:size",
+        FORMS,
+        (Example("quorate operator state size", "what fills the state?"),),
+    ),
+    Command(
+        ("operator", "state", "limit"),
+        "Set the bound of the state, or of a namespace",
+        "Sets how much memory all variables, or those of one namespace, may take. A write that "
+        "would go beyond is refused; deletions always pass. 0 takes the bound away: that of the "
+        "whole state is then a quarter of the memory of the smallest server.",
+        MODULE + "operator.state:limit",
+        (Flag("of", "text", "The namespace whose bound it is.", "namespace"),),
+        (
+            Example("quorate operator state limit 2GiB", "of the whole state"),
+            Example("quorate operator state limit -of=web 64MiB", "of one namespace"),
+        ),
+        args=(1, 1),
+        args_text="This command requires one argument: <size>",
+        usage="[options] <size>",
+    ),
+)
+
+OPERATOR = (*RAFT, *AUTOPILOT, HEALTH, *SCHEDULER, *UPGRADE, *STATE, *TOOLS)

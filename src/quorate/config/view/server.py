@@ -68,6 +68,7 @@ def server_view(config: AgentConfig) -> dict[str, Any]:
         "RetryMaxAttempts": server.retry_max,
         "ServerJoin": _join(server.server_join),
         "StartJoin": list(server.start_join),
+        "StateBytesMax": server.state_bytes_max,
         "StateCheckInterval": format_duration(server.state_check_interval_ns),
         "UnprovenPeers": list(server.unproven_peers),
     }

@@ -9,6 +9,12 @@ import msgspec
 
 from quorate.errors import QuorateError
 from quorate.net.peer import Peer
+from quorate.server.bounds.memory import (
+    MEMORY_CALL,
+    MemoryAnswer,
+    MemoryKeeper,
+    MemoryRequest,
+)
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.discovery import PoolWatch
 from quorate.server.cluster.founding import Bootstrap, Promise, Proposal
@@ -47,8 +53,10 @@ class Answers:
         applied_index: Callable[[], int],
         gate: Gate,
         disks: Disks,
+        memory: MemoryKeeper,
     ) -> None:
         self._disks = disks
+        self._memory = memory
         self._gate = gate
         self._directory = directory
         self._watch = watch
@@ -142,6 +150,9 @@ class Answers:
     async def _tell_oldest(self, _: OldestRequest, __: Peer | None) -> Oldest:
         return await self._disks.own()
 
+    async def _tell_memory(self, _: MemoryRequest, __: Peer | None) -> MemoryAnswer:
+        return await self._memory.own()
+
     async def _hear_verdict(self, verdict: Verdict, peer: Peer | None) -> Heard:
         self._judge.heard(verdict, peer.server_id if peer is not None else None)
         return Heard()
@@ -157,4 +168,5 @@ class Answers:
         "state-digest": (DigestRequest, _tell_digest),
         "state-verdict": (Verdict, _hear_verdict),
         OLDEST_CALL: (OldestRequest, _tell_oldest),
+        MEMORY_CALL: (MemoryRequest, _tell_memory),
     }

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable
 
 from quorate.replica.replica import Replica
+from quorate.server.bounds.usage import Usage
 from quorate.server.cluster.directory import ALIVE, Directory
 from quorate.server.cluster.discovery import PoolWatch
 from quorate.server.cluster.fixed_pool import FixedPool
@@ -31,6 +32,7 @@ class AgentView:
         watch: PoolWatch,
         checks: StateChecks,
         disks: Disks,
+        usage: Usage,
         me: Callable[[], Identity],
     ) -> None:
         self._replica = replica
@@ -40,11 +42,16 @@ class AgentView:
         self._watch = watch
         self._checks = checks
         self._disks = disks
+        self._usage = usage
         self._me = me
 
     def waiting(self) -> str:
         """The wait of this server in words: for a leader, for others to found with. Empty: none."""
         return self._watch.waiting
+
+    def warning(self) -> str:
+        """A thing that will keep this server from its work if nothing is done; empty: none."""
+        return self._usage.warning()
 
     def health_problem(self) -> str | None:
         """Why this server does not take part although nothing keeps it from finding a leader.
@@ -114,5 +121,8 @@ class AgentView:
                 "waiting": self.waiting(),
                 **stats.state_check(self._checks),
                 "older_text_on_disk": self._disks.older,
+                "state_bytes": str(self._usage.bytes()),
+                "state_bytes_max": str(self._usage.bytes_max()),
+                "warning": self.warning(),
             },
         }

@@ -108,7 +108,7 @@ def _table(
         records.append(record)
     deleted = len(ours.records) - changed - same
     table_index = index if added or changed or deleted else ours.index
-    return TableRows.built(table.indexes, table_index, keys, records), TableChange(
+    return table.built(table_index, keys, records), TableChange(
         table=table.name,
         on_restore=table.on_restore,
         added=added,

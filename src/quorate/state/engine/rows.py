@@ -3,7 +3,8 @@
 - the table's index, that of the last command that changed it;
 - its size, in bytes of its encoded rows;
 - the sum of the hashes of its rows, from which the state's digest follows (`engine.digest`);
-- the entries of its secondary indexes.
+- the entries of its secondary indexes;
+- the bytes that its rows count for against a bound of the state, in all and by group.
 
 Invariant: all of it follows from the records alone; `sums` and `entries_of` compute it again.
 """
@@ -22,6 +23,9 @@ from quorate.state.engine.record import R
 
 Indexes: TypeAlias = Mapping[str, Callable[[R], tuple[str, ...]]]
 """Secondary indexes by name: from a record to the values under which it is found."""
+
+Weigh: TypeAlias = Callable[[R], tuple[str, int]]
+"""From a record to its group, and the bytes of memory that it counts for."""
 
 SUM_MASK: Final = (1 << 256) - 1
 
@@ -52,13 +56,34 @@ class TableRows(Generic[R]):
     """See the module. `sum` is not reduced: modulo 2^256 it is that of the hashes.
 
     `size` and `sum` are those of the rows after `settle`, and in every image; `waiting` has the
-    rows that changed since, as they were at the last one.
+    rows that changed since, as they were at the last one. `weight` and `weights` (by group, none is
+    0) are those of the rows at any time; both are empty without `weigh`.
     """
 
-    __slots__ = ("index", "indexes", "records", "secondary", "size", "sum", "waiting")
+    __slots__ = (
+        "index",
+        "indexes",
+        "records",
+        "secondary",
+        "size",
+        "sum",
+        "waiting",
+        "weigh",
+        "weight",
+        "weights",
+    )
 
-    def __init__(self, indexes: Indexes[R], initial: Mapping[str, R], index: int) -> None:
+    def __init__(
+        self,
+        indexes: Indexes[R],
+        initial: Mapping[str, R],
+        index: int,
+        weigh: Weigh[R] | None = None,
+    ) -> None:
         self.indexes = indexes
+        self.weigh = weigh
+        self.weight = 0
+        self.weights: dict[str, int] = {}
         self.index = index
         self.records: OrderedMap[R] = OrderedMap()
         self.size = 0
@@ -71,11 +96,17 @@ class TableRows(Generic[R]):
 
     @classmethod
     def built(
-        cls, indexes: Indexes[R], index: int, keys: Sequence[str], records: Sequence[R]
+        cls,
+        indexes: Indexes[R],
+        index: int,
+        keys: Sequence[str],
+        records: Sequence[R],
+        weigh: Weigh[R] | None = None,
     ) -> TableRows[R]:
         """A table of these rows. Raises ValueError if a key is there twice."""
         rows = cls.__new__(cls)
         rows.indexes, rows.index = indexes, index
+        rows.weigh, rows.weight, rows.weights = weigh, 0, {}
         try:
             rows.records = OrderedMap.from_sorted(keys, records)
         except ValueError:  # written by a version that kept no order
@@ -88,6 +119,9 @@ class TableRows(Generic[R]):
             data = encode_row(pair)
             rows.sum += hash_row(data)
             rows.size += len(data)
+        if weigh is not None:
+            for record in records:
+                rows.count(None, record)
         rows.secondary = {}
         for name in indexes:
             entries = sorted(rows.entries_of(name))
@@ -103,6 +137,7 @@ class TableRows(Generic[R]):
         copy.waiting = {}
         copy.indexes, copy.index = self.indexes, self.index
         copy.size, copy.sum = self.size, self.sum
+        copy.weigh, copy.weight, copy.weights = self.weigh, self.weight, self.weights.copy()
         copy.records = self.records.image()
         copy.secondary = {name: entries.image() for name, entries in self.secondary.items()}
         return copy
@@ -117,6 +152,8 @@ class TableRows(Generic[R]):
         self.records.put_at(at, key, stamped)
         self.index = index
         if key in self.waiting and not self.indexes:
+            if self.weigh is not None:
+                self.count(known, stamped)
             return known, stamped  # it changed lately, and size and sum are still to follow
         self._changed(key, known, stamped)
         return known, stamped
@@ -152,7 +189,7 @@ class TableRows(Generic[R]):
 
     def empty(self) -> TableRows[R]:
         """A table of this kind without rows."""
-        return TableRows(self.indexes, {}, 0)
+        return TableRows(self.indexes, {}, 0, self.weigh)
 
     def settle(self) -> None:
         """Bring size and sum up to date. Rows are hashed as memory holds them: damage shows."""
@@ -170,13 +207,31 @@ class TableRows(Generic[R]):
                 self.sum += hash_row(data)
 
     def _changed(self, key: str, before: R | None, after: R | None) -> None:
-        """Have size and sum follow soon, and the secondary indexes at once."""
+        """Have size and sum follow soon, and the weight and the secondary indexes at once."""
+        if self.weigh is not None:
+            self.count(before, after)
         waiting = self.waiting
         waiting.setdefault(key, before)
         if len(waiting) >= WAITING_MAX:
             self.settle()
         if self.indexes:
             self._find_by(key, before, after)
+
+    def count(self, before: R | None, after: R | None) -> None:
+        """Have the weights follow a change."""
+        assert self.weigh is not None
+        for record, sign in ((before, -1), (after, 1)):
+            if record is None:
+                continue
+            group, weight = self.weigh(record)
+            assert weight > 0, "each row takes memory"
+            self.weight += sign * weight
+            left = self.weights.get(group, 0) + sign * weight
+            assert left >= 0, f"group {group!r} takes less than nothing"
+            if left:
+                self.weights[group] = left
+            else:
+                del self.weights[group]
 
     def _find_by(self, key: str, before: R | None, after: R | None) -> None:
         for name, values_of in self.indexes.items():

@@ -26,7 +26,7 @@ from quorate.levels import describe, form_in_force
 from quorate.state.engine import level, shift
 from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.registry import Registry
-from quorate.state.engine.rows import SUM_MASK, TableRows, encode_row, hash_row
+from quorate.state.engine.rows import SUM_MASK, encode_row, hash_row
 from quorate.state.engine.table import SINGLETON, Record, Tables, unstaged
 from quorate.version import __version__
 
@@ -212,7 +212,7 @@ def _decode_table(
         keys.append(key)
         records.append(record)
     try:
-        rows = TableRows.built(table.indexes, header.index, keys, records)
+        rows = table.built(header.index, keys, records)
     except ValueError as error:
         raise _refused(f"table {header.name!r} holds a key twice") from error
     image.tables.held[header.name] = rows

@@ -168,6 +168,14 @@ class StateStore:
         """See `Reader.with_value`."""
         return self._tables.with_value(table, index, value, after)
 
+    def weight(self, name: str) -> int:
+        """See `Reader.weight`."""
+        return self._tables.weight(name)
+
+    def weights(self, name: str) -> Mapping[str, int]:
+        """See `Reader.weights`."""
+        return self._tables.weights(name)
+
     @property
     def size(self) -> int:
         """Bytes of the encoded rows of all tables, as a snapshot holds them."""

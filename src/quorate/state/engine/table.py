@@ -15,7 +15,7 @@ a type byte and a level of its own: a server that knows the type but not the fie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import islice
 from types import MappingProxyType
@@ -26,7 +26,7 @@ import msgspec
 from quorate.state.engine.changes import Change
 from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.record import R, Record
-from quorate.state.engine.rows import Indexes, TableRows
+from quorate.state.engine.rows import Indexes, TableRows, Weigh
 
 __all__ = [
     "IGNORABLE",
@@ -123,7 +123,8 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     `level` is the cluster's level from which on it may hold anything but its `initial` rows.
     `indexes` are its secondary indexes: by name, a pure function from a record to the values under
     which `Tables.with_value` finds it. `merge` makes one table of the rows that are there and the
-    archive's, and is there if `on_restore` is MERGED.
+    archive's, and is there if `on_restore` is MERGED. `weigh` is there if clients make the table
+    grow: what its rows take counts against the bound of the state (`tables.limits`).
     """
 
     name: str
@@ -135,10 +136,15 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     level: int = 0
     indexes: Indexes[R] = MappingProxyType({})
     merge: Callable[[OrderedMap[R], OrderedMap[R]], Mapping[str, R]] | None = None
+    weigh: Weigh[R] | None = None
 
     def fresh(self) -> TableRows[R]:
         """The rows of a server that has applied nothing."""
-        return TableRows(self.indexes, self.initial, self.initial_index)
+        return TableRows(self.indexes, self.initial, self.initial_index, self.weigh)
+
+    def built(self, index: int, keys: Sequence[str], records: Sequence[R]) -> TableRows[R]:
+        """A table of these rows. Raises ValueError if a key is there twice."""
+        return TableRows.built(self.indexes, index, keys, records, self.weigh)
 
 
 def cas_holds(cas: int | None, record: Record | None) -> bool:
@@ -168,6 +174,12 @@ class Reader(Protocol):
         self, table: Table[R], index: str, value: str, after: str | None = None
     ) -> Iterator[tuple[str, R]]:
         """The rows that have this value in one of the table's `indexes`, in the order of keys."""
+
+    def weight(self, name: str) -> int:
+        """The bytes that the rows of the table of this name count for. Raises KeyError."""
+
+    def weights(self, name: str) -> Mapping[str, int]:
+        """The same by group. Not to be kept across a change."""
 
 
 _STAGED: Final = "restoring:"
@@ -214,6 +226,14 @@ class Tables:
     ) -> Iterator[tuple[str, R]]:
         """See `Reader.with_value`."""
         return self.held[table.name].with_value(index, value, after)
+
+    def weight(self, name: str) -> int:
+        """See `Reader.weight`."""
+        return self.held[name].weight
+
+    def weights(self, name: str) -> Mapping[str, int]:
+        """See `Reader.weights`."""
+        return self.held[name].weights
 
     def put(self, table: Table[R], key: str, record: R, index: int) -> R:
         """Insert or replace a record by the command at `index`.

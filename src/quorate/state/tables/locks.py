@@ -17,11 +17,16 @@ from msgspec.structs import replace
 
 from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.table import Command, OnRestore, Reader, Record, Table, Tables
-from quorate.state.tables import variables
+from quorate.state.tables import limits, variables
+from quorate.state.tables.limits import Full
 from quorate.state.tables.variables import VARIABLES_LEVEL, Conflict, Variable, Why, key_of
 
 LOCKS_MAX: Final = 16_384
 """Locks at one time: the leader looks at all of them several times a second."""
+
+
+ROW_BYTES: Final = 512
+"""Memory of a row beside its texts."""
 
 
 class LockRow(Record, frozen=True, kw_only=True):
@@ -37,11 +42,16 @@ class LockRow(Record, frozen=True, kw_only=True):
     delay_ns: int
 
 
+def weigh(row: LockRow) -> tuple[str, int]:
+    """Its namespace, and the memory that it takes. A row of a delay counts as one with an ID."""
+    return row.namespace, ROW_BYTES + 2 * (len(row.namespace) + len(row.path))
+
+
 class AcquireLock(Command, frozen=True, kw_only=True):
     """Hold the lock, unless another ID does; the same ID renews it.
 
     The items are those of a variable that is not there yet, or replace them unless `keep`. Result:
-    the record, or Conflict.
+    the record, Conflict, or Full.
     """
 
     TYPE: ClassVar[int] = 19
@@ -58,7 +68,7 @@ class AcquireLock(Command, frozen=True, kw_only=True):
     nonce: bytes = b""
     keep: bool = False
 
-    def apply(self, tables: Tables, index: int) -> Variable | Conflict:
+    def apply(self, tables: Tables, index: int) -> Variable | Conflict | Full:
         """See the class."""
         key = key_of(self.namespace, self.path)
         known, row = tables.get(variables.TABLE, key), tables.get(TABLE, key)
@@ -70,15 +80,30 @@ class AcquireLock(Command, frozen=True, kw_only=True):
             return Conflict(Why.LOCKED if row.lock_id else Why.DELAY, known)
         if len(tables.rows(TABLE)) >= LOCKS_MAX:
             return Conflict(Why.TOO_MANY, known)
-        held = LockRow(
+        if (full := self.full(tables)) is not None:
+            return full
+        tables.put(TABLE, key, self._row(), index)
+        return tables.put(variables.TABLE, key, self._record(known, index), index)
+
+    def full(self, reader: Reader) -> Full | None:
+        """The bound beyond which it would take the state now; a renewal takes it nowhere."""
+        key = key_of(self.namespace, self.path)
+        if reader.get(TABLE, key) is not None:
+            return None
+        known = reader.get(variables.TABLE, key)
+        more = weigh(self._row())[1]
+        if known is None or not self.keep:
+            more += variables.growth(known, self.namespace, self.path, self.data)
+        return limits.beyond(reader, {self.namespace: more})
+
+    def _row(self) -> LockRow:
+        return LockRow(
             namespace=self.namespace,
             path=self.path,
             lock_id=self.lock_id,
             ttl_ns=self.ttl_ns,
             delay_ns=self.delay_ns,
         )
-        tables.put(TABLE, key, held, index)
-        return tables.put(variables.TABLE, key, self._record(known, index), index)
 
     def _record(self, known: Variable | None, index: int) -> Variable:
         kept = known if self.keep else None
@@ -200,6 +225,7 @@ TABLE: Final = Table(
     merge=_merge,
     commands=(AcquireLock, RenewLock, ReleaseLock, ExpireLock),
     level=VARIABLES_LEVEL,
+    weigh=weigh,
 )
 
 

@@ -13,7 +13,9 @@ from typing import ClassVar, Final
 import msgspec
 
 from quorate.state.engine.table import Command, OnRestore, Reader, Record, Table, Tables
-from quorate.state.tables import variables
+from quorate.state.tables import limits, variables
+
+_encode = msgspec.msgpack.Encoder().encode
 
 DEFAULT: Final = "default"
 
@@ -22,6 +24,9 @@ NAMESPACES_LEVEL: Final = 3
 
 NAMESPACES_MAX: Final = 4096
 """A list of all of them stays below a megabyte."""
+
+ROW_BYTES: Final = 1024
+"""Memory of a row beside its texts."""
 
 Meta = tuple[tuple[str, str], ...]
 """Keys and values, in the order of the keys."""
@@ -93,7 +98,13 @@ class DeleteNamespace(Command, frozen=True, kw_only=True):
         if inside is not None:
             return f"it holds variables, among them {inside.path}: delete them first"
         tables.delete(TABLE, self.name, index)
+        tables.delete(limits.TABLE, self.name, index)
         return ""
+
+
+def weigh(row: Namespace) -> tuple[str, int]:
+    """No namespace, since it counts against no namespace's bound; and the memory that it takes."""
+    return "", ROW_BYTES + 2 * len(_encode(row))
 
 
 BUILT_IN: Final = Namespace(
@@ -107,6 +118,7 @@ TABLE: Final = Table(
     commands=(UpsertNamespace, DeleteNamespace),
     initial=MappingProxyType({DEFAULT: BUILT_IN}),
     initial_index=1,
+    weigh=weigh,
 )
 
 

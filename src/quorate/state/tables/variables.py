@@ -27,12 +27,17 @@ from quorate.state.engine.table import (
     Tables,
     cas_holds,
 )
+from quorate.state.tables import limits
+from quorate.state.tables.limits import Full
 
 VARIABLES_LEVEL: Final = 3
 """The feature level from which on there are variables."""
 
 OPERATIONS_MAX: Final = 64
 """Of one `WriteVariables`."""
+
+ROW_BYTES: Final = 640
+"""Memory of a row beside its texts and bytes, measured: records of 16 and of 256 bytes take 610."""
 
 _SEPARATOR: Final = "\0"
 _BEHIND: Final = "\1"
@@ -95,6 +100,17 @@ class Conflict(msgspec.Struct, frozen=True, gc=False):
     position: int = 0
 
 
+def weigh(row: Variable) -> tuple[str, int]:
+    """Its namespace, and the memory that it takes. The key holds namespace and path once more."""
+    return row.namespace, ROW_BYTES + 2 * (len(row.namespace) + len(row.path)) + len(row.data)
+
+
+def growth(known: Variable | None, namespace: str, path: str, data: bytes) -> int:
+    """How much more memory a variable takes with that data in place of what is known."""
+    size = ROW_BYTES + 2 * (len(namespace) + len(path)) + len(data)
+    return size if known is None else size - weigh(known)[1]
+
+
 Written: TypeAlias = Variable | None
 """What is there after a write: None after a deletion."""
 
@@ -122,8 +138,8 @@ class Operation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaul
 class PutVariable(Command, frozen=True, kw_only=True):
     """Write a variable whole. With `cas` only if its modify index is just that.
 
-    `lock_id` must be the ID that holds its lock, empty if none does. Result: the record, or
-    Conflict.
+    `lock_id` must be the ID that holds its lock, empty if none does. Result: the record, Conflict,
+    or Full.
     """
 
     TYPE: ClassVar[int] = 16
@@ -138,12 +154,29 @@ class PutVariable(Command, frozen=True, kw_only=True):
     cas: int | None = None
     lock_id: str = ""
 
-    def apply(self, tables: Tables, index: int) -> Variable | Conflict:
+    def apply(self, tables: Tables, index: int) -> Variable | Conflict | Full:
         """See the class."""
         key = key_of(self.namespace, self.path)
         known = tables.get(TABLE, key)
         if (why := _against(known, self.cas, self.lock_id)) is not None:
             return Conflict(why, known)
+        if (full := self._full(tables, known)) is not None:
+            return full
+        return self.put(tables, index, known)
+
+    def full(self, reader: Reader) -> Full | None:
+        """The bound beyond which it would take the state now; None if that is a Conflict."""
+        known = by_path(reader, self.namespace, self.path)
+        if _against(known, self.cas, self.lock_id) is not None:
+            return None
+        return self._full(reader, known)
+
+    def _full(self, reader: Reader, known: Variable | None) -> Full | None:
+        more = growth(known, self.namespace, self.path, self.data)
+        return limits.beyond(reader, {self.namespace: more}) if more > 0 else None
+
+    def put(self, tables: Tables, index: int, known: Variable | None) -> Variable:
+        """Put the record in place of the known one, whatever the conditions."""
         record = Variable(
             namespace=self.namespace,
             path=self.path,
@@ -161,7 +194,7 @@ class PutVariable(Command, frozen=True, kw_only=True):
                 lock_delay_ns=known.lock_delay_ns,
                 lock_fence=known.lock_fence,
             )
-        return tables.put(TABLE, key, record, index)
+        return tables.put(TABLE, key_of(self.namespace, self.path), record, index)
 
 
 class DeleteVariable(Command, frozen=True, kw_only=True):
@@ -190,8 +223,9 @@ class DeleteVariable(Command, frozen=True, kw_only=True):
 class WriteVariables(Command, frozen=True, kw_only=True):
     """Several writes, all or nothing. Each condition is that of the state before the command.
 
-    Result: what is there after each operation, or the first Conflict. Of two operations on one
-    variable the caller must not send both (`docs/variables.md`): then the last one counts.
+    Result: what is there after each operation, the first Conflict, or Full: all that they add and
+    take away counts together, so a write may move what a full state holds. Of two operations on
+    one variable the caller must not send both (`docs/variables.md`): then the last one counts.
     """
 
     TYPE: ClassVar[int] = 18
@@ -200,13 +234,37 @@ class WriteVariables(Command, frozen=True, kw_only=True):
     time_ns: int
     operations: tuple[Operation, ...]
 
-    def apply(self, tables: Tables, index: int) -> tuple[Written, ...] | Conflict:
+    def apply(self, tables: Tables, index: int) -> tuple[Written, ...] | Conflict | Full:
         """See the class."""
+        if (conflict := self._conflict(tables)) is not None:
+            return conflict
+        if (full := self._full(tables)) is not None:
+            return full
+        return tuple([self._written(each, tables, index) for each in self.operations])
+
+    def full(self, reader: Reader) -> Full | None:
+        """The bound beyond which it would take the state now; None if that is a Conflict."""
+        return None if self._conflict(reader) is not None else self._full(reader)
+
+    def _conflict(self, reader: Reader) -> Conflict | None:
         for position, each in enumerate(self.operations):
-            known = tables.get(TABLE, key_of(each.namespace, each.path))
+            known = by_path(reader, each.namespace, each.path)
             if (why := _refusal(each, known)) is not None:
                 return Conflict(why, known, position)
-        return tuple([self._written(each, tables, index) for each in self.operations])
+        return None
+
+    def _full(self, reader: Reader) -> Full | None:
+        more: dict[str, int] = {}
+        for each in self.operations:
+            if each.only_check:
+                continue
+            namespace, known = each.namespace, by_path(reader, each.namespace, each.path)
+            if each.items is not None:
+                added = growth(known, namespace, each.path, each.items.data)
+            else:
+                added = 0 if known is None else -weigh(known)[1]
+            more[namespace] = more.get(namespace, 0) + added
+        return limits.beyond(reader, more)
 
     def _written(self, each: Operation, tables: Tables, index: int) -> Written:
         if each.only_check:
@@ -214,7 +272,7 @@ class WriteVariables(Command, frozen=True, kw_only=True):
         if each.items is None:
             DeleteVariable(namespace=each.namespace, path=each.path).apply(tables, index)
             return None
-        done = PutVariable(
+        put = PutVariable(
             namespace=each.namespace,
             path=each.path,
             time_ns=self.time_ns,
@@ -222,9 +280,8 @@ class WriteVariables(Command, frozen=True, kw_only=True):
             key_id=each.items.key_id,
             nonce=each.items.nonce,
             lock_id=each.lock_id,
-        ).apply(tables, index)
-        assert isinstance(done, Variable), "all conditions were checked before"
-        return done
+        )
+        return put.put(tables, index, by_path(tables, each.namespace, each.path))
 
 
 def _against(known: Variable | None, cas: int | None, lock_id: str) -> Why | None:
@@ -259,6 +316,7 @@ TABLE: Final = Table(
     merge=_without_locks,
     commands=(PutVariable, DeleteVariable, WriteVariables),
     level=VARIABLES_LEVEL,
+    weigh=weigh,
 )
 
 

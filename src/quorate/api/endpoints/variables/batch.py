@@ -18,8 +18,10 @@ from quorate.api.endpoints.variables.rules import check_items, check_target, nam
 from quorate.api.endpoints.variables.shown import current_of, metadata_of
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
+from quorate.api.status import error_response
 from quorate.shapes.variables import VariablesConflict, VariablesWritten
 from quorate.state.engine.commands import encode
+from quorate.state.tables.limits import Full
 from quorate.state.tables.variables import OPERATIONS_MAX, Conflict, Operation, WriteVariables
 
 COMMAND_BYTES_MAX: Final = 512 * 1024
@@ -47,6 +49,7 @@ class VariablesWriteEndpoint:
 
     def __init__(self, context: Context) -> None:
         self._sealer = context.parts.sealer
+        self._usage = context.parts.usage
         self._authority = context.authority
         self._clock = context.clock
 
@@ -63,6 +66,7 @@ class VariablesWriteEndpoint:
                     f"the operations take {len(encoded)} bytes in the log, and {COMMAND_BYTES_MAX} "
                     "are allowed: write them in several requests"
                 )
+            self._usage.check(written)
             return encoded
 
         def answer(index: int, done: Any) -> Response:
@@ -74,6 +78,8 @@ class VariablesWriteEndpoint:
                 why = (b"X-Quorate-Conflict", done.why.value.encode())
                 headers = (why, *write_headers(index))
                 return json_response(value, pretty=pretty, headers=headers, status=409)
+            if isinstance(done, Full):
+                return error_response(self._usage.refusal(done))
             shown = [None if record is None else metadata_of(record) for record in done]
             written = VariablesWritten(index=index, variables=shown)
             return json_response(written, pretty=pretty, headers=write_headers(index))

@@ -37,8 +37,11 @@ from quorate.api.endpoints.variables.rules import (
 from quorate.api.endpoints.variables.shown import current_of, metadata_of, variable_of
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
+from quorate.api.status import error_response
 from quorate.state.engine.commands import encode
 from quorate.state.tables import variables
+from quorate.state.tables.limits import Full
+from quorate.state.tables.locks import AcquireLock
 from quorate.state.tables.variables import Conflict, DeleteVariable, PutVariable, key_of
 
 _TABLE: Final = variables.TABLE.name
@@ -72,6 +75,7 @@ class VariableEndpoint:
         self._leadership = context.parts.leadership
         self._state = context.parts.state
         self._sealer = context.parts.sealer
+        self._usage = context.parts.usage
         self._authority = context.authority
         self._clock = context.clock
         self._watched = Watched(_TABLE, key=lambda call: key_of(namespace_of(call), call.tail))
@@ -107,22 +111,24 @@ class VariableEndpoint:
 
         def command() -> bytes:
             sealed = self._sealer.seal(namespace, path, items)
-            return encode(
-                PutVariable(
-                    namespace=namespace,
-                    path=path,
-                    time_ns=int(self._clock() * 1e9),
-                    data=sealed.data,
-                    key_id=sealed.key_id,
-                    nonce=sealed.nonce,
-                    cas=cas,
-                    lock_id=lock_id,
-                )
+            put = PutVariable(
+                namespace=namespace,
+                path=path,
+                time_ns=int(self._clock() * 1e9),
+                data=sealed.data,
+                key_id=sealed.key_id,
+                nonce=sealed.nonce,
+                cas=cas,
+                lock_id=lock_id,
             )
+            self._usage.check(put)
+            return encode(put)
 
         def answer(index: int, done: Any) -> Response:
             if isinstance(done, Conflict):
                 return self._refused(call, done, namespace)
+            if isinstance(done, Full):
+                return error_response(self._usage.refusal(done))
             headers = write_headers(index)
             value = variable_of(done, items)
             return json_response(value, pretty=call.query.pretty, headers=headers)
@@ -157,12 +163,17 @@ class VariableEndpoint:
         def command() -> bytes:
             sealed = self._sealer.seal(namespace, path, items)
             time_ns = int(self._clock() * 1e9)
-            return encode(lock_command(asked, namespace, path, time_ns, sealed, keep=not items))
+            wanted = lock_command(asked, namespace, path, time_ns, sealed, keep=not items)
+            if isinstance(wanted, AcquireLock):
+                self._usage.check(wanted)
+            return encode(wanted)
 
         def answer(index: int, done: Any) -> Response:
             pretty, headers = call.query.pretty, write_headers(index)
             if isinstance(done, Conflict):
                 return lock_refusal(operation, done) or self._refused(call, done, namespace)
+            if isinstance(done, Full):
+                return error_response(self._usage.refusal(done))
             if operation is LockOperation.ACQUIRE:
                 shown: Any = variable_of(done, self._sealer.open(done))
             else:

@@ -50,8 +50,13 @@ def check_namespace(namespace: str) -> None:
     """Raise RequestError for what names no single namespace: no write may."""
     if namespace == WILDCARD:
         raise RequestError('can not target wildcard ("*")namespace')
-    if not _NAMESPACE.match(namespace):
+    if not is_namespace(namespace):
         raise RequestError(f"invalid namespace {quote(namespace)}")
+
+
+def is_namespace(name: str) -> bool:
+    """Whether a namespace can have this name."""
+    return _NAMESPACE.match(name) is not None
 
 
 def check_items(items: Mapping[str, str]) -> None:

@@ -1,0 +1,1 @@
+"""How large the state may become, and what makes it large."""
