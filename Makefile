@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PLOT := $(VENV)/.plot
 SERVERS ?= 3
 REGIONS ?= $(if $(filter regions,$(MAKECMDGOALS)),2,1)
 
@@ -21,6 +22,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# matplotlib, which only the two pictures need: half of all that would be installed.
+$(PLOT): $(STAMP) requirements-plot.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-plot.lock
 	touch $@
 
 demo: setup
@@ -51,11 +57,11 @@ mixed: setup
 	MIXED_MISHAPS=$(MIXED_MISHAPS) $(BIN)/pytest tests/mixed -m process -s -p no:xdist
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/support/mixed/mixed_measure.py
 
-bench: setup
+bench: $(PLOT)
 	$(BIN)/python -m bench
 
 # docs/gossip-figures.{json,svg}: simulated pools of 10, 100 and 1,000 members, a few minutes.
-gossip-figures: setup
+gossip-figures: $(PLOT)
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/support/gossip/gossip_figures.py
 
 soak: setup

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench import report
@@ -38,6 +39,9 @@ def main() -> int:
     wanted = [work for work in works() if arguments.only in work]
     if not wanted:
         print(f"no work is called {arguments.only!r}; there are: {_names()}", file=sys.stderr)
+        return 2
+    if not arguments.only and find_spec("matplotlib") is None:
+        print("the picture needs matplotlib: `make bench` installs it", file=sys.stderr)
         return 2
     versions = {rival.NAME: rival.version() for rival in RIVALS}
     present = [rival for rival in RIVALS if versions[rival.NAME] is not None]
