@@ -52,15 +52,16 @@ from quorate.client.models import (
     Views,
 )
 from quorate.client.tls import TlsOptions
-from quorate.client.variables import (
-    AsyncVariables,
+from quorate.client.variable_calls import (
     Operation,
     Page,
+    Seen,
     Variable,
     VariableConflict,
     VariableMetadata,
-    Variables,
 )
+from quorate.client.variables import AsyncVariables, Variables
+from quorate.client.watch import Change, Gap, TooMany
 
 __all__ = [
     "AddressError",
@@ -70,10 +71,12 @@ __all__ = [
     "AsyncClient",
     "AsyncVariables",
     "AutopilotConfiguration",
+    "Change",
     "Client",
     "ClientError",
     "Election",
     "Event",
+    "Gap",
     "Health",
     "Joined",
     "Keyring",
@@ -98,6 +101,7 @@ __all__ = [
     "RootKeys",
     "SchedulerConfiguration",
     "SchedulerUpdate",
+    "Seen",
     "ServerHealth",
     "Settings",
     "StateFull",
@@ -105,6 +109,7 @@ __all__ = [
     "StatusError",
     "TlsError",
     "TlsOptions",
+    "TooMany",
     "Transfer",
     "UpgradeCheck",
     "UpgradeServer",

@@ -103,6 +103,14 @@ class Awaiting:
         """Send a call: what it reads from the answer. Raises ClientError."""
 
 
+class Describing:
+    """What returns the calls themselves, for others to send."""
+
+    def perform(self, call: Call[T], /) -> Call[T]:
+        """The call."""
+        return call
+
+
 class call(Generic[P, T]):  # noqa: N801 - a decorator
     """See the module."""
 
@@ -117,12 +125,14 @@ class call(Generic[P, T]):  # noqa: N801 - a decorator
         self, instance: None, owner: type[Awaiting]
     ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]: ...
     @overload
+    def __get__(self, instance: Describing, owner: type[Describing]) -> Callable[P, Call[T]]: ...
+    @overload
     def __get__(self, instance: Waiting, owner: type[Waiting]) -> Callable[P, T]: ...
     @overload
     def __get__(
         self, instance: Awaiting, owner: type[Awaiting]
     ) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    def __get__(self, instance: Waiting | Awaiting | None, owner: type) -> Any:
+    def __get__(self, instance: Describing | Waiting | Awaiting | None, owner: type) -> Any:
         build = self._build
 
         @functools.wraps(build)

@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from quorate.client.errors import ClientError, StatusError
-from quorate.client.variables import Variable, VariableConflict, Variables
+from quorate.client.variable_calls import Variable, VariableConflict
+from quorate.client.variables import Variables
 
 _LOOK_AGAIN_S = 1.0  # the end of a delay changes no variable, so nothing wakes us
 _LEAST_S = 0.05
