@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from quorate.server.archive.restoring import Report
+from quorate.server.archive.replacing import Report
 from quorate.server.archive.saving import Saved
 from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from quorate.errors import (
     ApplyTimeout,
+    MachineHeld,
     NotLeader,
     QuorateError,
     RestoreUnderWay,
     StorageFull,
 )
-from quorate.replica.disk import Room
-from quorate.replica.replica import Replica
 
 APPLY_TIMEOUT_S = 10.0
 FULL_DISK_PATIENCE_S = 1.0  # the other servers may have room, and confirm the write
@@ -23,12 +22,35 @@ FULL_DISK_PATIENCE_S = 1.0  # the other servers may have room, and confirm the w
 _SWEEP_S = 0.5
 
 
+class Proposing(Protocol):
+    """A replica, as writes need it."""
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether it believes to lead."""
+
+    @property
+    def held(self) -> MachineHeld | None:
+        """Why it cannot apply the next entry."""
+
+    @property
+    def storage_full(self) -> bool:
+        """Whether its disk has no room."""
+
+    @property
+    def disk_room(self) -> object:
+        """How much room there is, for people."""
+
+    def propose(self, command: bytes, /) -> asyncio.Future[Any]:
+        """Replicate a command; the future gives (log index, result of applying it)."""
+
+
 class Writes:
     """The writes of one server."""
 
     def __init__(
         self,
-        replica: Replica[Any],
+        replica: Proposing,
         refusal: Callable[[bytes], QuorateError | None],
         told: Callable[[bytes], bytes],
         shift: Callable[[], int],
@@ -96,7 +118,7 @@ class Writes:
                     future.set_exception(error)
 
 
-def _unconfirmed(room: Room) -> StorageFull:
+def _unconfirmed(room: object) -> StorageFull:
     return StorageFull(
         f"no space left on the leader's disk: {room}; "
         "the write is not confirmed, but may stand once there is room",

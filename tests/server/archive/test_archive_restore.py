@@ -16,7 +16,7 @@ from quorate.api.http.messages import Request, Response
 from quorate.archive.meta import STATE
 from quorate.archive.reading import read_archive
 from quorate.levels import LEVEL
-from quorate.server.archive.restoring import JUMP
+from quorate.server.archive.replacing import JUMP
 from quorate.server.events.hub import Topics, Why
 from quorate.server.server import Server
 from quorate.state.engine import restoring

@@ -26,7 +26,7 @@ from quorate.errors import (
     QuorateError,
 )
 from quorate.metrics import Metrics
-from quorate.server.archive.restoring import Report
+from quorate.server.archive.replacing import Report
 from quorate.server.archive.saving import Saved
 from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub

@@ -25,7 +25,8 @@ _AT_ONCE: Final = 256
 class LockKeeper:
     """Runs for ever on each server; acts while it leads.
 
-    `now` is a clock that runs on while the machine is suspended.
+    `now` is a clock that runs on while the machine is suspended, `unix_ns` the time of day in
+    nanoseconds.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class LockKeeper:
         leads: Callable[[], bool],
         apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
         now: Callable[[], float],
+        unix_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._state = state
         self._leads = leads
         self._apply = apply
         self._now = now
+        self._unix_ns = unix_ns
         self._seen: Memory = {}
 
     async def run(self) -> None:
@@ -67,6 +70,6 @@ class LockKeeper:
             namespace=row.namespace,
             path=row.path,
             since=row.modify_index,
-            time_ns=time.time_ns(),
+            time_ns=self._unix_ns(),
         )
         await self._apply(encode(command))

@@ -41,7 +41,7 @@ class RootKeeper:
     """See the module. `leads` says whether this server leads, and has applied all there was before.
 
     `unix_ns` gives the time of day in nanoseconds. `holders` names the members whose disks may hold
-    text of that index or before.
+    text of that index or before. `draw` gives so many random bytes.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class RootKeeper:
         unix_ns: Callable[[], int],
         resealer: Resealer,
         holders: Callable[[int], Awaitable[list[str]]],
+        draw: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._state = state
         self._apply = apply
@@ -62,6 +63,7 @@ class RootKeeper:
         self._unix_ns = unix_ns
         self._resealer = resealer
         self._holders = holders
+        self._draw = draw
         self._waits_for: list[str] = []
 
     async def run(self) -> None:
@@ -159,8 +161,8 @@ class RootKeeper:
 
     def _new_key(self, prev: str = "", *, full: bool = False) -> AddRootKey:
         return AddRootKey(
-            key_id=str(uuid.uuid4()),
-            key=os.urandom(KEY_BYTES),
+            key_id=str(uuid.UUID(bytes=self._draw(16), version=4)),
+            key=self._draw(KEY_BYTES),
             create_time=self._unix_ns(),
             full=full,
             prev=prev,

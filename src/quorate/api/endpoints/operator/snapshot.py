@@ -13,7 +13,7 @@ from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Request, Response, StreamResponse
 from quorate.api.status import error_response
 from quorate.errors import LeadershipLost, NotReady, Overloaded
-from quorate.server.archive.restoring import Report
+from quorate.server.archive.replacing import Report
 from quorate.shapes.operator import RestoredTable, RestoreReport
 
 _TYPE: Final = (b"Content-Type", b"application/x-gzip")
