@@ -83,6 +83,9 @@ LAYERS: dict[str, set[str]] = {
         # What a server knows of the others, and what its leader makes of it: without a loop.
         *("autopilot", "runtime", "server.cluster.directory", "server.cluster.identity"),
         *("server.integrity.verdict", "server.leader.facts"),
+        # What it does for what it stores: coroutines that run on any loop.
+        *("archive.meta", "server.archive.replacing", "server.writes", "server.secrets"),
+        *("server.leader.acts", "server.leader.level", "server.leader.locks"),
     },
 }
 PURE = ("raft", "gossip", "state", "autopilot")

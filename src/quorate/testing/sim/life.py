@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Protocol
 
 from quorate.raft import Change, ChangeKind, Configuration, Server
 from quorate.testing.history import Kind, Operation, Recorder
@@ -45,12 +46,23 @@ class FailedLifeError(ViolationError):
         super().__init__(
             f"{error}\nseed {life.plan.seed}, event {world.events}, time {world.now:.4f}, "
             f"trace {world.trace:08x}\n{world.story()}\nactions:\n{schedule}\n{error}\n"
-            f"replay: {life.plan.command()}"
+            f"replay: {life.plan.command(life.program)}"
         )
 
 
+class Operating(Protocol):
+    """A client, which goes on until a time of the world."""
+
+    until: float
+
+    def begin(self) -> None:
+        """Start."""
+
+
 class Life:
-    """Plays a plan."""
+    """Plays a plan. `program` is the module that plays the same again."""
+
+    program = "quorate.testing.sim"
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -66,7 +78,9 @@ class Life:
         self.world.checker.leases_hold = plan.clocks.lawful
         self.actions = Actions(self.world, plan)
         self.recorder = Recorder(lambda: self.world.now)
-        self.clients = [Client(self.world, each, self.recorder) for each in plan.clients]
+        self.clients: list[Operating] = [
+            Client(self.world, each, self.recorder) for each in plan.clients
+        ]
         self._replacing: set[str] = set()
         rng = Random(f"clocks {seed}")
         for host in self.world.hosts.values():
@@ -342,12 +356,15 @@ class Life:
             digest = host.machine.store.digest()
             known = states.setdefault(host.machine.index, digest)
             expect(known == digest, f"{host.name} holds another state at {host.machine.index}")
-        history = self.recorder.history()
+        history = self._history()
         self._tell_lost(history)
         if not self.plan.clocks.lawful:
             history = [o for o in history if o.kind is not Kind.READ]
         result = check(history)
         expect(result.ok, str(result))
+
+    def _history(self) -> list[Operation]:
+        return self.recorder.history()
 
     def _tell_lost(self, history: list[Operation]) -> None:
         seen = {(o.key, o.value) for o in history if o.kind is Kind.READ}

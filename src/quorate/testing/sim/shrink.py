@@ -17,10 +17,10 @@ from quorate.testing.sim.plans.plan import Action, Plan
 VARIANTS = 3
 
 
-def failure_of(plan: Plan) -> FailedLifeError | None:
+def failure_of(plan: Plan, life: type[Life] = Life) -> FailedLifeError | None:
     """Play a plan; how it failed."""
     try:
-        Life(plan).run()
+        life(plan).run()
     except FailedLifeError as failure:
         return failure
     return None
@@ -37,10 +37,12 @@ class Shrinker:
         failure: FailedLifeError,
         seconds: float = 60.0,
         clock: Callable[[], float] = process_time,
+        life: type[Life] = Life,
     ) -> None:
         self.best = failure
         self.tried = 0
         self._clock = clock
+        self._life = life
         self._end = clock() + seconds
 
     def run(self) -> FailedLifeError:
@@ -62,7 +64,7 @@ class Shrinker:
             if self._clock() > self._end:
                 return False
             self.tried += 1
-            failure = failure_of(replace(plan, variant=variant))
+            failure = failure_of(replace(plan, variant=variant), self._life)
             if failure is not None and failure.progress == self.best.progress:
                 self.best = failure
                 return True

@@ -76,6 +76,7 @@ class World(Stage):
         self.storage = Storage(self)
         self.handles: list[Handle] = []
         self.on_retire: Callable[[Host], None] = lambda _host: None
+        self.on_process: Callable[[Host, Listeners], None] = lambda _host, _listeners: None
         self.first = Entry(1, 1, EntryKind.CONFIGURATION, codec.encode_configuration(members))
         self.checker.entries[1, 1] = (self.first.value(), 0)
         if founded:
@@ -136,6 +137,7 @@ class World(Stage):
         except ValueError as error:
             raise ViolationError(f"{host.name} does not start: {error}") from error
         node.identity = self.meetings.record(host)
+        listeners = Listeners(failure=[lambda error: self._failed(host, error)])
         driver = RaftDriver(
             node,
             machine,
@@ -143,11 +145,12 @@ class World(Stage):
             disk=SimDiskPort(self.storage, host),
             network=SimNetworkPort(self.network, host),
             snapshots=SimSnapshotsPort(self.storage, self.network, host),
-            listeners=Listeners(failure=[lambda error: self._failed(host, error)]),
+            listeners=listeners,
         )
         disk = host.disk
         driver.seen = lambda: disk.seen
         host.runs(node, machine, driver)
+        self.on_process(host, listeners)
         self.tune(host, host.settings or self.settings)
 
     def _failed(self, host: Host, error: BaseException) -> None:
@@ -324,6 +327,7 @@ class World(Stage):
     def _settle(self, host: Host, handle: Handle, result: Any, error: BaseException | None) -> None:
         """What a driver answers."""
         if error is not None:
+            handle.error = error
             self.checker.ended(handle, str(error))
         elif handle.kind == "read":
             self.checker.read_done(handle, host.machine)

@@ -197,11 +197,11 @@ class SimDisk:
     def holds(self, index: int, term: int) -> bool:
         """True if the entry is durable here, as entry or inside the snapshot.
 
-        An old copy counts as the disk that it has replaced, on whose word others relied: the rest
-        is seen to by the rule that a server on an old copy does not vote.
+        An old copy counts as the disk that it has replaced as well, on whose word others relied:
+        the rest is seen to by the rule that a server on an old copy does not vote.
         """
-        if self.newer is not None:
-            return self.newer.holds(index, term)
+        if self.newer is not None and self.newer.holds(index, term):
+            return True
         if self.snapshot and index <= self.snapshot.index:
             return True
         return self.term(index) == term

@@ -61,6 +61,16 @@ class Watch(Protocol):
         """It has the state of a snapshot; index and digest of the last command in it."""
 
 
+class Witness(Protocol):
+    """Sees each command that is applied."""
+
+    def applying(self, machine: SimMachine, index: int, command: bytes) -> None:
+        """It is about to be."""
+
+    def applied(self, machine: SimMachine, index: int, command: bytes, result: Any) -> None:
+        """It was, and this is what came of it."""
+
+
 class Stored(Protocol):
     """A snapshot on a disk."""
 
@@ -84,6 +94,7 @@ class SimMachine:
         self.checks: dict[int, str] = {}  # digests of the state where a check was applied
         self.spoiled = False
         self.changed_in_memory = False  # the cause, if it is spoiled
+        self.witness: Witness | None = None
         self._checker = checker
 
     def apply(self, index: int, command: bytes) -> Any:
@@ -95,7 +106,11 @@ class SimMachine:
         self.digest = zlib.crc32(b"%d/" % index + command, self.digest)
         self._checker.applied(self)
         is_note = command[:1].isalnum()  # of a scenario or client: no command
+        if self.witness is not None and not is_note:
+            self.witness.applying(self, index, command)
         result = None if is_note else self.store.apply(index, command)
+        if self.witness is not None and not is_note:
+            self.witness.applied(self, index, command, result)
         if type(result) is CheckState:
             self.checks[index] = self.store.digest().hex()
         if self.at_apply is not None:

@@ -139,9 +139,9 @@ class Plan:
         names = [each.name for each in fields(Weather)]
         return found + [n for n in names if getattr(self.weather, n) != getattr(Weather(), n)]
 
-    def command(self) -> str:
+    def command(self, program: str = "quorate.testing.sim") -> str:
         """The command that plays this plan."""
-        words = ["python -m quorate.testing.sim --seed", str(self.seed), *self.topology.words()]
+        words = [f"python -m {program} --seed", str(self.seed), *self.topology.words()]
         if len(self.actions) != self.total:
             words += ["--only", ",".join(str(a.number) for a in self.actions) or "none"]
         if self.calm:

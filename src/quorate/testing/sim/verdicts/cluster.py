@@ -46,6 +46,8 @@ class Handle:
     answer: str = ""
     on_answer: Callable[[str, Any], object] | None = None  # the answer, and what was found
     settle: Callable[[Handle, Any, BaseException | None], object] | None = None
+    error: BaseException | None = None  # what the driver has answered, if it was not done
+    look: Callable[[SimMachine], Any] | None = None  # what a read finds, if it is no register
 
     def done(self) -> bool:
         """Never: its client does not give it up, and a second answer would be a violation."""
@@ -337,7 +339,11 @@ class Checker:
                 f"stale read {handle}: saw {observed}, but {handle.floor} was acknowledged before",
             )
         self.floor = max(self.floor, observed)
-        found = machine.read(handle.data.decode()) if handle.on_answer else None
+        found = None
+        if handle.look is not None:
+            found = handle.look(machine)
+        elif handle.on_answer:
+            found = machine.read(handle.data.decode())
         self._answer(handle, "done", found)
 
     def ended(self, handle: Handle, answer: str) -> None:
