@@ -10,6 +10,12 @@ PLOT := $(VENV)/.plot
 SERVERS ?= 3
 REGIONS ?= $(if $(filter regions,$(MAKECMDGOALS)),2,1)
 
+# Where it is set, each of the hundreds of server processes of the tests compiles all it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Tests of processes wait more than they compute: twice as many at a time as two cores.
+WORKERS ?= 4
+
 SECONDS ?= 60
 # What tests share, for the programs that run without pytest.
 SUPPORT := $(shell printf '%s:' tests/support tests/support/*/)
@@ -41,7 +47,7 @@ check: setup
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # What is left out of `make test` because it takes long; .ci/run runs both.
 test-long: setup
