@@ -16,6 +16,7 @@ from quorate.raft.values.configuration import Configuration, Server
 from quorate.raft.values.messages import (
     AnyRequest,
     AnyResponse,
+    AppendEntriesResponse,
     Entry,
     HardState,
     InstallSnapshotRequest,
@@ -115,6 +116,20 @@ def without_of_term(persist: Persist) -> Persist:
     """The write when those of `of_term` have left."""
     then = tuple(each for each in persist.then if not any(each is gone for gone in persist.of_term))
     return msgspec.structs.replace(persist, then=then, of_term=())
+
+
+def still_true(then: tuple[Any, ...], term: int) -> tuple[Any, ...]:
+    """`then` as it may leave: an append of before `term` is answered as one that was not stored."""
+    return tuple(_as_of(term, effect) for effect in then) if term else then
+
+
+def _as_of(term: int, effect: Any) -> Any:
+    response = effect.response if type(effect) is Reply else None
+    if not isinstance(response, AppendEntriesResponse) or response.term >= term:
+        return effect
+    # As for lack of room (`receiver`): the leader asks again later, and hears of the newer term.
+    response = msgspec.structs.replace(response, success=False, promise_ms=0)
+    return Reply(effect.reply_to, response)
 
 
 class Apply(msgspec.Struct, frozen=True):

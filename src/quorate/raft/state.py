@@ -51,6 +51,8 @@ class NodeState:
     """See the module. `reader` is the durable log as found at start, `hard_state` what it holds."""
 
     greets = False  # its driver can greet others
+    acknowledges_from = 0
+    """Appends of terms before this one are not acknowledged: see `vote_given_to`."""
 
     def __init__(
         self,
@@ -359,6 +361,30 @@ class NodeState:
         for entry, configuration in configurations_in(entries, self.codec):
             self._note_configuration(configuration, entry.index)
             self.emit(ConfigurationChanged(configuration, entry.index, committed=False))
+
+    def is_up_to_date(self, last_index: int, last_term: int) -> bool:
+        """True if a candidate with this end of its log may get a vote of this server (Raft 5.4.1).
+
+        Without room on the disk, what waits for it does not count, as it would not after a restart:
+        else a server that cannot lead would keep others from it that can, for want of entries which
+        it has acknowledged to nobody (ours). What is committed always counts.
+        """
+        log = self.log
+        if not self.storage_full:
+            return log.up_to_date(last_index, last_term)
+        end = max(log.stable_index, self.commit_index)
+        return (last_term, last_index) >= (log.term(end), end)
+
+    def vote_given_to(self, candidate: str, last_index: int, last_term: int) -> None:
+        """A vote in this term, for a candidate with this end of its log.
+
+        Entries that it lacks, and that wait for room here, may not be acknowledged any more: their
+        leader could commit them without the one that is elected now.
+        """
+        if not self.log.up_to_date(last_index, last_term):
+            self.acknowledges_from = self.term
+        self.set_hard_state(HardState(self.term, candidate, self.term))
+        self.touch_election_timer()
 
     def truncate_from(self, index: int) -> None:
         """Remove a conflicting end of the log, and a configuration that was in it."""

@@ -279,7 +279,7 @@ class RaftDriver:
         waiting = self._released
         released: list[Any] = []
         for done in [number for number in waiting if number <= sequence]:
-            released += waiting.pop(done).then
+            released += effects.still_true(waiting.pop(done).then, self.node.acknowledges_from)
         self._driver.step(events.Persisted(sequence), released)
 
     def term_durable(self, sequence: int) -> None:

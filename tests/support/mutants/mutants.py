@@ -7,6 +7,7 @@ Those of the log store are in `mutants_of_the_log`, those of what a server waits
 from __future__ import annotations
 
 from mutant import Mutant, mutated
+from mutants_of_full_disks import FULL_DISK_MUTANTS
 from mutants_of_starts import START_MUTANTS
 from mutants_of_the_log import LOG_MUTANTS
 from mutants_of_the_state import STATE_MUTANTS
@@ -32,21 +33,6 @@ MUTANTS = [
         "self.when_durable(effect, of_term=of_term)",
         "self.emit(effect)",
         10,
-    ),
-    Mutant(
-        "acknowledges entries that wait for room",
-        receiver._answer,
-        "of_term=of_term or not success",
-        "of_term=True",
-        100,
-    ),
-    Mutant(
-        "keeps a vote behind entries that wait for room",
-        election.on_request_vote,
-        "of_term=True",
-        "of_term=False",
-        80,
-        "full_follower_votes",
     ),
     Mutant(
         "votes twice in a term", election._vote, "return state.voted_for == identity", "pass", 40
@@ -584,6 +570,7 @@ MUTANTS = [
         "False",
         60,
     ),
+    *FULL_DISK_MUTANTS,
     *START_MUTANTS,
     *LOG_MUTANTS,
     *STATE_MUTANTS,

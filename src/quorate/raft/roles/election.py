@@ -247,7 +247,7 @@ def on_pre_vote(node: NodeState, reply_to: Any, request: PreVoteRequest) -> None
         and request.term >= node.term
         and not _follows_another(node, request.sender_id, request.sender_address)
         and not _out_of_place(node, request)
-        and node.log.up_to_date(request.last_log_index, request.last_log_term)
+        and node.is_up_to_date(request.last_log_index, request.last_log_term)
     )
     response = PreVoteResponse(
         term=node.term,
@@ -291,10 +291,9 @@ def _vote(node: NodeState, request: RequestVoteRequest) -> bool:
     identity = request.sender_id or candidate
     if state.vote_term == request.term:
         return state.voted_for == identity
-    if not node.log.up_to_date(request.last_log_index, request.last_log_term):
+    if not node.is_up_to_date(request.last_log_index, request.last_log_term):
         return False
     if node.campaign is not None:
         node.become_follower(node.term, f"{candidate} campaigns too, and first")
-    node.set_hard_state(HardState(node.term, identity, node.term))
-    node.touch_election_timer()
+    node.vote_given_to(identity, request.last_log_index, request.last_log_term)
     return True
