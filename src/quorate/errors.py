@@ -28,6 +28,7 @@
     |- NoSuchRootKey             no root key has this ID
     |- SealBroken                a sealed value does not open with its key
     |- RestoreRefused            an archive that must not be restored here, or not by this call
+    |- RestoreUnknown            an archive was being restored, and may be: how to find out
     |- RestoreUnderWay           an archive is being restored: try again in a moment
     |- NoPathToRegion            no live server of that region is known
     |- GossipDisabled            the servers are a fixed list here: there is no pool to act on
@@ -267,6 +268,18 @@ class SealBroken(QuorateError):
 
 class RestoreRefused(QuorateError):
     """A restore of an archive that was not begun, or has changed nothing; the text says why."""
+
+
+class RestoreUnknown(QuorateError):
+    """The leader of a restore was lost, and did not say how it ended. `why` is what was seen."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"{why}: the leader was lost during the restore, which is carried out or has changed "
+            "nothing",
+            "see whether anything would still change: quorate operator snapshot restore -dry-run; "
+            "if so restore again",
+        )
 
 
 class RestoreUnderWay(QuorateError):

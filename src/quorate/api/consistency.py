@@ -280,7 +280,7 @@ class Authority:
             await hold.pause(_failed(error))
             return None
         except QuorateError as error:
-            raise _failed(error) from error
+            raise _failed(error, request.method) from error
         if _was_not_leader(response):
             await hold.pause(NoLeader())
             return None
@@ -296,7 +296,7 @@ class Authority:
         except NoPathToRegion:
             raise
         except QuorateError as error:
-            raise _failed(error) from error
+            raise _failed(error, request.method) from error
         return passed_back(response)
 
 
@@ -366,7 +366,10 @@ def _was_not_leader(response: ForwardResponse) -> bool:
     return mark in response.headers
 
 
-def _failed(error: QuorateError) -> ForwardError:
-    return ForwardError(
-        _RPC_PREFIX + error.text, error.next_step or "the leader may have changed: try again"
-    )
+def _failed(error: QuorateError, method: str = "GET") -> ForwardError:
+    """A write that was sent may have been carried out, unless the other server was not reached."""
+    if method != "GET" and not isinstance(error, NotReached):
+        next_step = "the write may have been carried out: read before you repeat it"
+    else:
+        next_step = error.next_step or "the leader may have changed: try again"
+    return ForwardError(_RPC_PREFIX + error.text, next_step)

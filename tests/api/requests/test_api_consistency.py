@@ -21,6 +21,7 @@ from quorate.api.consistency import (
     passed_back,
 )
 from quorate.api.http.messages import Call, Request, Response
+from quorate.api.http.streams import BodyStream, Message
 from quorate.errors import (
     ApplyTimeout,
     ChangeRefused,
@@ -297,9 +298,34 @@ async def test_a_write_is_not_repeated_when_the_connection_to_the_leader_breaks(
     follower.leader_errors = [QuorateError("EOF")]
     response = await answered(follower.application(), put())
     assert (response.status, response.body) == (500, b"rpc error: EOF")
-    assert b"try again" in response.header(b"x-quorate-next")
+    assert b"may have been carried out: read before" in response.header(b"x-quorate-next")
     assert len(follower.forwarded) == 1
     assert leader.log_index == 5
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "told"),
+    [
+        (False, 500, "rpc error: EOF: the leader was lost during the restore, which is carried"),
+        (True, 409, "lost before all of the archive had come; nothing was changed"),
+    ],
+)
+@asynchronous
+async def test_a_leader_that_is_lost_in_a_restore_leaves_it_unknown(
+    more: bool, status: int, told: str
+) -> None:
+    follower, _ = pair()
+    follower.leader_errors = [QuorateError("EOF")]
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"archive", "more_body": more}
+
+    stream = BodyStream(receive, 1000)
+    assert await anext(stream) == b"archive"  # passed on to the leader, which dies
+    request = Request("PUT", b"/v1/operator/snapshot", (), stream=stream)
+    response = await answered(follower.application(), request)
+    assert (response.status, told in response.body.decode()) == (status, True), response.body
+    assert (b"-dry-run" in response.header(b"X-Quorate-Next")) is not more
 
 
 @pytest.mark.parametrize("request_", [get(LEADER), put()], ids=["read", "write"])

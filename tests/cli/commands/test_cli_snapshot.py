@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import threading
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -293,6 +295,28 @@ def test_a_restore_tells_where_the_state_before_it_is(folder: Path) -> None:
         "Snapshot Restored\nThe state before it is on the leader: /data/safety/x.snap\n",
         "",
     )
+
+
+def test_a_restore_without_an_answer_tells_how_to_find_out(folder: Path) -> None:
+    (folder / "a.snap").write_bytes(ARCHIVE)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def cut() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+
+        thread = threading.Thread(target=cut)
+        thread.start()
+        env = {
+            "NOMAD_ADDR": f"http://127.0.0.1:{listener.getsockname()[1]}",
+            "NOMAD_CLI_SHOW_HINTS": "1",
+        }
+        result = run("operator", "snapshot", "restore", "a.snap", env=env)
+        thread.join()
+    assert result.code == 1
+    assert "Hint: the restore is carried out or has changed nothing" in result.stderr
+    assert "restore -dry-run" in result.stderr
 
 
 def test_a_dry_run_shows_what_would_change_and_is_never_sent_to_a_nomad_server(

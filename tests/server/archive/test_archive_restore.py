@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -15,8 +17,11 @@ from test_archive_save import saved
 from quorate.api.http.messages import Request, Response
 from quorate.archive.meta import STATE
 from quorate.archive.reading import read_archive
+from quorate.errors import QuorateError
 from quorate.levels import LEVEL
+from quorate.server.archive import transfers
 from quorate.server.archive.replacing import JUMP
+from quorate.server.archive.transfers import PLACES
 from quorate.server.events.hub import Topics, Why
 from quorate.server.server import Server
 from quorate.state.engine import restoring
@@ -100,6 +105,47 @@ async def test_what_was_saved_comes_back_on_all_servers(tmp_path: Path) -> None:
         assert (await put(servers, number, safe.read_bytes())).status == 200
         await alike(servers)
         assert algorithm(servers, (number + 1) % 3) == "binpack"
+
+
+async def trickle(pieces: list[bytes], gate: asyncio.Event) -> AsyncIterator[bytes]:
+    """An upload that stands until `gate` is set."""
+    for piece in pieces:
+        yield piece
+    await gate.wait()
+
+
+@asynchronous
+async def test_an_upload_that_stands_keeps_no_other_from_restoring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cluster(tmp_path, 1) as servers:
+        await at_the_level(servers)
+        restores, gate = servers.running[0].restores, asyncio.Event()
+        archive = await saved(servers, 0)
+        standing = [
+            asyncio.ensure_future(restores.restore(trickle([archive[:9]], gate)))
+            for _ in range(PLACES)
+        ]
+        await asyncio.sleep(0)
+        refused = await put(servers, 0, archive)
+        assert (refused.status, b"4 archives are being received" in refused.body) == (503, True)
+        monkeypatch.setattr(transfers, "PROGRESS_S", 0.0)
+        assert (await put(servers, 0, archive)).status == 200
+        gate.set()
+        ends = await asyncio.gather(*standing, return_exceptions=True)
+        assert "the upload was given up" in str(ends[0])
+        assert "given up" not in str(ends[1:]), "one is enough"
+
+
+@asynchronous
+async def test_an_upload_ends_when_it_makes_no_progress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "STALLED_S", 0.05)
+    async with cluster(tmp_path, 1) as servers:
+        await at_the_level(servers)
+        with pytest.raises(QuorateError, match="the upload was given up"):
+            await servers.running[0].restores.restore(trickle([b"x"] * 9, asyncio.Event()))
 
 
 @asynchronous

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from base64 import b64encode
 from hashlib import sha256
@@ -15,9 +16,11 @@ from server_cluster import ServerCluster, cluster, until
 from quorate.api.http.messages import Response, StreamResponse
 from quorate.archive.meta import META, STATE
 from quorate.archive.reading import read_archive
-from quorate.errors import StorageFull
+from quorate.errors import QuorateError, StorageFull
 from quorate.levels import LEVEL
+from quorate.server.archive import transfers
 from quorate.server.archive.spool import Spool
+from quorate.server.archive.transfers import PLACES
 from quorate.state.engine.digest import digest_of
 from quorate.state.engine.snapshot import decode_snapshot
 from quorate.state.registry import TODAY
@@ -75,14 +78,28 @@ async def test_a_server_without_a_leader_answers_if_stale(tmp_path: Path) -> Non
 @asynchronous
 async def test_one_save_at_a_time(tmp_path: Path) -> None:
     async with cluster(tmp_path, 1) as servers:
-        first = await servers.ask(0, SNAPSHOT)
-        second = await servers.ask(0, SNAPSHOT)
+        answers = await asyncio.gather(*(servers.ask(0, SNAPSHOT) for _ in range(2)))
+        first, second = sorted(answers, key=lambda answer: answer.status)
         assert second.status == 503
         assert b"saving a snapshot already" in second.body
         assert second.header(b"X-Quorate-Next")
-        assert isinstance(first, StreamResponse)
-        await first.pieces.aclose()  # its client has gone
+        assert await body_of(first)
+
+
+@asynchronous
+async def test_a_client_that_does_not_read_keeps_nobody_from_saving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cluster(tmp_path, 1) as servers:
+        standing = [await servers.ask(0, SNAPSHOT) for _ in range(PLACES)]
+        refused = await servers.ask(0, SNAPSHOT)
+        assert (refused.status, b"4 archives are being sent" in refused.body) == (503, True)
+        monkeypatch.setattr(transfers, "PROGRESS_S", 0.0)
         assert await saved(servers, 0)
+        with pytest.raises(QuorateError, match="has let the archive stand"):
+            await body_of(standing[0])
+        for each in standing[1:]:
+            assert await body_of(each)
 
 
 @asynchronous

@@ -17,7 +17,15 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from quorate.archive.meta import ArchiveMeta
-from quorate.errors import Overloaded, QuorateError, RestoreRefused
+from quorate.errors import (
+    ApplyTimeout,
+    LeadershipLost,
+    NotLeader,
+    Overloaded,
+    QuorateError,
+    RestoreRefused,
+    RestoreUnknown,
+)
 from quorate.net.threads import in_thread
 from quorate.server.writes import Writes
 from quorate.state.engine import restoring
@@ -35,6 +43,7 @@ JUMP: Final = 1 << 20
 
 _IN_FLIGHT: Final = 4
 _LOOK_S: Final = 1.0
+_LEAD_LOST: Final = "this server has lost the lead during the restore; nothing was changed"
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,10 +96,14 @@ class Replacing:
         commands = {command.TYPE for table in changing for command in table.commands}
         self._paused = commands | {InitialiseDefaults.TYPE}
 
-    def begin(self) -> None:
-        """Reserve this server for one restore, until `end`. Raises Overloaded."""
+    def check_free(self) -> None:
+        """Raise Overloaded while a restore is under way."""
         if self._running:
             raise Overloaded("a snapshot is being restored already", "try again when that is done")
+
+    def begin(self) -> None:
+        """Reserve this server for one restore, until `end`. Raises Overloaded."""
+        self.check_free()
         self._running = self._make_id()
 
     def end(self) -> None:
@@ -105,7 +118,7 @@ class Replacing:
         return Report(meta=meta, changes=found.changes)
 
     async def carry_out(self, meta: ArchiveMeta, archive: SnapshotImage, *, force: bool) -> Report:
-        """Do it. Raises RestoreRefused, StorageFull, NotLeader, LeadershipLost."""
+        """Do it. Raises RestoreRefused, RestoreUnknown, StorageFull, NotLeader, LeadershipLost."""
         store = self._machine.readable()
         restored_at = self._index(store.image(), archive)
         self._writes.pause(self._stops)
@@ -121,11 +134,18 @@ class Replacing:
             changed = tuple(c.table for c in found.changes if c.any)
             commit = CommitRestore(id=self._running, pieces=number, tables=changed)
             told = self._told(commit, meta, found, safety, force=force)
-            index = await self._written(told)
-        except BaseException:
+        except BaseException as error:
             with suppress(QuorateError):
                 self._give_up()
+            if isinstance(error, LeadershipLost | NotLeader):
+                raise RestoreRefused(_LEAD_LOST, "restore the archive again") from error
             raise
+        try:
+            index = await self._written(told)
+        except (LeadershipLost, ApplyTimeout) as error:
+            raise RestoreUnknown(error.text) from error
+        except NotLeader as error:
+            raise RestoreRefused(_LEAD_LOST, "restore the archive again") from error
         if not index:
             raise RestoreRefused(
                 "a write came in between; nothing was changed", "restore the archive again"

@@ -19,6 +19,7 @@ from quorate.server.archive.replacing import Replacing, Report
 from quorate.server.archive.safety import keep_safe
 from quorate.server.archive.saving import Saves
 from quorate.server.archive.spool import Spool
+from quorate.server.archive.transfers import Arriving, Transfers
 from quorate.server.machine import ServerMachine
 from quorate.server.writes import Writes
 from quorate.state.engine.snapshot import SnapshotError, SnapshotImage, decode_snapshot
@@ -42,6 +43,7 @@ class Restores:
         self._machine = machine
         self._folder = folder
         self._replacing = Replacing(machine, writes, lambda: keep_safe(saves, folder), unix_ms)
+        self._uploads = Transfers("are being received")
         self.drop_left_over = self._replacing.drop_left_over
 
     async def restore(
@@ -49,12 +51,18 @@ class Restores:
     ) -> Report:
         """Read the archive to its end, check it, and restore it; `dry_run` only says what changes.
 
-        Raises Overloaded, RestoreRefused, StorageFull, LevelTooLow, NotLeader, LeadershipLost, and
-        QuorateError for an archive that is not whole.
+        Raises Overloaded, RestoreRefused, RestoreUnknown, StorageFull, LevelTooLow, NotLeader,
+        LeadershipLost, and QuorateError for an archive that is not whole.
         """
-        self._replacing.begin()
+        self._replacing.check_free()
+        spool = await self._received(archive)
         try:
-            meta, image = await self._received(archive)
+            self._replacing.begin()
+        except BaseException:
+            spool.close()
+            raise
+        try:
+            meta, image = await self._opened(spool)
             self._check(meta, image, force=force)
             if dry_run:
                 return await self._replacing.preview(meta, image)
@@ -64,16 +72,31 @@ class Restores:
 
     # -- the archive -------------------------------------------------------------------------------
 
-    async def _received(self, archive: AsyncIterator[bytes]) -> tuple[ArchiveMeta, SnapshotImage]:
-        spool = Spool(self._folder)
+    async def _received(self, archive: AsyncIterator[bytes]) -> Spool:
+        """All of it on the disk. Nobody else waits for it: an upload may take long."""
+        arriving = Arriving(archive, self._uploads)
+        try:
+            spool = Spool(self._folder)
+        except BaseException:
+            arriving.close()
+            raise
         try:
             waiting = bytearray()
-            async for piece in archive:
+            while (piece := await arriving.next()) is not None:
                 waiting += piece
                 if len(waiting) >= _WRITE_BYTES:
                     data, waiting = bytes(waiting), bytearray()
                     await in_thread(spool.write, data)
             await in_thread(spool.write, bytes(waiting))
+        except BaseException:
+            spool.close()
+            raise
+        finally:
+            arriving.close()
+        return spool
+
+    async def _opened(self, spool: Spool) -> tuple[ArchiveMeta, SnapshotImage]:
+        try:
             return await in_thread(self._read, spool)
         finally:
             spool.close()

@@ -22,7 +22,7 @@ async def keep_safe(saves: Saves, folder: Path) -> str:
 
     The newest three are kept. Raises what a save raises.
     """
-    saved = await saves.save()
+    saved = await saves.save(to_client=False)
     place = folder / FOLDER
     path = place / (saved.meta.id + _SUFFIX)
     unfinished = path.with_name(path.name + UNFINISHED)

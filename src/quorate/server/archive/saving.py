@@ -1,6 +1,7 @@
 """Saves the state of this server as an archive (docs/snapshots.md).
 
-One at a time: each takes room on the disk, and for a while the time of a thread.
+One at a time is made: it takes the time of a thread for a while. One that is made waits on the disk
+until it is sent, a few at one time (`transfers`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from quorate.errors import Overloaded, QuorateError
 from quorate.net.threads import in_thread
 from quorate.replica.replica import Replica
 from quorate.server.archive.spool import Spool, pieces
+from quorate.server.archive.transfers import Transfers
 from quorate.server.machine import ServerMachine
 from quorate.state.engine.snapshot import SnapshotImage, encode_snapshot, snapshot_bytes
 from quorate.state.engine.table import unstaged
@@ -55,11 +57,13 @@ class Saves:
         self._folder = folder
         self._unix_ms = unix_ms
         self._busy = False
+        self._sent = Transfers("are being sent")
 
-    async def save(self) -> Saved:
+    async def save(self, *, to_client: bool = True) -> Saved:
         """The state as it is applied here now.
 
-        Raises Overloaded while another save is under way, StateDamaged, StorageFull.
+        One for a client is given up if the client lets it stand and others wait. Raises Overloaded
+        while another one is made, or too many are sent; StateDamaged, StorageFull.
         """
         if self._busy:
             raise Overloaded(
@@ -74,9 +78,10 @@ class Saves:
         except BaseException:
             if spool is not None:
                 spool.stopped = True  # the thread ends by it, and closes the file
-            self._busy = False
             raise
-        body = self._body(spool)
+        finally:
+            self._busy = False
+        body = self._for_client(spool) if to_client else self._body(spool)
         await anext(body)  # from here on its end is sure to be heard
         return Saved(meta, spool.size, digest, body)
 
@@ -86,7 +91,21 @@ class Saves:
             async for piece in pieces(spool):
                 yield piece
         finally:
-            self._busy = False
+            spool.close()
+
+    async def _for_client(self, spool: Spool) -> AsyncGenerator[bytes, None]:
+        now = asyncio.get_running_loop().time
+        body = self._body(spool)
+        transfer = None
+        try:
+            transfer = self._sent.begin(spool.close, now())
+            async for piece in body:
+                yield piece
+                transfer.moved(len(piece), now())  # the client came for more
+        finally:
+            if transfer is not None:
+                self._sent.end(transfer)
+            await body.aclose()
             spool.close()
 
     def _meta(self, index: int, term: int, image: SnapshotImage) -> ArchiveMeta:

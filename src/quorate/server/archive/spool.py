@@ -57,13 +57,21 @@ class Spool:
 
     def rewind(self) -> None:
         """Read from the beginning."""
+        self._check_wanted()
         with clear_errors(f"read an archive in {self._folder}"):
             self._file.seek(0)
 
     def read(self, size: int) -> bytes:
         """The next bytes; none at the end."""
+        self._check_wanted()
         with clear_errors(f"read an archive in {self._folder}"):
             return self._file.read(size)
+
+    def _check_wanted(self) -> None:
+        if self.stopped:
+            raise QuorateError(
+                "its client has let the archive stand, and others waited", "ask for it again"
+            )
 
     def close(self) -> None:
         """The file goes. May be called more than once."""

@@ -9,10 +9,17 @@ from typing import Final
 
 from quorate.api.codec.encode import empty_response, json_response
 from quorate.api.codec.params import boolean
+from quorate.api.consistency import ForwardError
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Request, Response, StreamResponse
 from quorate.api.status import error_response
-from quorate.errors import LeadershipLost, NotReady, Overloaded
+from quorate.errors import (
+    LeadershipLost,
+    NotReady,
+    Overloaded,
+    RestoreRefused,
+    RestoreUnknown,
+)
 from quorate.server.archive.replacing import Report
 from quorate.shapes.operator import RestoredTable, RestoreReport
 
@@ -58,7 +65,8 @@ class SnapshotEndpoint:
                 return empty_response()
             return json_response(_shown(report), pretty=call.query.pretty)
 
-        return self._authority.write(call, perform)
+        writing = self._authority.write(call, perform)
+        return writing if dry_run else _known(call, writing)
 
     async def _current(self, call: Call) -> Response:
         """Raises NotLeader: then the next leader is asked."""
@@ -83,6 +91,23 @@ class SnapshotEndpoint:
             return error_response(error, status=_BUSY)
         headers = (_TYPE, (b"Digest", b"sha-256=" + b64encode(saved.sha256)))
         return StreamResponse(200, saved.body, headers, length=saved.size)
+
+
+async def _known(call: Call, answering: Awaitable[Response]) -> Response:
+    """The answer. Where none came back: RestoreUnknown, or RestoreRefused if it is known."""
+    try:
+        return await answering
+    except (ForwardError, LeadershipLost) as error:
+        stream = call.request.stream
+        if stream is None or not stream.size:
+            raise
+        if not stream.complete:
+            raise RestoreRefused(
+                f"{error.text}: the leader was lost before all of the archive had come; nothing "
+                "was changed",
+                "send the archive again",
+            ) from error
+        raise RestoreUnknown(error.text) from error
 
 
 async def _body(request: Request) -> AsyncIterator[bytes]:

@@ -9,8 +9,12 @@ from typing import BinaryIO, Final
 from quorate.cli.commands.snapshot.file import opened, reason
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
-from quorate.client import RestoreReport
+from quorate.client import RequestError, RestoreReport
 
+_UNKNOWN: Final = (
+    "the restore is carried out or has changed nothing; see whether anything would still change: "
+    "quorate operator snapshot restore -dry-run"
+)
 _PIECE_BYTES: Final = 256 << 10
 
 
@@ -30,9 +34,14 @@ def restore(context: Context) -> int:
             )
             context.out.stderr.flush()
         with doing("Failed to get restore snapshot: "):
-            report = client.restore_snapshot(
-                _pieces(file), size, force=force, dry_run=dry_run, details=True
-            )
+            try:
+                report = client.restore_snapshot(
+                    _pieces(file), size, force=force, dry_run=dry_run, details=True
+                )
+            except RequestError as error:
+                if file.tell() and not dry_run:
+                    error.next_step = _UNKNOWN
+                raise
     if report is None:
         context.out.line("Snapshot Restored")
         return 0
