@@ -6,6 +6,8 @@ Example:
             print(server.node, server.leader)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from quorate.client.async_client import AsyncClient
 from quorate.client.calls import Answer
 from quorate.client.client import Client
@@ -19,7 +21,8 @@ from quorate.client.errors import (
     StatusError,
     TlsError,
 )
-from quorate.client.locks import Election, Lock, LockLost
+from quorate.client.lock_steps import LockLost
+from quorate.client.locks import Election, Lock
 from quorate.client.models import (
     AgentSelf,
     AutopilotConfiguration,
@@ -63,12 +66,17 @@ from quorate.client.variable_calls import (
 from quorate.client.variables import AsyncVariables, Variables
 from quorate.client.watch import Change, Gap, TooMany
 
+if TYPE_CHECKING:
+    from quorate.client.async_locks import AsyncElection, AsyncLock
+
 __all__ = [
     "AddressError",
     "AgentSelf",
     "Answer",
     "AnswerError",
     "AsyncClient",
+    "AsyncElection",
+    "AsyncLock",
     "AsyncVariables",
     "AutopilotConfiguration",
     "Change",
@@ -121,3 +129,12 @@ __all__ = [
     "Views",
     "settings_from_environment",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """These import asyncio, which no command needs."""
+    if name in {"AsyncElection", "AsyncLock"}:
+        from quorate.client import async_locks
+
+        return getattr(async_locks, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -107,7 +107,9 @@ class Wire:
                 content=body,
                 headers=list(headers),
                 extensions=dict(self._extensions),
-                timeout=httpx.Timeout(silence_s, connect=CONNECT_TIMEOUT_S),
+                timeout=httpx.Timeout(
+                    silence_s, connect=min(silence_s or CONNECT_TIMEOUT_S, CONNECT_TIMEOUT_S)
+                ),
             )
         except (httpx.InvalidURL, UnicodeError, TypeError) as error:
             raise RequestError(method, ascii(url)[1:-1], str(error), "check the path") from error
