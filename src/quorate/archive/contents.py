@@ -19,8 +19,8 @@ Read = Callable[[int], bytes]
 MAGIC: Final = b"QRMSTATE"
 
 _LENGTH: Final = 4
-_HEADER_BYTES_MAX: Final = 16 << 20
-_RECORD_BYTES_MAX: Final = 64 << 20
+HEADER_BYTES_MAX: Final = 16 << 20
+RECORD_BYTES_MAX: Final = 64 << 20
 _DIGEST_BYTES: Final = 32
 _NEXT: Final = "take another snapshot, from this server or a peer"
 
@@ -51,6 +51,8 @@ class StateFacts(msgspec.Struct, kw_only=True):
     shift: int = 0
     cluster: str = ""
     level: int = 0
+    root_keys: int = 0
+    """How many root keys stand in it so that they can be used."""
 
     def take(self, row: Row) -> None:
         """Learn what this row says."""
@@ -61,6 +63,8 @@ class StateFacts(msgspec.Struct, kw_only=True):
                 self.level = level
             case "index_shift", {"shift": int(shift)}:
                 self.shift = shift
+            case "root_keys", {"key": bytes(key)} if key:
+                self.root_keys += 1
 
     def compare(self, meta: ArchiveMeta) -> None:
         """Raise ArchiveError where the meta says otherwise: it is not believed unchecked."""
@@ -79,16 +83,20 @@ class StateFacts(msgspec.Struct, kw_only=True):
                 )
 
 
-class _TableHead(msgspec.Struct, frozen=True):
+class TableHead(msgspec.Struct, frozen=True):
+    """A table of a state: its name, its index, and how many rows follow."""
+
     name: str
     index: int
     count: int
 
 
-class _Head(msgspec.Struct, frozen=True):
+class StateHead(msgspec.Struct, frozen=True):
+    """What stands before the rows."""
+
     written_by: str
     applied_index: int
-    tables: list[_TableHead]
+    tables: list[TableHead]
 
 
 class Exactly:
@@ -121,6 +129,14 @@ class Exactly:
             raise ArchiveError(f"the state has a {what} of {size} bytes, over {limit}", _NEXT)
         return self.take(size, what)
 
+    def check_end(self) -> None:
+        """What was taken ends with its digest, and nothing follows. Raises ArchiveError."""
+        expected = self.sha256.digest()
+        if self.raw(_DIGEST_BYTES, "digest") != expected:
+            raise ArchiveError("the SHA-256 of the state is not that of its content", _NEXT)
+        if self._read(1):
+            raise ArchiveError("bytes follow the end of the state", _NEXT)
+
 
 def rows(read: Read, begun: bytes = b"", facts: StateFacts | None = None) -> Iterator[Row]:
     """All rows of a state of Quorate, whose first bytes `begun` were read; checked to its end.
@@ -134,23 +150,34 @@ def rows(read: Read, begun: bytes = b"", facts: StateFacts | None = None) -> Ite
     if magic != MAGIC:
         raise ArchiveError("the state is not that of a Quorate server", _NEXT)
     source.take(4, "format version")
-    head = _decoded(source.framed(_HEADER_BYTES_MAX, "header"), _Head)
+    head = head_of(source.framed(HEADER_BYTES_MAX, "header"))
     facts.index = head.applied_index
     for table in head.tables:
         for _ in range(table.count):
-            data = source.framed(_RECORD_BYTES_MAX, "record")
-            key, fields = _decoded(data, tuple[str, dict[str, Any]])
+            data = source.framed(RECORD_BYTES_MAX, "record")
+            key, fields = decoded(data, tuple[str, dict[str, Any]])
             row = Row(table.name, key, fields, len(data))
             facts.take(row)
             yield row
-    expected = source.sha256.digest()
-    if source.raw(_DIGEST_BYTES, "digest") != expected:
-        raise ArchiveError("the SHA-256 of the state is not that of its content", _NEXT)
-    if read(1):
-        raise ArchiveError("bytes follow the end of the state", _NEXT)
+    source.check_end()
 
 
-def _decoded(data: bytes, kind: Any) -> Any:
+def head_of(data: bytes) -> StateHead:
+    """The header of a state. Raises ArchiveError."""
+    head: StateHead = decoded(data, StateHead)
+    return head
+
+
+def begin(state: Read) -> bytes:
+    """The first bytes of a state, by which its form is told."""
+    begun = b""
+    while len(begun) < len(MAGIC) and (more := state(len(MAGIC) - len(begun))):
+        begun += more
+    return begun
+
+
+def decoded(data: bytes, kind: Any) -> Any:
+    """A value of that type. Raises ArchiveError."""
     try:
         return msgspec.convert(_unpack(data), kind)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

@@ -54,7 +54,7 @@ class ArchiveMeta(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
     `index` and `term` are those of the last log entry in it. Empty in archives of other makes are:
     the cluster's ID and feature level, the version that wrote it, and `state_index`, above which
-    no row's index is.
+    no row's index is. A redacted archive has no secrets, and cannot be restored.
     """
 
     version: int = VERSION
@@ -69,6 +69,7 @@ class ArchiveMeta(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     quorate_level: int = 0
     quorate_version: str = ""
     quorate_state_index: int = 0
+    quorate_redacted: bool | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def is_ours(self) -> bool:

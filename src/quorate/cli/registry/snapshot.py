@@ -33,6 +33,7 @@ SNAPSHOT = (
                 "Save what this agent alone has: answered without a leader too, but it may be "
                 "behind.",
             ),
+            Flag("redact", "bool", "Leave out root keys and the texts of values: see redact."),
         ),
         (
             Example("quorate operator snapshot save backup.snap", "before an upgrade"),
@@ -40,6 +41,7 @@ SNAPSHOT = (
                 "quorate operator snapshot save -stale -address=http://10.0.0.2:4646 last.snap",
                 "what this server has, now that there is no leader",
             ),
+            Example("quorate operator snapshot save -redact for-support.snap", "to hand it out"),
         ),
         args=(0, 1),
         args_text="This command takes either no arguments or one: <filename>",
@@ -71,11 +73,43 @@ SNAPSHOT = (
         "variables, keys and secrets are shown by their size. Archives of Nomad 1.4 to 1.6 are "
         "read too. No agent is asked.",
         MODULE + "state:state",
-        (Flag("type", "string", "Only records of this type, as inspect names it.", "name"),),
+        (
+            Flag("type", "string", "Only records of this type, as inspect names it.", "name"),
+            Flag(
+                "filter",
+                "string",
+                "Only records that fit, by Type, Key and Value.<name>; as of a list of variables.",
+                "expression",
+            ),
+        ),
         (
             Example(
                 "quorate operator snapshot state -type=variables backup.snap",
                 "which variables does it hold?",
+            ),
+            Example(
+                "quorate operator snapshot state -type=variables "
+                "-filter='Value.path matches \"^app/\"' backup.snap",
+                "those below app/",
+            ),
+        ),
+        args=(1, 1),
+        args_text=_FILE,
+        usage="[options] <filename>",
+        general=False,
+    ),
+    Command(
+        ("operator", "snapshot", "redact"),
+        "Take the secrets out of an archive",
+        "Replaces an archive by one without root keys and without the texts of values, of the same "
+        "form: it can be inspected, and its records can be shown, but it cannot be restored. With "
+        "-out the file stays, and the other one is new. No agent is asked.",
+        MODULE + "redact:redact",
+        (Flag("out", "string", "Write to this new file instead.", "filename"),),
+        (
+            Example(
+                "quorate operator snapshot redact -out=for-support.snap backup.snap",
+                "to hand it out",
             ),
         ),
         args=(1, 1),

@@ -23,9 +23,10 @@ from quorate.server.archive.transfers import Arriving, Transfers
 from quorate.server.machine import ServerMachine
 from quorate.server.writes import Writes
 from quorate.state.engine.snapshot import SnapshotError, SnapshotImage, decode_snapshot
-from quorate.state.tables import cluster
+from quorate.state.tables import cluster, root_keys, variables
 
 _WRITE_BYTES: Final = 1 << 20
+_KEYS_NAMED_MAX: Final = 5
 _FAILED: Final = "failed to restore from snapshot: "
 
 
@@ -97,12 +98,16 @@ class Restores:
 
     async def _opened(self, spool: Spool) -> tuple[ArchiveMeta, SnapshotImage]:
         try:
-            return await in_thread(self._read, spool)
+            ours = frozenset(self._machine.store.rows(root_keys.TABLE))
+            return await in_thread(self._read, spool, ours)
         finally:
             spool.close()
 
-    def _read(self, spool: Spool) -> tuple[ArchiveMeta, SnapshotImage]:
-        """In a thread. Checked whole first: nothing of it is decoded before its sums are right."""
+    def _read(self, spool: Spool, ours: frozenset[str]) -> tuple[ArchiveMeta, SnapshotImage]:
+        """In a thread. Checked whole first: nothing of it is decoded before its sums are right.
+
+        `ours` are the IDs of this cluster's root keys.
+        """
         registry = self._machine.store.registry
         found: list[SnapshotImage] = []
         limit = min(STATE_BYTES_MAX, _memory_bytes() // 2)
@@ -116,6 +121,7 @@ class Restores:
                 state_max=limit,
             )
             _facts(found[0]).compare(meta)
+            _check_keys(meta, found[0], ours)
         except (ArchiveError, SnapshotError) as error:
             raise QuorateError(_FAILED + error.text, error.next_step) from error
         return meta, found[0]
@@ -141,6 +147,33 @@ def _facts(image: SnapshotImage) -> StateFacts:
         cluster="" if named is None else named.cluster_id,
         level=image.level,
     )
+
+
+def _check_keys(meta: ArchiveMeta, archive: SnapshotImage, ours: frozenset[str]) -> None:
+    """Raise RestoreRefused for values that no key could open. Takes time by the size."""
+    kept = archive.tables.rows(root_keys.TABLE)
+    here = ours | {name for name, row in kept.items() if row.key}
+    needed: set[str] = set()
+    redacted = bool(meta.quorate_redacted)
+    for row in archive.tables.rows(variables.TABLE).values():
+        needed.add(row.key_id)
+        redacted = redacted or not row.data
+    missing = sorted({*needed, *(name for name, row in kept.items() if not row.key)} - here - {""})
+    named = ", ".join(missing[:_KEYS_NAMED_MAX])
+    if len(missing) > _KEYS_NAMED_MAX:
+        named += f" and {len(missing) - _KEYS_NAMED_MAX} more"
+    if redacted:
+        without = f", and root keys {named} are not in it" if missing else ""
+        raise RestoreRefused(
+            f"the archive {meta.id} is redacted: the texts of values are not in it{without}",
+            "restore the archive that it was made of, or another one",
+        )
+    if missing:
+        raise RestoreRefused(
+            f"the archive {meta.id} has values sealed with root keys that are neither in it nor in "
+            f"this cluster: {named}",
+            "restore an archive that has them",
+        )
 
 
 def _memory_bytes() -> int:

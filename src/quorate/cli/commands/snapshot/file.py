@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import msgspec
 
-from quorate.archive.contents import MAGIC, StateFacts, TypeCount, counted, rows
+from quorate.archive.contents import MAGIC, StateFacts, TypeCount, begin, counted, rows
 from quorate.archive.meta import ArchiveMeta
 from quorate.archive.reading import Read, read_archive
 from quorate.cli.context import Failure
 from quorate.nomad.state import BEGIN, records
 
-_KIND_BYTES: Final = len(MAGIC)
-
 
 class Contents(msgspec.Struct, frozen=True):
-    """The contents of an archive. `kind` is empty where the form of its state is not known here."""
+    """The contents of an archive. `kind` is empty where the form of its state is not known here.
+
+    `root_keys` is how many root keys are in it.
+    """
 
     meta: ArchiveMeta
     kind: str
     types: tuple[TypeCount, ...]
+    root_keys: int = 0
 
 
 @contextmanager
@@ -63,12 +65,4 @@ def contents(read: Read) -> Contents:
     checked = read_archive(read, on_state)
     if facts is not None:
         facts.compare(checked.meta)
-    return Contents(checked.meta, kind, types)
-
-
-def begin(state: Read) -> bytes:
-    """The first bytes of a state, by which its form is told."""
-    begun = b""
-    while len(begun) < _KIND_BYTES and (more := state(_KIND_BYTES - len(begun))):
-        begun += more
-    return begun
+    return Contents(checked.meta, kind, types, facts.root_keys if facts is not None else 0)

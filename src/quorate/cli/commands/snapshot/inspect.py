@@ -27,6 +27,7 @@ def _as_json(found: Contents) -> dict[str, Any]:
     return {
         "Meta": {**meta, "Created": _created(found.meta)},
         "Kind": found.kind,
+        "RootKeys": found.root_keys,
         "Stats": msgspec.to_builtins(found.types),
         "TotalSize": total,
     }
@@ -39,6 +40,14 @@ def _created(meta: ArchiveMeta) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _secrets(found: Contents) -> str:
+    if found.meta.quorate_redacted:
+        return "none (redacted: it cannot be restored)"
+    if found.root_keys:
+        return f"{found.root_keys} root keys: the holder of this file can read all values"
+    return ""
+
+
 def _print(context: Context, found: Contents) -> None:
     meta, out = found.meta, context.out
     first = [("ID", meta.id), ("Size", str(meta.size)), ("Index", str(meta.index))]
@@ -48,6 +57,7 @@ def _print(context: Context, found: Contents) -> None:
     if meta.is_ours:
         more[1] = ("Written by", f"Quorate {meta.quorate_version}")
         more += [("Cluster", meta.quorate_cluster), ("Level", str(meta.quorate_level))]
+        more.append(("Secrets", _secrets(found)))
     servers = meta.configuration.servers or ()
     more.append(("Servers", str(len(servers))))
     out.line("\n" + format_table([(key, value) for key, value in more if value]))

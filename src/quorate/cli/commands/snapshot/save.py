@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import os
-import secrets
+import tempfile
 import time
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
+from quorate.archive.redacting import redact
 from quorate.cli.commands.snapshot.file import contents, reason
+from quorate.cli.commands.snapshot.naming import give_name, new_file, refuse_existing
 from quorate.cli.context import Context, Failure, doing
 from quorate.client import Client
-
-_SUFFIX: Final = ".tmp"
-_FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY
 
 
 def save(context: Context) -> int:
     """Save, check, and only then name."""
     name = context.flags.args[0] if context.flags.args else _default_name()
-    if os.path.lexists(name):
-        raise Failure(
-            f'Destination file already exists: "{name}"\n'
-            "For additional help try 'quorate operator snapshot save -help'"
-        )
-    # A new file, under a name that nobody can have made before: the archive holds all secrets.
-    unfinished = Path(f"{name}.{secrets.token_hex(8)}{_SUFFIX}")
-    with context.client() as client:
+    refuse_existing(name, "save")
+    with context.client() as client, new_file(Path(name)) as (file, unfinished):
         try:
-            file = open(unfinished, "x+b", opener=_private)  # noqa: SIM115  closed below
-        except (OSError, ValueError) as error:
+            if context.flags.on("redact"):
+                _fill_redacted(context, client, file, Path(name).parent)
+            else:
+                _receive(client, file, stale=context.flags.on("stale"))
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            with doing("Failed to verify snapshot file: "):
+                contents(file.read)
+        except OSError as error:
             raise Failure(
-                f"Failed to create file: open {name}{_SUFFIX}: {reason(error)}"
+                f"Failed to write snapshot file: {reason(error)}", "make room on that disk"
             ) from error
-        try:
-            with file:
-                _fill(client, file, stale=context.flags.on("stale"))
-            _give_name(unfinished, Path(name))
-        finally:
-            unfinished.unlink(missing_ok=True)
+        give_name(unfinished, Path(name))
     context.out.line(f"State file written to {name}")
     return 0
 
@@ -48,38 +44,14 @@ def _default_name() -> str:
     return f"nomad-state-{time.strftime('%Y%m%d', time.gmtime(now))}-{int(now)}.snap"
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+def _receive(client: Client, file: BinaryIO, *, stale: bool) -> None:
+    with doing("Failed to get snapshot file: "):
+        client.save_snapshot(file.write, stale=stale)
 
 
-def _fill(client: Client, file: BinaryIO, *, stale: bool) -> None:
-    try:
-        with doing("Failed to get snapshot file: "):
-            client.save_snapshot(file.write, stale=stale)
-        file.flush()
-        os.fsync(file.fileno())
-        file.seek(0)
-        with doing("Failed to verify snapshot file: "):
-            contents(file.read)
-    except OSError as error:
-        raise Failure(
-            f"Failed to write snapshot file: {reason(error)}", "make room on that disk"
-        ) from error
-
-
-def _give_name(unfinished: Path, name: Path) -> None:
-    """Never over a file that has come there meanwhile, where the file system allows it."""
-    try:
-        try:
-            name.hardlink_to(unfinished)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without links
-            unfinished.rename(name)
-        folder = os.open(name.parent, _FOLDER_FLAGS)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise Failure(f"Failed to name snapshot file: {name}: {reason(error)}") from error
+def _fill_redacted(context: Context, client: Client, file: BinaryIO, folder: Path) -> None:
+    """What has come lies in a file without a name meanwhile, which goes with this process."""
+    with tempfile.TemporaryFile(dir=folder) as whole:
+        _receive(client, whole, stale=context.flags.on("stale"))
+        with doing("Failed to redact snapshot file: "):
+            redact(whole, file.write)

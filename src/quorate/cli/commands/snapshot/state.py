@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from quorate.archive.contents import MAGIC, rows
+from quorate.archive.contents import MAGIC, begin, rows
 from quorate.archive.reading import Read, read_archive
-from quorate.cli.commands.snapshot.file import begin, opened
+from quorate.cli.commands.snapshot.chosen import Chosen
+from quorate.cli.commands.snapshot.file import opened
 from quorate.cli.context import Context, Failure, doing
 from quorate.nomad.state import BEGIN, records
 
@@ -16,12 +18,19 @@ def state(context: Context) -> int:
     """Check the whole archive first, then show what is in it. Secrets are shown by their size."""
     flags = context.flags
     only = flags.text("type")
+    chosen = Chosen(flags.text("filter"))
     before = "Failed to read archive file: "
     with opened(flags.args[0], before) as file, doing(before):
         read_archive(file.read)
         file.seek(0)
         found: set[str] = set()
-        read_archive(file.read, lambda read: _show(context, read, only, found))
+
+        def show(read: Read) -> None:
+            for record in _shown_records(read, only, found):
+                if chosen.fits(record):
+                    context.out.line(json.dumps(record, ensure_ascii=False))
+
+        read_archive(file.read, show)
     if only and only not in found:
         raise Failure(
             f'There is no record of type "{only}"; the types in this archive: '
@@ -30,25 +39,21 @@ def state(context: Context) -> int:
     return 0
 
 
-def _show(context: Context, read: Read, only: str, found: set[str]) -> None:
-    """Show the records of the type `only`, or all; the types of all are put into `found`."""
+def _shown_records(read: Read, only: str, found: set[str]) -> Iterator[dict[str, Any]]:
+    """The records of the type `only`, or all; the types of all are put into `found`."""
     begun = begin(read)
     if begun == MAGIC:
         for row in rows(read, begun):
             found.add(row.table)
             if only in {"", row.table}:
-                _line(context, {"Type": row.table, "Key": row.key, "Value": _shown(row.fields)})
+                yield {"Type": row.table, "Key": row.key, "Value": _shown(row.fields)}
     elif begun[:1] == BEGIN:
         for record in records(read, begun, {only} if only else None):
             found.add(record.type)
             if only in {"", record.type}:
-                _line(context, {"Type": record.type, "Value": record.value})
+                yield {"Type": record.type, "Value": record.value}
     else:
         raise Failure("The state in it has no form that this version can read.")
-
-
-def _line(context: Context, value: dict[str, Any]) -> None:
-    context.out.line(json.dumps(value, ensure_ascii=False))
 
 
 def _shown(value: Any) -> Any:
