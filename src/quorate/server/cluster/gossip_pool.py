@@ -25,6 +25,7 @@ from quorate.pool.addresses import join_text
 from quorate.pool.options import PoolOptions
 from quorate.pool.pool import Pool
 from quorate.pool.results import KeyResult
+from quorate.pool.search import Search
 from quorate.server.cluster.directory import STATUSES, Directory
 from quorate.server.cluster.identity import Identity, identity_from_tags
 from quorate.server.options import GossipOptions, ServerOptions
@@ -123,8 +124,7 @@ class GossipPool:
         self._pool.on_failure.append(fatal)
         self._pool.on_name_conflict.append(self._conflict_found)
         self._namesake = ("", float("-inf"))  # who has our name, and when that was seen last
-        self.looked_for_others = not (gossip.retry_join or gossip.start_join)
-        """True once the configured members were asked: until then nobody founds a cluster."""
+        self._search: Search | None = None
         self.trouble = ""
         """Why none of the configured members could be joined so far; empty if one was."""
 
@@ -137,6 +137,16 @@ class GossipPool:
         if not self.looked_for_others:
             self._joining = self._loop.create_task(self._find_others())
             self._joining.add_done_callback(self._search_ended)
+
+    @property
+    def looked_for_others(self) -> bool:
+        """True once all configured members were asked: until then nobody founds a cluster.
+
+        A name that is still looked up may be that of a server which has one.
+        """
+        if self._search is None:
+            return not (self._options.retry_join or self._options.start_join)
+        return self._search.tried_all
 
     async def stop(self) -> None:
         """The others will see this server fail."""
@@ -163,6 +173,14 @@ class GossipPool:
             for address in options.retry_join or options.start_join
             if address != options.advertise
         ]
+        self._search = search = Search(self._pool.join, addresses)
+        try:
+            await self._join_by(search, addresses)
+        finally:
+            search.stop()
+
+    async def _join_by(self, search: Search, addresses: list[str]) -> None:
+        options = self._options
         pause, tries, joined = _FIRST_PAUSE_S, 0, False
         while addresses:
             # To be joined by others is not enough: they may be a part that has not met the rest.
@@ -171,8 +189,7 @@ class GossipPool:
                 pause, self.trouble = _FIRST_PAUSE_S, ""
                 await asyncio.sleep(_LOOK_AGAIN_S)
                 continue
-            result = await self._pool.join(addresses)
-            self.looked_for_others = True
+            result = await search.round(patient=bool(options.start_join))
             self.trouble = "" if result.count else _one_line(result.error)
             if result.count:
                 joined = True
@@ -196,7 +213,6 @@ class GossipPool:
             log.warning("no server to join yet: %s", self.trouble)
             await asyncio.sleep(min(pause, options.retry_interval_s))
             pause *= 2
-        self.looked_for_others = True
 
     # -- what is known ---------------------------------------------------------------------------
 
