@@ -7,13 +7,15 @@ one task and written when that ends. Everything else (a row that streams, a requ
 unfinished one, `Expect`, a chunked body, a client that does not read, a turn of the loop that has
 taken long) goes uvicorn's way, through `AsgiApplication`.
 
-Shorter still: a client that polls sends the same bytes again and again. Bytes equal to those that
-were, alone, the request before on this connection are not parsed a second time. Measured with wrk
-and a configuration of three servers: 4.5 us instead of 12 us of our time for each request.
+Shorter still: a client sends the same head again and again, where it polls or writes bodies of one
+length. Bytes that begin with the whole head of the request before, and are as long, are that head
+with a body: they are not parsed a second time. Measured with wrk and a configuration of three
+servers: 4.5 us instead of 12 us of our time for each read.
 
 Invariant: answers leave in the order of their requests. The short way is open only while
 nothing is unanswered, and uvicorn's own queue keeps the order of the rest. Parsing starts and
-ends between two requests when bytes are taken for a repetition, so the parser misses nothing.
+ends between two requests when bytes are taken for a repetition, so the parser misses nothing:
+an equal head has an equal length of the body, and nothing comes before or behind the two.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ from quorate.api.http.messages import Header, Request, Response
 from quorate.api.http.turns import MARK_S, TURN_S
 
 _CANCELLED_WITH_ITS_CLIENT: Final = "GET"
-_REPEATABLE_BYTES_MAX: Final = 2048
+_REPEATABLE_HEAD_BYTES_MAX: Final = 2048
+_REPEATABLE_BYTES_MAX: Final = 16 * 1024  # of head and body: both are kept for a connection
+_END_OF_HEAD: Final = b"\r\n\r\n"
 _LENGTH_DIGITS_MAX: Final = 19  # of 2^63
 
 
@@ -71,8 +75,9 @@ class QuorateHttpProtocol(GuardedProtocol):
         self._compressed = False
         self._keep_alive = True
         self._plan: Plan | None = None  # what becomes of the last request
-        self._request: Request | None = None  # the last one without a body
-        self._repeatable = b""  # its bytes, if it came alone
+        self._request: Request | None = None  # the last one, if it went the short way
+        self._head = b""  # its head, if it came alone and in one piece
+        self._size = 0  # of head and body; 0 if there is nothing to repeat
         self._read_task: asyncio.Future[Response] | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -86,14 +91,18 @@ class QuorateHttpProtocol(GuardedProtocol):
         """Parse what came, unless it is the request before once more."""
         turns = self._turns
         turns.began = began = monotonic()
-        request = self._request
         if (
-            request is not None
-            and data == self._repeatable
+            len(data) == self._size
+            and data.startswith(self._head)
             and turns.spent <= TURN_S
             and self._may_answer()
         ):
             self._since = began  # the loop's clock is the same one
+            request = self._request
+            assert request is not None
+            if request.body:
+                body = data[len(self._head) :]
+                request = Request(request.method, request.target, request.headers, body)
             self._answer(request)
         else:
             self._read(data)
@@ -102,12 +111,24 @@ class QuorateHttpProtocol(GuardedProtocol):
             turns.mark()
 
     def _read(self, data: bytes) -> None:
-        self._repeatable, self._request = b"", None
+        self._size, self._request = 0, None
         message, between = self._message, self.reading is Reading.NOTHING
         super().data_received(data)
         alone = between and self.reading is Reading.NOTHING and self._message == message + 1
-        if alone and self._keep_alive and len(data) <= _REPEATABLE_BYTES_MAX:
-            self._repeatable = data
+        self._remember(data, whole=alone and self._keep_alive)
+
+    def _remember(self, data: bytes, *, whole: bool) -> None:
+        """Keep the request, if there was one, where its bytes may come again."""
+        request = self._request
+        if request is None:
+            return
+        if whole and len(data) <= _REPEATABLE_BYTES_MAX:
+            head_size = data.find(_END_OF_HEAD, 0, _REPEATABLE_HEAD_BYTES_MAX) + len(_END_OF_HEAD)
+            # The bytes are more than the two if line ends come before or behind, which is allowed.
+            if head_size + len(request.body) == len(data):
+                self._head, self._size = data[:head_size], len(data)
+                return
+        self._request = None
 
     def _may_answer(self) -> bool:
         return not (self.deaf or self.busy or self._put_aside or self.flow.write_paused)
@@ -178,7 +199,7 @@ class QuorateHttpProtocol(GuardedProtocol):
             super().on_message_complete()
             return
         request = Request(self._method, self.url, self.headers, bytes(self._body))
-        self._request = request if not self._body else None
+        self._request = request
         self._body = None
         self._answer(request)
 
