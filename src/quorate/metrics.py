@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -62,13 +62,12 @@ class Histogram:
         self.counts[bisect_left(BUCKETS_S, seconds)] += 1
         self.sum += seconds
 
-    def observe_too(self, seconds: float, other: Histogram) -> None:
-        """Record one duration here and in another histogram."""
-        bucket = bisect_left(BUCKETS_S, seconds)
-        self.counts[bucket] += 1
-        self.sum += seconds
-        other.counts[bucket] += 1
-        other.sum += seconds
+    def with_those_of(self, other: Histogram) -> Histogram:
+        """A histogram of the durations of both."""
+        both = Histogram()
+        both.counts = [a + b for a, b in zip(self.counts, other.counts, strict=True)]
+        both.sum = self.sum + other.sum
+        return both
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -99,6 +98,7 @@ class Metrics:
         self._gauges: dict[str, float] = {}
         self._peers: dict[tuple[str, str], float] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._held: dict[str, Histogram] = {}  # by the name of the histogram that holds them, too
         self._old_counters: dict[str, tuple[int, float]] = {}
         self._old_samples: dict[str, tuple[int, float]] = {}
         self._complete = Window(0.0)
@@ -143,11 +143,16 @@ class Metrics:
         """Say how it is now. A gauge keeps its value until it is set again."""
         self._gauges[name] = value
 
-    def histogram(self, name: str) -> Histogram:
-        """The histogram of that name, for what records often: it is shown once it has a value."""
+    def histogram(self, name: str, *, holds: Histogram | None = None) -> Histogram:
+        """The histogram of that name, for what records often: it is shown once it has a value.
+
+        It is shown with the durations of the one that it `holds`, which are recorded only there.
+        """
         histogram = self._histograms.get(name)
         if histogram is None:
             histogram = self._histograms[name] = Histogram()
+        if holds is not None:
+            self._held[name] = holds
         return histogram
 
     def peers(self, name: str, values: Mapping[str, float]) -> None:
@@ -195,6 +200,11 @@ class Metrics:
 
     # -- showing -------------------------------------------------------------------------------
 
+    def _whole_histograms(self) -> Iterator[tuple[str, Histogram]]:
+        for name, histogram in self._histograms.items():
+            held = self._held.get(name)
+            yield name, histogram if held is None else histogram.with_those_of(held)
+
     def window(self) -> Window:
         """The last complete window; an empty one of time 0 before the first is over."""
         return self._complete
@@ -206,7 +216,7 @@ class Metrics:
             counters=_added(self._old_counters, self._counters),
             gauges=dict(self._gauges),
             samples=_added(self._old_samples, self._samples),
-            histograms={name: h for name, h in self._histograms.items() if any(h.counts)},
+            histograms={name: h for name, h in self._whole_histograms() if any(h.counts)},
             peers=self._peers,
         )
 

@@ -73,11 +73,11 @@ class HttpApplication:
         control: bool = False,
     ) -> None:
         self._metrics = metrics
-        self._requests = metrics.histogram("quorate.http.request_seconds")
         self._writes = metrics.histogram("quorate.raft.write_seconds")
+        self._requests = metrics.histogram("quorate.http.request_seconds", holds=self._writes)
         self._clock = clock
         self._random = random
-        authority = Authority(parts, random)
+        self._authority = authority = Authority(parts, random)
         context = Context(
             parts=parts,
             authority=authority,
@@ -144,12 +144,11 @@ class HttpApplication:
 
     def end(self, request: Request, write: Replicating) -> Response | Answering:
         """The response to a write whose future is done; never raises, nor does what it gives."""
-        took = perf_counter() - write.began
-        self._writes.observe_too(took, self._requests)
+        self._writes.observe(perf_counter() - write.began)
         try:
-            return write.answer(*write.future.result())
+            return self._authority.confirmed(write)
         except REFUSED_UNBEGUN:
-            return self._later(request, write.again())
+            return self._later(request, self._authority.again(write))
         except Exception as error:  # noqa: BLE001  told in `_failed`
             return self._failed(request, error)
 

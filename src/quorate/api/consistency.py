@@ -78,14 +78,15 @@ _TYPES_PASSED_BACK: Final = frozenset(
 class Replicating(msgspec.Struct, frozen=True):
     """A write that this leader has in hand: no task waits for it, its future's callback answers.
 
-    `answer` makes the response of index and result; `again` is for a write that was refused
-    before it was begun, because leadership had just ended or is about to. `began` is when, by
-    `time.perf_counter`.
+    `answer` makes the response of index and result. `began` is when, by `time.perf_counter`. What
+    was refused before it was begun, because leadership had just ended or is about to, is tried
+    `Authority.again`.
     """
 
     future: asyncio.Future[tuple[int, Any]]
     answer: Applied
-    again: Callable[[], Awaitable[Response]]
+    call: Call
+    command: bytes | Make
     began: float = msgspec.field(default_factory=perf_counter)
 
 
@@ -174,24 +175,28 @@ class Authority:
         A command that is made of what only a leader has (its clock, a data key) is given as what
         makes it, which is called on the leader alone, and again for another try.
         """
-
-        def begun() -> asyncio.Future[tuple[int, Any]]:
-            return self._writes.apply(command if isinstance(command, bytes) else command())
-
-        def shown(index: int, result: Any) -> Response:
-            return answer(index + self._writes.shift, result)
-
-        async def perform() -> Response:
-            return shown(*await begun())
-
         region = call.query.region
         if (region and region != self._region) or not self._leadership.is_leader():
-            return self.write(call, perform)
+            return self.write(call, partial(self._replicated, command, answer))
         try:
-            future = begun()
+            future = self._writes.apply(command if isinstance(command, bytes) else command())
         except CannotSealYet:
-            return self._write(call, perform)
-        return Replicating(future, shown, partial(self._write, call, perform))
+            return self._write(call, partial(self._replicated, command, answer))
+        return Replicating(future, answer, call, command)
+
+    async def _replicated(self, command: bytes | Make, answer: Applied) -> Response:
+        made = command if isinstance(command, bytes) else command()
+        index, result = await self._writes.apply(made)
+        return answer(index + self._writes.shift, result)
+
+    def confirmed(self, write: Replicating) -> Response:
+        """The response to a write whose future is done. Raises its error."""
+        index, result = write.future.result()
+        return write.answer(index + self._writes.shift, result)
+
+    def again(self, write: Replicating) -> Awaitable[Response]:
+        """Have the leader perform a write that was refused before it was begun."""
+        return self._write(write.call, partial(self._replicated, write.command, write.answer))
 
     def any_server(self, call: Call, perform: Perform) -> Awaitable[Response]:
         """Have the server asked answer, leader or not; another region's is asked there."""
