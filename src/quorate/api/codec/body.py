@@ -56,6 +56,14 @@ class Shape:
             gc=False,
         )
         self._decode = msgspec.json.Decoder(self.exact).decode
+        self.filled: Any = msgspec.defstruct(
+            "Filled",
+            [(f.attribute, _type_of(f, filled=True), _zero_of(f)) for f in fields],
+            rename={field.attribute: field.name for field in fields},
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        self._decode_filled = msgspec.json.Decoder(self.filled).decode
         self.zeros: dict[str, Any] = {}  # what a body has that leaves everything out, by attribute
         for f in fields:
             if isinstance(f.read, Shape):
@@ -90,6 +98,27 @@ class Shape:
             return self.values(self._decode(body))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BodyError):
             return self.of(first_value(body))
+
+    def read_whole(self, body: bytes) -> dict[str, Any]:
+        """All known fields, by attribute; those that `body` leaves out are zero. Raises BodyError.
+
+        So it is where an object is replaced as a whole.
+        """
+        try:
+            return self.values_of_all(self._decode_filled(body))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BodyError):
+            return {**self.zeros, **self.of(first_value(body))}
+
+    def values_of_all(self, filled: Any) -> dict[str, Any]:
+        """All fields of `filled`, of our type. Raises BodyError."""
+        result = dict(zip(self._native, self._native_values(filled), strict=True))
+        for attribute, read in self._read:
+            value = getattr(filled, attribute)
+            if isinstance(read, Shape):
+                result.update(read.values_of_all(value))
+            else:
+                result[attribute] = read(value)
+        return result
 
     def values(self, exact: Any) -> dict[str, Any]:
         """The fields that `exact`, of our type, has. Raises BodyError."""
@@ -155,9 +184,18 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def _type_of(field: Field) -> Any:
+def _type_of(field: Field, *, filled: bool = False) -> Any:
     """What its decoder takes; a reader of an endpoint's own sees whatever there is."""
-    return field.read.exact if isinstance(field.read, Shape) else _TYPES.get(field.read, Any)
+    if isinstance(field.read, Shape):
+        return field.read.filled if filled else field.read.exact
+    return _TYPES.get(field.read, Any)
+
+
+def _zero_of(field: Field) -> Any:
+    """What stands in a body for a field that it leaves out, where all of them count."""
+    if isinstance(field.read, Shape):
+        return msgspec.field(default_factory=field.read.filled)
+    return _TYPES[field.read]() if field.read in _TYPES else 0
 
 
 def a_bool(value: Any) -> bool:

@@ -22,7 +22,9 @@ JSON_TYPE: Final = (b"Content-Type", b"application/json")
 TEXT_TYPE: Final = (b"Content-Type", b"text/plain; charset=utf-8")
 HTML_TYPE: Final = (b"Content-Type", b"text/html; charset=utf-8")
 
+_LINE: Final = b"%b: %b\r\n".__mod__
 _VARY: Final = (b"Vary", b"Accept-Encoding")
+_OF_NONE: Final = (_VARY,)  # headers where no endpoint was reached
 _GZIP: Final = (b"Content-Encoding", b"gzip")
 
 # A window of 4 KiB instead of zlib's 32 KiB: what a body costs here is mostly the allocation of
@@ -100,9 +102,8 @@ class Renderer:
     """Adds what all responses have, and the headers that this agent was configured to send."""
 
     def __init__(self, configured_headers: Mapping[str, str]) -> None:
-        self._configured: tuple[Header, ...] = tuple(
-            (name.encode(), value.encode()) for name, value in configured_headers.items()
-        )
+        configured = ((name.encode(), value.encode()) for name, value in configured_headers.items())
+        self._of_endpoints: tuple[Header, ...] = (_VARY, *configured)
 
     def render(self, response: Response, *, compressed: bool) -> Rendered:
         """The response ready to be sent. Kept with the response, so the second time is free."""
@@ -113,19 +114,16 @@ class Renderer:
         return rendered
 
     def _render(self, response: Response, compressed: bool) -> Rendered:
-        headers = [*response.headers, _VARY]
-        if response.handled:
-            headers += self._configured
-        body = response.body
-        if body and compressed:
+        headers = response.headers + (self._of_endpoints if response.handled else _OF_NONE)
+        body, status = response.body, response.status
+        if compressed and body:
             body = gzipped(body)
-            headers.append(_GZIP)
+            headers += (_GZIP,)
         length = response.length if isinstance(response, StreamResponse) else len(body)
-        if response.status not in _WITHOUT_LENGTH and length is not None:
-            headers.append((b"Content-Length", b"%d" % length))
-        lines = [status_line(response.status)]
-        lines += [b"%b: %b\r\n" % header for header in headers]
-        return Rendered(response.status, b"".join(lines), tuple(headers), body)
+        if length is not None and status not in _WITHOUT_LENGTH:
+            headers += ((b"Content-Length", b"%d" % length),)
+        head = status_line(status) + b"".join(map(_LINE, headers))
+        return Rendered(status, head, headers, body)
 
 
 @lru_cache(maxsize=64)

@@ -121,7 +121,7 @@ def _with_id(name: str) -> dict[str, str]:
 def _asked(shape: Shape, call: Call) -> tuple[str, tuple[str, ...]]:
     """What is searched for, and in which contexts. Raises RequestError."""
     try:
-        fields = {**shape.zeros, **shape.read(call.request.body)}
+        fields = shape.read_whole(call.request.body)
     except BodyError as error:
         raise RequestError(str(error)) from error
     context = fields["context"]

@@ -59,11 +59,11 @@ class AutopilotEndpoint:
     def put(self, call: Call) -> Replicating | Awaitable[Response]:
         """Replace the configuration: `true`, or `false` if `cas` is not its modify index."""
         try:
-            fields = _BODY.read(call.request.body)
+            # A PUT replaces the whole object: what it leaves out is zero, not the default.
+            fields = _BODY.read_whole(call.request.body)
         except BodyError as error:
             raise RequestError(f"Error parsing autopilot config: {error}") from error
-        # A PUT replaces the whole object: what it leaves out is zero, not the default.
-        configuration = AutopilotConfiguration(**{**_BODY.zeros, **fields})
+        configuration = AutopilotConfiguration(**fields)
         command = encode(
             SetAutopilotConfiguration(configuration=configuration, cas=parse_cas(call.query))
         )

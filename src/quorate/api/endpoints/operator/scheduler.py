@@ -74,11 +74,11 @@ class SchedulerEndpoint:
 
 def _read(raw: bytes) -> scheduler.SchedulerConfiguration:
     try:
-        fields = _BODY.read(raw)
+        # A PUT replaces the whole object: what it leaves out is zero, not the default.
+        fields = _BODY.read_whole(raw)
     except BodyError as error:
         raise RequestError(f"Error parsing scheduler config: {error}") from error
-    # A PUT replaces the whole object: what it leaves out is zero, not the default.
-    configuration = scheduler.SchedulerConfiguration(**{**_BODY.zeros, **fields})
+    configuration = scheduler.SchedulerConfiguration(**fields)
     algorithm = configuration.scheduler_algorithm
     if algorithm not in ALGORITHMS:
         raise RequestError(f"invalid scheduler algorithm: {quote(algorithm)[1:-1]}")
