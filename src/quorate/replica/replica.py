@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
+from threading import get_ident
 from typing import Any, Generic
 
 import msgspec
@@ -142,6 +143,7 @@ class Replica(Generic[Result_co]):
     async def start(self) -> None:
         """Load what the disk holds and take part."""
         self._loop = loop = asyncio.get_running_loop()
+        self._thread = get_ident()
         self._worker = SnapshotWorker(self.snapshots, lambda: time.time_ns() // 1_000_000)
         snapshot = await self._load_snapshot()
         before_s = self._promise_store.promise_s
@@ -307,13 +309,12 @@ class Replica(Generic[Result_co]):
         return self._own_loop().create_future()
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
-        if loop is None or loop is not self._loop:
-            if self._loop is None:
-                raise ReplicaStopped("this replica was not started", "await its `start` first")
+        loop = self._loop
+        if loop is None:
+            raise ReplicaStopped("this replica was not started", "await its `start` first")
+        # A thread runs one loop at a time. `asyncio.get_running_loop` says the same by a system
+        # call, which each write would pay for.
+        if get_ident() != self._thread or not loop.is_running():
             raise QuorateError(
                 "a replica was called from another thread or event loop than its own",
                 "use propose_threadsafe, or hand the call over by loop.call_soon_threadsafe",
