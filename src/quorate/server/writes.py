@@ -78,18 +78,14 @@ class Writes:
 
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (log index, result of applying it)."""
-        replica = self._replica
-        held = replica.held is not None
         refused = self._refusal(command)
-        if self._stops is not None and self._stops(command):
-            refused = RestoreUnderWay()
-        if held or refused is not None:
-            refused = self._refused(refused, held=held)
-        if refused is not None:
-            refusal: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
-            refusal.set_exception(refused)
-            return refusal
-        future = replica.propose(self._told(command))
+        if refused is not None or self._stops is not None or self._replica.held is not None:
+            refused = self._refused(command, refused)
+            if refused is not None:
+                refusal: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
+                refusal.set_exception(refused)
+                return refusal
+        future = self._replica.propose(self._told(command))
         # One sweep for all of them: a timer for each would cost more than the write. What is done
         # goes at once, while the processor still has it at hand.
         applying = self._applying
@@ -98,11 +94,15 @@ class Writes:
         applying.append((self._loop.time(), future))
         return future
 
-    def _refused(self, refused: QuorateError | None, *, held: bool) -> QuorateError | None:
+    def _refused(self, command: bytes, refused: QuorateError | None) -> QuorateError | None:
         """Why this leader does not begin the write, or None; another server's log has no say."""
         if not self._replica.is_leader:
             return None
-        return NotLeader() if held else refused  # held: it hands over; the next leader is asked
+        if self._replica.held is not None:  # it hands over; the next leader is asked
+            return NotLeader()
+        if self._stops is not None and self._stops(command):
+            return RestoreUnderWay()
+        return refused
 
     async def sweep(self) -> None:
         """For ever: give up what has waited for too long."""

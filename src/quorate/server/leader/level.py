@@ -17,12 +17,18 @@ class LevelGate:
     def __init__(self, state: StateStore) -> None:
         self._state = state
         self._registry = state.registry
+        self._allowed: frozenset[int] = frozenset()  # types of commands; the level never falls
         self.waiting: tuple[Waiting, ...] = ()
 
     def refusal(self, command: bytes) -> LevelTooLow | None:
         """Why a leader must not write this command yet."""
-        needed = level_of(command, self._registry)
-        if not needed or needed <= (level := self._state.level):
+        if command[0] in self._allowed:
+            return None
+        needed, level = level_of(command, self._registry), self._state.level
+        if needed <= level:
+            # A wrapper is judged by what it holds, each time.
+            if command[0] not in self._registry.wrappers:
+                self._allowed |= {command[0]}
             return None
         named = "; ".join(f"{w.name} ({w.server_id}): {w.why}" for w in self.waiting[:_NAMED_MAX])
         return LevelTooLow(
