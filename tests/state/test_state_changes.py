@@ -47,7 +47,7 @@ def apply(store: StateStore, command: Command) -> int:
 def test_a_follower_gets_the_changes_of_each_command_in_order() -> None:
     store = StateStore(REGISTRY)
     heard: list[list[Change] | None] = []
-    end = store.follow(heard.append)
+    end = store.follow(heard.append, [SPACES])
     apply(store, put("a", "b"))
     apply(store, delete("nosuch"))
     apply(store, delete("a"))

@@ -160,3 +160,6 @@ _MAKERS: Final[dict[str, Callable[[Reader, Change], Event | None]]] = {
     variables.TABLE.name: _variable,
     journal.TABLE.name: _told,
 }
+
+TOLD: Final = frozenset(_MAKERS)
+"""The tables whose changes may be events."""

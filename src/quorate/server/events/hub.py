@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from quorate.server.events.changes import Event, event_of
+from quorate.server.events.changes import TOLD, Event, event_of
 from quorate.state.engine.changes import Change
 from quorate.state.engine.store import StateStore
 
@@ -176,7 +176,7 @@ class Hub:
         self._waiting: dict[tuple[str, str], dict[Reader, None]] = {}
         self._ready: deque[Reader] = deque()
         self._readers: set[Reader] = set()
-        self.unfollow = store.follow(self._changed)
+        self.unfollow = store.follow(self._changed, TOLD)
 
     def __len__(self) -> int:
         """How many read."""

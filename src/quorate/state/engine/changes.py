@@ -8,14 +8,14 @@ snapshot. So an answer that carries the table's index can always be compared.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 RECENT_MAX: Final = 8192
-"""Changes kept for each table: 1.6 s of 5,000 writes a second, far longer than a client takes from
+"""Keys kept for each table: 1.6 s of 5,000 writes a second, far longer than a client takes from
 an answer to its next query. All of them are looked at in about 0.5 ms."""
 
 RECENT_KEY_BYTES_MAX: Final = 1 << 20
@@ -60,29 +60,26 @@ class RecentChanges:
 
 
 class _Recent:
-    """Of one table. `last` has the newest index of each key among `entries`."""
+    """Of one table: the newest index of each key that changed lately, in the order of these."""
 
     def __init__(self, floor: int) -> None:
         self.floor = floor
-        self._entries: deque[tuple[int, str]] = deque()
-        self._last: dict[str, int] = {}
+        self._last: OrderedDict[str, int] = OrderedDict()
         self._characters = 0
 
     def add(self, key: str, index: int) -> None:
-        entries, last = self._entries, self._last
-        last[key] = index
-        if entries and entries[-1][1] == key:
-            entries[-1] = (index, key)  # that it had changed before, too, adds nothing
+        last = self._last
+        if key in last:
+            last[key] = index
+            last.move_to_end(key)
             return
-        entries.append((index, key))
+        last[key] = index
         self._characters += len(key)
-        while len(entries) > RECENT_MAX or self._characters > RECENT_KEY_BYTES_MAX:
-            oldest, name = entries.popleft()
+        while len(last) > RECENT_MAX or self._characters > RECENT_KEY_BYTES_MAX:
+            name, oldest = last.popitem(last=False)
             assert oldest >= self.floor, "indexes only rise"
             self.floor = oldest
             self._characters -= len(name)
-            if last.get(name) == oldest:
-                del last[name]
 
     def key_changed(self, key: str, since: int) -> bool | None:
         if self._last.get(key, 0) > since:
@@ -90,7 +87,7 @@ class _Recent:
         return False if since >= self.floor else None
 
     def prefix_changed(self, prefix: str, since: int) -> bool | None:
-        for index, key in reversed(self._entries):
+        for key, index in reversed(self._last.items()):
             if index <= since:
                 break
             if key.startswith(prefix):

@@ -18,7 +18,6 @@ from quorate.state.engine.table import IGNORABLE, Bound, Command, Special, Table
 from quorate.version import __version__
 
 _encode = msgspec.msgpack.Encoder().encode
-_RAISE: Final = RaiseLevel.TYPE
 
 NO_SUCH_TYPE: Final = "no such type"
 """The reason where a whole kind of command is unknown, not only a field of one."""
@@ -78,16 +77,25 @@ def decode(data: bytes, registry: Registry) -> Command | Wrapped | UnknownComman
     """The command in these bytes, or an UnknownCommand with the reason. Never raises."""
     if not data:
         return UnknownCommand(-1, "it is empty", knows=registry.level)
+    read = registry.plain.get(data[0])
+    try:
+        if read is not None:
+            return read(memoryview(data)[1:])
+        return _special(data, registry)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return UnknownCommand(data[0], str(error), knows=registry.level)
+
+
+def _special(data: bytes, registry: Registry) -> Command | Wrapped | UnknownCommand:
+    """A command that is not told by its bytes alone. Raises what its decoder raises."""
     decoder = registry.decoders.get(data[0])
     if decoder is None:
         return UnknownCommand(data[0], NO_SUCH_TYPE, knows=registry.level)
-    try:
-        command: Command = decoder.decode(memoryview(data)[1:])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return UnknownCommand(data[0], str(error), knows=registry.level)
-    if data[0] == _RAISE and isinstance(command, RaiseLevel) and command.level > registry.level:
-        return _above(command, registry.level)
-    return _completed(command, registry) if isinstance(command, Special) else command
+    command = decoder.decode(memoryview(data)[1:])
+    if isinstance(command, RaiseLevel):
+        above = command.level > registry.level
+        return _above(command, registry.level) if above else command
+    return _completed(command, registry)
 
 
 def level_of(data: bytes, registry: Registry) -> int:

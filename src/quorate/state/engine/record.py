@@ -26,3 +26,8 @@ class Record(
 
 
 R = TypeVar("R", bound=Record)
+
+
+def cas_holds(cas: int | None, record: Record | None) -> bool:
+    """Whether a write that demands modify index `cas` may go on; an absent record has index 0."""
+    return cas is None or cas == (0 if record is None else record.modify_index)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
 from quorate.levels import FIRST_VERSIONS, LEVEL
-from quorate.state.engine.table import IGNORABLE, Command, OnRestore, Table, Tables, Wrapper
+from quorate.state.engine.level import RaiseLevel
+from quorate.state.engine.table import (
+    IGNORABLE,
+    Command,
+    OnRestore,
+    Special,
+    Table,
+    Tables,
+    Wrapper,
+)
 
 SNAPSHOT_FORMATS: Final[Mapping[int, int]] = MappingProxyType({0: 1})
 """By level: the version of the snapshot format from that level on (`state.engine.snapshot`)."""
@@ -49,6 +58,12 @@ class Registry:
         self.digest_forms = digest_forms
         self.decoders: dict[int, msgspec.msgpack.Decoder[Any]] = {
             command.TYPE: msgspec.msgpack.Decoder(command) for command in self.commands
+        }
+        # Of commands that are complete when their bytes are decoded, and that any level reads.
+        self.plain: dict[int, Callable[[memoryview], Command]] = {
+            command.TYPE: self.decoders[command.TYPE].decode
+            for command in self.commands
+            if not issubclass(command, Special) and command is not RaiseLevel
         }
         self._check(of_tables)
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from quorate.state.engine.ordered import OrderedMap
-from quorate.state.engine.record import R
+from quorate.state.engine.record import R, cas_holds
 
 Indexes: TypeAlias = Mapping[str, Callable[[R], tuple[str, ...]]]
 """Secondary indexes by name: from a record to the values under which it is found."""
@@ -144,18 +144,26 @@ class TableRows(Generic[R]):
 
     # -- changing ----------------------------------------------------------------------------------
 
-    def put(self, key: str, record: R, index: int) -> tuple[R | None, R]:
-        """Insert or replace, with its indexes stamped. The record before, and that after."""
-        at, known = self.records.find(key)
+    def put(
+        self, key: str, record: R, index: int, cas: int | None = None
+    ) -> tuple[R | None, R] | None:
+        """Insert or replace, with its indexes stamped. The record before, and that after.
+
+        None, and nothing is changed, if the modify index is not `cas`.
+        """
+        records = self.records
+        at, known = records.find(key)
         created = index if known is None else known.create_index
+        if cas is not None and not cas_holds(cas, known):
+            return None
         stamped = replace(record, create_index=created, modify_index=index)
-        self.records.put_at(at, key, stamped)
+        records.put_at(at, key, stamped)
         self.index = index
-        if key in self.waiting and not self.indexes:
-            if self.weigh is not None:
-                self.count(known, stamped)
-            return known, stamped  # it changed lately, and size and sum are still to follow
-        self._changed(key, known, stamped)
+        # Size and sum of a row that changed lately are still to follow.
+        if self.indexes or key not in self.waiting:
+            self._changed(key, known, stamped)
+        elif self.weigh is not None:
+            self.count(known, stamped)
         return known, stamped
 
     def amend(self, key: str, record: R) -> None:

@@ -12,7 +12,7 @@ commands go on being applied, because it works on an image of the rows.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -56,7 +56,9 @@ class StateStore:
         self._unknown: dict[int, UnknownTally] = {}
         self._recent = RecentChanges(self._table_indexes())
         self._watches = Watches()
-        self._followers: list[Follower] = []
+        self._watched = self._watches.tables
+        self._followers: list[tuple[Follower, frozenset[str]]] = []
+        self._followed: frozenset[str] = frozenset()
 
     # -- changing ------------------------------------------------------------------------------
 
@@ -83,11 +85,18 @@ class StateStore:
                 self._replaced()
             changes, tables.changes = tables.changes, []
             self._recent.add(changes)
-            for follower in self._followers:
-                follower(changes)
-            if self._watches.count:
-                self._watches.wake(changes)
+            # A program writes one table again and again, and mostly nothing waits for that.
+            table = changes[0].table
+            if table in self._followed or table in self._watched or len(changes) > 1:
+                self._tell(changes)
         return result
+
+    def _tell(self, changes: list[Change]) -> None:
+        for follower, tables in self._followers:
+            told = [change for change in changes if change.table in tables]
+            if told:
+                follower(told)
+        self._watches.wake(changes)
 
     def restore(self, image: SnapshotImage) -> Tables:
         """Put `image` in place of everything. Indexes may go back; all watchers are called.
@@ -107,7 +116,7 @@ class StateStore:
         self._shift = shift.current(self._tables)
         self._restores += 1
         self._recent = RecentChanges(self._table_indexes())
-        for follower in self._followers:
+        for follower, _ in self._followers:
             follower(None)
         self._watches.wake_all()
 
@@ -225,13 +234,14 @@ class StateStore:
             raise KeyError(table)
         return self._watches.add(table, callback, key=key, prefix=prefix)
 
-    def follow(self, callback: Follower) -> Callable[[], None]:
-        """Give `callback` the changes of every command, in order; None after a restore.
+    def follow(self, callback: Follower, tables: Iterable[str]) -> Callable[[], None]:
+        """Give `callback` the changes of these tables, in order; None after a restore.
 
-        Below the same rules as a watch's. The result ends it.
+        It is called once for each command that changed one of them, below the same rules as a
+        watch's callback. The result ends it, and may be called more than once.
         """
         follower: Follower = partial(callback)  # its own identity, if one callback follows twice
-        self._followers = [*self._followers, follower]
+        self._set_followers([*self._followers, (follower, frozenset(tables))])
         return partial(self._unfollow, follower)
 
     # -- snapshots -----------------------------------------------------------------------------
@@ -271,7 +281,11 @@ class StateStore:
         return command
 
     def _unfollow(self, follower: Follower) -> None:
-        self._followers = [known for known in self._followers if known is not follower]
+        self._set_followers([known for known in self._followers if known[0] is not follower])
+
+    def _set_followers(self, followers: list[tuple[Follower, frozenset[str]]]) -> None:
+        self._followers = followers
+        self._followed = frozenset().union(*(tables for _, tables in followers))
 
 
 def _write_out(image: SnapshotImage, registry: Registry, write: Callable[[bytes], object]) -> None:

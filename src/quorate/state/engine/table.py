@@ -25,7 +25,7 @@ import msgspec
 
 from quorate.state.engine.changes import Change
 from quorate.state.engine.ordered import OrderedMap
-from quorate.state.engine.record import R, Record
+from quorate.state.engine.record import R, Record, cas_holds
 from quorate.state.engine.rows import Indexes, TableRows, Weigh
 
 __all__ = [
@@ -41,7 +41,6 @@ __all__ = [
     "Tables",
     "Wrapper",
     "cas_holds",
-    "put_single",
 ]
 
 SINGLETON = ""
@@ -147,11 +146,6 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
         return TableRows.built(self.indexes, index, keys, records, self.weigh)
 
 
-def cas_holds(cas: int | None, record: Record | None) -> bool:
-    """Whether a write that demands modify index `cas` may go on; an absent record has index 0."""
-    return cas is None or cas == (0 if record is None else record.modify_index)
-
-
 class Reader(Protocol):
     """The interface that gives records: the tables themselves, and the store around them."""
 
@@ -240,9 +234,23 @@ class Tables:
 
         The result is the record as it is kept, with its indexes.
         """
-        known, stamped = self.held[table.name].put(key, record, index)
+        done = self.held[table.name].put(key, record, index)
+        assert done is not None, "nothing was demanded"
+        known, stamped = done
         self.changes.append(Change(table.name, key, known, stamped, index))
         return stamped  # type: ignore[no-any-return]
+
+    def put_single(self, table: Table[R], record: R, index: int, cas: int | None) -> bool:
+        """Replace the only record of a table; with `cas` only if its modify index is just that.
+
+        Whether it was written.
+        """
+        done = self.held[table.name].put(SINGLETON, record, index, cas)
+        if done is None:
+            return False
+        known, stamped = done
+        self.changes.append(Change(table.name, SINGLETON, known, stamped, index))
+        return True
 
     def amend(self, table: Table[R], key: str, record: R) -> None:
         """Replace a record that is there by one that says the same in another form.
@@ -282,14 +290,3 @@ class Tables:
         """Free the memory a step at a time; the tables are of no use from the first step on."""
         for rows in self.held.values():
             yield from rows.drain()
-
-
-def put_single(tables: Tables, table: Table[R], record: R, index: int, cas: int | None) -> bool:
-    """Replace the only record of a table; with `cas` only if its modify index is just that.
-
-    Whether it was written.
-    """
-    if not cas_holds(cas, tables.get(table, SINGLETON)):
-        return False
-    tables.put(table, SINGLETON, record, index)
-    return True

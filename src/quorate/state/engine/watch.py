@@ -28,10 +28,10 @@ _Group = dict[_Watch, None]  # a set that keeps the order in which they came
 
 
 class Watches:
-    """The watches of a store. Callbacks must be quick and must not raise."""
+    """The watches of a store, in `tables` by table. Callbacks must be quick and must not raise."""
 
     def __init__(self) -> None:
-        self._tables: dict[str, _OfTable] = {}
+        self.tables: dict[str, _OfTable] = {}
         self.count = 0
 
     def add(
@@ -40,7 +40,7 @@ class Watches:
         """Wake `callback` for the key, the prefix, or the whole table; the result ends it."""
         assert key is None or prefix is None, "a watch is for one thing"
         watch = _Watch(callback)
-        self._tables.setdefault(table, _OfTable()).add(watch, key, prefix or None)
+        self.tables.setdefault(table, _OfTable()).add(watch, key, prefix or None)
         self.count += 1
         return partial(self._end, table, watch, key, prefix or None)
 
@@ -49,16 +49,16 @@ class Watches:
             return
         watch.callback = None
         self.count -= 1
-        of_table = self._tables[table]
+        of_table = self.tables[table]
         of_table.remove(watch, key, prefix)
         if of_table.empty:
-            del self._tables[table]
+            del self.tables[table]
 
     def wake(self, changes: list[Change]) -> None:
         """Call each watch that one of these changes is for, once."""
         woken: _Group = {}
         for change in changes:
-            of_table = self._tables.get(change.table)
+            of_table = self.tables.get(change.table)
             if of_table is not None:
                 of_table.collect(change.key, woken)
         if woken:
@@ -67,7 +67,7 @@ class Watches:
     def wake_all(self) -> None:
         """Call every watch: the state was replaced."""
         woken: _Group = {}
-        for of_table in self._tables.values():
+        for of_table in self.tables.values():
             of_table.collect_all(woken)
         _call(woken)
 

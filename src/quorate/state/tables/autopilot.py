@@ -17,7 +17,6 @@ from quorate.state.engine.table import (
     Record,
     Table,
     Tables,
-    put_single,
 )
 
 
@@ -48,7 +47,7 @@ class SetAutopilotConfiguration(Command, frozen=True, kw_only=True):
 
     def apply(self, tables: Tables, index: int) -> bool:
         """See the class."""
-        return put_single(tables, TABLE, self.configuration, index, self.cas)
+        return tables.put_single(TABLE, self.configuration, index, self.cas)
 
 
 TABLE: Final = Table(
