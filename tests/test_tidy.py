@@ -326,7 +326,7 @@ def test_the_check_of_layers_knows(part: str, target: str, may: bool) -> None:
 # -- Tests keep to what is public ------------------------------------------------------------------
 
 PRIVATE_USED: dict[str, dict[str, str]] = {
-    "tests/api/requests/test_api_abuse.py": {
+    "tests/api/http/test_api_abuse.py": {
         "_counts": "that an address without connections takes no room shows nowhere else",
         "_shared": "uvicorn's set of connections: the server's side of one is looked at",
         "_put_aside": "that what is put aside is bounded shows nowhere else",
