@@ -15,6 +15,7 @@
     |- LogDamaged                an entry, a snapshot or an identity on disk is not what was written
     |- StateDamaged              the state here is not that of the other servers: ask one of them
     |  `- NotBegun               and what was asked was not begun: another leader may take it
+    |- NotCaughtUp               has just started, and not applied a restore yet: try again
     |- MachineHeld               an entry of the log cannot be applied here: ask another server
     |- ReplicaStopped            this replica was stopped, or has ended with an error
     |- DataFolderInUse           another process holds the data folder
@@ -180,6 +181,18 @@ class StateDamaged(QuorateError):
 
 class NotBegun(StateDamaged):
     """For the damage to its state, a leader has refused something before it was begun."""
+
+
+class NotCaughtUp(QuorateError):
+    """This server has just started, and has not applied entry `index` of its log, a restore."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(
+            "this server has just started and not caught up with the restore of a snapshot, which "
+            f"is entry {index} of its log",
+            "try again, or ask another server; without a leader it cannot know whether the restore "
+            "came into force",
+        )
 
 
 class MachineHeld(QuorateError):

@@ -37,6 +37,7 @@ from quorate.errors import (
     NoLeader,
     NoPathToRegion,
     NotBegun,
+    NotCaughtUp,
     NotLeader,
     NotReached,
     NotReady,
@@ -140,6 +141,25 @@ class Authority:
 
         Without an await if this server may answer now. Raises QuorateError.
         """
+        try:
+            return self._read(call, answer, watched)
+        except NotCaughtUp:
+            return self._once_caught_up(call, answer, watched)
+
+    async def _once_caught_up(
+        self, call: Call, answer: Answer, watched: Watched | None
+    ) -> Response:
+        hold = Hold(self._random)
+        while True:
+            try:
+                result = self._read(call, answer, watched)
+                return result if isinstance(result, Response) else await result
+            except NotCaughtUp as error:
+                await hold.pause(error)
+
+    def _read(
+        self, call: Call, answer: Answer, watched: Watched | None
+    ) -> Response | Awaitable[Response]:
         query = call.query
         if query.region and query.region != self._region:
             return self._ask_region(call)

@@ -23,6 +23,7 @@ from quorate.errors import (
     NoLeader,
     NoPathToRegion,
     NoSuchRootKey,
+    NotCaughtUp,
     NotLeader,
     NotReady,
     PeerNotFound,
@@ -63,6 +64,7 @@ STATUS: Final[dict[type[QuorateError], int]] = {
     StorageStalled: 503,
     StateDamaged: 503,
     MachineHeld: 503,
+    NotCaughtUp: 503,
 }
 
 # To a client "not the leader" means that nobody was found who is.

@@ -15,6 +15,10 @@ from quorate.state.registry import TODAY
 from quorate.state.tables.checks import CheckState
 
 
+def _nothing() -> None:
+    pass
+
+
 class ServerMachine:
     """`quorate.state.StateStore` with the shape of `quorate.StateMachine`.
 
@@ -30,15 +34,18 @@ class ServerMachine:
         self.store = StateStore(registry)
         self._checks = checks
         self._spawn = spawn
+        self.check_caught_up: Callable[[], None] = _nothing
 
     def readable(self) -> StateStore:
         """The replicated state, as applied here so far, to answer from.
 
         Raises StateDamaged while it is known not to be that of the other servers. What is of the
-        log (who leads, the Raft configuration) can be answered all the same.
+        log (who leads, the Raft configuration) can be answered all the same. NotCaughtUp after a
+        start, as long as indexes would be lower than they were.
         """
         if self._checks.damage is not None:
             raise self._checks.damage.again()
+        self.check_caught_up()
         return self.store
 
     def apply(self, index: int, command: bytes) -> Any:

@@ -28,6 +28,7 @@ from quorate.raft.effects import ConfigurationChanged, RoleChanged
 from quorate.raft.values.configuration import Server as Peer
 from quorate.raft.values.identity import RUN_BITS
 from quorate.replica.replica import Options, Replica
+from quorate.server.archive.catching_up import CatchingUp
 from quorate.server.archive.restoring import Restores
 from quorate.server.archive.saving import Saves
 from quorate.server.bounds.host_memory import memory_bytes
@@ -134,6 +135,9 @@ class Server:
         try:
             await self._start_replica()
             self._meet_the_others()
+            catching_up = CatchingUp(self.replica, self.machine.store.registry)
+            await catching_up.look()
+            self.machine.check_caught_up = catching_up.check
         except BaseException:
             self.folder.close()
             raise

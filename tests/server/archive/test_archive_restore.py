@@ -107,6 +107,38 @@ async def test_what_was_saved_comes_back_on_all_servers(tmp_path: Path) -> None:
         assert algorithm(servers, (number + 1) % 3) == "binpack"
 
 
+@asynchronous
+async def test_indexes_do_not_fall_when_a_server_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its newest snapshot is older than the restore, and nobody tells it what is committed."""
+    monkeypatch.setattr("quorate.api.consistency.HOLD_S", 0.2)
+    async with cluster(tmp_path) as servers:
+        number = await at_the_level(servers)
+        assert (await put(servers, number, await saved(servers, number))).status == 200
+        await set_algorithm(servers, number, "spread")
+        await alike(servers)
+        one, two, three = ((number + 1 + each) % 3 for each in range(3))
+        stale = CONFIGURATION + "?stale"
+        before = int((await servers.ask(one, stale)).header(b"X-Nomad-Index"))
+        assert before > JUMP
+        await servers.stop(one, two, three)
+        await servers.start(one)
+        assert servers.running[one].machine.store.shift == 0, "the restore is in its log alone"
+        for target in (stale, f"{stale}&index={before}", SNAPSHOT + "?stale"):
+            refused = await servers.ask(one, target)
+            assert refused.status == 503, refused.body
+            assert b"not caught up with the restore" in refused.body
+        members = await servers.ask(one, "/v1/operator/raft/configuration?stale")
+        assert members.status == 200
+        monkeypatch.setattr("quorate.api.consistency.HOLD_S", 10)
+        waiting = asyncio.ensure_future(servers.ask(one, stale))
+        await servers.start(two)
+        answer = await waiting
+        assert answer.status == 200
+        assert int(answer.header(b"X-Nomad-Index")) >= before
+
+
 async def trickle(pieces: list[bytes], gate: asyncio.Event) -> AsyncIterator[bytes]:
     """An upload that stands until `gate` is set."""
     for piece in pieces:
