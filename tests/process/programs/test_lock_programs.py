@@ -1,4 +1,5 @@
-"""Programs that hold locks: `quorate var lock`, and the example of a job that one machine runs."""
+"""Programs that use variables: `quorate var lock`, the example of a job that one machine runs, and
+that of a configuration which changes while its program runs."""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ from server_processes import Servers, until
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Servers]:
-    found = Servers(tmp_path)
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    found = Servers(tmp_path_factory.mktemp("servers"))
     found.start()
     try:
         leader = found.leader()
@@ -54,12 +55,27 @@ def test_a_program_runs_while_the_lock_is_held(servers: Servers) -> None:
     assert "Lock" not in servers.ask(1, "/v1/var/job").json
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["a", "b", "soon", "c"], ["a", "b", "nan", "c"]])
-def test_the_example_shows_its_usage(words: list[str]) -> None:
-    command = [sys.executable, str(ROOT / "examples" / "cron.py"), *words]
+CRON = "Usage: python cron.py ADDRESS NAME SECONDS PROGRAM [ARGUMENT ...]\n"
+RELOAD = "Usage: python reload.py ADDRESS [PREFIX]\n"
+
+
+@pytest.mark.parametrize(
+    ("example", "words", "usage"),
+    [
+        ("cron.py", [], CRON),
+        ("cron.py", ["--help"], CRON),
+        ("cron.py", ["a", "b", "soon", "c"], CRON),
+        ("cron.py", ["a", "b", "nan", "c"], CRON),
+        ("reload.py", [], RELOAD),
+        ("reload.py", ["--help"], RELOAD),
+        ("reload.py", ["a", "b", "c"], RELOAD),
+    ],
+)
+def test_the_examples_show_their_usage(example: str, words: list[str], usage: str) -> None:
+    command = [sys.executable, str(ROOT / "examples" / example), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert done.stderr == "Usage: python cron.py ADDRESS NAME SECONDS PROGRAM [ARGUMENT ...]\n"
+    assert done.stderr == usage
 
 
 def test_the_job_goes_on_elsewhere_when_its_machine_dies(servers: Servers, tmp_path: Path) -> None:
@@ -88,3 +104,39 @@ def test_the_job_goes_on_elsewhere_when_its_machine_dies(servers: Servers, tmp_p
         for process in filter(None, (first, second)):
             process.kill()
             process.wait(10)
+
+
+def test_a_configuration_is_loaded_as_it_changes_and_a_bad_one_is_not(
+    servers: Servers, tmp_path: Path
+) -> None:
+    def put(path: str, **items: str) -> None:
+        answer = servers.ask(1, f"/v1/var/app/greeter/{path}", "PUT", {"Items": items})
+        assert answer.status == 200, answer.text
+
+    said = tmp_path / "said"
+    put("text", hello="Hello", name="world")
+    put("pace", seconds="3000")
+    example = [sys.executable, str(ROOT / "examples" / "reload.py"), address(servers, 0)]
+    with said.open("w") as file:
+        process = subprocess.Popen(example, stdout=file)
+
+    def line(text: str) -> None:
+        until(lambda: text in said.read_text().splitlines(), lambda: f"{text}: {said.read_text()}")
+
+    try:
+        line("Hello, world!")
+        put("text", hello="Good morning", name="world")
+        line("Good morning, world!")
+        put("pace", seconds="soon")
+        kept = "Configuration(hello='Good morning', name='world', seconds=3000.0)"
+        line(f"keeps {kept}: seconds is no number")
+        put("text", hello="Good evening", name="world")  # together they are still bad
+        put("pace", seconds="2000")
+        line("Good evening, world!")
+        assert servers.ask(2, "/v1/var/app/greeter/text", "DELETE").status == 204
+        line("Hello, nobody!")
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait(10)
+    assert "Good evening, world!" not in said.read_text().split("keeps")[0]
