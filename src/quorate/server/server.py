@@ -314,7 +314,7 @@ class Server:
         )
 
     def _make_secrets(self) -> None:
-        self.disks = Disks(self.replica, self.machine.store, self._callers)
+        self.disks = Disks(self.replica, self.machine.store, self._callers, self.folder.server)
         self.root_keys = RootKeeper(
             state=self.machine.store,
             apply=self.writes.apply,

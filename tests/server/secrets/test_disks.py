@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -57,12 +58,12 @@ def rotated(*, restored: bool) -> tuple[StateStore, int]:
     return store, store.applied_index
 
 
-def test_older_text_is_dropped_until_none_is_left() -> None:
+def test_older_text_is_dropped_until_none_is_left(tmp_path: Path) -> None:
     async def scenario() -> None:
         for restored in (False, True):
             store, index = rotated(restored=restored)
             replica = Replica()
-            disks = Disks(cast("Any", replica), store, cast("Any", None))
+            disks = Disks(cast("Any", replica), store, cast("Any", None), tmp_path)
             unused = store.rows(root_keys.TABLE)["k-1"].unused_index
             for oldest in (1, index):
                 replica.oldest, replica.whole = oldest, 0
@@ -74,5 +75,37 @@ def test_older_text_is_dropped_until_none_is_left() -> None:
             await disks.round()
             assert (replica.whole, disks.older) == (0, "")
             assert await disks.holders(unused) == []
+
+    asyncio.run(scenario())
+
+
+def test_safety_snapshots_and_what_was_set_aside_count_as_well(tmp_path: Path) -> None:
+    """They are named; a full rotation removes older safety snapshots, a person the rest."""
+
+    async def scenario() -> None:
+        store, index = rotated(restored=True)
+        replica = Replica()
+        replica.oldest = index + 1
+        disks = Disks(cast("Any", replica), store, cast("Any", None), tmp_path)
+        unused = store.rows(root_keys.TABLE)["k-1"].unused_index
+        safety = tmp_path / "safety"
+        safety.mkdir()
+        older, newer = safety / f"2-{index - 1}-1.snap", safety / f"2-{index}-2.snap"
+        begun, named = safety / "2-1-1.snap.unfinished", safety / "mine.snap"
+        for path in (older, newer, begun):
+            path.touch()
+        assert await disks.holders(unused) == [f"10.0.0.1:4647 ({begun})"]
+        await disks.round()
+        assert str(begun) in disks.older
+        assert [path.name for path in safety.iterdir()] == [newer.name]
+        assert await disks.holders(unused) == []
+        for path in (named, tmp_path / "rolled-back-20261128T231500Z"):
+            path.touch()
+            await disks.round()
+            assert str(path) in disks.older
+            assert await disks.holders(unused) == [f"10.0.0.1:4647 ({path})"]
+            path.unlink()
+        await disks.round()
+        assert (replica.whole, disks.older) == (0, "")
 
     asyncio.run(scenario())

@@ -34,7 +34,8 @@ ROOT_KEYS = (
         "Make a new root key",
         "Makes a new root key, which seals all values from then on. The leader seals the older "
         "values again in the background, and list shows how far it is. With -full, each server "
-        "then writes a snapshot and drops the older part of its log.",
+        "then writes a snapshot and drops the older part of its log, older snapshots, and the "
+        "safety snapshots of restores: copy one that you still want before.",
         MODULE + "rotate",
         (
             Flag("full", "bool", "Also remove text sealed with older keys from the disks."),

@@ -1,20 +1,24 @@
 """After a full rotation of the root keys: no file of a server holds text sealed with older keys.
 
 Each server looks at its own files while the active key is in phase DISKS, and takes the place of
-older ones by a whole snapshot. The leader asks all members how far back their files reach.
+older ones by a whole snapshot; older safety snapshots of restores go. The leader asks all members
+how far back their files reach, and which ones do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from quorate.errors import QuorateError
+from quorate.net.threads import in_thread
 from quorate.replica.replica import Replica
 from quorate.server.rpc.calls import Callers
+from quorate.server.secrets.kept import drop_safety, kept_in
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import root_keys
 from quorate.state.tables.root_keys import DISKS
@@ -31,18 +35,32 @@ class OldestRequest(msgspec.Struct, frozen=True):
 
 
 class Oldest(msgspec.Struct, frozen=True):
-    """The index from which on the server's files tell what happened; 0: they are empty."""
+    """The index from which on the server's files tell what happened; 0: they are empty.
+
+    `where` names the file, if it is not log or snapshots.
+    """
 
     index: int
+    where: str = ""
 
 
 class Disks:
-    """See the module. `older` says what this server still has to drop, or is empty."""
+    """See the module. `older` says what this server still has to drop, or is empty.
 
-    def __init__(self, replica: Replica[object], state: StateStore, callers: Callers) -> None:
+    `folder` holds more than log and snapshots (`kept`).
+    """
+
+    def __init__(
+        self,
+        replica: Replica[object],
+        state: StateStore,
+        callers: Callers,
+        folder: Path,
+    ) -> None:
         self._replica = replica
         self._state = state
         self._callers = callers
+        self._folder = folder
         self.older = ""
 
     async def run(self) -> None:
@@ -60,12 +78,16 @@ class Disks:
         if not below:
             self.older = ""
             return
-        oldest = await self._replica.oldest_on_disk()
-        if not 0 < oldest <= below:
+        oldest = await self.own()
+        if not 0 < oldest.index <= below:
             self.older = ""
             return
-        self.older = f"from index {oldest} on; sealed with older root keys below {below}"
-        await self._replica.snapshot_now(whole=True)
+        self.older = f"from index {oldest.index} on; sealed with older root keys below {below}"
+        if oldest.where:
+            self.older += f"; in {oldest.where}"
+        await in_thread(drop_safety, self._folder, below)
+        if 0 < await self._replica.oldest_on_disk() <= below:
+            await self._replica.snapshot_now(whole=True)
 
     def below(self) -> int:
         """The index of the log of which nothing at it or before may stay on a disk; 0: all may."""
@@ -84,7 +106,11 @@ class Disks:
 
     async def own(self) -> Oldest:
         """The answer to another server."""
-        return Oldest(await self._replica.oldest_on_disk())
+        oldest = Oldest(await self._replica.oldest_on_disk())
+        for kept in await in_thread(kept_in, self._folder):
+            if not oldest.index or kept.below < oldest.index:
+                oldest = Oldest(kept.below, str(kept.path))
+        return oldest
 
     async def holders(self, below: int) -> list[str]:
         """The members whose files hold text of that index or before, or that do not answer.
@@ -107,4 +133,6 @@ class Disks:
                 )
         except QuorateError as error:
             return f"{address} ({error.text})"
-        return address if 0 < found.index <= below else ""
+        if not 0 < found.index <= below:
+            return ""
+        return f"{address} ({found.where})" if found.where else address

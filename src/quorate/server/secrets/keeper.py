@@ -149,8 +149,9 @@ class RootKeeper:
             raise ChangeRefused(
                 "root key in use, cannot delete: logs or snapshots may hold values sealed with it "
                 f"on {', '.join(holders)}",
-                "run: quorate operator root keyring rotate -full; or remove it with -force, if no "
-                "older snapshot is ever to be read again",
+                "run: quorate operator root keyring rotate -full, which also removes older safety "
+                "snapshots, and remove by hand what was set aside (rolled-back-...); or remove it "
+                "with -force, if no older snapshot is ever to be read again",
             )
         command = RemoveRootKey(key_id=key_id, modify_index=row.modify_index)
         told = self._acts.told_as(command, "remove a root key", key_id)
