@@ -36,6 +36,8 @@ LAYERS: dict[str, set[str]] = {
     "archive": {"errors"},
     "nomad": {"archive", "errors", "wire"},
     "storage": {"errors", "levels", "wire"} | VALUES,
+    # Data folders of servers that do not run; no event loop.
+    "recovery": {"archive", "errors", "levels", "nomad", "raft", "state", "storage", "wire"},
     "raft": {"errors"},
     "gossip": {"errors"},
     "state": {"errors", "levels", "version"},
@@ -74,7 +76,7 @@ LAYERS: dict[str, set[str]] = {
     "client": {"errors", "shapes"},
     "cli": {
         *("archive", "nomad", "errors", "levels", "client", "agent", "config", "wire.gossip_key"),
-        *("api.codec.filters", "version"),
+        *("api.codec.filters", "recovery", "version"),
     },
     "__main__": {"cli"},
     # For users' own rehearsals: nothing imports it, and it runs everything that is pure.

@@ -54,7 +54,7 @@ def offered(script: Path, *words: str, cwd: Path | None = None) -> list[str]:
         (("quorate", "operator", "ra"), ["raft"]),
         (
             ("quorate", "operator", "raft", ""),
-            ["list-peers", "remove-peer", "transfer-leadership", "views"],
+            ["info", "list-peers", "logs", "remove-peer", "state", "transfer-leadership", "views"],
         ),
         (("quorate", "operator", "raft", "list-peers", "-st"), ["-stale"]),
         (("quorate", "operator", "raft", "list-peers", "-stale", "-js"), ["-json"]),
@@ -114,7 +114,15 @@ def test_fish_offers(scripts: dict[str, Path]) -> None:
         [program, "--no-config", "-c", code], capture_output=True, text=True, check=True, timeout=20
     )
     words = [line.split("\t")[0] for line in done.stdout.splitlines()]
-    assert words == ["list-peers", "remove-peer", "transfer-leadership", "views"]
+    assert words == [
+        "info",
+        "list-peers",
+        "logs",
+        "remove-peer",
+        "state",
+        "transfer-leadership",
+        "views",
+    ]
 
 
 @pytest.mark.parametrize(

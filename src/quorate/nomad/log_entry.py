@@ -160,7 +160,7 @@ def body_of(entry: NomadEntry, *, secrets: bool = False) -> Any:
 
 def _servers(data: bytes) -> list[dict[str, Any]]:
     return [
-        {"Suffrage": int(s.suffrage), "ID": s.id, "Address": s.address}
+        {"Address": s.address, "ID": s.id, "Suffrage": int(s.suffrage)}
         for s in decode_configuration(data).servers
     ]
 

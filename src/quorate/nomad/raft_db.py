@@ -148,6 +148,14 @@ class RaftDb:
             yield entry
         self.file.check_reached(taken)
 
+    def ends(self) -> tuple[int, int]:
+        """First and last index, 0 and 0 for an empty log. Keys alone are read. Raises BoltError."""
+        first = last = 0
+        for item, _ in self._logs.items(self._taken.copy()):
+            last = int.from_bytes(item.key, "big")
+            first = first or last
+        return first, last
+
     def summary(self) -> LogSummary:
         """A walk over the whole log. Raises BoltError."""
         found = LogSummary()

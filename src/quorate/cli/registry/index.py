@@ -11,6 +11,7 @@ from quorate.cli.registry.gossip import GOSSIP
 from quorate.cli.registry.local import LOCAL
 from quorate.cli.registry.namespace import NAMESPACE
 from quorate.cli.registry.operator import OPERATOR
+from quorate.cli.registry.raft_files import RAFT_FILES
 from quorate.cli.registry.root_keys import ROOT_KEYS
 from quorate.cli.registry.server import SERVER, SYSTEM
 from quorate.cli.registry.snapshot import GROUP as SNAPSHOT_GROUP
@@ -22,6 +23,7 @@ COMMANDS: tuple[Command, ...] = (
         *LOCAL,
         *NAMESPACE,
         *OPERATOR,
+        *RAFT_FILES,
         *EVENTS,
         *SNAPSHOT,
         *GOSSIP,

@@ -63,6 +63,7 @@ class LogReplay:
             self._do(payload, segment, at // FRAME * BODY, is_first=at == 0)
             begun, at = at, at + max(1, -(-len(payload) // BODY)) * FRAME
             self.next_record += 1
+            segment.size = at  # a reader of a damaged log wants to know how far it is sound
         segment.size = at
         self._check_behind(content, at, path)
         if at:

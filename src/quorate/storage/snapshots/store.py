@@ -17,14 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
-from fastcrc.crc64 import xz
-
 from quorate.errors import LogDamaged, QuorateError, StorageFull
 from quorate.raft.values.configuration import Configuration
 from quorate.storage.atomic import UNFINISHED, make_dir, settle_names
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.free_space import DISK_RESERVE_BYTES, free_bytes, reserve_on
-from quorate.storage.sealed import crc_bytes
 from quorate.storage.snapshots.meta import (
     STATE_FILE,
     SnapshotMeta,
@@ -32,12 +29,11 @@ from quorate.storage.snapshots.meta import (
     read_meta,
     snapshot_id,
 )
+from quorate.storage.snapshots.reading import checked_meta, names_in
 from quorate.storage.snapshots.sink import SnapshotSink
 
 Metas: TypeAlias = list[SnapshotMeta]
 Names: TypeAlias = list[str]
-
-_CHUNK_BYTES: Final = 1 << 20
 
 SNAPSHOT_BYTES_MAX: Final = 1 << 40
 """No state is larger. A size comes from a peer, and is believed by what reads what follows."""
@@ -194,29 +190,11 @@ class SnapshotStore:
 
     def _checked_meta(self, name: str) -> SnapshotMeta:
         """The meta of a snapshot, after reading all of its state."""
-        meta = read_meta(self._folder / name)
-        state = self._folder / name / STATE_FILE
-        size, crc = 0, xz(b"")
-        with clear_errors(f"read {state}"):
-            if not state.exists():
-                raise LogDamaged(f"{state} is missing", path=str(state))
-            with state.open("rb") as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    size += len(chunk)
-                    crc = xz(chunk, crc)
-        if size != meta.size:
-            text = f"{state} is damaged: it has {size} bytes of {meta.size}"
-            raise LogDamaged(text, path=str(state))
-        if crc_bytes(crc) != meta.crc:
-            text = f"{state} is damaged: its checksum does not match"
-            raise LogDamaged(text, path=str(state))
-        return meta
+        return checked_meta(self._folder / name)
 
     def _names(self) -> Names:
         """Ids of what looks like a complete snapshot, newest first."""
-        with clear_errors(f"list {self._folder}"):
-            names = [path.name for path in self._folder.iterdir() if path.is_dir()]
-        return [key[2] for key in sorted(filter(None, map(parse_id, names)), reverse=True)]
+        return names_in(self._folder)
 
     def _is_taken(self, name: str) -> bool:
         folder = self._folder / name

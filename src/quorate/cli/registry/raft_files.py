@@ -1,0 +1,100 @@
+"""The commands below `operator raft` that read a data folder (docs/cli.md#commands)."""
+
+from __future__ import annotations
+
+from quorate.cli.command import FORMS, Command, Example
+from quorate.cli.flags import Flag
+
+_MODULE = "quorate.cli.commands.operator.raft_files:"
+_FOLDER = "This command takes one argument: <path to a data_dir>"
+_USAGE = "[options] <path to a data_dir>"
+_READ = (
+    "Reads the data folder of a Quorate server, or of a real Nomad server of version 1.6 or "
+    "before, and changes nothing in it. No agent is asked. "
+)
+_WHILE = (
+    "If the server runs, what is shown is a sound copy, and that is said. Exit code 2 if something "
+    "is damaged."
+)
+_LAST = Flag(
+    "last-index",
+    "int",
+    "The last entry to take; 0 or below: so many before the end of the log.",
+    "index",
+)
+
+RAFT_FILES = (
+    Command(
+        ("operator", "raft", "info"),
+        "Show what a data folder holds",
+        _READ + "Shows term, vote, first and last index, the snapshot, the configuration, whose "
+        "folder it is, and what of it is damaged. " + _WHILE,
+        _MODULE + "info",
+        FORMS,
+        (
+            Example("quorate operator raft info /var/lib/quorate", "how far did this server get?"),
+            Example(
+                "quorate operator raft info -t '{{.LastTerm}} {{.LastIndex}}' /var/lib/nomad",
+                "to compare servers: the higher term counts first, then the index",
+            ),
+        ),
+        args=(1, 1),
+        args_text=_FOLDER,
+        usage=_USAGE,
+        general=False,
+    ),
+    Command(
+        ("operator", "raft", "logs"),
+        "Show the entries of a log",
+        _READ
+        + "Each entry is a line of JSON in the form of Nomad's command. Secrets and bytes are "
+        "shown by their size. " + _WHILE,
+        _MODULE + "logs",
+        (
+            Flag("short", "bool", "A line of at most 80 columns for each entry, without its body."),
+            Flag("pretty", "bool", "Indent the JSON."),
+            _LAST,
+            Flag(
+                "filter",
+                "string",
+                "Only entries that fit, by Index, Term, LogType, CommandType, Size, AppendedAt.",
+                "expression",
+            ),
+            Flag("secrets", "bool", "Show secrets and bytes as they are."),
+        ),
+        (
+            Example("quorate operator raft logs -short /var/lib/quorate", "an overview"),
+            Example(
+                "quorate operator raft logs -filter='LogType == LogConfiguration' /var/lib/nomad",
+                "every change of the members",
+            ),
+        ),
+        args=(1, 1),
+        args_text=_FOLDER,
+        usage=_USAGE,
+        general=False,
+    ),
+    Command(
+        ("operator", "raft", "state"),
+        "Show the state in a data folder",
+        _READ + "Each record of the state is a line of JSON, as `operator snapshot state` shows "
+        "them: of a Quorate server its newest snapshot with the log behind it, of a Nomad server "
+        "its newest snapshot. Sealed values are shown by their size.",
+        _MODULE + "state",
+        (_LAST, Flag("type", "string", "Only records of this type.", "name")),
+        (
+            Example(
+                "quorate operator raft state -type=variables /var/lib/quorate",
+                "which variables would be there?",
+            ),
+            Example(
+                "quorate operator raft state -last-index=-1 /var/lib/quorate",
+                "without the last entry, which may not be committed",
+            ),
+        ),
+        args=(1, 1),
+        args_text=_FOLDER,
+        usage=_USAGE,
+        general=False,
+    ),
+)

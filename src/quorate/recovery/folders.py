@@ -1,0 +1,84 @@
+"""Which kind of data folder this is, and whether a server is using it.
+
+A folder is told by what lies in it, never by its name: a data_dir of an agent or of a real Nomad
+server, the `server` or `raft` folder in it, or the folder of a replica in a Python service.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from quorate.errors import QuorateError
+from quorate.storage.disk_errors import clear_errors
+from quorate.storage.folder.server_folder import LOCK_FILE
+from quorate.storage.log.files import segments_in
+
+NOMAD_LOG: Final = "raft.db"
+_BELOW: Final = ("server/raft", "raft", ".")
+_LOCKS: Final = Path("/proc/locks")
+_NEXT: Final = "give the data_dir of a server, or the folder in it that holds the log"
+
+
+class Kind(Enum):
+    """Whose folder it is."""
+
+    QUORATE = "Quorate"
+    NOMAD = "Nomad"
+
+
+class DataDir(NamedTuple):
+    """A data folder: `root` has the identity, `log` is raft.db or the folder of segments."""
+
+    kind: Kind
+    root: Path
+    log: Path
+    snapshots: Path
+
+    @property
+    def raft(self) -> Path:
+        """The folder that holds the log."""
+        return self.log.parent
+
+
+def find(path: Path) -> DataDir:
+    """The data folder that `path` names. Nothing is changed. Raises QuorateError."""
+    with clear_errors(f"look at {path}"):
+        if not path.is_dir():
+            raise QuorateError(f"{path} is no folder", _NEXT)
+        for below in _BELOW:
+            raft = path / below
+            root = raft.parent if raft.name == "raft" else raft
+            if (raft / NOMAD_LOG).is_file():
+                return DataDir(Kind.NOMAD, root, raft / NOMAD_LOG, raft / "snapshots")
+            if (raft / "wal").is_dir():
+                raise QuorateError(
+                    f"{raft} has its log in raft/wal, which only Nomad versions from 1.7 on write",
+                    "that form is not known here",
+                )
+            if segments_in(raft / "log"):
+                return DataDir(Kind.QUORATE, root, raft / "log", raft / "snapshots")
+    raise QuorateError(f"File {NOMAD_LOG} not found in path {path}, nor a log of Quorate", _NEXT)
+
+
+def user_of(folder: DataDir) -> int | None:
+    """The process that has the folder open, None if none is seen. Takes no lock itself.
+
+    A lock of ours could keep a server from starting. Processes of another container are not seen.
+    """
+    lock = folder.log if folder.kind is Kind.NOMAD else folder.root / LOCK_FILE
+    try:
+        status = lock.stat()
+        lines = _LOCKS.read_text().splitlines()
+    except OSError:
+        return None
+    place = (os.major(status.st_dev), os.minor(status.st_dev), status.st_ino)
+    for line in lines:
+        words = line.split()
+        if len(words) >= 6 and "FLOCK" in words and "->" not in words:
+            major, minor, inode = words[5].split(":")
+            if (int(major, 16), int(minor, 16), int(inode)) == place:
+                return int(words[4])
+    return None
