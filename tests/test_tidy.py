@@ -59,6 +59,7 @@ LAYERS: dict[str, set[str]] = {
     "server": {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
         *("archive", "autopilot", "net", "shapes", "wire", "version"),
+        "recovery.at_start",
     },
     "api": {
         *("errors", "levels", "metrics", "net", "raft", "shapes", "state", "server", "wire"),

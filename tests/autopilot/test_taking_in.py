@@ -97,6 +97,13 @@ def test_who_is_not_taken_in(joiner: Claim, pool: tuple[Claim, ...], why: str) -
     assert verdict.action is None
 
 
+def test_a_server_that_does_not_count_here_stays_out() -> None:
+    """As one that was left out of a recovery, and is heard by gossip alone."""
+    left_out = claim("d", 4, cluster_id="ours", objection="d was left out of a recovery")
+    verdict = take_in(facts(D), D, {D.address: Heard(NOW, left_out)})
+    assert (verdict.action, verdict.why) == (None, "d was left out of a recovery")
+
+
 def test_one_that_was_removed_comes_back_when_it_asks_to_rejoin() -> None:
     known = facts(records=records(D, removed="d"))
     assert take_in(known, D, heard(D)).removed_at == 9

@@ -24,7 +24,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     `status` is what the pool says: alive, leaving, left or failed. `leaving`: it says that it is
     about to stop for good. `key` is the public key that it has proven, `run` the bytes of its
     process; both are empty where nothing is proven. `level` is the highest feature level that it
-    knows, `version` that of its program.
+    knows, `version` that of its program. `objection`: why nothing of it counts here, as of a server
+    that was left out of a recovery; empty if nothing speaks against it.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     run: bytes = b""
     level: int = 0
     version: str = ""
+    objection: str = ""
 
     def is_body_of(self, other: Claim) -> bool:
         """True if both claims are of one process, and not of two that use one ID."""

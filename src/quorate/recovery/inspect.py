@@ -96,7 +96,8 @@ def _identity(folder: DataDir, found: FolderSummary) -> None:
     if standing is not None:
         found.start, found.level = standing.start, standing.level
         if standing.rolled_back is not None:
-            found.notes.append(f"found to be an old copy: {standing.rolled_back.reason}")
+            found.rolled_back = standing.rolled_back.reason
+            found.notes.append(f"found to be an old copy: {found.rolled_back}")
 
 
 def _log(folder: DataDir, found: FolderSummary) -> None:

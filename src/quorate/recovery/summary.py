@@ -50,6 +50,7 @@ class FolderSummary(msgspec.Struct, kw_only=True):
     epoch: Epoch = NO_EPOCH
     level: int = 0
     start: int = 0
+    rolled_back: str = ""
     entries: int = 0
     first_index: int = 0
     last_index: int = 0

@@ -13,6 +13,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -23,10 +24,12 @@ from quorate.net.dial import greet
 from quorate.net.listening import naming
 from quorate.net.peer import Peer as NetPeer
 from quorate.net.port import ProtocolFactory, RpcPort
+from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
 from quorate.raft.effects import ConfigurationChanged, RoleChanged
 from quorate.raft.values.configuration import Server as Peer
 from quorate.raft.values.identity import RUN_BITS
+from quorate.recovery.at_start import before_start
 from quorate.replica.replica import Options, Replica
 from quorate.server.archive.catching_up import CatchingUp
 from quorate.server.archive.restoring import Restores
@@ -122,6 +125,11 @@ class Server:
         """
         options = self.options
         self._loop = asyncio.get_running_loop()
+        recovered = await in_thread(
+            partial(before_start, options.data_dir, own_address=options.rpc_address)
+        )
+        for each in recovered:
+            log.warning("%s", each)
         self.folder = DataFolder.open(
             options.data_dir,
             region=options.region,

@@ -58,7 +58,7 @@ def _not_there(facts: Facts, claim: Claim, heard: Mapping[str, Heard]) -> str:
         return f"nothing answers at {claim.address}"
     if there.id != claim.id:
         return f"another server ({there.name}, {there.id}) answers at {claim.address}"
-    return ""
+    return there.objection
 
 
 def _is_still_at(facts: Facts, claim: Claim, old: str, heard: Mapping[str, Heard]) -> str:

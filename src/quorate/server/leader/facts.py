@@ -25,7 +25,9 @@ TURN_S: Final = 3.0
 """Then it is the turn of the next ones. To ask them takes a second."""
 
 
-def claim_of(identity: Identity, status: str = "alive", peer: NetPeer | None = None) -> Claim:
+def claim_of(
+    identity: Identity, status: str = "alive", peer: NetPeer | None = None, objection: str = ""
+) -> Claim:
     """The claim of that server, or of the pool; `peer` is the connection on which it says so."""
     return Claim(
         id=identity.id,
@@ -39,6 +41,7 @@ def claim_of(identity: Identity, status: str = "alive", peer: NetPeer | None = N
         version=identity.version,
         key=peer.key if peer is not None else b"",
         run=peer.record.start.run if peer is not None else b"",
+        objection=objection,
     )
 
 

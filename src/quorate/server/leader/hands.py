@@ -232,7 +232,9 @@ class Hands:
             return Heard(self._now())
         if peer is not None and answer.me.id != peer.server_id:
             return Heard(self._now())
-        return Heard(self._now(), claim_of(answer.me, peer=peer))
+        trust = self._replica.trust
+        why = trust.objection(peer.record) if trust is not None and peer is not None else ""
+        return Heard(self._now(), claim_of(answer.me, peer=peer, objection=why))
 
 
 def _cause_of(action: act.ChangeAction) -> str:

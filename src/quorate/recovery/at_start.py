@@ -1,0 +1,158 @@
+"""Before a server opens its data folder: a peers.json is carried out, what was cut off is finished.
+
+A file that is wrong stops the start, names its line and the cure, and nothing has changed.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
+from quorate.raft.values.identity import Epoch
+from quorate.recovery.epochs import next_epoch
+from quorate.recovery.folders import DataDir, Kind
+from quorate.recovery.inspect import inspect
+from quorate.recovery.peers_json import PEERS_FILE, configuration_of, parse
+from quorate.recovery.recovering import (
+    Prepared,
+    Recovering,
+    Step,
+    carry_out,
+    no_steps,
+    prepare,
+    progress_of,
+    resume,
+)
+from quorate.recovery.salvage_mark import read_salvage, refusal
+from quorate.recovery.summary import FolderSummary
+from quorate.storage.disk_errors import clear_errors
+from quorate.storage.folder.damage_mark import MARK_FILE
+from quorate.storage.folder.folder_lock import FolderLock
+from quorate.storage.folder.server_folder import LOCK_FILE
+from quorate.storage.log.files import segments_in
+
+_NEXT: Final = "remove peers.json to start without a recovery"
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """A recovery that was carried out. `resumed`: an earlier start had begun it."""
+
+    epoch: Epoch
+    index: int
+    servers: tuple[str, ...]
+    kept: Path
+    resumed: bool
+
+    def __str__(self) -> str:
+        how = "a recovery that was cut off is finished" if self.resumed else "recovered"
+        return (
+            f"{how}: this server goes on with {', '.join(self.servers)}, at entry {self.index}, in "
+            f"epoch {self.epoch}; the data before it is kept in {self.kept}. Servers that are left "
+            "out must not be started again"
+        )
+
+
+def before_start(
+    data_dir: Path, *, own_address: str = "", step: Step = no_steps
+) -> tuple[Recovered, ...]:
+    """Carry out what lies in the data_dir of an agent; usually that is nothing.
+
+    `own_address` is the RPC address at which the server will listen. Raises WrongServers (a wrong
+    peers.json), DataFolderInUse, LogDamaged, WrongDataFolder, StorageFull, QuorateError.
+    """
+    root = data_dir / "server"
+    folder = DataDir(Kind.QUORATE, root, root / "raft" / "log", root / "raft" / "snapshots")
+    done = []
+    if _is_asked(folder):
+        lock = FolderLock(root / LOCK_FILE)
+        try:
+            if (under_way := progress_of(root)) is not None:
+                done.append(_told(resume(folder, under_way, step), root, resumed=True))
+            if (folder.raft / PEERS_FILE).exists():
+                plan = carry_out(folder, by_peers_json(folder, own_address), step)
+                done.append(_told(plan, root, resumed=False))
+        finally:
+            lock.release()
+    if (mark := read_salvage(folder.raft)) is not None:
+        raise refusal(mark, folder.raft)
+    return tuple(done)
+
+
+def _is_asked(folder: DataDir) -> bool:
+    """Whether there is anything to do; a file that is wrong raises, before anything is locked."""
+    path = folder.raft / PEERS_FILE
+    if progress_of(folder.root) is not None:
+        return True
+    with clear_errors(f"read {path}"):
+        if not path.exists():
+            return False
+        if (folder.raft / "raft.db").exists():
+            return False  # a real Nomad server's folder: it is refused as that, and left as it is
+    if not segments_in(folder.log):
+        raise QuorateError(
+            f"{path} is there, and {folder.raft} holds no log: there is nothing to recover", _NEXT
+        )
+    parse(_content(path), str(path))
+    return True
+
+
+def _content(path: Path) -> bytes:
+    with clear_errors(f"read {path}"):
+        return path.read_bytes()
+
+
+def by_peers_json(folder: DataDir, own_address: str) -> Prepared:
+    """The recovery that the folder's peers.json asks for; nothing is changed."""
+    path = folder.raft / PEERS_FILE
+    data = _content(path)
+    peers = parse(data, str(path))
+    if (mark := read_salvage(folder.raft)) is not None and not mark.done:
+        raise refusal(mark, folder.raft)
+    found = inspect(folder.root.parent)
+    check_sound(folder, found)
+    configuration = configuration_of(
+        peers,
+        str(path),
+        known=found.members.servers,
+        own_id=found.server_id,
+        own_address=own_address,
+    )
+    epoch = next_epoch(found.epoch, found.cluster_id, configuration)
+    return prepare(folder, configuration, epoch, now_ms=time.time_ns() // 1_000_000, peers=data)
+
+
+def check_sound(folder: DataDir, found: FolderSummary) -> None:
+    """Raise LogDamaged, WrongDataFolder unless a cluster may go on with what the folder holds."""
+    if found.damage:
+        raise LogDamaged(
+            f"{folder.root} cannot be recovered as it is: {found.damage[0]}; nothing was changed",
+            path=str(folder.root),
+            next_step="recover from a server whose data is whole; if there is none, see "
+            "`quorate operator raft salvage -help`",
+        )
+    if (folder.raft / MARK_FILE).exists():
+        raise LogDamaged(
+            f"{folder.raft / MARK_FILE} says that the state of this server is not that of the "
+            "others; nothing was changed",
+            path=str(folder.raft / MARK_FILE),
+            next_step="recover from another server",
+        )
+    if found.rolled_back:
+        raise WrongDataFolder(
+            f"{folder.root} is an old copy ({found.rolled_back}); nothing was changed",
+            "recover from another server",
+        )
+
+
+def _told(plan: Recovering, root: Path, *, resumed: bool) -> Recovered:
+    return Recovered(
+        plan.epoch,
+        plan.index,
+        tuple(f"{s.id} ({s.address})" for s in plan.configuration.servers),
+        root / plan.aside,
+        resumed,
+    )
