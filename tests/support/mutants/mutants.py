@@ -494,7 +494,7 @@ MUTANTS = [
         RaftDriver.lease_valid,
         "self.clock.now()",
         "self.node.now",
-        0,
+        10,
         "suspended_leader",
     ),
     Mutant(

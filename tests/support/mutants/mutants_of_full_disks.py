@@ -29,7 +29,7 @@ FULL_DISK_MUTANTS = [
         NodeState.is_up_to_date,
         "if not self.storage_full:",
         "if True:",
-        0,
+        150,
         "full_follower_votes_by_what_is_durable",
     ),
     Mutant(

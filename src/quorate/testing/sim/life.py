@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -25,6 +26,7 @@ _QUIET = {
     "removed": "a server that was removed unawares did not unseat the leader",
     "full": "a leader was replaced by votes of servers whose disks were full",
     "alone": "a leader was cut off, and replaced for good",
+    "asleep": "a leader was suspended, replaced, and asked when it went on",
 }
 
 
@@ -275,6 +277,9 @@ class Life:
         if quiet == "full":
             self._lose_a_leader_beside_full_disks(leader)
             return
+        if quiet == "asleep":
+            self._ask_a_leader_that_was_asleep(leader)
+            return
         chosen = [s.id for s in voters if s.id != leader.name]
         victim = Random(f"quiet {self.plan.seed}").choice(chosen)
         if quiet == "alone":
@@ -302,6 +307,23 @@ class Life:
         expect(bool(stays), f"{victim} came back and unseated {leader.name}, leader of term {term}")
         world.coverage.met(_QUIET[quiet])
 
+    def _ask_a_leader_that_was_asleep(self, leader: Host) -> None:
+        """Its clock has run on: it must not answer from the past in the moment it wakes."""
+        world, seconds = self.world, 12 * self.plan.settings.election_timeout_s
+        world.note(f"{leader.name} is suspended for {seconds:g} s")
+        world.suspend(leader.name, seconds)
+        world.later(seconds, partial(self._read, leader))
+        world.run_until(world.now + seconds / 2)
+        other = world.leader()
+        expect(other is not None and other is not leader, f"{leader.name} was not replaced")
+        assert other is not None
+        world.propose(other)
+        world.run_until(world.now + seconds / 2 + 1.0)
+        world.coverage.met(_QUIET["asleep"])
+
+    def _read(self, host: Host) -> None:
+        self.world.read(host)
+
     def _lose_a_leader_beside_full_disks(self, leader: Host) -> None:
         """The leader dies while others have no room, so that it takes a vote of theirs.
 
@@ -313,13 +335,20 @@ class Life:
         roomy = [self.world.hosts[name] for name in others if name not in full]
         if not any(host.node and not host.live.machine_damaged for host in roomy):
             return  # the state of a leader must be right
+        blocked = world.network.blocked
+        if Random(f"quiet {self.plan.seed} ahead").random() < 0.5:  # what waits is theirs alone
+            blocked.update({(leader.name, host.name): True for host in roomy})
         world.propose(leader, 3)
         for name in full:
             self._fill_in_the_midst(world.hosts[name])
         world.note(f"{' '.join(full)} have no room, and {leader.name} is gone")
         world.crash(leader.name)
+        blocked.clear()
         world.run_until(world.now + 3.0)
-        elected = world.leader() is not None
+        # Of those that are full and cannot lead, one may hold alone what it has acknowledged.
+        held = max(world.hosts[name].disk.end for name in full)
+        others_lack_it = held > max(host.disk.end for host in roomy)
+        elected = world.leader() is not None or others_lack_it
         expect(elected, f"nobody was elected while {' '.join(full)} were full")
         for name in full:
             world.storage.set_full(name, full=False)

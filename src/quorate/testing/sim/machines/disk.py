@@ -184,6 +184,11 @@ class SimDisk:
         """Index of the newest durable entry, 0 if there is none."""
         return self.log[-1].index if self.log else 0
 
+    @property
+    def end(self) -> tuple[int, int]:
+        """Term and index of the newest entry that is durable, as votes compare them."""
+        return (self.log[-1].term, self.log[-1].index) if self.log else self.base[::-1]
+
     def term(self, index: int) -> int | None:
         """Term of a durable entry, or None."""
         entry = self.entry(index)

@@ -156,8 +156,9 @@ def draw(seed: int, topology: Topology | None = None) -> Plan:
     plan = _draw_everything(seed, Random(f"plan {seed}"))
     rng = Random(f"theme {seed}")
     theme = rng.choice(["everything"] * 6 + ["leases", "snapshots", "damage", "damage", "crashes"])
-    if plan.quiet == "none" and Random(f"quiet {seed}").random() < 0.5:
-        plan = replace(plan, quiet="full")
+    if plan.quiet == "none":
+        half = Random(f"quiet {seed}").random() < 0.5
+        plan = replace(plan, quiet="full" if half else "asleep")
     if theme != "everything":
         plan = _THEMES[theme](plan, rng)
     elif rng.random() < 0.4:  # drawn apart, so that the other faults of a seed stay what they were

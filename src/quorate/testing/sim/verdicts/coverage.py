@@ -151,6 +151,7 @@ SITUATIONS = (
     "a server that heard all but its leader did not unseat it",
     "a leader was cut off, and replaced for good",
     "a leader was replaced by votes of servers whose disks were full",
+    "a leader was suspended, replaced, and asked when it went on",
 )
 
 
