@@ -16,6 +16,8 @@ from quorate.autopilot.facts import Claim, Facts, Heard
 from quorate.autopilot.memory import lately
 from quorate.raft.values.configuration import Server
 
+LAST_VOTER: Final = "it is the last voter: the cluster would have no configuration any more"
+
 _SILENT_TIMEOUTS: Final = 4
 """Election timeouts without an answer, after which a server that is said to have left has left."""
 
@@ -28,8 +30,7 @@ def let_go(
     if member is None:
         return Verdict()
     if [voter.id for voter in facts.configuration.voters()] == [server_id]:
-        why = "it is the last voter: the cluster would have no configuration any more"
-        return Verdict(why=why)
+        return Verdict(why=LAST_VOTER)
     if server_id != facts.me.id:
         found = lately(heard, member.address, facts.now)
         if found is None:

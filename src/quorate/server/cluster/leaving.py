@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from quorate.autopilot.deciders.departing import LAST_VOTER
 from quorate.errors import QuorateError
 from quorate.replica.replica import Replica
 from quorate.server.cluster.founding import Promise
@@ -74,11 +75,12 @@ class Leaving:
         """Why the leader does not take this server out, or empty."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PATIENCE_S
-        while True:
+        while not self._is_last_voter():
             why = await self._ask_once(me, deadline - loop.time())
-            if not why or loop.time() >= deadline or self._is_last_voter():
+            if not why or loop.time() >= deadline:
                 return why
             await asyncio.sleep(_ASK_AGAIN_S)
+        return LAST_VOTER  # though nobody leads yet: the leader may have left a moment ago
 
     async def _ask_once(self, me: str, timeout_s: float) -> str:
         if not await self._wait_for_leader(max(timeout_s, 0.0)):
