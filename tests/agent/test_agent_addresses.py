@@ -19,7 +19,7 @@ from quorate.agent.texts import keyring_warning
 from quorate.config import AgentConfig
 from quorate.config.build import with_value
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 
 def has_ipv6() -> bool:

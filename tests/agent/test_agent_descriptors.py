@@ -71,7 +71,6 @@ def test_the_soft_limit_is_raised_to_the_hard_one(tmp_path: Path) -> None:
 
 
 @process
-@pytest.mark.timeout(180)
 def test_clients_are_refused_before_the_log_has_no_descriptor(tmp_path: Path) -> None:
     with one_agent(tmp_path) as agent:
         limited(agent, 300, 300)
@@ -89,7 +88,6 @@ def test_clients_are_refused_before_the_log_has_no_descriptor(tmp_path: Path) ->
 
 
 @process
-@pytest.mark.timeout(180)
 def test_connections_to_the_rpc_port_leave_descriptors_for_the_log(tmp_path: Path) -> None:
     with one_agent(tmp_path) as agent:
         limited(agent, 300, 300)
@@ -103,7 +101,6 @@ def test_connections_to_the_rpc_port_leave_descriptors_for_the_log(tmp_path: Pat
 
 
 @process
-@pytest.mark.timeout(180)
 def test_a_server_without_a_free_descriptor_goes_on_when_there_is_one(tmp_path: Path) -> None:
     keys = {"raft_snapshot_threshold": 5, "raft_snapshot_interval": "10ms"}
     with running(tmp_path, 3, **keys) as servers:

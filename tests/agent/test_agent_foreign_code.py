@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from server_processes import free_ports, until
 
 NAMES = ("json", "hcl2", "lark", "msgspec", "typing", "re", "sitecustomize")
@@ -82,7 +83,7 @@ def test_an_agent_runs_no_code_of_its_working_folder(
         until(lambda: "reloaded log_level" in log.read_text(), log.read_text)
     finally:
         agent.kill()
-        agent.wait(10)
+        agent.wait(PATIENCE_S)
     assert not mark.exists(), mark.read_text()
 
 

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 from agent_console import KeptConsole
+from patience import PATIENCE_S
 
 import quorate.agent.run
 from quorate.agent.notify import Notifier
@@ -58,7 +59,7 @@ def ended(
         first, *more = signals
         for number in more:
             kept.put(number)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             return await agent.end(cast("Server", Leaving(leave)), first)
 
     return asyncio.run(run()), console

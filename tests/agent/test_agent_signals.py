@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 from agent_process import OneAgent, one_agent
+from patience import PATIENCE_S
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 
 class Reading:
@@ -84,9 +85,9 @@ def test_a_stop_comes_before_a_reload_that_waits(agent: OneAgent, tmp_path: Path
     agent.serves()
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGHUP)
-    began = time.monotonic()
+    watch = agent.stopwatch()
     assert agent.ended() == 1  # nobody writes what the reload waits for
-    assert time.monotonic() - began < 10
+    assert watch.seconds() < 10
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="process 1 is made by unshare")
@@ -104,7 +105,7 @@ def test_as_process_1_it_hears_all_signals(agent: OneAgent, tmp_path: Path) -> N
     os.kill(inner, signal.SIGHUP)
     until(lambda: "Caught signal: hangup" in log.read_text(), log.read_text)
     os.kill(inner, signal.SIGTERM)
-    assert outer.wait(15) == 1
+    assert outer.wait(PATIENCE_S) == 1
 
 
 # -- systemd ---------------------------------------------------------------------------------
@@ -163,7 +164,7 @@ def test_systemd_is_told_of_a_life(agent: OneAgent, tmp_path: Path, abstract: bo
         manager.hears("READY")  # a broken file is no reason to count as reloading for ever
         agent.process.send_signal(signal.SIGTERM)
         manager.hears("STOPPING")
-        assert agent.process.wait(15) == 1
+        assert agent.process.wait(PATIENCE_S) == 1
         assert not any("WATCHDOG" in message for message in manager.said)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from agent_process import one_agent
+from patience import PATIENCE_S
 from server_processes import until
 
 from quorate.agent.console import Console
@@ -247,7 +248,7 @@ def test_a_server_that_is_not_there_is_named_once(caplog: pytest.LogCaptureFixtu
         await metrics.enough.wait()
         work.cancel()
 
-    asyncio.run(asyncio.wait_for(scenario(), 20))
+    asyncio.run(asyncio.wait_for(scenario(), PATIENCE_S))
     assert len(caplog.records) == 1
     assert "telemetry.statsd_address: 127.0.0.1:" in caplog.records[0].getMessage()
     assert "Connection refused" in caplog.records[0].getMessage()
@@ -286,7 +287,7 @@ def test_a_name_that_does_not_resolve_is_looked_up_again(
                     return data
                 await asyncio.sleep(0.01)
 
-        assert asyncio.run(asyncio.wait_for(scenario(), 20)) == b"nomad.raft.term:3|g"
+        assert asyncio.run(asyncio.wait_for(scenario(), PATIENCE_S)) == b"nomad.raft.term:3|g"
     assert found[0] == ("stats.example", 8125)
     assert len(caplog.records) == 1
     assert "stats.example:8125 is not reached: Name or service" in caplog.records[0].getMessage()

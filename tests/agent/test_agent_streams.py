@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from agent_process import one_agent, program
+from patience import PATIENCE_S
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 
 def full_pipe() -> tuple[int, int]:
@@ -56,7 +57,7 @@ def test_a_reader_that_comes_back_gets_all_lines(tmp_path: Path) -> None:
         agent.process.send_signal(signal.SIGTERM)
         with os.fdopen(reading, "rb") as file:
             text = file.read().decode()
-        assert agent.process.wait(15) == 1
+        assert agent.process.wait(PATIENCE_S) == 1
     places = [text.index(words) for words in ("Starting", "serves HTTP", "Caught signal")]
     assert places == sorted(places)
 

@@ -13,7 +13,7 @@ from attack_list import ATTACKS
 from attack_run import measure
 from attack_worker import Worker
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 SECONDS = 0.25
 TRIES = 3

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from fault_network import Network
 from fault_shim import Shim
+from patience import PATIENCE_S
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.process
 
 LISTEN = """
 import socket
@@ -68,7 +69,7 @@ def test_links_are_cut_made_lossy_and_narrow_and_healed() -> None:
         assert (fetch(network, 1, 0, 40_000) or 9.0) < 0.5
     finally:
         listener.kill()
-        listener.wait(10)
+        listener.wait(PATIENCE_S)
         network.close()
 
 

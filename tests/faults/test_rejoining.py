@@ -11,7 +11,7 @@ from lengths import cases
 from register_writers import PATH, body
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 
 @pytest.mark.parametrize(("cut_s", "watched_s"), cases([(6.0, 3.0)], [(60.0, 20.0)]))

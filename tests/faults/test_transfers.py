@@ -23,7 +23,7 @@ ELECTION_TIMEOUT_S = 2 * Settings().election_timeout_s  # the longest a follower
 def test_transfers_under_steady_writes(tmp_path: Path, transfers: int) -> None:
     gaps, calls, refused = [], [], []
     with running(tmp_path) as servers, Clients(servers, 4, seed=18) as clients:
-        clients.more(10, 20)
+        clients.more(10)
         for number in range(transfers):
             leader = servers.leader()
             rows = servers.ask(leader, "/v1/operator/raft/configuration").json["Servers"]
@@ -34,7 +34,7 @@ def test_transfers_under_steady_writes(tmp_path: Path, transfers: int) -> None:
             calls.append(time.monotonic() - began)
             if answer.status != 200:
                 refused.append(answer.text)
-            clients.more(3, 20)
+            clients.more(3)
             gaps.append(clients.longest_gap(began, time.monotonic()))
     result = check(clients.recorder.history())
     assert result.ok, str(result)

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 
 from quorate.errors import ConfigError
 
-pytestmark = pytest.mark.timeout(120)
-
 EXAMPLES = 40
 MUTANTS = 100
 

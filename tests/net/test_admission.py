@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 
 from net_servers import End, members, until
+from patience import PATIENCE_S
 
 from quorate.net.admission import FEWEST_STRANGERS, Admission
 from quorate.net.port import RpcPort
@@ -95,4 +96,4 @@ def test_a_member_gets_in_while_strangers_hold_all_there_is() -> None:
         for end in (a, b):
             await end.close()
 
-    asyncio.run(asyncio.wait_for(scenario(), 20))
+    asyncio.run(asyncio.wait_for(scenario(), PATIENCE_S))

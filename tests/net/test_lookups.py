@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from net_servers import End, members
+from patience import PATIENCE_S
 from pool_cluster import Pools, living, until, where
 
 from quorate.net.names import LOOKUPS_MAX, connect, lookup, open_stream
@@ -54,7 +55,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await scenario
 
     asyncio.run(bounded())

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from net_servers import End, members, until
+from patience import PATIENCE_S
 
 from quorate.errors import BadFrame
 from quorate.net.key_pair import KeyPair
@@ -19,7 +20,7 @@ from quorate.raft.values.identity import Start
 
 
 def run(test: Any) -> None:
-    asyncio.run(asyncio.wait_for(test, 20))
+    asyncio.run(asyncio.wait_for(test, PATIENCE_S))
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from server_processes import Servers, running, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 PUT = b"PUT /v1/operator/scheduler/configuration HTTP/1.1\r\nHost: x\r\n"
 WHOLE = PUT + b"Content-Length: 2\r\n\r\n{}"

@@ -14,6 +14,7 @@ from api_running import asynchronous, until
 from api_server import RawClient, connected, get, serving
 from fake_server import IDS, FakeServer, answered
 from golden_setups import load
+from patience import PATIENCE_S
 
 from quorate.api.endpoints.monitor import MONITORS_MAX
 from quorate.api.http.messages import Request, Response, StreamResponse
@@ -53,7 +54,7 @@ async def lines_of(client: RawClient, *, plain: bool, wanted: str) -> str:
     kind = b"text/plain" if plain else b"application/json"
     assert b"content-type: " + kind + b"\r\n" in head.lower()
     text = ""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while wanted not in text:
             size = int(await client.reader.readuntil(b"\r\n"), 16)
             piece = (await client.reader.readexactly(size + 2))[:-2]

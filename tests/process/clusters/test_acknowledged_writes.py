@@ -12,7 +12,7 @@ import pytest
 from lengths import cases
 from server_processes import Servers, running, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.process
 
 PATH = "/v1/operator/autopilot/configuration"
 

@@ -11,7 +11,7 @@ from lengths import cases
 from register_writers import Register, Writers, check, read
 from server_processes import Servers, running, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.process
 
 
 def everywhere(servers: Servers) -> set[Register]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from server_processes import running, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 SCHEDULER = "/v1/operator/scheduler/configuration"
 

@@ -10,7 +10,7 @@ from server_processes import Servers, running, until
 
 from quorate.client import Client, ClientError, Event, Namespace
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 
 class Reading(threading.Thread):

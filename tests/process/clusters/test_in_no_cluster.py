@@ -9,7 +9,7 @@ import pytest
 from gossiping_servers import cluster
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 
 def key(letter: bytes) -> str:

@@ -7,9 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from server_processes import Servers
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.process
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_exit_codes(
     try:
         servers.leader()
         servers.signal(0, number)
-        assert servers.processes[0].wait(10) == code
+        assert servers.processes[0].wait(PATIENCE_S) == code
     finally:
         servers.stop_all()
     assert ("==> Gracefully shutting down agent..." in servers.log(0)) is said

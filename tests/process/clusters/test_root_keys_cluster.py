@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from server_processes import Servers, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 KEYRING = "/v1/operator/keyring"
 SECRET = "correct horse battery staple"

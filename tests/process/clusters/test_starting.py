@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from server_processes import Servers, running, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 
 def refused(servers: Servers, number: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from server_processes import Servers, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from server_processes import Servers, running, until
 
 from quorate.client import AsyncClient, Change, Client, ClientError, Gap
 
-pytestmark = [pytest.mark.long, pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.long, pytest.mark.process]
 
 
 def address(servers: Servers, number: int) -> str:

@@ -13,7 +13,7 @@ import pytest
 from gossiping_servers import GossipingServers, cluster
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 
 def membership_index(servers: GossipingServers, number: int) -> int:

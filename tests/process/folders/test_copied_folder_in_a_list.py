@@ -10,7 +10,7 @@ import pytest
 from register_writers import PATH, body, read
 from server_processes import Servers, free_ports, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 CONFIGURATION = "/v1/operator/raft/configuration"
 UPGRADE = "/v1/operator/upgrade"

@@ -13,7 +13,7 @@ import pytest
 from register_writers import PATH, body, read
 from server_processes import Servers, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 DISK_BYTES = 64 << 20
 SMALLER_THAN_THE_RESERVE = 12 << 20  # of a large disk, 16 MiB stay free

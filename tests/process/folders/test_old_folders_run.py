@@ -13,7 +13,7 @@ from server_processes import Servers, until
 
 from quorate.levels import LEVEL
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 UPGRADE = "/v1/operator/upgrade"
 FOLDERS = GOLDEN / "folders"

@@ -7,7 +7,6 @@ import http.client
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 from server_processes import Answer, Servers, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 REGIONS = ("north", "north", "north", "east", "south", "west", "centre")
 """Of server s0, s1, ...: one region of three, four of one."""
@@ -50,6 +49,11 @@ class Federation(Servers):
     def knows(self, number: int, regions: list[str]) -> bool:
         return self.regions(number) == regions
 
+    def knows_all(self, number: int) -> bool:
+        """A server takes requests of another region from members that it knows."""
+        members = self.ask(number, "/v1/agent/members").json["Members"]
+        return [member["Status"] for member in members] == ["alive"] * self.count
+
     def is_led(self, region: str) -> bool:
         return self.get(0, "status/leader", region).status == 200
 
@@ -73,9 +77,9 @@ def federation(tmp_path: Path) -> Iterator[Federation]:
     servers.start()
     try:
         for number in servers.processes:
-            until(partial(servers.knows, number, NAMES), f"s{number} to know all regions", 40)
+            until(partial(servers.knows_all, number), f"s{number} to know all members")
         for region in NAMES:
-            until(partial(servers.is_led, region), f"a leader of {region}", 40)
+            until(partial(servers.is_led, region), f"a leader of {region}")
         until(lambda: servers.voters() == 3, "three voters in the north")
         yield servers
     finally:
@@ -152,10 +156,10 @@ def a_region_that_ends_under_a_request(servers: Federation, region: str) -> None
     # It went out before this one, on the same way; so it is there when this one is answered.
     assert servers.get(asked, "namespaces", region).status == 200
     servers.kill(victim)
-    began = time.monotonic()
+    watch = servers.stopwatch()
     told = waiting.getresponse()
     assert (told.status, told.read().startswith(b"rpc error: ")) == (500, True)
-    assert time.monotonic() - began < 5
+    assert watch.seconds() < 5
     waiting.close()
     answer = servers.get(asked, "operator/raft/configuration", region)
     assert answer.status == 500
@@ -189,9 +193,9 @@ def a_region_without_a_leader(servers: Federation, region: str, *, asked: int) -
     assert stale.status == 200
     assert {row["Address"] for row in stale.json["Servers"]} == servers.addresses(region)
     assert servers.get(last, "operator/raft/configuration", "west").status == 200
-    began = time.monotonic()
+    watch = servers.stopwatch()
     members = servers.cli(asked, "server", "members")
-    assert time.monotonic() - began < 10
+    assert watch.seconds() < 10
     assert members.returncode == 1
     assert len(members.stdout.splitlines()) == 1 + len(REGIONS) + 1
     assert f'* Region "{region}": Unexpected response code: 500 (rpc error: No cluster' in (

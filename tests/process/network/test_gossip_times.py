@@ -9,7 +9,7 @@ import pytest
 from gossiping_servers import cluster, measured
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 JOIN_S = 1.0
 FAILED_S = 5.0
@@ -25,6 +25,7 @@ def test_a_killed_server_is_seen_by_all_of_five_and_a_new_one_joins(tmp_path: Pa
         name = servers.node(killed)
         servers.kill(killed)
         measured(
+            servers,
             "a killed server is seen as failed by all others",
             lambda: all(servers.members(n)[name] == "failed" for n in servers.processes),
             FAILED_S,
@@ -38,6 +39,7 @@ def test_a_killed_server_is_seen_by_all_of_five_and_a_new_one_joins(tmp_path: Pa
         join = f"/v1/agent/join?address={servers.serf_address((killed + 1) % 5)}"
         assert servers.ask(new, join, "PUT").json["num_joined"] == 1
         measured(
+            servers,
             "a new server is seen by all others",
             lambda: all(
                 servers.members(n).get(servers.node(new)) == "alive" for n in servers.processes

@@ -15,7 +15,7 @@ from server_processes import Servers, running, until
 from quorate.raft.values.messages import AppendEntriesRequest, RequestVoteRequest
 from quorate.wire.raft.messages import encode_request
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 Foreign: TypeAlias = type[AppendEntriesRequest | RequestVoteRequest]
 

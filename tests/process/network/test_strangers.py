@@ -24,7 +24,7 @@ from quorate.raft.values.messages import (
 from quorate.server.rpc.calls import STRANGERS_CALL_BYTES_MAX
 from quorate.wire.raft.messages import encode_request
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 HIGHEST = (1 << 64) - 1
 WHERE = "127.0.0.1:9"

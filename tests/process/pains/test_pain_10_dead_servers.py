@@ -14,7 +14,7 @@ import pytest
 from gossiping_servers import GossipingServers, cluster
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 ROUNDS_S = 10 * 0.5  # ten probe rounds of the timing that these servers have
 

@@ -14,7 +14,7 @@ import pytest
 from gossiping_servers import GossipingServers, cluster, gossiping, log_dump
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 KEY, OTHER_KEY = "cg8StVXbQJ0gPvMd9o7yrg==", "pUqJrVyVRj5jsiYEkM/tFQ=="
 

@@ -14,7 +14,7 @@ import pytest
 from gossiping_servers import SCHEDULER, GossipingServers, cluster
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 
 def remove(servers: GossipingServers, asked: int, removed: int) -> None:

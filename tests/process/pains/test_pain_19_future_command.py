@@ -10,13 +10,14 @@ from typing import Any
 import future_version
 import pytest
 from future_version import TYPE, VERSION
+from patience import PATIENCE_S
 from register_writers import PATH, body, read
 from server_processes import Servers, until
 
 from quorate.levels import LEVEL
 from quorate.version import __version__
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 
 class FutureServers(Servers):
@@ -33,7 +34,7 @@ class FutureServers(Servers):
     def restart(self, number: int, *, future: bool) -> None:
         process = self.processes.pop(number)
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_S)
         self.future = self.future | {number} if future else self.future - {number}
         self.start(number)
 

@@ -13,7 +13,7 @@ from older_version import MixedServers, source_of_old
 from register_writers import PATH, Writers, body, read
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 LEVEL = 3
 

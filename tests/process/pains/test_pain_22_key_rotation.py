@@ -17,7 +17,7 @@ import pytest
 from gossiping_servers import GossipingServers, cluster
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 ROTATE = ("operator", "gossip", "keyring", "rotate", "-json")
 UNFINISHED = 2

@@ -17,7 +17,7 @@ from fault_network import Network
 from gossiping_servers import GossipingServers, Place, gossiping
 from server_processes import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 DISAGREE = 2
 

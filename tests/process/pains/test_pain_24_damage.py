@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from patience import PATIENCE_S
 from register_writers import PATH, body, read
 from server_processes import Servers, running, until
 
@@ -27,7 +28,7 @@ from quorate.state.tables import autopilot
 from quorate.storage.log.files import segments_in
 from quorate.storage.snapshots.store import SnapshotStore
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 INTERVAL_S = 1.0
 SLACK_S = 2.0  # hashing, telling, and a machine that has other work
@@ -201,5 +202,5 @@ def test_a_byte_that_changes_in_the_log_of_a_running_server_is_found(
     # The others go on; at the start it is refused as well, and the cure is the one that is named.
     assert servers.ask(servers.leader(), PATH, "PUT", body(WRITES + 1)).status == 200
     servers.start(odd)
-    assert servers.processes.pop(odd).wait(20) == 1
+    assert servers.processes.pop(odd).wait(PATIENCE_S) == 1
     heal(servers, odd)

@@ -10,7 +10,7 @@ import sys
 import pytest
 from places import DOCS, ROOT
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.process
 
 
 def bench(*argv: str) -> subprocess.CompletedProcess[str]:

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from places import ROOT
 from server_processes import free_ports, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.process
 
 EXAMPLE = ROOT / "examples" / "counter.py"
 
@@ -56,13 +57,13 @@ def test_the_counter_survives_its_leader(tmp_path: Path) -> None:
         before = ask(leader, "get")
         gone = processes.pop(leader)
         gone.kill()
-        gone.wait(10)
+        gone.wait(PATIENCE_S)
         until(somebody_adds, "a second leader")
         assert ask(leader, "get") >= before + 5
     finally:
         for process in processes.values():
             process.kill()
-            process.wait(10)
+            process.wait(PATIENCE_S)
 
 
 class Counters:

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from places import ROOT
 from server_processes import Servers, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +98,13 @@ def test_the_job_goes_on_elsewhere_when_its_machine_dies(servers: Servers, tmp_p
         until(lambda: len(fences()) >= 2, "the job to run")
         second = start("two", 1)
         first.kill()
-        first.wait(10)
+        first.wait(PATIENCE_S)
         until(lambda: len(set(fences())) == 2, "the other to take over", timeout_s=40)
         assert fences() == sorted(fences())
     finally:
         for process in filter(None, (first, second)):
             process.kill()
-            process.wait(10)
+            process.wait(PATIENCE_S)
 
 
 def test_a_configuration_is_loaded_as_it_changes_and_a_bad_one_is_not(
@@ -138,5 +139,5 @@ def test_a_configuration_is_loaded_as_it_changes_and_a_bad_one_is_not(
         assert process.poll() is None
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
     assert "Good evening, world!" not in said.read_text().split("keeps")[0]

@@ -26,7 +26,7 @@ from nomad_programs import (
 )
 from server_processes import Servers, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(240), needs_nomad]
+pytestmark = [pytest.mark.process, needs_nomad]
 
 QUORATE = [sys.executable, "-m", "quorate"]
 KEY = "cg8StVXbQJ0gPvMd9o7yrg=="

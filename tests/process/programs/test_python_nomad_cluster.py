@@ -9,7 +9,7 @@ import pytest
 from nomad.api.exceptions import BaseNomadException
 from server_processes import Servers, running, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from server_processes import free_ports, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.process
 
 
 def alive(pid: int) -> bool:
@@ -61,14 +62,14 @@ class Dev:
 
     def stop(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
-        assert self.process.wait(20) == 0
+        assert self.process.wait(PATIENCE_S) == 0
         until(lambda: not any(map(alive, self.children)), "the servers to be gone")
 
     def end(self) -> None:
         for pid in (self.process.pid, *self.children):
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
 
 
 def ran(words: list[str]) -> subprocess.CompletedProcess[str]:
@@ -129,7 +130,7 @@ def test_the_guide_is_true(tmp_path: Path) -> None:
         dev.end()
         if by_hand:
             by_hand.kill()
-            by_hand.wait(10)
+            by_hand.wait(PATIENCE_S)
 
 
 def test_the_guide_of_two_regions_is_true(tmp_path: Path) -> None:
@@ -160,4 +161,4 @@ def test_the_guide_of_two_regions_is_true(tmp_path: Path) -> None:
         dev.end()
         if by_hand:
             by_hand.kill()
-            by_hand.wait(10)
+            by_hand.wait(PATIENCE_S)

@@ -19,10 +19,11 @@ from pathlib import Path
 
 import pytest
 from bench.report import short_table
+from patience import PATIENCE_S
 from places import DOCS, ROOT
 from server_processes import free_ports, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 PAGE = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -116,7 +117,7 @@ def reading(folder: Path) -> Iterator[Reader]:
     finally:
         for process in reversed(reader.started):
             process.send_signal(signal.SIGINT)
-            process.wait(20)
+            process.wait(PATIENCE_S)
 
 
 TRANSFER = "quorate operator raft transfer-leadership -peer-address=127.0.0.1:4667"

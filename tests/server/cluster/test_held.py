@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import uvloop
+from patience import PATIENCE_S
 from server_cluster import ServerCluster, cluster, until
 
 from quorate.server.server import Server
@@ -29,7 +30,7 @@ async def inject(servers: ServerCluster) -> int:
 
 def test_servers_that_meet_a_command_they_cannot_read_hold_and_say_so(tmp_path: Path) -> None:
     async def run() -> None:
-        async with asyncio.timeout(30), cluster(tmp_path) as servers:
+        async with asyncio.timeout(PATIENCE_S), cluster(tmp_path) as servers:
             assert (await servers.ask(0, REGISTER, "PUT", "{}")).status == 200
             await inject(servers)
             for number in range(3):

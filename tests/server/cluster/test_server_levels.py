@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import uvloop
 from older_registry import registry_of_level
+from patience import PATIENCE_S
 from server_cluster import ServerCluster, cluster, until
 
 from quorate.errors import LevelTooLow, NotReached
@@ -53,7 +54,7 @@ def with_servers(**options: Any) -> Callable[[Scenario], Callable[[Path], None]]
     def decorate(scenario: Scenario) -> Callable[[Path], None]:
         def test(tmp_path: Path) -> None:
             async def run() -> None:
-                async with asyncio.timeout(40), cluster(tmp_path, **options) as servers:
+                async with asyncio.timeout(PATIENCE_S), cluster(tmp_path, **options) as servers:
                     await scenario(servers)
                     assert not servers.fatal
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 import uvloop
+from patience import PATIENCE_S
 from server_cluster import ServerCluster, cluster, until
 
 from quorate.agent.gauges import Gauges
@@ -51,7 +52,7 @@ def with_servers(**options: Any) -> Callable[[Scenario], Callable[[Path], None]]
         def test(tmp_path: Path) -> None:
             async def run() -> None:
                 given = {"state_check_interval_s": INTERVAL_S, **options}
-                async with asyncio.timeout(30), cluster(tmp_path, **given) as servers:
+                async with asyncio.timeout(PATIENCE_S), cluster(tmp_path, **given) as servers:
                     await until(lambda: all(map(scheduler_row, servers.running.values())))
                     if given["state_check_interval_s"]:
                         await checked(servers)

@@ -10,6 +10,7 @@ from typing import Any
 
 import uvloop
 from older_registry import registry_of_level
+from patience import PATIENCE_S
 from server_cluster import ServerCluster, cluster, until
 
 from quorate.levels import LEVEL
@@ -30,7 +31,7 @@ def with_servers(**options: Any) -> Callable[[Scenario], Callable[[Path], None]]
     def decorate(scenario: Scenario) -> Callable[[Path], None]:
         def test(tmp_path: Path) -> None:
             async def run() -> None:
-                async with asyncio.timeout(40), cluster(tmp_path, **options) as servers:
+                async with asyncio.timeout(PATIENCE_S), cluster(tmp_path, **options) as servers:
                     await scenario(servers)
                     assert not servers.fatal
 

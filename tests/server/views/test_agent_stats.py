@@ -7,12 +7,13 @@ from pathlib import Path
 
 import msgspec
 import uvloop
+from patience import PATIENCE_S
 from server_cluster import cluster
 
 
 def test_the_configuration_is_written_as_go_writes_it(tmp_path: Path) -> None:
     async def run() -> None:
-        async with asyncio.timeout(40), cluster(tmp_path, 2) as servers:
+        async with asyncio.timeout(PATIENCE_S), cluster(tmp_path, 2) as servers:
             answer = await servers.ask(0, "/v1/agent/self")
             raft = msgspec.json.decode(answer.body)["stats"]["raft"]
             members = servers.running[0].replica.node.configuration.servers

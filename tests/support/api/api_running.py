@@ -8,19 +8,18 @@ from functools import wraps
 from typing import ParamSpec
 
 import uvloop
+from patience import PATIENCE_S
 
 P = ParamSpec("P")
 
-DEADLINE_S = 10.0
-
 
 def asynchronous(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
-    """Run the coroutine function as a test, for at most ten seconds."""
+    """Run the coroutine function as a test, with a deadline."""
 
     @wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         async def body() -> None:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 await test(*args, **kwargs)
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -18,6 +18,7 @@ import threading
 import time
 from typing import Any, NamedTuple, Self
 
+from patience import PATIENCE_S
 from server_processes import Servers
 
 from quorate.testing.history import Recorder
@@ -71,7 +72,7 @@ class Clients:
             assert not thread.is_alive()
         assert not self.broken, self.broken[0]
 
-    def more(self, count: int, timeout_s: float) -> None:
+    def more(self, count: int, timeout_s: float = PATIENCE_S) -> None:
         """Return when `count` more writes were confirmed."""
         with self._progress:
             goal = len(self.acknowledged_at) + count

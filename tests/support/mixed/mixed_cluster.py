@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import pypeer
 from mixed_build import gopeer
 from mixed_wires import Wires
+from patience import PATIENCE_S
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Refused(Exception):
     """A peer answered with an error."""
 
 
-def until(condition: Callable[[], T | None], what: str, timeout_s: float = 30.0) -> T:
+def until(condition: Callable[[], T | None], what: str, timeout_s: float = PATIENCE_S) -> T:
     """The first true value of `condition`; fails naming `what` after the deadline."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -114,7 +115,7 @@ class Peer:
         if self.stopped:
             self.go_on()
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
         self.process = None
 
     def stand_still(self) -> None:
@@ -246,7 +247,7 @@ class Cluster:
         """The founders without these."""
         return [peer for peer in self.founders if peer not in peers]
 
-    def leader(self, timeout_s: float = 30.0) -> Peer:
+    def leader(self, timeout_s: float = PATIENCE_S) -> Peer:
         """The peer that leads, once all members that run and are not cut off say so of it."""
 
         def agreed() -> Peer | None:
@@ -297,7 +298,7 @@ class Cluster:
             lambda: int(self.leader().ask("change", **asked)["index"]), f"{kind} {peer.name}"
         )
 
-    def level(self, timeout_s: float = 30.0) -> list[dict[str, Any]]:
+    def level(self, timeout_s: float = PATIENCE_S) -> list[dict[str, Any]]:
         """All running members hold the same state, with a fresh write at its end."""
         marker = f"level-{len(self.acknowledged)}-{time.monotonic_ns()};"
 

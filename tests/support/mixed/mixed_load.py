@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from mixed_cluster import Cluster, Line, Refused
+from patience import PATIENCE_S
 
 
 class Load:
@@ -43,7 +44,7 @@ class Load:
                         self._progress.notify_all()
             self._stop.wait(0.02)
 
-    def more(self, count: int, timeout_s: float = 30.0) -> None:
+    def more(self, count: int, timeout_s: float = PATIENCE_S) -> None:
         """Return when `count` more writes have been acknowledged from now on."""
         with self._progress:
             goal = self.written + count

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from patience import PATIENCE_S
 from server_processes import Answer, Servers, until
 
 
@@ -72,7 +73,7 @@ class OneAgent(Servers):
     def ended(self, which: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code after a signal."""
         self.process.send_signal(which)
-        return self.process.wait(15)
+        return self.process.wait(PATIENCE_S)
 
 
 @contextlib.contextmanager

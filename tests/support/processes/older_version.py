@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 from places import ROOT
 from server_processes import Servers
 
@@ -57,7 +58,7 @@ class MixedServers(Servers):
         """Stop one server in an orderly way, and start it with the other version."""
         process = self.processes.pop(number)
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_S)
         if old:
             self.old.add(number)
         else:

@@ -13,6 +13,7 @@ import threading
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from patience import PATIENCE_S
 from server_processes import Servers, until
 
 PATH = "/v1/operator/scheduler/configuration"
@@ -105,7 +106,7 @@ class Writers:
                 self._progress.notify_all()
         return True
 
-    def more(self, count: int, timeout_s: float = 30.0) -> None:
+    def more(self, count: int, timeout_s: float = PATIENCE_S) -> None:
         """Return when `count` more writes have been acknowledged from now on."""
         with self._progress:
             goal = len(self.acknowledged) + count

@@ -19,10 +19,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from patience import PATIENCE_S
+from stopwatch import Stopwatch
+
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str | Callable[[], str], timeout_s: float = 20.0) -> T:
+def until(
+    condition: Callable[[], T], what: str | Callable[[], str], timeout_s: float = PATIENCE_S
+) -> T:
     """The first true value of `condition`; fails naming `what` after the deadline.
 
     A condition may raise for what is not there yet: no answer, no JSON, a row that is missing.
@@ -133,7 +138,7 @@ class Servers:
         for number in numbers:
             process = self.processes.pop(number)
             process.kill()
-            process.wait(10)
+            process.wait(PATIENCE_S)
 
     def signal(self, number: int, which: signal.Signals) -> None:
         os.kill(self.processes[number].pid, which)
@@ -146,7 +151,7 @@ class Servers:
             with contextlib.suppress(OSError):
                 process.send_signal(signal.SIGCONT)
             process.kill()
-            process.wait(10)
+            process.wait(PATIENCE_S)
         self.processes.clear()
 
     def ask(
@@ -163,12 +168,16 @@ class Servers:
             with error:
                 return Answer((error.code, error.read()))
 
+    def stopwatch(self) -> Stopwatch:
+        """What is measured with it bounds the servers, not what else the machine does."""
+        return Stopwatch(lambda: [process.pid for process in self.processes.values()])
+
     def stats(self, number: int) -> dict[str, str]:
         """The section `raft` of one server's own view."""
         section: dict[str, str] = self.ask(number, "/v1/agent/self").json["stats"]["raft"]
         return section
 
-    def leader(self, timeout_s: float = 20.0) -> int:
+    def leader(self, timeout_s: float = PATIENCE_S) -> int:
         """The server that leads, once all that run agree on it."""
 
         found = -1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from patience import PATIENCE_S
+
 from quorate.net.dial import dial, greet
 from quorate.net.key_pair import KeyPair
 from quorate.net.peer import Peer
@@ -118,7 +120,7 @@ def members(*ends: End) -> None:
         end.configuration = Configuration(tuple(each.as_member() for each in ends))
 
 
-async def until(condition: Any, timeout_s: float = 5.0) -> Any:
+async def until(condition: Any, timeout_s: float = PATIENCE_S) -> Any:
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not (value := condition()):
         assert asyncio.get_running_loop().time() < deadline, f"never came: {condition}"

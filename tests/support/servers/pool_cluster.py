@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+from patience import PATIENCE_S
 
 from quorate.gossip.effects import Change
 from quorate.gossip.messages import SerfStatus
@@ -79,7 +80,7 @@ def refused(pool: Pool, reason: str) -> int:
     return pool.metrics.totals().counters.get(PREFIX + reason, (0, 0.0))[0]
 
 
-async def until(true: Callable[[], bool], seconds: float = 20.0) -> float:
+async def until(true: Callable[[], bool], seconds: float = PATIENCE_S) -> float:
     """Wait for it; how long it took. Fails after so many seconds."""
     start = time.monotonic()
     while not true():

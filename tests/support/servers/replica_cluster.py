@@ -6,9 +6,13 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE_S
+
+from quorate.errors import NotLeader
 from quorate.raft import Settings
 from quorate.replica import Options, Replica, serve
 from quorate.runtime.ports import Read, Write
@@ -62,6 +66,13 @@ class Replicas:
         for name in names or tuple(self.running):
             await self.running.pop(name).stop()
 
+    async def propose(self, command: bytes) -> Any:
+        """Propose it where there is a leader, as soon as there is one."""
+        while True:
+            leader = await self.leader()
+            with suppress(NotLeader):
+                return await leader.propose(command)
+
     async def leader(self) -> Replica[Any]:
         """The one that leads and is followed by all that run."""
 
@@ -77,7 +88,7 @@ class Replicas:
         return found
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
+async def until(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> Any:
     """Wait for a true value; fails with the condition's name after the deadline."""
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not (value := condition()):

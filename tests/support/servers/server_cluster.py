@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
+from patience import PATIENCE_S
+
 from quorate.api.app import HttpApplication
 from quorate.api.endpoints.table import TABLE
 from quorate.api.http.limits import ListenerConfig
@@ -129,7 +131,7 @@ async def cluster(folder: Path, count: int = 3, **options: Any) -> AsyncIterator
         await servers.stop()
 
 
-async def until(condition: Callable[[], T], timeout_s: float = 10.0) -> T:
+async def until(condition: Callable[[], T], timeout_s: float = PATIENCE_S) -> T:
     """Wait for a true value; fails after the deadline."""
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not (value := condition()):
