@@ -17,6 +17,7 @@ from quorate.replica.outgoing import PeerLink
 from quorate.runtime.raft import RaftDriver
 
 _APPEND_TIMEOUT_S: Final = 10.0
+_LOCATED_S: Final = 0.05  # below a heartbeat's interval, by which a peer that has moved is found
 _DROP_AFTER_S: Final = 5.0  # from when a member has left: it may still be told so
 
 
@@ -44,13 +45,20 @@ class PeerLinks:
 
     def send(self, to: Server, rpc_id: int, request: AnyRequest) -> None:
         """Send a request to the peer, where it is now."""
-        address = self._locate(to)
         link = self._links.get(to.id)
+        if link is None or link.located is not to or self._loop.time() > link.look_again_at:
+            link = self._located(to, link)
+        link.send(rpc_id, request)
+
+    def _located(self, to: Server, link: PeerLink | None) -> PeerLink:
+        """The link to where the peer is, which is believed for a moment."""
+        address = self._locate(to)
         if link is None or link.address != address:
             if link is not None:
                 link.close()
             link = self._links[to.id] = self._make(to.id, address)
-        link.send(rpc_id, request)
+        link.located, link.look_again_at = to, self._loop.time() + _LOCATED_S
+        return link
 
     def _make(self, peer_id: str, address: str) -> PeerLink:
         def answered(rpc_id: int, response: AnyResponse) -> None:

@@ -18,6 +18,7 @@ from quorate.errors import BadFrame, QuorateError
 from quorate.net.dial import dial
 from quorate.net.names import connect
 from quorate.net.trust import Trust
+from quorate.raft.values.configuration import Server
 from quorate.raft.values.messages import AnyRequest, AnyResponse, AppendEntriesRequest
 from quorate.raft.values.validity import address_objection, split_address
 from quorate.wire.raft.messages import encode_request, kind_of
@@ -191,6 +192,9 @@ class PeerLink:
         peer_id: str = "",
     ) -> None:
         self.address = address
+        self.located: Server | None = None
+        """The member that was looked for when this was made or last found right."""
+        self.look_again_at = 0.0
         self._failed = failed
         place = split_address(address)
         self._connections = tuple(

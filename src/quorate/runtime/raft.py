@@ -303,27 +303,26 @@ class RaftDriver:
         was asked. Addresses are reused: what another server than the one that was asked answers
         would not be the member's answer.
         """
-        if asked_of and not _is_of(asked_of, message):
+        sender_id = message.sender_id
+        if asked_of and sender_id != asked_of and not _is_of(asked_of, message):
             return ANOTHER
-        record = message.identity
+        record, node = message.identity, self.node
         if record is not None:
             # As for the last message, if nothing has changed: each of these is replaced as a whole.
-            ours, seen = self.node.identity, self.seen()
-            agreed = self._agreed.get(record.server_id)
-            known = agreed is not None and agreed[0] is ours and agreed[1] is record
-            if not (known and agreed and agreed[2] is seen) and (
-                why := self._record_objection(record, ours, seen)
-            ):
+            ours, seen = node.identity, self.seen()
+            to = self._agreed.get(record.server_id)
+            same = to is not None and to[1] is record and to[0] is ours and to[2] is seen
+            if not same and (why := self._record_objection(record, ours, seen)):
                 return why
         if asked_of:
             return ""
-        node, theirs = self.node, getattr(message, "cluster_id", "")
-        if node.cluster_id and theirs and node.cluster_id != theirs:
+        theirs = getattr(message, "cluster_id", "")
+        if theirs != node.cluster_id and node.cluster_id and theirs:
             return (
                 f"the peer {message.sender_address} belongs to cluster {theirs}, "
                 f"not {node.cluster_id}"
             )
-        if isinstance(message, AppendEntriesRequest) and message.sender_id == node.server_id:
+        if sender_id == node.server_id and isinstance(message, AppendEntriesRequest):
             return f"the peer {message.sender_address} uses this server's id"
         return ""
 

@@ -8,6 +8,8 @@ wire and disk. Anything below is taken: a server that is a million terms ahead m
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final
 
 from quorate.raft.values.messages import (
@@ -44,12 +46,23 @@ _NUMBERS: Final[dict[type, tuple[str, ...]]] = {
 }
 
 
+def _reader(names: tuple[str, ...]) -> Callable[[Any], tuple[int, ...]]:
+    """A function from a message to these numbers: one call for all of them."""
+    first, *more = names
+    return attrgetter(first, *(more or names))  # with one name it would give no tuple
+
+
+_READ: Final = {kind: _reader(names) for kind, names in _NUMBERS.items() if names}
+
+
 def objection(message: Any) -> str:
     """Why nothing of this message counts, or empty. It names the sender."""
-    for name in _NUMBERS[type(message)]:
-        if getattr(message, name) > NUMBER_MAX:
-            return f"{_sender(message)} sent a {name} above {NUMBER_MAX}; no server comes so far"
-    if type(message) is InstallSnapshotRequest:
+    kind = type(message)
+    read = _READ.get(kind)
+    if read is not None and max(read(message)) > NUMBER_MAX:
+        name = next(name for name in _NUMBERS[kind] if getattr(message, name) > NUMBER_MAX)
+        return f"{_sender(message)} sent a {name} above {NUMBER_MAX}; no server comes so far"
+    if kind is InstallSnapshotRequest:
         return _snapshot_objection(message)
     return ""
 
