@@ -14,6 +14,7 @@ from bench import report
 from bench.load import LoadFailed, load_tool
 from bench.rounds import RIVALS, run, works
 
+LISTED = 1_000_000
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
@@ -23,7 +24,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="fresh clusters of each (default 3)")
     parser.add_argument("--kills", type=int, default=3, help="of leaders, per round (default 3)")
     parser.add_argument("--only", default="", help="work whose name contains this: " + _names())
+    parser.add_argument(
+        "--listed", type=int, default=LISTED, help=f"variables behind a list (default {LISTED})"
+    )
     arguments = parser.parse_args()
+    if not 100 <= arguments.listed <= LISTED or arguments.listed % 100:
+        parser.error(f"--listed is a multiple of 100, at most {LISTED}")
     if min(arguments.seconds, arguments.rounds, arguments.kills) < 1:
         parser.error("--seconds, --rounds and --kills are at least 1")
     return arguments
@@ -47,7 +53,12 @@ def main() -> int:
     present = [rival for rival in RIVALS if versions[rival.NAME] is not None]
     for name, version in versions.items():
         print(f"{name}: {version or 'not installed, left out'}")
-    how = {"rounds": arguments.rounds, "seconds": arguments.seconds, "kills": arguments.kills}
+    how = {
+        "rounds": arguments.rounds,
+        "seconds": arguments.seconds,
+        "kills": arguments.kills,
+        "listed": arguments.listed,
+    }
     try:
         load_tool()
         about = report.host()

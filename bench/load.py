@@ -22,12 +22,20 @@ _MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
 class Request(NamedTuple):
-    """What is sent again and again."""
+    """What is sent again and again.
+
+    With `keys` the URL has a verb of `%` for the number of a key, from 0 to `keys` - 1 in turn.
+    """
 
     url: str
     method: str = "GET"
     body: str = ""
     content_type: str = "application/json"
+    keys: int = 0
+
+    def first(self) -> Request:
+        """The request of the first key alone."""
+        return self._replace(url=self.url % 0, keys=0) if self.keys else self
 
 
 class Command(NamedTuple):
@@ -68,12 +76,12 @@ def measure(work: Work, connections: int, seconds: int) -> Measure:
     return _wrk(work, connections, seconds)
 
 
-def run_command(work: Command, clients: int, seconds: float) -> Measure:
+def run_command(work: Command, clients: int, seconds: float, spare_s: float = SPARE_S) -> Measure:
     """Run a rival's load program; with 0 seconds each client writes once. Raises LoadFailed."""
     argv = [*work.argv, f"-clients={clients}", f"-seconds={seconds}"]
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=seconds + SPARE_S, check=False
+            argv, capture_output=True, text=True, timeout=seconds + spare_s, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise LoadFailed(f"{argv[0]} did not end in time") from error
@@ -89,7 +97,7 @@ def _wrk(request: Request, connections: int, seconds: int) -> Measure:
         script.flush()
         argv = [load_tool(), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
         done = subprocess.run(
-            [*argv, "-s", script.name, request.url],
+            [*argv, "-s", script.name, request.first().url],
             capture_output=True,
             text=True,
             timeout=seconds + SPARE_S,
@@ -99,7 +107,7 @@ def _wrk(request: Request, connections: int, seconds: int) -> Measure:
 
 
 def _lua(request: Request) -> str:
-    return "\n".join(
+    lines = [
         f"wrk.{name} = {json.dumps(value)}"
         for name, value in (
             ("method", request.method),
@@ -107,7 +115,17 @@ def _lua(request: Request) -> str:
             ('headers["Content-Type"]', request.content_type),
         )
         if value
-    )
+    ]
+    if request.keys:
+        path = "/" + request.url.split("/", 3)[3]
+        lines += [
+            "local number = 0",
+            "request = function()",
+            f"  number = (number + 1) % {request.keys}",
+            f"  return wrk.format(nil, string.format({json.dumps(path)}, number))",
+            "end",
+        ]
+    return "\n".join(lines)
 
 
 def read(printed: str) -> Measure:

@@ -17,6 +17,9 @@ _OTHER = "#c98a3a"
 _PANELS = (
     ("Writes, requests/s (more is better)", "write, "),
     ("Reads of the Raft configuration, requests/s", "read, "),
+    ("Variables: requests per second", "variable"),
+    ("Lists of 100 variables: requests per second", "list"),
+    ("Lock released until the next holder has it, ms (less is better)", "lock"),
     ("Leader killed until the next write, s (less is better)", "leader killed"),
     ("Memory of a fresh server, MB (less is better)", "resident"),
 )
@@ -74,4 +77,6 @@ def _panel(axis: Any, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _short(work: str) -> str:
     head, _, rest = work.partition(", ")
-    return rest or ("failover" if head.startswith("leader") else "memory")
+    if head.startswith("variable"):
+        return f"{head.removeprefix('variable ')}, {rest}"
+    return rest or {"leader": "failover", "lock": "hand-over"}.get(head.split()[0], "memory")

@@ -70,7 +70,7 @@ def free_ports(count: int) -> list[int]:
 def done(work: Work, timeout_s: float = 2.0) -> bool:
     """True if the work, done once, was answered with success in time."""
     if isinstance(work, Request):
-        return ask(work, timeout_s) is not None
+        return ask(work.first(), timeout_s) is not None
     try:
         run_command(Command((*work.argv, f"-timeout={timeout_s}s")), 1, 0)
     except LoadFailed:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import load
+from bench.rival import HANDOVER
 from bench.rounds import FAILOVER, MEMORY, Sample, Samples, works
 
 OURS = "Quorate"
-_UNITS = {FAILOVER: "s", MEMORY: "MB"}
+_UNITS = {FAILOVER: "s", HANDOVER: "ms", MEMORY: "MB"}
 _LOWER_IS_BETTER = frozenset(_UNITS)
 _BEGIN, _END = "<!-- figures -->\n", "<!-- end of figures -->"
 

@@ -18,6 +18,19 @@ READ_LEADER = "read, leader"
 READ_FORWARDED = "read, follower, forwarded"
 READ_STALE = "read, follower, stale"
 
+VARIABLE_PUT = "variable put"
+VARIABLE_GET = "variable get, linearizable, 32 clients"
+VARIABLE_LIST = "list of 100 variables by prefix, 1 client"
+HANDOVER = "lock released until the next holder has it"
+
+VARIABLES = 10_000
+VARIABLE_BYTES = 256
+KEYS = "bench/%06d"
+LISTED_BYTES = 16
+LISTED_KEYS = "many/%06d"  # of which each prefix of four digits has 100
+LISTED_PREFIX = "many/%04d"
+LOCK = "bench-lock"
+
 
 class Cluster(ABC):
     """Three servers; numbers count from 0."""
@@ -36,6 +49,26 @@ class Cluster(ABC):
         """Reads of the Raft configuration, by the names above; empty where there are none."""
         del leader
         return {}
+
+    def fill(self, leader: int, keys: str, count: int, size: int) -> bool:
+        """Write `count` variables of `size` bytes; False where there are none."""
+        del leader, keys, count, size
+        return False
+
+    def variables(self, leader: int) -> dict[str, Work]:
+        """Put and get, by the names above, over the keys that were filled; empty where none are."""
+        del leader
+        return {}
+
+    def lists(self, leader: int, count: int) -> Work | None:
+        """Lists of 100 of `count` variables that were filled."""
+        del leader, count
+        return None
+
+    def handover_ms(self, leader: int) -> float | None:
+        """Milliseconds from the release of a lock until a waiting client has it; the median."""
+        del leader
+        return None
 
     def await_leader(self) -> int:
         """The leader, once there is one and it accepts a write."""

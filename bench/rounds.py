@@ -64,18 +64,31 @@ Samples = dict[str, dict[str, list[Sample]]]
 def works() -> tuple[str, ...]:
     """All kinds of work, in the order of the table."""
     reads = (rival.READ_LEADER, rival.READ_FORWARDED, rival.READ_STALE)
-    return (*map(write_work, WRITERS), *reads, FAILOVER, MEMORY)
+    writes = [work_of(rival.WRITE, clients) for clients in WRITERS]
+    puts = [work_of(rival.VARIABLE_PUT, clients) for clients in WRITERS]
+    variables = (rival.VARIABLE_GET, rival.VARIABLE_LIST, rival.HANDOVER)
+    return (*writes, *reads, *puts, *variables, FAILOVER, MEMORY)
 
 
-def write_work(connections: int) -> str:
-    """The name of the write by so many clients."""
-    return f"{rival.WRITE}, {connections} {'client' if connections == 1 else 'clients'}"
+def work_of(kind: str, connections: int) -> str:
+    """The name of a write by so many clients."""
+    return f"{kind}, {connections} {'client' if connections == 1 else 'clients'}"
 
 
 def run(
-    rivals: Sequence[Rival], wanted: Sequence[str], *, rounds: int, seconds: int, kills: int
+    rivals: Sequence[Rival],
+    wanted: Sequence[str],
+    *,
+    rounds: int,
+    seconds: int,
+    kills: int,
+    listed: int,
 ) -> Samples:
-    """`rounds` times each rival; `kills` leaders are killed in each. Raises LoadFailed."""
+    """`rounds` times each rival; `kills` leaders are killed in each. Raises LoadFailed.
+
+    `listed` variables are there when lists of them are asked for, in the first round alone: to
+    write them takes minutes.
+    """
     samples: Samples = defaultdict(lambda: defaultdict(list))
     for number in range(rounds):
         shift = number % len(rivals)
@@ -85,6 +98,8 @@ def run(
                 cluster = one.start(Path(folder))
                 try:
                     _measure(cluster, one.NAME, wanted, seconds, kills, samples)
+                    if number == 0 and rival.VARIABLE_LIST in wanted:
+                        _lists(cluster, one.NAME, seconds, listed, samples)
                 finally:
                     cluster.stop()
     return samples
@@ -104,16 +119,45 @@ def _measure(
         samples[MEMORY][name].append(Sample(statistics.median(weights)))
     for label, request in cluster.writes(leader).items():
         for connections in WRITERS:
-            work = write_work(connections)
+            work = work_of(rival.WRITE, connections)
             if work in wanted:
                 found = measure(request, connections, seconds)
                 samples[work][f"{name} {label}".strip()].append(Sample(*found))
     for work, request in cluster.reads(leader).items():
         if work in wanted:
             samples[work][name].append(Sample(*measure(request, READERS, seconds)))
+    _variables(cluster, name, wanted, seconds, samples)
     if FAILOVER in wanted:
         for _ in range(kills):
             samples[FAILOVER][name].append(Sample(failover(cluster)))
+
+
+def _variables(
+    cluster: Cluster, name: str, wanted: Sequence[str], seconds: int, samples: Samples
+) -> None:
+    leader = cluster.await_leader()
+    puts = {work_of(rival.VARIABLE_PUT, connections): connections for connections in WRITERS}
+    if not {*puts, rival.VARIABLE_GET}.isdisjoint(wanted) and cluster.fill(
+        leader, rival.KEYS, rival.VARIABLES, rival.VARIABLE_BYTES
+    ):
+        works = cluster.variables(leader)
+        for work, connections in puts.items():
+            if work in wanted:
+                found = measure(works[rival.VARIABLE_PUT], connections, seconds)
+                samples[work][name].append(Sample(*found))
+        if rival.VARIABLE_GET in wanted:
+            found = measure(works[rival.VARIABLE_GET], READERS, seconds)
+            samples[rival.VARIABLE_GET][name].append(Sample(*found))
+    if rival.HANDOVER in wanted and (took_ms := cluster.handover_ms(leader)) is not None:
+        samples[rival.HANDOVER][name].append(Sample(took_ms))
+
+
+def _lists(cluster: Cluster, name: str, seconds: int, listed: int, samples: Samples) -> None:
+    leader = cluster.await_leader()
+    if cluster.fill(leader, rival.LISTED_KEYS, listed, rival.LISTED_BYTES):
+        work = cluster.lists(leader, listed)
+        assert work is not None
+        samples[rival.VARIABLE_LIST][name].append(Sample(*measure(work, 1, seconds)))
 
 
 def failover(cluster: Cluster) -> float:

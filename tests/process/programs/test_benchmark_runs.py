@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
+from bench import run_quorate
+from bench.load import Request, measure
+from bench.processes import ask
+from bench.rival import KEYS, LISTED_BYTES, LISTED_KEYS, VARIABLE_BYTES, VARIABLES
 from places import DOCS, ROOT
 
 pytestmark = pytest.mark.process
@@ -37,3 +44,29 @@ def test_a_partial_run_prints_its_table_and_changes_no_page() -> None:
     (row,) = re.findall(r"^\| write, 1 client \| ([\d,]+) \(", done.stdout, re.MULTILINE)
     assert int(row.replace(",", "")) > 0
     assert [page.read_bytes() for page in pages] == before
+
+
+@pytest.mark.long
+def test_variables_and_locks_are_measured() -> None:
+    if shutil.which("wrk") is None:
+        pytest.skip("needs wrk")
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = run_quorate.start(Path(folder))
+        try:
+            leader = cluster.await_leader()
+            assert cluster.fill(leader, KEYS, VARIABLES, VARIABLE_BYTES)
+            for work in cluster.variables(leader).values():
+                assert measure(work, 2, 1).per_second > 0
+            assert cluster.fill(leader, LISTED_KEYS, 200, LISTED_BYTES)
+            lists = cluster.lists(leader, 200)
+            assert isinstance(lists, Request)
+            for number in (0, 1):
+                found = ask(lists._replace(url=lists.url % number))
+                assert found is not None
+                assert len(json.loads(found)) == 100
+            assert measure(lists, 1, 1).per_second > 0
+            took_ms = cluster.handover_ms(leader)
+            assert took_ms is not None
+            assert took_ms > 0
+        finally:
+            cluster.stop()
