@@ -18,6 +18,15 @@ from quorate.state.engine.restoring import (
 from quorate.state.engine.table import Bound, Command
 from quorate.state.registry import TODAY
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
+from quorate.state.tables.backups import (
+    Backup,
+    BeginBackup,
+    DropBackup,
+    EndBackup,
+    NoteBackup,
+    NoteOrigin,
+    PlaceBackup,
+)
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
@@ -96,6 +105,29 @@ EXAMPLES: tuple[Command, ...] = (
     ReplaceSeals(
         key_id="k-1", modify_index=7, after="a", rows=(Resealed("a", b"was", b"data", b"nonce"),)
     ),
+    BeginBackup(slot=1, by="a", since=7, time_ms=1, manual=True),
+    PlaceBackup(
+        backup=Backup(
+            name="quorate-c-1-7.snap",
+            slot=1,
+            by="a",
+            index=7,
+            term=1,
+            state_index=7,
+            time_ms=1,
+            size=2**40,
+            sha256="00",
+            state_bytes=1,
+            digest="00",
+            holders=2,
+            key_ids=("k-1",),
+        ),
+        since=7,
+    ),
+    EndBackup(since=7, time_ms=1, name="quorate-c-1-7.snap", status="verified", why="no"),
+    NoteBackup(name="quorate-c-1-7.snap", since=7, status="damaged", time_ms=1, why="gone"),
+    DropBackup(name="quorate-c-1-7.snap"),
+    NoteOrigin(name="quorate-c-1-7.snap", settled=True),
     PutVariable(namespace="default", path="a/b", time_ns=1, data=b"x", cas=0),
     PutVariable(
         namespace="default", path="a/b", time_ns=1, data=b"x", key_id="k-1", nonce=b"n", cas=7
@@ -169,6 +201,12 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "ReplaceSeals": 35,
         "SetLimit": 40,
         "RecordMemory": 41,
+        "BeginBackup": 56,
+        "PlaceBackup": 57,
+        "EndBackup": 58,
+        "NoteBackup": 59,
+        "DropBackup": 60,
+        "NoteOrigin": 61,
         "BeginRestore": 48,
         "RestoreRows": 49,
         "CommitRestore": 50,

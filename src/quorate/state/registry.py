@@ -9,6 +9,7 @@ from quorate.state.engine.registry import Registry
 from quorate.state.engine.table import Command, Table
 from quorate.state.tables import (
     autopilot,
+    backups,
     checks,
     cluster,
     defaults,
@@ -24,6 +25,8 @@ from quorate.state.tables import (
 
 TABLES: Final[tuple[Table[Any], ...]] = (
     autopilot.TABLE,
+    backups.STATE,
+    backups.TABLE,
     cluster.TABLE,
     journal.TABLE,
     journal.STATE,
