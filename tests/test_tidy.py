@@ -35,6 +35,7 @@ LAYERS: dict[str, set[str]] = {
     "wire": {"errors"} | VALUES,
     "archive": {"errors"},
     "nomad": {"archive", "errors", "wire"},
+    "backup": {"archive", "errors", "state", "storage", "wire.go"},
     "storage": {"errors", "levels", "wire"} | VALUES,
     # Data folders of servers that do not run; no event loop.
     "recovery": {"archive", "errors", "levels", "nomad", "raft", "state", "storage", "wire"},
@@ -60,6 +61,7 @@ LAYERS: dict[str, set[str]] = {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
         *("archive", "autopilot", "net", "shapes", "wire", "version"),
         "recovery.at_start",
+        "backup",
     },
     "api": {
         *("errors", "levels", "metrics", "net", "raft", "shapes", "state", "server", "wire"),
@@ -67,9 +69,10 @@ LAYERS: dict[str, set[str]] = {
         *("loglines", "gossip.serf.expressions"),
         "version",
     },
-    "config": {"errors", "shapes", "wire", "version"},
+    "config": {"backup", "errors", "shapes", "wire", "version"},
     "agent": {
         *("errors", "metrics", "net", "raft", "shapes", "state", "server", "api", "config"),
+        "backup",
         "loglines",
         "wire.gossip_key",
         "version",
@@ -78,6 +81,7 @@ LAYERS: dict[str, set[str]] = {
     "cli": {
         *("archive", "nomad", "errors", "levels", "client", "agent", "config", "wire.gossip_key"),
         *("api.codec.filters", "recovery", "version"),
+        "backup",
     },
     "__main__": {"cli"},
     # For users' own rehearsals: nothing imports it, and it runs everything that is pure.

@@ -28,6 +28,9 @@
     |- KeyMissing                a value is sealed with a root key that this server does not have
     |- NoSuchRootKey             no root key has this ID
     |- SealBroken                a sealed value does not open with its key
+    |- NoBackupTarget            the configuration has no target for backups
+    |- NoSuchBackup              no backup of this name is listed
+    |- BackupFailed              a backup could not be made, verified or deleted: see why
     |- RestoreRefused            an archive that must not be restored here, or not by this call
     |- RestoreUnknown            an archive was being restored, and may be: how to find out
     |- RestoreUnderWay           an archive is being restored: try again in a moment
@@ -300,6 +303,27 @@ class RestoreUnderWay(QuorateError):
 
     def __init__(self) -> None:
         super().__init__("a snapshot is being restored", "try again in a moment")
+
+
+class NoBackupTarget(QuorateError):
+    """The configuration has no target for backups."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the leader has no target for backups",
+            'set backup { target = "file:///..." } in the configuration of all servers',
+        )
+
+
+class NoSuchBackup(QuorateError):
+    """No backup of this name is listed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no backup {name} is listed", "see them: quorate operator backup list")
+
+
+class BackupFailed(QuorateError):
+    """A backup could not be made, verified or deleted."""
 
 
 class NoPathToRegion(QuorateError):

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from quorate.agent.host_data import asking
 from quorate.api.http.sites import Sites
+from quorate.backup.schedule import parse_schedule
+from quorate.backup.target import Settings
 from quorate.config.checks.network import gossip_addresses, join_addresses, rpc_bind, serf_bind
 from quorate.config.model import AgentConfig
 from quorate.config.view.agent import config_view
-from quorate.raft.settings import Settings
-from quorate.server.options import GossipOptions, ServerOptions
+from quorate.raft.settings import Settings as RaftSettings
+from quorate.server.options import BackupOptions, GossipOptions, ServerOptions
 from quorate.shapes.shape import made
 from quorate.state.tables.autopilot import AutopilotConfiguration
 from quorate.state.tables.scheduler import SchedulerConfiguration
@@ -54,7 +56,31 @@ def server_options(config: AgentConfig, data_dir: Path, rpc_connections: int = 0
         http_headers=dict(config.http_api_response_headers),
         prometheus=config.telemetry.prometheus_metrics,
         config_view=config_view(config),
+        backup=backup_options(config),
         host_data=asking(data_dir) if config.enable_debug else None,
+    )
+
+
+def backup_options(config: AgentConfig) -> BackupOptions:
+    """Which backups the leader makes. Raises QuorateError for what `check` did not see."""
+    given = config.backup
+
+    def at(url: str) -> Settings | None:
+        if not url:
+            return None
+        return Settings(
+            url=url,
+            endpoint=given.endpoint,
+            region=given.region,
+            credentials_file=given.credentials_file,
+        )
+
+    return BackupOptions(
+        target=at(given.target),
+        schedule=parse_schedule(given.schedule) if given.schedule else None,
+        retain=given.retain,
+        deadline_s=given.deadline_ns / 1e9,
+        restore_from=at(given.restore_from),
     )
 
 
@@ -104,10 +130,10 @@ def gossip_options(config: AgentConfig, data_dir: Path) -> GossipOptions | None:
     )
 
 
-def raft_settings(config: AgentConfig) -> Settings:
+def raft_settings(config: AgentConfig) -> RaftSettings:
     """Timing by raft_multiplier, how much log stays behind a snapshot, and how reads are proven."""
     server = config.server
-    settings = Settings(trailing_logs=server.raft_trailing_logs, lease_reads=server.lease_reads)
+    settings = RaftSettings(trailing_logs=server.raft_trailing_logs, lease_reads=server.lease_reads)
     return settings.scaled(server.raft_multiplier)
 
 

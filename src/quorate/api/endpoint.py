@@ -46,6 +46,7 @@ class Capability(StrEnum):
     OPERATOR_READ = "operator:read"
     OPERATOR_WRITE = "operator:write"
     AUTOPILOT_WRITE = "autopilot-write"
+    BACKUP_PRUNE = "backup-prune"
     KEYRING_READ = "keyring-read"
     KEYRING_WRITE = "keyring-write"
     KEYRING_ROTATE = "keyring-rotate"

@@ -15,8 +15,10 @@ import msgspec
 
 from quorate.server.archive.replacing import Report
 from quorate.server.archive.saving import Saved
+from quorate.server.backups.standing import Standing
 from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub
+from quorate.server.options import BackupOptions
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.server import Server
 from quorate.server.views.records import (
@@ -30,6 +32,7 @@ from quorate.server.views.records import (
 from quorate.shapes.agent import Rejoined
 from quorate.shapes.operator import OperatorHealth, RaftConfiguration, UpgradeCheck
 from quorate.state.engine.store import StateStore
+from quorate.state.tables.backups import Backup
 from quorate.state.tables.variables import Sealed, Variable
 
 
@@ -131,6 +134,29 @@ class Restores(Protocol):
         Raises Overloaded, RestoreRefused, StorageFull, LevelTooLow, NotLeader, LeadershipLost, and
         QuorateError for an archive that is not whole.
         """
+
+
+class Backups(Protocol):
+    """The backups of the cluster, which its leader makes."""
+
+    @property
+    def options(self) -> BackupOptions:
+        """What is configured here."""
+
+    def standing(self) -> Standing:
+        """How it stands with backups, as known here now."""
+
+    async def make(self) -> Backup:
+        """Make one now. Raises QuorateError."""
+
+    async def verify(self, name: str) -> Backup:
+        """Verify one; it says how it was found. Raises NoSuchBackup, QuorateError."""
+
+    async def prune(self) -> list[str]:
+        """Delete what retention does not keep; the names. Raises QuorateError."""
+
+    async def restore(self, name: str, *, force: bool, dry_run: bool) -> Report:
+        """Restore one, as `Restores` does. Raises NoSuchBackup, and what that raises."""
 
 
 class Membership(Protocol):
@@ -301,6 +327,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     writes: Writes
     archives: Archives
+    backups: Backups
     sealer: Sealer
     usage: Usage
     restores: Restores
@@ -324,6 +351,7 @@ def parts_of(server: Server) -> Parts:
         state=server.machine,
         writes=server.writes,
         archives=server.archives,
+        backups=server.backups,
         sealer=server.sealer,
         usage=server.usage,
         restores=server.restores,

@@ -9,6 +9,7 @@ Example:
 from typing import TYPE_CHECKING, Any
 
 from quorate.client.async_client import AsyncClient
+from quorate.client.backups import Backup, BackupList, PrunedBackups
 from quorate.client.calls import Answer
 from quorate.client.client import Client
 from quorate.client.environment import Settings, settings_from_environment
@@ -79,6 +80,8 @@ __all__ = [
     "AsyncLock",
     "AsyncVariables",
     "AutopilotConfiguration",
+    "Backup",
+    "BackupList",
     "Change",
     "Client",
     "ClientError",
@@ -99,6 +102,7 @@ __all__ = [
     "OperatorHealth",
     "Page",
     "PreemptionConfig",
+    "PrunedBackups",
     "RaftConfiguration",
     "RaftServer",
     "Rejoined",

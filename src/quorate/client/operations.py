@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from quorate.client.backups import BackupOperations
 from quorate.client.calls import (
     Answer,
     Call,
@@ -59,7 +60,7 @@ STATE: Final = "/v1/operator/state"
 TRANSFER: Final = "/v1/operator/raft/transfer-leadership"
 
 
-class Operations:
+class Operations(BackupOperations):
     """One method for each endpoint. Each raises ClientError."""
 
     # -- operator/raft -------------------------------------------------------------------------

@@ -207,6 +207,20 @@ class Telemetry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """The backups that the leader makes (docs/backups.md). No key of it is secret."""
+
+    schedule: str = key("")
+    target: str = key("")
+    retain: int = key(7, minimum=1)
+    deadline_ns: int = key(HOUR, minimum=SECOND)
+    endpoint: str = key("")
+    region: str = key("")
+    credentials_file: str = key("")
+    restore_from: str = key("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds on connections; 0 of them is no bound."""
 
@@ -262,6 +276,7 @@ class AgentConfig:
     autopilot: Autopilot = field(default_factory=Autopilot)
     tls: Tls = field(default_factory=Tls)
     telemetry: Telemetry = field(default_factory=Telemetry)
+    backup: Backup = field(default_factory=Backup)
     limits: Limits = field(default_factory=Limits)
 
     dev_mode: bool = False

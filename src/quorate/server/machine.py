@@ -35,6 +35,8 @@ class ServerMachine:
         self._checks = checks
         self._spawn = spawn
         self.check_caught_up: Callable[[], None] = _nothing
+        self.on_check: Callable[[int, SnapshotImage], None] | None = None
+        """Told of the state at each check, with its index in the log."""
 
     def readable(self) -> StateStore:
         """The replicated state, as applied here so far, to answer from.
@@ -56,6 +58,8 @@ class ServerMachine:
                 self._spawn(in_slices(rows.drain()))
         if isinstance(result, CheckState):
             self._checks.applied(index, self.store.image())
+            if self.on_check is not None:
+                self.on_check(index, self.store.image())
         return result
 
     def snapshot(self) -> Callable[[Write], object]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from quorate.backup.schedule import Schedule
+from quorate.backup.target import Settings as TargetSettings
 from quorate.raft.settings import Settings
 from quorate.state.engine.registry import Registry
 from quorate.state.registry import TODAY
@@ -40,6 +42,20 @@ class GossipOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Without the key."""
         encrypted = "encrypted" if self.key else "plain"
         return f"GossipOptions(bind={self.bind}, advertise={self.advertise!r}, {encrypted})"
+
+
+class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Which backups the leader makes; `schedule` is None where only operators make some.
+
+    `retain` is how many stay at the target, `deadline_s` how long a transfer or a check may take.
+    `restore_from` is the URL of a backup, or of a target, with which a new cluster begins.
+    """
+
+    target: TargetSettings | None = None
+    schedule: Schedule | None = None
+    retain: int = 7
+    deadline_s: float = 3600.0
+    restore_from: TargetSettings | None = None
 
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +101,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: SchedulerConfiguration = SchedulerConfiguration()
     http_headers: dict[str, str] = msgspec.field(default_factory=dict)
     prometheus: bool = False
+    backup: BackupOptions = BackupOptions()
     host_data: Callable[[], Awaitable[dict[str, Any]]] | None = None
     config_view: dict[str, Any] = msgspec.field(default_factory=dict)
     registry: Registry = TODAY

@@ -34,6 +34,7 @@ from quorate.replica.replica import Options, Replica
 from quorate.server.archive.catching_up import CatchingUp
 from quorate.server.archive.restoring import Restores
 from quorate.server.archive.saving import Saves
+from quorate.server.backups.making import backing_up
 from quorate.server.bounds.host_memory import memory_bytes
 from quorate.server.bounds.memory import MemoryKeeper
 from quorate.server.bounds.usage import Usage
@@ -62,9 +63,7 @@ from quorate.server.rpc.calls import Callers
 from quorate.server.rpc.forwarder import Forwarder
 from quorate.server.rpc.gate import Gate
 from quorate.server.rpc.http_pool import HttpPool
-from quorate.server.secrets.disks import Disks
-from quorate.server.secrets.keeper import RootKeeper
-from quorate.server.secrets.resealer import Resealer
+from quorate.server.secrets.making import keeping
 from quorate.server.secrets.ring import KeyRing
 from quorate.server.secrets.sealer import Sealer
 from quorate.server.views.agent import AgentView
@@ -146,6 +145,13 @@ class Server:
             catching_up = CatchingUp(self.replica, self.machine.store.registry)
             await catching_up.look()
             self.machine.check_caught_up = catching_up.check
+            self.backups = backing_up(
+                *(self.options.backup, self.replica, self.machine, self.archives, self.restores),
+                writes=self.writes,
+                judge=self._judge,
+                leadership=self.leadership,
+                unix_ms=self._acts.unix_ms,
+            )
         except BaseException:
             self.folder.close()
             raise
@@ -180,6 +186,7 @@ class Server:
         self._spawn(self.disks.run())
         self._spawn(self.usage.run())
         self._spawn(self._memory.run())
+        self._spawn(self.backups.run())
 
     async def _start_replica(self) -> None:
         options = self.options
@@ -322,20 +329,13 @@ class Server:
         )
 
     def _make_secrets(self) -> None:
-        self.disks = Disks(self.replica, self.machine.store, self._callers, self.folder.server)
-        self.root_keys = RootKeeper(
-            state=self.machine.store,
+        self.disks, self.root_keys = keeping(
+            *(self.replica, self.machine.store, self.folder.server),
+            callers=self._callers,
             apply=self.writes.apply,
             acts=self._acts,
             leads=self.leadership.has_begun,
-            unix_ns=time.time_ns,
-            resealer=Resealer(
-                self.machine.store,
-                self.sealer,
-                self.writes.apply,
-                lambda: self.replica.node.log.last_index,
-            ),
-            holders=self.disks.holders,
+            sealer=self.sealer,
         )
 
     def _make_bounds(self) -> None:

@@ -145,10 +145,20 @@ VIEWS = {
 UPGRADE = {"Level": 1, "Goal": 1, "MayMix": "all", "Servers": []}
 REJOINED = {"ID": "a", "MovedAside": ""}
 
+BACKUP = "/v1/operator/backup"
+VERIFIED = {"Name": "b.snap", "Status": "verified"}
 ROOT_KEYS = "/v1/operator/keyring"
 NAMESPACE = {"Name": "default", "Description": "", "CreateIndex": 1, "ModifyIndex": 1}
 
 FORMS: dict[str, tuple[str, str | Reply]] = {
+    "operator backup list": (f"GET {BACKUP}", json_reply({"Backups": [{"Name": "b.snap"}]})),
+    "operator backup run": (f"PUT {BACKUP}/run", json_reply(VERIFIED)),
+    "operator backup verify": (f"PUT {BACKUP}/verify?name=b.snap", json_reply(VERIFIED)),
+    "operator backup prune": (f"PUT {BACKUP}/prune", json_reply({"Deleted": ["b.snap"]})),
+    "operator backup restore": (
+        f"PUT {BACKUP}/restore?details=true&name=b.snap",
+        json_reply({"Index": 7}),
+    ),
     "operator gossip keyring list": ("GET /v1/agent/keyring/list", "enc-keyring-list-two"),
     "operator raft list-peers": (f"GET {RAFT}", "r3-raft-config-leader"),
     "operator autopilot get-config": (
@@ -175,13 +185,18 @@ FORMS: dict[str, tuple[str, str | Reply]] = {
 }
 
 
-NAMED = {"namespace inspect": ["default"], "namespace status": ["default"]}
+NAMED = {
+    "namespace inspect": ["default"],
+    "namespace status": ["default"],
+    "operator backup restore": ["b.snap"],
+    "operator backup verify": ["b.snap"],
+}
 """Commands that need a name."""
 
 
 def expected(command: str, body: bytes) -> Any:
     data = json.loads(body)
-    if command in NAMED:
+    if command in NAMED and isinstance(data, list):
         return data[0]
     if command == "operator raft views":
         return {"Agreed": True, "Servers": [{**data["Servers"][0], "Note": ""}]}

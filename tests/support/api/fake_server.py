@@ -19,6 +19,7 @@ from quorate.api.parts import Parts
 from quorate.archive.meta import ArchiveError, ArchiveMeta
 from quorate.archive.reading import read_archive
 from quorate.errors import (
+    BackupFailed,
     NoLeader,
     NoPathToRegion,
     NotLeader,
@@ -28,9 +29,12 @@ from quorate.errors import (
 from quorate.metrics import Metrics
 from quorate.server.archive.replacing import Report
 from quorate.server.archive.saving import Saved
+from quorate.server.backups.keeper import Backups
+from quorate.server.backups.taking import Taken
 from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub
 from quorate.server.leader.acts import Acts
+from quorate.server.options import BackupOptions
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
 from quorate.server.secrets.keeper import RootKeeper
 from quorate.server.secrets.resealer import Resealer
@@ -120,6 +124,15 @@ class FakeOptions:
         }
 
 
+class NothingToBegin:
+    """A cluster that begins with nothing."""
+
+    problem = ""
+
+    async def run(self) -> None:
+        """Settled."""
+
+
 class FakeServer:
     """One server, which is all of its parts. Its fields are changed by the tests at will."""
 
@@ -148,6 +161,18 @@ class FakeServer:
             resealer=Resealer(self.store, self.sealer, self.apply, lambda: self.log_index),
             holders=self.holders,
         )
+        self.backups = Backups(
+            options=BackupOptions(),
+            state=self.store,
+            taking=self,
+            restores=self,
+            apply=self.apply,
+            server_id=self.options.name,
+            leads=self.is_leader,
+            sure=self.is_leader,
+            now=lambda: NOW,
+            begin=NothingToBegin(),
+        )
         self.barriers = 0
         self.barrier_errors: list[QuorateError] = []
         self.apply_errors: list[QuorateError] = []
@@ -173,6 +198,9 @@ class FakeServer:
         self.unasked: dict[str, str] = {}  # by server's name: why it gave no view
         self.on_wait: Callable[[], None] = lambda: None
         self.waits = 0
+
+    async def take(self, slot: int, *, manual: bool) -> Taken:
+        raise BackupFailed(f"nothing is taken for {slot}, {manual}")
 
     def write_defaults(self) -> FakeServer:
         """What a leader's first command writes."""
@@ -200,6 +228,7 @@ class FakeServer:
             state=self,
             writes=self,
             archives=self,
+            backups=self.backups,
             sealer=self.sealer,
             usage=self.usage,
             restores=self,

@@ -17,6 +17,7 @@ from quorate.api.endpoints.metrics import MetricsEndpoint
 from quorate.api.endpoints.monitor import MonitorEndpoint
 from quorate.api.endpoints.namespaces import NamespacesEndpoint
 from quorate.api.endpoints.operator.autopilot import AutopilotEndpoint
+from quorate.api.endpoints.operator.backup import ROWS as _BACKUPS
 from quorate.api.endpoints.operator.keyring import KeyringEndpoint
 from quorate.api.endpoints.operator.raft import (
     RaftConfiguration,
@@ -496,5 +497,5 @@ _OPERATOR: Final = (
 
 TABLE: Final = (
     *(*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_OPERATOR),
-    *(*_ROOT_KEYS, *_STATE_SIZE, *_VARIABLES, *_JOBLESS),
+    *(*_BACKUPS, *_ROOT_KEYS, *_STATE_SIZE, *_VARIABLES, *_JOBLESS),
 )

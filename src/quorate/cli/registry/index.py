@@ -6,6 +6,8 @@ Cheap to import (data only), because every start of the program reads it.
 from __future__ import annotations
 
 from quorate.cli.command import Command, Group
+from quorate.cli.registry.backup import BACKUP
+from quorate.cli.registry.backup import GROUP as BACKUP_GROUP
 from quorate.cli.registry.events import EVENTS
 from quorate.cli.registry.gossip import GOSSIP
 from quorate.cli.registry.local import LOCAL
@@ -26,6 +28,7 @@ COMMANDS: tuple[Command, ...] = (
         *RAFT_FILES,
         *EVENTS,
         *SNAPSHOT,
+        *BACKUP,
         *GOSSIP,
         *ROOT_KEYS,
         *SERVER,
@@ -92,6 +95,7 @@ GROUPS = (
         "quorate operator upgrade check",
     ),
     SNAPSHOT_GROUP,
+    BACKUP_GROUP,
     Group(
         ("operator", "state"),
         "The size of the state",

@@ -12,10 +12,12 @@ from ipaddress import ip_address
 from pathlib import PurePath
 from typing import Final
 
+from quorate.backup.places import check_url
+from quorate.backup.schedule import parse_schedule
 from quorate.config.checks.endpoint import PORT_MAX, parse_endpoint
 from quorate.config.keys.effects import error_at, refusals
 from quorate.config.model import AgentConfig
-from quorate.errors import ConfigError
+from quorate.errors import ConfigError, QuorateError
 from quorate.wire.go.duration import MILLISECOND, format_duration
 from quorate.wire.gossip_key import key_fault
 
@@ -45,6 +47,8 @@ _RAFT_PROTOCOL: Final = 3
 _MULTIPLIER_MAX: Final = 10
 _SNAPSHOT_INTERVAL_MIN_NS: Final = 5 * MILLISECOND
 _STATE_CHECK_INTERVAL_MIN_NS: Final = 100 * MILLISECOND
+
+_RETAIN_MAX: Final = 1000
 
 _Check = Callable[[AgentConfig], Iterator[ConfigError]]
 
@@ -352,6 +356,31 @@ def _gossip(config: AgentConfig) -> Iterator[ConfigError]:
         )
 
 
+def _backup(config: AgentConfig) -> Iterator[ConfigError]:
+    backup = config.backup
+    tried: tuple[tuple[str, str, Callable[[str], object]], ...] = (
+        ("schedule", backup.schedule, parse_schedule),
+        ("target", backup.target, check_url),
+        ("restore_from", backup.restore_from, check_url),
+    )
+    for key, text, read in tried:
+        try:
+            if text:
+                read(text)
+        except QuorateError as error:
+            yield error_at(config, f"backup.{key}", f"backup.{key}: {error.text}", error.next_step)
+    if backup.schedule and not backup.target:
+        yield error_at(
+            config,
+            "backup.schedule",
+            "backup.schedule has no effect without backup.target",
+            'set target = "file:///folder" or "s3://bucket/prefix"',
+        )
+    if backup.retain > _RETAIN_MAX:
+        text = f"backup.retain is {backup.retain}; {_RETAIN_MAX} are the most"
+        yield error_at(config, "backup.retain", text)
+
+
 _CHECKS: Final[tuple[_Check, ...]] = (
     _mode,
     _data_dir,
@@ -372,6 +401,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _statsd,
     _headers,
     _http_hosts,
+    _backup,
 )
 
 

@@ -91,4 +91,6 @@ def _without_effect(config: AgentConfig) -> list[str]:
 
 
 def _shown(name: str) -> str:
-    return name if name in KEYS else name.partition(".")[0]
+    """Of a block that is not looked at its name; of one that is, the whole key."""
+    block = name.partition(".")[0]
+    return name if name in KEYS or block == "backup" else block

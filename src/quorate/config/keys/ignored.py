@@ -119,5 +119,5 @@ IGNORED: Final[Mapping[str, Mapping[str, Key]]] = MappingProxyType(
 )
 """By the dotted name of the block."""
 
-FREE: Final = frozenset({"client"})
+FREE: Final = frozenset({"client", "backup"})
 """Blocks in which every key that the model does not have is accepted without effect."""

@@ -3,8 +3,8 @@
 Shapes and types are those of the golden cases r3-agent-self and enc-agent-self-encrypted
 (docs/http-api.md#the-pool): a value that is a pointer there is null while nobody set it. Parts that
 Quorate has no counterpart of (Consul, Vault, ...) are left out. The gossip key is left out, other
-secrets are shown as `<redacted>`. `HTTPHosts` is ours, and of `Server` `InitialServers`, `Gossip`
-and `GossipProfile`.
+secrets are shown as `<redacted>`. `Backup` and `HTTPHosts` are ours, and of `Server`
+`InitialServers`, `Gossip` and `GossipProfile`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def config_view(config: AgentConfig) -> dict[str, Any]:
         "Addresses": _three(config.addresses),
         "AdvertiseAddrs": _three(config.advertise),
         "Autopilot": _autopilot(config),
+        "Backup": _backup(config),
         "BindAddr": config.bind_addr,
         "Client": {"Enabled": config.client.enabled},
         "DataDir": config.data_dir,
@@ -95,6 +96,21 @@ def _autopilot(config: AgentConfig) -> dict[str, Any]:
         "MaxTrailingLogs": autopilot.max_trailing_logs,
         "MinQuorum": autopilot.min_quorum,
         "ServerStabilizationTime": autopilot.server_stabilization_time_ns,
+    }
+
+
+def _backup(config: AgentConfig) -> dict[str, Any]:
+    """Ours. Nothing of it is secret: a target that holds credentials is refused."""
+    backup = config.backup
+    return {
+        "CredentialsFile": backup.credentials_file,
+        "Deadline": format_duration(backup.deadline_ns),
+        "Endpoint": backup.endpoint,
+        "Region": backup.region,
+        "RestoreFrom": backup.restore_from,
+        "Retain": backup.retain,
+        "Schedule": backup.schedule,
+        "Target": backup.target,
     }
 
 

@@ -65,25 +65,45 @@ class Saves:
         One for a client is given up if the client lets it stand and others wait. Raises Overloaded
         while another one is made, or too many are sent; StateDamaged, StorageFull.
         """
-        if self._busy:
-            raise Overloaded(
-                "this server is saving a snapshot already", "try again when that one is done"
-            )
-        self._busy = True
-        spool: Spool | None = None
+        self._begin()
         try:
             meta, image = await self._image()
-            spool = Spool(self._folder)
-            meta, digest = await in_thread(_write, meta, image, self._machine, spool)
-        except BaseException:
-            if spool is not None:
-                spool.stopped = True  # the thread ends by it, and closes the file
-            raise
+            meta, spool, digest = await self._written(meta, image)
         finally:
             self._busy = False
         body = self._for_client(spool) if to_client else self._body(spool)
         await anext(body)  # from here on its end is sure to be heard
         return Saved(meta, spool.size, digest, body)
+
+    async def spool(self, index: int, image: SnapshotImage) -> tuple[ArchiveMeta, Spool, bytes]:
+        """The state of `image`, that of log index `index`, as an archive, and its SHA-256.
+
+        The image is of no use afterwards. The caller closes the spool. Raises as `save` does.
+        """
+        self._begin()
+        try:
+            term = self._replica.node.log.term(index) or self._replica.node.term
+            return await self._written(self._meta(index, term, image), image)
+        finally:
+            self._busy = False
+
+    def _begin(self) -> None:
+        if self._busy:
+            raise Overloaded(
+                "this server is saving a snapshot already", "try again when that one is done"
+            )
+        self._busy = True
+
+    async def _written(
+        self, meta: ArchiveMeta, image: SnapshotImage
+    ) -> tuple[ArchiveMeta, Spool, bytes]:
+        spool = Spool(self._folder)
+        try:
+            meta, digest = await in_thread(_write, meta, image, self._machine, spool)
+        except BaseException:
+            spool.stopped = True  # the thread ends by it, and closes the file
+            raise
+        return meta, spool, digest
 
     async def _body(self, spool: Spool) -> AsyncGenerator[bytes, None]:
         try:

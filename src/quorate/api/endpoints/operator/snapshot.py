@@ -11,6 +11,7 @@ from quorate.api.codec.encode import empty_response, json_response
 from quorate.api.codec.params import boolean
 from quorate.api.consistency import ForwardError
 from quorate.api.endpoint import Context
+from quorate.api.endpoints.operator.restored import shown
 from quorate.api.http.messages import Call, Request, Response, StreamResponse
 from quorate.api.status import error_response
 from quorate.errors import (
@@ -20,8 +21,6 @@ from quorate.errors import (
     RestoreRefused,
     RestoreUnknown,
 )
-from quorate.server.archive.replacing import Report
-from quorate.shapes.operator import RestoredTable, RestoreReport
 
 _TYPE: Final = (b"Content-Type", b"application/x-gzip")
 _READY_S: Final = 5.0
@@ -63,7 +62,7 @@ class SnapshotEndpoint:
                 return error_response(error, status=_BUSY)
             if not details:
                 return empty_response()
-            return json_response(_shown(report), pretty=call.query.pretty)
+            return json_response(shown(report), pretty=call.query.pretty)
 
         writing = self._authority.write(call, perform)
         return writing if dry_run else _known(call, writing)
@@ -116,22 +115,3 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
         return
     async for piece in request.stream:
         yield piece
-
-
-def _shown(report: Report) -> RestoreReport:
-    return RestoreReport(
-        id=report.meta.id,
-        index=report.index,
-        safety_snapshot=report.safety,
-        tables=tuple(
-            RestoredTable(
-                table=change.table,
-                rule=change.on_restore.value,
-                added=change.added,
-                changed=change.changed,
-                deleted=change.deleted,
-                same=change.same,
-            )
-            for change in report.changes
-        ),
-    )

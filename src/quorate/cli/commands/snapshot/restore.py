@@ -49,7 +49,7 @@ def restore(context: Context) -> int:
         context.out.line("Snapshot Restored")
         _print_safety(context, report)
         return 0
-    return context.show(report.raw, lambda: _print(context, report))
+    return context.show(report.raw, lambda: print_report(context, report))
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
@@ -60,7 +60,8 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         raise Failure(f"Error reading snapshot file: {reason(error)}") from error
 
 
-def _print(context: Context, report: RestoreReport) -> None:
+def print_report(context: Context, report: RestoreReport) -> None:
+    """What a restore has changed, or would, by table."""
     rows: list[tuple[str, ...]] = [("Table", "Rule", "Added", "Changed", "Deleted", "Same")]
     for table in report.tables:
         counts = (table.added, table.changed, table.deleted, table.same)

@@ -1,0 +1,1 @@
+"""Backups without a server: schedules, targets, and the check of a file at a target."""
