@@ -34,6 +34,7 @@ class Federation(Servers):
             config["server"] = {
                 "enabled": True,
                 "bootstrap_expect": REGIONS.count(region),
+                "authoritative_region": "north",
                 "server_join": {"retry_join": [before] if number else [], "retry_interval": "1s"},
             }
             self.config(number).write_text(json.dumps(config))
@@ -106,6 +107,7 @@ def test_any_region_through_any_other_while_regions_are_lost(federation: Federat
     servers = federation
     any_through_any(servers)
     a_write_changes_its_region_only(servers)
+    namespaces_are_written_in_the_authoritative_region(servers, "north")
     a_forwarded_request_goes_no_further(servers)
     a_region_that_ends_under_a_request(servers, "centre")
     a_region_without_a_leader(servers, "north", asked=FIRST["east"])
@@ -139,6 +141,24 @@ def a_write_changes_its_region_only(servers: Federation) -> None:
         for region in NAMES
     }
     assert algorithms == {**dict.fromkeys(NAMES, "binpack"), "north": "spread"}
+
+
+def namespaces_are_written_in_the_authoritative_region(servers: Federation, region: str) -> None:
+    """Whichever server is asked, and whichever region is named; they are not copied."""
+    ways = {"one": (FIRST["west"], ""), "two": (FIRST["east"], "?region=south"), "three": (2, "")}
+    for name, (asked, query) in ways.items():
+        answer = servers.ask(asked, f"/v1/namespace{query}", "PUT", {"Name": name})
+        assert answer.status == 200, answer
+
+    def names(of: str) -> list[str]:
+        return [row["Name"] for row in servers.get(FIRST["centre"], "namespaces", of).json]
+
+    assert {of: names(of) for of in NAMES} == {
+        **{other: ["default"] for other in NAMES},
+        region: ["default", "one", "three", "two"],
+    }
+    assert servers.ask(FIRST["south"], "/v1/namespace/one", "DELETE").status == 200
+    assert names(region) == ["default", "three", "two"]
 
 
 def a_forwarded_request_goes_no_further(servers: Federation) -> None:
