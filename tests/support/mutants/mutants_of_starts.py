@@ -33,6 +33,22 @@ START_MUTANTS = [
         "newcomer_knows_of_earlier_starts",
     ),
     Mutant(
+        "looks at terms of another epoch",
+        identity.objection,
+        "if theirs.epoch != ours.epoch:",
+        "if False:",
+        0,
+        "other_epoch_is_not_heard",
+    ),
+    Mutant(
+        "takes epochs of one counter for one",
+        identity.objection,
+        "if theirs.epoch != ours.epoch:",
+        "if theirs.epoch.counter != ours.epoch.counter:",
+        0,
+        "other_epoch_is_not_heard",
+    ),
+    Mutant(
         "learns nothing of what others have seen",
         identity.newer_starts,
         "if server_id in members",

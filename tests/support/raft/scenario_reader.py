@@ -17,6 +17,7 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     tune NAME MULTIPLIER           its times become this many times as long while it runs
     suspend NAME SECONDS           its machine sleeps, and its clock runs on
     freeze NAME SECONDS            it is stopped with its clock; reads may be stale from now on
+    epoch NAME COUNTER BITS        its process belongs to this recovery of the cluster
     machine NAME damaged | sound   its state machine is found to be wrong, or right again
     snapshot NAME                  take one; it is stored a little later
     refused NAME: ...              the same as `ask`, of what must be refused as no message
@@ -42,6 +43,7 @@ from quorate.raft import effects as fx
 from quorate.raft import events as ev
 from quorate.raft.values import messages as msg
 from quorate.raft.values.configuration import Suffrage
+from quorate.raft.values.identity import EPOCH_BITS, Epoch
 from quorate.testing.sim.machines.disk import SimDisk
 from quorate.testing.sim.machines.hosts import Host, Weather
 from quorate.testing.sim.machines.network import Call
@@ -265,6 +267,11 @@ class Scenario:
 
     def do_tune(self, name: str, multiplier: str) -> None:
         self.world.tune(self.host(name), self.settings.scaled(float(multiplier)))
+
+    def do_epoch(self, name: str, counter: str, bits: str) -> None:
+        host = self.host(name)
+        epoch = Epoch(int(counter), bits.encode() * EPOCH_BITS)
+        host.live.identity = msgspec.structs.replace(host.record, epoch=epoch)
 
     def do_machine(self, name: str, how: str) -> None:
         damage = StateDamaged("the state here is damaged") if how == "damaged" else None
