@@ -36,6 +36,7 @@ from quorate.testing.stored.rules import Rules, Value
 NAMESPACE = "default"
 SINGLE = ("a", "b")
 PAIR = ("pair/x", "pair/y")
+LOCKED = ("locks/one", "locks/two")
 REGISTERS = {
     **{name: key_of(NAMESPACE, name) for name in SINGLE},
     "pair": key_of(NAMESPACE, PAIR[0]),
@@ -149,8 +150,10 @@ class VariableClient(Asking):
         process, register = self.someone(), self.rng.choice(list(REGISTERS))
         if process is None:
             self.begin()
-        elif self.rng.random() < 0.4:
+        elif (draw := self.rng.random()) < 0.4:
             self._read(process, register)
+        elif draw < 0.5:
+            self._intrude(process)
         else:
             self._write(process, register)
 
@@ -197,6 +200,21 @@ class VariableClient(Asking):
         self.begin()
 
     # -- writes -----------------------------------------------------------------------------
+
+    def _intrude(self, process: StoredProcess) -> None:
+        """A variable with a lock is written, or deleted, by a client that knows of no lock."""
+        self._written += 1
+        number = self._written * _NUMBERS + self.plan.number
+        path, deletes = self.rng.choice(LOCKED), self.rng.random() < 0.3
+
+        def heard(result: Any, index: int, error: QuorateError | None) -> None:
+            del index, error
+            if isinstance(result, Conflict):
+                self.rules.met["a write that named no lock was refused"] += 1
+            self.begin()
+
+        make = partial(_one, process, path, number, None, deletes)
+        self.ask_write(process, make, heard, self.begin)
 
     def _write(self, process: StoredProcess, register: str) -> None:
         self._written += 1

@@ -17,16 +17,17 @@ from quorate.state.tables.variables import Conflict, PutVariable, Variable, key_
 from quorate.testing.sim.plans.plan import ClientPlan
 from quorate.testing.sim.verdicts.violations import expect
 from quorate.testing.sim.world import World
-from quorate.testing.stored.clients import NAMESPACE, Asking
+from quorate.testing.stored.clients import LOCKED, NAMESPACE, Asking
 from quorate.testing.stored.process import NOT_BEGUN, StoredProcess
 from quorate.testing.stored.rules import Belief, Rules
 
-PATHS = ("locks/one", "locks/two")
 _NS = 1_000_000_000
 _TTLS_NS = (_NS // 2, _NS, 2 * _NS)
 _DELAYS_NS = (0, 0, _NS // 4, _NS)
 _BACK_OFF_S = 0.05
 _NUMBERS = 100
+_LAST_MOMENT = 0.2
+_LAST_MOMENT_S = 0.15
 
 
 class Holder(Asking):
@@ -57,6 +58,7 @@ class Holder(Asking):
         self.path = ""
         self.fence = 0
         self._believes_until = 0.0
+        self._in_time = True  # it does not wait for the last moment
 
     def _holds(self) -> bool:
         return self.world.now < self._believes_until
@@ -85,7 +87,7 @@ class Holder(Asking):
         rng = self.rng
         self._ids += 1
         self.lock_id = f"{self.name}-{self._ids}"
-        self.path = rng.choice(PATHS)
+        self.path = rng.choice(LOCKED)
         self.ttl_ns, self.delay_ns = rng.choice(_TTLS_NS), rng.choice(_DELAYS_NS)
         self._acquire(process)
 
@@ -140,7 +142,7 @@ class Holder(Asking):
     # -- to have it -------------------------------------------------------------------------
 
     def _hold(self, process: StoredProcess) -> None:
-        draw = self.rng.random()
+        draw = self.rng.random() if self._in_time else 0.0
         if draw < 0.55:
             self._renew(process)
         elif draw < 0.85:
@@ -214,8 +216,16 @@ class Holder(Asking):
         self.begin()
 
     def _soon(self) -> None:
-        pause = self.ttl_ns / _NS / 6 if self.fence else _BACK_OFF_S
-        self.world.later(pause * (0.5 + self.rng.random()), self._go)
+        self._in_time = True
+        if self.fence and self.rng.random() < _LAST_MOMENT:
+            left = self._believes_until - self.world.now
+            self._in_time = False
+            pause = max(left - _LAST_MOMENT_S * self.rng.random(), 0.0)
+        elif self.fence:
+            pause = self.ttl_ns / _NS / 6 * (0.5 + self.rng.random())
+        else:
+            pause = _BACK_OFF_S * (0.5 + self.rng.random())
+        self.world.later(pause, self._go)
 
     def _number(self) -> int:
         self._written += 1

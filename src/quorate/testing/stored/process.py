@@ -126,7 +126,8 @@ class StoredProcess:
         host.timers = AllTimers(host.timers, clock)
         self.loop = ProcessLoop(world, host, clock)
         self.state = state = host.machine.store
-        rng = Random(f"{world.seed} secrets of {host.name} {host.incarnation}")
+        self._rng = rng = Random(f"{world.seed} secrets of {host.name} {host.incarnation}")
+        self.restore_id = ""  # of the last restore that was begun here
         replica = SimReplica(world, host, self.loop)
         acts = Acts(state, lambda: self.unix_ns() // 1_000_000)
         gate = LevelGate(state)
@@ -151,7 +152,7 @@ class StoredProcess:
         self.replacing = Replacing(
             *(SimMachineOf(host), self.writes, self._keep_safe, acts.unix_ms),
             aside=self._aside,
-            make_id=lambda: rng.randbytes(8).hex(),
+            make_id=self._make_id,
         )
         locks = LockKeeper(state, self.leads, apply, clock.now, self.unix_ns)
         self.loop.spawn(self.writes.sweep())
@@ -208,6 +209,10 @@ class StoredProcess:
         """A thread takes its time."""
         await asyncio.sleep(self.host.rng.random() * _ASIDE_S)
         return work(*arguments)
+
+    def _make_id(self) -> str:
+        self.restore_id = self._rng.randbytes(8).hex()
+        return self.restore_id
 
     async def _keep_safe(self) -> str:
         await asyncio.sleep(_ASIDE_S)

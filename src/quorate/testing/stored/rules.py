@@ -11,6 +11,7 @@ many seconds may be over after `shortest` of it, and no earlier.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from quorate.state.engine.store import StateStore
 from quorate.state.registry import TODAY
 from quorate.state.tables import locks, root_keys, variables
 from quorate.state.tables.locks import AcquireLock, ExpireLock, ReleaseLock, RenewLock
-from quorate.state.tables.root_keys import EndPhase, RemoveRootKey
+from quorate.state.tables.root_keys import EndPhase, RemoveRootKey, ReplaceSeals
 from quorate.state.tables.variables import (
     DeleteVariable,
     PutVariable,
@@ -32,7 +33,7 @@ from quorate.state.tables.variables import (
 from quorate.testing.sim.machines.machine import SimMachine
 from quorate.testing.sim.plans.plan import Clocks
 from quorate.testing.sim.plans.stage import Stage
-from quorate.testing.sim.verdicts.violations import expect
+from quorate.testing.sim.verdicts.violations import ViolationError, expect
 from quorate.testing.stored.replaced import judge_restore
 
 _NS = 1_000_000_000
@@ -101,6 +102,8 @@ class Rules:
         self._judged = 0
         self._index = 0
         self._before: SnapshotImage | None = None
+        self._nonces: set[tuple[str, bytes]] = set()
+        self.at_step: Callable[[], None] = lambda: None  # once an entry of a restore was applied
 
     # -- the witness --------------------------------------------------------------------------
 
@@ -120,7 +123,7 @@ class Rules:
         expect(store.index > self._index, f"the index fell from {self._index} to {store.index}")
         self._index = store.index
         plain = _plain(command)
-        judge = getattr(self, f"_{type(plain).__name__}", None)
+        judge = getattr(self, "_" + type(plain).__name__.lstrip("_"), None)
         if judge is not None:
             judge(store, plain, result)
 
@@ -163,8 +166,10 @@ class Rules:
 
     def _written(self, store: StateStore, key: str, written: int, lock_id: str) -> None:
         row = store.get(variables.TABLE, key)
-        assert row is not None, "it was written"
+        if row is None:
+            raise ViolationError(f"{key!r} is not there after a write of several")
         expect(row.modify_index == store.index, f"{row.path} has index {row.modify_index}")
+        self._sealed(row.key_id, row.nonce)
         holder = self._lock(key).holder
         expect(lock_id == holder, f"{row.path} was written for {lock_id!r}, held by {holder!r}")
         self.indexes[written] = row.modify_index
@@ -199,6 +204,7 @@ class Rules:
             )
         if lock.fence:
             self.met["a lock changed hands"] += 1
+        self._sealed(result.key_id, result.nonce)
         lock.holder, lock.fence = asked.lock_id, result.lock_fence
         lock.ttl_ns, lock.delay_ns, lock.delayed = asked.ttl_ns, asked.delay_ns, False
         self._renewed(store, lock)
@@ -253,9 +259,16 @@ class Rules:
         del store, begin
         if result:
             self.met["a restore was begun"] += 1
+        self.at_step()
+
+    def _Rows(self, store: StateStore, rows: object, result: Any) -> None:  # noqa: N802
+        """A piece of a restore: nothing that is read changes by it."""
+        del store, rows, result
+        self.at_step()
 
     def _CommitRestore(self, store: StateStore, commit: CommitRestore, result: Any) -> None:  # noqa: N802
         before, now = self._before, self.world.now
+        self.at_step()
         assert before is not None, "it is taken before"
         if not result:
             self.met["a restore was refused at its end"] += 1
@@ -289,6 +302,20 @@ class Rules:
 
     # -- root keys ----------------------------------------------------------------------------
 
+    def _sealed(self, key_id: str, nonce: bytes) -> None:
+        """A value was sealed with that key, and nothing else was with the same nonce."""
+        expect((key_id, nonce) not in self._nonces, f"a nonce of key {key_id} was used twice")
+        self._nonces.add((key_id, nonce))
+
+    def _ReplaceSeals(  # noqa: N802
+        self, store: StateStore, again: ReplaceSeals, result: Any
+    ) -> None:
+        del store
+        if result:
+            self.met["values were sealed again"] += len(again.rows)
+            for each in again.rows:
+                self._sealed(again.key_id, each.nonce)
+
     def _EndPhase(self, store: StateStore, ended: EndPhase, result: Any) -> None:  # noqa: N802
         if not result:
             return
@@ -303,13 +330,9 @@ class Rules:
     ) -> None:
         if result == "":
             self.met["a root key was removed"] += 1
-            used = [row.path for row in store.rows(variables.TABLE).values()]
-            needs = [
-                row.path
-                for row in store.rows(variables.TABLE).values()
-                if row.key_id == asked.key_id
-            ]
-            expect(not needs, f"root key {asked.key_id} was removed, {needs} of {used} need it")
+            rows = store.rows(variables.TABLE).values()
+            needs = [row.path for row in rows if row.key_id == asked.key_id]
+            expect(not needs, f"root key {asked.key_id} was removed, and {needs} need it")
 
 
 def _plain(command: bytes) -> Any:

@@ -1,0 +1,237 @@
+"""Deliberate bugs in what a cluster stores: simulated lives must find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+from mutation import replaced
+
+from quorate.autopilot.deciders import expiring
+from quorate.server.archive.replacing import Replacing
+from quorate.server.secrets.keeper import RootKeeper
+from quorate.server.secrets.resealer import Resealer
+from quorate.server.secrets.sealer import Sealer
+from quorate.state.engine import restore
+from quorate.state.engine.store import StateStore
+from quorate.state.tables import locks, root_keys, variables
+from quorate.state.tables.locks import AcquireLock, ExpireLock, RenewLock
+from quorate.state.tables.root_keys import ReplaceSeals
+from quorate.state.tables.variables import DeleteVariable, PutVariable, WriteVariables
+
+
+class Mutant(NamedTuple):
+    """`old` occurs once in the source of `function`; one of `seeds` finds it, by this rule."""
+
+    name: str
+    function: Callable[..., Any]
+    old: str
+    new: str
+    seeds: range
+    found_as: str
+
+
+MUTANTS = [
+    # Locks.
+    Mutant(
+        "expires a lock that was renewed meanwhile",
+        ExpireLock.apply,
+        "row.modify_index != self.since",
+        "False",
+        range(40),
+        "by a renewal before the last",
+    ),
+    Mutant(
+        "gives half the TTL from what a leader sees first",
+        expiring.expiring,
+        "now + length_ns / _NS_PER_S",
+        "now + length_ns / _NS_PER_S / (1 if before else 2)",
+        range(20),
+        "after its renewal, the least is",
+    ),
+    Mutant(
+        "counts on from an earlier renewal",
+        expiring.expiring,
+        "before is None or before.since != row.modify_index",
+        "before is None",
+        range(20),
+        "after its renewal, the least is",
+    ),
+    Mutant(
+        "counts a renewal as nothing",
+        RenewLock.apply,
+        "tables.put(TABLE, key, row, index)",
+        "pass",
+        range(20),
+        "by a renewal before the last",
+    ),
+    Mutant(
+        "counts holders for fences",
+        AcquireLock._record,
+        "lock_fence=index",
+        "lock_fence=1 if known is None else known.lock_fence + 1",
+        range(20),
+        "fell from",
+    ),
+    Mutant(
+        "releases a lock for another ID",
+        locks._holder,
+        "return known if known.lock_id == lock_id else Conflict(Why.LOCKED, known)",
+        "return known",
+        range(20),
+        "asked to release the lock of",
+    ),
+    Mutant(
+        "forgets the delay of an expiry",
+        ExpireLock.apply,
+        "if row.lock_id and row.delay_ns:",
+        "if False:",
+        range(20),
+        "before its delay was over",
+    ),
+    Mutant(
+        "lets a lock be acquired within its delay",
+        AcquireLock.apply,
+        "if row is not None:",
+        "if row is not None and row.lock_id:",
+        range(20),
+        "before its delay was over",
+    ),
+    Mutant(
+        "takes writes that do not name the lock",
+        variables._against,
+        "lock_id == (",
+        "True or (",
+        range(20),
+        "held by",
+    ),
+    # Variables.
+    Mutant(
+        "compares on the leader alone",
+        PutVariable.apply,
+        "if (why := _against(known, self.cas, self.lock_id)) is not None:",
+        "if (why := _against(known, None, self.lock_id)) is not None:",
+        range(20),
+        "not linearizable",
+    ),
+    Mutant(
+        "deletes whatever is there",
+        DeleteVariable.apply,
+        "self.cas",
+        "None",
+        range(20),
+        "not linearizable",
+    ),
+    Mutant(
+        "writes the first of several alone",
+        WriteVariables.apply,
+        "for each in self.operations]",
+        "for each in self.operations[:1]]",
+        range(20),
+        "is not there after a write of several",
+    ),
+    # Restores.
+    Mutant(
+        "gives indexes of the log after a restore",
+        StateStore.apply,
+        "index + self._shift",
+        "index",
+        range(20),
+        "has index",
+    ),
+    Mutant(
+        "goes on shortly above the archive",
+        Replacing._index,
+        "+ JUMP",
+        "+ 64",
+        range(20),
+        "a restore went on at",
+    ),
+    Mutant(
+        "keeps the index of a row that a restore changes",
+        restore._table,
+        "record = replace(row, create_index=known.create_index, modify_index=index)",
+        "record = row",
+        range(20),
+        "has index",
+    ),
+    Mutant(
+        "leaves locks held after a restore",
+        variables._without_locks,
+        "if row.lock_id",
+        "if False",
+        range(40),
+        "is locked after a restore",
+    ),
+    Mutant(
+        "forgets the delays of locks that a restore ends",
+        locks._merge,
+        "if row.delay_ns",
+        "if False",
+        range(40),
+        "no delay runs after a restore",
+    ),
+    Mutant(
+        "leaves a restore that its leader began",
+        Replacing.drop_left_over,
+        "known.id != self._running",
+        "False",
+        range(60),
+        "a restore is under way that nobody will end",
+    ),
+    # Root keys.
+    Mutant(
+        "ends a rotation at the first batch",
+        Resealer.step,
+        "return at_end",
+        "return True",
+        range(0),
+        "ended, and",
+    ),
+    Mutant(
+        "seals again over what was written since",
+        ReplaceSeals.apply,
+        "row.nonce != each.was or",
+        "",
+        range(60),
+        "",
+    ),
+    Mutant(
+        "removes a key before all is sealed again",
+        RootKeeper.remove,
+        "if not row.unused_index:",
+        "if False:",
+        range(40),
+        "was removed, and",
+    ),
+    Mutant(
+        "loses the archive's keys",
+        root_keys._merged,
+        "for key_id, row in (*theirs.items(),)",
+        "for key_id, row in ()",
+        range(40),
+        "lacks its key after a restore",
+    ),
+    Mutant(
+        "seals nothing again after a restore",
+        root_keys._merged,
+        "row, phase=VALUES, after",
+        "row, after",
+        range(40),
+        "values sealed with older keys are left",
+    ),
+    Mutant(
+        "derives one data key for all leaders",
+        Sealer.seal_packed,
+        "self._draw(SALT_BYTES)",
+        "bytes(SALT_BYTES)",
+        range(20),
+        "was used twice",
+    ),
+]
+
+
+def mutated(mutant: Mutant) -> AbstractContextManager[None]:
+    """The bug is in the code."""
+    return replaced(mutant.name, mutant.function, mutant.old, mutant.new)
