@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -38,6 +38,7 @@ class Cluster:
         self.commit(RaiseLevel(level=3))
         self.commit(AddRootKey(key_id="k-1", key=os.urandom(32), create_time=1))
         self.waiting: list[bytes] = []  # written by the leader, not applied as yet
+        self.no_commands = 0  # entries at the end of the log: of an election, of a membership
         self.server = Server(self)
 
     def commit(self, command: Command | bytes) -> Any:
@@ -80,14 +81,13 @@ class Server:
         store = cluster.store
         self.leads = True
         self.sealer = Sealer(store, KeyRing(store), lambda: self.leads)
-        resealer = Resealer(store, self.sealer, self.apply, self.last_index)
         self.keeper = RootKeeper(
             state=store,
             apply=self.apply,
             acts=Acts(store, lambda: 1),
             leads=lambda: self.leads,
             unix_ns=lambda: 1,
-            resealer=resealer,
+            resealer=self.resealer(self.apply),
             holders=self.holders,
         )
 
@@ -95,8 +95,15 @@ class Server:
         result = self.cluster.commit(command)
         return self.cluster.store.applied_index, result
 
+    def resealer(self, apply: Callable[[bytes], Awaitable[tuple[int, Any]]]) -> Resealer:
+        store = self.cluster.store
+        return Resealer(store, self.sealer, apply, self.last_index, self.applied_index)
+
+    def applied_index(self) -> int:
+        return self.cluster.store.applied_index + self.cluster.no_commands
+
     def last_index(self) -> int:
-        return self.cluster.store.applied_index + len(self.cluster.waiting)
+        return self.applied_index() + len(self.cluster.waiting)
 
     async def holders(self, _: int) -> list[str]:
         return []
@@ -176,6 +183,15 @@ def test_a_value_that_was_under_way_with_the_older_key_is_sealed_again_too() -> 
     assert cluster.server.sealer.open(row) == {"value": "late app/0000"}
 
 
+def test_a_log_that_ends_with_an_entry_of_an_election_holds_nothing_up() -> None:
+    cluster = Cluster()
+    cluster.fill(10)
+    cluster.rotate()
+    cluster.no_commands = 1
+    run(Server(cluster).until_done())
+    assert cluster.sealed_with() == {"k-2"}
+
+
 def test_a_value_written_meanwhile_is_not_overwritten() -> None:
     cluster = Cluster()
     cluster.fill(10)
@@ -186,7 +202,7 @@ def test_a_value_written_meanwhile_is_not_overwritten() -> None:
         cluster.commit(cluster.put("app/0003", "newer "))
         return await sealing(command)
 
-    resealer = Resealer(cluster.store, cluster.server.sealer, overtaken, cluster.server.last_index)
+    resealer = cluster.server.resealer(overtaken)
     found = root_keys.active(cluster.store)
     assert found is not None
     run(resealer.step(*found))
@@ -217,7 +233,7 @@ def test_a_lock_that_comes_meanwhile_keeps_no_older_seal() -> None:
         cluster.commit(lock)
         return await sealing(command)
 
-    resealer = Resealer(cluster.store, cluster.server.sealer, overtaken, cluster.server.last_index)
+    resealer = cluster.server.resealer(overtaken)
     found = root_keys.active(cluster.store)
     assert found is not None
     run(resealer.step(*found))

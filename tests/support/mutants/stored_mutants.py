@@ -175,8 +175,8 @@ MUTANTS = [
     Mutant(
         "leaves a restore that its leader began",
         Replacing.drop_left_over,
-        "known.id != self._running",
-        "False",
+        "known is not None and",
+        "False and",
         range(60),
         "a restore is under way that nobody will end",
     ),
@@ -184,10 +184,18 @@ MUTANTS = [
     Mutant(
         "ends a rotation at the first batch",
         Resealer.step,
-        "return at_end",
-        "return True",
-        range(0),
+        "_, self._of = await self._apply(encode(command))",
+        "_, self._of = await self._apply(encode(command)); return True",
+        range(40),
         "ended, and",
+    ),
+    Mutant(
+        "waits for a command behind each election",
+        Resealer.step,
+        "self._applied_index() <",
+        "self._state.applied_index <",
+        range(39, 40),
+        "a rotation has not ended",
     ),
     Mutant(
         "seals again over what was written since",

@@ -36,7 +36,11 @@ def keeping(
         acts=acts,
         leads=leads,
         unix_ns=time.time_ns,
-        resealer=Resealer(state, sealer, apply, lambda: replica.node.log.last_index),
+        resealer=Resealer(
+            *(state, sealer, apply),
+            lambda: replica.node.log.last_index,
+            lambda: replica.node.applied_index,
+        ),
         holders=disks.holders,
     )
     return disks, keeper

@@ -30,7 +30,10 @@ _BYTES_MAX: Final = 256 * 1024
 
 
 class Resealer:
-    """See the module. `last_index` is that of this server's log."""
+    """See the module. `last_index` is that of this server's log, of which so much is applied.
+
+    The state does not know that: it sees no entry that is no command.
+    """
 
     def __init__(
         self,
@@ -38,11 +41,16 @@ class Resealer:
         sealer: Sealer,
         apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
         last_index: Callable[[], int],
+        applied_index: Callable[[], int],
+        *,
+        rows_max: int = _ROWS_MAX,
     ) -> None:
         self._state = state
         self._sealer = sealer
         self._apply = apply
         self._last_index = last_index
+        self._applied_index = applied_index
+        self._rows_max = rows_max
         self._of = 0  # the modify index of the key's record of which the rest is
         self._applied_first = 0
         self._after = ""  # the last row that was looked at
@@ -57,7 +65,7 @@ class Resealer:
         if self._of != row.modify_index:
             self._of, self._after, self._held_at = row.modify_index, row.after, None
             self._applied_first = self._last_index()
-        if self._state.applied_index < self._applied_first:
+        if self._applied_index() < self._applied_first:
             return False
         found, at_end = self._some(key_id)
         if found:
@@ -84,7 +92,7 @@ class Resealer:
         found: list[Resealed] = []
         looked_at = size = 0
         for key, row in self._state.scan(variables.TABLE, after=self._after or None):
-            if looked_at >= _LOOKED_AT_MAX or len(found) >= _ROWS_MAX or size >= _BYTES_MAX:
+            if looked_at >= _LOOKED_AT_MAX or len(found) >= self._rows_max or size >= _BYTES_MAX:
                 return found, False
             looked_at += 1
             before, self._after = self._after, key

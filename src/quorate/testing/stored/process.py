@@ -43,6 +43,7 @@ NOT_BEGUN = (CannotSealYet, LevelTooLow, NotLeader, Overloaded, RestoreUnderWay)
 
 _EPOCH_NS = 1_600_000_000_000_000_000
 _FOUND_S = 0.2
+RESEALED_AT_ONCE = 2
 _ASIDE_S = 0.02
 
 Settle = Callable[[Any, int, QuorateError | None], None]
@@ -145,7 +146,12 @@ class StoredProcess:
             acts=acts,
             leads=self.leads,
             unix_ns=self.unix_ns,
-            resealer=Resealer(state, self.sealer, apply, lambda: host.live.log.last_index),
+            resealer=Resealer(
+                *(state, self.sealer, apply),
+                lambda: host.live.log.last_index,
+                lambda: host.live.applied_index,
+                rows_max=RESEALED_AT_ONCE,
+            ),
             holders=self._holders,
             draw=rng.randbytes,
         )
