@@ -320,3 +320,15 @@ async def test_what_a_lost_leader_left_is_given_up_and_nothing_was_changed(tmp_p
         await servers.start(number)
         await servers.leader()
         await alike(servers)
+
+
+@asynchronous
+async def test_what_a_killed_server_has_not_finished_goes_at_its_start(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as servers:
+        folder = servers.running[0].folder.server / "safety"
+        await servers.stop(0)
+        folder.mkdir()
+        (folder / "2-9-1700000000000.snap.tmp").write_bytes(b"half of a state")
+        (folder / "2-7-1600000000000.snap").write_bytes(b"whole")
+        await servers.start(0)
+        assert [path.name for path in folder.iterdir()] == ["2-7-1600000000000.snap"]

@@ -16,7 +16,7 @@ from quorate.archive.reading import read_archive
 from quorate.errors import QuorateError, RestoreRefused
 from quorate.net.threads import in_thread
 from quorate.server.archive.replacing import Replacing, Report
-from quorate.server.archive.safety import keep_safe
+from quorate.server.archive.safety import drop_unfinished, keep_safe
 from quorate.server.archive.saving import Saves
 from quorate.server.archive.spool import Spool
 from quorate.server.archive.transfers import Arriving, Transfers
@@ -31,7 +31,10 @@ _FAILED: Final = "failed to restore from snapshot: "
 
 
 class Restores:
-    """The restores of one server, one at a time. `folder` is on its disk."""
+    """The restores of one server, one at a time. `folder` is on its disk.
+
+    What a process has left there that was killed within one goes when this is made.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Restores:
         folder: Path,
         unix_ms: Callable[[], int],
     ) -> None:
+        drop_unfinished(folder)
         self._machine = machine
         self._folder = folder
         self._replacing = Replacing(machine, writes, lambda: keep_safe(saves, folder), unix_ms)

@@ -42,10 +42,17 @@ async def keep_safe(saves: Saves, folder: Path) -> str:
     return str(path)
 
 
+def drop_unfinished(folder: Path) -> None:
+    """Remove what a process has left that was killed while it saved. Raises QuorateError."""
+    place = folder / FOLDER
+    with clear_errors(f"remove unfinished files in {place}"):
+        for left in place.glob("*" + UNFINISHED):
+            left.unlink()
+
+
 def _begin(place: Path, unfinished: Path) -> None:
     make_dir(place)
-    for left in place.glob("*" + UNFINISHED):
-        left.unlink()
+    drop_unfinished(place.parent)
     unfinished.touch(mode=0o600)
 
 
