@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from quorate.errors import QuorateError
+from quorate.errors import ChangeRefused, QuorateError, RestoreUnderWay
 from quorate.server.leader.acts import Acts
 from quorate.server.secrets.keeper import RootKeeper
 from quorate.server.secrets.resealer import Resealer
@@ -190,6 +190,52 @@ def test_a_log_that_ends_with_an_entry_of_an_election_holds_nothing_up() -> None
     cluster.no_commands = 1
     run(Server(cluster).until_done())
     assert cluster.sealed_with() == {"k-2"}
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_values_of_a_batch_that_was_refused_are_looked_at_again(failing: int) -> None:
+    """As while an archive is restored, which may be given up."""
+    cluster = Cluster()
+    cluster.fill()
+    cluster.rotate()
+    sealing, batches = cluster.server.apply, 0
+
+    async def refused_once(command: bytes) -> tuple[int, Any]:
+        nonlocal batches
+        batches += 1
+        if batches == failing:
+            raise RestoreUnderWay
+        return await sealing(command)
+
+    resealer = cluster.server.resealer(refused_once)
+
+    async def all_rounds() -> None:
+        while True:
+            found = root_keys.active(cluster.store)
+            assert found is not None
+            try:
+                if await resealer.step(*found):
+                    return
+            except RestoreUnderWay:
+                continue
+
+    run(all_rounds())
+    assert cluster.sealed_with() == {"k-2"}
+
+
+def test_a_key_is_not_removed_while_a_value_needs_it() -> None:
+    """Whatever its record says: the value could never be read again."""
+    cluster = Cluster()
+    cluster.fill(3)
+    late = cluster.put("app/0001", "late ")
+    cluster.rotate()
+    run(cluster.server.until_done())
+    cluster.commit(late)
+    with pytest.raises(ChangeRefused, match="the value of app/0001 is sealed with it"):
+        run(cluster.server.keeper.remove("k-1", force=True))
+    cluster.commit(cluster.put("app/0001"))
+    run(cluster.server.keeper.remove("k-1", force=True))
+    assert set(cluster.store.rows(root_keys.TABLE)) == {"k-2"}
 
 
 def test_a_value_written_meanwhile_is_not_overwritten() -> None:

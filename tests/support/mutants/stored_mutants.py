@@ -10,7 +10,6 @@ from mutation import replaced
 
 from quorate.autopilot.deciders import expiring
 from quorate.server.archive.replacing import Replacing
-from quorate.server.secrets.keeper import RootKeeper
 from quorate.server.secrets.resealer import Resealer
 from quorate.server.secrets.sealer import Sealer
 from quorate.state.engine import restore
@@ -198,6 +197,14 @@ MUTANTS = [
         "a rotation has not ended",
     ),
     Mutant(
+        "goes on behind a batch that was refused",
+        Resealer.step,
+        "self.forget()  #",
+        "pass  #",
+        range(24, 25),
+        "ended, and",
+    ),
+    Mutant(
         "seals again over what was written since",
         ReplaceSeals.apply,
         "row.nonce != each.was or",
@@ -206,10 +213,10 @@ MUTANTS = [
         "",
     ),
     Mutant(
-        "removes a key before all is sealed again",
-        RootKeeper.remove,
-        "if not row.unused_index:",
-        "if False:",
+        "ends a rotation whatever came between",
+        root_keys.in_phase,
+        "row.modify_index != modify_index",
+        "False",
         range(40),
         "was removed, and",
     ),

@@ -15,7 +15,7 @@ from quorate.server.secrets.cipher import KEY_BYTES
 from quorate.server.secrets.resealer import Resealer
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
-from quorate.state.tables import root_keys
+from quorate.state.tables import root_keys, variables
 from quorate.state.tables.root_keys import (
     ACTIVE,
     DISKS,
@@ -33,6 +33,8 @@ log = logging.getLogger("quorate.server")
 _INTERVAL_S: Final = 0.1
 _PAUSE_S: Final = 0.01
 """Between two batches of values that are sealed again: the writes of clients go on beside them."""
+_LOOKED_AT_MAX: Final = 2000
+"""Rows looked at in one step of the loop: some 0.5 ms."""
 _AFTER_ERROR_S: Final = 5.0
 _LIST: Final = "see how far it is: quorate operator root keyring list"
 
@@ -153,12 +155,26 @@ class RootKeeper:
                 "snapshots, and remove by hand what was set aside (rolled-back-...); or remove it "
                 "with -force, if no older snapshot is ever to be read again",
             )
+        if path := await self._needed_by(key_id):
+            raise ChangeRefused(
+                f"root key in use, cannot delete: the value of {path} is sealed with it",
+                "run: quorate operator root keyring rotate",
+            )
         command = RemoveRootKey(key_id=key_id, modify_index=row.modify_index)
         told = self._acts.told_as(command, "remove a root key", key_id)
         index, refused = await self._apply(encode(told))
         if refused:
             raise ChangeRefused(f"the root key is not removed: {refused}", "try again")
         return index + self._state.shift
+
+    async def _needed_by(self, key_id: str) -> str:
+        """A variable that is lost without the key; empty if there is none, as there should be."""
+        for looked_at, (_, row) in enumerate(self._state.scan(variables.TABLE), start=1):
+            if row.key_id == key_id:
+                return row.path
+            if looked_at % _LOOKED_AT_MAX == 0:
+                await asyncio.sleep(0)
+        return ""
 
     def _new_key(self, prev: str = "", *, full: bool = False) -> AddRootKey:
         return AddRootKey(

@@ -73,6 +73,7 @@ class Resealer:
             command = ReplaceSeals(
                 key_id=key_id, modify_index=row.modify_index, after=after, rows=tuple(found)
             )
+            self.forget()  # if it fails, these are looked at again
             _, self._of = await self._apply(encode(command))
             return False
         if at_end and self._held_at is not None:
