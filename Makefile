@@ -20,7 +20,7 @@ SECONDS ?= 60
 # What tests share, for the programs that run without pytest.
 SUPPORT := $(shell printf '%s:' tests/support tests/support/*/)
 
-.PHONY: setup demo regions test test-long huge check bench soak mutants mixed gossip-figures faults fuzz attack pains spec clean
+.PHONY: setup demo regions test test-long huge check rewritten bench soak mutants mixed gossip-figures faults fuzz attack pains spec clean
 
 setup: $(STAMP)
 
@@ -46,7 +46,13 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: check
+# While mypy takes one core: pytest rewrites the assertions of each file once, not in each worker.
+# What is wrong with a file is shown by the run that follows.
+rewritten: setup
+	-$(BIN)/pytest --collect-only -qq >/dev/null 2>&1
+
+test: setup
+	$(MAKE) --no-print-directory -j 2 check rewritten
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # What is left out of `make test` because it takes long; .ci/run runs both.
