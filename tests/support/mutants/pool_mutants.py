@@ -31,7 +31,7 @@ MUTANTS = [
         places._is_still_at,
         "there is None or there.id != claim.id",
         "True",
-        range(25, 40),
+        range(32, 47),
         "and yet its address moved",
     ),
     Mutant(
@@ -39,7 +39,7 @@ MUTANTS = [
         membership.request,
         "force or not _takes_a_vote(node.configuration, configuration)",
         "True",
-        range(15, 35),
+        range(27, 47),
         "not a majority",
     ),
     Mutant(
@@ -47,7 +47,7 @@ MUTANTS = [
         departing._stays,
         'return "" if there.leaving else said',
         'return ""',
-        range(30),
+        range(17, 37),
         "and yet it was removed because it has left",
     ),
     Mutant(
@@ -55,7 +55,7 @@ MUTANTS = [
         places._not_there,
         "there.id != claim.id",
         "False",
-        range(15),
+        range(6, 21),
         "which is not there",
     ),
     Mutant(
@@ -63,7 +63,7 @@ MUTANTS = [
         places._make_room,
         "return Found(moves=tuple(moves.items()))",
         "return Found()",
-        range(30, 45),
+        range(38, 53),
         "not within",
     ),
     Mutant(
@@ -71,7 +71,7 @@ MUTANTS = [
         taking_in._refusal,
         "removed_at and not forgive",
         "False",
-        range(20),
+        range(4, 24),
         "was removed by an operator, and is taken in",
     ),
     Mutant(
@@ -95,7 +95,7 @@ MUTANTS = [
         Directory._is_rival,
         "return status != ALIVE or known.identity.address != identity.address",
         "return False",
-        range(20),
+        range(3, 23),
         "not within",
     ),
     Mutant(
@@ -119,7 +119,7 @@ MUTANTS = [
         telling.tell,
         "*_membership(facts, told.members)",
         "*()",
-        range(3),
+        range(2, 5),
         "is told",
     ),
 ]
