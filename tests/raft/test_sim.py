@@ -40,7 +40,7 @@ from quorate.testing.sim.verdicts.coverage import SITUATIONS, Coverage
 from quorate.testing.sim.verdicts.spots import ENTRY, GONE, SETTING, SPACE
 
 FIXED_SEEDS = range(70)
-FRESH_SEEDS = 15
+FRESH_SEEDS = 8
 # What the fixed seeds need not meet: `make soak` shows how often longer runs do.
 RARE = {
     "a pre-candidate voted for another candidate",

@@ -54,7 +54,7 @@ def test_model(model: Model) -> None:
     assert result.distinct > 1
 
 
-@pytest.mark.parametrize("lives", cases([12], [60]))
+@pytest.mark.parametrize("lives", cases([6], [60]))
 def test_lives_of_the_simulator_are_behaviours_of_the_specification(lives: int) -> None:
     traces = record_some(lives, STEPS)
     told = {step.what for trace in traces for step in trace.steps}

@@ -75,7 +75,7 @@ def counting(tmp_path: Path) -> Iterator[tuple[Servers, Counter]]:
         counter.join(10)
 
 
-@pytest.mark.parametrize("times", cases([5], [20]))
+@pytest.mark.parametrize("times", cases([3], [20]))
 def test_the_leader_is_killed_again_and_again_and_then_all_at_once(
     counting: tuple[Servers, Counter], times: int
 ) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from bench.report import short_table
+from lengths import cases
 from patience import PATIENCE_S
 from places import DOCS, ROOT
 from server_processes import free_ports, until
@@ -123,7 +124,7 @@ def reading(folder: Path) -> Iterator[Reader]:
 TRANSFER = "quorate operator raft transfer-leadership -peer-address=127.0.0.1:4667"
 
 
-@pytest.mark.parametrize("leads", ["127.0.0.1:4647", "127.0.0.1:4667"])
+@pytest.mark.parametrize("leads", cases(["127.0.0.1:4647"], ["127.0.0.1:4667"]))
 def test_what_the_readme_shows(tmp_path: Path, leads: str) -> None:
     first, *others = BLOCKS
     dev, shown = typed(first)[-1]
