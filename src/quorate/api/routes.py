@@ -44,11 +44,15 @@ class Routes:
 
     def __init__(self, context: Context) -> None:
         self._exact: dict[str, Route] = {}
-        self._starts: dict[str, Route] = {}  # the longest first
+        self._starts: dict[str, Route] = {}
         self._handlers = _handlers(context)
         for row in context.table:
             self._add(row)
-        self._starts = dict(sorted(self._starts.items(), key=lambda item: -len(item[0])))
+        # By what stands up to the last slash: a path is compared with few of them, not with all.
+        self._below: dict[str, list[tuple[str, Route]]] = {}
+        for start, route in sorted(self._starts.items(), key=lambda item: -len(item[0])):
+            self._below.setdefault(_folder(start), []).append((start, route))
+        self._slashes_max = max((start.count("/") for start in self._below), default=0)
 
     def _add(self, row: Endpoint) -> None:
         where = self._exact if row.start is None else self._starts
@@ -93,10 +97,20 @@ class Routes:
         exact = self._exact.get(path)
         if exact is not None:
             return exact, ""
-        for start, route in self._starts.items():
-            if path.startswith(start):
-                return route, path[len(start) :] if route.has_tail else ""
+        ends: list[int] = []
+        end = 0
+        while len(ends) < self._slashes_max and (end := path.find("/", end) + 1):
+            ends.append(end)
+        for end in reversed(ends):  # the longest first
+            for start, route in self._below.get(path[:end], ()):
+                if path.startswith(start):
+                    return route, path[len(start) :] if route.has_tail else ""
         return None, ""
+
+
+def _folder(path: str) -> str:
+    """The path up to its last slash, with it."""
+    return path[: path.rfind("/") + 1]
 
 
 def path_of(raw_target: bytes) -> bytes | None:
