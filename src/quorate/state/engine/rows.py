@@ -227,19 +227,26 @@ class TableRows(Generic[R]):
 
     def count(self, before: R | None, after: R | None) -> None:
         """Have the weights follow a change."""
-        assert self.weigh is not None
-        for record, sign in ((before, -1), (after, 1)):
-            if record is None:
-                continue
-            group, weight = self.weigh(record)
-            assert weight > 0, "each row takes memory"
-            self.weight += sign * weight
-            left = self.weights.get(group, 0) + sign * weight
-            assert left >= 0, f"group {group!r} takes less than nothing"
-            if left:
-                self.weights[group] = left
-            else:
-                del self.weights[group]
+        weigh = self.weigh
+        assert weigh is not None
+        old, lost = ("", 0) if before is None else weigh(before)
+        new, gained = ("", 0) if after is None else weigh(after)
+        if old == new or before is None or after is None:
+            self._add_weight(new or old, gained - lost)
+        else:
+            self._add_weight(old, -lost)
+            self._add_weight(new, gained)
+
+    def _add_weight(self, group: str, more: int) -> None:
+        if not more:
+            return
+        self.weight += more
+        left = self.weights.get(group, 0) + more
+        assert left >= 0, f"group {group!r} takes less than nothing"
+        if left:
+            self.weights[group] = left
+        else:
+            del self.weights[group]
 
     def _find_by(self, key: str, before: R | None, after: R | None) -> None:
         for name, values_of in self.indexes.items():

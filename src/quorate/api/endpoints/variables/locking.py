@@ -33,6 +33,9 @@ class LockOperation(Enum):
     RELEASE = "lock-release"
 
 
+_OPERATIONS: Final = frozenset(each.value for each in LockOperation)
+
+
 class AskedLock(msgspec.Struct, frozen=True):
     """A checked request. Times are in nanoseconds."""
 
@@ -45,12 +48,14 @@ class AskedLock(msgspec.Struct, frozen=True):
 def lock_operation(call: Call) -> LockOperation | None:
     """The operation that is asked for, None if none is. Raises RequestError."""
     values = call.query.values
+    if _OPERATIONS.isdisjoint(values):
+        return None
     found = [each for each in LockOperation if each.value in values]
     if len(found) > 1:
         raise RequestError("multiple lock operations")
-    if found and "cas" in values:
+    if "cas" in values:
         raise RequestError("CAS can't be used with lock operations")
-    return found[0] if found else None
+    return found[0]
 
 
 def asked_lock(operation: LockOperation, fields: dict[str, Any]) -> AskedLock:
