@@ -114,6 +114,23 @@ def test_what_no_leader_sends_changes_nothing(request_: AppendEntriesRequest) ->
     assert a.step(ev.Tick()) == []
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [append(3, (1, 1), 3, 3, 3), append(3, (2, 1), 3, 3), append(3, (3, 3), 3), append(3, (3, 3))],
+    ids=["within", "at its end", "behind it", "a probe"],
+)
+def test_a_leader_with_another_history_than_the_snapshot_is_refused(
+    request_: AppendEntriesRequest,
+) -> None:
+    """Servers that were recovered apart, by force: nothing is taken that would hide it."""
+    a = OneNode(1, 1, 1)
+    a.ask(append(2, (3, 1), commit=3))
+    a.step(ev.SnapshotStored(3, 1))
+    with pytest.raises(BadFrame, match="b has another entry 3 than this server: of term 3, not 1"):
+        a.ask(request_)
+    assert a.node.log.last_index == 3
+
+
 def test_committed_entries_are_never_replaced() -> None:
     a = OneNode(1, 1)
     a.ask(append(2, (2, 1), commit=2))

@@ -68,15 +68,35 @@ def _check(node: NodeState, request: AppendEntriesRequest) -> None:
     """Refuse what would break the log, before anything has changed."""
     _check_leader(node, request)
     index, term = request.prev_log_index, request.prev_log_term
+    snapshot_index, snapshot_term = node.log.snapshot_index, node.log.snapshot_term
+    if not request.is_heartbeat and index == snapshot_index and term != snapshot_term:
+        raise _other_history(node, request, term)
     for entry in request.entries:
         index += 1
         if entry.index != index or entry.term < term:
             raise BadFrame(f"{request.sender_id or request.leader} sent entries out of order")
         term = entry.term
+        if index == snapshot_index and term != snapshot_term:
+            raise _other_history(node, request, term)
     if term > request.term:
         raise BadFrame(f"{request.sender_id or request.leader} sent entries of a later term")
     for _, configuration in configurations_in(request.entries, node.codec):
         _check_configuration(configuration)
+
+
+def _other_history(node: NodeState, request: AppendEntriesRequest, term: int) -> BadFrame:
+    """What is in a snapshot is committed, so every leader has it (Leader Completeness, Raft 5.4).
+
+    Not so after a recovery by force: servers that are recovered apart take what each of them has
+    for committed. What this one has beyond the leader's log would stay in its state in silence.
+    """
+    log = node.log
+    return BadFrame(
+        f"{request.sender_id or request.leader} has another entry {log.snapshot_index} than this "
+        f"server: of term {term}, not {log.snapshot_term}",
+        "after a recovery by force: stop this server, move its raft folder away, and start it; "
+        "it is filled by the others",
+    )
 
 
 def _check_leader(node: NodeState, request: AppendEntriesRequest | InstallSnapshotRequest) -> None:
