@@ -16,6 +16,7 @@ from quorate.nomad.raft_db import KEEP_MAX, LogSummary
 from quorate.raft.values.messages import EntryKind
 from quorate.recovery.folders import DataDir, Kind, find, user_of
 from quorate.recovery.nomad_log import NomadLog
+from quorate.recovery.salvage_mark import read_salvage, refusal
 from quorate.recovery.summary import FolderSummary, Member, Members, SnapshotLine
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.folder.identity import read_identity, read_node_id
@@ -47,6 +48,8 @@ def inspect(path: Path) -> FolderSummary:
         _log(folder, found)
     _snapshots(folder, found)
     _missing(found)
+    if (mark := read_salvage(folder.raft)) is not None:
+        found.notes.append(f"its log was salvaged: {refusal(mark, folder.raft).text}")
     found.commit_known = max(found.base_index, found.snapshot.index if found.snapshot else 0)
     if found.snapshot and found.snapshot.members.index >= found.members.index:
         found.members = found.snapshot.members

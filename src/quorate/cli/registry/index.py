@@ -13,7 +13,7 @@ from quorate.cli.registry.gossip import GOSSIP
 from quorate.cli.registry.local import LOCAL
 from quorate.cli.registry.namespace import NAMESPACE
 from quorate.cli.registry.operator import OPERATOR
-from quorate.cli.registry.raft_files import RAFT_FILES
+from quorate.cli.registry.raft_files import RAFT_FILES, RECOVERY
 from quorate.cli.registry.root_keys import ROOT_KEYS
 from quorate.cli.registry.server import SERVER, SYSTEM
 from quorate.cli.registry.snapshot import GROUP as SNAPSHOT_GROUP
@@ -26,6 +26,7 @@ COMMANDS: tuple[Command, ...] = (
         *NAMESPACE,
         *OPERATOR,
         *RAFT_FILES,
+        *RECOVERY,
         *EVENTS,
         *SNAPSHOT,
         *BACKUP,
@@ -75,6 +76,12 @@ GROUPS = (
         "Lists the servers of the Raft configuration, removes one, hands leadership over, or asks "
         "each server what it believes.",
         "quorate operator raft list-peers -stale",
+    ),
+    Group(
+        ("operator", "recover"),
+        "A cluster that has lost its majority",
+        "Helps the servers that are left to go on without the others.",
+        "quorate operator recover peers-json /mnt/s1 /mnt/s3",
     ),
     Group(
         ("operator", "autopilot"),

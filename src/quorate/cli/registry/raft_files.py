@@ -98,3 +98,45 @@ RAFT_FILES = (
         general=False,
     ),
 )
+
+RECOVERY = (
+    Command(
+        ("operator", "raft", "salvage"),
+        "Cut a damaged log to its last good entry",
+        "For the log of a Quorate server that no other server can replace. Says what is left and "
+        "what is gone, keeps the damaged log beside the new one, and marks the folder: its server "
+        "does not start on it, because it lacks what it had acknowledged. A recovery may use it. "
+        "The server must be stopped.",
+        "quorate.cli.commands.operator.recover:salvage",
+        (Flag("dry-run", "bool", "Say what would be left and gone, and change nothing."),),
+        (
+            Example(
+                "quorate operator raft salvage -dry-run /var/lib/quorate", "what would be left?"
+            ),
+        ),
+        args=(1, 1),
+        args_text=_FOLDER,
+        usage=_USAGE,
+        general=False,
+    ),
+    Command(
+        ("operator", "recover", "peers-json"),
+        "Write the peers.json by which survivors go on",
+        "Reads the data folders of the servers that are left, of Quorate or of real Nomad servers "
+        "up to 1.6, and writes a peers.json that names just them. Says which one is the most "
+        "advanced, and what the recovery means. Nothing in the folders is changed: put the file "
+        "into server/raft of each of them while all servers are stopped, and start them, the most "
+        "advanced one first.",
+        "quorate.cli.commands.operator.recover:peers_json",
+        (Flag("out", "string", "Write the list to this file; default: standard output.", "file"),),
+        (
+            Example(
+                "quorate operator recover peers-json -out=peers.json /mnt/s1 /mnt/s3",
+                "servers s1 and s3 are left",
+            ),
+        ),
+        args=None,
+        usage="[options] <path to a data_dir> ...",
+        general=False,
+    ),
+)

@@ -1,0 +1,96 @@
+"""`operator raft salvage` and `operator recover ...`: data folders after the worst."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quorate.cli.context import Context, Failure, doing
+from quorate.cli.text.tables import format_table
+from quorate.recovery import salvage as salvages
+from quorate.recovery.inspect import inspect
+from quorate.recovery.peers_json import text_of
+from quorate.recovery.survivors import Survivors, compare
+
+
+def salvage(context: Context) -> int:
+    """Cut a damaged log to its last good entry."""
+    out = context.out
+    with doing(""):
+        plan = salvages.plan(Path(context.flags.args[0]))
+        left = f"entries {plan.first} to {plan.last}" if plan.last and plan.first else "no entries"
+        if plan.resumed:
+            left = f"entries up to {plan.last}"
+            out.line("A salvage of this folder was cut off; it is finished.")
+        lost = (
+            f"entries {plan.last + 1} to {plan.lost} at least"
+            if plan.lost
+            else (f"whatever followed entry {plan.last}")
+        )
+        out.line(f"damage:  {plan.damage}")
+        out.line(f"left:    {left}")
+        out.line(f"gone:    {lost}")
+        out.line(f"kept:    the damaged log, in {plan.kept}")
+        if context.flags.on("dry-run"):
+            out.line("\nNothing was changed: -dry-run.")
+            return 0
+        salvages.carry_out(plan)
+    out.line(
+        "\nThe log was cut. This server has forgotten what it had acknowledged, so it does not\n"
+        "start on this folder: a recovery may use it (docs/outage.md)."
+    )
+    return 0
+
+
+def survivors_of(context: Context) -> Survivors:
+    """The folders that were named. Raises Failure."""
+    if not context.flags.args:
+        raise Failure("This command takes at least one argument: <path to a data_dir> ...")
+    with doing(""):
+        return compare([inspect(Path(path)) for path in context.flags.args])
+
+
+def peers_json(context: Context) -> int:
+    """Write the peers.json for survivors."""
+    found = survivors_of(context)
+    damaged = [each for each in found.folders if each.damage]
+    if damaged:
+        raise Failure(
+            f"{damaged[0].path} is damaged: {damaged[0].damage[0]}",
+            "leave it out; if nothing else is left, see `quorate operator raft salvage -help`",
+        )
+    with doing(""):
+        text = text_of(found.configuration())
+    explain(context, found)
+    if target := context.flags.text("out"):
+        try:
+            Path(target).write_text(text)
+        except OSError as error:
+            raise Failure(f"cannot write {target}: {error.strerror or error}") from error
+    else:
+        context.out.raw(text)
+    return 0
+
+
+def explain(context: Context, found: Survivors) -> None:
+    """What a recovery with these survivors means, on standard error."""
+    best = found.best
+    say = context.out.stderr.write
+    rows = [("Server", "Last Term", "Last Index", "Committed")]
+    rows += [
+        (each.server_id, str(each.last_term or each.reach[0]), str(each.reach[1]),
+         str(each.commit_known))
+        for each in found.folders
+    ]  # fmt: skip
+    say(format_table(rows) + "\n\n")
+    say(f"most advanced: {best.server_id}, by term and then index of its last entry\n")
+    rest = f"its entries {best.commit_known + 1} to {best.reach[1]}"
+    if best.commit_known >= best.reach[1]:
+        rest = "nothing, its snapshot has all of its log"
+    say(f"becomes committed: {rest}\n")
+    say("may be lost: writes that were acknowledged and that no survivor has\n")
+    for member in found.left_out:
+        say(f"left out: {member.id} ({member.address}){'' if member.voter else ', a non-voter'}\n")
+    if found.may_decide:
+        say("warning: the servers that are left out could hold a majority; make sure that they\n"
+            "         are gone for good, or start them instead\n")  # fmt: skip
+    say("\n")
