@@ -27,8 +27,10 @@ def stay_alive(servers: GossipingServers, asked: int, seconds: float) -> None:
     that must not end, so this takes its time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        found = statuses(servers, asked)
+        found = {row_id: row["Status"] for row_id, row in servers.rows(asked).items()}
         assert set(found.values()) == {"alive"}, (found, servers.members(asked))
+        time.sleep(0.1)  # between two looks, not in place of one
+    assert set(statuses(servers, asked).values()) == {"alive"}
 
 
 def test_a_voter_under_a_new_name_is_the_same_server(tmp_path: Path) -> None:

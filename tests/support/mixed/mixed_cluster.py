@@ -53,7 +53,7 @@ def until(condition: Callable[[], T | None], what: str, timeout_s: float = PATIE
             if value := condition():
                 return value
         assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
-        threading.Event().wait(0.02)
+        threading.Event().wait(0.05)
 
 
 class Line:

@@ -24,6 +24,9 @@ from stopwatch import Stopwatch
 
 T = TypeVar("T")
 
+LOOK_AGAIN_S = 0.05
+"""Between two looks at a condition: most ask servers, which have their own work."""
+
 
 def until(
     condition: Callable[[], T], what: str | Callable[[], str], timeout_s: float = PATIENCE_S
@@ -43,7 +46,7 @@ def until(
         if time.monotonic() >= deadline:
             text = what if isinstance(what, str) else what()
             raise AssertionError(f"not within {timeout_s:g} s: {text}{last}")
-        threading.Event().wait(0.02)
+        threading.Event().wait(LOOK_AGAIN_S)
 
 
 class Answer(tuple[int, bytes]):
