@@ -79,6 +79,21 @@ class Context:
         with doing("Error initializing client: "):
             return Client.from_settings(settings_from_environment(self.environ, given))
 
+    def why_no_leader(self) -> str:
+        """What the agent says of the voters that are missing; empty if it says nothing."""
+        from quorate.client import ClientError
+
+        try:
+            with self.client() as client:
+                stats = client.agent_self().stats
+        except (Failure, ClientError):
+            return ""
+        return str(stats.get("quorate", {}).get("waiting", ""))
+
+    def quiet(self) -> bool:
+        """Whether the output is for a program."""
+        return self.flags.on("json") or "t" in self.flags.values
+
     def show(self, data: Any, show_text: Callable[[], None]) -> int:
         """Print an answer as `-json` or `-t` ask, else by `show_text`; returns exit code 0."""
         if self.flags.on("json"):

@@ -20,7 +20,7 @@ def command_help(command: Command) -> str:
     own = command.shown_flags()
     if own:
         parts.append("Options of this command:\n\n" + _options(own))
-    examples = "\n".join(f"  # {e.does}\n  {e.line}" for e in command.examples)
+    examples = "\n".join(f"  # {e.does}\n{_shell_line(e.line)}" for e in command.examples)
     return "\n\n".join([*parts, "Examples:\n\n" + examples])
 
 
@@ -39,7 +39,8 @@ def root_help() -> str:
     return (
         "Usage: quorate [-version] [-help] <command> [args]\n\n"
         f"Commands:\n\n{_list(_children(()))}\n\n"
-        "'quorate <command> -help' says more about each. To start a cluster on this machine:\n\n"
+        "'quorate <command> -help' says more about each.\n"
+        "To start a cluster on this machine:\n\n"
         "  quorate dev"
     )
 
@@ -66,6 +67,26 @@ def _options(flags: Sequence[Flag]) -> str:
 def flag_form(flag: Flag) -> str:
     """How an option is written: `-stale`, `-region=<region>`."""
     return f"-{flag.name}" if flag.kind == "bool" else f"-{flag.name}=<{flag.value}>"
+
+
+def _shell_line(line: str) -> str:
+    """A line for a shell, on several where it is too long: never within quotes."""
+    lines, rest = [], "  " + line
+    while len(rest) > WIDTH and (cut := _last_gap(rest)):
+        lines.append(rest[:cut] + " \\")
+        rest = "      " + rest[cut + 1 :]
+    return "\n".join([*lines, rest])
+
+
+def _last_gap(line: str) -> int:
+    """The last blank before the margin with which no word begins or ends in quotes; 0: none."""
+    quote, gap = "", 0
+    for at, char in enumerate(line[: WIDTH - 1]):
+        if char in "'\"" and quote in {"", char}:
+            quote = "" if quote else char
+        elif char == " " and not quote and line[:at].strip():
+            gap = at
+    return gap
 
 
 def _wrapped(text: str, indent: int) -> str:

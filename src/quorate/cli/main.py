@@ -146,15 +146,19 @@ def _execute(command: Command, flags: Parsed, out: Output) -> int:
     try:
         code: int = resolve(command.run)(context)
     except Failure as failure:
-        out.error(failure.text, _next_step(command, failure.text) or failure.next_step)
+        if NO_LEADER not in failure.text:
+            out.error(failure.text, failure.next_step)
+            return failure.code
+        out.error(failure.text)
+        if out.hints:
+            why = context.why_no_leader()
+            out.hint(f"{why}; {_next_step(command)}" if why else _next_step(command))
         return failure.code
     return code
 
 
-def _next_step(command: Command, text: str) -> str:
-    """What helps without a leader, by the options of this command; else empty."""
-    if NO_LEADER not in text:
-        return ""
+def _next_step(command: Command) -> str:
+    """What helps without a leader, by the options of this command."""
     reads = any(flag.name == "stale" for flag in command.all_flags())
     return NO_LEADER_STEP + ("; -stale shows what this agent alone knows" if reads else "")
 

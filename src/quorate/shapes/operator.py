@@ -157,7 +157,10 @@ class OperatorHealth(msgspec.Struct, frozen=True, kw_only=True, rename="pascal")
 
 
 class RestoredTable(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What a restore does to one table, in rows. `rule` is replaced, kept or merged."""
+    """What a restore does to one table, in rows. `rule` is replaced, kept, or what else.
+
+    Of what else the words are those of each table: "replaced, unlocked", "ended", "both".
+    """
 
     table: str = ""
     rule: str = ""

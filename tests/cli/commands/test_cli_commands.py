@@ -226,9 +226,13 @@ def test_autopilot_health() -> None:
 def test_autopilot_health_of_a_cluster_that_is_not_healthy() -> None:
     route = {"GET /v1/operator/autopilot/health": golden_http("r3-health-one-dead")}
     done, _ = against(route, "operator", "autopilot", "health")
+    assert done.code == 2
+    assert done.stdout.startswith("Healthy: false\n")
+    assert done.stdout.splitlines()[-1].split()[1] == "s1.global"
+    assert done.stderr == "The cluster is not healthy: s1.global\n"
+    other = {"GET /v1/operator/autopilot/health": text_reply(429, "too many requests")}
+    done, _ = against(other, "operator", "autopilot", "health")
     assert (done.code, done.stdout) == (1, "")
-    start = "Error querying Autopilot configuration: Unexpected response code: 429 ("
-    assert done.stderr.startswith(start)
 
 
 @pytest.mark.parametrize("command", FORMS)
@@ -247,8 +251,8 @@ def test_json_and_template(command: str) -> None:
     assert wrong.stderr.startswith("Error formatting the data: template: can't find field Nope")
 
 
-OF_FILES = {"operator snapshot inspect", "operator snapshot restore"}
-"""They need a file: their forms are in test_cli_snapshot.py."""
+OF_FILES = {"operator snapshot inspect", "operator snapshot restore", "operator raft info"}
+"""They need a file or a folder: their forms are in tests of their own."""
 
 
 def test_every_command_with_forms_is_tested() -> None:
@@ -393,11 +397,53 @@ def test_force_leave_of_a_name_that_nobody_has_is_hinted_at() -> None:
         assert run("server", "force-leave", "s3", env=env).stderr == ""
         known = run("server", "force-leave", "s3.global", env={**env, **hints})
         unknown = run("server", "force-leave", "s3", env={**env, **hints})
-    assert (known.code, known.stderr) == (0, "")
+    assert known.code == 0
+    assert known.stderr.startswith("Hint: s3.global ")
     assert (unknown.code, unknown.stdout) == (0, "")
     assert unknown.stderr == (
         "Hint: no member of the pool is named s3, so nothing has changed; did you mean s3.global?\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ([{"Name": "s3.global", "Status": "alive"}], "is alive and stays in the pool and in the R"),
+        ([{"Name": "s3.global", "Status": "left"}], "has left the pool, and the leader takes it o"),
+        ([], "no member of the pool is named s3.global"),
+    ],
+)
+def test_force_leave_says_what_has_become_of_the_server(
+    members: list[dict[str, str]], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quorate.cli.commands.server.LEFT_S", 0.05)
+    routes = {
+        "GET /v1/agent/members": json_reply({"Members": members, "ServerName": "s1"}),
+        "PUT /v1/agent/force-leave?node=s3.global": Reply(200, b"", ()),
+    }
+    with FakeAgent(routes) as agent:
+        env = {"NOMAD_ADDR": agent.address}
+        assert run("server", "force-leave", "s3.global", env=env) == Ran(0, "", "")
+        shown = run("server", "force-leave", "s3.global", env=env, terminal=True)
+    assert (shown.code, shown.stdout) == (0, "")
+    assert told in shown.stderr
+
+
+@pytest.mark.parametrize("command", ["operator raft list-peers -stale", "server members"])
+def test_without_a_leader_a_person_sees_which_voters_are_missing(command: str) -> None:
+    why = "no leader: 1 of 3 voters are here (s1.global), and 2 are needed; missing: s2.global"
+    routes = {
+        "GET /v1/operator/raft/configuration?stale=": json_reply({"Index": 1, "Servers": []}),
+        "GET /v1/agent/members": json_reply({"Members": [{"Name": "s1.global"}]}),
+        "GET /v1/agent/self": json_reply({"stats": {"quorate": {"waiting": why}}}),
+        "GET /v1/status/leader?region=": text_reply(500, "No cluster leader"),
+    }
+    with FakeAgent(routes) as agent:
+        env = {"NOMAD_ADDR": agent.address, "COLUMNS": "80"}
+        piped = run(*command.split(), env=env)
+        shown = run(*command.split(), env=env, terminal=True)
+    assert f"Hint: {why}" in shown.stderr
+    assert "Hint" not in piped.stderr
 
 
 def test_force_leave_with_prune_and_without_a_name_too_many() -> None:

@@ -109,3 +109,27 @@ def test_the_list_as_json_is_what_the_server_sent() -> None:
             *("operator", "root", "keyring", "list", "-json"), env={"NOMAD_ADDR": agent.address}
         )
     assert json.loads(ran.stdout) == sent
+
+
+def test_a_full_rotation_is_followed_at_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = load("list-verbose")["stdout"].splitlines()[1]
+    under_way = json_reply([key(line, RekeyPhase="values", Rekeyed=1200)])
+    routes = {
+        f"PUT {KEYS}/rotate?full=true": json_reply({"Index": 9, "Key": key(line)}),
+        f"GET {KEYS}/keys": under_way,
+    }
+    monkeypatch.setattr("quorate.cli.text.progress.AFTER_S", 0)
+    words = ("operator", "root", "keyring", "rotate", "-full")
+    with FakeAgent(routes) as agent:
+        env = {"NOMAD_ADDR": agent.address}
+
+        def over(_: float) -> None:
+            agent.routes[f"GET {KEYS}/keys"] = json_reply([key(line)])
+
+        monkeypatch.setattr("quorate.cli.commands.operator.root_keys.time.sleep", over)
+        shown = run(*words, env=env, terminal=True)
+        assert "Rotation: Values are being sealed again" in shown.stderr
+        assert shown.stderr.endswith("No server holds text sealed with older keys any more\n")
+        agent.routes[f"GET {KEYS}/keys"] = under_way
+        assert run(*words, env=env).stderr == ""
+        assert run(*words, "-json", env=env, terminal=True).stderr == ""

@@ -297,6 +297,23 @@ def test_a_restore_tells_where_the_state_before_it_is(folder: Path) -> None:
     )
 
 
+def test_progress_is_shown_at_a_terminal_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quorate.cli.text.progress.AFTER_S", 0)
+    (folder / "a.snap").write_bytes(ARCHIVE)
+    with FakeAgent({RESTORE_AND_TELL: Reply(200, b""), SAVE: reply(ARCHIVE)}) as agent:
+        env = {"NOMAD_ADDR": agent.address}
+        steps = ((("save", "b.snap"), "Receiving: "), (("restore", "a.snap"), "Sending: "))
+        for words, what in steps:
+            shown = run("operator", "snapshot", *words, env=env, terminal=True)
+            assert (shown.code, what in shown.stderr, " MB" in shown.stderr) == (0, True, True)
+            (folder / "b.snap").unlink(missing_ok=True)
+            assert what not in run("operator", "snapshot", *words, env=env).stderr
+        quiet = run("operator", "snapshot", "restore", "-json", "a.snap", env=env, terminal=True)
+        assert "Sending" not in quiet.stderr
+
+
 def test_a_restore_without_an_answer_tells_how_to_find_out(folder: Path) -> None:
     (folder / "a.snap").write_bytes(ARCHIVE)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -270,3 +270,9 @@ def test_what_is_shown_as_hcl_can_be_written_back(items: dict[str, str]) -> None
     shown = {**variable(), "Items": items}
     ran = asked("get", "-out=hcl", "app/db", routes={GET: json_reply(shown)})
     assert parsed(ran.stdout, as_json=False)["items"] == items
+
+
+def test_force_and_check_index_contradict_each_other() -> None:
+    ran = asked("put", "-force", "-check-index=1", "a", "k=v", routes={})
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("Give either -force or -check-index, not both")

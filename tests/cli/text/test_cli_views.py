@@ -172,3 +172,14 @@ def test_a_server_that_follows_but_is_no_member_is_exit_code_2() -> None:
     ran = shown(alone)
     assert (ran.code, ran.stderr) == (2, "The servers do not agree\n")
     assert notes(ran) == {"z.global": "in no cluster: see /v1/agent/health there"}
+
+
+def test_a_server_that_was_removed_is_no_disagreement() -> None:
+    """It runs on, and knows nothing newer than what it heard last."""
+    rest = {"Index": 9, "Servers": CONFIGURATION["Servers"][:2]}  # type: ignore[index]  # a list
+    members = [view(server, Configuration=rest) for server in "ab"]
+    ran = shown(*members, view("c", 2, ""))
+    assert (ran.code, ran.stderr) == (0, "")
+    assert notes(ran) == {"a.global": "-", "b.global": "-"} | {
+        "c.global": "not a member: removed, or not taken in as yet"
+    }

@@ -251,6 +251,8 @@ async def test_another_clusters_archive_needs_force_and_changes_no_member(tmp_pa
         tables = {row["Table"]: row for row in report["Tables"]}
         assert tables["scheduler_configuration"]["Changed"] == 1
         assert tables["cluster_metadata"]["Rule"] == "kept"
+        assert tables["variables"]["Rule"] == "replaced, unlocked"
+        assert "merged" not in {table["Rule"] for table in tables.values()}, "nobody knows what"
         assert_untouched(leader, settings)
         done = await put(servers, number, foreign, "?force&details")
         assert done.status == 200

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table, word
 from quorate.client import Client, ClientError, Member, Members
+
+LEFT_S = 3.0
+LOOK_S = 0.2
+"""For how long, and how often, a member is looked at after force-leave."""
 
 Column = tuple[str, Callable[[Member], str]]
 
@@ -29,6 +34,8 @@ def members(context: Context) -> int:
     if errors:
         context.out.line("")
         context.out.error("Error determining leaders: " + _several(errors) + "\n")
+        if context.out.hints and (why := context.why_no_leader()):
+            context.out.hint(why)
         return 1
     return 0
 
@@ -107,15 +114,42 @@ def join(context: Context) -> int:
 
 
 def force_leave(context: Context) -> int:
-    """Declare a failed server left. As ever, a name that is not in the pool is no error: a hint."""
+    """Declare a failed server left. As ever it prints nothing; what came of it is a hint."""
     (node,) = context.flags.args
+    prune = context.flags.on("prune")
     with context.client() as client:
         unknown = _unknown(client, node) if context.out.hints else ""
         with doing(f"Error force-leaving server {node}: "):
-            client.force_leave(node, prune=context.flags.on("prune"))
-    if unknown:
-        context.out.hint(unknown)
+            client.force_leave(node, prune=prune)
+        if context.out.hints:
+            context.out.hint(unknown or _left(client, node, prune=prune))
     return 0
+
+
+def _left(client: Client, node: str, *, prune: bool) -> str:
+    """What has become of the member: the news takes a moment to spread, and a live one objects."""
+    until = time.monotonic() + LEFT_S
+    status = ""
+    while time.monotonic() < until:
+        try:
+            found = {member.name: member.status for member in client.agent_members().members}
+        except ClientError:
+            break
+        status = found.get(node, "pruned")
+        if status in {"left", "pruned"}:
+            break
+        time.sleep(LOOK_S)
+    if status in {"left", "pruned"}:
+        gone = "is out of the pool" if prune else "has left the pool"
+        return (
+            f"{node} {gone}, and the leader takes it out of the Raft configuration if it does not "
+            "answer. When it runs again it comes back by itself; to keep it out: "
+            "quorate operator raft remove-peer"
+        )
+    return (
+        f"{node} is {status or 'not known'} and stays in the pool and in the Raft configuration: "
+        "this makes no server leave that runs. Stop it, or: quorate operator raft remove-peer"
+    )
 
 
 def _unknown(client: Client, node: str) -> str:

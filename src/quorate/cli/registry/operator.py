@@ -44,9 +44,8 @@ RAFT = (
                 "what does this server know, now that there is no leader?",
             ),
             Example(
-                "quorate operator raft list-peers "
-                "-t '{{range .Servers}}{{if .Leader}}{{.Address}}{{end}}{{end}}'",
-                "only the address of the leader",
+                "quorate operator raft list-peers -t '{{range .Servers}}{{.Address}} {{end}}'",
+                "only the addresses",
             ),
         ),
         args=None,
@@ -206,8 +205,8 @@ SCHEDULER = (
                 "spread work over the nodes",
             ),
             Example(
-                "quorate operator scheduler set-config -reject-job-registration=true "
-                "-check-index=14",
+                "quorate operator scheduler set-config -check-index=14 "
+                "-reject-job-registration=true",
                 "only if the settings are unchanged since index 14",
             ),
         ),

@@ -7,6 +7,7 @@ that what scripts read stays as it is.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -38,6 +39,11 @@ class Output:
             self.colour = True
         hints = variable(environ, "CLI_SHOW_HINTS")
         self.hints = hints not in OFF if hints else stderr.isatty()
+
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal; None where no person reads stdout, and lines may be long."""
+        return shutil.get_terminal_size().columns if self.stdout.isatty() else None
 
     def line(self, text: str) -> None:
         """A result, with a line end."""

@@ -6,6 +6,7 @@ put into a name: control characters are shown as escapes.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 GAP = "  "
@@ -24,6 +25,46 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
         GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     )
+
+
+def format_noted(rows: Sequence[Sequence[str]], width: int | None, *, key: int, none: str) -> str:
+    """A table whose last column says something about the row.
+
+    Where it is wider than `width`, what is said stands below, behind the row's cell in the column
+    `key`; `none` is a cell that says nothing. Without a width it is a table as any other.
+    """
+    table = format_table(rows)
+    if width is None or _widest(table) <= width:
+        return table
+    notes = [
+        textwrap.fill(
+            _cell(f"{row[key]}: {row[-1]}"), width, subsequent_indent=GAP, break_on_hyphens=False
+        )
+        for row in rows[1:]
+        if row[-1] != none
+    ]
+    return "\n".join([format_table([row[:-1] for row in rows]), "", *notes])
+
+
+def format_split(rows: Sequence[Sequence[str]], width: int | None, *, key: int) -> str:
+    """A table; where it is wider than `width`, several, which all begin with the column `key`."""
+    table = format_table(rows)
+    if width is None or _widest(table) <= width:
+        return table
+    columns = list(zip(*rows, strict=True))
+    keys = columns.pop(key)
+    parts: list[list[tuple[str, ...]]] = [[keys]]
+    for column in columns:
+        wider = [*parts[-1], column]
+        if len(parts[-1]) > 1 and _widest(format_table(list(zip(*wider, strict=True)))) > width:
+            wider = [keys, column]
+            parts.append(wider)
+        parts[-1] = wider
+    return "\n\n".join(format_table(list(zip(*part, strict=True))) for part in parts)
+
+
+def _widest(table: str) -> int:
+    return max(map(len, table.splitlines()))
 
 
 def format_block(pairs: Iterable[tuple[str, str]]) -> str:

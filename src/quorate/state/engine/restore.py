@@ -36,6 +36,7 @@ class TableChange(msgspec.Struct, frozen=True, kw_only=True):
 
     table: str
     on_restore: OnRestore
+    rule: str = ""
     added: int = 0
     changed: int = 0
     deleted: int = 0
@@ -111,6 +112,7 @@ def _table(
     return table.built(table_index, keys, records), TableChange(
         table=table.name,
         on_restore=table.on_restore,
+        rule=table.restored,
         added=added,
         changed=changed,
         deleted=deleted,

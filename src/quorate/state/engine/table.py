@@ -122,7 +122,8 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     `level` is the cluster's level from which on it may hold anything but its `initial` rows.
     `indexes` are its secondary indexes: by name, a pure function from a record to the values under
     which `Tables.with_value` finds it. `merge` makes one table of the rows that are there and the
-    archive's, and is there if `on_restore` is MERGED. `weigh` is there if clients make the table
+    archive's, and is there if `on_restore` is MERGED; `restored` says what becomes of it, in a few
+    words for people. `weigh` is there if clients make the table
     grow: what its rows take counts against the bound of the state (`tables.limits`).
     """
 
@@ -135,6 +136,7 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     level: int = 0
     indexes: Indexes[R] = MappingProxyType({})
     merge: Callable[[OrderedMap[R], OrderedMap[R]], Mapping[str, R]] | None = None
+    restored: str = ""
     weigh: Weigh[R] | None = None
 
     def fresh(self) -> TableRows[R]:

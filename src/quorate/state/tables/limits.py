@@ -135,6 +135,7 @@ TABLE: Final = Table(
     name="limits",
     record=Limit,
     on_restore=OnRestore.MERGED,
+    restored="replaced but for the state's",
     merge=_merge,
     commands=(SetLimit, RecordMemory),
     level=LIMITS_LEVEL,

@@ -222,6 +222,7 @@ TABLE: Final = Table(
     name="locks",
     record=LockRow,
     on_restore=OnRestore.MERGED,
+    restored="ended",
     merge=_merge,
     commands=(AcquireLock, RenewLock, ReleaseLock, ExpireLock),
     level=VARIABLES_LEVEL,

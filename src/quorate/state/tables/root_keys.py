@@ -247,6 +247,7 @@ TABLE: Final = Table(
     name="root_keys",
     record=RootKey,
     on_restore=OnRestore.MERGED,
+    restored="both",
     commands=(AddRootKey, EndPhase, RemoveRootKey, ReplaceSeals),
     level=ROOT_KEYS_LEVEL,
     merge=_merged,

@@ -313,6 +313,7 @@ TABLE: Final = Table(
     name="variables",
     record=Variable,
     on_restore=OnRestore.MERGED,
+    restored="replaced, unlocked",
     merge=_without_locks,
     commands=(PutVariable, DeleteVariable, WriteVariables),
     level=VARIABLES_LEVEL,

@@ -15,7 +15,7 @@ def shown(report: Report) -> RestoreReport:
         tables=tuple(
             RestoredTable(
                 table=change.table,
-                rule=change.on_restore.value,
+                rule=change.rule or change.on_restore.value,
                 added=change.added,
                 changed=change.changed,
                 deleted=change.deleted,

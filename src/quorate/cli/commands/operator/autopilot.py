@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from quorate.cli.context import Context, Failure, doing
-from quorate.cli.text.tables import format_table, word
-from quorate.client import AutopilotConfiguration, OperatorHealth
+from quorate.cli.text.tables import format_split, word
+from quorate.client import AutopilotConfiguration, OperatorHealth, StatusError
+from quorate.client.calls import decode as decode_answer
 
 _HEALTH = (
     "ID",
@@ -24,6 +25,9 @@ _HEALTH = (
     "LastIndex",
     "StableSince",
 )
+UNHEALTHY = 429
+NOT_HEALTHY = 2
+HEALTH = "/v1/operator/autopilot/health"
 LOST_RACE = "Configuration could not be atomically updated, please try again"
 
 
@@ -49,13 +53,26 @@ def _block(found: AutopilotConfiguration) -> str:
 
 
 def health(context: Context) -> int:
-    """Show how the servers do. One that is not healthy is an error, as its status 429 is."""
+    """Show how the servers do; exit code 2 if one is not healthy."""
     with context.client() as client, doing("Error querying Autopilot configuration: "):
-        found = client.autopilot_health()
-    return context.show(found.raw, lambda: context.out.line(_health(found)))
+        try:
+            found = client.autopilot_health()
+        except StatusError as error:
+            if error.status != UNHEALTHY:
+                raise
+            found = decode_answer(HEALTH, error.body.encode(), OperatorHealth)
+    context.show(found.raw, lambda: context.out.line(_health(found, context.out.width)))
+    if found.healthy:
+        return 0
+    ill = [each.name or each.id for each in found.servers or () if not each.healthy]
+    raise Failure(
+        f"The cluster is not healthy: {', '.join(ill) or 'no server says why'}",
+        "see what each server sees: quorate operator raft views",
+        NOT_HEALTHY,
+    )
 
 
-def _health(found: OperatorHealth) -> str:
+def _health(found: OperatorHealth, width: int | None) -> str:
     rows = [
         (
             each.id,
@@ -80,7 +97,7 @@ def _health(found: OperatorHealth) -> str:
         "Voters:  ",
         *(f"\t{voter}" for voter in found.voters),
         "Servers: ",
-        format_table([_HEALTH, *rows]),
+        format_split([_HEALTH, *rows], width, key=_HEALTH.index("Name")),
     ]
     return "\n".join(lines)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import Any
 
 from quorate.cli.context import Context, Failure, doing
 from quorate.client import Event, RequestError
+
+INDENT = 10
+"""Of what a terminal has no room for: behind the index."""
 
 
 def run(context: Context) -> int:
@@ -17,7 +21,10 @@ def run(context: Context) -> int:
     with context.client() as client, doing("Error reading events: "):
         try:
             for event in client.events(flags.many("topic"), index=index):
-                shown = json.dumps(event.raw, ensure_ascii=False) if as_json else line_of(event)
+                if as_json:
+                    shown = json.dumps(event.raw, ensure_ascii=False)
+                else:
+                    shown = fitted(line_of(event), context.out.width)
                 context.out.line(shown)
                 context.out.stdout.flush()
                 begun, index = True, event.index + 1
@@ -44,6 +51,19 @@ def line_of(event: Event) -> str:
         words.append(str(namespace.get("Description") or ""))
     text = "  ".join(filter(None, words))
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def fitted(line: str, width: int | None) -> str:
+    """The line, on several where a terminal is not as wide."""
+    if width is None or len(line) <= width:
+        return line
+    return textwrap.fill(
+        *(line, width),
+        subsequent_indent=" " * INDENT,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        drop_whitespace=True,
+    )
 
 
 def _told(told: dict[str, Any]) -> list[str]:

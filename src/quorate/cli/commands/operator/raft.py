@@ -17,10 +17,13 @@ def list_peers(context: Context) -> int:
     with context.client() as client, doing("Failed to retrieve raft configuration: "):
         configuration = client.raft_configuration(stale=context.flags.on("stale"))
     verbose = context.flags.on("verbose")
-    return context.show(
+    context.show(
         configuration.raw,
         lambda: context.out.table(peers_table(configuration, verbose=verbose)),
     )
+    if context.out.hints and not any(server.leader for server in configuration.servers):
+        context.out.hint(context.why_no_leader() or "this agent knows no leader")
+    return 0
 
 
 def peers_table(configuration: RaftConfiguration, *, verbose: bool = False) -> str:

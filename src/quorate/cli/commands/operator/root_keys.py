@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from quorate.cli.context import Context, doing
+from quorate.cli.text.progress import Progress
 from quorate.cli.text.tables import format_table
 from quorate.client import RootKey
 
 PREFIX = "error: "
+LOOK_S = 0.5
 SHORT = 8
 """Characters of an ID, unless whole ones are asked for."""
 
@@ -27,10 +30,21 @@ def list_keys(context: Context) -> int:
 
 
 def rotate(context: Context) -> int:
-    """Make a new key, and show it."""
-    with context.client() as client, doing(PREFIX):
-        answer = client.rotate_root_key(full=context.flags.on("full"))
-    return context.show(answer.raw, lambda: context.out.table(_table(context, [answer.key])))
+    """Make a new key, and show it; a person at a terminal sees how far a full rotation is."""
+    full = context.flags.on("full")
+    with context.client() as client:
+        with doing(PREFIX):
+            answer = client.rotate_root_key(full=full)
+        context.show(answer.raw, lambda: context.out.table(_table(context, [answer.key])))
+        context.out.stdout.flush()
+        if full and context.out.stderr.isatty() and not context.quiet():
+            context.out.hint("the cluster goes on by itself: Ctrl-C ends this command alone")
+            with Progress(context.out, "Rotation") as progress, doing(PREFIX):
+                while under_way := _under_way(client.root_keys().keys):
+                    progress.say(under_way[0])
+                    time.sleep(LOOK_S)
+            context.out.stderr.write("No server holds text sealed with older keys any more\n")
+    return 0
 
 
 def remove(context: Context) -> int:
@@ -44,10 +58,13 @@ def remove(context: Context) -> int:
 
 def _text(context: Context, keys: Iterable[RootKey]) -> str:
     keys = tuple(keys)
-    under_way = [
+    return "\n".join([_table(context, keys), *_under_way(keys)])
+
+
+def _under_way(keys: Iterable[RootKey]) -> list[str]:
+    return [
         PHASES[key.rekey_phase].format(key.rekeyed) for key in keys if key.rekey_phase in PHASES
     ]
-    return "\n".join([_table(context, keys), *under_way])
 
 
 def _table(context: Context, keys: Iterable[RootKey]) -> str:

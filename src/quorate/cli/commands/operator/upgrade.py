@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quorate.cli.context import Context, Failure, doing
-from quorate.cli.text.tables import format_table
+from quorate.cli.text.tables import format_noted
 from quorate.client import UpgradeCheck, UpgradeServer
 
 HEADING = ("Restart", "Node", "Version", "Level", "Role", "Note")
@@ -57,7 +57,7 @@ def _show(context: Context, found: UpgradeCheck) -> None:
     context.out.line(f"May be mixed   {found.may_mix}")
     context.out.line("")
     rows = [_row(place, server) for place, server in enumerate(found.servers, start=1)]
-    context.out.table(format_table([HEADING, *rows]))
+    context.out.table(format_noted([HEADING, *rows], context.out.width, key=1, none=NOTHING))
 
 
 def _row(place: int, server: UpgradeServer) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from quorate.cli.context import Context, Failure, doing
-from quorate.cli.text.tables import format_table
+from quorate.cli.text.tables import format_noted
 from quorate.client import ClientError, View
 
 HEADING = ("Node", "Address", "State", "Term", "Leader", "Commit", "Configuration", "Note")
@@ -21,13 +21,17 @@ STATES = {
     NAMESAKE: "another server has this name",
 }
 NOTHING = "-"
+REMOVED = "not a member: removed, or not taken in as yet"
+"""Such a server may believe what it likes: the cluster does without it."""
 
 
 def views(context: Context) -> int:
     """Ask every server who leads; exit code 2 if they do not agree, 1 if none knows a leader."""
     found, raw = _gathered(context)
     notes = notes_on(found)
-    agreed = not any(note for view, note in zip(found, notes, strict=True) if not view.error)
+    agreed = not any(
+        note and note != REMOVED for view, note in zip(found, notes, strict=True) if not view.error
+    )
     answer = {
         "Agreed": agreed,
         "Servers": [
@@ -35,7 +39,11 @@ def views(context: Context) -> int:
         ],
     }
     table = _table if context.flags.on("verbose") else _narrow_table
-    context.show(answer, lambda: context.out.table(table(found, notes)))
+    rows = table(found, notes)
+    context.show(
+        answer,
+        lambda: context.out.table(format_noted(rows, context.out.width, key=0, none=NOTHING)),
+    )
     if not agreed:
         states = any(view.held or view.state in STATES for view in found)
         raise Failure(
@@ -101,6 +109,10 @@ def notes_on(found: Sequence[View]) -> list[str]:
 def _difference(view: View, newest: View) -> str:
     if view.state in {TWICE, NAMESAKE}:
         return STATES[view.state]
+    if newest.leader and all(one.id != view.id for one in newest.configuration.servers):
+        return (
+            REMOVED if view.configuration.servers else "in no cluster: see /v1/agent/health there"
+        )
     if view.term < newest.term:
         what = "stale leader" if view.role == "leader" else "stale"
         return f"{what}: the newest term is {newest.term}"
@@ -108,22 +120,20 @@ def _difference(view: View, newest: View) -> str:
         return "follows another leader" if view.leader else "knows no leader"
     if view.configuration != newest.configuration:
         return "has another configuration"
-    if view.leader and all(one.id != view.id for one in view.configuration.servers):
-        return "in no cluster: see /v1/agent/health there"
     return view.held or STATES.get(view.state, "")
 
 
-def _table(found: Sequence[View], notes: Sequence[str]) -> str:
+def _table(found: Sequence[View], notes: Sequence[str]) -> list[tuple[str, ...]]:
     names = {view.id: view.node for view in found if view.id}
     leaders = {view.address: view.node for view in found}
     rows = [_row(view, note, names, leaders) for view, note in zip(found, notes, strict=True)]
-    return format_table([HEADING, *rows])
+    return [HEADING, *rows]
 
 
-def _narrow_table(found: Sequence[View], notes: Sequence[str]) -> str:
+def _narrow_table(found: Sequence[View], notes: Sequence[str]) -> list[tuple[str, ...]]:
     """What fits a terminal of 80 columns: of the configuration only its index and size."""
     leaders = {view.address: view.node for view in found}
-    rows = []
+    rows: list[tuple[str, ...]] = [NARROW]
     for view, note in zip(found, notes, strict=True):
         said = (
             view.role or "no answer",
@@ -134,7 +144,7 @@ def _narrow_table(found: Sequence[View], notes: Sequence[str]) -> str:
         )
         silent = ("no answer", *(NOTHING,) * 4)
         rows.append((view.node, *(silent if view.error else said), note or NOTHING))
-    return format_table([NARROW, *rows])
+    return rows
 
 
 def _row(view: View, note: str, names: dict[str, str], leaders: dict[str, str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 
 from quorate.cli.commands.snapshot.file import opened, reason
 from quorate.cli.context import Context, Failure, doing
+from quorate.cli.text.progress import Progress
 from quorate.cli.text.tables import format_table
 from quorate.client import RequestError, RestoreReport
 
@@ -35,9 +36,11 @@ def restore(context: Context) -> int:
             context.out.stderr.flush()
         with doing("Failed to get restore snapshot: "):
             try:
-                report = client.restore_snapshot(
-                    _pieces(file), size, force=force, dry_run=dry_run, details=True
-                )
+                with Progress(context.out, "Sending", quiet=context.quiet()) as progress:
+                    pieces = _pieces(file, size, progress)
+                    report = client.restore_snapshot(
+                        pieces, size, force=force, dry_run=dry_run, details=True
+                    )
             except RequestError as error:
                 if file.tell() and not dry_run:
                     error.next_step = _UNKNOWN
@@ -52,10 +55,12 @@ def restore(context: Context) -> int:
     return context.show(report.raw, lambda: print_report(context, report))
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def _pieces(file: BinaryIO, size: int, progress: Progress) -> Iterator[bytes]:
     try:
         while piece := file.read(_PIECE_BYTES):
             yield piece
+            progress.moved(len(piece), size)
+        progress.say("all is sent; the cluster checks and restores it")
     except OSError as error:
         raise Failure(f"Error reading snapshot file: {reason(error)}") from error
 

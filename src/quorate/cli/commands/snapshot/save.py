@@ -12,6 +12,7 @@ from quorate.archive.redacting import redact
 from quorate.cli.commands.snapshot.file import contents, reason
 from quorate.cli.commands.snapshot.naming import give_name, new_file, refuse_existing
 from quorate.cli.context import Context, Failure, doing
+from quorate.cli.text.progress import Progress
 from quorate.client import Client
 
 
@@ -24,7 +25,7 @@ def save(context: Context) -> int:
             if context.flags.on("redact"):
                 _fill_redacted(context, client, file, Path(name).parent)
             else:
-                _receive(client, file, stale=context.flags.on("stale"))
+                _receive(context, client, file)
             file.flush()
             os.fsync(file.fileno())
             file.seek(0)
@@ -44,14 +45,19 @@ def _default_name() -> str:
     return f"nomad-state-{time.strftime('%Y%m%d', time.gmtime(now))}-{int(now)}.snap"
 
 
-def _receive(client: Client, file: BinaryIO, *, stale: bool) -> None:
-    with doing("Failed to get snapshot file: "):
-        client.save_snapshot(file.write, stale=stale)
+def _receive(context: Context, client: Client, file: BinaryIO) -> None:
+    with doing("Failed to get snapshot file: "), Progress(context.out, "Receiving") as progress:
+
+        def write(piece: bytes) -> None:
+            file.write(piece)
+            progress.moved(len(piece))
+
+        client.save_snapshot(write, stale=context.flags.on("stale"))
 
 
 def _fill_redacted(context: Context, client: Client, file: BinaryIO, folder: Path) -> None:
     """What has come lies in a file without a name meanwhile, which goes with this process."""
     with tempfile.TemporaryFile(dir=folder) as whole:
-        _receive(client, whole, stale=context.flags.on("stale"))
+        _receive(context, client, whole)
         with doing("Failed to redact snapshot file: "):
             redact(whole, file.write)

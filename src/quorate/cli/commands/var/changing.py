@@ -41,6 +41,11 @@ def put(context: Context) -> int:
     """Write a variable, of a file and of key=value arguments."""
     flags = context.flags
     form = chosen(context, ("go-template", "hcl", "json", "none", "table"), "none")
+    if flags.on("force") and "check-index" in flags.values:
+        raise Failure(
+            "Give either -force or -check-index, not both: -force writes whatever the index is\n"
+            f"{help_line(context)}"
+        )
     spec = _spec(context)
     with context.client() as client:
         namespace = client.namespace or spec.namespace

@@ -28,6 +28,7 @@ def lock(context: Context) -> int:
             ttl_s=_seconds(context, "ttl"),
             delay_s=_seconds(context, "delay"),
         )
+        _say(context, f'Waiting for the lock of "{path}"')
         with held:
             _say(context, f'Holding the lock of "{path}", fencing number {held.fence}')
             code = _run(program, held)
@@ -73,3 +74,4 @@ def _seconds(context: Context, name: str) -> float:
 def _say(context: Context, text: str) -> None:
     if context.flags.on("verbose"):
         context.out.stderr.write(text + "\n")
+        context.out.stderr.flush()
