@@ -9,6 +9,7 @@ any other path is unknown: 404, empty.
 from __future__ import annotations
 
 import posixpath
+import re
 from types import MethodType
 from typing import Any, Final
 from urllib.parse import quote as percent_quote
@@ -21,6 +22,9 @@ from quorate.api.endpoint import ANY, Context, Endpoint, Handler, Wrong
 from quorate.api.http.messages import Response
 
 _EVERY_METHOD: Final = ANY[0]
+
+_PLAIN: Final = re.compile(rb"[\w~-][\w.~-]*(?:/[\w~-][\w.~-]*)*")
+"""What needs no decoding, is clean, and has no query."""
 
 
 class Route(msgspec.Struct):
@@ -52,6 +56,11 @@ class Routes:
         self._below: dict[str, list[tuple[str, Route]]] = {}
         for start, route in sorted(self._starts.items(), key=lambda item: -len(item[0])):
             self._below.setdefault(_folder(start), []).append((start, route))
+        self._plain = {
+            start.encode(): route
+            for start, route in self._starts.items()
+            if route.has_tail and not self._more_below(start)
+        }
         self._slashes_max = max((start.count("/") for start in self._below), default=0)
 
     def _add(self, row: Endpoint) -> None:
@@ -66,6 +75,11 @@ class Routes:
 
     def find(self, method: str, target: bytes) -> Match | Response:
         """The handler for this method and target, or the response to give at once."""
+        # Names of variables are many and miss the cache of plans, so they have a short way.
+        end = target.find(b"/", len(b"/v1/")) + 1
+        plain = self._plain.get(target[:end])
+        if plain is not None and _PLAIN.fullmatch(target, end) and (row := plain.rows.get(method)):
+            return Match(row, self._handlers[row], target[end:].decode("ascii"))
         raw_target, mark, raw_query = target.partition(b"?")
         raw_path = path_of(raw_target)
         path = None if raw_path is None else decode_path(raw_path)
@@ -83,6 +97,12 @@ class Routes:
         if row is None:
             return text_response(route.wrong.status, route.wrong.text)
         return Match(row, self._handlers[row], tail)
+
+    def _more_below(self, start: str) -> bool:
+        """Whether another row is for some of the paths that begin so."""
+        return any(
+            path.startswith(start) and path != start for path in (*self._starts, *self._exact)
+        )
 
     def _redirected(self, path: str) -> tuple[int, str] | None:
         """Status and path of the redirect of this path, or None if it stays."""

@@ -192,6 +192,26 @@ def test_no_target_is_our_mistake(method: str, target: bytes) -> None:
     assert response.status < 500
 
 
+@given(
+    st.sampled_from(METHODS),
+    st.sampled_from(sorted({row.start for row in TABLE if row.start})),
+    st.text(alphabet="aZ9_-~./", min_size=1, max_size=12).filter(lambda tail: tail[0] != "/"),
+)
+def test_a_plain_path_leads_where_the_same_path_in_escapes_does(
+    method: str, start: str, tail: str
+) -> None:
+    application = FakeServer().application()
+    plain = application.plan(method, (start + tail).encode())
+    escaped = application.plan(method, f"{start}%{ord(tail[0]):02x}{tail[1:]}".encode())
+    assert (plain.handler, plain.tail, plain.body_max) == (
+        escaped.handler,
+        escaped.tail,
+        escaped.body_max,
+    )
+    answers = [plan.answer and (plan.answer.status, plan.answer.body) for plan in (plain, escaped)]
+    assert answers[0] == answers[1]
+
+
 @pytest.mark.parametrize(
     ("raw", "path"),
     [(b"/a", b"/a"), (b"http://h", b"/"), (b"http://h/a", b"/a"), (b"x", None), (b"", None)],
