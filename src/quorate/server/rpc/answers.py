@@ -68,6 +68,11 @@ class Answers:
         self._judge = judge
         self._applied_index = applied_index
 
+    @classmethod
+    def verbs(cls) -> frozenset[str]:
+        """All calls that there are."""
+        return frozenset(cls._verbs)
+
     async def answer(self, verb: str, body: bytes, peer: Peer | None) -> bytes:
         """The encoded answer to the proven server `peer`, or to one that has proven nothing.
 

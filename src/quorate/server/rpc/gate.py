@@ -59,14 +59,21 @@ class Gate:
             return ""
         if peer is None:
             return "the connection does not prove which server asks; upgrade that server"
-        if verb in FOUNDING and self._me().initialised:
-            return "this server belongs to a cluster"
         if verb in JOINING or verb in FOUNDING:
-            return ""
+            return self._newcomer_problem(verb, peer)
         if not self._trust.is_member(peer):
             return self._trust.objection(peer.record) or f"{peer.server_id} is no member"
         follows = verb not in OF_THE_LEADER or peer.server_id == self._leader_id()
         return "" if follows else f"{peer.server_id} does not lead"
+
+    def _newcomer_problem(self, verb: str, peer: Peer) -> str:
+        if peer.region != self._region:
+            return (
+                f"{peer.server_id} is of region {peer.region!r}, this is {self._region!r}; servers "
+                "of a cluster name the same region"
+            )
+        has_one = verb in FOUNDING and self._me().initialised
+        return "this server belongs to a cluster" if has_one else ""
 
     def public_problem(self, peer: Peer | None) -> str:
         """Empty, or why a request of the public API is not answered to this peer."""
