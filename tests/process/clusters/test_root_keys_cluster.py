@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 from server_processes import Servers, until
 
 pytestmark = pytest.mark.process
@@ -88,7 +89,7 @@ def test_a_full_rotation_over_a_lost_leader(servers: Servers) -> None:
     until(
         lambda: sorted(keys(servers, second).values()) == [("active", ""), ("inactive", "")],
         lambda: f"the rotation to end: {keys(servers, second)}",
-        60,
+        4 * PATIENCE_S,
     )
     removed = servers.ask(second, f"{KEYRING}/key/{older}", "DELETE")
     assert removed.status == 200, removed.text

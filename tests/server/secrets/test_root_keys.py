@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from patience import PATIENCE_S
 from server_cluster import ServerCluster, cluster, until
 
 from quorate.state.tables import root_keys
@@ -25,7 +26,7 @@ def with_servers(**options: Any) -> Callable[[Scenario], Callable[[Path], None]]
     def decorate(scenario: Scenario) -> Callable[[Path], None]:
         def test(tmp_path: Path) -> None:
             async def run() -> None:
-                async with asyncio.timeout(60), cluster(tmp_path, **options) as servers:
+                async with asyncio.timeout(4 * PATIENCE_S), cluster(tmp_path, **options) as servers:
                     await scenario(servers)
                     assert not servers.fatal
 
@@ -58,7 +59,7 @@ async def rotate(servers: ServerCluster, number: int, query: str = "") -> str:
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until it holds; the test's own deadline ends it."""
-    for _ in range(1000):
+    for _ in range(4000):
         if await condition():
             return
         await asyncio.sleep(0.05)

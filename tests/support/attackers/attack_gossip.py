@@ -93,11 +93,14 @@ def bomb(data: bytes) -> bytes:
     return b"\x09\x82\xa4Algo\x00\xa3Buf\xc5" + len(codes).to_bytes(2, "big") + codes
 
 
-BOMBS = [bomb(bytes(60_000)), bomb(bytes(4_000_000)), bomb(random.Random(1).randbytes(10_500))]
+@cache
+def bombs() -> list[bytes]:
+    """Made when they are needed: half a second of work."""
+    return [bomb(bytes(60_000)), bomb(bytes(4_000_000)), bomb(random.Random(1).randbytes(10_500))]
 
 
 def _bombs(_: Target, number: int) -> bytes:
-    return BOMBS[number % 3]
+    return bombs()[number % 3]
 
 
 def _nested(depth: int) -> bytes:
