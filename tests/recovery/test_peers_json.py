@@ -11,7 +11,7 @@ from recovery_folders import IDS, content_of, golden_servers
 
 from quorate.errors import QuorateError, WrongServers
 from quorate.recovery.at_start import before_start
-from quorate.recovery.inspect import inspect
+from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.peers_json import parse, text_of
 from quorate.recovery.recovering import PROGRESS_FILE
 

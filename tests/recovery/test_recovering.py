@@ -18,11 +18,11 @@ from quorate.raft.values.identity import NO_EPOCH, Epoch, IdentityRecord, object
 from quorate.recovery import keeping
 from quorate.recovery.at_start import before_start
 from quorate.recovery.epochs import next_epoch
-from quorate.recovery.inspect import inspect
+from quorate.recovery.looking.inspect import inspect
+from quorate.recovery.looking.states import state_of
+from quorate.recovery.looking.summary import FolderSummary
 from quorate.recovery.moved_state import INDEXES_BETWEEN
 from quorate.recovery.recovering import PROGRESS_FILE
-from quorate.recovery.states import state_of
-from quorate.recovery.summary import FolderSummary
 from quorate.storage.folder.data_folder import DataFolder
 
 BOTH = lines(row(S1, A1), row(S0, A0))

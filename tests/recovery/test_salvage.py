@@ -16,7 +16,7 @@ from test_peers_json import A0, lines, row
 from quorate.errors import DataFolderInUse, LogDamaged, QuorateError
 from quorate.recovery import salvage
 from quorate.recovery.at_start import before_start
-from quorate.recovery.inspect import inspect
+from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.salvage_mark import read_salvage
 from quorate.storage.folder.folder_lock import FolderLock
 

@@ -13,7 +13,7 @@ from recovery_folders import IDS, content_of, flip, golden_servers
 from test_peers_json import A0
 
 from quorate.recovery.at_start import before_start
-from quorate.recovery.inspect import inspect
+from quorate.recovery.looking.inspect import inspect
 
 
 def test_the_file_for_survivors_of_ours_recovers_them(tmp_path: Path) -> None:

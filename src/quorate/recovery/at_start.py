@@ -6,6 +6,8 @@ A file that is wrong stops the start, names its line and the cure, and nothing h
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +15,11 @@ import msgspec
 
 from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
 from quorate.raft.values.identity import Epoch
+from quorate.recovery import undoing
 from quorate.recovery.epochs import next_epoch
-from quorate.recovery.folders import DataDir, Kind
-from quorate.recovery.inspect import inspect
+from quorate.recovery.looking.folders import DataDir, Kind
+from quorate.recovery.looking.inspect import inspect
+from quorate.recovery.looking.summary import FolderSummary
 from quorate.recovery.peers_json import PEERS_FILE, configuration_of, parse
 from quorate.recovery.recovering import (
     Prepared,
@@ -28,7 +32,7 @@ from quorate.recovery.recovering import (
     resume,
 )
 from quorate.recovery.salvage_mark import read_salvage, refusal
-from quorate.recovery.summary import FolderSummary
+from quorate.recovery.undoing import undoing_of
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.folder.damage_mark import MARK_FILE
 from quorate.storage.folder.folder_lock import FolderLock
@@ -66,26 +70,42 @@ def before_start(
     """
     root = data_dir / "server"
     folder = DataDir(Kind.QUORATE, root, root / "raft" / "log", root / "raft" / "snapshots")
-    done = []
+    done: list[Recovered] = []
     if _is_asked(folder):
-        lock = FolderLock(root / LOCK_FILE)
-        try:
-            if (under_way := progress_of(root)) is not None:
-                done.append(_told(resume(folder, under_way, step), root, resumed=True))
+        with exclusively(folder, done, step):
             if (folder.raft / PEERS_FILE).exists():
                 plan = carry_out(folder, by_peers_json(folder, own_address), step)
                 done.append(_told(plan, root, resumed=False))
-        finally:
-            lock.release()
     if (mark := read_salvage(folder.raft)) is not None:
         raise refusal(mark, folder.raft)
     return tuple(done)
 
 
+@contextmanager
+def exclusively(
+    folder: DataDir, done: list[Recovered] | None = None, step: Step = no_steps
+) -> Iterator[None]:
+    """No other process has the folder, and what was cut off in it is finished first.
+
+    Recoveries that are finished are put into `done`. Raises DataFolderInUse, QuorateError.
+    """
+    lock = FolderLock(folder.root / LOCK_FILE)
+    try:
+        if (undo := undoing_of(folder.root)) is not None:
+            undoing.resume(folder, undo, step)
+        if (under_way := progress_of(folder.root)) is not None:
+            plan = resume(folder, under_way, step)
+            if done is not None:
+                done.append(_told(plan, folder.root, resumed=True))
+        yield
+    finally:
+        lock.release()
+
+
 def _is_asked(folder: DataDir) -> bool:
     """Whether there is anything to do; a file that is wrong raises, before anything is locked."""
     path = folder.raft / PEERS_FILE
-    if progress_of(folder.root) is not None:
+    if progress_of(folder.root) is not None or undoing_of(folder.root) is not None:
         return True
     with clear_errors(f"read {path}"):
         if not path.exists():

@@ -17,6 +17,9 @@ from quorate.storage.folder.identity import IDENTITY_FILE
 from quorate.storage.free_space import free_bytes
 
 PREFIX: Final = "recovered-"
+RECORD_FILE: Final = "recovery.json"
+"""The recovery for which the copy was made; an undo reads it."""
+
 _RESERVE: Final = 16 << 20
 
 
@@ -31,8 +34,11 @@ def check_room(raft: Path) -> None:
         )
 
 
-def keep(root: Path, raft: Path, aside: Path) -> None:
-    """Copy the raft folder and the identity to `aside`, durably. Does nothing if it is there."""
+def keep(root: Path, raft: Path, aside: Path, record: bytes) -> None:
+    """Copy the raft folder and the identity to `aside`, durably. Does nothing if it is there.
+
+    `record` is the content of `recovery.json` in it.
+    """
     if aside.exists():
         return
     unfinished = aside.with_name(aside.name + UNFINISHED)
@@ -42,18 +48,17 @@ def keep(root: Path, raft: Path, aside: Path) -> None:
         unfinished.mkdir(mode=0o700)
         shutil.copytree(raft, unfinished / "raft")
         shutil.copy2(root / IDENTITY_FILE, unfinished / IDENTITY_FILE)
-        for path in [unfinished, *unfinished.rglob("*")]:
-            _sync(path)
+        (unfinished / RECORD_FILE).write_bytes(record)
+        sync_tree(unfinished)
         unfinished.rename(aside)
         fsync_dir(root)
 
 
-def _sync(path: Path) -> None:
-    if path.is_dir():
-        fsync_dir(path)
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def sync_tree(folder: Path) -> None:
+    """Make all files and names below a folder durable. Raises OSError."""
+    for path in [folder, *folder.rglob("*")]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

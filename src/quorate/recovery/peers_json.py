@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 from quorate.errors import WrongServers
 from quorate.raft.values.configuration import SERVERS_MAX, Configuration, Server, Suffrage
 from quorate.raft.values.validity import address_objection, id_objection, shown, split_address
-from quorate.recovery.summary import Member
+from quorate.recovery.looking.summary import Member
 
 PEERS_FILE: Final = "peers.json"
 BYTES_MAX: Final = 256 << 10

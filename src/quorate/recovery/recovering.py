@@ -28,8 +28,8 @@ import msgspec
 from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
 from quorate.raft.values.configuration import Configuration
 from quorate.raft.values.identity import Epoch
-from quorate.recovery.folders import DataDir
 from quorate.recovery.keeping import PREFIX, check_room, keep
+from quorate.recovery.looking.folders import DataDir
 from quorate.recovery.moved_state import apply_log, moved
 from quorate.recovery.peers_json import PEERS_FILE
 from quorate.recovery.salvage_mark import SALVAGED_FILE
@@ -57,7 +57,8 @@ class Recovering(msgspec.Struct, frozen=True, kw_only=True):
     """The content of recovering.json. `index` and `term` are those of the last entry.
 
     `snapshot` is the ID of the snapshot to write, `aside` the name of the folder that keeps what
-    was; `peers` is the digest of the peers.json that is carried out, empty without one.
+    was; `peers` is the digest of the peers.json that is carried out, empty without one. Without
+    `whole` the log behind the newest snapshot counts for nothing: another server has more.
     """
 
     server_id: str
@@ -69,6 +70,7 @@ class Recovering(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: str
     aside: str
     peers: str = ""
+    whole: bool = True
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -100,8 +102,9 @@ def prepare(
     *,
     now_ms: int,
     peers: bytes = b"",
+    whole: bool = True,
 ) -> Prepared:
-    """Read all that a recovery takes, and change nothing.
+    """Read all that a recovery takes, and change nothing. `whole`: see `Recovering`.
 
     Raises LogDamaged, QuorateError (a state that this version cannot read, no room for the copy).
     """
@@ -110,11 +113,12 @@ def prepare(
         if log.damage is not None:
             raise _salvage_first(log.damage)
         store, newest = _state_before(folder, log, None)
-        commands = apply_log(store, log)
-        index, term = max(
-            (log.extent.last_index, log.extent.last_term),
-            (newest[1], newest[0]) if newest else (0, 0),
-        )
+        commands = apply_log(store, log) if whole else 0
+        index, term = (newest[1], newest[0]) if newest else (0, 0)
+        if whole:
+            index, term = max((log.extent.last_index, log.extent.last_term), (index, term))
+        elif not index and not log.extent.is_empty:
+            index, term = 1, log.extent.term(1) or 0  # the entry that founded the cluster
         if not index:
             raise QuorateError(
                 f"{folder.root} holds neither entries nor a snapshot: there is nothing to recover",
@@ -132,6 +136,7 @@ def prepare(
         snapshot=snapshot_id(term, index, max(now_ms, last_ms + 1)),
         aside=f"{PREFIX}{epoch.counter}-{now_ms}",
         peers=sha256(peers).hexdigest() if peers else "",
+        whole=whole,
     )
     return Prepared(plan, moved(store), commands)
 
@@ -152,7 +157,7 @@ def _steps(
     folder: DataDir, plan: Recovering, image: SnapshotImage | None, step: Step
 ) -> Recovering:
     step("copy")
-    keep(folder.root, folder.raft, folder.root / plan.aside)
+    keep(folder.root, folder.raft, folder.root / plan.aside, seal(plan))
     step("snapshot")
     if not (folder.snapshots / plan.snapshot).exists():
         _write_snapshot(folder, plan, image or _image_again(folder, plan))
@@ -217,7 +222,8 @@ def _image_again(folder: DataDir, plan: Recovering) -> SnapshotImage:
     """The state, after the process that had it in memory was killed."""
     with LogReader(folder.log) as log:
         store, _ = _state_before(folder, log, plan.snapshot)
-        apply_log(store, log)
+        if plan.whole:
+            apply_log(store, log)
     return moved(store)
 
 

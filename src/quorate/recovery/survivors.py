@@ -8,7 +8,7 @@ import msgspec
 
 from quorate.errors import WrongDataFolder
 from quorate.raft.values.configuration import Configuration, Server, Suffrage
-from quorate.recovery.summary import FolderSummary, Member
+from quorate.recovery.looking.summary import FolderSummary, Member
 
 
 class Survivors(msgspec.Struct, frozen=True):

@@ -139,4 +139,76 @@ RECOVERY = (
         usage="[options] <path to a data_dir> ...",
         general=False,
     ),
+    Command(
+        ("operator", "recover", "plan"),
+        "Plan how the survivors of a lost quorum go on",
+        "Reads the data folders of the servers that are left, changes nothing, and writes a plan: "
+        "which survivor is the most advanced and why, what becomes committed, who is left out, and "
+        "whether those could hold a majority. It is applied to each survivor by `recover apply`. "
+        "For real Nomad servers it has the peers.json to use instead.",
+        "quorate.cli.commands.operator.recover_plan:plan",
+        (Flag("out", "string", "Write the plan to this file; default: standard output.", "file"),),
+        (
+            Example(
+                "quorate operator recover plan -out=plan.json /mnt/s1 /mnt/s3", "s1 and s3 are left"
+            ),
+        ),
+        args=None,
+        usage="[options] <path to a data_dir> ...",
+        general=False,
+    ),
+    Command(
+        ("operator", "recover", "apply"),
+        "Apply a plan to the data folder of a survivor",
+        "Carries the plan out on one folder, whose server is stopped, and keeps a copy of the "
+        "folder. Run it for each survivor. The most advanced one has the only vote at first; the "
+        "others are filled by it. A plan for another cluster, for another state of the folder, or "
+        "that was applied before is refused, and nothing is changed. If it is cut off, the next "
+        "start of the server finishes it.",
+        "quorate.cli.commands.operator.recover_plan:apply",
+        (
+            Flag(
+                "lost",
+                "string",
+                "IDs of servers that are lost for good, with commas between; "
+                "needed if the servers that are left out could hold a majority.",
+                "id,...",
+            ),
+        ),
+        (Example("quorate operator recover apply plan.json /var/lib/quorate", "on a survivor"),),
+        args=(2, 2),
+        args_text="This command takes two arguments: <plan> <path to a data_dir>",
+        usage="[options] <plan> <path to a data_dir>",
+        general=False,
+    ),
+    Command(
+        ("operator", "recover", "undo"),
+        "Put a data folder back to what it was before a recovery",
+        "Puts back the copy that the newest recovery of the folder has kept, after a plan as well "
+        "as after a peers.json. The folder that goes is kept too. Refused once the new epoch has "
+        "written anything, unless the last entry that would be lost is named.",
+        "quorate.cli.commands.operator.recover_plan:undo",
+        (
+            Flag(
+                "lose", "uint", "The last entry that may be lost, as the refusal names it.", "index"
+            ),
+        ),
+        (Example("quorate operator recover undo /var/lib/quorate", "before anything was written"),),
+        args=(1, 1),
+        args_text=_FOLDER,
+        usage=_USAGE,
+        general=False,
+    ),
+    Command(
+        ("operator", "recover", "verify"),
+        "Check that recovered data folders agree",
+        "Compares the folders of all survivors: one cluster, one epoch, each a member, nothing "
+        "damaged. Exit code 2 if not. Of running servers `operator raft views` tells the same.",
+        "quorate.cli.commands.operator.recover_plan:verify",
+        FORMS,
+        (Example("quorate operator recover verify /mnt/s1 /mnt/s3", "before they are started"),),
+        args=None,
+        usage="[options] <path to a data_dir> ...",
+        general=False,
+    ),
 )

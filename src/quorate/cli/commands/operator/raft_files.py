@@ -12,10 +12,10 @@ from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
 from quorate.errors import QuorateError
 from quorate.nomad.log_entry import time_text
-from quorate.recovery.entries import LogShown, ShownEntry, opened
-from quorate.recovery.inspect import inspect
-from quorate.recovery.states import state_of
-from quorate.recovery.summary import FolderSummary
+from quorate.recovery.looking.entries import LogShown, ShownEntry, opened
+from quorate.recovery.looking.inspect import inspect
+from quorate.recovery.looking.states import state_of
+from quorate.recovery.looking.summary import FolderSummary
 
 DAMAGED: Final = 2
 """Exit code for a folder that was read, and in which something is damaged."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
 from quorate.recovery import salvage as salvages
-from quorate.recovery.inspect import inspect
+from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.peers_json import text_of
 from quorate.recovery.survivors import Survivors, compare
 

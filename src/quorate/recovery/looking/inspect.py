@@ -14,10 +14,10 @@ from quorate.nomad.bolt.meta import BoltError
 from quorate.nomad.log_entry import NomadEntry, body_of
 from quorate.nomad.raft_db import KEEP_MAX, LogSummary
 from quorate.raft.values.messages import EntryKind
-from quorate.recovery.folders import DataDir, Kind, find, user_of
-from quorate.recovery.nomad_log import NomadLog
+from quorate.recovery.looking.folders import DataDir, Kind, find, user_of
+from quorate.recovery.looking.nomad_log import NomadLog
+from quorate.recovery.looking.summary import FolderSummary, Member, Members, SnapshotLine
 from quorate.recovery.salvage_mark import read_salvage, refusal
-from quorate.recovery.summary import FolderSummary, Member, Members, SnapshotLine
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.folder.identity import read_identity, read_node_id
 from quorate.storage.folder.standing import STANDING_FILE, Standing

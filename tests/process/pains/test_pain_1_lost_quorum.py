@@ -1,0 +1,60 @@
+"""Pain 1: a majority is lost for good, and a plan lets the two that are left of five go on.
+
+The most advanced leads within 30 s, has every write that it had acknowledged, and gives the other
+one its vote back; a server that was left out stays out.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from gossiping_servers import cluster
+from server_processes import until
+
+pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(240)]
+
+RECOVERED_S = 30.0
+
+
+def test_two_of_five_go_on_by_a_plan(tmp_path: Path) -> None:
+    with cluster(tmp_path, 5) as servers:
+        servers.write()
+        for number in range(20):
+            done = servers.run(0, "var", "put", f"app/{number}", "k=v")
+            assert done.code == 0, done
+        ids = [servers.server_id(number) for number in range(5)]
+        servers.kill(0, 1, 2, 3, 4)
+        file = tmp_path / "plan.json"
+        folders = [str(servers.data_dir(number)) for number in (0, 1)]
+        began = time.monotonic()
+        made = servers.run(0, "operator", "recover", "plan", f"-out={file}", *folders)
+        assert made.code == 0, made
+        best = 0 if f"most advanced: {ids[0]}" in made.err else 1
+        lost = "-lost=" + ",".join(ids[2:])
+        for folder in folders:
+            applied = servers.run(0, "operator", "recover", "apply", lost, str(file), folder)
+            assert applied.code == 0, applied
+        assert servers.run(0, "operator", "recover", "verify", *folders).code == 0
+        servers.start(best)
+        until(
+            lambda: (
+                servers.run(best, "var", "put", f"app/new-{time.monotonic_ns()}", "k=v").code == 0
+            ),
+            "the survivor to take a write",
+            RECOVERED_S,
+        )
+        assert time.monotonic() - began < RECOVERED_S
+        servers.start(1 - best)
+        servers.all_vote(0, 1)
+        for number in (0, 1):
+            listed = servers.run(number, "var", "list", "-out=terse", "app/")
+            names = listed.out.split()
+            assert {f"app/{n}" for n in range(20)} <= set(names)
+            assert any(name.startswith("app/new-") for name in names)
+        # One that was left out comes back with its data, and stays out.
+        servers.start(2)
+        servers.log_says(2, "belongs to a later recovery")
+        assert servers.rows(best).keys() == set(ids[:2])
+        assert servers.run(best, "var", "put", "app/last", "k=v").code == 0
