@@ -34,6 +34,10 @@ def version() -> str | None:
 class QuorateCluster(NomadApiCluster):
     """Beside what Nomad has too: variables, whose values are sealed."""
 
+    def port(self, server: int) -> int:
+        """That of its HTTP API."""
+        return self._http[server]
+
     def fill(self, leader: int, keys: str, count: int, size: int) -> bool:
         """Several in one write."""
         self._await_level(leader)
