@@ -10,7 +10,7 @@ import shlex
 
 from quorate.cli.context import Context, Failure, doing
 from quorate.client import Settings, settings_from_environment
-from quorate.client.address import parse_address
+from quorate.client.address import addresses_of, parse_address
 
 CONTINUED = " \\\n  "
 
@@ -30,7 +30,7 @@ def curl_command(
         given.setdefault("tls-skip-verify", given["insecure"])
     with doing("Error initializing client: "):
         settings = settings_from_environment(context.environ, given)
-        address = parse_address(settings.address)
+        address = parse_address(addresses_of(settings.address)[0])
     if settings.tls.server_name:
         raise Failure(
             "Error building curl command: curl has no option for -tls-server-name",

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -62,6 +63,19 @@ def parse_address(text: str) -> Address:
         raise AddressError(text, f'parse "{text}": the host is missing or has blanks')
     base = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     return Address(base, host, port or DEFAULT_PORTS[scheme], tls=scheme == "https")
+
+
+def addresses_of(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Several addresses, or one text with commas between. Raises AddressError for none."""
+    if not isinstance(given, str):
+        found = tuple(given)
+    elif given.startswith("unix:"):
+        found = (given,)  # a path may have commas
+    else:
+        found = tuple(part.strip() for part in given.split(","))
+    if not found:
+        raise AddressError("", "there is none")
+    return found
 
 
 def _without_scheme(text: str) -> str:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
 
 from quorate.client.async_transport import AsyncTransport
 from quorate.client.calls import Answer, Awaiting, Call, Query, refusal
-from quorate.client.errors import StatusError
+from quorate.client.ends import NO_LEADER, Ends
+from quorate.client.errors import RequestError, StatusError
 from quorate.client.events import SILENCE_S, STREAM, EventReader, events_query, text_of
 from quorate.client.models import Event, RestoreReport
 from quorate.client.operations import Operations
 from quorate.client.settings import Settled
-from quorate.client.snapshots import SNAPSHOT, Received, monitor_query, restore_query, restored
+from quorate.client.snapshots import (
+    MONITOR,
+    SNAPSHOT,
+    Received,
+    monitor_query,
+    restore_query,
+    restored,
+)
 from quorate.client.variables import AsyncVariables
 from quorate.client.wire import Reaching, Wire
 
@@ -30,12 +38,13 @@ class AsyncClient(Operations, Settled, Awaiting):
             await client.variables.put("app/db", {"user": "a"}, cas=0)
     """
 
-    _transport: AsyncTransport
-
-    def _connected(self, reaching: Reaching) -> Wire:
+    def _connect(self, reaching: Sequence[Reaching]) -> None:
         self.variables = AsyncVariables(self)
-        self._transport = AsyncTransport(reaching)
-        return self._transport.wire
+        self._ends = Ends(reaching, AsyncTransport)
+
+    @property
+    def _wire(self) -> Wire:
+        return self._ends.current.wire
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,7 +59,8 @@ class AsyncClient(Operations, Settled, Awaiting):
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._transport.close()
+        for end in self._ends.made():
+            await end.close()
 
     async def perform(self, call: Call[T], /) -> T:
         """Send a call: what it reads from the answer."""
@@ -80,13 +90,23 @@ class AsyncClient(Operations, Settled, Awaiting):
         `path` begins with `/`, or is a whole URL. Region and namespace of this client are added
         unless `path` or `query` has them.
         """
-        return await self._transport.send(
-            method,
-            self._routed(path, query),
-            body=body,
-            headers=headers or [],
-            timeout_s=timeout_s,
-        )
+        given, attempts = self._routed(path, query), self._ends.attempts(path)
+        for end in attempts:
+            try:
+                answer = await end.send(
+                    method,
+                    end.wire.url(path, given),
+                    body=body,
+                    headers=headers or [],
+                    timeout_s=timeout_s,
+                )
+            except RequestError as error:
+                attempts.failed(error, is_read=method == "GET")
+            else:
+                if answer.status == NO_LEADER[0] and NO_LEADER[1] in answer.body:
+                    attempts.lost()  # it may be cut off from the others
+                return answer
+        raise AssertionError("attempts end by an answer or an error")
 
     def refusal(self, answer: Answer) -> StatusError:
         """The error that an answer without success tells of."""
@@ -99,8 +119,10 @@ class AsyncClient(Operations, Settled, Awaiting):
     ) -> AsyncIterator[Event]:
         """What changes, as it changes, until the server ends it; see `Client.events`."""
         reader = EventReader()
-        url = self._routed(STREAM, events_query(topics, index, namespace))
-        async with aclosing(self._transport.stream(url, SILENCE_S)) as pieces:
+        query = self._routed(STREAM, events_query(topics, index, namespace))
+        async with aclosing(
+            self._opened(lambda end: end.stream(end.wire.url(STREAM, query), SILENCE_S))
+        ) as pieces:
             async for piece in pieces:
                 for event in reader.read(piece):
                     yield event
@@ -110,10 +132,31 @@ class AsyncClient(Operations, Settled, Awaiting):
     ) -> AsyncIterator[str]:
         """The log of a server from now on, in pieces of text, until the server ends it."""
         query = monitor_query(log_level, server_id, as_json=as_json)
-        url = self.url("/v1/agent/monitor", query)
-        async with aclosing(self._transport.stream(url)) as pieces:
+        async with aclosing(
+            self._opened(lambda end: end.stream(end.wire.url(MONITOR, query)))
+        ) as pieces:
             async for piece in pieces:
                 yield text_of(piece)
+
+    async def _opened(
+        self, opened: Callable[[AsyncTransport], AsyncGenerator[T, None]]
+    ) -> AsyncGenerator[T, None]:
+        """The pieces of a stream, from the first address at which it begins."""
+        attempts = self._ends.attempts()
+        for end in attempts:
+            begun = False
+            try:
+                async with aclosing(opened(end)) as pieces:
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
+            except RequestError as error:
+                if begun:
+                    attempts.lost()
+                    raise
+                attempts.failed(error, is_read=True)
+            else:
+                return
 
     # -- snapshots -----------------------------------------------------------------------------
 
@@ -123,7 +166,10 @@ class AsyncClient(Operations, Settled, Awaiting):
         `write` is called on the event loop: it must be quick.
         """
         query = [("stale", "")] if stale else []
-        async with aclosing(self._transport.download(self._routed(SNAPSHOT, query))) as answers:
+        given = self._routed(SNAPSHOT, query)
+        async with aclosing(
+            self._opened(lambda end: end.download(end.wire.url(SNAPSHOT, given)))
+        ) as answers:
             received = Received(await anext(answers))
             async for piece in answers:
                 write(received.piece(piece))
@@ -143,4 +189,10 @@ class AsyncClient(Operations, Settled, Awaiting):
         query = restore_query(force=force, dry_run=dry_run, details=details)
         if dry_run:
             await self.upgrade_check()  # only servers of ours answer it, and know of a dry run
-        return restored(await self._transport.upload(self._routed(SNAPSHOT, query), pieces, size))
+        given, attempts = self._routed(SNAPSHOT, query), self._ends.attempts()
+        for end in attempts:
+            try:
+                return restored(await end.upload(end.wire.url(SNAPSHOT, given), pieces, size))
+            except RequestError as error:
+                attempts.failed(error, is_read=False)
+        raise AssertionError("attempts end by an answer or an error")

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
 from quorate.client.calls import Answer, Call, Query, Waiting, refusal
-from quorate.client.errors import StatusError
+from quorate.client.ends import NO_LEADER, Ends
+from quorate.client.errors import RequestError, StatusError
 from quorate.client.events import SILENCE_S, STREAM, EventReader, events_query, text_of
 from quorate.client.models import Event, RestoreReport
 from quorate.client.operations import Operations
 from quorate.client.settings import Settled
-from quorate.client.snapshots import SNAPSHOT, Received, monitor_query, restore_query, restored
+from quorate.client.snapshots import (
+    MONITOR,
+    SNAPSHOT,
+    Received,
+    monitor_query,
+    restore_query,
+    restored,
+)
 from quorate.client.transport import Transport
 from quorate.client.variables import Variables
 from quorate.client.wire import Reaching, Wire
@@ -26,12 +34,13 @@ class Client(Operations, Settled, Waiting):
     For the arguments see `Settled`; the calls of the operator API are those of `Operations`.
     """
 
-    _transport: Transport
-
-    def _connected(self, reaching: Reaching) -> Wire:
+    def _connect(self, reaching: Sequence[Reaching]) -> None:
         self.variables = Variables(self)
-        self._transport = Transport(reaching)
-        return self._transport.wire
+        self._ends = Ends(reaching, Transport)
+
+    @property
+    def _wire(self) -> Wire:
+        return self._ends.current.wire
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +55,8 @@ class Client(Operations, Settled, Waiting):
 
     def close(self) -> None:
         """Close the connections."""
-        self._transport.close()
+        for end in self._ends.made():
+            end.close()
 
     def perform(self, call: Call[T], /) -> T:
         """Send a call: what it reads from the answer."""
@@ -76,13 +86,23 @@ class Client(Operations, Settled, Waiting):
         `path` begins with `/`, or is a whole URL. Region and namespace of this client are added
         unless `path` or `query` has them.
         """
-        return self._transport.send(
-            method,
-            self._routed(path, query),
-            body=body,
-            headers=headers or [],
-            timeout_s=timeout_s,
-        )
+        given, attempts = self._routed(path, query), self._ends.attempts(path)
+        for end in attempts:
+            try:
+                answer = end.send(
+                    method,
+                    end.wire.url(path, given),
+                    body=body,
+                    headers=headers or [],
+                    timeout_s=timeout_s,
+                )
+            except RequestError as error:
+                attempts.failed(error, is_read=method == "GET")
+            else:
+                if answer.status == NO_LEADER[0] and NO_LEADER[1] in answer.body:
+                    attempts.lost()  # it may be cut off from the others
+                return answer
+        raise AssertionError("attempts end by an answer or an error")
 
     def refusal(self, answer: Answer) -> StatusError:
         """The error that an answer without success tells of."""
@@ -101,8 +121,8 @@ class Client(Operations, Settled, Waiting):
         `index=event.index + 1`.
         """
         reader = EventReader()
-        url = self._routed(STREAM, events_query(topics, index, namespace))
-        for piece in self._transport.stream(url, SILENCE_S):
+        query = self._routed(STREAM, events_query(topics, index, namespace))
+        for piece in self._opened(lambda end: end.stream(end.wire.url(STREAM, query), SILENCE_S)):
             yield from reader.read(piece)
 
     def monitor(
@@ -110,8 +130,26 @@ class Client(Operations, Settled, Waiting):
     ) -> Iterator[str]:
         """The log of a server from now on, in pieces of text, until the server ends it."""
         query = monitor_query(log_level, server_id, as_json=as_json)
-        for piece in self._transport.stream(self.url("/v1/agent/monitor", query)):
+        for piece in self._opened(lambda end: end.stream(end.wire.url(MONITOR, query))):
             yield text_of(piece)
+
+    def _opened(self, opened: Callable[[Transport], Iterator[T]]) -> Iterator[T]:
+        """The pieces of a stream, from the first address at which it begins."""
+        attempts = self._ends.attempts()
+        for end in attempts:
+            pieces = opened(end)
+            begun = False
+            try:
+                for piece in pieces:
+                    begun = True
+                    yield piece
+            except RequestError as error:
+                if begun:
+                    attempts.lost()
+                    raise
+                attempts.failed(error, is_read=True)
+            else:
+                return
 
     # -- snapshots -----------------------------------------------------------------------------
 
@@ -122,7 +160,8 @@ class Client(Operations, Settled, Waiting):
         as the server made it: AnswerError if its SHA-256 is not the one that the server announced.
         """
         query = [("stale", "")] if stale else []
-        answers = self._transport.download(self._routed(SNAPSHOT, query))
+        given = self._routed(SNAPSHOT, query)
+        answers = self._opened(lambda end: end.download(end.wire.url(SNAPSHOT, given)))
         received = Received(next(answers))
         for piece in answers:
             write(received.piece(piece))
@@ -146,4 +185,10 @@ class Client(Operations, Settled, Waiting):
         query = restore_query(force=force, dry_run=dry_run, details=details)
         if dry_run:
             self.upgrade_check()  # only servers of ours answer it, and know of a dry run
-        return restored(self._transport.upload(self._routed(SNAPSHOT, query), pieces, size))
+        given, attempts = self._routed(SNAPSHOT, query), self._ends.attempts()
+        for end in attempts:
+            try:
+                return restored(end.upload(end.wire.url(SNAPSHOT, given), pieces, size))
+            except RequestError as error:
+                attempts.failed(error, is_read=False)
+        raise AssertionError("attempts end by an answer or an error")

@@ -39,14 +39,18 @@ class TlsError(ClientError):
 class RequestError(ClientError):
     """There is no answer. A write may or may not have reached the server.
 
-    `method` and `url` name the request, `reason` is what the network or TLS said.
+    `method` and `url` name the request, `reason` is what the network or TLS said. `was_sent` is
+    False if the request certainly was not sent.
     """
 
-    def __init__(self, method: str, url: str, reason: str, next_step: str = "") -> None:
+    def __init__(
+        self, method: str, url: str, reason: str, next_step: str = "", *, was_sent: bool = True
+    ) -> None:
         super().__init__(f'{method.capitalize()} "{url}": {reason}', next_step)
         self.method = method
         self.url = url
         self.reason = reason
+        self.was_sent = was_sent
 
 
 class StatusError(ClientError):

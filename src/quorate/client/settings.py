@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Final, Self
 
-from quorate.client.address import DEFAULT_ADDRESS
+from quorate.client.address import DEFAULT_ADDRESS, addresses_of
 from quorate.client.calls import Query, names_in, routed
 from quorate.client.environment import Settings
 from quorate.client.tls import TlsOptions
@@ -17,7 +19,8 @@ class Settled:
     """A client without its connections. Raises AddressError, TlsError and ClientError.
 
     Args:
-        address: `http://`, `https://` or `unix://` address of the agent's HTTP API.
+        address: `http://`, `https://` or `unix://` address of an agent's HTTP API; several of one
+            cluster as a sequence, or with commas between. If one does not answer the next is asked.
         region: region that requests are for; empty is the agent's own.
         token: secret ID, sent as X-Nomad-Token; empty is anonymous.
         namespace: sent when not empty.
@@ -28,7 +31,7 @@ class Settled:
 
     def __init__(
         self,
-        address: str = DEFAULT_ADDRESS,
+        address: str | Sequence[str] = DEFAULT_ADDRESS,
         *,
         region: str = "",
         token: str = "",
@@ -42,13 +45,21 @@ class Settled:
         headers = {"User-Agent": "quorate"}
         if token.strip():  # a line end at the end of a token file is no part of it
             headers["X-Nomad-Token"] = token.strip()
-        self._wire = self._connected(
-            Reaching(address, tls or TlsOptions(), headers, http_auth, timeout_s)
+        self._connect(
+            [
+                Reaching(each, tls or TlsOptions(), headers, http_auth, timeout_s)
+                for each in addresses_of(address)
+            ]
         )
 
-    def _connected(self, reaching: Reaching) -> Wire:
-        """Make the connections: the wire of the transport."""
-        raise NotImplementedError
+    @abstractmethod
+    def _connect(self, reaching: Sequence[Reaching]) -> None:
+        """Make the transports."""
+
+    @property
+    @abstractmethod
+    def _wire(self) -> Wire:
+        """That of the address that is asked next."""
 
     @classmethod
     def from_settings(
@@ -67,7 +78,7 @@ class Settled:
 
     @property
     def address(self) -> str:
-        """The address of the agent, as it was understood."""
+        """The address of the agent that is asked next, as it was understood."""
         address = self._wire.address
         return f"unix://{address.socket}" if address.socket else address.base
 
@@ -75,7 +86,6 @@ class Settled:
         """The URL that a request of `path` with `query` goes to."""
         return self._wire.url(path, query or [])
 
-    def _routed(self, path: str, query: Query | None) -> str:
-        """The same with region and namespace of this client, unless they are named."""
-        given = routed(list(query or []), self.region, self.namespace, names_in(path))
-        return self._wire.url(path, given)
+    def _routed(self, path: str, query: Query | None) -> Query:
+        """The query with region and namespace of this client, unless they are named."""
+        return routed(list(query or []), self.region, self.namespace, names_in(path))

@@ -11,6 +11,7 @@ from quorate.client.errors import AnswerError
 from quorate.client.models import RestoreReport
 
 SNAPSHOT: Final = "/v1/operator/snapshot"
+MONITOR: Final = "/v1/agent/monitor"
 
 
 class Received:

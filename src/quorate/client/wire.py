@@ -131,7 +131,9 @@ class Wire:
             raise RequestError(method, ascii(url)[1:-1], str(error), "check the path") from error
         except (httpx.HTTPError, OSError) as error:
             reason, next_step = explain(error, self.address)
-            raise RequestError(method, url, reason, next_step) from error
+            unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+            was_sent = not isinstance(error, unsent)
+            raise RequestError(method, url, reason, next_step, was_sent=was_sent) from error
 
 
 def onward(request: httpx.Request, response: httpx.Response) -> httpx.Request | None:
