@@ -14,7 +14,7 @@ from fake_server import FakeServer, answered
 
 from quorate.api.codec import filters
 from quorate.api.endpoints.variables import listing
-from quorate.api.endpoints.variables.rules import ITEMS_BYTES_MAX
+from quorate.api.endpoints.variables.rules import ITEMS_BYTES_MAX, ITEMS_MAX
 from quorate.api.http.messages import Request, Response
 from quorate.errors import KeyMissing
 from quorate.server.secrets.ring import KeyRing
@@ -101,6 +101,32 @@ async def test_what_is_wrong_is_named(method: str, path: str, body: Any, why: st
     answer = await served.ask(method, path, body)
     assert (answer.status, why in answer.body.decode()) == (400, True), answer.body
     assert served.server.log_index == index, "nothing was written"
+
+
+@asynchronous
+async def test_a_variable_has_so_many_items_and_no_more() -> None:
+    served = Variables()
+    items = {f"{n:x}": "" for n in range(ITEMS_MAX)}
+    await served.put("many", **items)
+    several = {f"{n:x}": "" for n in range(3 * ITEMS_MAX)}
+    for more in ({**items, "more": ""}, several):
+        refused = await served.ask("PUT", "/v1/var/many", {"Items": more})
+        assert refused.status == 400
+        wanted = (b"limited to 8192 items", b"more than 16448 names and values")
+        assert any(text in refused.body for text in wanted)
+    operation = {"Op": "set", "Path": "a", "Items": several}
+    refused = await served.ask("PUT", "/v1/vars/write", {"Operations": [operation]})
+    assert (refused.status, b"names and values" in refused.body) == (400, True)
+
+
+@asynchronous
+async def test_texts_within_texts_do_not_count() -> None:
+    """A value may be a whole document of JSON."""
+    served = Variables()
+    value = '{"a":"b"},' * 6000
+    await served.put("document", k=value)
+    found = msgspec.json.decode((await served.ask("GET", "/v1/var/document")).body)
+    assert found["Items"] == {"k": value}
 
 
 @asynchronous

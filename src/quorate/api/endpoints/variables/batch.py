@@ -10,11 +10,17 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from quorate.api.codec.body import BodyError, check_texts
 from quorate.api.codec.encode import json_response
 from quorate.api.codec.meta import write_headers
 from quorate.api.consistency import Replicating
 from quorate.api.endpoint import Context
-from quorate.api.endpoints.variables.rules import check_items, check_target, namespace_of
+from quorate.api.endpoints.variables.rules import (
+    ITEMS_MAX,
+    check_items,
+    check_target,
+    namespace_of,
+)
 from quorate.api.endpoints.variables.shown import current_of, metadata_of
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
@@ -26,6 +32,9 @@ from quorate.state.tables.variables import OPERATIONS_MAX, Conflict, Operation, 
 
 COMMAND_BYTES_MAX: Final = 512 * 1024
 """Of one write, as it stands in the log."""
+
+
+_TEXTS_MAX: Final = 2 * ITEMS_MAX + OPERATIONS_MAX * 16
 
 
 class _Asked(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
@@ -103,8 +112,9 @@ class VariablesWriteEndpoint:
 def _read(call: Call) -> list[_Asked]:
     """The operations, each with its namespace. Raises RequestError with the place."""
     try:
+        check_texts(call.request.body, _TEXTS_MAX)
         body = _decode(call.request.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (BodyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"the body is not what is expected: {error}") from None
     if not 1 <= len(body.operations) <= OPERATIONS_MAX:
         raise RequestError(

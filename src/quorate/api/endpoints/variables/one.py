@@ -14,6 +14,7 @@ from quorate.api.codec.body import (
     a_string,
     a_uint64,
     an_int64,
+    check_texts,
     string_map,
 )
 from quorate.api.codec.encode import TEXT_TYPE, empty_response, json_response, text_response
@@ -29,6 +30,7 @@ from quorate.api.endpoints.variables.locking import (
     lock_refusal,
 )
 from quorate.api.endpoints.variables.rules import (
+    ITEMS_MAX,
     check_items,
     check_namespace,
     check_target,
@@ -45,6 +47,8 @@ from quorate.state.tables.locks import AcquireLock
 from quorate.state.tables.variables import Conflict, DeleteVariable, PutVariable, key_of
 
 _TABLE: Final = variables.TABLE.name
+
+_TEXTS_MAX: Final = 2 * ITEMS_MAX + 64
 
 _BODY: Final = Shape(
     Field("Namespace", "namespace", a_string),
@@ -187,6 +191,7 @@ class VariableEndpoint:
         if not call.tail:
             raise RequestError("missing variable path")
         try:
+            check_texts(call.request.body, _TEXTS_MAX)
             fields = _BODY.read(call.request.body)
         except BodyError as error:
             raise RequestError(str(error)) from error

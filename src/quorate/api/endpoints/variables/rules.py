@@ -16,6 +16,9 @@ ITEMS_BYTES_MAX: Final = 64 * 1024
 """Bytes of the keys and values of one variable, together."""
 
 
+ITEMS_MAX: Final = 8192
+"""Items of one variable, or of one write of several: some 3 ms to read."""
+
 _PATH: Final = re.compile(r"[a-zA-Z0-9\-_~/]{1,128}\Z")
 _NAMESPACE: Final = re.compile(r"[a-zA-Z0-9-]{1,128}\Z")
 _RESERVED: Final = "nomad"
@@ -63,6 +66,8 @@ def check_items(items: Mapping[str, str]) -> None:
     """Raise RequestError for no items, or for more than a variable may hold."""
     if not items:
         raise RequestError("variable missing required Items object")
+    if len(items) > ITEMS_MAX:
+        raise RequestError(f"variables are limited to {ITEMS_MAX} items")
     if sum(len(key.encode()) + len(value.encode()) for key, value in items.items()) > (
         ITEMS_BYTES_MAX
     ):
