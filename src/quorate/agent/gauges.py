@@ -63,6 +63,7 @@ class Gauges:
         wrong = {odd.id for odd in checks.verdict.wrong}
         gauge("quorate.state.damaged", float(checks.damage is not None))
         gauge("quorate.state.disagree", float(bool(checks.disagreement)))
+        self._backups()
         gauge("quorate.state.checkedIndex", checks.verdict.index)
         gauge("quorate.state.damagedServers", len(wrong))
         usage = self._server.usage
@@ -84,6 +85,16 @@ class Gauges:
             healthy = live == len(voters) and not (wrong or checks.disagreement)
             gauge("nomad.nomad.autopilot.healthy", float(healthy))
             gauge("nomad.nomad.autopilot.failure_tolerance", max(tolerance, 0))
+
+    def _backups(self) -> None:
+        if self._server.options.backup.target is None:
+            return
+        found = self._server.backups.standing()
+        gauge = self._metrics.gauge
+        gauge("quorate.backup.failed", found.progress.failed)
+        gauge("quorate.backup.problem", float(bool(found.problem)))
+        if found.verified_age_s is not None:
+            gauge("quorate.backup.verifiedAgeSeconds", found.verified_age_s)
 
     def _peers(self) -> None:
         """What the leader knows of each other server; nothing on a follower."""

@@ -52,6 +52,9 @@ HELP: Final = {
     "quorate.http.request_seconds": "Time from a request to its answer; blocking queries are left "
     "out",
     "quorate.log.dropped": "Log lines that were lost: no reader took them, or a disk was full",
+    "quorate.backup.failed": "Backups and checks of backups that failed, of the cluster",
+    "quorate.backup.problem": "1 if something is wrong with the backups of the cluster",
+    "quorate.backup.verifiedAgeSeconds": "Age of the newest verified backup in seconds",
     "quorate.loop.lag_ms": "Milliseconds by which the event loop was late",
     "quorate.process.cpuSeconds": "Processor time of the process in seconds",
     "quorate.process.maxFds": "Files and connections that the process may have open",

@@ -370,6 +370,7 @@ class Server:
             checks=self.checks,
             disks=self.disks,
             usage=self.usage,
+            backups_problem=lambda: self.backups.problem(),  # noqa: PLW0108  made later
             me=self.identity,
         )
         self.rejoining = Rejoining(

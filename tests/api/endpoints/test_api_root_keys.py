@@ -14,6 +14,7 @@ from quorate.api.http.messages import Request
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
 from quorate.state.tables import root_keys
+from quorate.state.tables.backups import Backup, BeginBackup, PlaceBackup
 
 KEYS = "/v1/operator/keyring/keys"
 ROTATE = "/v1/operator/keyring/rotate"
@@ -144,6 +145,35 @@ async def test_a_key_that_disks_need_is_removed_by_force_alone() -> None:
         422,
         "invalid force parameter",
     )
+    assert (await ask(fake, "DELETE", f"{KEY}{key_id}?force=true"))[0] == 200
+
+
+@asynchronous
+async def test_a_key_that_a_listed_backup_needs_is_removed_by_force_alone() -> None:
+    fake = server()
+    (key_id,) = fake.store.rows(root_keys.TABLE)
+    await ask(fake, "PUT", ROTATE)
+    await fake.root_keys.round()
+    since = fake.commit(encode(BeginBackup(slot=1, by="a", since=0, time_ms=1)))
+    backup = Backup(
+        name="quorate-c-1-7.snap",
+        slot=1,
+        by="a",
+        index=7,
+        term=1,
+        state_index=7,
+        time_ms=1,
+        size=1,
+        sha256="",
+        state_bytes=1,
+        digest="",
+        holders=1,
+        key_ids=(key_id,),
+    )
+    assert fake.commit(encode(PlaceBackup(backup=backup, since=since)))
+    status, body, _ = await ask(fake, "DELETE", KEY + key_id)
+    assert status == 409
+    assert body.endswith("values are sealed with it in the backup quorate-c-1-7.snap")
     assert (await ask(fake, "DELETE", f"{KEY}{key_id}?force=true"))[0] == 200
 
 

@@ -139,3 +139,24 @@ async def test_retention_is_exact_and_the_last_verified_one_stays(tmp_path: Path
         assert found["Status"] == DAMAGED
         answer = await servers.ask(number, f"{BACKUP}/verify?name=other.snap", "PUT")
         assert answer.status == 404
+
+
+@asynchronous
+async def test_failures_are_told_tried_again_and_leave_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "target"
+    async with cluster(tmp_path / "s", 1, backup=into(folder, "1s")) as servers:
+        number = await at_the_level(servers)
+        server = servers.running[number]
+        store = server.machine.store
+        await until(lambda: backups.progress(store).failed >= 1)
+        listed = json_of(await servers.ask(number, BACKUP))
+        assert "no verified backup as yet" in listed["Problem"]
+        assert "No such file or directory" in listed["LastFailure"]
+        assert server.agent.stats()["quorate"]["backup_problem"] == listed["Problem"]
+        health = await servers.ask(number, "/v1/agent/health?type=server")
+        assert b"no verified backup as yet" in health.body
+        assert not folder.exists()
+        folder.mkdir()
+        await until(lambda: VERIFIED in {row.status for row in rows(servers, number).values()})
+        await until(lambda: not server.backups.problem())
+        assert all(name.endswith(".snap") for name in files(folder))

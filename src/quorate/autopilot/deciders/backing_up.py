@@ -271,7 +271,8 @@ def _settled(facts: Facts, row: Backup) -> Generator[Act, Outcome, str]:
     found = yield Check(row)
     if found.found is Found.UNKNOWN:
         return found.why
-    why = "" if found.found is Found.WHOLE else "the server that made a backup has stopped"
+    stopped = row.why or "the server that made a backup has stopped"
+    why = "" if found.found is Found.WHOLE else stopped
     yield from _concluded(facts, facts.progress.modify_index, row, why, found)
     return ""
 

@@ -51,13 +51,13 @@ ROOT_KEYS = (
         ("operator", "root", "keyring", "remove"),
         "Remove a root key",
         "Removes a root key that nothing needs any more. The active key cannot be removed, nor one "
-        "that values, logs or snapshots of the servers need.",
+        "that values, logs, snapshots or listed backups need.",
         MODULE + "remove",
         (
             Flag(
                 "force",
                 "bool",
-                "Also if logs or snapshots need it: what they hold of it can then not be read.",
+                "Also if logs, snapshots or backups need it: what they hold of it cannot be read.",
             ),
         ),
         (

@@ -15,7 +15,7 @@ from quorate.server.secrets.cipher import KEY_BYTES
 from quorate.server.secrets.resealer import Resealer
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
-from quorate.state.tables import root_keys, variables
+from quorate.state.tables import backups, root_keys, variables
 from quorate.state.tables.root_keys import (
     ACTIVE,
     DISKS,
@@ -145,6 +145,13 @@ class RootKeeper:
                 "root key in use, cannot delete: values are sealed with it, and are being sealed "
                 "again with the active key",
                 _LIST,
+            )
+        needing = [] if force else backups.needing_key(self._state, key_id)
+        if needing:
+            raise ChangeRefused(
+                "root key in use, cannot delete: values are sealed with it in the backup "
+                f"{needing[0]}" + (f" and {len(needing) - 1} more" if needing[1:] else ""),
+                "wait until retention has removed them; or remove it with -force",
             )
         holders = [] if force else await self._holders(row.unused_index)
         if holders:

@@ -33,6 +33,7 @@ class AgentView:
         checks: StateChecks,
         disks: Disks,
         usage: Usage,
+        backups_problem: Callable[[], str],
         me: Callable[[], Identity],
     ) -> None:
         self._replica = replica
@@ -43,6 +44,7 @@ class AgentView:
         self._checks = checks
         self._disks = disks
         self._usage = usage
+        self._backups_problem = backups_problem
         self._me = me
 
     def waiting(self) -> str:
@@ -50,8 +52,8 @@ class AgentView:
         return self._watch.waiting
 
     def warning(self) -> str:
-        """A thing that will keep this server from its work if nothing is done; empty: none."""
-        return self._usage.warning()
+        """A thing to see to before it keeps servers from their work, or costs data; empty: none."""
+        return self._usage.warning() or self._backups_problem()
 
     def health_problem(self) -> str | None:
         """Why this server does not take part although nothing keeps it from finding a leader.
@@ -123,6 +125,7 @@ class AgentView:
                 "older_text_on_disk": self._disks.older,
                 "state_bytes": str(self._usage.bytes()),
                 "state_bytes_max": str(self._usage.bytes_max()),
+                "backup_problem": self._backups_problem(),
                 "warning": self.warning(),
             },
         }
