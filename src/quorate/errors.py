@@ -26,6 +26,7 @@
     |  `- ChangeOvertaken        the configuration is not what it was: decide again
     |- LevelTooLow               the cluster's feature level does not allow it: upgrade all servers
     |- KeyMissing                a value is sealed with a root key that this server does not have
+    |  `- WrappingKeyMissing     its root key is wrapped with a key that this server was not given
     |- NoSuchRootKey             no root key has this ID
     |- SealBroken                a sealed value does not open with its key
     |- NoBackupTarget            the configuration has no target for backups
@@ -259,6 +260,21 @@ class KeyMissing(QuorateError):
             "see the keys that are there: quorate operator root keyring list",
         )
         self.key_id = key_id
+
+
+class WrappingKeyMissing(KeyMissing):
+    """A root key cannot be unwrapped: this server was not given the key `wrapped_by`."""
+
+    def __init__(self, key_id: str, wrapped_by: str) -> None:
+        QuorateError.__init__(
+            self,
+            f"root key {key_id} is wrapped with key {wrapped_by}, and this server does not have "
+            "that key",
+            "give it to this server (server.wrapping_key_file) and start it again; or ask another "
+            "server",
+        )
+        self.key_id = key_id
+        self.wrapped_by = wrapped_by
 
 
 class NoSuchRootKey(QuorateError):

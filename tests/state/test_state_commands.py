@@ -45,6 +45,8 @@ from quorate.state.tables.root_keys import (
     RemoveRootKey,
     ReplaceSeals,
     Resealed,
+    Rewrapped,
+    RewrapRootKeys,
 )
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 from quorate.state.tables.servers import RecordRemoval, RecordServer
@@ -155,6 +157,7 @@ EXAMPLES: tuple[Command, ...] = (
         ),
     ),
     SetLimit(namespace="web", bytes_max=2**60, cas=4),
+    RewrapRootKeys(rows=(Rewrapped("k-1", 7, b"w" * 60, "0123456789abcdef"),)),
     RecordMemory(memory=(("s1", 2**33),), first_bytes_max=2**30),
 )
 
@@ -199,6 +202,7 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "EndPhase": 33,
         "RemoveRootKey": 34,
         "ReplaceSeals": 35,
+        "RewrapRootKeys": 36,
         "SetLimit": 40,
         "RecordMemory": 41,
         "BeginBackup": 56,

@@ -15,13 +15,19 @@ from quorate.config.model import AgentConfig
 from quorate.config.view.agent import config_view
 from quorate.raft.settings import Settings as RaftSettings
 from quorate.server.options import BackupOptions, GossipOptions, ServerOptions
+from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping
 from quorate.shapes.shape import made
 from quorate.state.tables.autopilot import AutopilotConfiguration
 from quorate.state.tables.scheduler import SchedulerConfiguration
 from quorate.version import __version__
 
 
-def server_options(config: AgentConfig, data_dir: Path, rpc_connections: int = 0) -> ServerOptions:
+def server_options(
+    config: AgentConfig,
+    data_dir: Path,
+    rpc_connections: int = 0,
+    wrapping: Wrapping = NO_WRAPPING,
+) -> ServerOptions:
     """The options of the server; `data_dir` is the folder to use (in dev mode a passing one).
 
     `rpc_connections` is how many there may be at the RPC port; 0: no limit.
@@ -48,6 +54,7 @@ def server_options(config: AgentConfig, data_dir: Path, rpc_connections: int = 0
         snapshot_interval_s=server.raft_snapshot_interval_ns / 1e9,
         state_check_interval_s=server.state_check_interval_ns / 1e9,
         state_bytes_max=server.state_bytes_max,
+        wrapping=wrapping,
         rpc_handshake_timeout_s=config.limits.rpc_handshake_timeout_ns / 1e9,
         rpc_connections_max=config.limits.rpc_max_conns_per_client,
         rpc_connections_total=rpc_connections,

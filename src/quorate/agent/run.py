@@ -29,6 +29,7 @@ from quorate.agent.options import browsers_sites, keyring_path, metric_labels, s
 from quorate.agent.signals import NAMES, PROCESS, RELOADING, Signals
 from quorate.agent.sinks.statsd import Statsd
 from quorate.agent.texts import STARTED, banner, data_dir_problem, keyring_warning
+from quorate.agent.wrapping_key import wrapping_of
 from quorate.api.app import HttpApplication
 from quorate.api.http.limits import ListenerConfig
 from quorate.api.http.listener import HttpListener, create_protocol_factory
@@ -176,7 +177,8 @@ class Agent:
         labels = metric_labels(config)
         interval_s = config.telemetry.in_memory_collection_interval_ns / 1e9
         metrics = Metrics(labels=labels, interval_s=interval_s)
-        options = server_options(config, self._folder, for_rpc(descriptors))
+        wrapping = await in_thread(wrapping_of, config, os.environ)
+        options = server_options(config, self._folder, for_rpc(descriptors), wrapping)
         server = Server(options, on_fatal=self._fatal, metrics=metrics)
         if not await self._started(server.open()):
             return 1

@@ -53,6 +53,8 @@ class StateFacts(msgspec.Struct, kw_only=True):
     level: int = 0
     root_keys: int = 0
     """How many root keys stand in it so that they can be used."""
+    wrapped_by: tuple[str, ...] = ()
+    """The IDs of the keys outside of the cluster that wrap others."""
 
     def take(self, row: Row) -> None:
         """Learn what this row says."""
@@ -63,6 +65,8 @@ class StateFacts(msgspec.Struct, kw_only=True):
                 self.level = level
             case "index_shift", {"shift": int(shift)}:
                 self.shift = shift
+            case "root_keys", {"wrapped_by": str(wrapping)} if wrapping:
+                self.wrapped_by = tuple(sorted({*self.wrapped_by, wrapping[:64]}))
             case "root_keys", {"key": bytes(key)} if key:
                 self.root_keys += 1
 

@@ -77,7 +77,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     `pool` has one claim for each ID, this server's own among them. `rivals` are live members of the
     pool that use an ID which another live member has. `trouble` says why this leader can take no
     write, empty if it can; `unfit` are members whose state is known to be wrong. `removing` are
-    servers that operators remove at this moment. `level` is the cluster's feature level. `told` is
+    servers that operators remove at this moment. `no_vote` says of non-voters why they are not to
+    vote, by ID. `level` is the cluster's feature level. `told` is
     what the journal says already, `elected` how this server came to lead, `committed` the newest
     configuration that no election can take back, and `committed_index` its index.
     """
@@ -97,6 +98,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str = ""
     unfit: frozenset[str] = frozenset()
     removing: frozenset[str] = frozenset()
+    no_vote: Mapping[str, str] = {}
     level: int = 0
     told: Told = Told()
     elected: Elected | None = None

@@ -11,6 +11,7 @@ import msgspec
 from quorate.backup.schedule import Schedule
 from quorate.backup.target import Settings as TargetSettings
 from quorate.raft.settings import Settings
+from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping
 from quorate.state.engine.registry import Registry
 from quorate.state.registry import TODAY
 from quorate.state.tables.autopilot import AutopilotConfiguration
@@ -70,7 +71,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     limit. `registry` is what this version knows of commands and levels; a rehearsal may take
     another. `state_bytes_max` is the bound of the state that the first leader keeps; 0: a part of
     the smallest server's memory. `memory_bytes` is this server's; 0: that of the machine.
-    `host_data` gives what `agent/host` shows; None: that is not shown. Namespaces
+    `wrapping` are the keys that wrap root keys. `host_data` gives what `agent/host` shows; None:
+    that is not shown. Namespaces
     are written in the `authoritative_region`; if it is empty, here.
     """
 
@@ -93,6 +95,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     state_check_interval_s: float = 30.0
     state_bytes_max: int = 0
     memory_bytes: int = 0
+    wrapping: Wrapping = NO_WRAPPING
     rpc_handshake_timeout_s: float = 5.0
     rpc_connections_max: int = 100
     rpc_connections_total: int = 0

@@ -35,9 +35,7 @@ from quorate.server.archive.catching_up import CatchingUp
 from quorate.server.archive.restoring import Restores
 from quorate.server.archive.saving import Saves
 from quorate.server.backups.making import backing_up
-from quorate.server.bounds.host_memory import memory_bytes
-from quorate.server.bounds.memory import MemoryKeeper
-from quorate.server.bounds.usage import Usage
+from quorate.server.bounds.making import bounding
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.discovery import PoolWatch
 from quorate.server.cluster.fixed_pool import FixedPool
@@ -184,6 +182,7 @@ class Server:
         self._spawn(self.restores.drop_left_over(self.leadership.lease_valid))
         self._spawn(self.root_keys.run())
         self._spawn(self.disks.run())
+        self._spawn(self._wrapping.run())
         self._spawn(self.usage.run())
         self._spawn(self._memory.run())
         self._spawn(self.backups.run())
@@ -211,7 +210,7 @@ class Server:
         )
         self.checks.open(self.folder.node_id, self.folder.raft_path)
         self.leadership = Leadership(self.replica)
-        ring = KeyRing(self.machine.store)
+        ring = KeyRing(self.machine.store, options.wrapping)
         self.sealer = Sealer(self.machine.store, ring, self.leadership.has_begun)
         self.replica.on_role.append(self._role_changed)
         self.replica.on_refused.append(self._refused)
@@ -245,7 +244,8 @@ class Server:
             self.machine.store, self.leadership.has_begun, self.writes.apply, self.replica.now
         )
         self.restores = Restores(
-            *(self.machine, self.writes, self.archives, self.folder.server, self._acts.unix_ms)
+            *(self.machine, self.writes, self.archives, self.folder.server, self._acts.unix_ms),
+            wrapping=options.wrapping,
         )
         # Only now: a snapshot that is loaded at the start changes tables when there is no node yet.
         self.machine.store.watch(cluster.TABLE.name, self._learn_cluster_id)
@@ -259,6 +259,15 @@ class Server:
         self.replica.locate = self._locate
         self.forwarder = Forwarder(self._http, self.directory, self.replica)
         self.pool = self._make_pool()
+        self.disks, self.root_keys, self._wrapping = keeping(
+            *(self.replica, self.machine.store, self.folder.server),
+            callers=self._callers,
+            apply=self.writes.apply,
+            acts=self._acts,
+            leads=self.leadership.has_begun,
+            sealer=self.sealer,
+            wrapping=options.wrapping,
+        )
         self.membership, self._duties = leading(
             replica=self.replica,
             state=self.machine.store,
@@ -271,6 +280,7 @@ class Server:
             now=self.replica.now,
             trust=self.trust,
             acts=self._acts,
+            wrapping=self._wrapping,
         )
         self.autopilot = self._duties.health
         self._bootstrap = Bootstrap(
@@ -291,8 +301,12 @@ class Server:
             learn_starts=self.trust.learn_starts,
             now=self.replica.now,
         )
-        self._make_secrets()
-        self._make_bounds()
+        self.usage, self._memory = bounding(
+            *(self.replica, self.machine.store, options),
+            callers=self._callers,
+            apply=self.writes.apply,
+            leads=self.leadership.has_begun,
+        )
         self._make_views()
         self._judge = StateJudge(
             replica=self.replica,
@@ -326,29 +340,7 @@ class Server:
             ),
             disks=self.disks,
             memory=self._memory,
-        )
-
-    def _make_secrets(self) -> None:
-        self.disks, self.root_keys = keeping(
-            *(self.replica, self.machine.store, self.folder.server),
-            callers=self._callers,
-            apply=self.writes.apply,
-            acts=self._acts,
-            leads=self.leadership.has_begun,
-            sealer=self.sealer,
-        )
-
-    def _make_bounds(self) -> None:
-        options = self.options
-        self.usage = Usage(self.machine.store)
-        self._memory = MemoryKeeper(
-            replica=self.replica,
-            state=self.machine.store,
-            callers=self._callers,
-            apply=self.writes.apply,
-            leads=self.leadership.has_begun,
-            own=options.memory_bytes or memory_bytes(),
-            first_bytes_max=options.state_bytes_max,
+            wrapping=self._wrapping,
         )
 
     def _make_views(self) -> None:
@@ -371,6 +363,7 @@ class Server:
             disks=self.disks,
             usage=self.usage,
             backups_problem=lambda: self.backups.problem(),  # noqa: PLW0108  made later
+            wrapping=self._wrapping,
             me=self.identity,
         )
         self.rejoining = Rejoining(

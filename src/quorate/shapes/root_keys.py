@@ -13,7 +13,8 @@ from quorate.shapes.shape import Index
 class RootKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """One root key. Times are Unix nanoseconds.
 
-    The last two are ours, left out where they are empty. While older values are sealed again,
+    The last three are ours, left out where they are empty. `wrapped_by` is the ID of the key from
+    outside of the cluster with which the root key is wrapped. While older values are sealed again,
     `rekey_phase` of the active key is "values", or "disks" when older snapshots and logs go, and
     `rekeyed` counts the values.
     """
@@ -27,6 +28,7 @@ class RootKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     state: str = ""
     rekey_phase: str = ""
     rekeyed: int = 0
+    wrapped_by: str = ""
 
 
 class Rotated(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -18,6 +18,7 @@ def promote(
     """The non-voters that vote from now on; and since when each of them has been fit.
 
     One below the cluster's feature level gets no vote: it could not apply what the others agree on.
+    Nor does one without the wrapping key of the root keys: it could not lead.
     """
     rules = facts.rules
     if rules is None:
@@ -36,7 +37,10 @@ def promote(
         since[server.id] = fit_since.get(server.id, facts.now)
         if facts.now - since[server.id] >= rules.server_stabilization_time_ns / 1e9:
             claim = claims.get(server.id)
-            if claim is not None and (why := below_level(claim, facts.level)):
+            why = facts.no_vote.get(server.id, "")
+            if claim is not None:
+                why = below_level(claim, facts.level) or why
+            if why:
                 ready.append(Say(server.id, f"it gets no vote: {why}"))
                 continue
             index = facts.configuration_index

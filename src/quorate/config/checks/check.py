@@ -197,6 +197,24 @@ def _state_checks(config: AgentConfig) -> Iterator[ConfigError]:
         )
 
 
+def _wrapping_key(config: AgentConfig) -> Iterator[ConfigError]:
+    server = config.server
+    given = {
+        "server.wrapping_key_file": server.wrapping_key_file,
+        "server.wrapping_key_env": server.wrapping_key_env,
+        "server.wrapping_key_command": server.wrapping_key_command[0:1],
+    }
+    named = [name for name, value in given.items() if value]
+    if len(named) > 1:
+        yield error_at(
+            config, named[1], f"{named[0]} and {named[1]} both give the wrapping key: keep one"
+        )
+    for name in ("server.wrapping_key_file", "server.wrapping_key_command"):
+        path = "".join(given[name])
+        if path and (not PurePath(path).is_absolute() or "\0" in path):
+            yield error_at(config, name, f"{name} must begin with an absolute path: got {path!a}")
+
+
 def _initial_servers(config: AgentConfig) -> Iterator[ConfigError]:
     server, key = config.server, "server.initial_servers"
     seen: set[str] = set()
@@ -393,6 +411,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _syslog,
     _raft,
     _state_checks,
+    _wrapping_key,
     _initial_servers,
     _unproven_peers,
     _joining,

@@ -71,6 +71,9 @@ def server_view(config: AgentConfig) -> dict[str, Any]:
         "StateBytesMax": server.state_bytes_max,
         "StateCheckInterval": format_duration(server.state_check_interval_ns),
         "UnprovenPeers": list(server.unproven_peers),
+        "WrappingKeyCommand": list(server.wrapping_key_command[:1]),  # its words may be secret
+        "WrappingKeyEnv": server.wrapping_key_env,
+        "WrappingKeyFile": server.wrapping_key_file,
     }
     for go_name, (key, unset) in _WITHOUT_EFFECT.items():
         view[go_name] = _as_set(config, key, unset)

@@ -21,6 +21,7 @@ from quorate.server.archive.saving import Saves
 from quorate.server.archive.spool import Spool
 from quorate.server.archive.transfers import Arriving, Transfers
 from quorate.server.machine import ServerMachine
+from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping
 from quorate.server.writes import Writes
 from quorate.state.engine.snapshot import SnapshotError, SnapshotImage, decode_snapshot
 from quorate.state.tables import cluster, root_keys, variables
@@ -43,9 +44,12 @@ class Restores:
         saves: Saves,
         folder: Path,
         unix_ms: Callable[[], int],
+        *,
+        wrapping: Wrapping = NO_WRAPPING,
     ) -> None:
         drop_unfinished(folder)
         self._machine = machine
+        self._wrapping = wrapping
         self._folder = folder
         self._replacing = Replacing(machine, writes, lambda: keep_safe(saves, folder), unix_ms)
         self._uploads = Transfers("are being received")
@@ -131,7 +135,13 @@ class Restores:
         return meta, found[0]
 
     def _check(self, meta: ArchiveMeta, image: SnapshotImage, *, force: bool) -> None:
-        """Raises RestoreRefused for an archive that is not of this cluster."""
+        """Raises RestoreRefused for an archive that is not of this cluster, or cannot be read."""
+        if lacks := self._wrapping.lack(image.tables):
+            raise RestoreRefused(
+                f"the root keys of the archive {meta.id} are wrapped with key {', '.join(lacks)}, "
+                "which this leader does not have",
+                "give that key to all servers as an older one, start them again, and restore then",
+            )
         ours = cluster.current(self._machine.readable())
         theirs = cluster.current(image.tables)
         if force or ours is None or (theirs is not None and theirs.cluster_id == ours.cluster_id):

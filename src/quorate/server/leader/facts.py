@@ -71,10 +71,12 @@ def gather(
     removing: frozenset[str] = frozenset(),
     myself: NetPeer | None = None,
     key_of: Callable[[str], bytes] = lambda _: b"",
+    why_no_vote: Callable[[str], str] = lambda _: "",
 ) -> Facts | None:
     """The facts of this moment, or None while another server leads.
 
-    `myself` is this server as it proves itself to others, `key_of` the key that a peer has proven.
+    `myself` is this server as it proves itself to others, `key_of` the key that a peer has proven,
+    `why_no_vote` the reason for which a member is not to vote, or empty.
     """
     leader = node.leader
     if leader is None:
@@ -106,6 +108,11 @@ def gather(
         level=state.level,
         unfit=unfit,
         removing=removing,
+        no_vote={
+            server.id: why
+            for server in node.configuration.servers
+            if not server.is_voter and (why := why_no_vote(server.id))
+        },
         told=journal.told(state),
         elected=node.elected,
         committed=node.committed_configuration,

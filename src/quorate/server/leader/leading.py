@@ -20,6 +20,7 @@ from quorate.server.leader.level import LevelGate
 from quorate.server.leader.loop import LeaderDuties
 from quorate.server.options import ServerOptions
 from quorate.server.rpc.calls import Callers
+from quorate.server.secrets.wrapping_members import WrappingMembers
 from quorate.state.engine.store import StateStore
 
 
@@ -36,6 +37,7 @@ def leading(
     now: Callable[[], float],
     trust: Trust,
     acts: Acts,
+    wrapping: WrappingMembers,
 ) -> tuple[Membership, LeaderDuties]:
     """The two parts of leading: calls about members, and rounds; both decide by the same facts."""
 
@@ -43,8 +45,9 @@ def leading(
         unfit = frozenset(odd.id for odd in checks.verdict.wrong)
         return gather(
             *(replica.node, state, directory, now),
-            trouble=_trouble(replica),
-            unfit=unfit,
+            trouble=_trouble(replica) or wrapping.trouble(),
+            unfit=unfit | wrapping.lacking(),
+            why_no_vote=wrapping.why_no_vote,
             removing=hands.removing(),
             myself=trust.myself(),
             key_of=trust.key_of,

@@ -32,6 +32,12 @@ from quorate.server.rpc.calls import (
 )
 from quorate.server.rpc.gate import Gate
 from quorate.server.secrets.disks import OLDEST_CALL, Disks, Oldest, OldestRequest
+from quorate.server.secrets.wrapping_members import (
+    WRAPPING_CALL,
+    WrappingAnswer,
+    WrappingMembers,
+    WrappingRequest,
+)
 from quorate.server.views.raft import ViewRequest
 from quorate.server.views.records import ServerView
 
@@ -54,7 +60,9 @@ class Answers:
         gate: Gate,
         disks: Disks,
         memory: MemoryKeeper,
+        wrapping: WrappingMembers,
     ) -> None:
+        self._wrapping = wrapping
         self._disks = disks
         self._memory = memory
         self._gate = gate
@@ -158,6 +166,9 @@ class Answers:
     async def _tell_memory(self, _: MemoryRequest, __: Peer | None) -> MemoryAnswer:
         return await self._memory.own()
 
+    async def _tell_wrapping(self, _: WrappingRequest, __: Peer | None) -> WrappingAnswer:
+        return await self._wrapping.own()
+
     async def _hear_verdict(self, verdict: Verdict, peer: Peer | None) -> Heard:
         self._judge.heard(verdict, peer.server_id if peer is not None else None)
         return Heard()
@@ -174,4 +185,5 @@ class Answers:
         "state-verdict": (Verdict, _hear_verdict),
         OLDEST_CALL: (OldestRequest, _tell_oldest),
         MEMORY_CALL: (MemoryRequest, _tell_memory),
+        WRAPPING_CALL: (WrappingRequest, _tell_wrapping),
     }

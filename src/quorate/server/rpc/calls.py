@@ -28,7 +28,9 @@ STRANGERS_CALL_BYTES_MAX: Final = 16 * 1024
 UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What `msgspec.json.decode` raises: for other JSON, for no UTF-8, for what is nested too deep."""
 
-CALL_LEVELS: Final[Mapping[str, int]] = MappingProxyType({"memory": 3, "oldest-on-disk": 3})
+CALL_LEVELS: Final[Mapping[str, int]] = MappingProxyType(
+    {"memory": 3, "oldest-on-disk": 3, "wrapping-keys": 3}
+)
 """By verb: the cluster's feature level from which on it may be asked; others may be at any.
 
 A member that does not know a call refuses it; what must not depend on that waits for the level.

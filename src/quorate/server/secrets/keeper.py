@@ -9,10 +9,11 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from quorate.errors import ChangeRefused, NoSuchRootKey, QuorateError
+from quorate.errors import ChangeRefused, NoSuchRootKey, QuorateError, WrappingKeyMissing
 from quorate.server.leader.acts import Acts
 from quorate.server.secrets.cipher import KEY_BYTES
 from quorate.server.secrets.resealer import Resealer
+from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import backups, root_keys, variables
@@ -43,7 +44,8 @@ class RootKeeper:
     """See the module. `leads` says whether this server leads, and has applied all there was before.
 
     `unix_ns` gives the time of day in nanoseconds. `holders` names the members whose disks may hold
-    text of that index or before. `draw` gives so many random bytes.
+    text of that index or before. `draw` gives so many random bytes. `without` names the members
+    that answer and lack that wrapping key; it is asked before a new root key is wrapped.
     """
 
     def __init__(
@@ -57,6 +59,8 @@ class RootKeeper:
         resealer: Resealer,
         holders: Callable[[int], Awaitable[list[str]]],
         draw: Callable[[int], bytes] = os.urandom,
+        wrapping: Wrapping = NO_WRAPPING,
+        without: Callable[[str], Awaitable[list[str]]] | None = None,
     ) -> None:
         self._state = state
         self._apply = apply
@@ -66,6 +70,8 @@ class RootKeeper:
         self._resealer = resealer
         self._holders = holders
         self._draw = draw
+        self._wrapping = wrapping
+        self._without = without
         self._waits_for: list[str] = []
 
     async def run(self) -> None:
@@ -91,7 +97,7 @@ class RootKeeper:
             return
         found = root_keys.active(self._state)
         if found is None:
-            await self._apply(encode(self._new_key()))
+            await self._apply(encode(await self._new_key()))
             return
         key_id, row = found
         if row.phase == VALUES:
@@ -118,7 +124,7 @@ class RootKeeper:
         first.
         """
         found = root_keys.active(self._state)
-        command = self._new_key(prev=found[0] if found else "", full=full)
+        command = await self._new_key(prev=found[0] if found else "", full=full)
         if self._state.level < ROOT_KEYS_LEVEL:  # refused, with the reason
             index, _ = await self._apply(encode(command))
             return index, command.key_id
@@ -183,10 +189,21 @@ class RootKeeper:
                 await asyncio.sleep(0)
         return ""
 
-    def _new_key(self, prev: str = "", *, full: bool = False) -> AddRootKey:
+    async def _new_key(self, prev: str = "", *, full: bool = False) -> AddRootKey:
+        if lacks := self._wrapping.lack(self._state):  # or the new one would lie in the clear
+            raise WrappingKeyMissing(prev, lacks[0])
+        wanted = self._wrapping.current_id
+        if wanted and self._without is not None and (lacking := await self._without(wanted)):
+            raise ChangeRefused(
+                f"no root key is made: wrapping key {wanted} is not on {', '.join(lacking)}",
+                "give it to all servers (server.wrapping_key_file), and start them again",
+            )
+        key_id = str(uuid.UUID(bytes=self._draw(16), version=4))
+        key, wrapped_by = self._wrapping.wrap(key_id, self._draw(KEY_BYTES))
         return AddRootKey(
-            key_id=str(uuid.UUID(bytes=self._draw(16), version=4)),
-            key=self._draw(KEY_BYTES),
+            key_id=key_id,
+            key=key,
+            wrapped_by=wrapped_by,
             create_time=self._unix_ns(),
             full=full,
             prev=prev,

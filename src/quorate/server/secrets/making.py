@@ -14,6 +14,8 @@ from quorate.server.secrets.disks import Disks
 from quorate.server.secrets.keeper import RootKeeper
 from quorate.server.secrets.resealer import Resealer
 from quorate.server.secrets.sealer import Sealer
+from quorate.server.secrets.wrapping import Wrapping
+from quorate.server.secrets.wrapping_members import WrappingMembers
 from quorate.state.engine.store import StateStore
 
 
@@ -27,8 +29,18 @@ def keeping(
     acts: Acts,
     leads: Callable[[], bool],
     sealer: Sealer,
-) -> tuple[Disks, RootKeeper]:
-    """What drops older text from the disks, and what makes, rotates and removes root keys."""
+    wrapping: Wrapping,
+) -> tuple[Disks, RootKeeper, WrappingMembers]:
+    """What drops older text from disks, what keeps the root keys, and who can unwrap them."""
+    members = WrappingMembers(
+        replica=replica,
+        state=state,
+        callers=callers,
+        wrapping=wrapping,
+        leads=leads,
+        apply=apply,
+        acts=acts,
+    )
     disks = Disks(replica, state, callers, folder)
     keeper = RootKeeper(
         state=state,
@@ -42,5 +54,7 @@ def keeping(
             lambda: replica.node.applied_index,
         ),
         holders=disks.holders,
+        wrapping=wrapping,
+        without=members.without,
     )
-    return disks, keeper
+    return disks, keeper, members

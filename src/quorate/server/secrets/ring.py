@@ -7,7 +7,8 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from quorate.errors import KeyMissing
-from quorate.server.secrets.cipher import KEY_BYTES, SALT_BYTES, data_cipher
+from quorate.server.secrets.cipher import SALT_BYTES, data_cipher
+from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import root_keys
 
@@ -20,8 +21,9 @@ _TABLE: Final = root_keys.TABLE.name
 class KeyRing:
     """See the module."""
 
-    def __init__(self, state: StateStore) -> None:
+    def __init__(self, state: StateStore, wrapping: Wrapping = NO_WRAPPING) -> None:
         self._state = state
+        self._wrapping = wrapping
         self._ciphers: dict[tuple[str, bytes], AESGCM] = {}
         self._ids: tuple[str, ...] = ()
         self._active_id = ""
@@ -49,9 +51,9 @@ class KeyRing:
     def root_key(self, key_id: str) -> bytes:
         """The 32 bytes of that key. Raises KeyMissing."""
         row = self._state.get(root_keys.TABLE, key_id)
-        if row is None or len(row.key) != KEY_BYTES:
+        if row is None:
             raise KeyMissing(key_id)
-        return row.key
+        return self._wrapping.unwrap(key_id, row)
 
     def cipher(self, key_id: str, nonce: bytes) -> AESGCM:
         """The cipher for a value with this nonce. Raises KeyMissing."""

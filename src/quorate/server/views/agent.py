@@ -15,6 +15,7 @@ from quorate.server.cluster.identity import Identity
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.machine import ServerMachine
 from quorate.server.secrets.disks import Disks
+from quorate.server.secrets.wrapping_members import WrappingMembers
 from quorate.server.views import stats
 from quorate.state.tables import servers
 
@@ -34,6 +35,7 @@ class AgentView:
         disks: Disks,
         usage: Usage,
         backups_problem: Callable[[], str],
+        wrapping: WrappingMembers,
         me: Callable[[], Identity],
     ) -> None:
         self._replica = replica
@@ -45,6 +47,7 @@ class AgentView:
         self._disks = disks
         self._usage = usage
         self._backups_problem = backups_problem
+        self._wrapping = wrapping
         self._me = me
 
     def waiting(self) -> str:
@@ -71,7 +74,8 @@ class AgentView:
             return f"{held.text}; {held.next_step}{self._leaders_version()}"
         twice = self._directory.two_bodies(self._replica.server_id)
         twice = twice or self._pool.namesake()
-        return twice or self._checks.disagreement or self._outside() or None
+        outside = self._outside()
+        return twice or self._checks.disagreement or outside or self._wrapping.problem() or None
 
     def _outside(self) -> str:
         """Why this server belongs to no cluster although it hears a leader, or empty."""

@@ -48,7 +48,8 @@ class RootKey(Record, frozen=True, kw_only=True):
     `key` has 32 bytes. Of the active key `phase` is VALUES, DISKS, or empty when nothing is left to
     do; `full` says that disks follow values; `resealed` counts the values that were sealed again.
     `restores` counts the archives that were restored: each makes it another record, so that work on
-    the rows of before ends.
+    the rows of before ends. `wrapped_by` is the ID of the key outside of the cluster with which
+    `key` is encrypted; empty: it is in the clear.
     """
 
     key: bytes
@@ -60,6 +61,7 @@ class RootKey(Record, frozen=True, kw_only=True):
     resealed: int = 0
     unused_index: int = 0
     restores: int = 0
+    wrapped_by: str = ""
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -80,6 +82,7 @@ class AddRootKey(Command, frozen=True, kw_only=True):
     create_time: int
     full: bool = False
     prev: str = ""
+    wrapped_by: str = ""
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -101,6 +104,7 @@ class AddRootKey(Command, frozen=True, kw_only=True):
                 tables.put(TABLE, key_id, older, index)
         record = RootKey(
             key=self.key,
+            wrapped_by=self.wrapped_by,
             create_time=self.create_time,
             phase=VALUES if rows else "",
             # One that did not end is not forgotten by the next.
@@ -219,6 +223,43 @@ class ReplaceSeals(Command, frozen=True, kw_only=True):
         return index
 
 
+class Rewrapped(msgspec.Struct, frozen=True, gc=False):
+    """The root key `key_id` in another wrapping, if its record is as it was at `modify_index`."""
+
+    key_id: str
+    modify_index: int
+    key: bytes
+    wrapped_by: str
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"Rewrapped(key_id={self.key_id!r}, wrapped_by={self.wrapped_by!r})"
+
+
+class RewrapRootKeys(Command, frozen=True, kw_only=True):
+    """Put these in place: the same root keys, wrapped with another key or none. Result: how many.
+
+    What seals values stays as it is.
+    """
+
+    TYPE: ClassVar[int] = 36
+    LEVEL: ClassVar[int] = ROOT_KEYS_LEVEL
+
+    rows: tuple[Rewrapped, ...]
+
+    def apply(self, tables: Tables, index: int) -> int:
+        """See the class."""
+        count = 0
+        for each in self.rows:
+            row = tables.get(TABLE, each.key_id)
+            if row is None or row.modify_index != each.modify_index:
+                continue
+            wrapped = replace(row, key=each.key, wrapped_by=each.wrapped_by)
+            tables.put(TABLE, each.key_id, wrapped, index)
+            count += 1
+        return count
+
+
 NOT_FOUND: Final = "root key not found"
 STILL_ACTIVE: Final = "active root key cannot be deleted - call rotate first"
 
@@ -248,7 +289,7 @@ TABLE: Final = Table(
     record=RootKey,
     on_restore=OnRestore.MERGED,
     restored="both",
-    commands=(AddRootKey, EndPhase, RemoveRootKey, ReplaceSeals),
+    commands=(AddRootKey, EndPhase, RemoveRootKey, ReplaceSeals, RewrapRootKeys),
     level=ROOT_KEYS_LEVEL,
     merge=_merged,
 )

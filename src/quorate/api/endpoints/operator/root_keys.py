@@ -24,7 +24,7 @@ from quorate.state.tables import root_keys
 from quorate.state.tables.root_keys import ALGORITHM
 
 _TABLE: Final = root_keys.TABLE.name
-_OURS: Final = ("RekeyPhase", "Rekeyed")
+_OURS: Final = ("RekeyPhase", "Rekeyed", "WrappedBy")
 
 
 class RootKeysEndpoint:
@@ -112,6 +112,7 @@ def _shape(state: StateStore, key_id: str) -> shapes.RootKey:
         state=row.state,
         rekey_phase=row.phase,
         rekeyed=row.resealed if row.phase else 0,
+        wrapped_by=row.wrapped_by,
     )
 
 

@@ -58,7 +58,9 @@ def remove(context: Context) -> int:
 
 def _text(context: Context, keys: Iterable[RootKey]) -> str:
     keys = tuple(keys)
-    return "\n".join([_table(context, keys), *_under_way(keys)])
+    wrapping = sorted({key.wrapped_by for key in keys if key.wrapped_by})
+    wrapped = [f"Wrapped with key {each}, which is not in the cluster" for each in wrapping]
+    return "\n".join([_table(context, keys), *_under_way(keys), *wrapped])
 
 
 def _under_way(keys: Iterable[RootKey]) -> list[str]:

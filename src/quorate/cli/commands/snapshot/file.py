@@ -19,13 +19,15 @@ from quorate.nomad.state import BEGIN, records
 class Contents(msgspec.Struct, frozen=True):
     """The contents of an archive. `kind` is empty where the form of its state is not known here.
 
-    `root_keys` is how many root keys are in it.
+    `root_keys` is how many root keys are in it in the clear, `wrapped_by` are the IDs of the keys
+    with which others are wrapped.
     """
 
     meta: ArchiveMeta
     kind: str
     types: tuple[TypeCount, ...]
     root_keys: int = 0
+    wrapped_by: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -65,4 +67,5 @@ def contents(read: Read) -> Contents:
     checked = read_archive(read, on_state)
     if facts is not None:
         facts.compare(checked.meta)
-    return Contents(checked.meta, kind, types, facts.root_keys if facts is not None else 0)
+    facts = facts or StateFacts()
+    return Contents(checked.meta, kind, types, facts.root_keys, facts.wrapped_by)

@@ -28,6 +28,7 @@ def _as_json(found: Contents) -> dict[str, Any]:
         "Meta": {**meta, "Created": _created(found.meta)},
         "Kind": found.kind,
         "RootKeys": found.root_keys,
+        "WrappedBy": list(found.wrapped_by),
         "Stats": msgspec.to_builtins(found.types),
         "TotalSize": total,
     }
@@ -45,6 +46,8 @@ def _secrets(found: Contents) -> str:
         return "none (redacted: it cannot be restored)"
     if found.root_keys:
         return f"{found.root_keys} root keys: the holder of this file can read all values"
+    if found.wrapped_by:
+        return f"root keys are wrapped with key {', '.join(found.wrapped_by)}, not in this file"
     return ""
 
 
