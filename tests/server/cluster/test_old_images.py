@@ -1,12 +1,15 @@
-"""A server whose folder was put back to a state before it had any data."""
+"""Servers on older states of their folders, and what the others know of them."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import uuid
 from pathlib import Path
 
 from server_cluster import ServerCluster, until
+
+from quorate.storage.folder.data_folder import DataFolder
 
 
 def test_a_founder_put_back_to_before_the_founding_comes_back_as_another(tmp_path: Path) -> None:
@@ -36,6 +39,28 @@ def test_a_founder_put_back_to_before_the_founding_comes_back_as_another(tmp_pat
         new = servers.running[2].replica.server_id
         assert new != old
         await until(lambda: leader.replica.node.configuration.get(new))
+        await servers.stop()
+
+    asyncio.run(story())
+
+
+def test_a_server_that_starts_hears_of_the_starts_of_those_that_are_down(tmp_path: Path) -> None:
+    async def story() -> None:
+        servers = ServerCluster(tmp_path, 3)
+        await servers.start()
+        await servers.leader()
+        away = servers.running[2].replica.server_id
+        await until(lambda: all(away in servers.running[n].trust.starts.seen for n in (0, 1)))
+        start = servers.running[1].trust.starts.seen[away]
+        await servers.stop(0, 2)
+        new_id, run = str(uuid.uuid4()), b"a start."
+        with DataFolder.open(
+            tmp_path / "s0", region="global", version="0", make_id=lambda: new_id, run=run
+        ) as folder:
+            folder.forget_starts(())
+            assert not folder.seen
+        await servers.start(0)
+        await until(lambda: servers.running[0].trust.starts.seen.get(away) == start)
         await servers.stop()
 
     asyncio.run(story())

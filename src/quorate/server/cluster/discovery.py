@@ -172,6 +172,8 @@ class PoolWatch:
         greeting = Greeting(me=self._me())
         try:
             answer, peer = await self._callers.ask(address, "greet", greeting, Greeting, 1.0)
+            if peer is not None and answer.starts:
+                await self._learn_starts(peer, answer.starts)
         except QuorateError:
             return None
         if peer is not None:
@@ -180,8 +182,6 @@ class PoolWatch:
                 return None
             if answer.rolled_back:
                 self._rolled_back(answer.objection, peer)
-            if answer.starts:
-                await self._learn_starts(peer, answer.starts)
         return answer
 
     def greeted(self, other: Identity, *, configured: bool = False) -> None:
