@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from client_both import BOTH, use
@@ -22,6 +23,7 @@ from quorate.client import (
     TlsOptions,
 )
 from quorate.client.address import Address, parse_address
+from quorate.client.wire import Reaching, Wire
 
 GOOD = TlsOptions(
     ca_cert=str(TLS / "ca.pem"),
@@ -285,3 +287,15 @@ def test_what_only_our_servers_answer(body: bytes) -> None:
     shown = f" ({body.decode()})" if body else ""
     assert str(caught.value) == f"Unexpected response code: 404{shown}"
     assert caught.value.next_step == "only Quorate's servers answer this: ask one of them"
+
+
+@pytest.mark.parametrize(("silence_s", "connect_s"), [(2.0, 2.0), (60.0, 10.0), (None, 10.0)])
+def test_a_renewal_waits_no_longer_to_connect_than_for_the_answer(
+    silence_s: float | None, connect_s: float
+) -> None:
+    """So the loss of a lock is told when its TTL is over, whatever happened to its server."""
+    wire = Wire(Reaching("http://127.0.0.1:1", TlsOptions(), {}, None, 60.0))
+    with httpx.Client() as http:
+        request = wire.request(http, "PUT", "http://127.0.0.1:1/x", silence_s=silence_s)
+    times = request.extensions["timeout"]
+    assert (times["read"], times["connect"]) == (silence_s, connect_s)
