@@ -3,12 +3,16 @@
     python cron.py ADDRESS NAME SECONDS PROGRAM [ARGUMENT ...]
 
 Start it on each machine with another NAME. One of them runs the program every SECONDS; if its
-machine dies, another one takes over. The program finds its fencing number in FENCE.
+machine dies, another one takes over when the lock's TTL is over. At SIGTERM and SIGINT it ends the
+program and releases the lock, and another one takes over at once. The program finds its fencing
+number in FENCE.
 """
 
 import os
+import signal
 import subprocess
 import sys
+from types import FrameType
 
 from quorate.client import Client, Election, LockLost
 
@@ -27,9 +31,24 @@ def main(address: str, name: str, period_s: float, program: list[str]) -> None:
                     environment = {**os.environ, "FENCE": str(election.fence)}
                     while not election.lost.wait(period_s):
                         election.check()
-                        subprocess.run(program, env=environment, check=False)
+                        run(program, environment)
             except LockLost as lost:
                 print(f"{name} leads no more: {lost}", flush=True)
+
+
+def run(program: list[str], environment: dict[str, str]) -> None:
+    """Run the program to its end; it does not outlive this process."""
+    with subprocess.Popen(program, env=environment) as process:
+        try:
+            process.wait()
+        except BaseException:
+            process.terminate()
+            raise
+
+
+def end(number: int, _: FrameType | None) -> None:
+    """Leave by way of the `with` blocks, which release the lock."""
+    sys.exit(128 + number)
 
 
 def arguments(words: list[str]) -> tuple[str, str, float, list[str]]:
@@ -45,4 +64,7 @@ def arguments(words: list[str]) -> tuple[str, str, float, list[str]]:
 
 
 if __name__ == "__main__":
-    main(*arguments(sys.argv[1:]))
+    given = arguments(sys.argv[1:])
+    for asked_to_end in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked_to_end, end)
+    main(*given)

@@ -4,9 +4,11 @@ that of a configuration which changes while its program runs."""
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,41 @@ def test_a_program_runs_while_the_lock_is_held(servers: Servers) -> None:
     assert missing.returncode == 1
     assert "Failed to start 'no-such-program'" in missing.stderr
     assert "Lock" not in servers.ask(1, "/v1/var/job").json
+
+
+def test_a_program_that_is_told_to_end_leaves_no_lock_and_no_child(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """`var lock` and the example: SIGTERM, and the lock is free at once."""
+    script = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()) + '.');"
+    job = [sys.executable, "-c", script + "time.sleep(600)"]
+    env = {**os.environ, "NOMAD_ADDR": address(servers, 0)}
+    cron = [sys.executable, str(ROOT / "examples" / "cron.py"), env["NOMAD_ADDR"], "x", "0.1", *job]
+    lock = [sys.executable, "-m", "quorate", "var", "lock", "ended", *job]
+    for command, path in ((lock, "ended"), (cron, "examples/cron")):
+        told = tmp_path / "pid"
+        told.unlink(missing_ok=True)
+        process = subprocess.Popen(command, env=env)
+        try:
+            until(told.exists, "the job to run")
+            until(partial(_ends_in_dot, told), "its ID")
+            assert "Lock" in servers.ask(1, f"/v1/var/{path}").json
+            process.terminate()
+            assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
+        finally:
+            process.kill()
+            process.wait(PATIENCE_S)
+        assert "Lock" not in servers.ask(1, f"/v1/var/{path}").json
+        child = Path(f"/proc/{told.read_text()[:-1]}")
+        until(partial(_is_gone, child), "the end of its job")
+
+
+def _ends_in_dot(path: Path) -> bool:
+    return path.read_text().endswith(".")
+
+
+def _is_gone(path: Path) -> bool:
+    return not path.exists()
 
 
 CRON = "Usage: python cron.py ADDRESS NAME SECONDS PROGRAM [ARGUMENT ...]\n"
