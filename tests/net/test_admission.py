@@ -30,8 +30,8 @@ def test_strangers_hold_their_part_and_the_first_goes() -> None:
     for number, each in enumerate(crowd):
         assert admission.admit(f"10.0.0.{number}", each) == ""
     assert [each.ended for each in crowd] == [True] * (200 - TOTAL // 2) + [False] * (TOTAL // 2)
-    for number, each in enumerate(crowd[: 200 - TOTAL // 2]):
-        admission.gone(f"10.0.0.{number}", each)
+    for each in crowd[: 200 - TOTAL // 2]:
+        admission.gone(each)
     assert admission.count == TOTAL // 2
 
 
@@ -44,7 +44,7 @@ def test_members_are_bounded_too_and_never_end_for_a_stranger() -> None:
     newcomer = Held()
     assert "as many connections of members" in admission.admit("10.0.0.2", newcomer)
     assert not any(each.ended for each in known)
-    admission.gone("10.0.0.1", known[0])
+    admission.gone(known[0])
     assert admission.admit("10.0.0.2", newcomer) == ""
 
 
@@ -55,6 +55,23 @@ def test_the_bound_of_one_address_and_no_bounds() -> None:
     assert admission.admit("10.0.0.2", crowd[2]) == ""
     free = Admission()
     assert not any(free.admit("10.0.0.1", Held()) for _ in range(5 * FEWEST_STRANGERS))
+
+
+def test_what_a_member_passes_on_keeps_nothing_else_of_it_out() -> None:
+    """Requests that wait hold a connection each; Raft needs one more, from the same address."""
+    admission = Admission(per_host=2)
+    passed_on = [Held() for _ in range(50)]
+    for each in passed_on:
+        assert admission.admit("10.0.0.1", each) == ""
+        admission.is_member(each)
+    strangers = [Held() for _ in range(3)]
+    assert [bool(admission.admit("10.0.0.1", each)) for each in strangers] == [False, False, True]
+    admission.gone(strangers[0])
+    assert admission.admit("10.0.0.1", strangers[2]) == ""
+    for each in (*passed_on, *strangers[1:]):
+        admission.gone(each)
+    assert admission.count == 0
+    assert not any(admission.admit("10.0.0.1", each) for each in strangers[:2])
 
 
 def test_a_member_gets_in_while_strangers_hold_all_there_is() -> None:

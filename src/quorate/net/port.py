@@ -105,10 +105,10 @@ class RpcPort:
             self._switches.add(switch)
         return why
 
-    def gone(self, host: str, switch: _Switch) -> None:
+    def gone(self, switch: _Switch) -> None:
         """An admitted connection has ended."""
         self._switches.discard(switch)
-        self.admission.gone(host, switch)
+        self.admission.gone(switch)
 
 
 class _Switch(asyncio.Protocol):
@@ -262,6 +262,6 @@ class _Switch(asyncio.Protocol):
         if self._admitting is not None:
             self._admitting.cancel()
         if self._admitted:
-            self._port.gone(self._host, self)
+            self._port.gone(self)
         if self._inner is not None:
             self._inner.connection_lost(exc)
