@@ -123,11 +123,10 @@ def _log_of(log: LogReader, found: FolderSummary) -> None:
     found.term = max(state.term, extent.last_term)
     found.vote_term, found.voted_for = state.vote_term, state.voted_for
     try:
-        for entry in log.entries():
-            if entry.kind == EntryKind.CONFIGURATION:
-                servers = decode_configuration(entry.data).servers
-                members = tuple(Member(s.id, s.address, s.is_voter, s.key) for s in servers)
-                found.members = Members(entry.index, members)
+        for entry in log.entries(only=EntryKind.CONFIGURATION):
+            servers = decode_configuration(entry.data).servers
+            members = tuple(Member(s.id, s.address, s.is_voter, s.key) for s in servers)
+            found.members = Members(entry.index, members)
     except QuorateError as error:
         found.damage.append(error.text)
 

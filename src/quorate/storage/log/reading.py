@@ -19,9 +19,20 @@ from quorate.raft.values.messages import Entry, HardState
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.log.extent import LogExtent
 from quorate.storage.log.files import LogFiles, segments_in
+from quorate.storage.log.frames import BODY
+from quorate.storage.log.places import Place
 from quorate.storage.log.records import entry_damaged, read_entry
 from quorate.storage.log.replay import LogReplay
 from quorate.storage.log.segment import Segment
+
+_TYPE: Final = b"\xa4Type"
+_RUN_MAX: Final = 4096
+_RUN_BYTES: Final = 256 << 10
+
+
+def _may_be(encoded: bytes, kind: int) -> bool:
+    """False if the end of an entry says that it is of another kind; its type comes last."""
+    return encoded[-6:-1] != _TYPE or encoded[-1] == kind
 
 
 class _ForReading:
@@ -84,18 +95,49 @@ class LogReader:
         """The small value kept under `key`, or None."""
         return self._replay.meta.get(key)
 
-    def entries(self, low: int = 0, high: int | None = None) -> Iterator[Entry]:
-        """The entries from `low` up to, not including, `high`. Raises LogDamaged, QuorateError."""
-        first = max(low, self.extent.base_index + 1)
+    def entries(
+        self, low: int = 0, high: int | None = None, *, only: int | None = None
+    ) -> Iterator[Entry]:
+        """The entries from `low` up to, not including, `high`; `only` those of that kind.
+
+        Raises LogDamaged, QuorateError.
+        """
+        index = max(low, self.extent.base_index + 1)
         end = self.extent.last_index + 1 if high is None else min(high, self.extent.last_index + 1)
-        for index in range(first, end):
-            place = self._replay.places.place(index)
-            segment = self._segments[place.segment]
+        while index < end:
+            run = self._run(index, end)
+            segment, start = self._segments[run[0].segment], run[0].start
             with clear_errors(f"read the log in {self.path}"):
-                data = segment.read(place.start, place.start + place.size)
+                data = segment.read(start, run[-1].start + run[-1].size)
+            if data is None and len(run) > 1:  # one of them: named when it is read alone
+                run = run[:1]
+                with clear_errors(f"read the log in {self.path}"):
+                    data = segment.read(start, start + run[0].size)
             if data is None:
                 raise entry_damaged(index, str(segment.path), "its checksum does not match")
-            yield read_entry(index, self.extent.term(index), data, str(segment.path))
+            path, term = str(segment.path), self.extent.term
+            for place in run:
+                encoded = data[place.start - start : place.start - start + place.size]
+                if only is None or _may_be(encoded, only):
+                    entry = read_entry(index, term(index), encoded, path)
+                    if only is None or entry.kind == only:
+                        yield entry
+                index += 1
+
+    def _run(self, index: int, end: int) -> list[Place]:
+        """The places of this entry and of those that lie close behind it."""
+        places = self._replay.places
+        run = [places.place(index)]
+        first = run[0]
+        for following in range(index + 1, min(end, index + _RUN_MAX)):
+            place = places.place(following)
+            behind = run[-1].start + run[-1].size
+            if place.segment != first.segment or not behind <= place.start < behind + BODY:
+                break
+            if place.start + place.size - first.start > _RUN_BYTES:
+                break
+            run.append(place)
+        return run
 
     def close(self) -> None:
         """Give the files back."""

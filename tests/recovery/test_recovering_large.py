@@ -1,0 +1,56 @@
+"""A recovery of a million records in the log takes less than half a minute."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from lengths import cases, huge
+from recovery_folders import golden_servers
+from test_peers_json import A0, S0, lines, row
+
+from quorate.raft.values.messages import Entry, EntryKind
+from quorate.recovery.at_start import before_start
+from quorate.recovery.looking.inspect import inspect
+from quorate.state.engine.commands import encode
+from quorate.state.tables.variables import PutVariable
+from quorate.storage.log.store import LogStore
+from quorate.storage.log.write_batch import WriteBatch
+
+SECONDS_MAX = 30.0
+MILLION = 1_000_000
+_BATCH = 1000
+
+
+def put(number: int) -> bytes:
+    return encode(
+        PutVariable(
+            namespace="default", path=f"app/{number}", time_ns=1, data=bytes(100), key_id="k"
+        )
+    )
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("records", [*cases([2_000], [100_000]), huge(MILLION)])
+def test_all_of_a_long_log_is_recovered(tmp_path: Path, records: int) -> None:
+    folder = golden_servers(tmp_path)["s0"]
+    log = LogStore.open(folder / "server" / "raft" / "log")
+    last = log.last_index()
+    for first in range(1, records + 1, _BATCH):
+        numbers = range(first, min(first + _BATCH, records + 1))
+        entries = [Entry(last + n, 3, EntryKind.COMMAND, put(n)) for n in numbers]
+        log.write(WriteBatch(entries=entries))
+    log.close()
+    (folder / "server" / "raft" / "peers.json").write_bytes(lines(row(S0, A0)))
+    began, worked = time.monotonic(), time.process_time()
+    (recovered,) = before_start(folder, own_address=A0)
+    took = time.monotonic() - began
+    worked = time.process_time() - worked
+    print(f"recovery of {records} records: {took:.1f} s, {worked:.1f} s of work")
+    assert recovered.index == last + records
+    found = inspect(folder)
+    assert found.snapshot is not None
+    assert found.snapshot.size > 100 * records
+    if records == MILLION:
+        assert took < SECONDS_MAX
