@@ -282,6 +282,30 @@ def _nomad_seeds() -> Iterator[tuple[str, bytes]]:
         yield "raft-db-as-it-is", data
 
 
+def _recovery_seeds() -> Iterator[tuple[str, bytes]]:
+    row = b'{"id": "a", "address": "10.0.0.1:4647", "non_voter": false}'
+    for text in (
+        b'["10.0.0.1:4647", "10.0.0.2:4647"]',
+        b"[\n" + row + b",\n" + row.replace(b"a", b"b") + b"\n]",
+        b"[" + row + b"] x",
+    ):
+        yield "peers-json", text
+    survivor = (
+        b'{"server_id":"a","address":"a:1","path":"/a","last_term":2,"last_index":3,"committed":1}'
+    )
+    server = b'{"id":"a","address":"a:1","voter":true,"key":""}'
+    yield (
+        "recovery-plan",
+        b'{"about":"","version":1,"kind":"Quorate","cluster_id":"c","region":"g","epoch_before":0,'
+        b'"epoch_before_bits":"","epoch":1,"epoch_bits":"00ff","leads":"a","survivors":['
+        + survivor
+        + b'],"servers":['
+        + server
+        + b'],"left_out":[],"left_out_may_decide":false,"becomes_committed":"","may_be_lost":"",'
+        b'"not_prevented":"","digest":"00"}',
+    )
+
+
 def sorted_items(values: dict[bytes, bytes]) -> list[tuple[int, bytes, bytes]]:
     """Elements of a leaf."""
     return [(0, key, values[key]) for key in sorted(values)]
@@ -292,7 +316,7 @@ def write_seeds() -> None:
     counts: dict[str, int] = {}
     for source in (
         *(_wire_seeds, _text_seeds, _http_seeds, _own_seeds),
-        *(_identity_seeds, _folder_seeds, _replica_call_seeds, _nomad_seeds),
+        *(_identity_seeds, _folder_seeds, _replica_call_seeds, _nomad_seeds, _recovery_seeds),
     ):
         for target, data in source():
             if len(data) <= _SEED_BYTES_MAX and counts.get(target, 0) < _SEEDS_PER_TARGET_MAX:

@@ -26,13 +26,22 @@ from quorate.api.codec.params import decode_path, parse_cas, parse_query
 from quorate.api.request_error import RequestError
 from quorate.config.load import assemble
 from quorate.config.read.parse import parse_bytes
-from quorate.errors import BadFrame, ConfigError, LogDamaged, QuorateError, WrongDataFolder
+from quorate.errors import (
+    BadFrame,
+    ConfigError,
+    LogDamaged,
+    QuorateError,
+    WrongDataFolder,
+    WrongServers,
+)
 from quorate.net.key_pair import KeyPair
 from quorate.nomad.bolt.meta import BoltError
 from quorate.nomad.log_entry import NomadEntry, body_of
 from quorate.nomad.raft_db import RaftDb
 from quorate.raft.values.identity import IdentityRecord
 from quorate.raft.values.messages import HardState
+from quorate.recovery.peers_json import parse as parse_peers
+from quorate.recovery.plan import decode as decode_plan
 from quorate.state.engine.commands import decode as decode_command
 from quorate.state.engine.snapshot import SnapshotError, decode_snapshot
 from quorate.state.engine.store import Held, StateStore
@@ -300,6 +309,8 @@ TARGETS = {
         Target("key", key, (LogDamaged,)),
         Target("node-id", node_id, (LogDamaged,)),
         Target("raft-db", raft_db, (BoltError,)),
+        Target("peers-json", lambda data: parse_peers(data, "peers.json"), (WrongServers,)),
+        Target("recovery-plan", lambda data: decode_plan(data, "plan"), (QuorateError,)),
         Target("raft-db-as-it-is", raft_db_as_it_is, (BoltError,)),
     )
 }
