@@ -104,6 +104,21 @@ def awaiting(cluster: Cluster) -> AsyncVariables:
     return AsyncVariables(Awaits(cluster))
 
 
+def test_a_lock_is_lost_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of the loop and of waiting stands still meanwhile, that of the leader does not."""
+    suspended_s = 0.0
+    real = time.clock_gettime
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    monkeypatch.setattr(
+        time, "clock_gettime", lambda which: real(which) + suspended_s * (which == clock)
+    )
+    with Lock(waiting(Cluster()), "a", ttl_s=15) as lock:
+        lock.check()
+        suspended_s = 20.0
+        with pytest.raises(LockLost, match="no renewal was answered in time"):
+            lock.check()
+
+
 # -- steps, with a clock of their own ------------------------------------------------------------
 
 

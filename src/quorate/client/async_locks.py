@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from quorate.client.lock_steps import Held, LockLost, leader_of
+from quorate.client.lock_steps import Held, LockLost, leader_of, machine_time
 from quorate.client.steps import async_carried_out
 from quorate.client.variables import AsyncVariables
 
@@ -56,7 +55,7 @@ class AsyncLock:
         self.lost = asyncio.Event()
         self._held = Held(
             path,
-            time.monotonic,
+            machine_time,
             ttl_s=ttl_s,
             delay_s=delay_s,
             wait_s=wait_s,

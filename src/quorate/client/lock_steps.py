@@ -6,6 +6,7 @@ that was answered was sent. All times are those of `clock`, in seconds.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -20,6 +21,16 @@ _LOCKED_S: Final = 10.0  # the end of a lock does
 _LEAST_S: Final = 0.05
 _FAILED: Final = 500
 _GONE: Final = frozenset({404, 409})
+
+_RUNS_ON: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def machine_time() -> float:
+    """Seconds of a clock that does not stop while the machine is suspended, where there is one.
+
+    The leader goes on counting meanwhile, and gives the lock to another.
+    """
+    return time.clock_gettime(_RUNS_ON)
 
 
 class LockLost(ClientError):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from quorate.client.lock_steps import Held, LockLost, leader_of
+from quorate.client.lock_steps import Held, LockLost, leader_of, machine_time
 from quorate.client.steps import carried_out
 from quorate.client.variables import Variables
 
@@ -56,7 +56,7 @@ class Lock:
         self.lost = threading.Event()
         self._held = Held(
             path,
-            time.monotonic,
+            machine_time,
             ttl_s=ttl_s,
             delay_s=delay_s,
             wait_s=wait_s,
