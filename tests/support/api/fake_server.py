@@ -158,11 +158,7 @@ class FakeServer:
             acts=Acts(self.store, lambda: int(NOW * 1000)),
             leads=self.is_leader,
             unix_ns=lambda: int(NOW * 10**9),
-            resealer=Resealer(
-                *(self.store, self.sealer, self.apply),
-                lambda: self.log_index,
-                lambda: self.log_index,
-            ),
+            resealer=Resealer(self.store, self.sealer, self.apply),
             holders=self.holders,
         )
         self.backups = Backups(

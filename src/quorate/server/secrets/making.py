@@ -48,11 +48,7 @@ def keeping(
         acts=acts,
         leads=leads,
         unix_ns=time.time_ns,
-        resealer=Resealer(
-            *(state, sealer, apply),
-            lambda: replica.node.log.last_index,
-            lambda: replica.node.applied_index,
-        ),
+        resealer=Resealer(state, sealer, apply),
         holders=disks.holders,
         wrapping=wrapping,
         without=members.without,

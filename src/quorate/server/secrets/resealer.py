@@ -1,8 +1,9 @@
 """After a rotation: the leader seals the older values again with the active key, a batch at a time.
 
 How far it has come stands in the replicated record of the active key, so the next leader goes on
-there. The work begins only when all that this leader had sealed with an older key is applied: then
-no value can come to lie behind it that it would have to look at once more.
+there. The work begins with an entry that changes nothing, and goes on when that is applied: then
+all that this leader had sealed with an older key is applied too, and no value can come to lie
+behind it that it would have to look at once more.
 """
 
 from __future__ import annotations
@@ -30,29 +31,20 @@ _BYTES_MAX: Final = 256 * 1024
 
 
 class Resealer:
-    """See the module. `last_index` is that of this server's log, of which so much is applied.
-
-    The state does not know that: it sees no entry that is no command.
-    """
+    """See the module."""
 
     def __init__(
         self,
         state: StateStore,
         sealer: Sealer,
         apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
-        last_index: Callable[[], int],
-        applied_index: Callable[[], int],
-        *,
         rows_max: int = _ROWS_MAX,
     ) -> None:
         self._state = state
         self._sealer = sealer
         self._apply = apply
-        self._last_index = last_index
-        self._applied_index = applied_index
         self._rows_max = rows_max
         self._of = 0  # the modify index of the key's record of which the rest is
-        self._applied_first = 0
         self._after = ""  # the last row that was looked at
         self._held_at: str | None = None  # behind which row the first one lies that does not open
 
@@ -62,13 +54,15 @@ class Resealer:
         `row` is the record of the active key. The replicated place never passes a value that does
         not open here: another leader may have its key.
         """
-        if self._of != row.modify_index:
-            self._of, self._after, self._held_at = row.modify_index, row.after, None
-            self._applied_first = self._last_index()
-        if self._applied_index() < self._applied_first:
-            return False
-        found, at_end = self._some(key_id)
-        if found:
+        found: list[Resealed] = []
+        at_end, begins = False, self._of != row.modify_index
+        if begins:
+            # Its entry comes behind all that this server has sealed with an older key, and has
+            # asked for, be it in the log or not.
+            self._after, self._held_at = row.after, None
+        else:
+            found, at_end = self._some(key_id)
+        if found or begins:
             after = self._after if self._held_at is None else self._held_at
             command = ReplaceSeals(
                 key_id=key_id, modify_index=row.modify_index, after=after, rows=tuple(found)

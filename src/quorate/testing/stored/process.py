@@ -146,12 +146,7 @@ class StoredProcess:
             acts=acts,
             leads=self.leads,
             unix_ns=self.unix_ns,
-            resealer=Resealer(
-                *(state, self.sealer, apply),
-                lambda: host.live.log.last_index,
-                lambda: host.live.applied_index,
-                rows_max=RESEALED_AT_ONCE,
-            ),
+            resealer=Resealer(state, self.sealer, apply, RESEALED_AT_ONCE),
             holders=self._holders,
             draw=rng.randbytes,
         )
