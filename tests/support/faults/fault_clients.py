@@ -16,6 +16,8 @@ import json
 import random
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple, Self
 
 from patience import PATIENCE_S
@@ -40,8 +42,43 @@ class Record(NamedTuple):
     modify_index: int
 
 
+class Turns:
+    """Many may take turns at once, unless somebody has halted them."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._taken = 0
+        self._halted = False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._halted)
+            self._taken += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        with self._changed:
+            self._halted = True
+            assert self._changed.wait_for(lambda: not self._taken, 30), "a turn did not end"
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._halted = False
+                self._changed.notify_all()
+
+
 class Clients:
     """`count` threads, each with its own seed; they run while the block runs."""
+
+    registers: tuple[str, ...] = REGISTERS
 
     def __init__(self, servers: Servers, count: int, seed: int) -> None:
         self._servers = servers
@@ -52,13 +89,14 @@ class Clients:
         self.recorder = Recorder(time.monotonic)
         self.acknowledged_at = [time.monotonic()]  # of every confirmed write
         self.broken: list[BaseException] = []
+        self._turns = Turns()
         self._threads = [
             threading.Thread(target=self._run, args=(n, random.Random(f"{seed}-{n}")), daemon=True)
             for n in range(count)
         ]
 
     def __enter__(self) -> Self:
-        for register in REGISTERS:  # a value of ours stands before anyone reads
+        for register in self.registers:  # a value of ours stands before anyone reads
             written = self._write(random.Random(0), -1, 0, register)
             assert written, "the first write was not confirmed"
         for thread in self._threads:
@@ -79,6 +117,10 @@ class Clients:
             done = self._progress.wait_for(lambda: len(self.acknowledged_at) >= goal, timeout_s)
         assert done, f"{count} more writes were not confirmed within {timeout_s:g} s"
 
+    def halted(self) -> AbstractContextManager[None]:
+        """Nothing of theirs is under way while the block runs."""
+        return self._turns.halted()
+
     def longest_gap(self, since: float, until: float) -> float:
         """The longest time between two confirmed writes in that span, in seconds."""
         inside = [t for t in list(self.acknowledged_at) if since <= t <= until]
@@ -88,13 +130,14 @@ class Clients:
     def _run(self, client: int, rng: random.Random) -> None:
         try:
             while not self._stop.is_set():
-                self._once(client, rng)
+                with self._turns.turn():
+                    self._once(client, rng)
                 self._stop.wait(rng.uniform(0, 2 * _PAUSE_S))
         except BaseException as error:  # noqa: BLE001  the test must hear of it
             self.broken.append(error)
 
     def _once(self, client: int, rng: random.Random) -> None:
-        register = rng.choice(REGISTERS)
+        register = rng.choice(self.registers)
         server = rng.randrange(self._servers.count)
         if rng.random() < 0.4:
             self._write(rng, client, server, register)
