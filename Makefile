@@ -80,7 +80,7 @@ soak: setup
 	$(BIN)/python -m quorate.testing.sim --seconds $(SECONDS)
 
 mutants: setup
-	$(BIN)/pytest tests/raft/test_mutants.py -m "long or not long" -n 2 --dist worksteal --timeout 600
+	$(BIN)/pytest tests/raft/test_mutants.py tests/testing/test_stored_mutants.py -m "long or not long" -n 2 --dist worksteal --timeout 600
 
 # Real servers under faults: FAULT_SECONDS=, SEED= of a run to repeat. Then the tests of single faults.
 FAULT_SECONDS ?= 600
