@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cli_run import Ran, run
-from client_fake_agent import FakeAgent, Reply, json_reply
+from client_fake_agent import FakeAgent, Reply, json_reply, text_reply
 from places import GOLDEN
 
 KEYS = "/v1/operator/keyring"
@@ -69,6 +69,24 @@ def test_recorded_removals() -> None:
     assert (ran.code, ran.stdout) == (case["exit_code"], case["stdout"])
     assert ran.stderr == case["stderr"].replace("'nomad root", "'quorate operator root")
     assert not asked
+
+
+def test_a_token_without_the_right_is_refused_as_recorded() -> None:
+    case = json.loads((GOLDEN / "cli-1.6" / "v16cli-acl-bad-keyring.json").read_text())
+    with FakeAgent({f"GET {KEYS}/keys": text_reply(403, "Permission denied")}) as agent:
+        ran = run(*case["argv"][1:], env={**case["env"], "NOMAD_ADDR": agent.address})
+        sent = {name.lower(): value for name, value in agent.requests[0].headers.items()}
+        assert sent["x-nomad-token"] == case["env"]["NOMAD_TOKEN"]
+    assert (ran.code, ran.stdout) == (case["exit_code"], case["stdout"])
+    assert ran.stderr.splitlines()[0] == case["stderr"].strip()
+
+
+def test_a_list_names_the_key_that_wraps() -> None:
+    keys = [key("k-1 active 2026-11-29T10:00:00Z", WrappedBy="0123456789abcdef")]
+    with FakeAgent({f"GET {KEYS}/keys": json_reply(keys)}) as agent:
+        ran = run("operator", "root", "keyring", "list", env={"NOMAD_ADDR": agent.address})
+    last = ran.stdout.splitlines()[-1]
+    assert last == "Wrapped with key 0123456789abcdef, which is not in the cluster"
 
 
 def test_a_refusal_says_what_to_do_next() -> None:

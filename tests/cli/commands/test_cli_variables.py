@@ -120,6 +120,13 @@ def test_recorded(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert ran == wanted
 
 
+def test_a_token_that_is_not_known_finds_nothing_as_recorded() -> None:
+    case = json.loads((GOLDEN / "cli-1.6" / "v16cli-acl-bad-var-get.json").read_text())
+    with FakeAgent({"GET /v1/var/x": MISSING}) as agent:
+        ran = run(*case["argv"][1:], env={**case["env"], "NOMAD_ADDR": agent.address})
+    assert ran == (case["exit_code"], case["stdout"], case["stderr"])
+
+
 def test_each_recording_has_a_test() -> None:
     names = {
         path.stem.removeprefix("v16cli-var-") for path in (GOLDEN / "cli").glob("v16cli-var-*")
