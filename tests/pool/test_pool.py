@@ -24,6 +24,7 @@ from pool_cluster import (
     until,
     where,
 )
+from stopwatch import Stopwatch
 
 from quorate.errors import QuorateError
 from quorate.gossip.effects import Change, KeyAction, MemberChanged, QueryArrived
@@ -79,13 +80,16 @@ def test_convergence_of_five_at_lan_defaults() -> None:
         members = [await pools.start(f"m{n}") for n in range(5)]
         for member in members[1:]:
             await member.join([where(members[0])])
-        took = await until(lambda: all(len(living(m)) == 5 for m in members))
-        assert took < 1.0, f"joining took {took:.2f} s"
+        joining = Stopwatch()
+        await until(lambda: all(len(living(m)) == 5 for m in members))
+        assert joining.seconds() < 1.0
         tries: list[float] = []
         while min(tries, default=5.0) >= 5.0 and len(tries) < 3:
             gone = members.pop()
             await pools.stop(gone.options.name)
-            tries.append(await until(partial(all_see_failed, members, gone.options.name)))
+            noticing = Stopwatch()
+            await until(partial(all_see_failed, members, gone.options.name))
+            tries.append(noticing.seconds())
         assert min(tries) < 5.0, f"noticing took {tries} s"
         # It comes back at another port: alive again, without anybody's help.
         back = await pools.start(gone.options.name)

@@ -19,14 +19,19 @@ class Stopwatch:
 
     def __init__(self, pids: Callable[[], Iterable[int]] = tuple) -> None:
         self._pids = pids
-        self._delays = self._read()
+        self._first = self._read()
+        self._last = dict(self._first)
         self._began = time.monotonic()
 
     def seconds(self) -> float:
-        """Time since the beginning, less what these processes waited for a processor."""
-        wall = time.monotonic() - self._began
-        late = sum(now - self._delays.get(pid, 0.0) for pid, now in self._read().items())
-        return max(0.0, wall - late)
+        """Time since the beginning, less `late_s`."""
+        return max(0.0, time.monotonic() - self._began - self.late_s())
+
+    def late_s(self) -> float:
+        """What these processes waited for a processor; one that has ended, when last asked."""
+        for pid, now in self._read().items():
+            self._last[pid] = max(now, self._last.get(pid, 0.0))
+        return sum(now - self._first.get(pid, 0.0) for pid, now in self._last.items())
 
     def _read(self) -> dict[int, float]:
         return {pid: waited_s(pid) for pid in (os.getpid(), *self._pids())}

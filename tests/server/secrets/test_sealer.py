@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -151,8 +151,8 @@ def test_sealing_costs_little() -> None:
     items = {"value": "x" * 256}
     quickest = 1.0
     for _ in range(20):
-        started = perf_counter()
+        started = thread_time()
         for _ in range(100):
             server.seal("default", "app/db", items)
-        quickest = min(quickest, (perf_counter() - started) / 100)
+        quickest = min(quickest, (thread_time() - started) / 100)
     assert quickest < 50e-6, f"{quickest * 1e6:.1f} us"
