@@ -251,7 +251,12 @@ def test_json_and_template(command: str) -> None:
     assert wrong.stderr.startswith("Error formatting the data: template: can't find field Nope")
 
 
-OF_FILES = {"operator snapshot inspect", "operator snapshot restore", "operator raft info"}
+OF_FILES = {
+    "backup run",
+    "operator snapshot inspect",
+    "operator snapshot restore",
+    "operator raft info",
+}
 """They need a file or a folder: their forms are in tests of their own."""
 
 

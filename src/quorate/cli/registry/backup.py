@@ -94,3 +94,43 @@ BACKUP = (
         usage="[options] <name>",
     ),
 )
+
+
+ELSEWHERE_GROUP = Group(
+    ("backup",),
+    "Backups of any cluster, made from here",
+    "Backs up a cluster that does not do so itself, as one of Nomad servers, into a folder or a "
+    "bucket.",
+    "quorate backup run -target=file:///mnt/backups",
+)
+
+ELSEWHERE = (
+    Command(
+        ("backup", "run"),
+        "Back up a cluster, of Nomad servers too",
+        "Saves the state of the cluster at -address as an archive, checks it, puts it to the "
+        "target, reads it back from there, and checks it again. A file at the target has its name "
+        "only when it is whole. A backup of Nomad 1.4 to 1.8 never holds the root keys: which, and "
+        "where they are, is said. Servers of Quorate back themselves up: see operator backup.",
+        MODULE + "elsewhere:run",
+        (
+            Flag("target", "string", "file:///folder or s3://bucket/prefix. Required.", "url"),
+            Flag("retain", "int", "Then delete all but the newest so many; 0: none.", "number"),
+            Flag("endpoint", "string", "The address of a server that speaks S3.", "url"),
+            Flag("bucket-region", "string", "The region of the bucket.", "name"),
+            Flag(
+                "credentials-file",
+                "string",
+                "Credentials of the bucket, in the form of AWS's own file.",
+                "path",
+            ),
+            *FORMS,
+        ),
+        (
+            Example(
+                "quorate backup run -address=http://10.0.0.1:4646 -target=file:///mnt/backups",
+                "from cron, beside a cluster of Nomad",
+            ),
+        ),
+    ),
+)

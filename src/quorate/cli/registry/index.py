@@ -6,7 +6,7 @@ Cheap to import (data only), because every start of the program reads it.
 from __future__ import annotations
 
 from quorate.cli.command import Command, Group
-from quorate.cli.registry.backup import BACKUP
+from quorate.cli.registry.backup import BACKUP, ELSEWHERE, ELSEWHERE_GROUP
 from quorate.cli.registry.backup import GROUP as BACKUP_GROUP
 from quorate.cli.registry.events import EVENTS
 from quorate.cli.registry.gossip import GOSSIP
@@ -30,6 +30,7 @@ COMMANDS: tuple[Command, ...] = (
         *EVENTS,
         *SNAPSHOT,
         *BACKUP,
+        *ELSEWHERE,
         *GOSSIP,
         *ROOT_KEYS,
         *SERVER,
@@ -103,6 +104,7 @@ GROUPS = (
     ),
     SNAPSHOT_GROUP,
     BACKUP_GROUP,
+    ELSEWHERE_GROUP,
     Group(
         ("operator", "state"),
         "The size of the state",
