@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -36,6 +37,8 @@ class Proof:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
+                    # Each arena of malloc takes address space, which is what is bounded.
+                    env={**os.environ, "MALLOC_ARENA_MAX": "2"},
                 )
         except OSError as error:
             return Result(failed=UNKNOWN, why=f"the check cannot be started: {error}")

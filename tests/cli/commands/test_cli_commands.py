@@ -256,6 +256,7 @@ OF_FILES = {
     "operator snapshot inspect",
     "operator snapshot restore",
     "operator raft info",
+    "operator recover verify",
 }
 """They need a file or a folder: their forms are in tests of their own."""
 

@@ -34,7 +34,7 @@ log: Final = logging.getLogger("quorate.server")
 
 _ROUND_S: Final = 0.25
 _AFTER_ERROR_S: Final = 1.0
-_MEMORY_BASE: Final = 512 << 20
+_MEMORY_BASE: Final = 1 << 30
 _MEMORY_TIMES: Final = 24
 """What a state takes in memory is less than this many times what it takes as a file."""
 
@@ -111,7 +111,7 @@ class Backups:
         try:
             while True:
                 await asyncio.sleep(_ROUND_S)
-                if self.options.schedule is None or not self._able():
+                if not self._able():
                     continue
                 try:
                     async with self._working:
@@ -188,6 +188,7 @@ class Backups:
             slot = int(time.time())
             known = set(self._state.rows(backups.TABLE))
             why = await self._done(decider.made(self._look, slot, manual=True))
+            why = why or await self._done(decider.tidied(self._look))
         rows = self._state.rows(backups.TABLE)
         made = [row for name, row in rows.items() if name not in known and row.slot == slot]
         why = why or backups.progress(self._state).why

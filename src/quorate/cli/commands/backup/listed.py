@@ -77,9 +77,9 @@ def _print(context: Context, found: BackupList) -> None:
         context.out.line("The leader has no target for backups")
         return
     if found.backups:
-        rows = [("Name", "Status", "Due", "Size")]
+        rows = [("Name", "Status", "Made by", "Size")]
         rows += [
-            (row.name, row.status, "by hand" if row.manual else _time(row.due * 1000), _size(row))
+            (row.name, row.status, "hand" if row.manual else "schedule", _size(row))
             for row in found.backups
         ]
         context.out.table(format_table(rows))
