@@ -9,6 +9,7 @@ compare-and-set by modify index is one by value.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -25,6 +26,9 @@ from quorate.state.tables.checks import CheckState
 from quorate.state.tables.scheduler import SchedulerConfiguration, SetSchedulerConfiguration
 
 REGISTERS = ("scheduler", "autopilot")
+
+_NOTE = re.compile(rb"[A-Za-z].*|\d+\.\d+", re.DOTALL)
+"""What a client of the simulator or a scenario (`index.term`) writes: no command of the state."""
 
 
 def write_command(register: str, value: int, cas: int | None = None) -> bytes:
@@ -105,7 +109,7 @@ class SimMachine:
         self.index = index
         self.digest = zlib.crc32(b"%d/" % index + command, self.digest)
         self._checker.applied(self)
-        is_note = command[:1].isalpha()  # of a scenario or client: no command
+        is_note = _NOTE.fullmatch(command) is not None
         if self.witness is not None and not is_note:
             self.witness.applying(self, index, command)
         result = None if is_note else self.store.apply(index, command)
