@@ -121,9 +121,9 @@ async def test_a_follower_that_differs_is_named_by_all_andanswers_nothing(
     assert {standing(server) for server in servers.running.values()} == {"right"}
     differ(servers.running[odd], 4)
     await checked(servers)
-    assert [standing(servers.running[n]) for n in (leader, odd, third)] == [
-        *("right", "damaged", "right"),
-    ]
+    # A busy server may have missed the first check.
+    await until(lambda: standing(servers.running[odd]) == "damaged")
+    assert [standing(servers.running[n]) for n in (leader, third)] == ["right", "right"]
     for server in servers.running.values():
         assert server.agent.stats()["quorate"]["state_damaged_servers"] == f"s{odd}.global"
 
