@@ -13,8 +13,8 @@ from quorate.cli.text.tables import format_table
 from quorate.client import RequestError, RestoreReport
 
 _UNKNOWN: Final = (
-    "the restore is carried out or has changed nothing; see whether anything would still change: "
-    "quorate operator snapshot restore -dry-run"
+    "the restore is carried out or has changed nothing; see whether a table other than root_keys "
+    "would still change: quorate operator snapshot restore -dry-run"
 )
 _PIECE_BYTES: Final = 256 << 10
 
