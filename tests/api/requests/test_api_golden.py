@@ -469,7 +469,7 @@ async def test_golden(name: str) -> None:
     case, golden = CASES[name], load(name)
     service = case.setup(golden)
     if case.fails:
-        service.leader_errors = [QuorateError(case.fails)] * 100  # for as long as it is held
+        service.leader_errors = [QuorateError(case.fails)] * 100_000  # for as long as it is held
         service.region_errors = [QuorateError(case.fails)]
     rendered = await replay(service, golden, case)
     assert rendered.status == golden.status
