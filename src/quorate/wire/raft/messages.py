@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from quorate.raft.values.messages import (
@@ -92,19 +93,24 @@ class _Field(NamedTuple):
     codec: Codec
 
 
-class _Packing(NamedTuple):
-    """How a form is written: what stands first, then key and packer of each of its values."""
-
-    head: bytes
-    keys: tuple[bytes, ...]
-    packers: tuple[Callable[[Any], bytes], ...]
-    values: Callable[[Any], tuple[Any, ...]]
-
-
 _VERSION: Final = _Field("ProtocolVersion", "protocol_version", INT)
 _SENDER: Final = (_Field("ID", "sender_id", TEXT), _Field("Addr", "sender_address", TEXT))
 _CLUSTER: Final = _Field("QuorateCluster", "cluster_id", TEXT)
 _IDENTITY: Final = _Field("QuorateIdentity", "identity", Codec(pack_record, read_record))
+
+_STEADY: Final = frozenset({TEXT, _IDENTITY.codec})
+"""The types of values that stay the same in the messages of one sender.
+
+They are byte strings on the wire, so no two values that are equal are of different types.
+"""
+_NUMBERS: Final = frozenset({UINT, INT})
+
+_ANY_NUMBER: Final = 1 << 63
+"""From 0 up to this, both take it."""
+
+_KEPT_MAX: Final = 64
+_KEPT_BYTES_MAX: Final = 1024
+"""Senders whose names are remembered, for each kind of message, and how long the names may be."""
 
 # What a message may carry besides its own fields, as bits of the number of its variant.
 _NAMED: Final = 1
@@ -112,46 +118,132 @@ _OF_CLUSTER: Final = 2
 _IDENTIFIED: Final = 4
 
 
+class _Packing:
+    """How a form is written.
+
+    Names and the identity record of a sender stay as they are from message to message. So the bytes
+    that stand between the other values are kept, with the names that they are made of.
+    """
+
+    def __init__(self, prefix: bytes, fields: Iterable[_Field]) -> None:
+        self._fields = sorted(fields)
+        self._head = prefix + map_header(len(self._fields))
+        self._steady = values_of([f.attribute for f in self._fields if f.codec in _STEADY])
+        varying = [f for f in self._fields if f.codec not in _STEADY]
+        self._varying = values_of([field.attribute for field in varying])
+        self._packers = [field.codec.pack for field in varying]
+        self._kept: tuple[Any, ...] | None = None
+        self._pieces: list[bytes] = []  # one before each varying value, and the rest
+
+    def write(self, message: AnyRequest | AnyResponse) -> bytes:
+        """The bytes of a message."""
+        steady = self._steady(message)
+        if steady != self._kept:
+            self._pieces, self._kept = self._pieces_of(steady), steady
+        pieces = iter(self._pieces)
+        parts = [next(pieces)]
+        for pack, value, piece in zip(self._packers, self._varying(message), pieces, strict=True):
+            parts += (pack(value), piece)
+        return b"".join(parts)
+
+    def _pieces_of(self, steady: tuple[Any, ...]) -> list[bytes]:
+        values, pieces, piece = iter(steady), [], self._head
+        for field in self._fields:
+            piece += pack_raw(field.key.encode())
+            if field.codec in _STEADY:
+                piece += field.codec.pack(next(values))
+            else:
+                pieces.append(piece)
+                piece = b""
+        return [*pieces, piece]
+
+
 class _Form:
     """The shape of one message: which fields, and how each variant of it is written."""
 
     def __init__(self, cls: type, *own: _Field, prefix: bytes = b"", cluster: bool = False) -> None:
         self.cls = cls
-        self._prefix = prefix
         fields = (_VERSION, *own)
         self.variants = tuple(
-            self._packing(
+            _Packing(
+                prefix,
                 (
                     *fields,
                     *(_SENDER if variant & _NAMED else ()),
                     *((_CLUSTER,) if variant & _OF_CLUSTER else ()),
                     *((_IDENTITY,) if variant & _IDENTIFIED else ()),
-                )
+                ),
             )
             for variant in range(8)
         )
         known = (*fields, *_SENDER, *((_CLUSTER,) if cluster else ()), _IDENTITY)
-        self._readers = [(f.key.encode(), f.key, f.attribute, f.codec.read) for f in known]
-
-    def _packing(self, fields: Iterable[_Field]) -> _Packing:
-        ordered = sorted(fields)
-        return _Packing(
-            self._prefix + map_header(len(ordered)),
-            tuple([pack_raw(field.key.encode()) for field in ordered]),
-            tuple([field.codec.pack for field in ordered]),
-            values_of([field.attribute for field in ordered]),
-        )
+        self._readers = _readers(known)
+        self._steady = _readers([f for f in known if f.codec in _STEADY])
+        self._steady_of = _items_of(self._steady)
+        numbers = _readers([f for f in known if f.codec in _NUMBERS])
+        self._numbers_of = _items_of(numbers)
+        self._number_names = [attribute for _, _, attribute, _ in numbers]
+        self._ints = (int,) * len(numbers)
+        self._others = _readers([f for f in known if f.codec not in _STEADY | _NUMBERS])
+        self._kept: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def read(self, fields: Any) -> Any:
-        """The message that a decoded map (or nil: all zero) stands for. Raises BadFrame."""
+        """The message that a decoded map (or nil: all zero) stands for. Raises BadFrame.
+
+        Of a sender whose names were read before the names are not read again, and numbers are
+        looked at together. What is not just so is read field by field.
+        """
+        try:
+            steady = self._kept.get(self._steady_of(fields))
+            numbers = self._numbers_of(fields)
+        except (KeyError, TypeError):  # other makes leave our keys out; or it is no map
+            return self._read_each(fields)
+        if steady is None or tuple(map(type, numbers)) != self._ints:
+            return self._read_each(fields)
+        if min(numbers) < 0 or max(numbers) >= _ANY_NUMBER:
+            return self._read_each(fields)
+        get = fields.get
+        return self.cls(
+            **steady,
+            **dict(zip(self._number_names, numbers, strict=True)),
+            **{attribute: read(get(key), name) for key, name, attribute, read in self._others},
+        )
+
+    def _read_each(self, fields: Any) -> Any:
         if fields is None:
             fields = {}
         elif type(fields) is not dict:
             raise bad_frame(f"{self.cls.__name__} is no map but {type(fields).__name__}")
         get = fields.get
-        return self.cls(
+        message = self.cls(
             **{attribute: read(get(key), name) for key, name, attribute, read in self._readers}
         )
+        self._keep(fields, message)
+        return message
+
+    def _keep(self, fields: dict[Any, Any], message: Any) -> None:
+        """Remember the names of this sender; they were found to be in order."""
+        raw: tuple[Any, ...] = tuple([fields.get(key) for key, _, _, _ in self._steady])
+        if None in raw or sum(map(len, raw)) > _KEPT_BYTES_MAX:
+            return
+        if len(self._kept) >= _KEPT_MAX:
+            self._kept.clear()
+        self._kept[raw] = {name: getattr(message, name) for _, _, name, _ in self._steady}
+
+
+_Readers = list[tuple[bytes, str, str, Callable[[Any, str], Any]]]
+
+
+def _readers(fields: Iterable[_Field]) -> _Readers:
+    return [(f.key.encode(), f.key, f.attribute, f.codec.read) for f in fields]
+
+
+def _items_of(readers: _Readers) -> Callable[[Any], tuple[Any, ...]]:
+    """A function from a map to its values of these keys, in one call. It raises KeyError."""
+    keys = [key for key, _, _, _ in readers]
+    if len(keys) > 1:
+        return itemgetter(*keys)  # with one key it would give the value alone
+    return lambda fields: tuple([fields[key] for key in keys])
 
 
 def _request(kind: RequestKind, cls: type, *own: _Field) -> _Form:
@@ -263,7 +355,7 @@ def encode_request(request: AnyRequest) -> bytes:
         variant |= _OF_CLUSTER
     if request.identity is not None:
         variant |= _IDENTIFIED
-    return _write(form.variants[variant], request)
+    return form.variants[variant].write(request)
 
 
 def encode_response(
@@ -283,16 +375,7 @@ def encode_response(
     variant = _NAMED if nil_sender or response.sender_id or response.sender_address else 0
     if response.identity is not None:
         variant |= _IDENTIFIED
-    return text + _write(form.variants[variant], response)
-
-
-def _write(packing: _Packing, message: AnyRequest | AnyResponse) -> bytes:
-    parts = [packing.head]
-    for key, pack, value in zip(
-        packing.keys, packing.packers, packing.values(message), strict=True
-    ):
-        parts += (key, pack(value))
-    return b"".join(parts)
+    return text + form.variants[variant].write(response)
 
 
 def read_kind(type_byte: int) -> RequestKind:
