@@ -60,6 +60,8 @@ def test_one_that_is_not_verified_is_exit_code_1() -> None:
             done = ask(f"PUT {BACKUP}/{route}", reply, *words)
             assert done.code == 1
             assert f"The backup {NAME} is not verified: {why}" in done.stderr
+            assert "Verified" not in done.stdout, "it was looked at then, and not found whole"
+            assert "Checked = 2026-11-29T03:00:01Z" in done.stdout
     done = ask(f"PUT {BACKUP}/run", json_reply(ROW), "run")
     assert done.code == 0
     assert "Servers  = 3 held the digest of its state" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,12 @@ def test_a_folder_that_is_missing_is_told_and_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "away").exists()
 
 
+def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / NAME)
+    with pytest.raises(TargetError, match="no regular file"):
+        next(FolderTarget(str(tmp_path)).get(NAME))
+
+
 @pytest.mark.parametrize("name", ["", "..", "../a.snap", "a/b.snap", ".a.snap", "a.tmp", "a" * 300])
 def test_no_other_name_is_asked_for(tmp_path: Path, name: str) -> None:
     target = FolderTarget(str(tmp_path))
@@ -114,6 +121,9 @@ def test_no_other_name_is_asked_for(tmp_path: Path, name: str) -> None:
         ("s3://key:secret@bucket/a", "holds more than a place"),
         ("s3://bucket/a?secret=1", "holds more than a place"),
         ("file:///" + "a" * 1000, "longer than"),
+        ("file://[host/a", "is no URL"),
+        ("s3://[", "is no URL"),
+        ("file:///a%00b", "zero byte"),
     ],
 )
 def test_urls_that_name_no_target(url: str, says: str) -> None:

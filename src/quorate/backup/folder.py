@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
 from quorate.backup.target import Absent, Read, TargetError, checked_name, is_name
@@ -53,8 +54,14 @@ class FolderTarget:
     def get(self, name: str) -> Iterator[bytes]:
         """See `Target`."""
         with self._clearly(f"read {name}"):
+            place = self._folder / checked_name(name)
             try:
-                file = (self._folder / checked_name(name)).open("rb")
+                # Others may write there, and a pipe opens only when somebody writes into it.
+                if not S_ISREG(place.stat().st_mode):
+                    raise TargetError(
+                        f"{name} in {self._folder} is no regular file", "look what made it"
+                    )
+                file = place.open("rb")
             except FileNotFoundError:
                 self._must_be_there()
                 raise Absent(f"there is no file {name} in {self._folder}") from None

@@ -29,9 +29,14 @@ def open_target(settings: Settings) -> Target:
 
 def check_url(url: str) -> None:
     """Raises QuorateError for what names no target."""
-    parts = urlsplit(url)
     if len(url) > _URL_MAX or not url.isprintable():
         raise QuorateError("the target is longer than 1,000 characters, or not printable", _FORMS)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise QuorateError(f"the target {url!r} is no URL: {error}", _FORMS) from error
+    if "\0" in unquote(parts.path):  # no path has one
+        raise QuorateError(f"the target {url!r} has a zero byte in its path", _FORMS)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise QuorateError(
             "the target holds more than a place",

@@ -18,7 +18,7 @@ from quorate.autopilot.deciders.backing_up import Facts, Found, Memory, Outcome
 from quorate.backup.check import ABSENT, BROKEN, Job, Result
 from quorate.backup.places import open_target
 from quorate.backup.proving import Proof
-from quorate.backup.target import Target, checked_name
+from quorate.backup.target import Target, is_name
 from quorate.errors import BackupFailed, NoBackupTarget, NoSuchBackup, NotLeader, QuorateError
 from quorate.net.threads import in_thread
 from quorate.server.archive.replacing import Report
@@ -234,7 +234,9 @@ class Backups:
             raise NotLeader
 
     def _listed(self, name: str) -> Backup:
-        row = self._state.get(backups.TABLE, checked_name(name))
+        if not is_name(name):
+            raise NoSuchBackup(repr(name[:80]))
+        row = self._state.get(backups.TABLE, name)
         if row is None:
             raise NoSuchBackup(name)
         return row

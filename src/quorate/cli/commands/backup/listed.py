@@ -63,7 +63,10 @@ def _block(backup: Backup) -> str:
             ("Name", backup.name),
             ("Status", backup.status),
             ("Taken", _time(backup.time)),
-            ("Verified", _time(backup.verified_time)),
+            (
+                "Verified" if backup.status == _VERIFIED else "Checked",
+                _time(backup.verified_time),
+            ),
             ("Index", str(backup.index)),
             ("Size", str(backup.size)),
             ("SHA-256", backup.sha256),
