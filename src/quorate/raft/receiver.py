@@ -39,10 +39,13 @@ def on_append_entries(node: NodeState, reply_to: Any, request: AppendEntriesRequ
         _answer(node, reply_to, last_log, success=False)
         return
     _check(node, request)
-    if _is_strange(node, request):
+    if _goes_on(node, request):
+        node.hear_leader()
+    elif _is_strange(node, request):
         _answer(node, reply_to, _hint(node, request), success=False, no_retry_backoff=True)
         return
-    _follow(node, request)
+    else:
+        _follow(node, request)
     if request.is_heartbeat:
         # Waits for the disk only while the term itself is not durable.
         durable = node.outbox.hard_state_pending()
@@ -171,6 +174,23 @@ def _answer(
     node.reply(reply_to, response, durable=durable, of_term=of_term or not success)
 
 
+def _goes_on(node: NodeState, request: AppendEntriesRequest) -> bool:
+    """True if the leader that was followed last goes on: what was found of it still holds.
+
+    It depends on what is compared here, and on nothing else.
+    """
+    known = node.followed
+    return (
+        known is not None
+        and known[0] is node.configuration
+        and known[1] is node.committed_configuration
+        and known[2] == request.term == node.term
+        and known[3] == request.sender_id == node.leader_id
+        and known[4] is (request.identity is not None)
+        and node.campaign is None
+    )
+
+
 def _follow(node: NodeState, request: AppendEntriesRequest | InstallSnapshotRequest) -> None:
     """The sender leads in `request.term`, which is not behind ours: wait for its next message."""
     leader_id = _leader_id(node, request)
@@ -181,8 +201,13 @@ def _follow(node: NodeState, request: AppendEntriesRequest | InstallSnapshotRequ
     node.leader_address = address
     node.leader_named = bool(request.sender_id)
     node.leader_identified = request.identity is not None
+    node.followed = None
     if request.sender_id:
         node.led_by = (request.term, request.sender_id)
+        node.followed = (
+            *(node.configuration, node.committed_configuration),
+            *(request.term, request.sender_id, node.leader_identified),
+        )
     node.hear_leader()
 
 

@@ -47,10 +47,16 @@ class Office(Protocol):
         """Leadership is over: nothing that waits will be confirmed here."""
 
 
+Followed = tuple[Configuration, Configuration, int, str, bool]
+"""The leader that was followed last, and by what: configuration in force and committed, its term,
+its ID, and whether it is identified. See `receiver`."""
+
+
 class NodeState:
     """See the module. `reader` is the durable log as found at start, `hard_state` what it holds."""
 
     greets = False  # its driver can greet others
+    followed: Followed | None = None
     acknowledges_from = 0
     """Appends of terms before this one are not acknowledged: see `vote_given_to`."""
 
