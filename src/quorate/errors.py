@@ -309,8 +309,8 @@ class RestoreUnknown(QuorateError):
         super().__init__(
             f"{why}: the leader was lost during the restore, which is carried out or has changed "
             "nothing",
-            "see whether a table other than root_keys would still change: quorate operator "
-            "snapshot restore -dry-run; if so restore again",
+            "see by the same command with -dry-run whether a table other than root_keys would "
+            "still change; if so restore again",
         )
 
 

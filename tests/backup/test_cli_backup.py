@@ -51,6 +51,12 @@ def test_the_list_fits_into_80_columns() -> None:
 def test_a_cluster_without_a_target_is_told_so() -> None:
     done = ask(f"GET {BACKUP}", json_reply({}), "list")
     assert (done.code, done.stdout) == (0, "The leader has no target for backups\n")
+    answer = {"RestoredFrom": NAME, "Problem": "the cluster could not begin with a backup: gone"}
+    done = ask(f"GET {BACKUP}", json_reply(answer), "list")
+    assert done.stdout.splitlines()[2:] == [
+        f"Begun from = {NAME}",
+        "Problem    = the cluster could not begin with a backup: gone",
+    ]
 
 
 def test_one_that_is_not_verified_is_exit_code_1() -> None:

@@ -71,6 +71,22 @@ def test_all_survivors_begin_with_the_most_advanced(tmp_path: Path) -> None:
     assert other.reach[1] <= 53
     assert recover("verify", s0, s1).code == 0
     assert before_start(s0) == ()
+    twice = recover("verify", s0, s1, s0)
+    assert (twice.code, "are both of server" in twice.stderr) == (2, True), twice
+
+
+@pytest.mark.parametrize("words", [["plan"], ["peers-json"], ["verify"], ["undo"], ["apply", "x"]])
+def test_an_empty_path_is_not_the_folder_of_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    s0 = golden_servers(tmp_path)["s0"]
+    monkeypatch.chdir(s0)
+    (s0 / "x").write_bytes(planned(tmp_path, s0).read_bytes())
+    before = content_of(s0)
+    ran = recover(*words, "")
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "The path to a data_dir is empty" in ran.stderr
+    assert content_of(s0) == before
 
 
 def test_two_plans_refuse_each_other(tmp_path: Path) -> None:

@@ -100,7 +100,14 @@ that it had begun before the damage was found fails with StateDamaged itself, an
 
 
 class ForwardError(QuorateError):
-    """The other server could not be asked, or went away before it answered."""
+    """The other server could not be asked, or went away before it answered.
+
+    `begun`: what was asked of it may have been carried out.
+    """
+
+    def __init__(self, text: str, next_step: str = "", *, begun: bool = False) -> None:
+        super().__init__(text, next_step)
+        self.begun = begun
 
 
 class Hold:
@@ -393,8 +400,9 @@ def _was_not_leader(response: ForwardResponse) -> bool:
 
 def _failed(error: QuorateError, method: str = "GET") -> ForwardError:
     """A write that was sent may have been carried out, unless the other server was not reached."""
-    if method != "GET" and not isinstance(error, NotReached):
+    begun = method != "GET" and not isinstance(error, NotReached)
+    if begun:
         next_step = "the write may have been carried out: read before you repeat it"
     else:
         next_step = error.next_step or "the leader may have changed: try again"
-    return ForwardError(_RPC_PREFIX + error.text, next_step)
+    return ForwardError(_RPC_PREFIX + error.text, next_step, begun=begun)

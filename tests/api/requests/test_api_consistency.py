@@ -329,6 +329,28 @@ async def test_a_leader_that_is_lost_in_a_restore_leaves_it_unknown(
     assert (b"-dry-run" in response.header(b"X-Quorate-Next")) is not more
 
 
+@pytest.mark.parametrize(
+    ("error", "dry_run", "told"),
+    [
+        (QuorateError("EOF"), "", "EOF: the leader was lost during the restore, which is carried"),
+        (LeadershipLost(), "", "the leader was lost during the restore, which is carried out"),
+        (QuorateError("EOF"), "&dry-run", "rpc error: EOF"),
+    ],
+)
+@asynchronous
+async def test_a_leader_that_is_lost_in_a_restore_of_a_backup_leaves_it_unknown(
+    error: QuorateError, dry_run: str, told: str
+) -> None:
+    follower, _ = pair()
+    follower.leader_errors = [error]
+    path = f"/v1/operator/backup/restore?name=a.snap{dry_run}"
+    request = Request("PUT", path.encode())
+    response = await answered(follower.application(), request)
+    assert (response.status, told in response.body.decode()) == (500, True), response.body
+    unknown = b"still change" in response.header(b"X-Quorate-Next")
+    assert unknown is not bool(dry_run)
+
+
 @pytest.mark.parametrize("request_", [get(LEADER), put()], ids=["read", "write"])
 @asynchronous
 async def test_a_leader_that_is_not_reached_has_begun_nothing(request_: Request) -> None:

@@ -126,9 +126,12 @@ def test_state_of_a_nomad_server_is_its_snapshot(tmp_path: Path) -> None:
     assert "holds no snapshot" in ran.stderr
 
 
-@pytest.mark.parametrize("word", ["info", "logs", "state"])
+@pytest.mark.parametrize("word", ["info", "logs", "state", "salvage"])
 def test_no_folder_and_no_argument(tmp_path: Path, word: str) -> None:
     ran = run("operator", "raft", word, str(tmp_path))
     assert (ran.code, ran.stdout) == (1, "")
     assert f"File raft.db not found in path {tmp_path}" in ran.stderr
     assert run("operator", "raft", word).code == 1
+    ran = run("operator", "raft", word, "")  # "$UNSET" of a shell
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "The path to a data_dir is empty" in ran.stderr

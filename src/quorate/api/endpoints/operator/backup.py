@@ -11,10 +11,12 @@ from typing import Final
 from quorate.api.codec.encode import empty_response, json_response
 from quorate.api.codec.meta import read_headers
 from quorate.api.codec.params import boolean
+from quorate.api.consistency import ForwardError
 from quorate.api.endpoint import Capability, Consistency, Context, Endpoint, Forwarding
 from quorate.api.endpoints.operator.restored import shown
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
+from quorate.errors import LeadershipLost, RestoreUnknown
 from quorate.shapes.backups import BackupList, BackupShape, PrunedBackups
 from quorate.state.tables import backups
 from quorate.state.tables.backups import Backup
@@ -99,7 +101,20 @@ class BackupEndpoint:
                 return empty_response()
             return json_response(shown(report), pretty=call.query.pretty)
 
-        return self._authority.write(call, perform)
+        writing = self._authority.write(call, perform)
+        return writing if dry_run else _known(writing)
+
+
+async def _known(answering: Awaitable[Response]) -> Response:
+    """The answer of a restore. RestoreUnknown where it was begun and none came back."""
+    try:
+        return await answering
+    except ForwardError as error:
+        if not error.begun:
+            raise
+        raise RestoreUnknown(error.text) from error
+    except LeadershipLost as error:
+        raise RestoreUnknown(error.text) from error
 
 
 async def _read_to_its_end(call: Call) -> None:

@@ -78,6 +78,9 @@ def _block(backup: Backup) -> str:
 def _print(context: Context, found: BackupList) -> None:
     if not found.target:
         context.out.line("The leader has no target for backups")
+        about = [("Begun from", found.restored_from), ("Problem", found.problem)]
+        if told := [pair for pair in about if pair[1]]:
+            context.out.line("\n" + format_block(told))
         return
     if found.backups:
         rows = [("Name", "Status", "Made by", "Size")]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from quorate.api.codec.filters import BadFilter, OutOfSteps, parsed
+from quorate.cli.commands.operator.folder_named import folder_named
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
 from quorate.errors import QuorateError
@@ -34,7 +34,7 @@ _FIELDS: Final = {
 def info(context: Context) -> int:
     """What the folder holds, and what of it is damaged."""
     with doing(""):
-        found = inspect(Path(context.flags.args[0]))
+        found = inspect(folder_named(context.flags.args[0]))
     context.show(_as_json(found), lambda: _print(context, found))
     return DAMAGED if found.damage else 0
 
@@ -121,7 +121,7 @@ def _print(context: Context, found: FolderSummary) -> None:
 def logs(context: Context) -> int:
     """The entries, one after another."""
     flags = context.flags
-    with doing(""), opened(Path(flags.args[0])) as log:
+    with doing(""), opened(folder_named(flags.args[0])) as log:
         chosen = _chosen(log, flags.text("filter"), flags.values.get("last-index"))
         if flags.on("short"):
             context.out.line(_SHORT.format("Index", "Term", "Type", "Bytes", "Command").rstrip())
@@ -207,7 +207,7 @@ def state(context: Context) -> int:
     only = flags.text("type")
     found: set[str] = set()
     with doing("Failed to read the state: "):
-        shown = state_of(Path(flags.args[0]), flags.number("last-index"))
+        shown = state_of(folder_named(flags.args[0]), flags.number("last-index"))
         for row in shown.rows:
             found.add(row.type)
             if only in {"", row.type}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from quorate.cli.commands.operator.folder_named import folder_named
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
 from quorate.recovery import salvage as salvages
@@ -16,7 +17,7 @@ def salvage(context: Context) -> int:
     """Cut a damaged log to its last good entry."""
     out = context.out
     with doing(""):
-        plan = salvages.plan(Path(context.flags.args[0]))
+        plan = salvages.plan(folder_named(context.flags.args[0]))
         left = f"entries {plan.first} to {plan.last}" if plan.last and plan.first else "no entries"
         if plan.resumed:
             left = f"entries up to {plan.last}"
@@ -46,7 +47,7 @@ def survivors_of(context: Context) -> Survivors:
     if not context.flags.args:
         raise Failure("This command takes at least one argument: <path to a data_dir> ...")
     with doing(""):
-        return compare([inspect(Path(path)) for path in context.flags.args])
+        return compare([inspect(folder_named(path)) for path in context.flags.args])
 
 
 def peers_json(context: Context) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from quorate.cli.commands.operator.folder_named import folder_named
 from quorate.cli.commands.operator.recover import explain, survivors_of
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
@@ -46,7 +47,7 @@ def plan(context: Context) -> int:
 
 def apply(context: Context) -> int:
     """Carry the plan out on one folder."""
-    file, path = Path(context.flags.args[0]), Path(context.flags.args[1])
+    file, path = Path(context.flags.args[0]), folder_named(context.flags.args[1])
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -90,7 +91,7 @@ def _ours(path: Path) -> DataDir:
 
 def undo(context: Context) -> int:
     """Put the folder before the newest recovery back."""
-    path = Path(context.flags.args[0])
+    path = folder_named(context.flags.args[0])
     with doing(""):
         folder = _ours(path)
         with exclusively(folder):
@@ -111,7 +112,7 @@ def verify(context: Context) -> int:
     if not context.flags.args:
         raise Failure("This command takes at least one argument: <path to a data_dir> ...")
     with doing(""):
-        found = [inspect(Path(path)) for path in context.flags.args]
+        found = [inspect(folder_named(path)) for path in context.flags.args]
     rows: list[tuple[str, ...]] = [("Server", "Epoch", "Term", "Last Index", "Members", "Damage")]
     rows += [_row(each) for each in found]
     context.show([_as_json(each) for each in found], lambda: context.out.table(format_table(rows)))
@@ -147,7 +148,10 @@ def _as_json(found: FolderSummary) -> dict[str, Any]:
 
 def _differences(found: list[FolderSummary]) -> list[str]:
     first, wrong = found[0], []
+    seen: dict[str, str] = {}
     for each in found:
+        if (other := seen.setdefault(each.server_id, each.path)) is not each.path:
+            wrong.append(f"{other} and {each.path} are both of server {each.server_id}")
         if each.damage:
             wrong.append(f"{each.path} is damaged: {each.damage[0]}")
         if each.cluster_id != first.cluster_id:
