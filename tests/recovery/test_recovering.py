@@ -14,7 +14,7 @@ from test_peers_json import A0, A1, S0, S1, lines, row
 
 from quorate.errors import LogDamaged, QuorateError, StorageFull
 from quorate.raft.values.configuration import Configuration, Server
-from quorate.raft.values.identity import NO_EPOCH, Epoch, IdentityRecord, objection
+from quorate.raft.values.identity import EPOCH_BITS, NO_EPOCH, Epoch, IdentityRecord, objection
 from quorate.recovery import keeping
 from quorate.recovery.at_start import before_start
 from quorate.recovery.epochs import next_epoch
@@ -114,6 +114,15 @@ def test_the_servers_of_the_old_epoch_are_refused(tmp_path: Path) -> None:
     put(folders["s2"], lines(row(IDS["s2"], "127.0.0.1:30946")))
     before_start(folders["s2"], own_address="127.0.0.1:30946")
     assert "is of another recovery of the cluster" in objection(ours, record("s2"))
+
+
+def test_a_server_of_no_cluster_is_none_that_was_left_out() -> None:
+    epoch = Epoch(1, bytes(EPOCH_BITS))
+    recovered = IdentityRecord(server_id="a", cluster_id="c", epoch=epoch)
+    newcomer = IdentityRecord(server_id="b")
+    assert objection(recovered, newcomer) == objection(newcomer, recovered) == ""
+    joined = IdentityRecord(server_id="b", cluster_id="c")
+    assert "was left out of a recovery" in objection(recovered, joined)
 
 
 @pytest.mark.timeout(300)

@@ -428,6 +428,11 @@ class Replica(Generic[Result_co]):
         """From now on carry this identity, and refuse peers that carry another."""
         self.node.cluster_id = cluster_id
 
+    def told_by(self, server_id: str) -> IdentityRecord | None:
+        """What this server said of itself in its last message that counted; None: nothing."""
+        agreed = self._driver.agreed.get(server_id)
+        return None if agreed is None else agreed[1]
+
     def believe(self, trust: Trust) -> None:
         """Open and take connections by these rules; before `start`. Without, nothing is proven."""
         self.trust = trust

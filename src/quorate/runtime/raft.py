@@ -80,7 +80,7 @@ class RaftDriver:
 
         Another mapping is given whenever one of them changes.
         """
-        self._agreed: dict[str, tuple[IdentityRecord, IdentityRecord, Mapping[str, Start]]] = {}
+        self.agreed: dict[str, tuple[IdentityRecord, IdentityRecord, Mapping[str, Start]]] = {}
         self._disk = disk
         self._network = network
         self._snapshots = snapshots
@@ -310,7 +310,7 @@ class RaftDriver:
         if record is not None:
             # As for the last message, if nothing has changed: each of these is replaced as a whole.
             ours, seen = node.identity, self.seen()
-            to = self._agreed.get(record.server_id)
+            to = self.agreed.get(record.server_id)
             same = to is not None and to[1] is record and to[0] is ours and to[2] is seen
             if not same and (why := self._record_objection(record, ours, seen)):
                 return why
@@ -334,9 +334,9 @@ class RaftDriver:
             return ""
         why = objection(ours, record, seen.get(record.server_id))
         if not why:
-            if len(self._agreed) >= _AGREED_MAX:
-                self._agreed.clear()
-            self._agreed[record.server_id] = (ours, record, seen)
+            if len(self.agreed) >= _AGREED_MAX:
+                self.agreed.clear()
+            self.agreed[record.server_id] = (ours, record, seen)
         return why
 
     def request_received(self, reply_to: Any, request: AnyRequest) -> None:

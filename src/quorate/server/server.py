@@ -477,9 +477,14 @@ class Server:
         )
 
     def _learn_cluster_id(self) -> None:
-        metadata = cluster.current(self.machine.store)
-        if metadata is not None and metadata.cluster_id != self.replica.node.cluster_id:
-            self._keep_cluster_id(metadata.cluster_id)
+        metadata, node = cluster.current(self.machine.store), self.replica.node
+        if metadata is None or metadata.cluster_id == node.cluster_id or not node.leader_id:
+            return
+        # First the epoch: with the cluster's ID alone it would count as left out of a recovery.
+        leader = self.replica.told_by(node.leader_id)
+        if leader is not None and leader.epoch.counter > self.folder.identity.epoch.counter:
+            self.folder.set_epoch(leader.epoch)
+        self._keep_cluster_id(metadata.cluster_id)
 
     def _keep_cluster_id(self, cluster_id: str) -> None:
         self.folder.set_cluster_id(cluster_id)
@@ -570,6 +575,7 @@ class Server:
 
     def _role_changed(self, change: RoleChanged) -> None:
         self.sealer.renew()
+        self._learn_cluster_id()
         log.info(
             "%s in term %d, leader %s: %s",
             change.role.value,

@@ -2,7 +2,7 @@
 
 Two of three servers are gone. The survivor is given a peers.json, starts, leads and is written to;
 what it held is there. A server that was left out, and comes back with its old data, changes nothing
-and is told why.
+and is told why; one that comes back with an empty folder is a new one, and is taken in.
 """
 
 from __future__ import annotations
@@ -78,3 +78,15 @@ def test_one_survivor_goes_on_alone_and_the_left_out_server_stays_out(tmp_path: 
         servers.start(0)
         until(lambda: servers.written(0) == "spread", "the survivor to be back")
         put_variable(servers, 0, "app/again", "x")
+
+        # The server whose disk is gone is a new one: it is taken in, and gets its vote.
+        servers.start(1)
+        until((servers.data_dir(1) / "server" / "node-id").exists, "the new server to have an ID")
+        servers.all_vote(0, 1)
+        assert servers.written(1) == "spread"
+        # What it has learned of the recovery stands on its disk.
+        servers.kill(1)
+        servers.start(1)
+        until(lambda: servers.written(1) == "spread", "the new server to be back")
+        servers.all_vote(0, 1)
+        put_variable(servers, 1, "app/whole", "x")

@@ -47,7 +47,10 @@ class Start(msgspec.Struct, frozen=True, gc=False):
 
 
 class IdentityRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """See the module. `cluster_id` is empty until the server belongs to a cluster."""
+    """See the module. `cluster_id` is empty until the server belongs to a cluster.
+
+    Until then its epoch means nothing.
+    """
 
     server_id: str
     cluster_id: str = ""
@@ -62,7 +65,8 @@ def objection(ours: IdentityRecord, theirs: IdentityRecord, seen: Start | None =
         return f"{theirs.server_id} belongs to cluster {theirs.cluster_id}, not {ours.cluster_id}"
     if theirs.server_id == ours.server_id and theirs.start != ours.start:
         return f"another process uses this server's ID {ours.server_id}"
-    if theirs.epoch != ours.epoch:
+    # A server without a cluster was in no recovery, and takes the epoch with the cluster.
+    if ours.cluster_id and theirs.cluster_id and theirs.epoch != ours.epoch:
         return _other_epoch(ours, theirs)
     return start_objection(theirs, seen)
 
