@@ -56,12 +56,15 @@ def by_loop(where: str, followed: Followed) -> None:
     """One of an event loop."""
 
     async def follow() -> None:
-        async with (
-            AsyncClient(where) as client,
-            aclosing(client.variables.watch("app/")) as watch,
-        ):
-            async for told in watch:
-                followed.take(told)
+        try:
+            async with (
+                AsyncClient(where) as client,
+                aclosing(client.variables.watch("app/")) as watch,
+            ):
+                async for told in watch:
+                    followed.take(told)
+        except ClientError as error:
+            followed.error = error
 
     threading.Thread(target=lambda: asyncio.run(follow()), daemon=True).start()
 

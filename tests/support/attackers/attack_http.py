@@ -254,7 +254,8 @@ HTTP = [
     Attack("chunk sizes", Port.HTTP, _each(_chunk_sizes)),
     Attack("upgrades", Port.HTTP, _each(_websockets)),
     Attack("HTTP/2", Port.HTTP, _each(_http2)),
-    Attack("blocking queries", Port.HTTP, _blocking_queries, descriptors=250),
+    # Followers forward to the leader: it holds those of all three servers.
+    Attack("blocking queries", Port.HTTP, _blocking_queries, descriptors=350),
     Attack("deep JSON", Port.HTTP, _each(deep_json)),
     Attack("huge bodies", Port.HTTP, _huge_bodies),
     Attack("wild queries", Port.HTTP, _each(_wild_queries)),
