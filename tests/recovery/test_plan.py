@@ -38,6 +38,15 @@ def planned(tmp_path: Path, *folders: Path) -> Path:
     return file
 
 
+def test_a_plan_ends_with_the_command_that_comes_next(tmp_path: Path) -> None:
+    s0, file = golden_servers(tmp_path)["s0"], tmp_path / "plan.json"
+    said = recover("plan", f"-out={file}", s0).stderr.splitlines()
+    words = said[-1].split()
+    assert words[:4] == ["quorate", "operator", "recover", "apply"]
+    assert set(words[4].removeprefix("-lost=").split(",")) == {IDS["s1"], IDS["s2"]}
+    assert recover("apply", *words[4:-1], s0).code == 0
+
+
 def grown(folder: Path, *terms: int) -> None:
     """Entries of these terms more at the end of the log, and no snapshot of the last ones."""
     log = LogStore.open(folder / "server" / "raft" / "log")

@@ -33,7 +33,8 @@ def test_size() -> None:
     assert (ran.code, ran.stderr) == (0, "")
     assert ran.stdout.splitlines() == [
         "Bytes     = 900",
-        "Bytes Max = 1000 (a quarter of the 4000 bytes of memory of server s1)",
+        "Bytes Max = 1000 (a quarter of the smallest memory)",
+        "Memory    = 4000 (server s1)",
         "Used      = 90.0%",
         "Variables = 3",
         "",

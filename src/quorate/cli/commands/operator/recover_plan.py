@@ -19,6 +19,7 @@ from quorate.recovery.looking.folders import DataDir, Kind, find
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.summary import FolderSummary
 from quorate.recovery.recovering import carry_out
+from quorate.recovery.survivors import Survivors
 
 DISAGREE = 2
 
@@ -40,9 +41,24 @@ def plan(context: Context) -> int:
             Path(target).write_text(text)
         except OSError as error:
             raise Failure(f"cannot write {target}: {error.strerror or error}") from error
+        if made.kind != Kind.NOMAD.value:
+            _say_next(context, found, target)
     else:
         context.out.raw(text)
     return 0
+
+
+def _say_next(context: Context, found: Survivors, target: str) -> None:
+    """The command that comes next; the IDs are those that it may ask for."""
+    lost = (
+        "-lost=" + ",".join(each.id for each in found.left_out if each.voter) + " "
+        if found.may_decide
+        else ""
+    )
+    context.out.stderr.write(
+        f"The plan is in {target}. Next, for each survivor, with its server stopped:\n\n"
+        f"  quorate operator recover apply {lost}{target} DATA_DIR\n"
+    )
 
 
 def apply(context: Context) -> int:

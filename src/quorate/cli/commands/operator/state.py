@@ -45,18 +45,18 @@ def _bytes(text: str) -> int:
 
 
 def _show(context: Context, found: StateSize) -> None:
+    memory = []
     if found.limit:
         why = "set by an operator"
     elif found.smallest_memory:
-        why = (
-            f"a quarter of the {found.smallest_memory} bytes of memory of server "
-            f"{found.smallest_server}"
-        )
+        why = "a quarter of the smallest memory"
+        memory = [("Memory", f"{found.smallest_memory} (server {found.smallest_server})")]
     else:
         why = "no server's memory is known as yet"
     pairs = [
         ("Bytes", str(found.bytes)),
         ("Bytes Max", f"{found.bytes_max} ({why})" if found.bytes_max else f"none ({why})"),
+        *memory,
         ("Used", _part(found.bytes, found.bytes_max)),
         ("Variables", str(found.variables)),
     ]
