@@ -35,7 +35,7 @@ def test_it_is_whole_at_the_target_and_says_which_keys_it_lacks(tmp_path: Path) 
     assert (done.code, done.stderr) == (0, "")
     (file,) = tmp_path.iterdir()
     assert file.read_bytes() == REAL
-    assert file.name.startswith("nomad-euwest-2")
+    assert file.name.startswith("nomad-eu.west-2")
     assert file.name.endswith("-74.snap")
     assert "State of = Nomad" in done.stdout
     assert "Nomad 1.4 to 1.8 never holds them" in done.stdout
@@ -50,6 +50,15 @@ def test_an_older_one_has_no_keys_to_lack(tmp_path: Path) -> None:
     assert (told["KeyIDs"], told["Keystore"]) == ([], "")
     assert told["Name"].startswith("nomad-cluster-2")
     assert told["SHA256"] == sha256(OLD).hexdigest()
+
+
+def test_nothing_is_deleted_where_the_region_is_not_known(tmp_path: Path) -> None:
+    other = tmp_path / "nomad-cluster-20200101T000000Z-1.snap"
+    other.touch()
+    done = backup(tmp_path, reply(OLD), "-retain=1", agent=Reply(403, b"Permission denied"))
+    assert (done.code, done.stdout) == (1, "")
+    assert "does not tell its region" in done.stderr
+    assert list(tmp_path.iterdir()) == [other]
 
 
 def test_a_stream_that_is_cut_leaves_nothing(tmp_path: Path) -> None:
@@ -74,13 +83,14 @@ def test_a_target_that_is_missing_is_told_before_anything_is_asked(tmp_path: Pat
 
 def test_the_newest_stay(tmp_path: Path) -> None:
     for number in range(4):
-        (tmp_path / f"nomad-euwest-2020010{number}T000000Z-1.snap").touch()
+        (tmp_path / f"nomad-eu.west-2020010{number}T000000Z-1.snap").touch()
     (tmp_path / "nomad-other-20200101T000000Z-1.snap").touch()
+    (tmp_path / "nomad-euwest-20200101T000000Z-1.snap").touch()
     (tmp_path / "mine.txt").touch()
     done = backup(tmp_path, reply(REAL), "-retain=2")
     assert done.code == 0
     kept = sorted(each.name for each in tmp_path.iterdir())
     assert kept[0] == "mine.txt"
-    assert kept[1] == "nomad-euwest-20200103T000000Z-1.snap"
-    assert kept[2].startswith("nomad-euwest-2")
-    assert kept[3:] == ["nomad-other-20200101T000000Z-1.snap"]
+    assert kept[1] == "nomad-eu.west-20200103T000000Z-1.snap"
+    assert kept[2].startswith("nomad-eu.west-2")
+    assert kept[3:] == [f"nomad-{each}-20200101T000000Z-1.snap" for each in ("euwest", "other")]

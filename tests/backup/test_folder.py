@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from quorate.backup.folder import FolderTarget
-from quorate.backup.places import check_url, open_target, split_file
+from quorate.backup.places import check_endpoint, check_url, open_target, split_file
 from quorate.backup.target import Absent, Settings, TargetError, reader
 from quorate.errors import QuorateError
 
@@ -130,6 +130,31 @@ def test_urls_that_name_no_target(url: str, says: str) -> None:
     with pytest.raises(QuorateError, match=says) as caught:
         check_url(url)
     assert "secret" not in caught.value.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "host:9000",
+        "https://",
+        "http://[",
+        "http://h:x",
+        "s3://h",
+        "https://key:secret@h",
+    ],
+)
+def test_endpoints_that_are_no_server(url: str) -> None:
+    with pytest.raises(QuorateError, match="the endpoint is not the URL") as caught:
+        check_endpoint(url)
+    assert "secret" not in caught.value.line()
+    with pytest.raises(QuorateError, match="endpoint"):
+        open_target(Settings(url="s3://bucket/a", endpoint=url))
+
+
+def test_endpoints() -> None:
+    for url in ("", "http://127.0.0.1:9000", "https://minio.example", "http://[::1]:9000/"):
+        check_endpoint(url)
 
 
 def test_urls_of_folders_and_files(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ _URL_MAX: Final = 1000
 
 def open_target(settings: Settings) -> Target:
     """The target. Nothing is asked of it yet. Raises QuorateError."""
+    check_endpoint(settings.endpoint)
     check_url(settings.url)
     parts = urlsplit(settings.url)
     if parts.scheme == "file":
@@ -55,6 +56,21 @@ def check_url(url: str) -> None:
             )
     else:
         raise QuorateError(f"the target {url!r} is neither a folder nor a bucket", _FORMS)
+
+
+def check_endpoint(url: str) -> None:
+    """Raises QuorateError for what is no address of a server; empty is that of AWS."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in url
+        sound = sound and url.isprintable() and (parts.port is None or parts.port > 0)
+    except ValueError:
+        sound = False
+    if url and not sound:
+        # What is wrong may be a secret: the text is not shown.
+        raise QuorateError(
+            "the endpoint is not the URL of a server", 'write "https://host" or "https://host:port"'
+        )
 
 
 def split_file(settings: Settings) -> tuple[Settings, str]:

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import PurePath
 from typing import Final
 
-from quorate.backup.places import check_url
+from quorate.backup.places import check_endpoint, check_url
 from quorate.backup.schedule import parse_schedule
 from quorate.config.checks.endpoint import PORT_MAX, parse_endpoint
 from quorate.config.keys.effects import error_at, refusals
@@ -380,6 +380,7 @@ def _backup(config: AgentConfig) -> Iterator[ConfigError]:
         ("schedule", backup.schedule, parse_schedule),
         ("target", backup.target, check_url),
         ("restore_from", backup.restore_from, check_url),
+        ("endpoint", backup.endpoint, check_endpoint),
     )
     for key, text, read in tried:
         try:

@@ -28,7 +28,9 @@ from quorate.nomad.state import Read, records
 
 _NOMAD: Final = "Nomad"
 _KEYS: Final = "RootKeyMetaSnapshot"
-_NO_WORD: Final = re.compile(r"[^A-Za-z0-9]")
+_NO_WORD: Final = re.compile(r"[^A-Za-z0-9_.]")
+_UNKNOWN: Final = "cluster"
+_REGION_MAX: Final = 100
 _RETAIN_MAX: Final = 1000
 _PIECE_BYTES: Final = 256 << 10
 _DATA_DIR: Final = "<data_dir>"
@@ -65,8 +67,14 @@ def run(context: Context) -> int:
         target.names()  # before anything is asked of the cluster
     with context.client() as client, tempfile.TemporaryFile() as file:
         region, data_dir = _agent(client)
+        if retain and not region:
+            raise Failure(
+                "-retain deletes older files of the same region, and the agent does not tell its "
+                "region",
+                "use a token that may read the agent, or leave -retain out",
+            )
         found = _received(client, file)
-        name = f"nomad-{region}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-"
+        name = f"nomad-{region or _UNKNOWN}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-"
         name += f"{found.meta.index}{SUFFIX}"
         size, sha256 = _put(target, name, file)
         keys = _key_ids(file) if found.kind == _NOMAD else ()
@@ -86,13 +94,17 @@ def run(context: Context) -> int:
 
 
 def _agent(client: Client) -> tuple[str, str]:
-    """Region and data folder of the agent that is asked, as far as it tells them."""
+    """Region and data folder of the agent that is asked, as far as it tells them.
+
+    The region is as it is in a name, where dashes part the words; empty if it is not known.
+    """
     try:
         config = client.agent_self().raw.get("config")
     except ClientError:  # it may be forbidden, and the backup is not
         config = None
     config = config if isinstance(config, dict) else {}
-    region = _NO_WORD.sub("", str(config.get("Region") or ""))[:32] or "cluster"
+    # Two regions have two names: by it older files are found, and deleted.
+    region = _NO_WORD.sub("", str(config.get("Region") or "").replace("-", "."))[:_REGION_MAX]
     return region, str(config.get("DataDir") or _DATA_DIR)
 
 
