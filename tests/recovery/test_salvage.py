@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,25 @@ def test_a_log_is_cut_and_the_damaged_one_kept(tmp_path: Path) -> None:
     assert any("its log was salvaged" in note for note in after.notes)
     with pytest.raises(QuorateError, match="is not damaged: there is nothing to salvage"):
         salvage.plan(folder)
+
+
+@pytest.mark.parametrize("size", [1, 511, 512 * 30, 512 * 30 + 7, 512 * 100 - 1])
+def test_a_file_that_was_cut_anywhere_is_kept_up_to_there(tmp_path: Path, size: int) -> None:
+    folder = golden_servers(tmp_path)["s1"]
+    file = folder / "server" / "raft" / "log" / "0000000001.segment"
+    os.truncate(file, size)
+    if size < 512:
+        with pytest.raises(QuorateError, match="can be kept"):
+            salvage.plan(folder)
+        return
+    plan = salvage.plan(folder)
+    assert plan.last > 0
+    assert "damaged" in plan.damage
+    salvage.carry_out(plan)
+    after = inspect(folder)
+    assert (after.damage, after.first_index, after.last_index) == ([], 1, plan.last)
+    with pytest.raises(LogDamaged, match="by a salvage"):
+        before_start(folder)
 
 
 def test_term_and_vote_behind_the_damage_count(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from quorate.storage.disk_errors import clear_errors
 from quorate.storage.folder.folder_lock import FolderLock
 from quorate.storage.folder.server_folder import LOCK_FILE
 from quorate.storage.log import records
-from quorate.storage.log.files import segments_in
+from quorate.storage.log.files import LogFiles, segments_in
 from quorate.storage.log.frames import FRAME, read_frame
 from quorate.storage.log.reading import LogReader
 from quorate.storage.log.store import LogStore
@@ -174,7 +174,9 @@ def _build(salvage: Salvage) -> int:
                 break
             content = path.read_bytes()
             if path == cut:
-                content = content[:size] + bytes(len(content) - size)
+                # The file itself may have been cut short.
+                room = -(-len(content) // LogFiles.piece) * LogFiles.piece
+                content = content[:size] + bytes(room - size)
             write_synced(new / path.name, content)
             if path == cut:
                 break

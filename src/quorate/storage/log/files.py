@@ -7,7 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from quorate.errors import LogDamaged
 from quorate.storage.atomic import fsync_dir
+from quorate.storage.log.frames import FRAME
 from quorate.storage.log.records import log_damaged
 from quorate.storage.log.segment import Segment
 from quorate.storage.system import System
@@ -52,13 +54,21 @@ class LogFiles:
             raise
         return segment
 
-    def open(self, path: Path) -> Segment:
-        """Open one of `segments_in`. Raises LogDamaged, OSError."""
+    def open(self, path: Path, *, cut_short: bool = False) -> Segment:
+        """Open one of `segments_in`. Raises LogDamaged, OSError.
+
+        `cut_short`: also one that was cut anywhere, to read what is left of it.
+        """
         if not path.stem.isdecimal():
             raise log_damaged(f"{path} is damaged: its name is no number", str(path))
         descriptor = self.system.open(path, os.O_RDWR)
         room = self.system.lseek(descriptor, 0, os.SEEK_END)
-        if room % self.piece:
+        if room % self.piece and not cut_short:
             self.system.close(descriptor)
-            raise log_damaged(f"{path} is damaged: {room} bytes is no size of ours", str(path))
+            raise self.cut_short(path, room)
+        room -= room % FRAME
         return Segment(path, descriptor, room=room, piece=self.piece, system=self.system)
+
+    def cut_short(self, path: Path, size: int) -> LogDamaged:
+        """What is wrong with a file of so many bytes."""
+        return log_damaged(f"{path} is damaged: {size} bytes is no size of ours", str(path))

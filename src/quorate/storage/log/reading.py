@@ -72,9 +72,11 @@ class LogReader:
         self.paths = tuple(paths)
         for number, path in enumerate(paths, 1):
             try:
-                segment = files.open(path)
+                segment = files.open(path, cut_short=True)
                 self._segments[segment.number] = segment
                 self._replay.take(segment, is_last=number == len(paths))
+                if (size := path.stat().st_size) % files.piece:
+                    raise files.cut_short(path, size)
             except LogDamaged as damage:
                 at = self._segments[max(self._segments)].size if self._segments else 0
                 known = self._segments and self._segments[max(self._segments)].path == path
