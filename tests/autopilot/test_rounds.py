@@ -221,3 +221,14 @@ def test_the_leader_leaves_without_being_asked_and_the_last_voter_never() -> Non
     assert ([type(a) for a in done], verdict.why) == ([Remove], "")
     alone = facts(configuration=Configuration(MEMBERS.servers[:1]))
     assert "last voter" in played(departing(always(alone), "a"), answering())[1].why
+
+
+def test_one_that_has_just_left_is_not_taken_in_again_for_what_it_said_before() -> None:
+    """The pool calls it alive for a moment longer, and it was asked for another reason before."""
+    before = Memory(heard=heard(NEW), heard_in=INDEX - 1)
+    said: list[Any] = [msgspec.structs.replace(NEW, leaving=True)]
+    done, _ = played(leader_round(always(facts(NEW)), before), answering(*said))
+    assert [type(action) for action in done] == [Ask, Say]
+    asked = Memory(heard=heard(NEW), heard_in=INDEX)
+    done, _ = played(leader_round(always(facts(NEW)), asked), answering(*said))
+    assert AddNonvoter(server=NEW, prev_index=INDEX) in done

@@ -23,7 +23,8 @@ HEARD_MAX: Final = 1024
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """`fit_since`: since when each non-voter has been fit to vote. `asked_to_lead`: when.
 
-    `heard`: what answered at each address. `put_off`: until when nothing is tried about a server,
+    `heard`: what answered at each address while the configuration of index `heard_in` was in force.
+    `put_off`: until when nothing is tried about a server,
     and why (by ID, with the address it was tried at). `said`: what people were told last.
     `level_waits`: what holds the feature level back. All maps are by ID, but `heard` is by address.
     """
@@ -31,9 +32,19 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     fit_since: Mapping[str, float] = {}
     asked_to_lead: Mapping[str, float] = {}
     heard: Mapping[str, Heard] = {}
+    heard_in: int = 0
     put_off: Mapping[str, PutOff] = {}
     said: frozenset[Say] = frozenset()
     level_waits: tuple[Waiting, ...] = ()
+
+    def in_configuration(self, index: int) -> Memory:
+        """Without what was heard before this configuration.
+
+        A server that asked to leave is out of it: what it said before then speaks for nothing.
+        """
+        if self.heard_in == index:
+            return self
+        return msgspec.structs.replace(self, heard={}, heard_in=index)
 
     def hear(self, answers: Mapping[str, Heard]) -> Memory:
         """With these answers; the oldest are forgotten."""

@@ -61,6 +61,7 @@ Steps: TypeAlias = Generator[Action, Outcome, Memory]
 
 def decide(facts: Facts, memory: Memory) -> Plan:
     """The actions that a leader should take now, most urgent first."""
+    memory = memory.in_configuration(facts.configuration_index)
     if facts.trouble:
         way, asked = make_way(facts, memory.asked_to_lead)
         memory = msgspec.structs.replace(memory, asked_to_lead=asked)
