@@ -102,7 +102,23 @@ class HttpApplication:
         So a write costs no task and no turn of the loop between its commit and its answer.
         """
         self._metrics.incr("nomad.http.request")
-        result = self._begun(request, plan)
+        began = perf_counter()
+        result: Response | Replicating | Answering
+        try:
+            if plan.handler is None:
+                assert plan.answer is not None
+                result = plan.answer
+            else:
+                given = plan.handler(Call(request, plan.query, plan.tail))
+                if isinstance(given, Response):
+                    self._requests.observe(perf_counter() - began)
+                    result = given
+                elif isinstance(given, Replicating):
+                    result = given
+                else:
+                    result = self._timed(began, request, plan, given)
+        except Exception as error:  # noqa: BLE001  told in `_failed`
+            result = self._failed(request, error)
         return self._readable(request, result) if plan.cors else result
 
     def _readable(
@@ -117,22 +133,6 @@ class HttpApplication:
         if isinstance(result, Response):
             return self._cors.readable(request, result)
         return later(result)
-
-    def _begun(self, request: Request, plan: Plan) -> Response | Replicating | Answering:
-        began = perf_counter()
-        try:
-            if plan.handler is None:
-                assert plan.answer is not None
-                return plan.answer
-            result = plan.handler(Call(request, plan.query, plan.tail))
-        except Exception as error:  # noqa: BLE001  told in `_failed`
-            return self._failed(request, error)
-        if isinstance(result, Response):
-            self._requests.observe(perf_counter() - began)
-            return result
-        if isinstance(result, Replicating):
-            return result
-        return self._timed(began, request, plan, result)
 
     async def _timed(
         self, began: float, request: Request, plan: Plan, result: Awaitable[Response]
