@@ -134,4 +134,4 @@ def _index(answer: bytes) -> int:
 
 def _retrieved(answer: asyncio.Future[tuple[float, bytes]]) -> None:
     if not answer.cancelled():
-        answer.exception()  # whoever waits for it gets it; nobody may
+        answer.exception()  # the caller that waits gets it, if there is one

@@ -24,8 +24,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """`fit_since`: since when each non-voter has been fit to vote. `asked_to_lead`: when.
 
     `heard`: what answered at each address while the configuration of index `heard_in` was in force.
-    `put_off`: until when nothing is tried about a server,
-    and why (by ID, with the address it was tried at). `said`: what people were told last.
+    `put_off`: until when nothing is tried about a server, and why (by ID, with the address it was
+    tried at). `said`: what people were told last.
     `level_waits`: what holds the feature level back. All maps are by ID, but `heard` is by address.
     """
 

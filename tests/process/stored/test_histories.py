@@ -66,7 +66,7 @@ def holders(servers: Servers, folder: Path) -> Iterator[list[Holder]]:
 
 
 def newest(found: list[Holder]) -> tuple[int, Holder]:
-    """The highest fence that was given, and whom."""
+    """The highest fence that was given, and its holder."""
     return max(
         ((max(holder.fences(), default=0), holder) for holder in found), key=lambda pair: pair[0]
     )

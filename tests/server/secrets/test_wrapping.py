@@ -89,10 +89,10 @@ def test_a_rewrap_changes_the_wrapping_alone_and_only_of_what_it_saw() -> None:
     before = store.rows(root_keys.TABLE)["k"]
     both = Wrapping((OTHER, OUTER))
     ((key_id, row),) = both.stale(store)
-    anew, now_by = both.wrap(key_id, both.unwrap(key_id, row))
+    wrapped, now_by = both.wrap(key_id, both.unwrap(key_id, row))
 
     def rewrap(index: int, seen: int) -> int:
-        rows = (Rewrapped("k", seen, anew, now_by), Rewrapped("none", seen, anew, now_by))
+        rows = (Rewrapped("k", seen, wrapped, now_by), Rewrapped("none", seen, wrapped, now_by))
         done: int = store.apply(index, encode(RewrapRootKeys(rows=rows)))
         return done
 
