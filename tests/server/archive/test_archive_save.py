@@ -64,6 +64,24 @@ async def test_the_leader_saves_its_state(tmp_path: Path) -> None:
 
 
 @asynchronous
+async def test_the_last_entries_before_a_save_may_be_of_the_log_alone(tmp_path: Path) -> None:
+    """A leader's first entry and a configuration never reach the state machine."""
+    async with cluster(tmp_path) as servers:
+        number = await servers.leader()
+        leader = servers.running[number]
+        await until(lambda: leader.machine.store.level == LEVEL)
+        archive = await saved(servers, number)
+        image = decode_snapshot(io.BytesIO(members_of(archive)[STATE]).read, TODAY)
+        image.applied_index -= 1
+        leader.machine.restore(image)
+        assert leader.machine.store.applied_index < leader.replica.node.applied_index
+        archive = await saved(servers, number)
+        checked = read_archive(io.BytesIO(archive).read)
+        again = decode_snapshot(io.BytesIO(members_of(archive)[STATE]).read, TODAY)
+        assert checked.meta.index == again.applied_index > image.applied_index
+
+
+@asynchronous
 async def test_a_server_without_a_leader_answers_if_stale(tmp_path: Path) -> None:
     async with cluster(tmp_path) as servers:
         number = await servers.leader()

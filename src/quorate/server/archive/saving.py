@@ -158,6 +158,9 @@ class Saves:
             term = node.log.term(index)
             if index and term and node.applying_index == index:
                 image = store.image()
+                # The last entries may be of the log alone (a leader's first, a configuration): the
+                # state has not heard of them, and it is that of their index as well.
+                image.applied_index = index
                 for name in [name for name in image.tables.held if unstaged(name) != name]:
                     del image.tables.held[name]  # of a restore that has changed nothing yet
                 return self._meta(index, term, image), image
