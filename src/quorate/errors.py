@@ -28,6 +28,7 @@
     |- KeyMissing                a value is sealed with a root key that this server does not have
     |  `- WrappingKeyMissing     its root key is wrapped with a key that this server was not given
     |- NoSuchRootKey             no root key has this ID
+    |- NoSuchNamespace           no namespace has this name
     |- SealBroken                a sealed value does not open with its key
     |- NoBackupTarget            the configuration has no target for backups
     |- NoSuchBackup              no backup of this name is listed
@@ -283,6 +284,16 @@ class NoSuchRootKey(QuorateError):
     def __init__(self) -> None:
         super().__init__(
             "root key not found", "see the keys that are there: quorate operator root keyring list"
+        )
+
+
+class NoSuchNamespace(QuorateError):
+    """No namespace has this name; `known` are some of those that there are."""
+
+    def __init__(self, name: str, known: str) -> None:
+        super().__init__(
+            f'there is no namespace "{name}", and no variable in it; there are: {known}',
+            f"look at the name; or make the namespace: quorate namespace apply {name}",
         )
 
 

@@ -91,7 +91,7 @@ class Replicating(msgspec.Struct, frozen=True):
     began: float = msgspec.field(default_factory=perf_counter)
 
 
-REFUSED_UNBEGUN: Final = (NotLeader, NotBegun, CannotSealYet)
+REFUSED_UNBEGUN: Final = (NotLeader, NotBegun, NotReady)
 """Errors of a leader that has not begun a write: it is safe to try again, with the next leader.
 
 A leader whose state is damaged hands over within a second; until then its clients wait. A write

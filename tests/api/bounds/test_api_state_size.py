@@ -13,6 +13,8 @@ from quorate.api.http.messages import Request, Response
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
 from quorate.state.tables.limits import RecordMemory, SetLimit
+from quorate.state.tables.namespaces import Namespace, UpsertNamespace
+from quorate.state.tables.variables import DeleteVariable
 
 MIB = 1 << 20
 
@@ -117,7 +119,8 @@ async def test_sizes_bounds_and_prefixes_are_shown() -> None:
     served = Served()
     served.server.commit(encode(RecordMemory(memory=(("s1", 8 * MIB), ("s2", 16 * MIB)))))
     await served.put("app/db", 1000)
-    await served.limit(3 * MIB, "web")
+    served.server.commit(encode(UpsertNamespace(namespace=Namespace(name="web"))))
+    assert (await served.limit(3 * MIB, "web")).status == 200
     found = await served.size()
     assert found["BytesMax"] == 2 * MIB
     assert (found["SmallestServer"], found["SmallestMemory"]) == ("s1", 8 * MIB)
@@ -128,6 +131,32 @@ async def test_sizes_bounds_and_prefixes_are_shown() -> None:
     ]
     assert [(each["Prefix"], each["Variables"]) for each in found["Prefixes"]] == [("app/", 1)]
     assert found["Namespaces"][0]["Bytes"] == found["Prefixes"][0]["Bytes"] > 1000
+
+
+@asynchronous
+async def test_no_bound_for_a_namespace_that_is_not_there() -> None:
+    served = Served()
+    index = served.server.log_index
+    for bytes_max in (MIB, 0):
+        answer = await served.limit(bytes_max, "wbe")
+        assert answer.status == 404
+        assert answer.body == (
+            b'there is no namespace "wbe", and no variable in it; there are: default'
+        )
+        assert answer.header(b"X-Quorate-Next") == (
+            b"look at the name; or make the namespace: quorate namespace apply wbe"
+        )
+    assert served.server.log_index == index, "nothing was written"
+    await served.put("a", 1, "namespace=wbe")
+    assert (await served.limit(MIB, "wbe")).status == 200, "it holds a variable"
+    served.server.commit(encode(DeleteVariable(namespace="wbe", path="a")))
+    assert (await served.limit(0, "wbe")).status == 200, "it has a bound to take away"
+    assert (await served.limit(0, "wbe")).status == 404
+    for number in range(7):
+        namespace = Namespace(name=f"team-{number}")
+        served.server.commit(encode(UpsertNamespace(namespace=namespace)))
+    answer = await served.limit(MIB, "wbe")
+    assert answer.body.endswith(b"there are: default, team-0, team-1, team-2, team-3 and 3 more")
 
 
 @asynchronous

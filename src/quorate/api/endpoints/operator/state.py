@@ -13,16 +13,20 @@ import msgspec
 from quorate.api.codec.encode import empty_response, json_response, text_response
 from quorate.api.codec.meta import write_headers
 from quorate.api.codec.params import parse_cas
-from quorate.api.consistency import Replicating
+from quorate.api.consistency import Applied, Replicating
 from quorate.api.endpoint import Capability, Consistency, Context, Endpoint, Forwarding
 from quorate.api.endpoints.variables.rules import is_namespace
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
+from quorate.errors import NoSuchNamespace
 from quorate.state.engine.commands import encode
-from quorate.state.tables.limits import SetLimit
+from quorate.state.engine.table import Reader
+from quorate.state.tables import limits, namespaces, variables
+from quorate.state.tables.limits import LIMITS_LEVEL, SetLimit
 
 LEAST: Final = 1 << 20
 MOST: Final = 1 << 60
+_NAMED_MAX: Final = 5
 
 
 class _Body(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
@@ -38,6 +42,9 @@ class StateEndpoint:
 
     def __init__(self, context: Context) -> None:
         self._usage = context.parts.usage
+        self._state = context.parts.state
+        self._leadership = context.parts.leadership
+        self._writes = context.parts.writes
         self._authority = context.authority
 
     def get(self, call: Call) -> Awaitable[Response]:
@@ -66,7 +73,28 @@ class StateEndpoint:
                 return text_response(409, f"the bound is not set: {refused}")
             return empty_response(headers=write_headers(index))
 
+        if body.namespace:
+            return self._authority.write(call, lambda: self._of_namespace(command, answer))
         return self._authority.replicate(call, encode(command), answer)
+
+    async def _of_namespace(self, command: SetLimit, answer: Applied) -> Response:
+        """The write, once it is known that there is such a namespace. Raises NoSuchNamespace."""
+        await self._leadership.read_barrier()
+        state = self._state.readable()
+        if state.level >= LIMITS_LEVEL:  # else the write is refused, by its level
+            _demand(state, command.namespace)
+        index, refused = await self._writes.apply(encode(command))
+        return answer(index + self._writes.shift, refused)
+
+
+def _demand(reader: Reader, name: str) -> None:
+    """Raise NoSuchNamespace for one that is not listed, holds nothing, and has no bound either."""
+    listed = namespaces.by_name(reader, name) is not None
+    if listed or variables.any_in(reader, name) or limits.namespace_bytes_max(reader, name):
+        return
+    names = [known.name for known in namespaces.with_prefix(reader, "")]
+    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    raise NoSuchNamespace(name, ", ".join(names[:_NAMED_MAX]) + more)
 
 
 ROWS: Final = (
