@@ -107,6 +107,14 @@ def test_raft_views() -> None:
     assert (second.error, second.configuration.servers) == ("no answer", ())
 
 
+def test_raft_facts() -> None:
+    members = [{"ID": "a", "Address": "10.0.0.1:4647", "Voter": True, "Key": "AAEC"}]
+    body = {"ID": "a", "LastIndex": 9, "Configuration": {"Index": 1, "Servers": members}}
+    found = ask("GET /v1/operator/raft/facts", json_reply(body), Client.raft_facts)
+    assert (found.id, found.last_index, found.raw["LastIndex"]) == ("a", 9, 9)
+    assert found.configuration.servers[0].key == b"\x00\x01\x02"
+
+
 def test_join() -> None:
     route = "PUT /v1/agent/join?address=a&address=%5B%3A%3A1%5D%3A4648"
     found = ask(route, golden_http("r3-agent-join-two"), lambda c: c.join(["a", "[::1]:4648"]))

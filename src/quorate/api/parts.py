@@ -30,7 +30,7 @@ from quorate.server.views.records import (
     Transfer,
 )
 from quorate.shapes.agent import Rejoined
-from quorate.shapes.operator import OperatorHealth, RaftConfiguration, UpgradeCheck
+from quorate.shapes.operator import OperatorHealth, RaftConfiguration, RaftFacts, UpgradeCheck
 from quorate.state.engine.store import StateStore
 from quorate.state.tables.backups import Backup
 from quorate.state.tables.variables import Sealed, Variable
@@ -181,6 +181,9 @@ class Cluster(Protocol):
 
     def peers(self) -> list[str]:
         """Addresses of all servers of the Raft configuration, in its order."""
+
+    def facts(self) -> RaftFacts:
+        """The log and the identity of this server, of this moment."""
 
     async def views(self) -> list[ServerView]:
         """The views of all servers of this region: the leader, the term, and the members.

@@ -35,6 +35,7 @@ __all__ = [
     "OperatorHealth",
     "PreemptionConfig",
     "RaftConfiguration",
+    "RaftFacts",
     "RaftServer",
     "Rejoined",
     "RestoreReport",
@@ -95,6 +96,12 @@ class Views(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """`GET operator/raft/views` (Quorate's alone)."""
 
     servers: tuple[View, ...] = ()
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class RaftFacts(operator.RaftFacts, frozen=True, kw_only=True, rename="pascal"):
+    """`GET operator/raft/facts` (Quorate's alone)."""
+
     raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 
 

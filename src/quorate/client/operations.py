@@ -36,6 +36,7 @@ from quorate.client.models import (
     Namespace,
     OperatorHealth,
     RaftConfiguration,
+    RaftFacts,
     Rejoined,
     RootKey,
     RootKeyRotated,
@@ -94,6 +95,11 @@ class Operations(BackupOperations):
     def raft_views(self) -> Call[Views]:
         """The view of each server, as the agent gathers them; servers of Quorate only."""
         return get("/v1/operator/raft/views", Views, check=ours)
+
+    @call
+    def raft_facts(self) -> Call[RaftFacts]:
+        """Log, term, configuration, epoch and start of the agent asked; Quorate only."""
+        return get("/v1/operator/raft/facts", RaftFacts, check=ours)
 
     @call
     def upgrade_check(self) -> Call[UpgradeCheck]:

@@ -95,6 +95,68 @@ class View(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     term: int = 0
 
 
+class FactsSnapshot(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The entry up to which the newest snapshot reaches; 0 without one."""
+
+    index: int = 0
+    term: int = 0
+
+
+class MemberOfFacts(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One server of the configuration. `key` is its public key, empty where none is known."""
+
+    address: str = ""
+    id: str = msgspec.field(name="ID", default="")
+    key: bytes = b""
+    voter: bool = False
+
+
+class ConfigurationOfFacts(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The newest configuration in the log, and the index of its entry."""
+
+    index: int = 0
+    servers: tuple[MemberOfFacts, ...] = ()
+
+
+class RaftFacts(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """`GET operator/raft/facts` (ours): the log and the identity of the server that answers.
+
+    `commit_index` is known here to be committed; the cluster may have committed more.
+    `epoch_bits` are hexadecimal. `start` counts the starts of the data folder. `role` is leader,
+    follower or candidate; `leader` is an address, empty where none is known. `state` and `held` are
+    as in a `View`. `storage_full`: no write is taken for want of room.
+    All but `id`, `node`, `region`, `cluster_id` and `start` are of the moment.
+    """
+
+    address: str = ""
+    applied_index: int = 0
+    cluster_id: str = msgspec.field(name="ClusterID", default="")
+    commit_index: int = 0
+    configuration: ConfigurationOfFacts = ConfigurationOfFacts()
+    epoch: int = 0
+    epoch_bits: str = ""
+    first_index: int = 0
+    held: str = ""
+    id: str = msgspec.field(name="ID", default="")
+    last_contact_ms: int = 0
+    last_index: int = 0
+    last_term: int = 0
+    leader: str = ""
+    leader_id: str = msgspec.field(name="LeaderID", default="")
+    level: int = 0
+    node: str = ""
+    region: str = ""
+    role: str = ""
+    snapshot: FactsSnapshot = FactsSnapshot()
+    start: int = 0
+    state: str = ""
+    storage_full: bool = False
+    term: int = 0
+    version: str = ""
+    vote_term: int = 0
+    voted_for: str = ""
+
+
 class UpgradeServer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """A member in the check of an upgrade; `level` is None where `error` says why.
 

@@ -50,7 +50,13 @@ from quorate.server.views.records import (
     VoterView,
 )
 from quorate.shapes.agent import Rejoined
-from quorate.shapes.operator import OperatorHealth, RaftConfiguration, RaftServer, UpgradeCheck
+from quorate.shapes.operator import (
+    OperatorHealth,
+    RaftConfiguration,
+    RaftFacts,
+    RaftServer,
+    UpgradeCheck,
+)
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
 from quorate.state.registry import TODAY
@@ -447,6 +453,9 @@ class FakeServer:
     async def upgrade_check(self) -> UpgradeCheck:
         await asyncio.sleep(0)
         return self.upgrade
+
+    def facts(self) -> RaftFacts:
+        return RaftFacts(id=IDS["s1"], term=2)
 
     async def views(self) -> list[ServerView]:
         await asyncio.sleep(0)

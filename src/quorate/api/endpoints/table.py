@@ -30,7 +30,7 @@ from quorate.api.endpoints.operator.scheduler import SchedulerEndpoint
 from quorate.api.endpoints.operator.snapshot import SnapshotEndpoint
 from quorate.api.endpoints.operator.state import ROWS as _STATE_SIZE
 from quorate.api.endpoints.operator.upgrade import UpgradeEndpoint
-from quorate.api.endpoints.operator.views import ViewsEndpoint
+from quorate.api.endpoints.operator.views import FactsEndpoint, ViewsEndpoint
 from quorate.api.endpoints.pages import PagesEndpoint
 from quorate.api.endpoints.pool import PoolEndpoint
 from quorate.api.endpoints.variables.rows import ROWS as _VARIABLES
@@ -332,6 +332,16 @@ _RAFT: Final = (
         consistency=Consistency.LOCAL,
         forwarding=Forwarding.REGION,
         does="what each server of the region believes, side by side (ours)",
+    ),
+    Endpoint(
+        path="/v1/operator/raft/facts*",
+        methods=GET,
+        made_of=FactsEndpoint,
+        handler=FactsEndpoint.get,
+        capability=Capability.OPERATOR_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="log, term, configuration, epoch and start of this server (ours)",
     ),
     Endpoint(
         path="/v1/operator/raft/peer*",

@@ -14,10 +14,11 @@ from quorate.server.integrity.checks import StateChecks
 from quorate.server.machine import ServerMachine
 from quorate.server.rpc.calls import Callers
 from quorate.server.views import raft
+from quorate.server.views.facts import raft_facts
 from quorate.server.views.peer import peer_view
 from quorate.server.views.records import ServerView
 from quorate.server.views.upgrade import upgrade_view
-from quorate.shapes.operator import RaftConfiguration, UpgradeCheck
+from quorate.shapes.operator import RaftConfiguration, RaftFacts, UpgradeCheck
 from quorate.state.tables import servers
 
 _NOBODY: Final[frozenset[str]] = frozenset()
@@ -118,6 +119,10 @@ class ClusterView:
         if self._directory.two_bodies(self._replica.server_id):
             shares = raft.TWICE
         return raft.own_view(self._replica, me, self._checks, self._machine, shares=shares)
+
+    def facts(self) -> RaftFacts:
+        """The log and the identity of this server, of this moment."""
+        return raft_facts(self._replica, self._me(), self.own())
 
     async def views(self) -> list[ServerView]:
         """The view of each server of this region, this one first. Never fails."""

@@ -1,4 +1,7 @@
-"""`/v1/operator/raft/views` (ours): what each server of the region believes, side by side."""
+"""The Raft node of a server, for operators (ours).
+
+`/v1/operator/raft/views`: each server of the region, side by side; `raft/facts`: the one asked.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,17 @@ class ViewsEndpoint:
             return json_response(value, pretty=call.query.pretty)
 
         return self._authority.any_server(call, perform)
+
+
+class FactsEndpoint:
+    """GET `facts`. The server asked, whether or not anybody leads."""
+
+    def __init__(self, context: Context) -> None:
+        self._cluster = context.parts.cluster
+
+    def get(self, call: Call) -> Response:
+        """Its log and its identity, of this moment."""
+        return json_response(self._cluster.facts(), pretty=call.query.pretty)
 
 
 def _view_json(view: ServerView) -> dict[str, Any]:
