@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.api.codec.encode import Renderer, text_response
-from quorate.api.codec.params import Query, parse_query
+from quorate.api.codec.params import NO_QUERY, Query, parse_query
 from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Replicating
 from quorate.api.endpoint import Context, Endpoint, Handler
 from quorate.api.endpoints.table import TABLE
@@ -175,7 +175,22 @@ class HttpApplication:
 
     def plan(self, method: str, target: bytes) -> Plan:
         """The handling of such a request, and the bound of its body."""
-        return self._plans.get((method, target)) or self._new_plan(method, target)
+        plan = self._plans.get((method, target))
+        if plan is None:
+            plan = self._plain_plan(method, target) or self._new_plan(method, target)
+        return plan
+
+    def _plain_plan(self, method: str, target: bytes) -> Plan | None:
+        """That of a plain name below a path.
+
+        It is not kept: names are many, and would push out the plans that are asked for again.
+        """
+        found = self._routes.below(method, target)
+        if found is None or len(target) > _PLANNED_TARGET_BYTES_MAX:
+            return None
+        match, tail = found
+        row = match.row
+        return Plan(match.handler, NO_QUERY, tail, None, row.body_max, row.streams, row.cors)
 
     def _new_plan(self, method: str, target: bytes) -> Plan:
         try:

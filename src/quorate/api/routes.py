@@ -57,9 +57,10 @@ class Routes:
         for start, route in sorted(self._starts.items(), key=lambda item: -len(item[0])):
             self._below.setdefault(_folder(start), []).append((start, route))
         self._plain = {
-            start.encode(): route
+            (method, start.encode()): Match(row, self._handlers[row], "")
             for start, route in self._starts.items()
             if route.has_tail and not self._more_below(start)
+            for method, row in route.rows.items()
         }
         self._slashes_max = max((start.count("/") for start in self._below), default=0)
 
@@ -75,11 +76,6 @@ class Routes:
 
     def find(self, method: str, target: bytes) -> Match | Response:
         """The handler for this method and target, or the response to give at once."""
-        # Names of variables are many and miss the cache of plans, so they have a short way.
-        end = target.find(b"/", len(b"/v1/")) + 1
-        plain = self._plain.get(target[:end])
-        if plain is not None and _PLAIN.fullmatch(target, end) and (row := plain.rows.get(method)):
-            return Match(row, self._handlers[row], target[end:].decode("ascii"))
         raw_target, mark, raw_query = target.partition(b"?")
         raw_path = path_of(raw_target)
         path = None if raw_path is None else decode_path(raw_path)
@@ -97,6 +93,18 @@ class Routes:
         if row is None:
             return text_response(route.wrong.status, route.wrong.text)
         return Match(row, self._handlers[row], tail)
+
+    def below(self, method: str, target: bytes) -> tuple[Match, str] | None:
+        """The row whose paths begin so, and the tail, of a plain target; None: see `find`.
+
+        The short way for names of variables, which are too many to be remembered. The `tail` of
+        the match itself is empty.
+        """
+        end = target.find(b"/", len(b"/v1/")) + 1
+        match = self._plain.get((method, target[:end]))
+        if match is None or not _PLAIN.fullmatch(target, end):
+            return None
+        return match, target[end:].decode("ascii")
 
     def _more_below(self, start: str) -> bool:
         """Whether another row is for some of the paths that begin so."""

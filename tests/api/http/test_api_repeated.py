@@ -1,4 +1,4 @@
-"""A head that comes again with another body is not parsed again: each body gets its own answer."""
+"""A head that comes again with another body or target is not parsed again, nor mistaken."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from fake_server import FakeServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quorate.api.app import Plan
+from quorate.api.http.messages import Request, Response
 from quorate.api.http.protocol import QuorateHttpProtocol
 
 SCHEDULER = "/v1/operator/scheduler/configuration"
@@ -57,22 +59,101 @@ async def test_each_body_behind_the_same_head_is_read() -> None:
     ]
 
 
-@asynchronous
-async def test_a_repeated_head_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    parsed = []
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The targets of the heads that are parsed."""
+    found = []
     head_of = QuorateHttpProtocol.on_headers_complete
 
     def counted(protocol: QuorateHttpProtocol) -> None:
-        parsed.append(1)
+        found.append(protocol.url)
         head_of(protocol)
 
     monkeypatch.setattr(QuorateHttpProtocol, "on_headers_complete", counted)
+    return found
+
+
+@asynchronous
+async def test_a_repeated_head_is_not_parsed_again(parsed: list[bytes]) -> None:
     service = FakeServer().write_defaults()
     async with serving(service.application()) as served, connected(served.port) as client:
         await answers(client, [put(body) for body in BODIES])
         assert len(parsed) == 1
         await answers(client, [get(SCHEDULER), get(SCHEDULER), put(BODIES[0])])
         assert len(parsed) == 3
+
+
+@asynchronous
+async def test_a_head_with_another_plain_target_is_not_parsed_again(parsed: list[bytes]) -> None:
+    service = FakeServer().write_defaults()
+    paths = ["/v1/var/a", "/v1/var/b/longer?cas=1", "/v1/regions", "/v1/var/%61", "/v1/var/c"]
+    async with serving(service.application()) as served, connected(served.port) as client:
+        await answers(client, [get(path) for path in paths])
+        assert parsed == [b"/v1/var/a", b"/v1/var/%61"]
+        await answers(client, [message("PUT", path, body=b"{}") for path in paths])
+        assert parsed[2:] == [b"/v1/var/a", b"/v1/var/%61"]
+
+
+TARGETS = (
+    "/",
+    "/v1/regions",
+    "/v1/regions?pretty",
+    "/v1//regions",
+    "/v1/var/",
+    "/v1/var/a",
+    "/v1/var/b/c-d_e.f~g",
+    "/v1/var/a?cas=7&namespace=x",
+    "/v1/var/a?namespace=%78",
+    "/v1/var/%61",
+    "/v1/var/HTTP/1.1",
+    "/v1/operator/snapshot",
+    "http://localhost/v1/regions",
+    "/v1/var/" + "x" * 300,
+    "/v1/var/" + "x" * 2000,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["GET", "PUT", "POST"]),
+            st.sampled_from(TARGETS),
+            st.sampled_from([(), ("Accept-Encoding: gzip",)]),
+            st.sampled_from([b"", b"{}", b"[]", b'{"Items": {"k": "v"}}']),
+        ),
+        min_size=2,
+        max_size=8,
+    )
+)
+def test_requests_behind_one_another_are_those_that_come_alone(
+    parts: list[tuple[str, str, tuple[str, ...], bytes]],
+) -> None:
+    """What is not parsed again is what the parser would have made of it."""
+    requests = [message(method, path, *more, body=body) for method, path, more, body in parts]
+
+    @asynchronous
+    async def test() -> None:
+        application = FakeServer().write_defaults().application()
+        asked: list[tuple[object, ...]] = []
+
+        def begin(request: Request, plan: Plan) -> Response:
+            body = b"" if request.stream is None else b"streamed"
+            asked.append((request.method, request.target, [*request.headers], request.body, plan))
+            return Response(200, body)
+
+        application.begin = begin  # type: ignore[method-assign]
+        async with serving(application) as served:
+            async with connected(served.port) as client:
+                found = await answers(client, requests)
+            behind, asked[:] = [*asked], []
+            alone = []
+            for request in requests:
+                async with connected(served.port) as client:
+                    alone += await answers(client, [request])
+        assert (found, behind) == (alone, asked)
+
+    test()
 
 
 @settings(max_examples=60, deadline=None)

@@ -76,7 +76,7 @@ def decode_path(raw: bytes) -> str | None:
 def parse_query(raw: bytes, *, read: bool) -> Query:
     """The query of a read, or of a write. Raises RequestError for reads only."""
     if not raw:
-        return _EMPTY
+        return NO_QUERY
     values = split_pairs(raw)
     query = Query(values)
     region, pretty = query.first("region"), "pretty" in values and query.first("pretty") != "0"
@@ -88,7 +88,7 @@ def parse_query(raw: bytes, *, read: bool) -> Query:
     return Query(values, region, pretty, stale, _index(query.first("index")), wait_s)
 
 
-_EMPTY: Final = Query({})
+NO_QUERY: Final = Query({})
 
 
 def boolean(query: Query, name: str) -> bool:
