@@ -23,6 +23,8 @@ FUNCTION_LINES_MAX = 70
 # `errors` and `metrics` are at the bottom: every part may import the first, those that count
 # something the second.
 VALUES = {"raft.values", "gossip.messages"}
+# What of a recovery needs no folder: the simulator recovers with it.
+DECIDED = {"plan", "survivors", "epochs", "peers_json", "moved_state", "looking.summary"}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "levels": set(),
@@ -93,14 +95,16 @@ LAYERS: dict[str, set[str]] = {
         # What it does for what it stores: coroutines that run on any loop.
         *("archive.meta", "server.archive.replacing", "server.writes", "server.secrets"),
         *("server.leader.acts", "server.leader.level", "server.leader.locks"),
+        *(f"recovery.{name}" for name in DECIDED),
     },
 }
 PURE = ("raft", "gossip", "state", "autopilot")
 PURE_FILES = {"testing/history.py", "testing/linearizability.py"}
+PURE_FILES |= {f"recovery/{name.replace('.', '/')}.py" for name in DECIDED}
 # No clock, no randomness, no file, no socket, no thread: nothing but values and arithmetic.
 PURE_LIBRARIES = {
     *("__future__", "bisect", "collections", "dataclasses", "enum", "functools", "hashlib"),
-    *("heapq", "itertools", "math", "msgspec", "operator", "types", "typing"),
+    *("heapq", "itertools", "json", "math", "msgspec", "operator", "types", "typing"),
 }
 # A generator is an argument there; its class may be named, the module's own one may not be used.
 GENERATOR_TYPE = "random.Random"

@@ -16,10 +16,11 @@ from recovery_folders import IDS, content_of, flip, golden_servers
 from quorate.errors import QuorateError
 from quorate.nomad.bolt.meta import BoltError
 from quorate.recovery.looking.entries import opened
-from quorate.recovery.looking.folders import Kind, find
+from quorate.recovery.looking.folders import find
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.nomad_log import COPIES_MAX, NomadLog
 from quorate.recovery.looking.states import state_of
+from quorate.recovery.looking.summary import Kind
 from quorate.storage.folder.folder_lock import FolderLock
 
 

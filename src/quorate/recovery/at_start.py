@@ -16,11 +16,11 @@ import msgspec
 from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
 from quorate.raft.values.identity import Epoch
 from quorate.recovery import undoing
-from quorate.recovery.epochs import next_epoch
-from quorate.recovery.looking.folders import DataDir, Kind
+from quorate.recovery.epochs import asked
+from quorate.recovery.looking.folders import DataDir
 from quorate.recovery.looking.inspect import inspect
-from quorate.recovery.looking.summary import FolderSummary
-from quorate.recovery.peers_json import PEERS_FILE, configuration_of, parse
+from quorate.recovery.looking.summary import FolderSummary, Kind
+from quorate.recovery.peers_json import PEERS_FILE, parse
 from quorate.recovery.recovering import (
     Prepared,
     Recovering,
@@ -134,14 +134,7 @@ def by_peers_json(folder: DataDir, own_address: str) -> Prepared:
         raise refusal(mark, folder.raft)
     found = inspect(folder.root.parent)
     check_sound(folder, found)
-    configuration = configuration_of(
-        peers,
-        str(path),
-        known=found.members.servers,
-        own_id=found.server_id,
-        own_address=own_address,
-    )
-    epoch = next_epoch(found.epoch, found.cluster_id, configuration)
+    configuration, epoch = asked(peers, str(path), found, own_address)
     return prepare(folder, configuration, epoch, now_ms=time.time_ns() // 1_000_000, peers=data)
 
 

@@ -4,11 +4,12 @@ It differs from a peers.json in two things. The epoch is drawn, so that two reco
 each other. And the most advanced survivor alone has a vote at first: the others keep what is
 committed for certain, are filled by it, and are given their votes back by the leader when they are
 stable. So the cluster cannot begin without the one that has the most.
+
+Pure: the simulator plans with it too.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
@@ -18,10 +19,8 @@ import msgspec
 from quorate.errors import QuorateError, WrongDataFolder
 from quorate.raft.values.configuration import Configuration, Server, Suffrage
 from quorate.raft.values.identity import EPOCH_BITS, Epoch
-from quorate.recovery.looking.folders import DataDir, Kind
-from quorate.recovery.looking.summary import FolderSummary, Member
+from quorate.recovery.looking.summary import FolderSummary, Kind, Member
 from quorate.recovery.peers_json import text_of
-from quorate.recovery.recovering import Prepared, prepare
 from quorate.recovery.survivors import Survivors
 
 VERSION: Final = 1
@@ -78,6 +77,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         before = Epoch(self.epoch_before, bytes.fromhex(self.epoch_before_bits))
         return before, Epoch(self.epoch, bytes.fromhex(self.epoch_bits))
 
+    def takes_all_of(self, server_id: str) -> bool:
+        """True for the survivor whose whole log counts; the others are filled by it."""
+        return server_id == self.leads
+
     def configuration(self) -> Configuration:
         """The configuration with which the cluster begins."""
         return Configuration(
@@ -88,11 +91,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def make(found: Survivors, random: bytes = b"") -> Plan:
-    """The plan for these survivors. Raises QuorateError if their leader could not be one of them.
-
-    `random` are the bits of the epoch; they are drawn by default.
-    """
+def make(found: Survivors, random: bytes) -> Plan:
+    """The plan for these survivors. `random` are the bits of the epoch, drawn for this plan."""
+    assert len(random) == EPOCH_BITS, "the bits of an epoch"
     best = found.best
     known = {member.id: member for member in best.members.servers}
     servers = tuple(
@@ -110,7 +111,7 @@ def make(found: Survivors, random: bytes = b"") -> Plan:
         epoch_before=best.epoch.counter,
         epoch_before_bits=best.epoch.bits.hex(),
         epoch=best.epoch.counter + 1,
-        epoch_bits=(random or os.urandom(EPOCH_BITS)).hex(),
+        epoch_bits=random.hex(),
         leads=best.server_id,
         survivors=tuple(
             Survivor(
@@ -199,14 +200,3 @@ def check(plan: Plan, found: FolderSummary, lost: Sequence[str]) -> Survivor:
             f"if they are lost for good, name them: -lost={','.join(missing)}",
         )
     return mine[0]
-
-
-def prepared(plan: Plan, folder: DataDir, found: FolderSummary, now_ms: int) -> Prepared:
-    """The recovery of this folder by the plan. Raises LogDamaged, QuorateError."""
-    return prepare(
-        folder,
-        plan.configuration(),
-        plan.epochs[1],
-        now_ms=now_ms,
-        whole=found.server_id == plan.leads,
-    )

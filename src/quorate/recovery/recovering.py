@@ -18,6 +18,7 @@ meanwhile (`folder_lock`), and no server starts on it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -27,12 +28,15 @@ import msgspec
 
 from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
 from quorate.raft.values.configuration import Configuration
-from quorate.raft.values.identity import Epoch
+from quorate.raft.values.identity import EPOCH_BITS, Epoch
 from quorate.recovery.keeping import PREFIX, check_room, keep
 from quorate.recovery.looking.folders import DataDir
-from quorate.recovery.moved_state import apply_log, moved
+from quorate.recovery.looking.summary import FolderSummary
+from quorate.recovery.moved_state import apply_log, last_entry, moved
 from quorate.recovery.peers_json import PEERS_FILE
+from quorate.recovery.plan import Plan, make
 from quorate.recovery.salvage_mark import SALVAGED_FILE
+from quorate.recovery.survivors import Survivors
 from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot, encode_snapshot
 from quorate.state.engine.store import StateStore
 from quorate.state.registry import TODAY
@@ -113,12 +117,9 @@ def prepare(
         if log.damage is not None:
             raise _salvage_first(log.damage)
         store, newest = _state_before(folder, log, None)
-        commands = apply_log(store, log) if whole else 0
-        index, term = (newest[1], newest[0]) if newest else (0, 0)
-        if whole:
-            index, term = max((log.extent.last_index, log.extent.last_term), (index, term))
-        elif not index and not log.extent.is_empty:
-            index, term = 1, log.extent.term(1) or 0  # the entry that founded the cluster
+        commands = apply_log(store, log.entries(store.applied_index + 1)) if whole else 0
+        snapshot = (newest[1], newest[0]) if newest else (0, 0)
+        index, term = last_entry(log.extent, snapshot, whole=whole)
         if not index:
             raise QuorateError(
                 f"{folder.root} holds neither entries nor a snapshot: there is nothing to recover",
@@ -139,6 +140,22 @@ def prepare(
         whole=whole,
     )
     return Prepared(plan, moved(store), commands)
+
+
+def plan_for(found: Survivors) -> Plan:
+    """A new plan for these survivors: its epoch is drawn. Raises QuorateError."""
+    return make(found, os.urandom(EPOCH_BITS))
+
+
+def by_plan(plan: Plan, folder: DataDir, found: FolderSummary, now_ms: int) -> Prepared:
+    """The recovery of this folder by the plan. Raises LogDamaged, QuorateError."""
+    return prepare(
+        folder,
+        plan.configuration(),
+        plan.epochs[1],
+        now_ms=now_ms,
+        whole=plan.takes_all_of(found.server_id),
+    )
 
 
 def carry_out(folder: DataDir, prepared: Prepared, step: Step = no_steps) -> Recovering:
@@ -223,7 +240,7 @@ def _image_again(folder: DataDir, plan: Recovering) -> SnapshotImage:
     with LogReader(folder.log) as log:
         store, _ = _state_before(folder, log, plan.snapshot)
         if plan.whole:
-            apply_log(store, log)
+            apply_log(store, log.entries(store.applied_index + 1))
     return moved(store)
 
 

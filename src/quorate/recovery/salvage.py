@@ -23,7 +23,8 @@ import msgspec
 
 from quorate.errors import QuorateError
 from quorate.raft.values.messages import HardState
-from quorate.recovery.looking.folders import DataDir, Kind, find
+from quorate.recovery.looking.folders import DataDir, find
+from quorate.recovery.looking.summary import Kind
 from quorate.recovery.salvage_mark import SALVAGED_FILE, SalvageMark, read_salvage
 from quorate.storage.atomic import fsync_dir, write_atomic, write_synced
 from quorate.storage.disk_errors import clear_errors

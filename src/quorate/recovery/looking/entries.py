@@ -12,8 +12,9 @@ import msgspec
 from quorate.errors import BadFrame, LogDamaged, QuorateError
 from quorate.nomad.log_entry import KINDS, BadEntry, NomadEntry, body_of
 from quorate.raft.values.messages import Entry, EntryKind
-from quorate.recovery.looking.folders import DataDir, Kind, find, user_of
+from quorate.recovery.looking.folders import DataDir, find, user_of
 from quorate.recovery.looking.nomad_log import NomadLog
+from quorate.recovery.looking.summary import Kind
 from quorate.state.engine.commands import UnknownCommand, Wrapped, decode
 from quorate.state.registry import TODAY
 from quorate.storage.folder.identity import read_identity

@@ -7,11 +7,11 @@ server, the `server` or `raft` folder in it, or the folder of a replica in a Pyt
 from __future__ import annotations
 
 import os
-from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from quorate.errors import QuorateError
+from quorate.recovery.looking.summary import Kind
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.folder.server_folder import LOCK_FILE
 from quorate.storage.log.files import segments_in
@@ -20,13 +20,6 @@ NOMAD_LOG: Final = "raft.db"
 _BELOW: Final = ("server/raft", "raft", ".")
 _LOCKS: Final = Path("/proc/locks")
 _NEXT: Final = "give the data_dir of a server, or the folder in it that holds the log"
-
-
-class Kind(Enum):
-    """Whose folder it is."""
-
-    QUORATE = "Quorate"
-    NOMAD = "Nomad"
 
 
 class DataDir(NamedTuple):

@@ -14,9 +14,9 @@ from quorate.nomad.bolt.meta import BoltError
 from quorate.nomad.log_entry import NomadEntry, body_of
 from quorate.nomad.raft_db import KEEP_MAX, LogSummary
 from quorate.raft.values.messages import EntryKind
-from quorate.recovery.looking.folders import DataDir, Kind, find, user_of
+from quorate.recovery.looking.folders import DataDir, find, user_of
 from quorate.recovery.looking.nomad_log import NomadLog
-from quorate.recovery.looking.summary import FolderSummary, Member, Members, SnapshotLine
+from quorate.recovery.looking.summary import FolderSummary, Kind, Member, Members, SnapshotLine
 from quorate.recovery.salvage_mark import read_salvage, refusal
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.folder.identity import read_identity, read_node_id

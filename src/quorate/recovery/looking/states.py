@@ -14,8 +14,9 @@ from quorate.errors import LogDamaged, QuorateError
 from quorate.nomad.state import records
 from quorate.raft.values.messages import EntryKind
 from quorate.recovery.looking.entries import plain
-from quorate.recovery.looking.folders import DataDir, Kind, find
+from quorate.recovery.looking.folders import DataDir, find
 from quorate.recovery.looking.inspect import nomad_meta
+from quorate.recovery.looking.summary import Kind
 from quorate.state.engine.snapshot import decode_snapshot
 from quorate.state.engine.store import Held, StateStore
 from quorate.state.registry import TODAY

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import msgspec
 
 from quorate.raft.values.identity import NO_EPOCH, Epoch
+
+
+class Kind(Enum):
+    """Whose folder it is."""
+
+    QUORATE = "Quorate"
+    NOMAD = "Nomad"
 
 
 class Member(msgspec.Struct, frozen=True):

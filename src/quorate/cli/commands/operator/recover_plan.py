@@ -15,10 +15,10 @@ from quorate.cli.text.tables import format_table
 from quorate.recovery import plan as plans
 from quorate.recovery import undoing
 from quorate.recovery.at_start import check_sound, exclusively
-from quorate.recovery.looking.folders import DataDir, Kind, find
+from quorate.recovery.looking.folders import DataDir, find
 from quorate.recovery.looking.inspect import inspect
-from quorate.recovery.looking.summary import FolderSummary
-from quorate.recovery.recovering import carry_out
+from quorate.recovery.looking.summary import FolderSummary, Kind
+from quorate.recovery.recovering import by_plan, carry_out, plan_for
 from quorate.recovery.survivors import Survivors
 
 DISAGREE = 2
@@ -33,7 +33,7 @@ def plan(context: Context) -> int:
             f"{damaged[0].path} is damaged: {damaged[0].damage[0]}",
             "leave it out; if nothing else is left, see `quorate operator raft salvage -help`",
         )
-    made = plans.make(found)
+    made = plan_for(found)
     explain(context, found)
     text = plans.encode(made).decode()
     if target := context.flags.text("out"):
@@ -82,7 +82,7 @@ def apply(context: Context) -> int:
             found = inspect(path)
             survivor = plans.check(chosen, found, lost)
             check_sound(folder, found)
-            ready = plans.prepared(chosen, folder, found, time.time_ns() // 1_000_000)
+            ready = by_plan(chosen, folder, found, time.time_ns() // 1_000_000)
             done = carry_out(folder, ready)
     out = context.out
     leads = survivor.server_id == chosen.leads
