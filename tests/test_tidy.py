@@ -379,7 +379,6 @@ PRIVATE_USED: dict[str, dict[str, str]] = {
         "_judge": "what a former leader says late",
     },
     "tests/support/fuzz/fuzz_server_targets.py": {
-        "_Connection": "a decoder of answers, without a socket",
         "_verbs": "every call that there is",
     },
     "tests/support/mutants/": {"": "a mutant names the function that it changes"},

@@ -27,7 +27,8 @@ from quorate.server.cluster.joining import JoinAnswer
 from quorate.server.rpc.answers import Answers
 from quorate.server.rpc.calls import Callers
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
-from quorate.server.rpc.http_pool import HttpPool, _Connection
+from quorate.server.rpc.http_connection import HttpConnection
+from quorate.server.rpc.http_pool import HttpPool
 
 
 class Wire(asyncio.Transport):
@@ -125,7 +126,7 @@ def http_answer(data: bytes) -> None:
     """What another server answers to a forwarded request."""
 
     async def exchange() -> None:
-        connection = _Connection()
+        connection = HttpConnection()
         connection.connection_made(Wire())
         waiter = connection.exchange(b"GET / HTTP/1.1\r\n\r\n")
         connection.data_received(data)

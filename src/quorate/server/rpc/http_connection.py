@@ -1,0 +1,189 @@
+"""One connection to another server's RPC port: HTTP, one request at a time.
+
+A request passes through with its bytes, an answer comes back with its bytes. Parsing is httptools'.
+A body in pieces goes as fast as the slower side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NoReturn, cast
+
+import httptools
+
+from quorate.errors import BadFrame, QuorateError
+from quorate.net.peer import Peer
+from quorate.server.rpc.forwarding import ForwardResponse
+from quorate.server.rpc.pieces import ByteStream, Pieces
+
+HEAD_BYTES_MAX: Final = 64 * 1024
+"""Head of another server's answer: of names and values of its headers."""
+
+BODY_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Body of an answer that does not come as a stream. The largest of ours have some 5 MB."""
+
+
+class HttpConnection(asyncio.Protocol):
+    """One connection; `exchange` sends a request and waits for the whole answer."""
+
+    def __init__(self) -> None:
+        self.peer: Peer | None = None
+        self.place = ("", "")  # its address, and the ID of the server that has to be there
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[ForwardResponse] | None = None
+        self.usable = True
+        self._parser = httptools.HttpResponseParser(self)
+        self.sent_at = 0.0
+        self._pieces: Pieces | None = None  # of the answer that is streamed
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._head_bytes = self._body_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def exchange(self, data: bytes) -> asyncio.Future[ForwardResponse]:
+        """Send; the future gives the answer or the transport's error."""
+        assert self._transport is not None
+        assert self._waiter is None
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        self.sent_at = loop.time()
+        self._transport.write(data)
+        return self._waiter
+
+    def stream(
+        self, head: bytes, idle_s: float, closed: Callable[[bool], None]
+    ) -> asyncio.Future[ForwardResponse]:
+        """Send a head, for `send_body` to follow; the future gives the answer without its body."""
+        assert self._transport is not None
+        self._pieces = Pieces(
+            pause=self._transport.pause_reading,
+            resume=self._resume_reading,
+            closed=closed,
+            idle_s=idle_s,
+        )
+        return self.exchange(head)
+
+    async def send_body(self, body: ByteStream, idle_s: float) -> None:
+        """Send a body in chunks, as fast as the other side reads. Raises what ends the body."""
+        assert self._transport is not None
+        async for piece in body:
+            try:
+                async with asyncio.timeout(idle_s):
+                    await self._writable.wait()
+            except TimeoutError:
+                raise QuorateError(
+                    f"the other server has not read for {idle_s:g} s", "try again"
+                ) from None
+            if not self.usable:
+                return  # the answer, or the lack of one, says more
+            if piece:
+                self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        self._transport.write(b"0\r\n\r\n")
+
+    def pause_writing(self) -> None:
+        """The other side reads slower than a body comes."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """It has read enough for more."""
+        self._writable.set()
+
+    def _resume_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came of an answer."""
+        if not self.usable:
+            return  # it was given up: what still comes is not kept
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(f"malformed answer: {error}")
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """An answer that is waited for does not come any more."""
+        self.usable = False
+        self._writable.set()
+        self._fail(str(exc) if exc else "EOF")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, within bounds."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self._too_large(f"a head of more than {HEAD_BYTES_MAX} bytes")
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """An answer in pieces begins here."""
+        if self._pieces is not None:
+            self._answer(b"", self._pieces)
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body, within bounds, or pass it on."""
+        if self._pieces is not None:
+            self._pieces.put(body)
+        else:
+            self._body_bytes += len(body)
+            if self._body_bytes > BODY_BYTES_MAX:
+                self._too_large(f"a body of more than {BODY_BYTES_MAX} bytes")
+            self._body.append(body)
+
+    def _too_large(self, what: str) -> NoReturn:
+        """Ends the parsing. Raises BadFrame, which the parser passes on as one of its own."""
+        self._fail(f"the answer has {what}")
+        raise BadFrame(f"the answer has {what}")
+
+    def on_message_complete(self) -> None:
+        """The answer is whole."""
+        self.usable = self.usable and self._parser.should_keep_alive()
+        pieces, self._pieces = self._pieces, None
+        if pieces is not None:
+            pieces.end()
+            self._reset()
+        else:
+            self._answer(b"".join(self._body))
+
+    def _answer(self, body: bytes, stream: Pieces | None = None) -> None:
+        waiter, self._waiter = self._waiter, None
+        response = ForwardResponse(
+            status=self._parser.get_status_code(),
+            headers=tuple(self._headers),
+            body=body,
+            stream=stream,
+            peer=self.peer,
+        )
+        self._reset()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(response)
+
+    def _fail(self, text: str) -> None:
+        self._fail_with(QuorateError(text, "try again"))
+
+    def _fail_with(self, error: QuorateError) -> None:
+        if self._pieces is not None:
+            self._pieces.end(error)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+
+    def give_up(self, error: QuorateError) -> None:
+        """Requests that wait for an answer get this instead."""
+        self._fail_with(error)
+        self.close()
+
+    def close(self) -> None:
+        """End it. It serves no more requests."""
+        self.usable = False
+        if self._transport is not None:
+            self._transport.close()
