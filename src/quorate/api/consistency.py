@@ -75,6 +75,8 @@ _TYPES_PASSED_BACK: Final = frozenset(
 )
 """Nothing that a browser would run; no redirect is passed back either."""
 
+_NOT_LEADER: Final = (ERROR_HEADER.lower(), kind_of(NotLeader).encode())
+
 
 class Replicating(msgspec.Struct, frozen=True):
     """A write that this leader has in hand: no task waits for it, its future's callback answers.
@@ -356,8 +358,12 @@ def _longest_wait_s(query: Query) -> float:
 def passed_back(response: ForwardResponse) -> Response:
     """The other server's answer as ours. An error of status 500 gets a prefix for the hop.
 
-    Raises ForwardError for a redirect, and for a type of content that no server answers with.
+    Raises ForwardError for a redirect, and for a type of content that no server answers with. An
+    answer that comes again gives the same response, which is rendered already.
     """
+    if response.made:
+        known: Response = response.made[0]
+        return known
     kind = dict(response.headers).get(b"content-type", b"").partition(b";")[0].strip().lower()
     if 300 <= response.status < 400 or kind not in _TYPES_PASSED_BACK:
         shown = kind[:64].decode("ascii", "replace")
@@ -375,7 +381,9 @@ def passed_back(response: ForwardResponse) -> Response:
     body = response.body
     if response.status == 500:
         body = _RPC_PREFIX.encode() + body
-    return Response(response.status, body, headers)
+    made = Response(response.status, body, headers)
+    response.made.append(made)
+    return made
 
 
 async def _without_stream_of_error(response: ForwardResponse) -> ForwardResponse:
@@ -394,8 +402,7 @@ async def _without_stream_of_error(response: ForwardResponse) -> ForwardResponse
 
 
 def _was_not_leader(response: ForwardResponse) -> bool:
-    mark = (ERROR_HEADER.lower(), kind_of(NotLeader).encode())
-    return mark in response.headers
+    return _NOT_LEADER in response.headers
 
 
 def _failed(error: QuorateError, method: str = "GET") -> ForwardError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from quorate.net.peer import Peer
@@ -30,7 +32,8 @@ class ForwardResponse(msgspec.Struct, frozen=True, kw_only=True):
 
     The body is in `stream` if the request had a stream. Its reader must end it or close it.
 
-    `peer` is the server that gave it, if its connection proved which one it is.
+    `peer` is the server that gave it, if its connection proved which one it is. `made` is for what
+    its reader makes of it: the same bytes that come again are the same object.
     """
 
     status: int
@@ -38,3 +41,4 @@ class ForwardResponse(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     stream: ByteStream | None = None
     peer: Peer | None = None
+    made: list[Any] = msgspec.field(default_factory=list)

@@ -2,6 +2,13 @@
 
 A request passes through with its bytes, an answer comes back with its bytes. Parsing is httptools'.
 A body in pieces goes as fast as the slower side.
+
+A read that clients repeat is answered with the same bytes until the state changes, or the second of
+the header Date. Bytes that are the whole answer before are that answer: they are not parsed again.
+
+Invariant: an answer is remembered if the parser stood between two answers before its bytes, and
+they are nothing but its head and body, so that it stands there again behind them. So the parser
+misses nothing of the same bytes once more, and would find the same in them.
 """
 
 from __future__ import annotations
@@ -23,6 +30,10 @@ HEAD_BYTES_MAX: Final = 64 * 1024
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 """Body of an answer that does not come as a stream. The largest of ours have some 5 MB."""
 
+_REPEATABLE_BYTES_MAX: Final = 4 * 1024  # each idle connection keeps as much
+_STATUS_LINE: Final = b"HTTP/1.1 "
+_END_OF_HEAD: Final = b"\r\n\r\n"
+
 
 class HttpConnection(asyncio.Protocol):
     """One connection; `exchange` sends a request and waits for the whole answer."""
@@ -38,6 +49,10 @@ class HttpConnection(asyncio.Protocol):
         self._pieces: Pieces | None = None  # of the answer that is streamed
         self._writable = asyncio.Event()
         self._writable.set()
+        self._between = True  # the parser stands between two answers
+        self._last: ForwardResponse | None = None  # that ended in the bytes under way
+        self._known = b""  # the last answer, where its bytes may come again
+        self._known_answer: ForwardResponse | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -70,6 +85,7 @@ class HttpConnection(asyncio.Protocol):
             closed=closed,
             idle_s=idle_s,
         )
+        self._known, self._known_answer = b"", None  # which has its body with it
         return self.exchange(head)
 
     async def send_body(self, body: ByteStream, idle_s: float) -> None:
@@ -102,20 +118,43 @@ class HttpConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came of an answer."""
+        """Parse what came of an answer, unless it is the answer before once more."""
         if not self.usable:
             return  # it was given up: what still comes is not kept
+        if data == self._known:
+            assert self._known_answer is not None
+            self._give(self._known_answer)
+            return
+        self._known, self._known_answer = b"", None
+        between = self._between
+        self._parse(data)
+        answer, self._last = self._last, None
+        if between and answer is not None and self.usable:
+            self._remember(data, answer)
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(f"malformed answer: {error}")
             self.close()
 
+    def _remember(self, data: bytes, answer: ForwardResponse) -> None:
+        """Keep the answer that came with these bytes, if they are one in the usual form."""
+        if len(data) > _REPEATABLE_BYTES_MAX or not data.startswith(_STATUS_LINE):
+            return
+        if data.find(_END_OF_HEAD) + len(_END_OF_HEAD) + len(answer.body) == len(data):
+            self._known, self._known_answer = data, answer
+
     def connection_lost(self, exc: Exception | None) -> None:
         """An answer that is waited for does not come any more."""
         self.usable = False
         self._writable.set()
         self._fail(str(exc) if exc else "EOF")
+
+    def on_message_begin(self) -> None:
+        """An answer begins."""
+        self._between = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header, within bounds."""
@@ -146,6 +185,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The answer is whole."""
+        self._between = True
         self.usable = self.usable and self._parser.should_keep_alive()
         pieces, self._pieces = self._pieces, None
         if pieces is not None:
@@ -155,7 +195,6 @@ class HttpConnection(asyncio.Protocol):
             self._answer(b"".join(self._body))
 
     def _answer(self, body: bytes, stream: Pieces | None = None) -> None:
-        waiter, self._waiter = self._waiter, None
         response = ForwardResponse(
             status=self._parser.get_status_code(),
             headers=tuple(self._headers),
@@ -164,6 +203,11 @@ class HttpConnection(asyncio.Protocol):
             peer=self.peer,
         )
         self._reset()
+        self._last = response if stream is None else None
+        self._give(response)
+
+    def _give(self, response: ForwardResponse) -> None:
+        waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(response)
 
