@@ -36,6 +36,7 @@
     |- RestoreRefused            an archive that must not be restored here, or not by this call
     |- RestoreUnknown            an archive was being restored, and may be: how to find out
     |- RestoreUnderWay           an archive is being restored: try again in a moment
+    |  `- BackupAwaited          the cluster is to begin with a backup that is not restored yet
     |- NoPathToRegion            no live server of that region is known
     |- GossipDisabled            the servers are a fixed list here: there is no pool to act on
     |- BadFrame                  a peer sent bytes that are no message: the connection is closed
@@ -330,6 +331,29 @@ class RestoreUnderWay(QuorateError):
 
     def __init__(self) -> None:
         super().__init__("a snapshot is being restored", "try again in a moment")
+
+
+class BackupAwaited(RestoreUnderWay):
+    """A new cluster is to begin with a backup, and has not: `where` it is, and `why` it takes long.
+
+    `cure` is what helps against that; both are empty while nothing has gone wrong.
+    """
+
+    def __init__(self, where: str, why: str = "", cure: str = "") -> None:
+        text = "it is being restored"
+        next_step = "try again in a moment"
+        if why:
+            text = f"it could not be restored: {why}"
+            next_step = (
+                f"{cure or 'look at the log of the leader'}; it is tried again by itself. To begin "
+                "with nothing, remove backup.restore_from from all servers and restart them"
+            )
+        QuorateError.__init__(
+            self,
+            "variables and namespaces cannot be written yet: this cluster begins with the backup "
+            f"at {where} (backup.restore_from), and {text}",
+            next_step,
+        )
 
 
 class NoBackupTarget(QuorateError):

@@ -65,6 +65,7 @@ class Writes:
         self._shift = shift
         self._loop = asyncio.get_running_loop()
         self._stops: Callable[[bytes], bool] | None = None
+        self._why_stopped: Callable[[], QuorateError] = RestoreUnderWay
         self._applying: deque[tuple[float, asyncio.Future[Any]]] = deque()
 
     @property
@@ -72,9 +73,16 @@ class Writes:
         """See `quorate.state.engine.shift`."""
         return self._shift()
 
-    def pause(self, stops: Callable[[bytes], bool] | None) -> None:
-        """Refuse the commands for which this is true, while their tables are restored."""
-        self._stops = stops
+    def pause(
+        self,
+        stops: Callable[[bytes], bool] | None,
+        why: Callable[[], QuorateError] = RestoreUnderWay,
+    ) -> None:
+        """Refuse the commands for which this is true, while their tables are restored.
+
+        `why` makes the error that they are refused with.
+        """
+        self._stops, self._why_stopped = stops, why
 
     def apply(self, command: bytes) -> asyncio.Future[tuple[int, Any]]:
         """Replicate a command; the future gives (log index, result of applying it)."""
@@ -101,7 +109,7 @@ class Writes:
         if self._replica.held is not None:  # it hands over; the next leader is asked
             return NotLeader()
         if self._stops is not None and self._stops(command):
-            return RestoreUnderWay()
+            return self._why_stopped()
         return refused
 
     async def sweep(self) -> None:

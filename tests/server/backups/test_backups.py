@@ -121,6 +121,42 @@ async def test_a_new_cluster_begins_with_the_newest_backup(tmp_path: Path) -> No
 
 
 @asynchronous
+async def test_a_backup_to_begin_with_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "target"
+    url = f"file://{folder}"
+    begun = msgspec.structs.replace(into(folder), restore_from=Settings(url=url))
+    async with cluster(tmp_path / "new", backup=begun) as servers:
+        number = await at_the_level(servers)
+        leader = servers.running[number]
+        await until(lambda: "could not be restored" in leader.backups.problem())
+        refused = await servers.ask((number + 1) % 3, "/v1/var/a", "PUT", '{"Items": {"k": "v"}}')
+        assert refused.status == 503
+        assert refused.header(b"X-Quorate-Error") == b"backup-awaited"
+        assert refused.body.decode() == (
+            "variables and namespaces cannot be written yet: this cluster begins with the backup "
+            f"at {url} (backup.restore_from), and it could not be restored: cannot list the files "
+            f"in {folder}: No such file or directory"
+        )
+        next_step = refused.header(b"X-Quorate-Next")
+        assert next_step is not None
+        assert next_step.startswith(f"make the folder {folder}, or mount it".encode())
+        assert b"To begin with nothing, remove backup.restore_from" in next_step
+        for each in range(3):
+            health = await servers.ask(each, "/v1/agent/health")
+            assert health.status == 200
+            assert url in health.body.decode()
+            assert ("could not be restored" in health.body.decode()) is (each == number)
+        # It goes on by itself.
+        folder.mkdir()
+        async with cluster(tmp_path / "old", 1, backup=into(folder)) as old:
+            await ready(old)
+            await put_variable(old, 0, "a", "first")
+            json_of(await old.ask(0, BACKUP + "/run", "PUT"))
+        await until(lambda: all(not s.backups.problem() for s in servers.running.values()))
+        assert await value_of(servers, await servers.leader(), "a") == "first"
+
+
+@asynchronous
 async def test_retention_is_exact_and_the_last_verified_one_stays(tmp_path: Path) -> None:
     folder = tmp_path / "target"
     folder.mkdir()

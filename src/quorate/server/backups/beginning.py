@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from quorate.backup.places import open_target, split_file
 from quorate.backup.target import Settings, Target, TargetError
-from quorate.errors import QuorateError
+from quorate.errors import BackupAwaited, QuorateError
 from quorate.net.threads import in_thread
 from quorate.server.archive.restoring import Restores
 from quorate.server.writes import Writes
@@ -32,7 +32,7 @@ _HELD: Final = (variables.TABLE, locks.TABLE, namespaces.TABLE)
 
 
 class Beginning:
-    """See the module. `problem` says why it is not settled yet, or is empty."""
+    """See the module."""
 
     def __init__(
         self,
@@ -49,9 +49,24 @@ class Beginning:
         self._restores = restores
         self._leads = leads
         self._held = {command.TYPE for table in _HELD for command in table.commands}
-        self.problem = ""
+        self._trouble: QuorateError | None = None
         if source is not None:
-            writes.pause(self._stops)
+            writes.pause(self._stops, self._refusal)
+
+    @property
+    def problem(self) -> str:
+        """Why it is not settled yet, or empty. A server that does not lead knows only that."""
+        if self._source is None or self._settled() or self._state.level < BACKUPS_LEVEL:
+            return ""
+        if self._trouble is not None:
+            return self._refusal().line()
+        if self._leads():
+            return ""
+        return (
+            "variables and namespaces cannot be written yet: this cluster begins with the backup "
+            f"at {self._source.url} (backup.restore_from), which is not restored yet; if that "
+            "lasts, the health and the log of the leader say why"
+        )
 
     async def run(self) -> None:
         """Until it is settled, by this server or another one."""
@@ -60,20 +75,32 @@ class Beginning:
         pause_s = _PAUSE_MIN_S
         while True:
             await asyncio.sleep(_ROUND_S)
-            if backups.progress(self._state).checked:
+            if self._settled():
                 break
             if not self._leads() or self._state.level < BACKUPS_LEVEL:
+                self._trouble = None
                 continue
             try:
                 await self._settle(self._source)
             except QuorateError as error:
-                self._writes.pause(self._stops)  # a restore that ends ends the pause
-                self.problem = f"the cluster could not begin with a backup: {error.line()}"
-                log.warning("%s", self.problem)
+                self._writes.pause(self._stops, self._refusal)  # a restore that ends ends it
+                self._trouble = error
+                log.warning("%s", self._refusal().line())
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _PAUSE_MAX_S)
-        self.problem = ""
+        self._trouble = None
         self._writes.pause(None)
+
+    def _settled(self) -> bool:
+        return backups.progress(self._state).checked
+
+    def _refusal(self) -> BackupAwaited:
+        """The answer to a write meanwhile."""
+        assert self._source is not None
+        trouble = self._trouble
+        if trouble is None:
+            return BackupAwaited(self._source.url)
+        return BackupAwaited(self._source.url, trouble.text, trouble.next_step)
 
     def _stops(self, command: bytes) -> bool:
         return type_of(command, self._state.registry) in self._held
