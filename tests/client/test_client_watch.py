@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from api_running import asynchronous
+from api_running import asynchronous, until
 from api_server import serving
 from fake_server import FakeServer
 
@@ -242,8 +242,7 @@ def test_one_variable() -> None:
 # -- a real application ------------------------------------------------------------------------
 
 
-def restore(server: FakeServer) -> None:
-    tables = ("variables",)
+def restore(server: FakeServer, tables: tuple[str, ...] = ("variables",)) -> None:
     index = server.log_index + (1 << 20)
     assert server.commit(encode(BeginRestore(id="r", index=index, tables=tables)))
     assert server.commit(encode(CommitRestore(id="r", pieces=0, tables=tables))) == index
@@ -294,3 +293,37 @@ async def test_a_waiting_watch_is_woken_by_changes_and_by_a_restore() -> None:
             change = await anext(watch)
             assert isinstance(change, Change)
             assert change.variable == (await told_one).variable == made
+
+
+@asynchronous
+async def test_a_restore_that_changes_no_variable_is_one_gap_and_none_later() -> None:
+    server = FakeServer("s3").write_defaults()
+    server.commit(encode(RaiseLevel(level=3)))
+    async with serving(server.application()) as served, AsyncClient(served.url) as client:
+        variables = client.variables
+        await variables.put("app/a", {"k": "v"})
+        async with (
+            aclosing(variables.watch("app/")) as over,
+            aclosing(variables.watch_one("app/a")) as one,
+        ):
+            assert isinstance(await anext(over), Gap)
+            assert isinstance(await anext(over), Change)
+            await anext(one)
+            waiting = asyncio.ensure_future(anext(over))
+            waiting_one = asyncio.ensure_future(anext(one))
+            await until(lambda: server.store.watching == 2)
+            restore(server, ())
+            gap = await waiting
+            assert isinstance(gap, Gap)
+            assert gap.why.startswith("a snapshot was restored")
+            assert (await waiting_one).variable is not None
+            assert isinstance(await anext(over), Change)
+            async with aclosing(variables.watch("app/")) as behind:
+                assert isinstance(await anext(behind), Gap)
+                assert isinstance(await anext(behind), Change)
+                made = await variables.put("app/a", {"k": "w"})
+                for watch in (over, behind):
+                    told = await anext(watch)
+                    assert isinstance(told, Change), told
+                    assert told.variable == made
+                assert (await anext(one)).variable == made

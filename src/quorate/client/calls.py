@@ -60,7 +60,11 @@ class Answer(msgspec.Struct, frozen=True):
     @property
     def index(self) -> int:
         """The index of what was read, for blocking queries; 0 if it has none."""
-        text = self.headers.get("x-nomad-index", "")
+        return self.number("x-nomad-index")
+
+    def number(self, header: str) -> int:
+        """The number in a header; 0 if it has none."""
+        text = self.headers.get(header, "")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 

@@ -30,6 +30,7 @@ _WRITE = "/v1/vars/write"
 _CONFLICT = 409
 _OURS = "x-quorate-error"  # on errors of the cluster, whatever their status
 _WHY = "x-quorate-conflict"
+_SHIFT = "x-quorate-index-shift"
 
 
 class Variable(shapes.Variable, frozen=True, kw_only=True, rename="pascal"):
@@ -45,18 +46,23 @@ class VariableMetadata(shapes.VariableMetadata, frozen=True, kw_only=True, renam
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of `vars`. `next_token` is empty on the last one; `index` is for blocking queries."""
+    """A page of `vars`. `next_token` is empty on the last one; `index` is for blocking queries.
+
+    `shift` is how far restores have raised the indexes; 0: not at all, or the server does not say.
+    """
 
     variables: tuple[VariableMetadata, ...]
     next_token: str
     index: int
+    shift: int = 0
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """Result of `look`. `index` is for the next one."""
+    """Result of `look`. `index` is for the next one, `shift` as of a `Page`."""
 
     variable: Variable | None
     index: int
+    shift: int = 0
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
@@ -126,7 +132,11 @@ class VariableCalls:
         """
 
         def read(answer: Answer) -> Seen:
-            return Seen(variable=_found(path, answer), index=_index_of(path, answer, index))
+            return Seen(
+                variable=_found(path, answer),
+                index=_index_of(path, answer, index),
+                shift=answer.number(_SHIFT),
+            )
 
         query, timeout_s = _blocking(index, wait_s)
         return Call(Request("GET", _path(path), _of(namespace) + query, None, timeout_s), read)
@@ -285,6 +295,7 @@ def _page(answer: Answer, asked: int) -> Page:
         variables=tuple(convert(LIST, row, VariableMetadata) for row in rows),
         next_token=answer.headers.get("x-nomad-nexttoken", ""),
         index=_index_of(LIST, answer, asked),
+        shift=answer.number(_SHIFT),
     )
 
 

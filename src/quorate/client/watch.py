@@ -60,6 +60,13 @@ class TooMany(ClientError):
     """More variables begin with the prefix than the watch may hold in memory."""
 
 
+class _Place(msgspec.Struct, frozen=True):
+    """Where a look stands: its index, and how far restores had raised the indexes then."""
+
+    index: int
+    shift: int
+
+
 class _Calls(VariableCalls, Describing):
     pass
 
@@ -80,10 +87,11 @@ class Watching(msgspec.Struct, frozen=True, kw_only=True):
     def prefixed(self) -> Steps[Change | Gap]:
         """A gap, and then what changes of the variables that begin with the prefix."""
         known: dict[tuple[str, str], int] = {}
-        index, why, unchanged = 0, "the watch begins", 0
+        before, why, unchanged = _Place(0, 0), "the watch begins", 0
         while True:
-            rows, now = yield from self._listed(index)
-            why = why or _gap(index, now)
+            rows, place = yield from self._listed(before.index)
+            now = place.index
+            why = why or _gap(before, place)
             if why:
                 known.clear()
                 yield Tell(Gap(why=why, index=now, variables=tuple(rows.values())))
@@ -111,28 +119,29 @@ class Watching(msgspec.Struct, frozen=True, kw_only=True):
             unchanged = 0 if changed or gone else unchanged + 1
             if unchanged > 1:
                 yield Pause(min(unchanged * _PAUSE_S[0], 1.0))  # it may not wait as it was asked to
-            index, why = now, ""
+            before, why = place, ""
 
     def one(self) -> Steps[Change]:
         """The variable whose path is `prefix` as it is, and whenever it has changed."""
-        index, known, unchanged = 0, -1, 0
+        before, known, unchanged = _Place(0, 0), -1, 0
         key = (self.namespace, self.prefix)
         while True:
-            seen = yield from self._got(_value(key, index, self.wait_s))
+            seen = yield from self._got(_value(key, before.index, self.wait_s))
             variable = seen.variable
             now = 0 if variable is None else variable.modify_index
             unchanged += 1
-            if now != known or _gap(index, seen.index):
+            place = _Place(max(seen.index, 1), seen.shift)
+            if now != known or _gap(before, place):
                 unchanged = 0
                 yield Tell(_change(key, variable, seen.index, 0))
             if unchanged > 1:
                 yield Pause(min(unchanged * _PAUSE_S[0], 1.0))
-            index, known = max(seen.index, 1), now
+            before, known = place, now
 
     def _listed(
         self, index: int
-    ) -> Generator[Any, Any, tuple[dict[tuple[str, str], VariableMetadata], int]]:
-        """The rows that there are when something has changed after `index`, and the index then."""
+    ) -> Generator[Any, Any, tuple[dict[tuple[str, str], VariableMetadata], _Place]]:
+        """The rows that there are when something has changed after `index`, and the place then."""
         rows: dict[tuple[str, str], VariableMetadata] = {}
         first = page = yield from self._got(self._page(index, ""))
         while True:
@@ -145,7 +154,7 @@ class Watching(msgspec.Struct, frozen=True, kw_only=True):
                 )
             if not page.next_token:
                 # What changed since the first page came has a higher index than that one.
-                return rows, max(first.index, 1)
+                return rows, _Place(max(first.index, 1), first.shift)
             page = yield from self._got(self._page(0, page.next_token))
 
     def _page(self, index: int, token: str) -> Callable[[], Call[Page]]:
@@ -190,12 +199,16 @@ def _change(key: tuple[str, str], variable: Variable | None, index: int, left: i
     return Change(namespace=namespace, path=path, variable=variable, index=index, left=left)
 
 
-def _gap(before: int, now: int) -> str:
-    """Why what was known at `before` does not count any more; empty if it does."""
-    if now < before:
-        return f"the index fell from {before} to {now}: this is another cluster"
-    if before and now - before >= RESTORED:
-        return f"a snapshot was restored: the index went from {before} to {now}"
+def _gap(before: _Place, now: _Place) -> str:
+    """Why what was known before does not count any more; empty if it does."""
+    if now.index < before.index:
+        return f"the index fell from {before.index} to {now.index}: this is another cluster"
+    if not before.index:
+        return ""
+    # A restore raises the index of what it changes, and of the rest only with its next write.
+    jumped = now.index - before.index >= RESTORED and not now.shift
+    if now.shift != before.shift or jumped:
+        return f"a snapshot was restored: the index went from {before.index} to {now.index}"
     return ""
 
 

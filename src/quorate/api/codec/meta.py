@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from quorate.api.http.messages import Header
 from quorate.api.parts import Leadership
+from quorate.state.engine.store import StateStore
 
 
 def read_headers(leadership: Leadership, index: int) -> tuple[Header, ...]:
@@ -16,6 +17,15 @@ def read_headers(leadership: Leadership, index: int) -> tuple[Header, ...]:
         (b"X-Nomad-Knownleader", b"true" if leadership.leader_address() else b"false"),
         (b"X-Nomad-Lastcontact", b"%d" % leadership.last_contact_ms()),
     )
+
+
+def restored_header(state: StateStore) -> tuple[Header, ...]:
+    """How far restores of archives have raised the indexes of the state; none if none has.
+
+    A watch sees by it that a restore came between two looks (docs/client.md).
+    """
+    shift = state.shift
+    return ((b"X-Quorate-Index-Shift", b"%d" % shift),) if shift else ()
 
 
 def write_headers(index: int) -> tuple[Header, ...]:

@@ -12,7 +12,7 @@ from typing import Final
 from quorate.api.blocking import Watched
 from quorate.api.codec.encode import json_response
 from quorate.api.codec.filters import BadFilter, Filter, Get, OutOfSteps, parsed
-from quorate.api.codec.meta import read_headers
+from quorate.api.codec.meta import read_headers, restored_header
 from quorate.api.endpoint import Context
 from quorate.api.endpoints.variables.rules import WILDCARD, namespace_of
 from quorate.api.endpoints.variables.shown import metadata_of
@@ -64,7 +64,10 @@ class VariablesEndpoint:
                 "more variables than one answer looks at: ask for pages of them with per_page and "
                 "next_token, or for a longer prefix"
             )
-        headers: tuple[Header, ...] = read_headers(self._leadership, state.table_index(_TABLE))
+        headers: tuple[Header, ...] = (
+            *read_headers(self._leadership, state.table_index(_TABLE)),
+            *restored_header(state),
+        )
         if following is not None:
             token = f"{following.namespace}.{following.path}"
             headers = (*headers, (b"X-Nomad-Nexttoken", token.encode()))

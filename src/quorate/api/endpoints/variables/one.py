@@ -18,7 +18,7 @@ from quorate.api.codec.body import (
     string_map,
 )
 from quorate.api.codec.encode import TEXT_TYPE, empty_response, json_response, text_response
-from quorate.api.codec.meta import read_headers, write_headers
+from quorate.api.codec.meta import read_headers, restored_header, write_headers
 from quorate.api.codec.params import parse_cas
 from quorate.api.consistency import Replicating
 from quorate.api.endpoint import Context
@@ -95,11 +95,16 @@ class VariableEndpoint:
         record = variables.by_path(state, namespace_of(call), call.tail)
         if record is None:
             headers = read_headers(self._leadership, state.table_index(_TABLE))
+            headers = (*headers, *restored_header(state))
             return text_response(404, "variable not found", headers=headers)
+        headers = (
+            *read_headers(self._leadership, record.modify_index),
+            *restored_header(state),
+        )
         return json_response(
             variable_of(record, self._sealer.open(record)),
             pretty=call.query.pretty,
-            headers=read_headers(self._leadership, record.modify_index),
+            headers=headers,
         )
 
     def put(self, call: Call) -> Replicating | Awaitable[Response]:
