@@ -18,6 +18,8 @@ from quorate.cli.registry.root_keys import ROOT_KEYS
 from quorate.cli.registry.server import SERVER, SYSTEM
 from quorate.cli.registry.snapshot import GROUP as SNAPSHOT_GROUP
 from quorate.cli.registry.snapshot import SNAPSHOT
+from quorate.cli.registry.tls import GROUPS as TLS_GROUPS
+from quorate.cli.registry.tls import TLS
 from quorate.cli.registry.var import VAR
 
 COMMANDS: tuple[Command, ...] = (
@@ -35,11 +37,13 @@ COMMANDS: tuple[Command, ...] = (
         *ROOT_KEYS,
         *SERVER,
         *SYSTEM,
+        *TLS,
         *VAR,
     ),
 )
 
 GROUPS = (
+    *TLS_GROUPS,
     Group(
         ("namespace",),
         "The namespaces of a cluster",

@@ -1,0 +1,1 @@
+"""The commands of certificates. No agent is asked."""
