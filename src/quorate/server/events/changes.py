@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,7 +22,6 @@ from quorate.state.engine.table import Reader
 from quorate.state.tables import journal, namespaces, variables
 from quorate.state.tables.journal import JournalRecord
 from quorate.state.tables.namespaces import Namespace
-from quorate.state.tables.variables import Variable
 
 NAMESPACE: Final = "Namespace"
 VARIABLE: Final = "Variable"
@@ -39,6 +39,7 @@ _TYPES: Final = MappingProxyType(
 )
 _OTHER_TYPE: Final = "Told"
 
+_VARIABLES: Final = variables.TABLE.name
 _EVENT_BYTES: Final = 400  # what an event takes besides its texts, encoded too
 
 
@@ -71,6 +72,52 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 _encode: Final = msgspec.json.Encoder().encode
 
 
+Outline = tuple[str, str, int, int, int, int, int, bool]
+"""What an event of a variable needs: see `outline_of`."""
+
+_outline: Final = attrgetter(
+    *("namespace", "path", "create_index", "create_time", "modify_index", "modify_time")
+)
+
+
+def outline_of(change: Change) -> Outline | None:
+    """The least to keep until the event of a change of a variable is asked for; else None.
+
+    The same few of its fields that the event has: the record would hold its items as well.
+    """
+    if change.table != _VARIABLES:
+        return None
+    new = change.new
+    return (*_outline(change.old if new is None else new), change.index, new is None)
+
+
+def outlined_bytes(outline: Outline) -> int:
+    """The size of its event."""
+    return _EVENT_BYTES + 4 * len(outline[1])
+
+
+def outlined(outline: Outline) -> Event:
+    """The event."""
+    namespace, path, create_index, create_time, modify_index, modify_time, index, deleted = outline
+    return Event(
+        topic=VARIABLE,
+        type="VariableDeleted" if deleted else "VariableUpserted",
+        key=path,
+        namespace=namespace,
+        word="Variable",
+        shown=VariableMetadata(
+            create_index=create_index,
+            create_time=create_time,
+            modify_index=modify_index,
+            modify_time=modify_time,
+            namespace=namespace,
+            path=path,
+        ),
+        index=index,
+        size=outlined_bytes(outline),
+    )
+
+
 def event_of(reader: Reader, change: Change) -> Event | None:
     """The event of a change; None for what is not told. `reader` is the state after it."""
     make = _MAKERS.get(change.table)
@@ -94,25 +141,9 @@ def _namespace(_: Reader, change: Change) -> Event:
 
 
 def _variable(_: Reader, change: Change) -> Event:
-    record: Any = change.old if change.new is None else change.new
-    assert isinstance(record, Variable)
-    return Event(
-        topic=VARIABLE,
-        type="VariableDeleted" if change.new is None else "VariableUpserted",
-        key=record.path,
-        namespace=record.namespace,
-        word="Variable",
-        shown=VariableMetadata(
-            create_index=record.create_index,
-            create_time=record.create_time,
-            modify_index=record.modify_index,
-            modify_time=record.modify_time,
-            namespace=record.namespace,
-            path=record.path,
-        ),
-        index=change.index,
-        size=_EVENT_BYTES + 4 * len(record.path),
-    )
+    outline = outline_of(change)
+    assert outline is not None, "it is of that table"
+    return outlined(outline)
 
 
 def _told(reader: Reader, change: Change) -> Event | None:

@@ -12,14 +12,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from itertools import islice
 from typing import Final
 
 import msgspec
 
-from quorate.server.events.changes import TOLD, Event, event_of
+from quorate.server.events.changes import (
+    TOLD,
+    Event,
+    Outline,
+    event_of,
+    outline_of,
+    outlined,
+    outlined_bytes,
+)
 from quorate.state.engine.changes import Change
 from quorate.state.engine.store import StateStore
 
@@ -74,31 +82,44 @@ def _patterns(event: Event) -> tuple[tuple[str, str], ...]:
 
 
 class Entry:
-    """The events of one log entry."""
+    """The `count` events of one log entry; of a single variable, as its outline."""
 
-    __slots__ = ("_encoded", "_whole", "events", "index", "size")
+    __slots__ = ("_encoded", "_events", "_outline", "_whole", "count", "index", "size")
 
-    def __init__(self, index: int, events: list[Event]) -> None:
+    def __init__(self, index: int, events: Sequence[Event], outline: Outline | None = None) -> None:
+        """`events` is empty if there is the outline of the only one."""
         self.index = index
-        self.events = events
-        self.size = sum(event.size for event in events)
-        self._encoded: list[bytes] = []
+        self._outline = outline
+        if outline is None:
+            self.count, self.size = len(events), sum([event.size for event in events])
+        else:
+            self.count, self.size = 1, outlined_bytes(outline)
+        self._events = events
+        self._encoded: Sequence[bytes] = ()
         self._whole = b""
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """All of them."""
+        if self._outline is not None:
+            self._events, self._outline = (outlined(self._outline),), None
+        return self._events
 
     def line(self, topics: Topics) -> bytes:
         """The JSON of those that are wanted, with a line end; empty if none is."""
-        wanted = [at for at, event in enumerate(self.events) if topics.wants(event)]
+        events = self.events
+        wanted = [at for at, event in enumerate(events) if topics.wants(event)]
         if not wanted:
             return b""
         if not self._encoded:
-            self._encoded = [event.encoded() for event in self.events]
+            self._encoded = [event.encoded() for event in events]
             self._whole = line(self._encoded, self.index)
-        if len(wanted) == len(self.events):
+        if len(wanted) == len(events):
             return self._whole
         return line([self._encoded[at] for at in wanted], self.index)
 
 
-def line(encoded: list[bytes], index: int) -> bytes:
+def line(encoded: Sequence[bytes], index: int) -> bytes:
     """A line of the stream."""
     return b'{"Events":[%b],"Index":%d}\n' % (b",".join(encoded), index)
 
@@ -207,6 +228,11 @@ class Hub:
         if changes is None:
             self._replaced()
             return
+        if len(changes) == 1 and not self._waiting:
+            outline = outline_of(change := changes[0])
+            if outline is not None and change.index >= self.floor:
+                self._keep(Entry(change.index, (), outline))
+                return
         events = [event for each in changes if (event := event_of(self._store, each)) is not None]
         if not events:
             return
@@ -214,20 +240,24 @@ class Hub:
             # The entry that ends a restore was written below the index that it gives the state.
             events = [msgspec.structs.replace(event, index=self.floor) for event in events]
         entry = Entry(events[0].index, events)
-        self.newest = entry.index
-        self._entries.append(entry)
-        self._count += len(events)
-        self._size += entry.size
-        while self._count > EVENTS_MAX or self._size > BYTES_MAX:
-            oldest = self._entries.popleft()
-            self._count -= len(oldest.events)
-            self._size -= oldest.size
-            self.floor = self.base = oldest.index
+        self._keep(entry)
         if self._waiting:
             for event in events:
                 for pattern in _patterns(event):
                     for reader in tuple(self._waiting.get(pattern, ())):
                         self._made_ready(reader, entry.index)
+
+    def _keep(self, entry: Entry) -> None:
+        """The newest entry."""
+        self.newest = entry.index
+        self._entries.append(entry)
+        self._count += entry.count
+        self._size += entry.size
+        while self._count > EVENTS_MAX or self._size > BYTES_MAX:
+            oldest = self._entries.popleft()
+            self._count -= oldest.count
+            self._size -= oldest.size
+            self.floor = self.base = oldest.index
 
     def _replaced(self) -> None:
         """The state came from a snapshot: what happened up to it is not known in single events.

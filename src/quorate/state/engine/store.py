@@ -58,7 +58,7 @@ class StateStore:
         self._watches = Watches()
         self._watched = self._watches.tables
         self._followers: list[tuple[Follower, frozenset[str]]] = []
-        self._followed: frozenset[str] = frozenset()
+        self._followed: dict[str, list[Follower]] = {}  # by table
 
     # -- changing ------------------------------------------------------------------------------
 
@@ -85,10 +85,14 @@ class StateStore:
                 self._replaced()
             changes, tables.changes = tables.changes, []
             self._recent.add(changes)
-            # A program writes one table again and again, and mostly nothing waits for that.
-            table = changes[0].table
-            if table in self._followed or table in self._watched or len(changes) > 1:
+            if len(changes) > 1:
                 self._tell(changes)
+            else:  # as nearly all commands
+                table = changes[0].table
+                for follower in self._followed.get(table, ()):
+                    follower(changes)
+                if table in self._watched:
+                    self._watches.wake(changes)
         return result
 
     def _tell(self, changes: list[Change]) -> None:
@@ -285,7 +289,10 @@ class StateStore:
 
     def _set_followers(self, followers: list[tuple[Follower, frozenset[str]]]) -> None:
         self._followers = followers
-        self._followed = frozenset().union(*(tables for _, tables in followers))
+        self._followed = {}
+        for follower, tables in followers:
+            for table in tables:
+                self._followed[table] = [*self._followed.get(table, ()), follower]
 
 
 def _write_out(image: SnapshotImage, registry: Registry, write: Callable[[bytes], object]) -> None:
