@@ -40,7 +40,9 @@ LAYERS: dict[str, set[str]] = {
     "backup": {"archive", "errors", "state", "storage", "wire.go"},
     "storage": {"errors", "levels", "wire"} | VALUES,
     # Data folders of servers that do not run; no event loop.
-    "recovery": {"archive", "errors", "levels", "nomad", "raft", "state", "storage", "wire"},
+    "recovery": {
+        *("archive", "errors", "levels", "nomad", "raft", "shapes", "state", "storage", "wire"),
+    },
     "raft": {"errors"},
     "gossip": {"errors"},
     "state": {"errors", "levels", "version"},
@@ -62,8 +64,7 @@ LAYERS: dict[str, set[str]] = {
     "server": {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
         *("archive", "autopilot", "net", "shapes", "wire", "version"),
-        "recovery.at_start",
-        "backup",
+        *("backup", "recovery"),
     },
     "api": {
         *("errors", "levels", "metrics", "net", "raft", "shapes", "state", "server", "wire"),

@@ -26,7 +26,7 @@ def test_the_file_for_survivors_of_ours_recovers_them(tmp_path: Path) -> None:
     assert [row["id"] for row in rows] == sorted([IDS["s0"], IDS["s1"]])
     assert all(row["non_voter"] is False for row in rows)
     assert f"left out: {IDS['s2']} (127.0.0.1:30946)\n" in ran.stderr
-    assert "becomes committed: nothing, its snapshot has all of its log\n" in ran.stderr
+    assert "becomes committed: nothing, all of its log is known to be committed\n" in ran.stderr
     assert "could hold a majority" not in ran.stderr
     path = folders["s0"] / "server" / "raft" / "peers.json"
     ran = run("operator", "recover", "peers-json", f"-out={path}", str(folders["s0"]))

@@ -89,7 +89,7 @@ class Command(NamedTuple):
         return self.flags + declared
 
     def all_flags(self) -> tuple[Flag, ...]:
-        """All options it takes."""
+        """All options it takes; of two with one name the last one counts."""
         return (GENERAL if self.general else ()) + self.own_flags()
 
     def shown_flags(self) -> tuple[Flag, ...]:

@@ -15,9 +15,10 @@ WIDTH = 80
 def command_help(command: Command) -> str:
     """Usage, description, options and examples of one command."""
     parts = [f"Usage: {command.name} {command.usage}".rstrip(), _wrapped(command.description, 2)]
-    if command.general:
-        parts.append("General options:\n\n" + _options(GENERAL))
     own = command.shown_flags()
+    if command.general:
+        others = [flag for flag in GENERAL if flag.name not in {one.name for one in own}]
+        parts.append("General options:\n\n" + _options(others))
     if own:
         parts.append("Options of this command:\n\n" + _options(own))
     examples = "\n".join(f"  # {e.does}\n{_shell_line(e.line)}" for e in command.examples)

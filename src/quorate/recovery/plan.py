@@ -33,7 +33,10 @@ _AGAIN: Final = "make another plan: quorate operator recover plan"
 
 
 class Survivor(msgspec.Struct, frozen=True, kw_only=True):
-    """A server whose folder was read: where its log ended, and what is committed for certain."""
+    """A server that is left: where its log ended, and what is committed for certain.
+
+    `path` is that of its folder, or the address at which it was asked.
+    """
 
     server_id: str
     address: str
@@ -102,7 +105,7 @@ def make(found: Survivors, random: bytes) -> Plan:
     )
     rest = f"entries {best.commit_known + 1} to {best.reach[1]} of {best.server_id}"
     if best.commit_known >= best.reach[1]:
-        rest = "nothing: the snapshot has all of the log"
+        rest = "nothing: all of the log is known to be committed"
     plan = Plan(
         about="A recovery of survivors: quorate operator recover apply FILE DIR, on each of them.",
         kind=best.kind,

@@ -99,6 +99,14 @@ RAFT_FILES = (
     ),
 )
 
+_ADDRESS = Flag(
+    "address",
+    "list",
+    "Ask the running server at this address; it only answers. May be repeated.",
+    "addr",
+)
+_SURVIVORS = "[options] [<path to a data_dir> ...]"
+
 RECOVERY = (
     Command(
         ("operator", "raft", "salvage"),
@@ -123,39 +131,53 @@ RECOVERY = (
         ("operator", "recover", "peers-json"),
         "Write the peers.json by which survivors go on",
         "Reads the data folders of the servers that are left, of Quorate or of real Nomad servers "
-        "up to 1.6, and writes a peers.json that names just them. Says which one is the most "
+        "up to 1.6, or asks the servers while they run, and writes a peers.json that names just "
+        "them. Says which one is the most "
         "advanced, and what the recovery means. Nothing in the folders is changed: put the file "
         "into server/raft of each of them while all servers are stopped, and start them, the most "
         "advanced one first.",
         "quorate.cli.commands.operator.recover:peers_json",
-        (Flag("out", "string", "Write the list to this file; default: standard output.", "file"),),
+        (
+            _ADDRESS,
+            Flag("out", "string", "Write the list to this file; default: standard output.", "file"),
+        ),
         (
             Example(
                 "quorate operator recover peers-json -out=peers.json /mnt/s1 /mnt/s3",
                 "servers s1 and s3 are left",
             ),
+            Example(
+                "quorate operator recover peers-json -address=http://10.0.0.1:4646",
+                "a Nomad server that runs without a leader",
+            ),
         ),
         args=None,
-        usage="[options] <path to a data_dir> ...",
-        general=False,
+        usage=_SURVIVORS,
     ),
     Command(
         ("operator", "recover", "plan"),
         "Plan how the survivors of a lost quorum go on",
-        "Reads the data folders of the servers that are left, changes nothing, and writes a plan: "
-        "which survivor is the most advanced and why, what becomes committed, who is left out, and "
-        "whether those could hold a majority. It is applied to each survivor by `recover apply`. "
-        "For real Nomad servers it has the peers.json to use instead.",
+        "Reads the data folders of the servers that are left, or asks those that run without a "
+        "leader, changes nothing, and writes a plan: which survivor is the most advanced and why, "
+        "what becomes committed, who is left out, and whether those could hold a majority. It is "
+        "applied to each survivor by `recover apply`. For real Nomad servers it has the "
+        "peers.json to use instead.",
         "quorate.cli.commands.operator.recover_plan:plan",
-        (Flag("out", "string", "Write the plan to this file; default: standard output.", "file"),),
+        (
+            _ADDRESS,
+            Flag("out", "string", "Write the plan to this file; default: standard output.", "file"),
+        ),
         (
             Example(
                 "quorate operator recover plan -out=plan.json /mnt/s1 /mnt/s3", "s1 and s3 are left"
             ),
+            Example(
+                "quorate operator recover plan -out=plan.json -address=http://s1:4646 /mnt/s3",
+                "s1 runs, of s3 there is the folder",
+            ),
         ),
         args=None,
-        usage="[options] <path to a data_dir> ...",
-        general=False,
+        usage=_SURVIVORS,
     ),
     Command(
         ("operator", "recover", "apply"),

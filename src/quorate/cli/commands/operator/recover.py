@@ -1,9 +1,10 @@
-"""`operator raft salvage` and `operator recover ...`: data folders after the worst."""
+"""`operator raft salvage` and `operator recover ...`: survivors after the worst."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from quorate.cli.commands.operator.asked import OF_THE_MOMENT, asked
 from quorate.cli.commands.operator.folder_named import folder_named
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
@@ -43,22 +44,33 @@ def salvage(context: Context) -> int:
 
 
 def survivors_of(context: Context) -> Survivors:
-    """The folders that were named. Raises Failure."""
-    if not context.flags.args:
-        raise Failure("This command takes at least one argument: <path to a data_dir> ...")
+    """The folders and the servers that were named, fit to go on with. Raises Failure."""
+    addresses, paths = context.flags.many("address"), context.flags.args
+    if not addresses and not paths:
+        raise Failure(
+            "This command takes at least one argument: <path to a data_dir> ..., or -address"
+        )
     with doing(""):
-        return compare([inspect(folder_named(path)) for path in context.flags.args])
+        found = compare(
+            [
+                *(asked(context, address) for address in addresses),
+                *(inspect(folder_named(path)) for path in paths),
+            ]
+        )
+    for each in found.folders:
+        if each.damage and each.path in addresses:
+            raise Failure(f"{each.path} cannot be used: {each.damage[0]}", "leave it out")
+        if each.damage:
+            raise Failure(
+                f"{each.path} is damaged: {each.damage[0]}",
+                "leave it out; if nothing else is left, see `quorate operator raft salvage -help`",
+            )
+    return found
 
 
 def peers_json(context: Context) -> int:
     """Write the peers.json for survivors."""
     found = survivors_of(context)
-    damaged = [each for each in found.folders if each.damage]
-    if damaged:
-        raise Failure(
-            f"{damaged[0].path} is damaged: {damaged[0].damage[0]}",
-            "leave it out; if nothing else is left, see `quorate operator raft salvage -help`",
-        )
     with doing(""):
         text = text_of(found.configuration())
     explain(context, found)
@@ -86,7 +98,7 @@ def explain(context: Context, found: Survivors) -> None:
     say(f"most advanced: {best.server_id}, by term and then index of its last entry\n")
     rest = f"its entries {best.commit_known + 1} to {best.reach[1]}"
     if best.commit_known >= best.reach[1]:
-        rest = "nothing, its snapshot has all of its log"
+        rest = "nothing, all of its log is known to be committed"
     say(f"becomes committed: {rest}\n")
     say("may be lost: writes that were acknowledged and that no survivor has\n")
     for member in found.left_out:
@@ -94,4 +106,6 @@ def explain(context: Context, found: Survivors) -> None:
     if found.may_decide:
         say("warning: the servers that are left out could hold a majority; make sure that they\n"
             "         are gone for good, or start them instead\n")  # fmt: skip
+    if context.flags.many("address"):
+        say("\n" + OF_THE_MOMENT)
     say("\n")

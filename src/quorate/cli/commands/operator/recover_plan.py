@@ -27,12 +27,6 @@ DISAGREE = 2
 def plan(context: Context) -> int:
     """Compare the survivors, say what a recovery means, and write the plan."""
     found = survivors_of(context)
-    damaged = [each for each in found.folders if each.damage]
-    if damaged:
-        raise Failure(
-            f"{damaged[0].path} is damaged: {damaged[0].damage[0]}",
-            "leave it out; if nothing else is left, see `quorate operator raft salvage -help`",
-        )
     made = plan_for(found)
     explain(context, found)
     text = plans.encode(made).decode()
