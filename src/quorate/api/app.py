@@ -22,7 +22,7 @@ import msgspec
 
 from quorate.api.codec.encode import Renderer, text_response
 from quorate.api.codec.params import NO_QUERY, Query, parse_query
-from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Replicating
+from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Passing, Replicating
 from quorate.api.endpoint import Context, Endpoint, Handler
 from quorate.api.endpoints.table import TABLE
 from quorate.api.http.cors import Cors
@@ -37,6 +37,9 @@ from quorate.metrics import Metrics
 logger: Final = logging.getLogger(__name__)
 
 Answering = Coroutine[Any, Any, Response] | asyncio.Future[Response]
+
+InHand = Replicating | Passing
+"""What costs no task: the callback of a future answers."""
 
 _PLANS_MAX: Final = 512
 _PLANNED_TARGET_BYTES_MAX: Final = 256
@@ -94,16 +97,19 @@ class HttpApplication:
     def handle(self, request: Request) -> Response | Answering:
         """The response, or what gives it later. Never raises, nor does that."""
         result = self.begin(request, self.plan(request.method, request.target))
+        if isinstance(result, Passing):
+            return self._timed(result.began, request, result.call.query, result)
         return self._replicated(request, result) if isinstance(result, Replicating) else result
 
-    def begin(self, request: Request, plan: Plan) -> Response | Replicating | Answering:
+    def begin(self, request: Request, plan: Plan) -> Response | InHand | Answering:
         """Like `handle`; a write in hand is given as such, and `end` makes its response.
 
-        So a write costs no task and no turn of the loop between its commit and its answer.
+        So a write costs no task and no turn of the loop between its commit and its answer. A read
+        on its way to the leader is given as such, too, and `passed` makes its response.
         """
         self._metrics.incr("nomad.http.request")
         began = perf_counter()
-        result: Response | Replicating | Answering
+        result: Response | InHand | Answering
         try:
             if plan.handler is None:
                 assert plan.answer is not None
@@ -113,19 +119,21 @@ class HttpApplication:
                 if isinstance(given, Response):
                     self._requests.observe(perf_counter() - began)
                     result = given
-                elif isinstance(given, Replicating):
+                elif isinstance(given, (Replicating, Passing)):
                     result = given
                 else:
-                    result = self._timed(began, request, plan, given)
+                    result = self._timed(began, request, plan.query, given)
         except Exception as error:  # noqa: BLE001  told in `_failed`
             result = self._failed(request, error)
         return self._readable(request, result) if plan.cors else result
 
     def _readable(
-        self, request: Request, result: Response | Replicating | Answering
-    ) -> Response | Replicating | Answering:
-        if isinstance(result, Replicating):
+        self, request: Request, result: Response | InHand | Answering
+    ) -> Response | InHand | Answering:
+        if isinstance(result, Replicating) or not request.header(b"origin"):
             return result
+        if isinstance(result, Passing):
+            result = self._timed(result.began, request, result.call.query, result)
 
         async def later(answering: Answering) -> Response:
             return self._cors.readable(request, await answering)
@@ -135,10 +143,10 @@ class HttpApplication:
         return later(result)
 
     async def _timed(
-        self, began: float, request: Request, plan: Plan, result: Awaitable[Response]
+        self, began: float, request: Request, query: Query, result: Awaitable[Response]
     ) -> Response:
         response = await self._later(request, result)
-        if not plan.query.index:  # a blocking query waits on purpose
+        if not query.index:  # a blocking query waits on purpose
             self._requests.observe(perf_counter() - began)
         return response
 
@@ -151,6 +159,19 @@ class HttpApplication:
             return self._later(request, self._authority.again(write))
         except Exception as error:  # noqa: BLE001  told in `_failed`
             return self._failed(request, error)
+
+    def passed(self, request: Request, passing: Passing) -> Response | Answering:
+        """The response to a read whose future is done; never raises, nor does what it gives."""
+        try:
+            result = passing.passed(passing)
+        except Exception as error:  # noqa: BLE001  told in `_failed`
+            return self._failed(request, error)
+        query = passing.call.query
+        if not isinstance(result, Response):
+            return self._timed(passing.began, request, query, result)
+        if not query.index:
+            self._requests.observe(perf_counter() - passing.began)
+        return result
 
     async def _replicated(self, request: Request, write: Replicating) -> Response:
         await asyncio.wait((write.future,))

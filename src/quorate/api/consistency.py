@@ -16,7 +16,7 @@ connection that could not be made begins nothing. A read is asked again whatever
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from random import Random
 from time import perf_counter
@@ -45,7 +45,7 @@ from quorate.errors import (
     QuorateError,
     StateDamaged,
 )
-from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse, OnItsWay
 
 Answer = Callable[[Call], Response]
 Applied = Callable[[int, Any], Response]
@@ -93,6 +93,36 @@ class Replicating(msgspec.Struct, frozen=True):
     began: float = msgspec.field(default_factory=perf_counter)
 
 
+class Passing(msgspec.Struct, frozen=True):
+    """A read that is on its way to the leader: no task waits for it, its future's callback answers.
+
+    `Authority.passed` makes the response when the future of `sent` is done, or asks once more. To
+    await it is the same in one. `began` is when, by `time.perf_counter`.
+    """
+
+    sent: OnItsWay
+    call: Call
+    answer: Answer
+    watched: Watched | None
+    passed: Callable[[Passing], Response | Awaitable[Response]]
+    began: float = msgspec.field(default_factory=perf_counter)
+
+    def __await__(self) -> Generator[Any, Any, Response]:
+        """The response. Raises QuorateError."""
+        return self._response().__await__()
+
+    async def _response(self) -> Response:
+        future = self.sent.answer
+        try:
+            await asyncio.wait((future,))
+        except asyncio.CancelledError:
+            future.cancel()
+            self.sent.abandon(future)
+            raise
+        result = self.passed(self)
+        return result if isinstance(result, Response) else await result
+
+
 REFUSED_UNBEGUN: Final = (NotLeader, NotBegun, NotReady)
 """Errors of a leader that has not begun a write: it is safe to try again, with the next leader.
 
@@ -113,11 +143,11 @@ class ForwardError(QuorateError):
 
 
 class Hold:
-    """The time a request may wait for a leader."""
+    """The time a request may wait for a leader, less what it has `spent`, in seconds."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, spent: float = 0.0) -> None:
         self._loop = asyncio.get_running_loop()
-        self._until = self._loop.time() + HOLD_S
+        self._until = self._loop.time() + HOLD_S - spent
         self._random = random
 
     def remaining(self) -> float:
@@ -187,6 +217,8 @@ class Authority:
                 return answer(call)
             except NotWritten:  # a leader that has just founded its cluster
                 pass
+        elif (passing := self._passing(call, answer, watched)) is not None:
+            return passing
         return self._consistent(call, answer, watched)
 
     def write(self, call: Call, perform: Perform) -> Awaitable[Response]:
@@ -241,8 +273,10 @@ class Authority:
         await blocking.until_newer(state, watched, call, self._random, restores)
         return answer(call)
 
-    async def _consistent(self, call: Call, answer: Answer, watched: Watched | None) -> Response:
-        hold = Hold(self._random)
+    async def _consistent(
+        self, call: Call, answer: Answer, watched: Watched | None, hold: Hold | None = None
+    ) -> Response:
+        hold = hold or Hold(self._random)
         while True:
             if not self._leadership.is_leader():
                 try:
@@ -287,6 +321,46 @@ class Authority:
                 return forwarded
 
     # -- elsewhere -----------------------------------------------------------------------------
+
+    def _passing(self, call: Call, answer: Answer, watched: Watched | None) -> Passing | None:
+        """The read on its way to the leader, if it can be sent now; else None."""
+        request = call.request
+        if self._leadership.is_leader() or request.stream is not None:
+            return None
+        if not request.passed:
+            if request.header(FORWARDED_HEADER) == TO_LEADER:
+                return None
+            request.passed.append(forward_request(call, TO_LEADER))
+        sent = self._forwarder.at_once(request.passed[0])
+        return None if sent is None else Passing(sent, call, answer, watched, self.passed)
+
+    def passed(self, passing: Passing) -> Response | Awaitable[Response]:
+        """The response to a read whose future is done, or what gives it after another try.
+
+        Like `_consistent`, which goes on where the answer is none.
+        """
+        error = passing.sent.answer.exception()
+        if error is None:
+            forwarded = passing.sent.answer.result()
+            if not _was_not_leader(forwarded):
+                try:
+                    return passed_back(forwarded)
+                except ForwardError as refused:
+                    error = refused
+            else:
+                error = NoLeader()
+        return self._once_more(passing, error)
+
+    async def _once_more(self, passing: Passing, error: BaseException) -> Response:
+        if not isinstance(error, QuorateError):
+            raise error
+        if isinstance(error, LeadershipLost):  # another leads now, and a read may be asked again
+            hold = Hold(self._random)
+        else:
+            hold = Hold(self._random, perf_counter() - passing.began)
+            known = isinstance(error, NoLeader | ForwardError)
+            await hold.pause(error if known else _failed(error))
+        return await self._consistent(passing.call, passing.answer, passing.watched, hold)
 
     async def _ask_leader(self, call: Call, hold: Hold) -> Response | None:
         """The leader's answer, or None when it is time to look again who leads."""

@@ -12,10 +12,9 @@ from random import Random
 from typing import Final, Protocol
 
 from quorate.api.app import Answering as Later
-from quorate.api.app import HttpApplication, Plan
+from quorate.api.app import HttpApplication, InHand, Plan
 from quorate.api.codec.encode import text_response
 from quorate.api.codec.params import Query
-from quorate.api.consistency import Replicating
 from quorate.api.endpoint import Endpoint
 from quorate.api.endpoints.table import TABLE
 from quorate.api.http.messages import Request, Response
@@ -65,7 +64,7 @@ class RpcApplication(HttpApplication):
         vars(seen)["_peer"] = peer
         return seen
 
-    def begin(self, request: Request, plan: Plan) -> Response | Replicating | Later:
+    def begin(self, request: Request, plan: Plan) -> Response | InHand | Later:
         """See the base class."""
         if not request.target.startswith(_PREFIX):
             why = self._answers.public_problem(self._peer)

@@ -19,7 +19,7 @@ from quorate.server.backups.standing import Standing
 from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub
 from quorate.server.options import BackupOptions
-from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse, OnItsWay
 from quorate.server.server import Server
 from quorate.server.views.records import (
     JoinResult,
@@ -72,6 +72,12 @@ class Forwarder(Protocol):
 
         Raises NoLeader when none is known, LeadershipLost when another leader was elected before
         the answer came, QuorateError with the transport's text on failure.
+        """
+
+    def at_once(self, request: ForwardRequest) -> OnItsWay | None:
+        """Pass a request without a stream to the leader, if that can be done without an await.
+
+        None if it cannot; then nothing is sent. The answer fails as `to_leader` does.
         """
 
     async def to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:

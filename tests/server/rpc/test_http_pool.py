@@ -79,6 +79,115 @@ def test_an_answer_that_comes_too_late_leaves_no_error_behind() -> None:
     run(scenario())
 
 
+# -- at once -------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def slow_server(answers: asyncio.Event, asked: list[int]) -> AsyncIterator[str]:
+    """Answers when it may; notes the requests of each connection."""
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = len(asked)
+        asked.append(0)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                asked[number] += 1
+                await answers.wait()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def test_only_over_a_connection_that_is_free_a_request_leaves_at_once() -> None:
+    async def scenario() -> None:
+        pool, answers, asked = HttpPool(), asyncio.Event(), list[int]()
+        answers.set()
+        async with slow_server(answers, asked) as address:
+            assert pool.at_once(address, REQUEST, "s1") is None
+            assert (await pool.request(address, REQUEST, "s1")).body == b"[]"
+            assert pool.at_once(address, REQUEST, "s2") is None, "that is another server"
+            first = pool.at_once(address, REQUEST, "s1")
+            assert first is not None
+            assert pool.at_once(address, REQUEST, "s1") is None, "one request at a time"
+            assert (await first.answer).body == b"[]"
+            second = pool.at_once(address, REQUEST, "s1")
+            assert second is not None
+            assert (await second.answer).body == b"[]"
+            assert asked == [3]
+            pool.close()
+
+    run(scenario())
+
+
+def test_what_is_abandoned_takes_its_connection_along() -> None:
+    async def scenario() -> None:
+        pool, answers, asked = HttpPool(), asyncio.Event(), list[int]()
+        answers.set()
+        async with slow_server(answers, asked) as address:
+            await pool.request(address, REQUEST)
+            answers.clear()
+            sent = pool.at_once(address, REQUEST, "")
+            assert sent is not None
+            sent.answer.cancel()
+            sent.abandon(sent.answer)
+            answers.set()
+            assert pool.at_once(address, REQUEST, "") is None
+            assert (await pool.request(address, REQUEST)).body == b"[]"
+            assert len(asked) == 2
+            pool.close()
+
+    run(scenario())
+
+
+def test_what_is_abandoned_too_late_costs_no_connection() -> None:
+    """The answer came first, and the next request may be on its way already."""
+
+    async def scenario() -> None:
+        pool, answers, asked = HttpPool(), asyncio.Event(), list[int]()
+        answers.set()
+        async with slow_server(answers, asked) as address:
+            await pool.request(address, REQUEST)
+            sent = pool.at_once(address, REQUEST, "")
+            assert sent is not None
+            await sent.answer
+            following = pool.at_once(address, REQUEST, "")
+            assert following is not None
+            sent.abandon(sent.answer)
+            assert (await following.answer).body == b"[]"
+            assert asked == [3]
+            pool.close()
+
+    run(scenario())
+
+
+def test_each_request_has_its_own_time() -> None:
+    """One timer serves them all; the last of them is not the one that is late first."""
+
+    async def scenario() -> None:
+        pool = HttpPool()
+        loop = asyncio.get_running_loop()
+        ended = list[tuple[float, float]]()
+
+        async def ask(address: str, timeout_s: float) -> None:
+            began = loop.time()
+            with pytest.raises(QuorateError, match=f"no answer from .* within {timeout_s:g} s"):
+                await pool.request(
+                    address, ForwardRequest(method="GET", target="/", timeout_s=timeout_s)
+                )
+            ended.append((timeout_s, loop.time() - began))
+
+        async with silent_server() as address:
+            await asyncio.gather(*(ask(address, t) for t in (0.12, 0.04, 0.08, 0.04)))
+            assert [timeout_s for timeout_s, _ in ended] == [0.04, 0.04, 0.08, 0.12]
+            assert all(took >= timeout_s for timeout_s, took in ended)
+            pool.close()
+
+    run(scenario())
+
+
 # -- streams -------------------------------------------------------------------------------------
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

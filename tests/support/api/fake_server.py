@@ -35,7 +35,7 @@ from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub
 from quorate.server.leader.acts import Acts
 from quorate.server.options import BackupOptions
-from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse, OnItsWay
 from quorate.server.secrets.keeper import RootKeeper
 from quorate.server.secrets.resealer import Resealer
 from quorate.server.secrets.ring import KeyRing
@@ -187,6 +187,8 @@ class FakeServer:
         self.removed: list[tuple[str | None, str | None]] = []
         self.forced: list[bool] = []
         self.forwarded: list[ForwardRequest] = []
+        self.connected = False  # to the leader: a read can be passed on at once
+        self.abandoned: list[asyncio.Future[ForwardResponse]] = []
         self.leader_application: HttpApplication | None = None
         self.leader_errors: list[QuorateError] = []
         self.region_applications: dict[str, HttpApplication] = {}
@@ -320,6 +322,11 @@ class FakeServer:
         if self.leader_application is None:
             raise NoLeader
         return await loopback(self.leader_application, request)
+
+    def at_once(self, request: ForwardRequest) -> OnItsWay | None:
+        if not self.connected:
+            return None
+        return OnItsWay(asyncio.ensure_future(self.to_leader(request)), self.abandoned.append)
 
     async def to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
         self.forwarded.append(request)

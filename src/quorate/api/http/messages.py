@@ -9,6 +9,7 @@ import msgspec
 
 from quorate.api.codec.params import Query
 from quorate.api.http.streams import BodyStream
+from quorate.server.rpc.forwarding import ForwardRequest
 from quorate.server.rpc.pieces import ByteStream
 
 Header = tuple[bytes, bytes]
@@ -23,7 +24,8 @@ TARGET_BYTES_MAX: Final = 8 * 1024
 class Request(msgspec.Struct, frozen=True):
     """`target` is path and query as received; header names are lower case.
 
-    The body of a request to a row that streams is in `stream`, and `body` is empty.
+    The body of a request to a row that streams is in `stream`, and `body` is empty. `passed` holds
+    what of it goes to the leader, once that was asked: what comes again is the same object.
     """
 
     method: str
@@ -31,6 +33,7 @@ class Request(msgspec.Struct, frozen=True):
     headers: Sequence[Header] = ()
     body: bytes = b""
     stream: BodyStream | None = None
+    passed: list[ForwardRequest] = msgspec.field(default_factory=list)
 
     def header(self, name: bytes) -> bytes:
         """The first header of that (lower case) name, or empty."""

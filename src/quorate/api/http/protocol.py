@@ -33,11 +33,12 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from quorate.api.app import Answering, Plan
 from quorate.api.codec.encode import accepts_gzip, text_response
-from quorate.api.consistency import Replicating
+from quorate.api.consistency import Passing, Replicating
 from quorate.api.http.asgi import TRANSPORT, Scope, too_large
 from quorate.api.http.guarded import GuardedProtocol, Reading, Shared
 from quorate.api.http.messages import Header, Request, Response
 from quorate.api.http.turns import MARK_S, TURN_S
+from quorate.server.rpc.forwarding import ForwardResponse
 
 _CANCELLED_WITH_ITS_CLIENT: Final = "GET"
 _REPEATABLE_HEAD_BYTES_MAX: Final = 2048
@@ -86,7 +87,7 @@ class QuorateHttpProtocol(GuardedProtocol):
         self._size = 0  # of head and body; 0 if there is nothing to repeat
         self._start = b""  # of the head, up to the target
         self._rest = b""  # of the head, from behind the target on; empty: no other may stand there
-        self._read_task: asyncio.Future[Response] | None = None
+        self._read_task: asyncio.Future[Any] | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A read that nobody waits for any more is given up; a write is not."""
@@ -266,6 +267,8 @@ class QuorateHttpProtocol(GuardedProtocol):
         if isinstance(result, Replicating):
             self.shared.answers.add(result.future)
             result.future.add_done_callback(partial(self._replicated, cycle, request, result))
+        elif isinstance(result, Passing):
+            self._pass(cycle, request, result)
         else:
             self._await(cycle, result)
 
@@ -285,6 +288,33 @@ class QuorateHttpProtocol(GuardedProtocol):
     ) -> None:
         self.shared.answers.discard(future)
         result = self.application.end(request, write)
+        if isinstance(result, Response):
+            self._finish(cycle, result)
+        else:
+            self._await(cycle, result)
+
+    def _pass(self, cycle: _Awaited, request: Request, passing: Passing) -> None:
+        future = passing.sent.answer
+        self.shared.answers.add(future)
+        if cycle.method == _CANCELLED_WITH_ITS_CLIENT:
+            self._read_task = future
+        future.add_done_callback(partial(self._passed, cycle, request, passing))
+
+    def _passed(
+        self,
+        cycle: _Awaited,
+        request: Request,
+        passing: Passing,
+        future: asyncio.Future[ForwardResponse],
+    ) -> None:
+        self.shared.answers.discard(future)
+        self._read_task = None
+        if future.cancelled():
+            passing.sent.abandon(future)
+            if not cycle.disconnected:
+                self.transport.abort()
+            return
+        result = self.application.passed(request, passing)
         if isinstance(result, Response):
             self._finish(cycle, result)
         else:

@@ -9,7 +9,7 @@ from quorate.errors import NoLeader
 from quorate.raft.effects import RoleChanged
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
-from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse, OnItsWay
 from quorate.server.rpc.http_pool import HttpPool
 from quorate.server.rpc.regions import forward_to_region
 
@@ -33,13 +33,27 @@ class Forwarder:
         Raises NoLeader when none is known, LeadershipLost when another leader was elected before
         the answer came, QuorateError with the transport's text on failure.
         """
-        node = self._replica.node
-        address, leader = node.leader_address, node.configuration.get(node.leader_id)
+        address, leader_id = self._leader()
         if not address:
             raise NoLeader
+        return await self._http.request(address, request, leader_id)
+
+    def at_once(self, request: ForwardRequest) -> OnItsWay | None:
+        """Pass a request without a stream to the leader, if that can be done without an await.
+
+        None if it cannot: there is no leader, or no connection to it is free. Then nothing is sent.
+        """
+        address, leader_id = self._leader()
+        return self._http.at_once(address, request, leader_id) if address else None
+
+    def _leader(self) -> tuple[str, str]:
+        """Address and ID of the leader; the address is empty when none is known."""
+        node = self._replica.node
+        address, leader_id = node.leader_address, node.leader_id
+        leader = node.configuration.get(leader_id) if address else None
         if leader is not None and not leader.key:  # nothing proves that it is at that address
             address = self._replica.locate(leader)
-        return await self._http.request(address, request, node.leader_id)
+        return address, leader_id
 
     async def to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
         """Pass a request to a live server of that region. Raises NoPathToRegion."""

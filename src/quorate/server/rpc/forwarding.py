@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,7 +18,8 @@ class ForwardRequest(msgspec.Struct, frozen=True, kw_only=True):
     Header names are lower case, and hop-by-hop headers, Host and Content-Length are left out.
     `timeout_s` is how long the answer may take (a blocking query takes minutes). With a `stream`,
     which takes the place of `body`, the answer's body is a stream as well; then the time counts
-    from the end of the one to the beginning of the other.
+    from the end of the one to the beginning of the other. `encoded` is its bytes, by address, kept
+    for a request without a body that is passed on again.
     """
 
     method: str
@@ -25,6 +28,7 @@ class ForwardRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     timeout_s: float = 20.0
     stream: ByteStream | None = None
+    encoded: dict[str, bytes] = msgspec.field(default_factory=dict)
 
 
 class ForwardResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,3 +46,13 @@ class ForwardResponse(msgspec.Struct, frozen=True, kw_only=True):
     stream: ByteStream | None = None
     peer: Peer | None = None
     made: list[Any] = msgspec.field(default_factory=list)
+
+
+class OnItsWay(msgspec.Struct, frozen=True):
+    """A request that was sent. `answer` fails as `HttpPool.request` does.
+
+    What cancels `answer` calls `abandon` with it, so that the other server hears of that.
+    """
+
+    answer: asyncio.Future[ForwardResponse]
+    abandon: Callable[[asyncio.Future[ForwardResponse]], None]

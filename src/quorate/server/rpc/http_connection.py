@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, NoReturn, cast
+from typing import Final, NoReturn, Protocol, cast
 
 import httptools
 
@@ -35,12 +35,27 @@ _STATUS_LINE: Final = b"HTTP/1.1 "
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
 
+class Keeper(Protocol):
+    """The pool of a connection."""
+
+    def answered(
+        self, connection: HttpConnection, response: ForwardResponse
+    ) -> QuorateError | None:
+        """A request without a stream is over. The error, if its answer is to be that."""
+
+    def failed(self, connection: HttpConnection) -> None:
+        """No answer comes to the request under way."""
+
+
 class HttpConnection(asyncio.Protocol):
     """One connection; `exchange` sends a request and waits for the whole answer."""
 
     def __init__(self) -> None:
         self.peer: Peer | None = None
         self.place = ("", "")  # its address, and the ID of the server that has to be there
+        self.keeper: Keeper | None = None
+        self.busy: set[HttpConnection] = set()  # of its address
+        self.timeout_s = self.late_at = float("inf")  # of the request under way
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[ForwardResponse] | None = None
         self.usable = True
@@ -63,16 +78,16 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._loop = asyncio.get_running_loop()
 
     def exchange(self, data: bytes) -> asyncio.Future[ForwardResponse]:
         """Send; the future gives the answer or the transport's error."""
         assert self._transport is not None
         assert self._waiter is None
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        self.sent_at = loop.time()
+        self._waiter = waiter = self._loop.create_future()
+        self.sent_at = self._loop.time()
         self._transport.write(data)
-        return self._waiter
+        return waiter
 
     def stream(
         self, head: bytes, idle_s: float, closed: Callable[[bool], None]
@@ -208,8 +223,17 @@ class HttpConnection(asyncio.Protocol):
 
     def _give(self, response: ForwardResponse) -> None:
         waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
+        if waiter is None:
+            return
+        error = None
+        if self.keeper is not None and response.stream is None:
+            error = self.keeper.answered(self, response)
+        if waiter.done():
+            return
+        if error is None:
             waiter.set_result(response)
+        else:
+            waiter.set_exception(error)
 
     def _fail(self, text: str) -> None:
         self._fail_with(QuorateError(text, "try again"))
@@ -217,6 +241,8 @@ class HttpConnection(asyncio.Protocol):
     def _fail_with(self, error: QuorateError) -> None:
         if self._pieces is not None:
             self._pieces.end(error)
+        elif self.keeper is not None:
+            self.keeper.failed(self)
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
@@ -225,6 +251,11 @@ class HttpConnection(asyncio.Protocol):
         """Requests that wait for an answer get this instead."""
         self._fail_with(error)
         self.close()
+
+    def abandon(self, waiter: asyncio.Future[ForwardResponse]) -> None:
+        """The answer that this future was for is not wanted any more."""
+        if waiter is self._waiter:
+            self.close()
 
     def close(self) -> None:
         """End it. It serves no more requests."""

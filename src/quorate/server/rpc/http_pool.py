@@ -16,7 +16,7 @@ from quorate.errors import LeadershipLost, NotReached, ProvesNothing, QuorateErr
 from quorate.net.dial import NoProofError, dial, host_and_port
 from quorate.net.names import connect
 from quorate.net.trust import Trust
-from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
+from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse, OnItsWay
 from quorate.server.rpc.http_connection import HttpConnection
 from quorate.server.rpc.pieces import ByteStream
 
@@ -24,6 +24,8 @@ _IDLE_MAX = 256
 
 _CONNECT_TIMEOUT_S = 2.0
 _FORBIDDEN = 403
+_NEVER = float("inf")
+_ADDRESSES_MAX = 4  # for which a request is kept in bytes
 
 
 class HttpPool:
@@ -36,6 +38,8 @@ class HttpPool:
         self.trust = trust
         self._idle: dict[tuple[str, str], deque[HttpConnection]] = {}
         self._busy: dict[str, set[HttpConnection]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._looks_at = _NEVER  # when the timer fires
 
     async def request(
         self, address: str, request: ForwardRequest, server_id: str = ""
@@ -46,34 +50,64 @@ class HttpPool:
         the request has left, because there is no connection, or one to another server.
         """
         connection = await self._connection(address, server_id)
-        connection.place = (address, server_id)
         if request.stream is not None:
             return await self._stream(address, connection, request, request.stream)
-        waiter = connection.exchange(_encode(address, request))
-        timer = waiter.get_loop().call_later(
-            request.timeout_s, connection.give_up, _late(address, request)
-        )
-        busy = self._busy.setdefault(address, set())
-        busy.add(connection)
+        waiter = self._exchange(connection, request)
         try:
-            response = await waiter
+            return await waiter
         except asyncio.CancelledError:
-            connection.close()
+            connection.abandon(waiter)
             raise
-        finally:
-            timer.cancel()
-            busy.discard(connection)
-        self._keep(connection)
-        self._take_refusal(address, connection, response)
-        return response
 
-    def _take_refusal(
-        self, address: str, connection: HttpConnection, response: ForwardResponse
-    ) -> None:
-        """Raises NotReached if the cluster's level has just risen: connections are proven now."""
-        if response.status == _FORBIDDEN and self._must_prove(connection, lately=True):
+    def at_once(self, address: str, request: ForwardRequest, server_id: str) -> OnItsWay | None:
+        """`request` without a stream, if a connection is free now; else None: nothing was sent."""
+        idle = self._idle.get((address, server_id))
+        if not idle:
+            return None
+        connection = idle.pop()
+        if not connection.usable or (connection.peer is None and self._must_prove(connection)):
             connection.close()
-            raise NotReached(f"{address} takes no request without proof", "try again")
+            return None
+        return OnItsWay(self._exchange(connection, request), connection.abandon)
+
+    def _exchange(
+        self, connection: HttpConnection, request: ForwardRequest
+    ) -> asyncio.Future[ForwardResponse]:
+        address = connection.place[0]
+        waiter = connection.exchange(request.encoded.get(address) or _encode(address, request))
+        connection.timeout_s = request.timeout_s
+        connection.late_at = late_at = connection.sent_at + request.timeout_s
+        connection.busy.add(connection)
+        if late_at < self._looks_at:
+            self._look_at(late_at)
+        return waiter
+
+    # -- what becomes of requests (quorate.server.rpc.http_connection.Keeper) ----------------------
+
+    def answered(
+        self, connection: HttpConnection, response: ForwardResponse
+    ) -> QuorateError | None:
+        """The connection waits for its next request, if it can."""
+        connection.busy.discard(connection)
+        refusal = self._refusal(connection, response)
+        if refusal is None:
+            self._keep(connection)
+        return refusal
+
+    def failed(self, connection: HttpConnection) -> None:
+        """It is of no more use."""
+        connection.busy.discard(connection)
+
+    def _take_refusal(self, connection: HttpConnection, response: ForwardResponse) -> None:
+        if (refusal := self._refusal(connection, response)) is not None:
+            raise refusal
+
+    def _refusal(self, connection: HttpConnection, response: ForwardResponse) -> NotReached | None:
+        """The error if the cluster's level has just risen: connections are proven now."""
+        if response.status != _FORBIDDEN or not self._must_prove(connection, lately=True):
+            return None
+        connection.close()
+        return NotReached(f"{connection.place[0]} takes no request without proof", "try again")
 
     def _must_prove(self, connection: HttpConnection, *, lately: bool = False) -> bool:
         """True for a connection without proof where there must be one, or will be in a moment."""
@@ -94,8 +128,9 @@ class HttpPool:
         self, address: str, connection: HttpConnection, request: ForwardRequest, body: ByteStream
     ) -> ForwardResponse:
         """`request` with bodies in pieces: gives the answer when its head has come."""
-        busy = self._busy.setdefault(address, set())
+        busy = connection.busy
         busy.add(connection)
+        connection.late_at = _NEVER  # of each piece, and of the head of the answer
 
         def closed(whole: bool) -> None:
             busy.discard(connection)
@@ -117,11 +152,11 @@ class HttpPool:
                 async with asyncio.timeout(request.timeout_s):
                     await asyncio.wait((head,))
             response = head.result()
-            self._take_refusal(address, connection, response)
+            self._take_refusal(connection, response)
         except BaseException as error:
             closed(whole=False)
             if isinstance(error, TimeoutError):
-                raise _late(address, request) from None
+                raise _late(address, request.timeout_s) from None
             raise
         return response
 
@@ -151,9 +186,9 @@ class HttpPool:
                     timeout_s=_CONNECT_TIMEOUT_S,
                 )
                 protocol.peer = peer
-                return protocol
-            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                _, protocol = await connect(HttpConnection, *host_and_port(address))
+            else:
+                async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                    _, protocol = await connect(HttpConnection, *host_and_port(address))
         except TimeoutError:
             raise NotReached(f"failed to get conn: dial tcp {address}: i/o timeout") from None
         except NoProofError as error:
@@ -161,10 +196,36 @@ class HttpPool:
         except (OSError, ValueError, QuorateError) as error:
             reason = "connect: connection refused" if _refused(error) else str(error)
             raise NotReached(f"failed to get conn: dial tcp {address}: {reason}") from None
+        protocol.place = (address, server_id)
+        protocol.keeper = self
+        protocol.busy = self._busy.setdefault(address, set())
         return protocol
+
+    # -- time: one timer for all requests, set for the first one that may be late ------------------
+
+    def _look_at(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._looks_at = at
+        self._timer = asyncio.get_running_loop().call_at(at, self._look)
+
+    def _look(self) -> None:
+        """Give up what is late, and look again when the next one may be."""
+        self._timer, self._looks_at = None, _NEVER
+        now = asyncio.get_running_loop().time()
+        under_way = [connection for busy in self._busy.values() for connection in busy]
+        for connection in under_way:
+            if connection.late_at <= now:
+                connection.give_up(_late(connection.place[0], connection.timeout_s))
+        next_at = min((c.late_at for c in under_way if c.late_at > now), default=_NEVER)
+        if next_at < _NEVER:
+            self._look_at(next_at)
 
     def close(self) -> None:
         """End all idle connections."""
+        if self._timer is not None and not any(self._busy.values()):
+            self._timer.cancel()
+            self._timer, self._looks_at = None, _NEVER
         for idle in self._idle.values():
             for connection in idle:
                 connection.close()
@@ -181,8 +242,8 @@ def _seen(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-def _late(address: str, request: ForwardRequest) -> QuorateError:
-    return QuorateError(f"no answer from {address} within {request.timeout_s:g} s", "try again")
+def _late(address: str, timeout_s: float) -> QuorateError:
+    return QuorateError(f"no answer from {address} within {timeout_s:g} s", "try again")
 
 
 def _encode(address: str, request: ForwardRequest) -> bytes:
@@ -194,4 +255,9 @@ def _encode(address: str, request: ForwardRequest) -> bytes:
         lines.append(b"Content-Length: %d\r\n" % len(request.body))
     lines.append(b"\r\n")
     lines.append(request.body)
-    return b"".join(lines)
+    data = b"".join(lines)
+    if request.stream is None and not request.body:
+        if len(request.encoded) >= _ADDRESSES_MAX:
+            request.encoded.clear()
+        request.encoded[address] = data
+    return data
