@@ -81,6 +81,16 @@ def test_a_target_that_is_missing_is_told_before_anything_is_asked(tmp_path: Pat
         assert fake.asked == []
 
 
+def test_a_template_that_cannot_be_read_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    with FakeAgent({}) as fake:
+        words = ("backup", "run", f"-target=file://{tmp_path}", "-t", "{{.Name")
+        done = run(*words, env={"NOMAD_ADDR": fake.address})
+        assert fake.asked == []
+    assert done.code == 1
+    assert done.stderr == "Error formatting the data: template: unclosed action: {{ without }}\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_newest_stay(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"nomad-eu.west-2020010{number}T000000Z-1.snap").touch()

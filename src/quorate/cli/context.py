@@ -94,6 +94,17 @@ class Context:
         """Whether the output is for a program."""
         return self.flags.on("json") or "t" in self.flags.values
 
+    def check_template(self) -> None:
+        """Raise Failure for a `-t` that cannot be read: before anything is asked or done."""
+        if "t" not in self.flags.values:
+            return
+        from quorate.cli.text.gotemplate import TemplateError, parsed
+
+        try:
+            parsed(self.flags.text("t"))
+        except TemplateError as error:
+            raise _bad_template(error) from error
+
     def show(self, data: Any, show_text: Callable[[], None]) -> int:
         """Print an answer as `-json` or `-t` ask, else by `show_text`; returns exit code 0."""
         if self.flags.on("json"):
@@ -104,9 +115,11 @@ class Context:
             try:
                 self.out.line(render(self.flags.text("t"), data))
             except TemplateError as error:
-                raise Failure(
-                    f"Error formatting the data: template: {error}", "see the answer with -json"
-                ) from error
+                raise _bad_template(error) from error
         else:
             show_text()
         return 0
+
+
+def _bad_template(error: Exception) -> Failure:
+    return Failure(f"Error formatting the data: template: {error}", "see the answer with -json")

@@ -144,6 +144,7 @@ def _execute(command: Command, flags: Parsed, out: Output) -> int:
 
     context = Context(command, flags, out, os.environ, sys.stdin)
     try:
+        context.check_template()
         code: int = resolve(command.run)(context)
     except Failure as failure:
         if NO_LEADER not in failure.text:

@@ -38,11 +38,16 @@ ESCAPE = {"n": "\n", "t": "\t", "r": "\r"}
 
 def render(template: str, data: Any) -> str:
     """Fill in the template. Raises TemplateError."""
+    return _render(parsed(template), data, data)
+
+
+def parsed(template: str) -> tuple[Node, ...]:
+    """Its pieces. Raises TemplateError for what is wrong whatever the data are."""
     tokens = _tokens(template)
     nodes, ended_by, _ = _parse(tokens, 0)
     if ended_by:
         raise TemplateError(f"{{{{{ended_by}}}}} without a range or if before it")
-    return _render(nodes, data, data)
+    return nodes
 
 
 def _tokens(template: str) -> list[tuple[bool, str]]:
