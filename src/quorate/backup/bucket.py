@@ -34,6 +34,23 @@ _CONNECT: Final = "5s"
 _TEXT_MAX: Final = 300
 _FILE_BYTES_MAX: Final = 64 << 10
 _SECRETS: Final = ("access_key_id", "secret_access_key", "session_token")
+_DENIED: Final = re.compile(r"\b40[13]\b|Denied|Forbidden|AccessKey|Signature|Token|[Cc]redential")
+_OTHERS: Final = (
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+"""Variables that name another source of credentials."""
+
+_INSTANCE: Final = (
+    "those of the instance, since AWS_ACCESS_KEY_ID is not in the environment and no "
+    "credentials_file is given"
+)
+_CURE: Final = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or name a "
+    "credentials_file of mode 0600; then look at the rights that they have in the bucket, and at "
+    "endpoint and region"
+)
 _CODE: Final = re.compile(r"<Code>([A-Za-z0-9]{1,60})</Code>")
 _STATUS: Final = re.compile(r"\b([345]\d\d) [A-Z][A-Za-z ]{2,40}")
 
@@ -43,14 +60,14 @@ class BucketTarget:
 
     def __init__(self, settings: Settings, bucket: str, prefix: str) -> None:
         self._where = f"bucket {bucket}"
-        self._credentials_file = settings.credentials_file
+        self._credentials = _source(settings.credentials_file)
         config: Any = dict(_credentials(settings.credentials_file))
         if settings.endpoint:
             config["endpoint"] = settings.endpoint
         if settings.region:
             config["region"] = settings.region
         endpoint = settings.endpoint or os.environ.get("AWS_ENDPOINT_URL", "")
-        with self._clearly("open"):
+        with self._clearly("reach files"):
             self._store = S3Store(
                 bucket,
                 prefix=prefix or None,
@@ -115,10 +132,11 @@ class BucketTarget:
                 ) from error
             raise Absent(f"cannot {what} in {self._where}: {reason}") from error
         except (BaseError, OSError, ValueError) as error:
-            raise TargetError(
-                f"cannot {what} in {self._where}: {_reason(error)}",
-                "look at endpoint, bucket, rights and credentials",
-            ) from error
+            reason = _reason(error)
+            text = f"cannot {what} in {self._where}: {reason}"
+            if self._credentials == _INSTANCE or _DENIED.search(reason):
+                raise TargetError(f"{text}; credentials: {self._credentials}", _CURE) from error
+            raise TargetError(text, "look at endpoint, bucket, rights and credentials") from error
 
 
 class _Source(BufferedIOBase):
@@ -143,6 +161,20 @@ class _Source(BufferedIOBase):
             if not self._may():
                 raise TargetError("this server leads no more", "the leader makes the backup")
         return piece
+
+
+def _source(path: str) -> str:
+    """Where the credentials come from, in words: never a value of them."""
+    if "AWS_ACCESS_KEY_ID" in os.environ:
+        if "AWS_SECRET_ACCESS_KEY" in os.environ:
+            return "those of the environment (AWS_ACCESS_KEY_ID)"
+        return "of the environment, which has AWS_ACCESS_KEY_ID and no AWS_SECRET_ACCESS_KEY"
+    if path:
+        return f"those of credentials_file {path}"
+    for name in _OTHERS:
+        if name in os.environ:
+            return f"those that {name} in the environment names"
+    return _INSTANCE
 
 
 def _credentials(path: str) -> Iterator[tuple[str, str]]:
