@@ -257,6 +257,8 @@ OF_FILES = {
     "operator snapshot restore",
     "operator raft info",
     "operator recover verify",
+    "tls ca info",
+    "tls cert info",
 }
 """They need a file or a folder: their forms are in tests of their own."""
 
