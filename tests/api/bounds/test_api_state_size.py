@@ -82,6 +82,18 @@ async def test_what_the_leader_let_through_is_refused_where_it_is_applied() -> N
 
 
 @asynchronous
+async def test_a_bound_that_sinks_counts_at_once() -> None:
+    """Though one look of the leader is for many writes while there is much room."""
+    served = Served()
+    served.server.commit(encode(SetLimit(bytes_max=1 << 30)))
+    for number in range(100):
+        assert (await served.put(f"{number}")).status == 200
+    served.server.commit(encode(SetLimit(bytes_max=1)))
+    assert (await served.put("new")).status == 507
+    assert (await served.put("1")).status == 200, "no larger"
+
+
+@asynchronous
 async def test_the_leader_refuses_without_an_entry_in_the_log() -> None:
     served = Served()
     served.server.commit(encode(SetLimit(bytes_max=1)))

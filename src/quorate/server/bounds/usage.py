@@ -35,6 +35,9 @@ _MIB: Final = 1 << 20
 _COMMAND_MAX: Final = 1 << 21
 """More than one command can add."""
 
+_UNCHECKED_MAX: Final = 64
+"""Commands that go on without a look where there is room for all of them."""
+
 
 class Growing(Protocol):
     """A command that may make the state larger."""
@@ -48,6 +51,7 @@ class Usage:
 
     def __init__(self, state: StateStore) -> None:
         self._state = state
+        self._unchecked = 0
         self._prefixes: tuple[Prefix, ...] = ()
         self._walked = (-1, 0)  # the table's index, and how often the state was replaced
         self._walked_at = float("-inf")
@@ -62,8 +66,17 @@ class Usage:
                 await self._walk()
 
     def check(self, command: Growing) -> None:
-        """Raise StateFull if the command would take the state beyond a bound, as it is now."""
-        if limits.far(self._state, _COMMAND_MAX):
+        """Raise StateFull if the command would take the state beyond a bound, as it is now.
+
+        It saves an entry that would be refused where it is applied, with the same answer. So where
+        there is much room one look is for many commands, though the bound may sink meanwhile.
+        """
+        if self._unchecked:
+            self._unchecked -= 1
+            return
+        self._unchecked = min(limits.spare(self._state) // _COMMAND_MAX, _UNCHECKED_MAX)
+        if self._unchecked:
+            self._unchecked -= 1
             return
         full = command.full(self._state)
         if full is not None:

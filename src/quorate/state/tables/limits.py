@@ -45,6 +45,8 @@ SHARE: Final = 4
 COUNTED: Final = ("locks", "namespaces", "variables")
 """The tables that count, by name. Rows of a namespace have it as their group."""
 
+_BOUNDLESS: Final = 1 << 62
+
 MEMBERS_MAX: Final = 1024
 """Servers whose memory is kept: more than a cluster has."""
 
@@ -191,9 +193,9 @@ def beyond(reader: Reader, growth: Mapping[str, int]) -> Full | None:
     return None
 
 
-def far(reader: Reader, more: int) -> bool:
-    """Whether `more` bytes fit wherever they go: a quick answer, with which most writes go on."""
+def spare(reader: Reader) -> int:
+    """So many bytes can be added wherever they go; 0 where it takes a closer look (`beyond`)."""
     rows, most = reader.rows(TABLE), state_bytes_max(reader)
     if len(rows) > 1 or (rows and SINGLETON not in rows):
-        return False
-    return not most or state_bytes(reader) + more <= most
+        return 0
+    return max(most - state_bytes(reader), 0) if most else _BOUNDLESS
