@@ -304,6 +304,38 @@ def test_sizes_are_those_of_the_rows_whatever_happens(
         assert namespace_bytes(state.store, "web") <= 3500
 
 
+PUTS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b/c"]),
+        st.sampled_from(["default", "web"]),
+        st.integers(0, 900),
+        st.sampled_from([None, None, 0, 5]),
+        st.sampled_from(["", "", "l"]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(PUTS)
+def test_a_put_is_one_of_several_writes_alone(
+    puts: list[tuple[str, str, int, int | None, str]],
+) -> None:
+    """What a put leaves out for a variable that does not grow changes nothing."""
+    alone, several = State(), State()
+    for state in (alone, several):
+        state.acquire("b/c")
+        state.limit(3000)
+        state.limit(1500, "web")
+    for path, namespace, size, cas, lock_id in puts:
+        found = alone.put(path, size, namespace, cas=cas, lock_id=lock_id)
+        items = Sealed(b"x" * size)
+        operation = Operation(namespace=namespace, path=path, items=items, cas=cas, lock_id=lock_id)
+        other = several.apply(WriteVariables(time_ns=1, operations=(operation,)))
+        assert (other[0] if isinstance(other, tuple) else other) == found
+        assert alone.store.digest() == several.store.digest()
+
+
 def test_a_limit_survives_a_snapshot() -> None:
     state = State()
     state.limit(4711, "web")

@@ -11,8 +11,8 @@ STATE_MUTANTS = [
     Mutant(
         "keeps the hash of a row that is gone",
         TableRows.settle,
-        "self.sum -= hash_row(data)",
-        "pass",
+        "_summed(come) - _summed(gone)",
+        "_summed(come)",
         20,
     ),
     Mutant(

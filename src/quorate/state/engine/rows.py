@@ -27,6 +27,9 @@ Indexes: TypeAlias = Mapping[str, Callable[[R], tuple[str, ...]]]
 Weigh: TypeAlias = Callable[[R], tuple[str, int]]
 """From a record to its group, and the bytes of memory that it counts for."""
 
+Gain: TypeAlias = Callable[[R, R], int]
+"""From two records of one key, which are of one group, to the bytes that the second has more."""
+
 SUM_MASK: Final = (1 << 256) - 1
 
 encode_row = msgspec.msgpack.Encoder().encode
@@ -47,6 +50,12 @@ def hash_row(data: bytes) -> int:
     return int.from_bytes(sha256(data).digest(), "little")
 
 
+def _summed(rows: Sequence[bytes]) -> int:
+    """`hash_row` of all of them."""
+    from_bytes = int.from_bytes
+    return sum([from_bytes(sha256(data).digest(), "little") for data in rows])
+
+
 def _escaped(value: str) -> str:
     """Keeps the order of values, and that one begins with another."""
     return value.replace("\0", "\0\1") if "\0" in value else value
@@ -61,6 +70,7 @@ class TableRows(Generic[R]):
     """
 
     __slots__ = (
+        "gain",
         "index",
         "indexes",
         "records",
@@ -79,9 +89,12 @@ class TableRows(Generic[R]):
         initial: Mapping[str, R],
         index: int,
         weigh: Weigh[R] | None = None,
+        *,
+        gain: Gain[R] | None = None,
     ) -> None:
         self.indexes = indexes
         self.weigh = weigh
+        self.gain = gain
         self.weight = 0
         self.weights: dict[str, int] = {}
         self.index = index
@@ -102,9 +115,12 @@ class TableRows(Generic[R]):
         keys: Sequence[str],
         records: Sequence[R],
         weigh: Weigh[R] | None = None,
+        *,
+        gain: Gain[R] | None = None,
     ) -> TableRows[R]:
         """A table of these rows. Raises ValueError if a key is there twice."""
         rows = cls.__new__(cls)
+        rows.gain = gain
         rows.indexes, rows.index = indexes, index
         rows.weigh, rows.weight, rows.weights = weigh, 0, {}
         try:
@@ -137,7 +153,8 @@ class TableRows(Generic[R]):
         copy.waiting = {}
         copy.indexes, copy.index = self.indexes, self.index
         copy.size, copy.sum = self.size, self.sum
-        copy.weigh, copy.weight, copy.weights = self.weigh, self.weight, self.weights.copy()
+        copy.weigh, copy.gain = self.weigh, self.gain
+        copy.weight, copy.weights = self.weight, self.weights.copy()
         copy.records = self.records.image()
         copy.secondary = {name: entries.image() for name, entries in self.secondary.items()}
         return copy
@@ -159,11 +176,15 @@ class TableRows(Generic[R]):
         stamped = replace(record, create_index=created, modify_index=index)
         records.put_at(at, key, stamped)
         self.index = index
-        # Size and sum of a row that changed lately are still to follow.
-        if self.indexes or key not in self.waiting:
-            self._changed(key, known, stamped)
-        elif self.weigh is not None:
+        waiting = self.waiting
+        if key not in waiting:  # else size and sum of the row are still to follow
+            waiting[key] = known
+            if len(waiting) >= WAITING_MAX:
+                self.settle()
+        if self.weigh is not None:
             self.count(known, stamped)
+        if self.indexes:
+            self._find_by(key, known, stamped)
         return known, stamped
 
     def amend(self, key: str, record: R) -> None:
@@ -197,22 +218,16 @@ class TableRows(Generic[R]):
 
     def empty(self) -> TableRows[R]:
         """A table of this kind without rows."""
-        return TableRows(self.indexes, {}, 0, self.weigh)
+        return TableRows(self.indexes, {}, 0, self.weigh, gain=self.gain)
 
     def settle(self) -> None:
         """Bring size and sum up to date. Rows are hashed as memory holds them: damage shows."""
         waiting, self.waiting = self.waiting, {}
-        records = self.records
-        for key, before in waiting.items():
-            if before is not None:
-                data = encode_row((key, before))
-                self.size -= len(data)
-                self.sum -= hash_row(data)
-            after = records.get(key)
-            if after is not None:
-                data = encode_row((key, after))
-                self.size += len(data)
-                self.sum += hash_row(data)
+        get = self.records.get
+        gone = [encode_row((key, row)) for key, row in waiting.items() if row is not None]
+        come = [encode_row((key, row)) for key in waiting if (row := get(key)) is not None]
+        self.size += sum(map(len, come)) - sum(map(len, gone))
+        self.sum += _summed(come) - _summed(gone)
 
     def _changed(self, key: str, before: R | None, after: R | None) -> None:
         """Have size and sum follow soon, and the weight and the secondary indexes at once."""
@@ -227,8 +242,12 @@ class TableRows(Generic[R]):
 
     def count(self, before: R | None, after: R | None) -> None:
         """Have the weights follow a change."""
-        weigh = self.weigh
+        weigh, gain = self.weigh, self.gain
         assert weigh is not None
+        if gain is not None and before is not None and after is not None:
+            if more := gain(before, after):
+                self._add_weight(weigh(after)[0], more)
+            return
         old, lost = ("", 0) if before is None else weigh(before)
         new, gained = ("", 0) if after is None else weigh(after)
         if old == new or before is None or after is None:

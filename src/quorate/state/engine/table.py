@@ -26,7 +26,7 @@ import msgspec
 from quorate.state.engine.changes import Change
 from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.record import R, Record, cas_holds
-from quorate.state.engine.rows import Indexes, TableRows, Weigh
+from quorate.state.engine.rows import Gain, Indexes, TableRows, Weigh
 
 __all__ = [
     "IGNORABLE",
@@ -123,8 +123,9 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     `indexes` are its secondary indexes: by name, a pure function from a record to the values under
     which `Tables.with_value` finds it. `merge` makes one table of the rows that are there and the
     archive's, and is there if `on_restore` is MERGED; `restored` says what becomes of it, in a few
-    words for people. `weigh` is there if clients make the table
-    grow: what its rows take counts against the bound of the state (`tables.limits`).
+    words for people. `weigh` is there if clients make the table grow: what its rows take counts
+    against the bound of the state (`tables.limits`). `gain` is the short way to the difference of
+    two records of one key, where these are always of one group.
     """
 
     name: str
@@ -138,14 +139,15 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     merge: Callable[[OrderedMap[R], OrderedMap[R]], Mapping[str, R]] | None = None
     restored: str = ""
     weigh: Weigh[R] | None = None
+    gain: Gain[R] | None = None
 
     def fresh(self) -> TableRows[R]:
         """The rows of a server that has applied nothing."""
-        return TableRows(self.indexes, self.initial, self.initial_index, self.weigh)
+        return TableRows(self.indexes, self.initial, self.initial_index, self.weigh, gain=self.gain)
 
     def built(self, index: int, keys: Sequence[str], records: Sequence[R]) -> TableRows[R]:
         """A table of these rows. Raises ValueError if a key is there twice."""
-        return TableRows.built(self.indexes, index, keys, records, self.weigh)
+        return TableRows.built(self.indexes, index, keys, records, self.weigh, gain=self.gain)
 
 
 class Reader(Protocol):

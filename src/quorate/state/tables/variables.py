@@ -105,10 +105,16 @@ def weigh(row: Variable) -> tuple[str, int]:
     return row.namespace, ROW_BYTES + 2 * (len(row.namespace) + len(row.path)) + len(row.data)
 
 
+def _gain(before: Variable, after: Variable) -> int:
+    """How much more the second of two records of one variable weighs."""
+    return len(after.data) - len(before.data)
+
+
 def growth(known: Variable | None, namespace: str, path: str, data: bytes) -> int:
     """How much more memory a variable takes with that data in place of what is known."""
-    size = ROW_BYTES + 2 * (len(namespace) + len(path)) + len(data)
-    return size if known is None else size - weigh(known)[1]
+    if known is not None:
+        return len(data) - len(known.data)
+    return ROW_BYTES + 2 * (len(namespace) + len(path)) + len(data)
 
 
 Written: TypeAlias = Variable | None
@@ -158,6 +164,13 @@ class PutVariable(Command, frozen=True, kw_only=True):
         """See the class."""
         key = key_of(self.namespace, self.path)
         known = tables.get(TABLE, key)
+        if (
+            known is not None
+            and self.cas is None
+            and not (known.lock_id or self.lock_id)
+            and len(self.data) <= len(known.data)
+        ):
+            return self.put(tables, index, known)  # nothing of what follows can be against it
         if (why := _against(known, self.cas, self.lock_id)) is not None:
             return Conflict(why, known)
         if (full := self._full(tables, known)) is not None:
@@ -318,6 +331,7 @@ TABLE: Final = Table(
     commands=(PutVariable, DeleteVariable, WriteVariables),
     level=VARIABLES_LEVEL,
     weigh=weigh,
+    gain=_gain,
 )
 
 
