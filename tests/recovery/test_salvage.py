@@ -15,11 +15,14 @@ from recovery_folders import content_of, flip, golden_servers
 from test_peers_json import A0, lines, row
 
 from quorate.errors import DataFolderInUse, LogDamaged, QuorateError
+from quorate.raft.values.messages import Entry
 from quorate.recovery import salvage
 from quorate.recovery.at_start import before_start
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.salvage_mark import read_salvage
 from quorate.storage.folder.folder_lock import FolderLock
+from quorate.storage.log.files import LogFiles
+from quorate.storage.log.store import LogStore, WriteBatch
 
 
 def damaged(folder: Path, at: int = 512 * 30) -> Path:
@@ -63,6 +66,21 @@ def test_a_file_that_was_cut_anywhere_is_kept_up_to_there(tmp_path: Path, size: 
     assert (after.damage, after.first_index, after.last_index) == ([], 1, plan.last)
     with pytest.raises(LogDamaged, match="by a salvage"):
         before_start(folder)
+
+
+def test_a_file_cut_at_a_size_that_it_once_had_is_kept_up_to_there(tmp_path: Path) -> None:
+    """What is left no longer says that there is more of it."""
+    folder = golden_servers(tmp_path)["s1"]
+    log = LogStore.open(folder / "server" / "raft" / "log")
+    last, term = log.last_index(), log.hard_state().term
+    for number in range(1, 5):
+        log.write(WriteBatch(entries=[Entry(last + number, term, 0, bytes(70_000))]))
+    log.close()
+    os.truncate(folder / "server" / "raft" / "log" / "0000000001.segment", 2 * LogFiles.piece)
+    assert any("it was cut" in damage for damage in inspect(folder).damage)
+    salvage.carry_out(salvage.plan(folder))
+    after = inspect(folder)
+    assert (after.damage, after.last_index) == ([], last + 3)
 
 
 def test_term_and_vote_behind_the_damage_count(tmp_path: Path) -> None:

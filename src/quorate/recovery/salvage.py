@@ -34,6 +34,7 @@ from quorate.storage.log import records
 from quorate.storage.log.files import LogFiles, segments_in
 from quorate.storage.log.frames import FRAME, read_frame
 from quorate.storage.log.reading import LogReader
+from quorate.storage.log.records import Bound, with_bound
 from quorate.storage.log.store import LogStore
 from quorate.storage.log.write_batch import WriteBatch
 from quorate.storage.sealed import seal
@@ -178,6 +179,9 @@ def _build(salvage: Salvage) -> int:
                 # The file itself may have been cut short.
                 room = -(-len(content) // LogFiles.piece) * LogFiles.piece
                 content = content[:size] + bytes(room - size)
+            # What it says of its size and of the next file was true of the damaged log.
+            number = Bound(int(path.stem))
+            content = (with_bound(content[:FRAME], number) or content[:FRAME]) + content[FRAME:]
             write_synced(new / path.name, content)
             if path == cut:
                 break

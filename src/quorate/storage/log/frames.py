@@ -57,6 +57,12 @@ def frame_record(number: int, payload: bytes) -> bytes:
     return b"".join(pieces)
 
 
+def pack_frame(frame: Frame) -> bytes:
+    """The 512 bytes of one frame."""
+    rest = _REST.pack(frame.record, frame.part, frame.parts, frame.used) + frame.body
+    return _CRC.pack(crc32(rest)) + rest
+
+
 def is_unwritten(data: bytes) -> bool:
     """True if a frame was never written: zeros, or beyond the end of its file."""
     return data == _UNWRITTEN or not data

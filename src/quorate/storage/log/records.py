@@ -11,7 +11,8 @@ Each item is its kind, u8, and the length of what follows, u32; then, integers l
     6 hard state term u64 | vote term u64 | candidate that got the vote, UTF-8
     7 meta       length of the name u16 | name, UTF-8 | value
 
-An entry's checksum is that of its frames (`log_frames`).
+An entry's checksum is that of its frames (`log_frames`). Behind the head of a file stands a meta
+of the log's own: what the file holds at least (`Bound`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Final, NamedTuple
 
 from quorate.errors import BadFrame, LogDamaged
 from quorate.raft.values.messages import Entry, HardState
+from quorate.storage.log.frames import pack_frame, read_frame
 from quorate.wire.raft.entries import decode_entry, encode_entry
 
 LAYOUT: Final = 2
@@ -36,6 +38,11 @@ _TERM: Final = struct.Struct("<Q")
 _HEAD: Final = struct.Struct("<BQQQQ")
 _PAIR: Final = struct.Struct("<QQ")
 _NAME: Final = struct.Struct("<H")
+_BOUND: Final = struct.Struct("<QQQ?")
+BOUND_NAME: Final = "quorate.bound"
+"""The name of the meta that is the log's own."""
+
+_BOUND_AT: Final = _ITEM.size + _HEAD.size  # in the payload of a file's first record
 
 ENTRY_HEAD: Final = _ENTRY.size
 """Bytes of an entry's item before its travelling form."""
@@ -52,6 +59,20 @@ class Head(NamedTuple):
     last_term: int
     base_index: int
     base_term: int
+
+
+class Bound(NamedTuple):
+    """What is certain of the file `number`: it was durable before this was written.
+
+    The file has at least `room` bytes and, of them, `size` bytes of records; `followed`: there is
+    a file behind it, with a record in it. A file that holds less was cut, or its successor was
+    removed: no crash does that.
+    """
+
+    number: int
+    room: int = 0
+    size: int = 0
+    followed: bool = False
 
 
 class Item(NamedTuple):
@@ -94,6 +115,30 @@ def meta_items(meta: Mapping[str, bytes]) -> list[bytes]:
         encoded = name.encode()
         items.append(_item(META, _NAME.pack(len(encoded)) + encoded + value))
     return items
+
+
+def bound_item(bound: Bound) -> bytes:
+    """The meta that stands behind the head of a file. Its size does not depend on the bound.
+
+    A meta, because versions that do not know of it keep what they do not know, and go on with the
+    file. They write it again at the beginning of later files: it counts in that of its number only.
+    """
+    return meta_items({BOUND_NAME: _BOUND.pack(*bound)})[0]
+
+
+def with_bound(head: bytes, bound: Bound) -> bytes | None:
+    """The first frame of a file with this bound in it; None if it has no place for one.
+
+    Versions that knew of no bound left none: room for it is behind a head that stands alone.
+    """
+    frame, item = read_frame(head), bound_item(bound)
+    assert frame is not None, "the first frame was read and written whole"
+    at, end = _BOUND_AT, _BOUND_AT + len(item)
+    same = len(item) - _BOUND.size + _TERM.size  # up to the number of the file
+    if frame.used > at and frame.body[at : at + same] != item[:same]:
+        return None
+    body = frame.body[:at] + item + frame.body[end:]
+    return pack_frame(frame._replace(used=max(frame.used, end), body=body))
 
 
 def entry_items(entries: Sequence[Entry]) -> list[bytes]:
@@ -154,6 +199,11 @@ def read_meta(payload: bytes, item: Item) -> tuple[str, bytes]:
     if value_at > len(body):
         raise ValueError("a name is cut off")
     return body[_NAME.size : value_at].decode(), body[value_at:]
+
+
+def read_bound(name: str, value: bytes) -> Bound | None:
+    """The bound in a meta, None if it is another one. Raises struct.error."""
+    return Bound(*_BOUND.unpack(value)) if name == BOUND_NAME else None
 
 
 def read_entry(index: int, term: int | None, encoded: bytes, path: str) -> Entry:

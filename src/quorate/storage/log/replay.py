@@ -2,8 +2,10 @@
 
 Found, and an error: a frame whose checksum does not match, wherever it lies; a record that is
 missing between others, or behind which others follow; an item that is none; entries that do not
-follow one another. Not an error: frames of one record, the next to come, of which some are still
-zeros. That is a write which a crash cut off, nobody was told that it is durable, and it is undone.
+follow one another; a file that holds less than it says of itself, or whose successor is missing
+(`records.Bound`): what was acknowledged is gone with the rest. Not an error: frames of one record,
+the next to come, of which some are still zeros. That is a write which a crash cut off, nobody was
+told that it is durable, and it is undone.
 """
 
 from __future__ import annotations
@@ -65,13 +67,16 @@ class LogReplay:
             self.next_record += 1
             segment.size = at  # a reader of a damaged log wants to know how far it is sound
         segment.size = at
+        segment.head = content[:FRAME]
         self._check_behind(content, at, path)
         if at:
+            self._check_bound(segment, is_last=is_last)
+            segment.is_old = log_records.with_bound(segment.head, segment.bound) is None
             self.tail = content[begun:at]
             self.segments.append(segment)
-        elif not is_last:
+        elif not is_last or (self.segments and self.segments[-1].bound.followed):
             raise log_damaged(f"{path} is damaged: its records are missing", path)
-        elif self.leftover and not self.segments:  # a log never restarts over another one
+        elif not self.segments and segment.number != 1:  # a log never restarts over another one
             raise log_damaged(f"{path} is damaged: the file before it is missing", path)
 
     def extent(self) -> LogExtent:
@@ -142,6 +147,25 @@ class LogReplay:
                 what = f"record {frame.record} lies there, record {expected} is missing"
                 raise log_damaged(f"{path} is damaged: {what}", path)
 
+    def _check_bound(self, segment: Segment, *, is_last: bool) -> None:
+        """A file holds what it says that it holds: a crash takes none of it, another program does.
+
+        What is not flushed may go in a crash, records and the growth of a file. A bound is written
+        after what it tells of is durable, so nothing that may go is missed here.
+        """
+        path, bound = str(segment.path), segment.bound
+        if segment.room < bound.room:
+            what = f"{segment.room} bytes are left of {bound.room} or more: it was cut"
+        elif segment.size < bound.size:
+            what = (
+                f"its records end at byte {segment.size}, they reached to {bound.size} or further"
+            )
+        elif is_last and bound.followed:
+            what = "the file behind it is missing"
+        else:
+            return
+        raise log_damaged(f"{path} is damaged: {what}", path)
+
     # -- records ----------------------------------------------------------------------------------
 
     def _do(self, payload: bytes, segment: Segment, start: int, *, is_first: bool) -> None:
@@ -176,8 +200,7 @@ class LogReplay:
                 for held in (*self.segments, segment):
                     held.last_index = 0
             case log_records.META:
-                name, value = log_records.read_meta(payload, item)
-                self.meta[name] = value
+                self._meta(*log_records.read_meta(payload, item), segment)
             case log_records.HEAD:
                 self._head(log_records.read_head(payload, item), segment)
             case _:
@@ -197,6 +220,13 @@ class LogReplay:
             path = str(segment.path)
             what = f"it follows entry {head.last_index}, and the file before ends at {self._last}"
             raise log_damaged(f"{path} is damaged: {what}", path)
+
+    def _meta(self, name: str, value: bytes, segment: Segment) -> None:
+        bound = log_records.read_bound(name, value)
+        if bound is None:
+            self.meta[name] = value
+        elif bound.number == segment.number:  # else an older version has kept that of another file
+            segment.bound = bound
 
     def _entry(self, payload: bytes, item: Item, segment: Segment, start: int) -> None:
         term = log_records.read_number(payload, item)

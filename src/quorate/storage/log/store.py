@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -36,7 +37,14 @@ from quorate.storage.log.extent import LogExtent
 from quorate.storage.log.files import LogFiles, segments_in
 from quorate.storage.log.frames import BODY, FRAME, frame_record, is_unwritten, read_frame
 from quorate.storage.log.places import LogPlaces, Place
-from quorate.storage.log.records import ENTRY_HEAD, Head, entry_damaged, log_damaged, read_entry
+from quorate.storage.log.records import (
+    ENTRY_HEAD,
+    Bound,
+    Head,
+    entry_damaged,
+    log_damaged,
+    read_entry,
+)
 from quorate.storage.log.replay import LogReplay
 from quorate.storage.log.segment import Segment
 from quorate.storage.log.write_batch import WriteBatch
@@ -127,6 +135,9 @@ class LogStore:
                     opened.pop().remove()  # what a crash left of its making
                 if opened:
                     opened[-1].settle(replay.tail)
+                for held, following in pairwise(replay.segments):
+                    if not held.bound.followed or following is replay.segments[-1]:
+                        held.follow()  # it may not have come to that, or its flush has failed
                 store = cls(files, replay)
                 for segment in replay.leftover:
                     opened.remove(segment)
@@ -147,6 +158,7 @@ class LogStore:
         segment = self._files.create(1)
         try:
             head = log_records.head_item(Head(log_records.LAYOUT, 0, 0, 0, 0))
+            head += log_records.bound_item(Bound(1))
             segment.append(frame_record(1, head), spare=True)
         except BaseException:
             segment.remove()
@@ -332,13 +344,9 @@ class LogStore:
             extent = self._extent_after(batch)
             segment = self._segments[-1]
             is_full = segment.size >= self._files.segment_bytes
-            if (batch.entries and is_full) or self._renewing(batch):
+            if (batch.entries and (is_full or segment.is_old)) or self._renewing(batch):
                 segment = self._files.create(segment.number + 1)
-                try:
-                    self._append(segment, batch, extent, self._heading())
-                except BaseException:
-                    segment.remove()
-                    raise
+                self._append(segment, batch, extent, self._heading(segment.number))
             else:
                 self._append(segment, batch, extent, [])
             if batch.reset_to is not None or batch.compact_to is not None:
@@ -354,8 +362,8 @@ class LogStore:
         self._renew = False
         return True
 
-    def _heading(self) -> list[bytes]:
-        """The items with which a file begins: what all before it came to."""
+    def _heading(self, number: int) -> list[bytes]:
+        """The items with which the file `number` begins: what all before it came to."""
         extent = self._extent
         head = Head(
             log_records.LAYOUT,
@@ -364,13 +372,18 @@ class LogStore:
             extent.base_index,
             extent.base_term,
         )
+        first = [log_records.head_item(head), log_records.bound_item(Bound(number))]
         state = log_records.hard_state_item(self._hard_state)
-        return [log_records.head_item(head), state, *log_records.meta_items(self._meta)]
+        return [*first, state, *log_records.meta_items(self._meta)]
 
     def _append(
         self, segment: Segment, batch: WriteBatch, extent: LogExtent, items: list[bytes]
     ) -> None:
-        """Write `items` and the batch to the segment, and then let readers see it."""
+        """Write `items` and the batch to the segment, and then let readers see it.
+
+        A new file without a record goes. Once it has one, the file before it is to remember that
+        before anybody is told: see `Segment.follow`.
+        """
         if batch.reset_to is not None:
             items.append(log_records.reset_item(*batch.reset_to))
         if batch.truncate_from is not None:
@@ -384,8 +397,17 @@ class LogStore:
         if batch.compact_to is not None and base != self.base():
             items.append(log_records.base_item(*base))
         items += log_records.meta_items(batch.meta)
-        frames = frame_record(self._next_record, b"".join(items))
-        segment.append(frames, spare=bool(batch.entries))
+        assert log_records.BOUND_NAME not in batch.meta
+        newest = self._segments[-1]
+        try:
+            frames = frame_record(self._next_record, b"".join(items))
+            segment.append(frames, spare=bool(batch.entries))
+        except BaseException:
+            if segment is not newest:
+                segment.remove()
+            raise
+        if segment is not newest:
+            newest.follow()
         self._next_record += 1
         with self._entering:
             self._enter(segment, batch, extent, entries_at, forms)

@@ -1,4 +1,4 @@
-"""The life of one simulated disk alone: writes, crashes, starts, and a flipped bit at its end.
+"""The life of one simulated disk alone: writes, crashes, starts; at its end a bit flips, or cuts.
 
 What the log store does wrong shows in a whole cluster too, but late: there few writes are torn, and
 fewer crashes follow one another. Here they do, in a few milliseconds a seed. Every start is
@@ -27,6 +27,7 @@ _NEW_TERM = 0.3
 _SNAPSHOTS = 0.1
 _FLIPS_A_SNAPSHOT = 0.3  # of the lives that have one
 _FLIPS = 0.8  # of the lives end with a flipped bit
+_CUTS = 8  # as it is found at a start, then after a write each; what is cut is a copy
 _MEMBERS = Configuration((Server("a", "a:1"),))
 
 
@@ -60,6 +61,11 @@ class DiskLife:
         else:
             disk.crash(0, rng)
             self._start()
+            for _ in range(_CUTS):
+                self._cut()
+            for _ in range(_CUTS):
+                disk.write(self._draw())
+                self._cut()
 
     def _start(self) -> None:
         try:
@@ -76,6 +82,17 @@ class DiskLife:
         except LogDamaged:
             return
         expect(not disk.flipped, f"believed damage: {what}")
+
+    def _cut(self) -> None:
+        """Nothing durable is lost, or the start says that it is; which it is, the disk compares."""
+        disk = self.disk.image()
+        what = disk.cut(self.rng)
+        try:
+            disk.load()
+        except LogDamaged:
+            return
+        except ViolationError as error:
+            raise ViolationError(f"{error}; another program had removed {what}") from error
 
     def _take_snapshot(self) -> None:
         disk = self.disk

@@ -10,6 +10,7 @@ Invariants:
   the store stands the truth, which shares no code with it.
 - A byte that was flipped is noticed before what it stands for is used (`flipped` is what a start
   must stumble over).
+- A log that was cut short (`cut`), wherever it was, is noticed if anything durable is gone.
 """
 
 from __future__ import annotations
@@ -396,6 +397,23 @@ class SimDisk:
         self._sectors.flip(spot.file, at, 1 << rng.randrange(8))
         self._flips.append((spot, self._sectors.files[spot.file].sector(spot.sector)))
         return f"{kind} in {spot.file} at {at}"
+
+    def cut(self, rng: Random) -> str:
+        """Remove newest files of the log, or the end of one, to a size that it may have; what.
+
+        The first sector stays: without it there is no log, which the folder sees (`ServerFolder`).
+        """
+        files, piece = self._sectors.files, SmallFiles.piece
+        names = sorted(files)
+        kept = rng.randint(1, len(names)) if rng.random() < 0.5 else len(names)
+        for name in names[kept:]:
+            self._sectors.cut(name, 0)
+        last = names[kept - 1]
+        size = len(files[last].content)
+        if kept == len(names) or rng.random() < 0.5:
+            size = rng.randrange(piece, size + 1, rng.choice((piece, piece, SECTOR)))
+            self._sectors.cut(last, size)
+        return f"{len(names) - kept} files, and all behind byte {size} of {last}"
 
     def flip_snapshot(self, kind: str, rng: Random) -> str:
         """Change one bit of the newest snapshot's "meta" or "state"; what was hit."""

@@ -144,6 +144,16 @@ class SectorDisk:
         """Change a byte that is durable."""
         self.files[name].content[at] ^= mask
 
+    def cut(self, name: str, size: int) -> None:
+        """Another program leaves so many bytes of a file; none: the file is gone, durably."""
+        if not size:
+            del self.files[name]
+            self._durable.pop(name, None)
+            return
+        file = self.files[name]
+        del file.content[size:]
+        file.sync()
+
     # -- the calls, as in `os` --------------------------------------------------------------
 
     def open(self, path: Path, flags: int, mode: int = 0o777, /) -> int:
