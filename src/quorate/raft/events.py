@@ -94,6 +94,17 @@ class MachineHeld(msgspec.Struct, frozen=True):
     why: str
 
 
+class Prepared(msgspec.Struct, frozen=True):
+    """This server is prepared for a recovery of its cluster, or, if `why` is empty, no longer.
+
+    While it is, nothing of its epoch counts: no vote, no append and no snapshot is taken, and it
+    does not campaign. So its log stays as the plan of the recovery has found it. `why` is for
+    people.
+    """
+
+    why: str
+
+
 class Propose(msgspec.Struct, frozen=True):
     """Commands to replicate, as (handle, command) pairs, in order."""
 
@@ -181,6 +192,7 @@ Event = (
     | StorageState
     | MachineState
     | MachineHeld
+    | Prepared
     | Propose
     | ReadRequested
     | ChangeRequested

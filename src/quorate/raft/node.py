@@ -34,6 +34,7 @@ from quorate.raft.events import (
     MachineHeld,
     MachineState,
     Persisted,
+    Prepared,
     Propose,
     ReadRequested,
     RequestFailed,
@@ -109,6 +110,8 @@ class Node(NodeState):
             election.timed_out(self)
 
     def _on_request(self, event: RequestReceived) -> None:
+        if self.prepared:
+            raise BadFrame(self.prepared)
         if why := bounds.objection(event.request):
             raise BadFrame(why)
         _REQUESTS[type(event.request)](self, event.reply_to, event.request)
@@ -187,6 +190,12 @@ class Node(NodeState):
         self.machine_held = event.why
         self._serve_nobody(Reason.MACHINE_HELD, event.why)
 
+    def _on_prepared(self, event: Prepared) -> None:
+        self.prepared = event.why
+        if event.why:
+            self.become_follower(self.term, event.why)
+        self.touch_election_timer()
+
     def _serve_nobody(self, reason: Reason, detail: str = "") -> None:
         """What was asked cannot be answered from this state machine, nor would a leader's."""
         self.reject_proposals(reason, detail)
@@ -249,7 +258,7 @@ class Node(NodeState):
 
     def _on_snapshot_stored(self, event: SnapshotStored) -> None:
         log = self.log
-        if event.index < log.snapshot_index + (not event.whole):
+        if event.index < log.snapshot_index + (not event.whole) or self.prepared:
             return
         log.snapshot_index, log.snapshot_term = event.index, event.term
         needed = self.leader.lowest_install() if self.leader else event.index
@@ -268,6 +277,7 @@ class Node(NodeState):
         StorageState: _on_storage,
         MachineState: _on_machine,
         MachineHeld: _on_held,
+        Prepared: _on_prepared,
         Propose: _on_propose,
         ReadRequested: _on_read,
         ChangeRequested: _on_change,

@@ -263,7 +263,7 @@ def on_install_snapshot(node: NodeState, reply_to: Any, request: InstallSnapshot
 def on_snapshot_received(node: NodeState, event: SnapshotReceived) -> None:
     """The body is stored: let it take the place of log and state, unless it is old news."""
     request = event.request
-    if not event.ok or request.term < node.term:
+    if not event.ok or request.term < node.term or node.prepared:
         _answer_install(node, event.reply_to, success=False)
         return
     _follow(node, request)

@@ -57,6 +57,8 @@ class NodeState:
 
     greets = False  # its driver can greet others
     followed: Followed | None = None
+    prepared = ""
+    """Why nothing of this epoch counts any more: a recovery is prepared; or empty."""
     acknowledges_from = 0
     """Appends of terms before this one are not acknowledged: see `vote_given_to`."""
 
@@ -325,6 +327,7 @@ class NodeState:
     def become_leader(self) -> None:
         """The majority has voted for this server in the current term."""
         assert self.campaign is not None
+        assert not self.prepared, "a prepared server leads nobody in its epoch"
         # Election Safety (Raft 5.2): hearing another leader of this term ends the campaign.
         assert self.led_by[0] < self.term, "one leader a term"
         founding = self.log.last_term <= _FOUNDING_TERM
@@ -362,6 +365,7 @@ class NodeState:
 
     def append(self, entries: tuple[Entry, ...]) -> None:
         """Add entries to the log, durable with this step, and use configurations in them."""
+        assert not self.prepared, "the log of a prepared server stays as its plan has found it"
         self.outbox.entries += entries
         self.log.append(entries)
         for entry, configuration in configurations_in(entries, self.codec):
@@ -387,6 +391,7 @@ class NodeState:
         Entries that it lacks, and that wait for room here, may not be acknowledged any more: their
         leader could commit them without the one that is elected now.
         """
+        assert not self.prepared, "a prepared server helps nobody to be elected in its epoch"
         if not self.log.up_to_date(last_index, last_term):
             self.acknowledges_from = self.term
         self.set_hard_state(HardState(self.term, candidate, self.term))
@@ -394,6 +399,7 @@ class NodeState:
 
     def truncate_from(self, index: int) -> None:
         """Remove a conflicting end of the log, and a configuration that was in it."""
+        assert not self.prepared, "the log of a prepared server stays as its plan has found it"
         assert index > self.commit_index, "a committed entry is never removed"
         assert not self.outbox.entries, "truncation comes before this step's entries"
         self.log.truncate_from(index)
@@ -406,6 +412,7 @@ class NodeState:
 
     def reset_log(self, index: int, term: int) -> None:
         """A snapshot takes the place of the whole log, and of what is not applied yet."""
+        assert not self.prepared, "the log of a prepared server stays as its plan has found it"
         assert index > self.commit_index, "what is committed is never given up"
         self.reject_proposals(Reason.LEADERSHIP_LOST)
         self.log.reset_to(index, term)
@@ -479,11 +486,11 @@ class NodeState:
     def snapshot_point(self) -> tuple[int, int, Configuration, int] | None:
         """(index, term, configuration, its index) for a snapshot of what is applied now.
 
-        None if nothing new is applied, while the newest committed configuration is above it, and
-        while entries or a snapshot are on their way into the state machine: then what it holds is
-        not known here.
+        None if nothing new is applied, while a recovery is prepared, while the newest committed
+        configuration is above it, and while entries or a snapshot are on their way into the state
+        machine: then what it holds is not known here.
         """
-        if self.applying_index != self.applied_index:
+        if self.applying_index != self.applied_index or self.prepared:
             return None
         index = self.applied_index
         term = self.log.term(index)

@@ -125,10 +125,10 @@ class RaftDriver:
             self._greeter.begin()
         self._driver.step(events.Tick())
 
-    def stop(self) -> None:
-        """Take no event any more; requests that wait hear that a write may or may not stand."""
+    def stop(self, why: ReplicaStopped | None = None) -> None:
+        """Take no event any more; what waits may or may not stand, what comes hears `why`."""
         if self._end is None:
-            self._end = ReplicaStopped("this replica was stopped", "start it again")
+            self._end = why or ReplicaStopped("this replica was stopped", "start it again")
             self._driver.end()
             self._answer_all(lambda: error_for(Reason.LEADERSHIP_LOST))
 
@@ -300,13 +300,12 @@ class RaftDriver:
         """Empty, or why this message must not reach the core.
 
         Every request is shown here when it arrives, every response with the ID of the server that
-        was asked. Addresses are reused: what another server than the one that was asked answers
-        would not be the member's answer.
+        was asked: addresses are reused, and another server's answer is not the member's.
         """
-        sender_id = message.sender_id
-        if asked_of and sender_id != asked_of and not _is_of(asked_of, message):
-            return ANOTHER
-        record, node = message.identity, self.node
+        sender_id, record, node = message.sender_id, message.identity, self.node
+        another = asked_of and sender_id != asked_of and not _is_of(asked_of, message)
+        if another or node.prepared:
+            return ANOTHER if another else node.prepared
         if record is not None:
             # As for the last message, if nothing has changed: each of these is replaced as a whole.
             ours, seen = node.identity, self.seen()
@@ -409,7 +408,8 @@ class RaftDriver:
         """
         self.check()
         point = self.node.snapshot_point()
-        if point is None and whole and self._taking is None and self.damage is None:
+        idle = self._taking is None and self.damage is None and not self.node.prepared
+        if point is None and whole and idle:
             log = self.node.log
             self._driver.step(events.SnapshotStored(log.snapshot_index, log.snapshot_term, whole))
         if point is None or self._taking is not None or self.damage is not None:

@@ -1,13 +1,14 @@
 """Deliberate bugs: what simulator and scenarios must find, or they prove nothing.
 
 Those of the log store are in `mutants_of_the_log`, those of what a server waits for at its start in
-`mutants_of_starts`; `mutant` says what one is.
+`mutants_of_starts`, and so on; `mutant` says what one is.
 """
 
 from __future__ import annotations
 
 from mutant import Mutant, mutated
 from mutants_of_full_disks import FULL_DISK_MUTANTS
+from mutants_of_recovery import RECOVERY_MUTANTS
 from mutants_of_starts import START_MUTANTS
 from mutants_of_the_log import LOG_MUTANTS
 from mutants_of_the_state import STATE_MUTANTS
@@ -571,6 +572,7 @@ MUTANTS = [
         60,
     ),
     *FULL_DISK_MUTANTS,
+    *RECOVERY_MUTANTS,
     *START_MUTANTS,
     *LOG_MUTANTS,
     *STATE_MUTANTS,

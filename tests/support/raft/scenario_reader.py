@@ -18,6 +18,7 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     suspend NAME SECONDS           its machine sleeps, and its clock runs on
     freeze NAME SECONDS            it is stopped with its clock; reads may be stale from now on
     epoch NAME COUNTER BITS        its process belongs to this recovery of the cluster
+    prepared NAME yes | no         a recovery of its cluster is prepared there, or given up
     machine NAME damaged | sound   its state machine is found to be wrong, or right again
     snapshot NAME                  take one; it is stored a little later
     refused NAME: ...              the same as `ask`, of what must be refused as no message
@@ -267,6 +268,10 @@ class Scenario:
 
     def do_tune(self, name: str, multiplier: str) -> None:
         self.world.tune(self.host(name), self.settings.scaled(float(multiplier)))
+
+    def do_prepared(self, name: str, state: str) -> None:
+        why = f"{name} is prepared for a recovery" if state == "yes" else ""
+        self.world.step(self.world.host(name), ev.Prepared(why))
 
     def do_epoch(self, name: str, counter: str, bits: str) -> None:
         host = self.host(name)

@@ -35,6 +35,8 @@ def timed_out(node: NodeState) -> None:
     if node.greeting is not None:
         return  # at the end of it this is asked again
     node.touch_election_timer()
+    if node.prepared:
+        return  # for a recovery, by which another epoch begins
     if not node.may_campaign():
         if node.leader_id:
             node.become_follower(node.term, "no leader heard; this server has no vote")
