@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +13,8 @@ import msgspec
 import pytest
 from api_running import asynchronous, until
 from fake_server import FakeServer, answered
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from quorate.api.codec import filters
 from quorate.api.endpoints.variables import listing
@@ -21,7 +25,7 @@ from quorate.server.secrets.ring import KeyRing
 from quorate.server.secrets.sealer import HasSealed, Sealer
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
-from quorate.state.tables.variables import Sealed
+from quorate.state.tables.variables import TABLE, Sealed
 
 
 class Variables:
@@ -364,3 +368,54 @@ async def test_a_follower_has_the_leader_seal_and_write() -> None:
     answer = await answered(follower.application(), refused)
     assert answer.status == 409
     assert msgspec.json.decode(answer.body)["Items"] == {"k": "v"}
+
+
+_TEXTS = st.text(st.sampled_from('a"\\\n\u00e9\u2028\ud800'), max_size=3)
+_VALUES = st.one_of(st.none(), st.integers(-1, 2**64), st.booleans(), _TEXTS)
+_FIELDS = st.sampled_from(["Items", "items", "Namespace", "Path", "CreateIndex", "Lock", "Other"])
+_BODIES = st.one_of(
+    st.dictionaries(_FIELDS, st.one_of(_VALUES, st.dictionaries(_TEXTS, _VALUES, max_size=2))),
+    st.fixed_dictionaries(
+        {"Items": st.dictionaries(_TEXTS, _TEXTS, max_size=3)},
+        optional={"Namespace": st.sampled_from(["", "team", "x y", "*"]), "Path": _TEXTS},
+    ),
+)
+
+
+_ODD = (b"", b"null", b"[]", b'{"Items": {"a": "b"}} x', b'{"Items":{"a":"\xff"}}')
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.one_of(
+        _BODIES.map(lambda body: json.dumps(body).encode()),
+        _BODIES.map(lambda body: json.dumps(body, ensure_ascii=False).encode(errors="ignore")),
+        st.sampled_from(
+            [b"", b"null", b"[]", b'{"Items": {"a": "b"}} x', b'{"Items":{"a":"\xff"}}']
+        ),
+        st.sampled_from([30_000, 40_000, 70_000]).map(
+            lambda n: b'{"Items":{"a":"%b"}}' % (b"v" * n)
+        ),
+        st.sampled_from([4000, 9000]).map(
+            lambda n: msgspec.json.encode({"Items": {str(at): "" for at in range(n)}})
+        ),
+    ),
+    st.sampled_from(["a", "b/c", "nomad/x", "a.b"]),
+)
+def test_a_usual_body_is_read_as_any_other(body: bytes, path: str) -> None:
+    """A query takes the long way, whatever it says."""
+
+    @asynchronous
+    async def test() -> None:
+        short, long = Variables(), Variables()
+        answers = [
+            await short.ask("PUT", f"/v1/var/{path}", body),
+            await long.ask("PUT", f"/v1/var/{path}?other", body),
+        ]
+        for answer in answers:
+            answer.body = re.sub(rb'Time":\d+', b"", answer.body)
+        assert answers[0].status == answers[1].status
+        assert answers[0].body == answers[1].body
+        assert short.server.store.rows(TABLE).keys() == long.server.store.rows(TABLE).keys()
+
+    test()

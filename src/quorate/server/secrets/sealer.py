@@ -76,7 +76,8 @@ class Sealer:
 
     def seal(self, namespace: str, path: str, items: Mapping[str, str]) -> Sealed:
         """The bytes to replicate for that variable. Raises CannotSealYet, KeyMissing."""
-        return self.seal_packed(namespace, path, _pack(dict(sorted(items.items()))))
+        in_order = items if len(items) == 1 else dict(sorted(items.items()))
+        return self.seal_packed(namespace, path, _pack(in_order))
 
     def seal_packed(self, namespace: str, path: str, data: bytes) -> Sealed:
         """The same of items that are packed already."""

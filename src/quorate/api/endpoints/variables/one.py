@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any, Final
 
+import msgspec
+
 from quorate.api.blocking import Watched
 from quorate.api.codec.body import (
     BodyError,
@@ -44,6 +46,7 @@ from quorate.state.engine.commands import encode
 from quorate.state.tables import variables
 from quorate.state.tables.limits import Full
 from quorate.state.tables.locks import AcquireLock
+from quorate.state.tables.namespaces import DEFAULT
 from quorate.state.tables.variables import Conflict, DeleteVariable, PutVariable, key_of
 
 _TABLE: Final = variables.TABLE.name
@@ -70,6 +73,32 @@ _BODY: Final = Shape(
     Field("CreateTime", "create_time", an_int64),
     Field("ModifyTime", "modify_time", an_int64),
 )
+
+
+_USUAL_BYTES_MAX: Final = 32 * 1024
+"""So short a body is within the bounds of texts, items and their bytes, whatever it holds."""
+
+
+class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """Nearly all bodies: those of clients that only put items."""
+
+    items: dict[str, str] = msgspec.field(name="Items")
+    namespace: str = msgspec.field(name="Namespace", default="")
+    path: str = msgspec.field(name="Path", default="")
+
+
+_decode_usual = msgspec.json.Decoder(_Usual).decode
+
+
+def _usual(body: bytes) -> _Usual | None:
+    """The fields of a body, as `_BODY` reads them, if there are items and no others than these."""
+    if len(body) > _USUAL_BYTES_MAX:
+        return None
+    try:
+        found = _decode_usual(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return found if found.items else None
 
 
 class VariableEndpoint:
@@ -109,6 +138,10 @@ class VariableEndpoint:
 
     def put(self, call: Call) -> Replicating | Awaitable[Response]:
         """Write the variable whole; with `cas` only if its modify index is just that."""
+        if not call.query.values and call.tail and (body := _usual(call.request.body)) is not None:
+            namespace = body.namespace or DEFAULT
+            check_target(namespace, call.tail)
+            return self._put(call, namespace, body.items, None, "")
         fields = self._body(call)
         namespace, items = fields["namespace"], fields.get("items", {})
         operation = lock_operation(call)
@@ -116,7 +149,13 @@ class VariableEndpoint:
             return self._lock(call, operation, fields)
         check_items(items)
         check_target(namespace, call.tail)
-        cas, path, lock_id = _cas(call), call.tail, fields.get("lock_id", "")
+        return self._put(call, namespace, items, _cas(call), fields.get("lock_id", ""))
+
+    def _put(
+        self, call: Call, namespace: str, items: dict[str, str], cas: int | None, lock_id: str
+    ) -> Replicating | Awaitable[Response]:
+        """Write it; namespace, path and items have been looked at."""
+        path = call.tail
 
         def command() -> bytes:
             sealed = self._sealer.seal(namespace, path, items)

@@ -40,8 +40,8 @@ def variable_of(record: Variable, items: dict[str, str]) -> VariableJson:
     return VariableJson(
         create_index=record.create_index,
         create_time=record.create_time,
-        items=dict(sorted(items.items())),
-        lock=_lock_of(record),
+        items=items if len(items) == 1 else dict(sorted(items.items())),
+        lock=_lock_of(record) if record.lock_id else msgspec.UNSET,
         modify_index=record.modify_index,
         modify_time=record.modify_time,
         namespace=record.namespace,
