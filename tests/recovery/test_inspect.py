@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bolt_builder import BoltWriter, conf_of, entry_value
+from cli_run import run
 from nomad_servers import DOCUMENT as NOMAD
 from nomad_servers import FILES, damaged, raft_db, server_folder
 from recovery_folders import IDS, content_of, flip, golden_servers
 
-from quorate.errors import QuorateError
+from quorate.errors import LogDamaged, QuorateError
 from quorate.nomad.bolt.meta import BoltError
+from quorate.raft import Configuration
+from quorate.raft.values.identity import Epoch
+from quorate.recovery import salvage
 from quorate.recovery.looking.entries import opened
 from quorate.recovery.looking.folders import find
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.nomad_log import COPIES_MAX, NomadLog
 from quorate.recovery.looking.states import state_of
 from quorate.recovery.looking.summary import Kind
+from quorate.recovery.recovering import prepare
+from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.folder_lock import FolderLock
 
 
@@ -105,6 +112,60 @@ def test_a_damaged_log_of_ours_is_read_up_to_the_damage(tmp_path: Path) -> None:
     with opened(folder) as log:
         assert [entry.index for entry in log.entries()] == [*range(1, found.last_index + 1)]
         assert log.problems == found.damage
+
+
+def emptied(log: Path) -> None:
+    os.truncate(log / "0000000001.segment", 0)
+
+
+def zeroed(log: Path) -> None:
+    (log / "0000000001.segment").write_bytes(bytes(1 << 17))
+
+
+def without_files(log: Path) -> None:
+    (log / "0000000001.segment").unlink()
+
+
+@pytest.mark.parametrize("lose", [emptied, zeroed, without_files, shutil.rmtree])
+def test_a_log_that_is_gone_is_damage(tmp_path: Path, lose: Callable[[Path], None]) -> None:
+    """A server starts on such a folder under another ID; what is read says why."""
+    folder = golden_servers(tmp_path)["s1"]
+    lose(folder / "server" / "raft" / "log")
+    gone = "no record is left of the log in "
+    found = inspect(folder)
+    assert gone in found.damage[0]
+    assert found.snapshot is not None
+    with opened(folder) as log:
+        assert not list(log.entries())
+        assert gone in log.problems[0]
+    shown = state_of(folder)
+    assert gone in shown.problems[0]
+    assert shown.index == found.snapshot.index
+    assert list(shown.rows)
+    with pytest.raises(QuorateError, match=r"nothing of the log in .* can be kept: no record"):
+        salvage.plan(folder)
+    with pytest.raises(LogDamaged, match=gone):
+        prepare(find(folder), Configuration(()), Epoch(), now_ms=1)
+    for word in ("info", "logs", "state"):
+        ran = run("operator", "raft", word, str(folder))
+        assert ran.code == 2
+        assert f"damaged: {gone}" in ran.stderr
+    ran = run("operator", "recover", "plan", str(folder))
+    assert ran.code == 1
+    assert gone in ran.stderr
+
+
+def test_a_log_that_was_never_begun_is_no_damage(tmp_path: Path) -> None:
+    """A crash before its first record was durable left a file of zeros."""
+    with DataFolder.open(
+        tmp_path, region="global", version="now", make_id=lambda: IDS["s0"], run=bytes(8)
+    ) as folder:
+        folder.log_path.mkdir()
+        (folder.log_path / "0000000001.segment").write_bytes(bytes(1 << 17))
+    assert not inspect(tmp_path).damage
+    shutil.rmtree(folder.log_path)
+    with pytest.raises(QuorateError, match="nor a log of Quorate"):
+        inspect(tmp_path)
 
 
 def test_other_damage_is_named(tmp_path: Path) -> None:

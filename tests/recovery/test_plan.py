@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -215,6 +216,21 @@ def test_an_undo_that_would_lose_writes_is_refused(tmp_path: Path) -> None:
     assert "lost:  1 commands of that epoch" in ran.stdout
     (gone,) = (folder / "server").glob("undone-1-*")
     assert content_of(gone) == before
+
+
+@pytest.mark.parametrize("size", [0, 512 + 7])
+def test_an_undo_of_what_can_no_longer_be_read_is_refused(tmp_path: Path, size: int) -> None:
+    """The epoch may have written what is gone with the rest of the log."""
+    folder = golden_servers(tmp_path)["s0"]
+    file = planned(tmp_path, folder)
+    assert recover("apply", f"-lost={IDS['s1']},{IDS['s2']}", file, folder).code == 0
+    index = inspect(folder).last_index
+    os.truncate(folder / "server" / "raft" / "log" / "0000000001.segment", size)
+    ran = recover("undo", folder)
+    assert ran.code == 1
+    assert f"has written since is known up to entry {index} only: " in ran.stderr
+    assert recover("undo", f"-lose={index}", folder).code == 0
+    assert not inspect(folder).damage
 
 
 @pytest.mark.timeout(300)

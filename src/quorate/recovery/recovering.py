@@ -30,7 +30,7 @@ from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
 from quorate.raft.values.configuration import Configuration
 from quorate.raft.values.identity import EPOCH_BITS, Epoch
 from quorate.recovery.keeping import PREFIX, check_room, keep
-from quorate.recovery.looking.folders import DataDir
+from quorate.recovery.looking.folders import DataDir, log_of
 from quorate.recovery.looking.summary import FolderSummary
 from quorate.recovery.moved_state import apply_log, last_entry, moved
 from quorate.recovery.peers_json import PEERS_FILE
@@ -113,9 +113,9 @@ def prepare(
     Raises LogDamaged, QuorateError (a state that this version cannot read, no room for the copy).
     """
     identity = _identity(folder.root)
-    with LogReader(folder.log) as log:
+    with log_of(folder) as log:
         if log.damage is not None:
-            raise _salvage_first(log.damage)
+            raise log.damage if log.cut is None else _salvage_first(log.damage)
         store, newest = _state_before(folder, log, None)
         commands = apply_log(store, log.entries(store.applied_index + 1)) if whole else 0
         snapshot = (newest[1], newest[0]) if newest else (0, 0)

@@ -23,7 +23,7 @@ import msgspec
 
 from quorate.errors import QuorateError
 from quorate.raft.values.messages import HardState
-from quorate.recovery.looking.folders import DataDir, find
+from quorate.recovery.looking.folders import DataDir, find, log_of
 from quorate.recovery.looking.summary import Kind
 from quorate.recovery.salvage_mark import SALVAGED_FILE, SalvageMark, read_salvage
 from quorate.storage.atomic import fsync_dir, write_atomic, write_synced
@@ -33,7 +33,6 @@ from quorate.storage.folder.server_folder import LOCK_FILE
 from quorate.storage.log import records
 from quorate.storage.log.files import LogFiles, segments_in
 from quorate.storage.log.frames import FRAME, read_frame
-from quorate.storage.log.reading import LogReader
 from quorate.storage.log.records import Bound, with_bound
 from quorate.storage.log.store import LogStore
 from quorate.storage.log.write_batch import WriteBatch
@@ -85,14 +84,14 @@ def plan(path: Path) -> Salvage:
             hard_state=HardState(),
             resumed=True,
         )
-    with LogReader(folder.log) as log:
-        if log.damage is None or log.cut is None:
+    with log_of(folder) as log:
+        if log.damage is None:
             raise QuorateError(
                 f"the log in {folder.log} is not damaged: there is nothing to salvage",
                 "`quorate operator raft info` names what else may be damaged",
             )
         cut, extent = log.cut, log.extent
-        if segments_in(folder.log)[0] == cut[0] and not cut[1]:
+        if cut is None or (segments_in(folder.log)[0] == cut[0] and not cut[1]):
             raise QuorateError(
                 f"nothing of the log in {folder.log} can be kept: {log.damage.text}",
                 "recover from another server",

@@ -19,13 +19,12 @@ from quorate.errors import QuorateError, WrongDataFolder
 from quorate.raft.values.identity import Epoch
 from quorate.raft.values.messages import EntryKind
 from quorate.recovery.keeping import PREFIX, RECORD_FILE, sync_tree
-from quorate.recovery.looking.folders import DataDir
+from quorate.recovery.looking.folders import DataDir, log_of
 from quorate.recovery.peers_json import PEERS_FILE
 from quorate.recovery.recovering import Recovering, Step, no_steps
 from quorate.storage.atomic import UNFINISHED, fsync_dir, settle_names, write_atomic
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.folder.identity import read_identity, write_identity
-from quorate.storage.log.reading import LogReader
 from quorate.storage.sealed import read_sealed, seal
 
 UNDOING_FILE: Final = "undoing.json"
@@ -40,11 +39,15 @@ class Undoing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Undo(msgspec.Struct, frozen=True):
-    """What an undo would do. `writes` are the commands since, up to entry `last`."""
+    """What an undo would do. `writes` are the commands since, up to entry `last`.
+
+    `damage` is empty, or says why there may have been more.
+    """
 
     recovery: Recovering
     writes: int
     last: int
+    damage: str = ""
 
 
 def undoing_of(root: Path) -> Undoing | None:
@@ -72,16 +75,23 @@ def look(folder: DataDir) -> Undo:
             f"{folder.root} keeps no folder of a recovery that began epoch {epoch}",
             "there is nothing to undo here",
         )
-    with LogReader(folder.log) as log:
+    with log_of(folder) as log:
         writes = sum(entry.kind == EntryKind.COMMAND for entry in log.entries(recovery.index + 1))
-        last = log.extent.last_index
+        last = max(log.extent.last_index, recovery.index)
         if log.extent.base_index > recovery.index:  # compacted since
             writes += log.extent.base_index - recovery.index
-    return Undo(recovery, writes, last)
+        damage = log.damage.text if log.damage is not None else ""
+    return Undo(recovery, writes, last, damage)
 
 
 def check(undo: Undo, folder: DataDir, lose: int) -> None:
     """Raise WrongDataFolder if something was written that the operator has not given up."""
+    if undo.damage and lose != undo.last:
+        raise WrongDataFolder(
+            f"what epoch {undo.recovery.epoch} has written since is known up to entry {undo.last} "
+            f"only: {undo.damage}; an undo would lose it",
+            f"stop all servers of that epoch first, and if it may be lost: -lose={undo.last}",
+        )
     if undo.writes and lose != undo.last:
         raise WrongDataFolder(
             f"epoch {undo.recovery.epoch} has written since: {undo.writes} commands, up to entry "

@@ -12,7 +12,7 @@ import msgspec
 from quorate.errors import BadFrame, LogDamaged, QuorateError
 from quorate.nomad.log_entry import KINDS, BadEntry, NomadEntry, body_of
 from quorate.raft.values.messages import Entry, EntryKind
-from quorate.recovery.looking.folders import DataDir, find, user_of
+from quorate.recovery.looking.folders import DataDir, find, log_of, user_of
 from quorate.recovery.looking.nomad_log import NomadLog
 from quorate.recovery.looking.summary import Kind
 from quorate.state.engine.commands import UnknownCommand, Wrapped, decode
@@ -71,11 +71,11 @@ def opened(path: Path) -> Iterator[LogShown]:
 
 def _sound(folder: DataDir, *, in_use: bool) -> LogReader:
     for _ in range(_TRIES - 1):
-        log = LogReader(folder.log)
+        log = log_of(folder)
         if log.damage is None or not in_use:
             return log
         log.close()  # its server is writing
-    return LogReader(folder.log)
+    return log_of(folder)
 
 
 def _nomad(log: NomadLog) -> LogShown:

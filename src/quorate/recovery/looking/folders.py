@@ -10,11 +10,13 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from quorate.errors import QuorateError
+from quorate.errors import LogDamaged, QuorateError
 from quorate.recovery.looking.summary import Kind
 from quorate.storage.disk_errors import clear_errors
+from quorate.storage.folder.identity import Identity, read_identity
 from quorate.storage.folder.server_folder import LOCK_FILE
 from quorate.storage.log.files import segments_in
+from quorate.storage.log.reading import LogReader
 
 NOMAD_LOG: Final = "raft.db"
 _BELOW: Final = ("server/raft", "raft", ".")
@@ -53,7 +55,39 @@ def find(path: Path) -> DataDir:
                 )
             if segments_in(raft / "log"):
                 return DataDir(Kind.QUORATE, root, raft / "log", raft / "snapshots")
+        for root in (path / "server", path, path.parent if path.name == "raft" else path):
+            if (identity := _identity(root)) is not None and identity.has_log:
+                raft = root / "raft" if identity.region else root  # that of the library has none
+                return DataDir(Kind.QUORATE, root, raft / "log", raft / "snapshots")
     raise QuorateError(f"File {NOMAD_LOG} not found in path {path}, nor a log of Quorate", _NEXT)
+
+
+def _identity(root: Path) -> Identity | None:
+    """None without one that can be read, which `inspect` tells."""
+    try:
+        return read_identity(root)
+    except LogDamaged:
+        return None
+
+
+def log_of(folder: DataDir) -> LogReader:
+    """The log, for reading; a folder of ours is given. Raises WrongDataFolder, QuorateError.
+
+    Without a record in any file it looks like that of a server before its first start. Where the
+    identity says that there was one, its votes and its entries are gone: it is damaged.
+    """
+    log = LogReader(folder.log)
+    if log.damage is None and not log.has_records:
+        identity = _identity(folder.root)
+        if identity is not None and identity.has_log:
+            log.damage = LogDamaged(
+                f"no record is left of the log in {folder.log}: it is gone, and with it the votes "
+                "that it gave",
+                path=str(folder.log),
+                next_step="start this server while the others have a majority: it takes another "
+                "ID, and is filled again",
+            )
+    return log
 
 
 def user_of(folder: DataDir) -> int | None:

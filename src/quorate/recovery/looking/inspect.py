@@ -14,7 +14,7 @@ from quorate.nomad.bolt.meta import BoltError
 from quorate.nomad.log_entry import NomadEntry, body_of
 from quorate.nomad.raft_db import KEEP_MAX, LogSummary
 from quorate.raft.values.messages import EntryKind
-from quorate.recovery.looking.folders import DataDir, find, user_of
+from quorate.recovery.looking.folders import DataDir, find, log_of, user_of
 from quorate.recovery.looking.nomad_log import NomadLog
 from quorate.recovery.looking.summary import FolderSummary, Kind, Member, Members, SnapshotLine
 from quorate.recovery.salvage_mark import read_salvage, refusal
@@ -105,7 +105,7 @@ def _identity(folder: DataDir, found: FolderSummary) -> None:
 
 def _log(folder: DataDir, found: FolderSummary) -> None:
     for attempt in range(_TRIES):
-        with LogReader(folder.log) as log:
+        with log_of(folder) as log:
             if log.damage is not None and found.user is not None and attempt < _TRIES - 1:
                 continue  # its server is writing
             _log_of(log, found)

@@ -14,13 +14,12 @@ from quorate.errors import LogDamaged, QuorateError
 from quorate.nomad.state import records
 from quorate.raft.values.messages import EntryKind
 from quorate.recovery.looking.entries import plain
-from quorate.recovery.looking.folders import DataDir, find
+from quorate.recovery.looking.folders import DataDir, find, log_of
 from quorate.recovery.looking.inspect import nomad_meta
 from quorate.recovery.looking.summary import Kind
 from quorate.state.engine.snapshot import decode_snapshot
 from quorate.state.engine.store import Held, StateStore
 from quorate.state.registry import TODAY
-from quorate.storage.log.reading import LogReader
 from quorate.storage.snapshots.meta import STATE_FILE
 from quorate.storage.snapshots.reading import checked_meta, names_in
 
@@ -34,12 +33,18 @@ class StateRow(msgspec.Struct, frozen=True):
 
 
 class StateShown:
-    """`rows` are the records, `index` the last entry in them; `notes` are complete at the end."""
+    """`rows` are the records, `index` the last entry in them; `notes` are complete at the end.
 
-    def __init__(self, index: int, rows: Iterator[StateRow], notes: list[str]) -> None:
+    `problems` is what is damaged.
+    """
+
+    def __init__(
+        self, index: int, rows: Iterator[StateRow], notes: list[str], problems: list[str]
+    ) -> None:
         self.index = index
         self.rows = rows
         self.notes = notes
+        self.problems = problems
 
 
 def state_of(path: Path, last_index: int = 0) -> StateShown:
@@ -89,12 +94,12 @@ def _nomad(folder: DataDir) -> StateShown:
             for record in records(file.read, values_of=None):
                 yield StateRow(record.type, "", record.value)
 
-    return StateShown(meta.index, found(), [note])
+    return StateShown(meta.index, found(), [note], [])
 
 
 def _ours(folder: DataDir, last_index: int) -> StateShown:
-    store, notes = StateStore(TODAY), []
-    with LogReader(folder.log) as log:
+    store, notes, problems = StateStore(TODAY), [], []
+    with log_of(folder) as log:
         last = log.extent.last_index
         end = last_index if last_index > 0 else last + last_index
         if last_index and not log.extent.base_index <= end <= last:
@@ -103,7 +108,7 @@ def _ours(folder: DataDir, last_index: int) -> StateShown:
                 f"was asked for at {end}",
                 "give an index in that range",
             )
-        place = _newest(folder, end)
+        place = _newest(folder, end if last_index or log.has_records else None)
         if place is not None:
             with (place / STATE_FILE).open("rb") as file:
                 store.restore(decode_snapshot(file.read, TODAY))
@@ -120,7 +125,7 @@ def _ours(folder: DataDir, last_index: int) -> StateShown:
                 except Held as error:
                     raise QuorateError(str(error)) from error
         if log.damage is not None:
-            notes.append(f"the log is damaged: {log.damage.text}")
+            problems.append(log.damage.text)
     notes.append(
         "whether the last entries are committed is not in the folder: give -last-index to leave "
         "them out"
@@ -133,4 +138,4 @@ def _ours(folder: DataDir, last_index: int) -> StateShown:
             for row in rows(file.read):
                 yield StateRow(row.table, row.key, plain(row.fields))
 
-    return StateShown(end, found(), notes)
+    return StateShown(max(end, store.applied_index), found(), notes, problems)

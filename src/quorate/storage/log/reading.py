@@ -89,6 +89,11 @@ class LogReader:
             self.extent = LogExtent()
 
     @property
+    def has_records(self) -> bool:
+        """False if no file holds any: the log was never begun, or is gone."""
+        return bool(self._replay.segments)
+
+    @property
     def hard_state(self) -> HardState:
         """Term and vote, as far as the log is sound."""
         return self._replay.hard_state

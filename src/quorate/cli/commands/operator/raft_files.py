@@ -220,4 +220,6 @@ def state(context: Context) -> int:
         raise Failure(f'There is no record of type "{only}"; the types in this state: {types}')
     for note in shown.notes:
         context.out.error(f"note: {note}")
-    return 0
+    for problem in shown.problems:
+        context.out.error(f"damaged: {problem}")
+    return DAMAGED if shown.problems else 0
