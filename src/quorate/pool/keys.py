@@ -7,6 +7,7 @@ the old ring stays and the asker is told. Changes are carried out one after anot
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from quorate.wire.memberlist.keyring import OVERHEAD, Keyring, key_text
 from quorate.wire.memberlist.layers import Layers
 
 log = logging.getLogger("quorate.pool")
+
+_DIGEST_OF: Final = b"quorate gossip key:"
 
 NO_RING: Final = "No keyring to modify (encryption not enabled)"
 NO_RING_TO_LIST: Final = "Keyring is empty (encryption not enabled)"
@@ -60,6 +63,12 @@ class Keys:
         """Bytes that the layers add to a packet."""
         sealed = OVERHEAD if self.layers.ring is not None else 0
         return sealed + len(self.layers.label_header)
+
+    def digests(self) -> tuple[str, ...]:
+        """32 bits of the hash of each key, the primary one first."""
+        ring = self.layers.ring
+        keys = ring.keys if ring is not None else ()
+        return tuple(hashlib.sha256(_DIGEST_OF + key).hexdigest()[:8] for key in keys)
 
     async def carry_out(self, action: KeyAction, key: bytes) -> KeyResponse:
         """Do what a key query asks for; the answer to it."""

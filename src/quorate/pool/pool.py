@@ -41,7 +41,7 @@ from quorate.pool.keys import Keys, first_ring
 from quorate.pool.memory import WRITE_INTERVAL_S, Memory
 from quorate.pool.options import PoolOptions
 from quorate.pool.questions import Question
-from quorate.pool.refusals import Refusals, printable
+from quorate.pool.refusals import Refusals, Told, printable
 from quorate.pool.results import JoinResult, KeyResult, QueryResult
 from quorate.pool.sockets import Sockets, is_unspecified
 from quorate.pool.streams import Streams
@@ -256,6 +256,14 @@ class Pool:
     def encrypted(self) -> bool:
         """True if the pool's gossip is sealed."""
         return self._keys.layers.ring is not None
+
+    def key_digests(self) -> tuple[str, ...]:
+        """By what its keys are told apart, not what they are; the one that seals first."""
+        return self._keys.digests()
+
+    def refused(self) -> list[Told]:
+        """What was refused lately, the newest first."""
+        return self._refusals.recent.all()
 
     def members(self) -> list[Member]:
         """All that are known, this one and those that failed or left among them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from quorate.gossip.allowance import Allowance
 from quorate.metrics import Metrics
@@ -26,6 +26,38 @@ LINES_PER_S: Final = 1
 _SILENCE_S: Final = 60.0
 _ORIGINS_MAX: Final = 1024
 _FORGET_INTERVAL_S: Final = 1.0  # it looks at all of them
+_RECENT_MAX: Final = 16
+
+
+class Told(NamedTuple):
+    """A refusal: of which origin, why, how often, and how many seconds ago at last."""
+
+    where: str
+    why: str
+    times: int
+    ago_s: float
+
+
+class Recent:
+    """The newest refusals, a few of each origin and reason: strangers choose both."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._kept: dict[tuple[str, str], tuple[int, float]] = {}
+
+    def note(self, where: str, why: str) -> None:
+        """One more; the one that is longest ago is forgotten for it."""
+        key = (printable(where, 128), printable(why))
+        count, _ = self._kept.pop(key, (0, 0.0))
+        while len(self._kept) >= _RECENT_MAX:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = (count + 1, self._clock())
+
+    def all(self) -> list[Told]:
+        """All that are kept, the newest first."""
+        now = self._clock()
+        kept = reversed(self._kept.items())
+        return [Told(where, why, count, now - at) for (where, why), (count, at) in kept]
 
 
 class Refusals:
@@ -34,6 +66,7 @@ class Refusals:
     def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._metrics = metrics
         self._clock = clock
+        self.recent = Recent(clock)
         self._said: dict[str, tuple[float, int]] = {}  # origin: silent until, refused since
         self._forget_at = 0.0
         self._lines = Allowance(float(LINES_MAX), float(LINES_PER_S), clock())
@@ -46,6 +79,7 @@ class Refusals:
         """Something from `origin` (an IP address) was refused for `reason`, a counter's name."""
         self._metrics.incr(PREFIX + "all")
         self._metrics.incr(PREFIX + reason)
+        self.recent.note(origin, detail)
         self.tell(origin, f"refused gossip from {origin or 'a stream'}: {printable(detail)}")
 
     def tell(self, origin: str, line: str) -> None:

@@ -75,6 +75,7 @@ class Disk:
         self._full = False
         self._room = Room()
         self._checked_at = 0.0
+        self._began: float | None = None  # when the write of this moment was
         self._thread = threading.Thread(target=self._run, name="quorate-disk", daemon=True)
 
     def start(self) -> None:
@@ -85,6 +86,12 @@ class Disk:
     def room(self) -> Room:
         """As last looked at, which is a few times a second."""
         return self._room
+
+    @property
+    def waits_s(self) -> float:
+        """For how many seconds the write of this moment has gone on; 0: none is under way."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
 
     def submit(self, persist: Persist) -> None:
         """Make this durable after all that was submitted before."""
@@ -135,7 +142,7 @@ class Disk:
 
     def _write(self, shared: list[Persist]) -> bool:
         """Write these until they are durable; False if told to end before that."""
-        started = time.monotonic()
+        started = self._began = time.monotonic()
         batch = _batch(shared)
         while True:
             try:
@@ -149,6 +156,7 @@ class Disk:
                 self._wait_for_room()
             else:
                 break
+        self._began = None
         for _ in shared:
             self._waiting.popleft()
         self._on_durable(shared[-1].sequence, time.monotonic() - started)

@@ -288,6 +288,11 @@ class Replica(Generic[Result_co]):
         return self._disk.room
 
     @property
+    def disk_waits_s(self) -> float:
+        """For how many seconds the disk has been at the write of this moment; 0: at none."""
+        return self._disk.waits_s
+
+    @property
     def role(self) -> Role:
         """The role of this replica now."""
         return self._driver.role

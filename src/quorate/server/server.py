@@ -64,8 +64,7 @@ from quorate.server.rpc.http_pool import HttpPool
 from quorate.server.secrets.making import keeping
 from quorate.server.secrets.ring import KeyRing
 from quorate.server.secrets.sealer import Sealer
-from quorate.server.views.agent import AgentView
-from quorate.server.views.cluster import ClusterView
+from quorate.server.views.making import showing
 from quorate.server.writes import Writes
 from quorate.state.tables import cluster
 from quorate.storage.folder.data_folder import DataFolder
@@ -344,27 +343,19 @@ class Server:
         )
 
     def _make_views(self) -> None:
-        self.cluster = ClusterView(
-            replica=self.replica,
-            machine=self.machine,
-            directory=self.directory,
-            callers=self._callers,
-            checks=self.checks,
-            me=self.identity,
-            namesake=self.pool.namesake,
-        )
-        self.agent = AgentView(
-            replica=self.replica,
-            machine=self.machine,
-            directory=self.directory,
+        self.agent, self.cluster = showing(
+            *(self.options, self.replica, self.machine, self.directory),
             pool=self.pool,
             watch=self._watch,
+            callers=self._callers,
             checks=self.checks,
             disks=self.disks,
             usage=self.usage,
             backups_problem=lambda: self.backups.problem(),  # noqa: PLW0108  made later
             wrapping=self._wrapping,
+            refusals=self._refusals,
             me=self.identity,
+            record=lambda: self.folder.record,
         )
         self.rejoining = Rejoining(
             self.replica.server_id,

@@ -331,6 +331,7 @@ _RAFT: Final = (
         capability=Capability.OPERATOR_READ,
         consistency=Consistency.LOCAL,
         forwarding=Forwarding.REGION,
+        parameters="[?details]",
         does="what each server of the region believes, side by side (ours)",
     ),
     Endpoint(

@@ -140,6 +140,11 @@ class PoolWatch:
             self._leader_at = now
         return now - self._leader_at > _LEADERLESS_S
 
+    def leaderless_s(self) -> float:
+        """For how many seconds no leader has been known, to within the pause of `run`."""
+        me = self._me()
+        return self._now() - self._leader_at if me.initialised and not me.leader else 0.0
+
     def _join_trouble(self) -> str:
         return f"; no server could be joined: {self._pool.trouble}" if self._pool.trouble else ""
 

@@ -24,6 +24,7 @@ from quorate.metrics import Metrics
 from quorate.pool.addresses import join_text
 from quorate.pool.options import PoolOptions
 from quorate.pool.pool import Pool
+from quorate.pool.refusals import Told
 from quorate.pool.results import KeyResult
 from quorate.pool.search import Search
 from quorate.server.cluster.directory import STATUSES, Directory
@@ -252,6 +253,14 @@ class GossipPool:
         """All members of the pool, by name."""
         members = sorted(self._pool.members(), key=lambda member: member.name)
         return [_member_view(member) for member in members]
+
+    def key_digests(self) -> tuple[str, ...]:
+        """By what the keys of this server are told apart, that in use first; none: in the clear."""
+        return self._pool.key_digests()
+
+    def refused(self) -> list[Told]:
+        """What was refused in gossip lately."""
+        return self._pool.refused()
 
     def stats(self) -> dict[str, str]:
         """The section `serf` of agent/self."""

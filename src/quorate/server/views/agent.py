@@ -64,18 +64,30 @@ class AgentView:
         One line with the cure in it ("removed from the cluster at index 812; run: quorate server
         rejoin"), or None.
         """
+        return self.problem()[1] or None
+
+    def problem(self) -> tuple[str, str]:
+        """The same as its kind, a word for programs, and the line; both are empty if there is none.
+
+        The kinds are those of `Details.problem_kind`.
+        """
         index = self.removed_at()
         if index:
-            return f"removed from the cluster at index {index}; run: quorate server rejoin"
+            text = f"removed from the cluster at index {index}; run: quorate server rejoin"
+            return "removed", text
         damage, held = self._checks.damage, self._replica.held
         if damage is not None:
-            return f"{damage.text}; {damage.next_step}"
+            return "damaged", f"{damage.text}; {damage.next_step}"
         if held is not None:
-            return f"{held.text}; {held.next_step}{self._leaders_version()}"
-        twice = self._directory.two_bodies(self._replica.server_id)
-        twice = twice or self._pool.namesake()
-        outside = self._outside()
-        return twice or self._checks.disagreement or outside or self._wrapping.problem() or None
+            return "held", f"{held.text}; {held.next_step}{self._leaders_version()}"
+        others = (
+            ("twice", self._directory.two_bodies(self._replica.server_id)),
+            ("namesake", self._pool.namesake()),
+            ("disagree", self._checks.disagreement),
+            ("outside", self._outside()),
+            ("wrapping", self._wrapping.problem()),
+        )
+        return next(((kind, text) for kind, text in others if text), ("", ""))
 
     def _outside(self) -> str:
         """Why this server belongs to no cluster although it hears a leader, or empty."""

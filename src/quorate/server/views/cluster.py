@@ -18,6 +18,7 @@ from quorate.server.views.facts import raft_facts
 from quorate.server.views.peer import peer_view
 from quorate.server.views.records import ServerView
 from quorate.server.views.upgrade import upgrade_view
+from quorate.shapes.diagnosis import Details
 from quorate.shapes.operator import RaftConfiguration, RaftFacts, UpgradeCheck
 from quorate.state.tables import servers
 
@@ -40,6 +41,7 @@ class ClusterView:
         checks: StateChecks,
         me: Callable[[], Identity],
         namesake: Callable[[], str],
+        details: Callable[[], Details],
     ) -> None:
         self._replica = replica
         self._machine = machine
@@ -49,6 +51,7 @@ class ClusterView:
         self._checks = checks
         self._me = me
         self._namesake = namesake
+        self._details = details
         self._view: RaftConfiguration | None = None
         self._view_of: object = None
         self._doubtful: tuple[object, frozenset[str]] = (None, _NOBODY)
@@ -118,7 +121,11 @@ class ClusterView:
         shares = raft.NAMESAKE if self._namesake() else ""
         if self._directory.two_bodies(self._replica.server_id):
             shares = raft.TWICE
-        return raft.own_view(self._replica, me, self._checks, self._machine, shares=shares)
+        return raft.own_view(
+            *(self._replica, me, self._checks, self._machine),
+            shares=shares,
+            details=self._details(),
+        )
 
     def facts(self) -> RaftFacts:
         """The log and the identity of this server, of this moment."""

@@ -23,6 +23,7 @@ from quorate.server.integrity.checks import StateChecks
 from quorate.server.machine import ServerMachine
 from quorate.server.rpc.calls import Callers
 from quorate.server.views.records import ServerView, VoterView
+from quorate.shapes.diagnosis import Details
 
 DEADLINE_S = 2.0
 
@@ -59,6 +60,7 @@ def own_view(
     machine: ServerMachine,
     *,
     shares: str,
+    details: Details | None = None,
 ) -> ServerView:
     """The view of this server. `shares`: TWICE or NAMESAKE if another one lives, or empty."""
     node = replica.node
@@ -89,6 +91,7 @@ def own_view(
             )
             for server in node.configuration.servers
         ),
+        details=details,
     )
 
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from quorate.shapes.diagnosis import Details
+
 
 class Versions(msgspec.Struct, frozen=True):
     """Which versions of one of gossip's two protocols a member speaks, and which it uses."""
@@ -98,7 +100,7 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     empty from a version without it.
     With `proves_nothing` the error is that it ends connections that ask for a proof of its ID.
     `twice` and `namesake` come before all of these: another live server uses the ID of this one,
-    or has its name.
+    or has its name. `details` is None from a version without them.
     """
 
     id: str
@@ -120,3 +122,4 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     level: int = 0
     cluster_level: int = 0
     held: str = ""
+    details: Details | None = None

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from quorate.api.codec.encode import json_response
+from quorate.api.codec.params import boolean
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.server.views.records import ServerView
@@ -26,12 +27,20 @@ class ViewsEndpoint:
         self._authority = context.authority
 
     def get(self, call: Call) -> Awaitable[Response]:
-        """One entry for each server, by name; those that did not answer say why."""
+        """One entry for each server, by name; those that did not answer say why.
+
+        With `details` also what tells why none leads; `Asked` is the ID of the one that gathers.
+        """
 
         async def perform() -> Response:
             views = await self._cluster.views()
             ordered = sorted(views, key=lambda view: (view.node, view.id))
-            value = {"Servers": [_view_json(view) for view in ordered]}
+            details = boolean(call.query, "details")
+            value: dict[str, Any] = {
+                "Servers": [_view_json(view, details=details) for view in ordered]
+            }
+            if details:
+                value["Asked"] = views[0].id
             return json_response(value, pretty=call.query.pretty)
 
         return self._authority.any_server(call, perform)
@@ -48,7 +57,7 @@ class FactsEndpoint:
         return json_response(self._cluster.facts(), pretty=call.query.pretty)
 
 
-def _view_json(view: ServerView) -> dict[str, Any]:
+def _view_json(view: ServerView, *, details: bool) -> dict[str, Any]:
     configuration = shapes.ConfigurationOfView(
         index=view.configuration_index,
         servers=tuple(made(shapes.VoterOfView, server) for server in view.servers),
@@ -57,4 +66,7 @@ def _view_json(view: ServerView) -> dict[str, Any]:
     value: dict[str, Any] = msgspec.to_builtins(shown)
     if view.error:
         value["Configuration"] = None
+    if details:
+        value["Details"] = view.details
+        value["Version"] = view.version
     return value
