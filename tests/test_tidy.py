@@ -43,6 +43,8 @@ LAYERS: dict[str, set[str]] = {
     "recovery": {
         *("archive", "errors", "levels", "nomad", "raft", "shapes", "state", "storage", "wire"),
     },
+    # Facts of servers and of data folders in, named causes out.
+    "diagnosis": {"errors", "net.names", "net.threads", "recovery", "shapes", "storage.free_space"},
     "raft": {"errors"},
     "gossip": {"errors"},
     "state": {"errors", "levels", "version"},
@@ -50,15 +52,7 @@ LAYERS: dict[str, set[str]] = {
     "runtime": {"errors", "raft"},
     "net": {"errors", "levels", "wire"} | VALUES,
     "replica": {
-        "version",
-        "errors",
-        "levels",
-        "metrics",
-        "net",
-        "raft",
-        "runtime",
-        "storage",
-        "wire",
+        *("errors", "levels", "metrics", "net", "raft", "runtime", "storage", "version", "wire"),
     },
     "pool": {"errors", "metrics", "gossip", "net.names", "runtime", "storage", "wire"},
     "server": {
@@ -84,7 +78,7 @@ LAYERS: dict[str, set[str]] = {
     "client": {"errors", "shapes"},
     "cli": {
         *("archive", "nomad", "errors", "levels", "client", "agent", "config", "wire.gossip_key"),
-        *("api.codec.filters", "recovery", "version"),
+        *("api.codec.filters", "diagnosis", "net.threads", "recovery", "version"),
         *("backup", "certificates"),
     },
     "__main__": {"cli"},
@@ -103,6 +97,9 @@ LAYERS: dict[str, set[str]] = {
 PURE = ("raft", "gossip", "state", "autopilot")
 PURE_FILES = {"testing/history.py", "testing/linearizability.py"}
 PURE_FILES |= {f"recovery/{name.replace('.', '/')}.py" for name in DECIDED}
+# Of a diagnosis what is not asking or reading.
+PURE_FILES |= {f"diagnosis/{each}.py" for each in ("judging", "picture", "values", "words")}
+PURE_FILES |= {f"diagnosis/causes/{each.name}" for each in (PACKAGE / "diagnosis/causes").iterdir()}
 # No clock, no randomness, no file, no socket, no thread: nothing but values and arithmetic.
 PURE_LIBRARIES = {
     *("__future__", "bisect", "collections", "dataclasses", "enum", "functools", "hashlib"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from quorate.cli.command import Command, Group
 from quorate.cli.registry.backup import BACKUP, ELSEWHERE, ELSEWHERE_GROUP
 from quorate.cli.registry.backup import GROUP as BACKUP_GROUP
+from quorate.cli.registry.diagnose import DIAGNOSE
 from quorate.cli.registry.events import EVENTS
 from quorate.cli.registry.gossip import GOSSIP
 from quorate.cli.registry.local import LOCAL
@@ -27,6 +28,7 @@ COMMANDS: tuple[Command, ...] = (
         *LOCAL,
         *NAMESPACE,
         *OPERATOR,
+        *DIAGNOSE,
         *RAFT_FILES,
         *RECOVERY,
         *EVENTS,

@@ -1,0 +1,43 @@
+"""The command `operator diagnose` (docs/cli.md#commands)."""
+
+from __future__ import annotations
+
+from quorate.cli.command import FORMS, Command, Example
+from quorate.cli.flags import Flag
+
+DIAGNOSE = (
+    Command(
+        ("operator", "diagnose"),
+        "Say why there is no leader, and what to do",
+        "Asks all servers that it can find: the addresses that are given, with commas between, the "
+        "members and the Raft configuration that they tell of, and the servers to join of a "
+        "configuration file. It names each cause with what shows it and the next step, the "
+        "weightiest first. Folders are data folders of servers that do not run. It works without a "
+        "leader, needs no token for what health tells, asks real Nomad servers too, changes "
+        "nothing, and ends within 10 seconds. Exit code 0: there is a leader, and at most "
+        "warnings; 1: bad options or arguments; 2: a cause was found; 3: nothing answers.",
+        "quorate.cli.commands.operator.diagnose:diagnose",
+        (
+            Flag(
+                "config",
+                "string",
+                "Configuration file or folder of an agent: it is asked, and the servers that it is "
+                "to join are tried.",
+                "path",
+            ),
+            *FORMS,
+        ),
+        (
+            Example("quorate operator diagnose", "ask the agent here, and all that it knows"),
+            Example(
+                "quorate operator diagnose -address=http://10.0.0.1:4646,http://10.0.0.2:4646",
+                "ask these two, and all that they know",
+            ),
+            Example(
+                "quorate operator diagnose /mnt/s1 /mnt/s2", "no server runs: what can be done?"
+            ),
+        ),
+        args=None,
+        usage="[options] [<address> ...] [<path to a data_dir> ...]",
+    ),
+)

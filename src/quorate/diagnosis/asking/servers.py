@@ -1,0 +1,273 @@
+"""Every server that can be found is asked: those given, and those that the answers name.
+
+One deadline holds for all of it. What has not answered by then counts as silent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from quorate.diagnosis.asking.answers import (
+    Told,
+    clock_of,
+    pool_of,
+    read_json,
+    server_from,
+    servers_of,
+    text,
+)
+from quorate.diagnosis.asking.network import Answer, Place, Unanswered, dial, get
+from quorate.diagnosis.values import (
+    Asked,
+    Dialed,
+    Failure,
+    PoolEntry,
+    Report,
+    Server,
+    Trouble,
+    World,
+)
+
+DEADLINE_S: Final = 8.0
+REQUEST_S: Final = 4.0
+"""A server of ours asks the others for 2 s at most before it answers."""
+
+GUESSED_S: Final = 2.5
+"""What is only guessed to be an agent."""
+
+ASKED_MAX: Final = 64
+DIALED_MAX: Final = 128
+AT_ONCE: Final = 32
+
+_VIEWS: Final = "/v1/operator/raft/views?details"
+_OTHERS: Final = {
+    "self": "/v1/agent/self",
+    "configuration": "/v1/operator/raft/configuration?stale",
+    "members": "/v1/agent/members",
+    "peers": "/v1/status/peers?stale",
+}
+_HEALTH: Final = "/v1/agent/health"
+_LEADER: Final = "/v1/status/leader?stale"
+
+
+class How(NamedTuple):
+    """How agents are asked. `place` makes one of an address; it raises QuorateError."""
+
+    place: Callable[[str], Place]
+    headers: Mapping[str, str]
+    deadline_s: float = DEADLINE_S
+
+
+class Gatherer:
+    """One gathering. `say` is told how far it is."""
+
+    def __init__(self, how: How, say: Callable[[str], None] = lambda _: None) -> None:
+        self._how = how
+        self._say = say
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._asked: dict[str, Asked] = {}
+        self._dialed: dict[tuple[str, str], Dialed] = {}
+        self._servers: dict[tuple[str, str], Server] = {}
+        self._reports: dict[tuple[str, str, str], Report] = {}
+        self._pool: dict[tuple[str, str, str], PoolEntry] = {}
+        self._leaders: dict[str, str] = {}
+        self._late = False
+
+    async def gather(self, addresses: Iterable[str], joins: Iterable[str] = ()) -> World:
+        """Ask these HTTP addresses, and all that is found by them; dial the addresses to join."""
+        for address in addresses:
+            self._ask(address, guessed=False)
+        for address in joins:
+            self._dial(address, "join")
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._how.deadline_s
+        while self._tasks and (left := until - loop.time()) > 0:
+            self._say(f"{self._answered()} of {len(self._asked)} have answered")
+            await asyncio.wait(
+                self._tasks, timeout=min(left, 0.2), return_when=asyncio.FIRST_COMPLETED
+            )
+        self._late = bool(self._tasks)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        return World(
+            asked=tuple(self._asked.values()),
+            servers=tuple(self._servers.values()),
+            reports=tuple(self._reports.values()),
+            pool=tuple(self._pool.values()),
+            dialed=tuple(self._dialed.values()),
+            leaders=tuple(self._leaders.items()),
+            late=self._late,
+        )
+
+    def _answered(self) -> int:
+        return sum(bool(asked.server) for asked in self._asked.values())
+
+    # -- tasks ------------------------------------------------------------------------------------
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _ask(self, address: str, *, guessed: bool) -> None:
+        if address in self._asked or len(self._asked) >= ASKED_MAX:
+            return
+        silent = Failure(Trouble.SILENT, "no answer when the time was up")
+        self._asked[address] = Asked(address=address, guessed=guessed, failure=silent)
+        self._begin(self._ask_one(address, guessed=guessed))
+
+    def _dial(self, address: str, what: str) -> None:
+        key = (address, what)
+        if key in self._dialed or len(self._dialed) >= DIALED_MAX:
+            return
+        silent = Failure(Trouble.SILENT, "no answer when the time was up")
+        self._dialed[key] = Dialed(address=address, what=what, failure=silent)
+        self._begin(self._dial_one(address, what))
+
+    async def _dial_one(self, address: str, what: str) -> None:
+        host, port = _host_and_port(address, 4648 if what == "join" else 4647)
+        failure = None
+        async with self._turn:
+            try:
+                await dial(host, port)
+            except Unanswered as error:
+                failure = error.failure
+        self._dialed[address, what] = Dialed(address=address, what=what, failure=failure)
+
+    # -- one agent --------------------------------------------------------------------------------
+
+    async def _ask_one(self, address: str, *, guessed: bool) -> None:
+        async with self._turn:
+            try:
+                place = self._how.place(address)
+                server = await self._meet(place)
+                asked = Asked(address=address, guessed=guessed, server=server)
+            except Unanswered as error:
+                asked = Asked(address=address, guessed=guessed, failure=error.failure)
+        self._asked[address] = asked
+
+    async def _meet(self, place: Place) -> str:
+        """Ask the agent there; the ID of its server. Raises Unanswered."""
+        began = time.time()
+        answer = await self._get(place, _VIEWS)
+        try:
+            views = read_json(answer)
+        except Unanswered as error:
+            if answer.status == 200:
+                raise  # it is no agent
+            views, refused = None, error
+        if views is not None and text(views, "Asked"):
+            return await self._take_views(place, views, began)
+        told, clock = await self._tell(place)
+        server = server_from(told, place.base)
+        if server is None:
+            raise refused if views is None else Unanswered(Trouble.GARBAGE, "it tells no server")
+        if clock is not None:
+            server = msgspec.structs.replace(
+                server, clock_off_s=clock - time.time(), clock_error_s=2.0
+            )
+        self._note(server)
+        self._pool_told(told.members, server.id)
+        if views is not None:
+            _, others, reports = servers_of({**views, "Asked": server.id}, "")
+            for other in others:
+                if other.id != server.id:
+                    self._note(other)
+            self._note_reports(reports)
+        self._look_for_others(place, server)
+        return server.id
+
+    async def _get(self, place: Place, path: str) -> Answer:
+        return await get(place, path, self._how.headers, REQUEST_S)
+
+    async def _take_views(self, place: Place, views: Any, began: float) -> str:
+        ended = time.time()
+        asked, servers, reports = servers_of(views, place.base)
+        error_s = (ended - began) / 2
+        for server in servers:
+            known = server
+            if server.facts is not None and server.facts.clock_ms:
+                off = server.facts.clock_ms / 1000 - (began + ended) / 2
+                known = msgspec.structs.replace(server, clock_off_s=off, clock_error_s=error_s)
+            self._note(known)
+        self._note_reports(reports)
+        own = next((s for s in servers if s.id == asked), None)
+        with contextlib.suppress(Unanswered):
+            self._pool_told(read_json(await self._get(place, _OTHERS["members"])), asked)
+        if own is not None:
+            self._look_for_others(place, own)
+        return asked
+
+    async def _tell(self, place: Place) -> tuple[Told, float | None]:
+        """What an agent tells that knows no facts; and its clock."""
+        clocks: list[float] = []
+
+        async def one(path: str) -> Any:
+            try:
+                answer = await self._get(place, path)
+                if (clock := clock_of(answer)) is not None:
+                    clocks.append(clock)
+                if path == _HEALTH and answer.status == 500:
+                    answer = answer._replace(status=200)
+                return read_json(answer)
+            except Unanswered:
+                return None
+
+        names = list(_OTHERS)
+        found = await asyncio.gather(*(one(_OTHERS[name]) for name in names), one(_LEADER))
+        leader = found.pop() if isinstance(found, list) else None
+        if isinstance(leader, str) and leader:
+            self._leaders[place.base] = leader
+        return Told(**dict(zip(names, found, strict=True))), clocks[0] if clocks else None
+
+    # -- what they tell ---------------------------------------------------------------------------
+
+    def _note(self, server: Server) -> None:
+        """Of two tellings of one server its own counts, then the later one."""
+        key = (server.id, server.address)
+        known = self._servers.get(key)
+        if known is None or (not known.http and (server.http or server.term >= known.term)):
+            self._servers[key] = server
+
+    def _note_reports(self, reports: Iterable[Report]) -> None:
+        for report in reports:
+            self._reports[report.by, report.of, report.address] = report
+
+    def _pool_told(self, members: Any, by: str) -> None:
+        for entry in pool_of(members, by):
+            self._pool[by, entry.name, entry.address] = entry
+
+    def _look_for_others(self, place: Place, own: Server) -> None:
+        """Servers that this one names: where their API may be, and their RPC address."""
+        known = {address for (_, address), s in self._servers.items() if s.facts is not None}
+        apart = _port(own.address) - place.port
+        wanted = {member.address for member in own.members}
+        wanted |= {e.address for e in self._pool.values() if e.by == own.id and e.status != "left"}
+        scheme = "https" if place.tls is not None else "http"
+        for address in sorted(wanted - known - {own.address}):
+            self._dial(address, "rpc")
+            host, port = _host_and_port(address, 4647)
+            if host and 0 < port - apart < 1 << 16 and not place.socket:
+                shown = f"[{host}]" if ":" in host else host
+                self._ask(f"{scheme}://{shown}:{port - apart}", guessed=True)
+        for address in own.told.gossip.join:
+            self._dial(address, "join")
+
+
+def _host_and_port(address: str, default: int) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    if colon and port.isascii() and port.isdigit() and (":" not in host or host[:1] == "["):
+        return host.strip("[]"), int(port) if 0 < int(port) < 1 << 16 else default
+    return address.strip("[]"), default
+
+
+def _port(address: str) -> int:
+    return _host_and_port(address, 4647)[1]

@@ -1,0 +1,139 @@
+"""Addresses that cannot be dialed although something could be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from quorate.diagnosis.picture import Picture
+from quorate.diagnosis.values import Asked, Finding, Member, Severity, Trouble
+
+
+def addresses(picture: Picture) -> Iterator[Finding]:
+    """Names without an address, loopback addresses, TLS, strangers at an address."""
+    yield from _names(picture)
+    yield from _loopback(picture)
+    yield from _one_way(picture)
+    for asked in picture.world.asked:
+        if asked.failure is not None and not asked.guessed:
+            yield from _asked(picture, asked)
+
+
+def _names(picture: Picture) -> Iterator[Finding]:
+    bad = {
+        each.address: each.failure.text
+        for each in picture.world.dialed
+        if each.failure is not None and each.failure.kind is Trouble.DNS
+    }
+    used = {member.address: member for member in picture.members}
+    for server in picture.servers:
+        trouble = server.told.gossip.trouble
+        for address in server.told.gossip.join:
+            host = address.rpartition(":")[0] or address
+            if "no such host" in trouble and host in trouble:
+                bad.setdefault(address, f"{server.node}: {trouble}")
+    for address, text in sorted(bad.items()):
+        member = used.get(address)
+        what = (
+            f"the address of {picture.name(member.id)} in the Raft configuration"
+            if member is not None
+            else "an address to join"
+        )
+        reached = bool(picture.leader_address) or (
+            member is None and len(picture.present) >= picture.quorum
+        )
+        yield Finding(
+            cause="address-dns",
+            weight=72,
+            severity=Severity.WARNING if reached else Severity.CAUSE,
+            text=f"{address} cannot be dialed: its name has no address ({what})",
+            shown_by=(text,),
+            next=("correct the name, or the DNS; getent hosts NAME shows what the machine sees",),
+        )
+
+
+def _loopback(picture: Picture) -> Iterator[Finding]:
+    hosts = {member.id: member.address.rpartition(":")[0].strip("[]") for member in picture.members}
+    local = {server_id for server_id, host in hosts.items() if _is_loopback(host)}
+    if not local or len(local) == len(hosts):
+        return
+    for member in picture.members:
+        if member.id in local:
+            name = picture.name(member.id, member.address)
+            yield Finding(
+                cause="address-loopback",
+                weight=73,
+                severity=Severity.CAUSE,
+                text=f"{name} advertises {member.address}, which the other machines cannot dial",
+                shown_by=tuple(f"{m.id}: {m.address}" for m in picture.members),
+                next=("set advertise.rpc to an address of that machine's network, and restart it",),
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _one_way(picture: Picture) -> Iterator[Finding]:
+    """A server that answers here, and is not reached by the others at its RPC address."""
+    for server in picture.servers:
+        reports = [each for each in picture.world.reports if each.of == server.id]
+        askers = {each.by for each in reports} - {server.id}
+        able = {s.id for s in picture.servers if s.http} - {server.id}
+        if not server.http or not askers or askers != able:
+            continue
+        member = Member(id=server.id, address=server.address)
+        yield Finding(
+            cause="address-not-reached",
+            weight=71,
+            severity=Severity.WARNING if picture.leader_address else Severity.CAUSE,
+            text=f"{server.node} runs, but no other server reaches its RPC address "
+            f"{server.address}",
+            shown_by=tuple(
+                f"{who}: {failure.text}" for who, failure in picture.failures_of(member)
+            ),
+            next=(
+                (
+                    "open that port between the servers, or correct advertise.rpc and restart the "
+                    "server"
+                ),
+            ),
+        )
+
+
+_WORDS = {
+    Trouble.TLS: ("tls-refused", 72, "TLS fails at {}"),
+    Trouble.EXPIRED: ("certificate-expired", 94, "the certificate at {} has expired"),
+    Trouble.GARBAGE: ("not-an-agent", 14, "what answers at {} is no agent"),
+    Trouble.DENIED: ("denied", 13, "{} lets itself not be asked without a token"),
+    Trouble.DNS: ("agent-not-reached", 11, "{} cannot be asked: its name has no address"),
+    Trouble.REFUSED: ("agent-not-reached", 11, "{} cannot be asked: connections are refused"),
+    Trouble.SILENT: ("agent-not-reached", 11, "{} does not answer"),
+    Trouble.UNREACHABLE: ("agent-not-reached", 11, "{} cannot be asked: there is no way there"),
+    Trouble.CLOSED: ("agent-not-reached", 11, "{} closes connections"),
+}
+_NEXT = {
+    Trouble.TLS: "see -ca-cert, -client-cert and -tls-server-name; openssl s_client shows the "
+    "certificate",
+    Trouble.EXPIRED: "renew it, and reload the server (SIGHUP)",
+    Trouble.GARBAGE: "give the address of the HTTP API",
+    Trouble.DENIED: "give a token that may read the operator's and agents' endpoints: -token",
+    Trouble.REFUSED: "start the server there, or give the address of its HTTP API",
+    Trouble.SILENT: "look at the process there: it hangs, is stopped, or its machine is off",
+}
+
+
+def _asked(picture: Picture, asked: Asked) -> Iterator[Finding]:
+    """An address that a person gave, and that does not answer."""
+    failure = asked.failure
+    if failure is None or failure.kind not in _WORDS:
+        return
+    cause, weight, text = _WORDS[failure.kind]
+    hard = failure.kind in {Trouble.TLS, Trouble.EXPIRED} and not picture.leader_address
+    yield Finding(
+        cause=cause,
+        weight=weight,
+        severity=Severity.CAUSE if hard else Severity.WARNING,
+        text=text.format(asked.address),
+        shown_by=(failure.text,),
+        next=(_NEXT.get(failure.kind, "correct the address"),),
+    )

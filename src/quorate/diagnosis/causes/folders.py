@@ -1,0 +1,184 @@
+"""Data folders of servers that do not answer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from quorate.diagnosis.picture import Picture
+from quorate.diagnosis.values import Finding, Folder, Severity
+from quorate.diagnosis.words import counted, listed
+
+
+def folders(picture: Picture) -> Iterator[Finding]:
+    """What is in them, and whether enough of them are there."""
+    found = picture.world.folders
+    readable = [folder for folder in found if not folder.error]
+    for folder in found:
+        yield from _one(folder)
+    yield from _copies(readable)
+    yield from _sides(readable)
+    if readable and not picture.servers:
+        yield from _majority(picture, readable)
+
+
+def _one(folder: Folder) -> Iterator[Finding]:
+    if folder.error:
+        yield Finding(
+            cause="folder-unreadable",
+            weight=94,
+            severity=Severity.CAUSE,
+            text=f"{folder.path} cannot be read",
+            shown_by=(folder.error,),
+            next=("give the data_dir of a server",),
+        )
+    if folder.damage:
+        yield Finding(
+            cause="damaged",
+            weight=95,
+            severity=Severity.CAUSE,
+            text=f"the data in {folder.path} is damaged: its server does not start on it, or does "
+            "not lead",
+            shown_by=folder.damage,
+            next=(
+                (
+                    "leave it out, if a majority of the others is sound; if not: "
+                    f"quorate operator raft salvage -dry-run {folder.path}"
+                ),
+            ),
+        )
+    if folder.rolled_back:
+        yield Finding(
+            cause="rolled-back",
+            weight=92,
+            severity=Severity.CAUSE,
+            text=f"{folder.path} is an old copy: its server has lost what it had acknowledged",
+            shown_by=(folder.rolled_back,),
+            next=("start its server: it moves that data aside, and joins as a new server",),
+        )
+    if folder.waiting:
+        yield Finding(
+            cause="recovery-unfinished",
+            weight=83,
+            severity=Severity.WARNING,
+            text=f"{folder.path}: its next start begins with a recovery",
+            shown_by=(folder.waiting,),
+            next=("start its server, or see what it will do: docs/outage.md",),
+        )
+    if folder.full:
+        yield Finding(
+            cause="disk-full",
+            weight=85,
+            severity=Severity.CAUSE,
+            text=f"the disk of {folder.path} is full",
+            next=("free room on it before its server is started",),
+        )
+
+
+def _copies(readable: list[Folder]) -> Iterator[Finding]:
+    by_id: dict[str, list[Folder]] = defaultdict(list)
+    for folder in readable:
+        if folder.id:
+            by_id[folder.id].append(folder)
+    for server_id, same in sorted(by_id.items()):
+        if len(same) > 1:
+            yield Finding(
+                cause="id-twice",
+                weight=88,
+                severity=Severity.CAUSE,
+                text=f"{counted(len(same), 'folder')} are of the server {server_id}: at most one "
+                "of them may be started",
+                shown_by=tuple(
+                    f"{each.path}: start {each.start}, last entry {each.reach[1]} of term "
+                    f"{each.reach[0]}"
+                    for each in sorted(same, key=lambda f: (f.start, f.reach), reverse=True)
+                ),
+                next=(f"keep {max(same, key=lambda f: (f.start, f.reach)).path}",),
+            )
+
+
+def _sides(readable: list[Folder]) -> Iterator[Finding]:
+    by_cluster: dict[str, list[Folder]] = defaultdict(list)
+    for folder in readable:
+        if folder.cluster_id:
+            by_cluster[folder.cluster_id].append(folder)
+    if len(by_cluster) > 1:
+        yield Finding(
+            cause="other-cluster",
+            weight=90,
+            severity=Severity.CAUSE,
+            text=f"the folders are of {len(by_cluster)} clusters",
+            shown_by=tuple(
+                f"of cluster {cluster}: {listed(each.path for each in same)}"
+                for cluster, same in sorted(by_cluster.items())
+            ),
+            next=("look at those of one cluster at a time",),
+        )
+    for cluster, same in sorted(by_cluster.items()):
+        epochs = {each.epoch for each in same}
+        if len(epochs) > 1:
+            yield Finding(
+                cause="epoch-differs",
+                weight=91,
+                severity=Severity.CAUSE,
+                text=f"the folders of cluster {cluster} are of {len(epochs)} epochs: it was "
+                "recovered by force without some of them",
+                shown_by=tuple(f"{each.path}: epoch {each.epoch}" for each in same),
+                next=(
+                    (
+                        "go on with those of the latest epoch; give the other servers empty data "
+                        "folders (docs/outage.md)"
+                    ),
+                ),
+            )
+
+
+def _majority(picture: Picture, readable: list[Folder]) -> Iterator[Finding]:
+    able = [f for f in readable if not f.damage and not f.rolled_back]
+    if not picture.voters:
+        yield Finding(
+            cause="no-configuration",
+            weight=58,
+            severity=Severity.CAUSE,
+            text="no folder holds a Raft configuration: these servers belong to no cluster as yet",
+            next=("start them, and run this again with their addresses",),
+        )
+        return
+    here = [v for v in picture.voters if any(f.id in {v.id, v.address} for f in able)]
+    running = [f for f in able if f.user is not None]
+    lines = tuple(
+        f"{folder.path}: server {folder.id or '(unknown)'}, last entry {folder.reach[1]} of term "
+        f"{folder.reach[0]}, {_runs(folder)}"
+        for folder in sorted(readable, key=lambda f: f.reach, reverse=True)
+    )
+    if len(here) >= picture.quorum:
+        yield Finding(
+            cause="servers-stopped",
+            weight=60,
+            severity=Severity.CAUSE,
+            text=f"the folders of {len(here)} of {counted(len(picture.voters), 'voter')} are "
+            f"here and sound, which is a majority; {counted(len(running), 'server')} of them run",
+            shown_by=lines,
+            next=("start their servers with these folders: they elect a leader by themselves",),
+        )
+        return
+    paths = " ".join(folder.path for folder in able)
+    lost = [voter for voter in picture.voters if voter not in here]
+    is_nomad = any(folder.make != "Quorate" for folder in able)
+    verb = "peers-json" if is_nomad else "plan"
+    yield Finding(
+        cause="quorum-unreachable",
+        weight=60,
+        severity=Severity.CAUSE,
+        text=f"the folders of {len(here)} of {counted(len(picture.voters), 'voter')} are here and "
+        f"sound, and {picture.quorum} are needed",
+        shown_by=(*lines, *(f"not here: {voter.id} at {voter.address}" for voter in lost)),
+        next=(
+            "bring the others back with their data, if they can be",
+            f"if they are lost for good: quorate operator recover {verb} {paths}",
+        ),
+    )
+
+
+def _runs(folder: Folder) -> str:
+    return "stopped" if folder.user is None else f"open in process {folder.user}"

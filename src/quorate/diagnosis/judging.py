@@ -1,0 +1,107 @@
+"""From facts to a diagnosis: every cause looks at the picture, and the weightiest stands first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from quorate.diagnosis.causes import (
+    addresses,
+    condition,
+    folders,
+    founding,
+    gossip,
+    identity,
+    quorum,
+)
+from quorate.diagnosis.picture import Picture
+from quorate.diagnosis.values import Diagnosis, Finding, Outcome, Severity, World
+from quorate.diagnosis.words import counted
+
+SHOWN_MAX: Final = 12
+"""Lines that show one cause."""
+
+CAUSES: Final[tuple[Callable[[Picture], Iterator[Finding]], ...]] = (
+    condition.damage,
+    condition.held,
+    condition.disks,
+    condition.clocks,
+    condition.versions,
+    condition.other_problems,
+    identity.twice,
+    identity.namesakes,
+    identity.rolled_back,
+    identity.epochs,
+    identity.clusters,
+    identity.outsiders,
+    gossip.keys,
+    addresses.addresses,
+    founding.founding,
+    quorum.quorum,
+    folders.folders,
+)
+
+
+def diagnose(world: World) -> Diagnosis:
+    """The causes that these facts show, in order of weight; those that only warn come last."""
+    picture = Picture(world)
+    found = [_bounded(finding) for cause in CAUSES for finding in cause(picture)]
+    causes = any(finding.severity is Severity.CAUSE for finding in found)
+    if picture.servers and not picture.leader_address and not causes:
+        found.append(_unexplained(picture))
+        causes = True
+    found.sort(key=lambda each: (each.severity is Severity.WARNING, -each.weight, each.text))
+    if not picture.servers and not picture.leader_address:
+        outcome = Outcome.CAUSE if world.folders else Outcome.SILENT
+    else:
+        outcome = Outcome.CAUSE if causes else Outcome.HEALTHY
+    return Diagnosis(
+        outcome=outcome,
+        leader=picture.leader_name,
+        leader_term=picture.leader.term if picture.leader is not None else 0,
+        findings=tuple(found),
+    )
+
+
+def _bounded(finding: Finding) -> Finding:
+    lines = tuple(dict.fromkeys(line for line in finding.shown_by if line))
+    if len(lines) > SHOWN_MAX:
+        more = f"and {len(lines) - SHOWN_MAX} more"
+        lines = (*lines[:SHOWN_MAX], more)
+    return Finding(
+        cause=finding.cause,
+        weight=finding.weight,
+        severity=finding.severity,
+        text=finding.text,
+        shown_by=lines,
+        next=finding.next,
+    )
+
+
+def _unexplained(picture: Picture) -> Finding:
+    """No leader, and no cause: mostly an election that has not ended."""
+    lines = [
+        f"{server.node}: {server.role or 'no role told'} in term {server.term}"
+        + (f", for {server.told.leaderless_s:.0f} s without a leader" if server.facts else "")
+        for server in picture.main
+    ]
+    majority = picture.voters and len(picture.present) >= picture.quorum
+    text = (
+        f"{len(picture.present)} of {counted(len(picture.voters), 'voter')} answer, which is a "
+        "majority, and none leads: an election may be under way"
+        if majority
+        else "no server leads, and what was told does not say why"
+    )
+    return Finding(
+        cause="no-leader",
+        weight=10,
+        severity=Severity.CAUSE,
+        text=text,
+        shown_by=tuple(lines),
+        next=(
+            (
+                "run this again in some seconds; if the terms rise and none leads: "
+                "quorate operator api /v1/agent/monitor?log_level=debug on each server"
+            ),
+        ),
+    )

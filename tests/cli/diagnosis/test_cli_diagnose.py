@@ -1,0 +1,211 @@
+"""`operator diagnose`: what it prints, its exit codes, and what real Nomad servers tell."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cli_run import Ran, run
+from client_fake_agent import (
+    FakeAgent,
+    Reply,
+    closed_port,
+    golden_http,
+    json_reply,
+    server_context,
+    text_reply,
+)
+
+from quorate.diagnosis.asking.network import BODY_BYTES_MAX
+
+VIEWS = "GET /v1/operator/raft/views?details"
+NO_SUCH = text_reply(404, "Invalid method")
+# A cluster of Nomad 1.0 servers that has lost two of three; and one that has not.
+LOST = {
+    VIEWS: NO_SUCH,
+    "GET /v1/agent/members": golden_http("lq-members"),
+    "GET /v1/operator/raft/configuration?stale": golden_http("lq-raft-config-stale"),
+    "GET /v1/status/leader?stale": golden_http("lq-status-leader-stale"),
+    "GET /v1/status/peers?stale": golden_http("r3-status-peers"),
+}
+WHOLE = {
+    VIEWS: NO_SUCH,
+    "GET /v1/agent/self": golden_http("r3-agent-self"),
+    "GET /v1/agent/members": golden_http("r3-agent-members"),
+    "GET /v1/operator/raft/configuration?stale": golden_http("r3-raft-config-leader"),
+    "GET /v1/status/leader?stale": golden_http("r3-status-leader"),
+    "GET /v1/status/peers?stale": golden_http("r3-status-peers"),
+}
+
+
+def diagnosed(*args: str) -> Ran:
+    return run("operator", "diagnose", *args)
+
+
+def causes(ran: Ran) -> list[str]:
+    return [each["Cause"] for each in json.loads(ran.stdout)["Findings"]]
+
+
+def test_nothing_answers_and_that_is_exit_code_3() -> None:
+    ran = diagnosed(f"-address=http://127.0.0.1:{closed_port()}")
+    assert ran.code == 3
+    assert ran.stdout.startswith("No server answers, and no data folder was given.\n")
+    assert "connection refused" in ran.stdout
+    assert max(map(len, ran.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("-address=nonsense",), "invalid address 'nonsense'"),
+        (("-no-such",), "flag provided but not defined: -no-such"),
+        (("-json", "-t={{.}}"), "Give either -json or -t, not both"),
+        (("-config=/no/such/file",), "Error reading the configuration"),
+        (("-ca-cert=/no/such/file",), "Error loading CA File"),
+        (("",), "The path to a data_dir is empty"),
+    ],
+)
+def test_mistakes_are_exit_code_1_and_nothing_is_asked(args: tuple[str, ...], said: str) -> None:
+    ran = diagnosed(*args)
+    assert ran.code == 1
+    assert said in ran.stderr
+
+
+def test_nomad_servers_that_lost_their_quorum() -> None:
+    with FakeAgent(LOST) as agent:
+        ran = diagnosed("-json", agent.address)
+    answer = json.loads(ran.stdout)
+    assert (ran.code, answer["Outcome"], answer["Leader"]) == (2, "cause", "")
+    finding = answer["Findings"][0]
+    assert finding["Cause"] == "quorum-unreachable"
+    assert finding["Text"].startswith("1 of 3 voters can be reached")
+    assert "recover peers-json" in "".join(finding["Next"])
+    (server,) = answer["Servers"]
+    assert (server["Make"], server["Node"]) == ("Nomad", "s1.global")
+
+
+def test_nomad_servers_with_a_leader() -> None:
+    """What was captured of the leader; the other two are not there to be asked."""
+    with FakeAgent(WHOLE) as agent:
+        ran = diagnosed("-json", agent.address)
+    answer = json.loads(ran.stdout)
+    assert (ran.code, answer["Leader"]) == (0, "s3.global")
+    assert answer["Servers"][0]["Role"] == "leader"
+    assert {each["Severity"] for each in answer["Findings"]} <= {"warning"}
+
+
+def test_an_agent_that_wants_a_token() -> None:
+    denied = text_reply(403, "Permission denied")
+    with FakeAgent(dict.fromkeys(WHOLE, denied)) as agent:
+        ran = diagnosed("-json", agent.address)
+    assert (ran.code, causes(ran)) == (3, ["denied"])
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        text_reply(200, "<html>"),
+        json_reply([1, 2, 3]),
+        json_reply({"Asked": 7, "Servers": [None, {"ID": 8}]}),
+        text_reply(200, "[" * 100_000),
+        Reply(200, b'{"Asked":"' + b"\xff" * 99 + b'"}'),
+        Reply(200, b"0" * (BODY_BYTES_MAX + 1)),
+        text_reply(500, "No cluster leader"),
+    ],
+)
+def test_garbage_is_told_and_is_no_traceback(reply: Reply) -> None:
+    with FakeAgent(dict.fromkeys(WHOLE, reply)) as agent:
+        ran = diagnosed("-json", agent.address)
+    assert (ran.code, causes(ran)) == (3, ["not-an-agent"])
+
+
+@contextmanager
+def listener(answer: bytes, *, every_s: float = 0.0) -> Iterator[str]:
+    """A server that sends these bytes again and again, or accepts and says nothing."""
+    server = socket.create_server(("127.0.0.1", 0))
+    ended = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            try:
+                while not ended.wait(every_s):
+                    if answer:
+                        connection.sendall(answer)
+                    elif not connection.recv(4096):
+                        return
+            except OSError:
+                return
+
+    def accept() -> None:
+        while not ended.is_set():
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    finally:
+        ended.set()
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "every_s", "cause"),
+    [
+        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 4000 + b"\r\n", 0.0, "not-an-agent"),
+        (b"x" * 4096, 0.0, "not-an-agent"),
+        (
+            b"HTTP/1.1 101 Switching\r\nUpgrade: h2\r\nConnection: upgrade\r\n\r\n",
+            0,
+            "not-an-agent",
+        ),
+    ],
+)
+def test_answers_without_an_end_are_cut(answer: bytes, every_s: float, cause: str) -> None:
+    with listener(answer, every_s=every_s) as address:
+        ran = diagnosed("-json", address)
+    assert causes(ran) == [cause]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("answer", "every_s"), [(b"", 0.05), (b"HTTP/1.1 200 OK\r\nA", 30.0), (b"H", 0.5)]
+)
+def test_it_ends_in_time_whatever_hangs(answer: bytes, every_s: float) -> None:
+    began = time.monotonic()
+    with listener(answer, every_s=every_s) as address:
+        ran = diagnosed("-json", *(address for _ in range(3)), "http://127.0.0.2:9")
+    assert time.monotonic() - began < 10
+    assert ran.code == 3
+
+
+def test_tls_that_fails_is_named_by_the_check() -> None:
+    with FakeAgent(WHOLE, tls=server_context()) as agent:
+        ran = diagnosed("-json", agent.address)
+    assert causes(ran) == ["tls-refused"]
+    assert "x509" in ran.stdout
+
+
+def test_a_folder_that_is_none() -> None:
+    ran = diagnosed("-json", "/no/such/folder")
+    assert (ran.code, causes(ran)) == (2, ["folder-unreadable"])
+
+
+def test_the_servers_to_join_of_a_configuration_are_tried(tmp_path: Path) -> None:
+    port, http = closed_port(), closed_port()
+    file = tmp_path / "a.hcl"
+    file.write_text(
+        f'data_dir = "{tmp_path}"\nbind_addr = "127.0.0.1"\nports {{ http = {http} }}\n'
+        f'server {{\n enabled = true\n bootstrap_expect = 3\n retry_join = ["127.0.0.1:{port}"]\n}}'
+    )
+    ran = diagnosed("-json", f"-config={file}")
+    assert ran.code == 3
+    assert json.loads(ran.stdout)["Asked"][0]["Address"] == f"http://127.0.0.1:{http}"

@@ -1,0 +1,289 @@
+"""Each cause by the least that shows it, what stands before what, and a healthy cluster."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from worlds import (
+    MEMBERS,
+    REFUSED,
+    SILENT,
+    at,
+    facts,
+    folder,
+    gossip,
+    led,
+    listed,
+    new,
+    refusal,
+    report,
+    server,
+    unnamed,
+    world,
+)
+
+from quorate.diagnosis.judging import CAUSES, SHOWN_MAX, diagnose
+from quorate.diagnosis.picture import Picture
+from quorate.diagnosis.values import Asked, Failure, Member, Outcome, Server, Trouble, World
+from quorate.shapes.diagnosis import DiskDetails, PeerSeen
+
+ALL = (server(1), server(2), server(3))
+OTHERS = (server(2), server(3))
+TWO_LEFT = (report(1, 2), report(1, 3, SILENT))
+
+
+def asked(kind: Trouble, *, guessed: bool = False) -> Asked:
+    return Asked(address="https://a:4646", guessed=guessed, failure=Failure(kind, "x509: why"))
+
+
+def moved(number: int, address: str, **given: object) -> Server:
+    return server(number, address=address, **given)
+
+
+LOOPBACK = (*MEMBERS[:2], Member(id="id-3", address="127.0.0.1:4647"))
+NAMED = (*MEMBERS[:2], Member(id="id-3", address="s3.example:4647"))
+SEEN = (PeerSeen(id="id-2", node="s2.global", status="failed", silent_s=43.0),)
+
+TABLE: list[tuple[str, World, str]] = [
+    # cause, the least that shows it, what the text or its lines must say
+    ("quorum-unreachable", world(server(1), reports=TWO_LEFT), "1 of 3 voters can be reached"),
+    ("quorum-unreachable", world(server(1), reports=TWO_LEFT), "no server runs there"),
+    ("quorum-unreachable", world(server(1), reports=TWO_LEFT), "or the process hangs"),
+    (
+        "quorum-unreachable",
+        world(server(1, peers=SEEN), reports=TWO_LEFT),
+        "s2.global (id-2 at 10.0.0.2:4647)",
+    ),
+    ("quorum-unreachable", world(server(1, peers=SEEN), reports=TWO_LEFT), "last heard 43 s ago"),
+    ("voter-missing", world(*led(1, 2), reports=(report(1, 3),)), "2 of 3 voters"),
+    (
+        "voters-not-asked",
+        world(server(1, leader=at(2), last_contact_ms=10)),
+        "could not be asked from here",
+    ),
+    (
+        "voters-apart",
+        world(*ALL, reports=tuple(report(b, o) for b in (1, 2, 3) for o in (1, 2, 3) if b != o)),
+        "s1.global does not reach s2.global",
+    ),
+    ("expect-unmet", world(new(1), new(2)), "3 servers are expected"),
+    ("expect-unmet", world(new(1, waiting="2 of 3 answer")), "2 of 3 answer"),
+    ("expect-unmet", world(new(1), dialed=(unnamed("s2:4648", "join"),)), "no such host"),
+    ("expect-differs", world(new(1), new(2), new(3, expect=5)), "3 on s1.global and s2.global"),
+    ("expect-not-set", world(new(1, expect=0)), "bootstrap_expect is not set"),
+    (
+        "region-differs",
+        world(new(1), new(2, region="west"), new(3, region="east")),
+        "3 regions",
+    ),
+    ("region-differs", world(new(1), pool=(listed(1, 2, region="west"),)), "2 regions"),
+    (
+        "gossip-key-differs",
+        world(new(1, gossip=gossip("aa")), new(2, gossip=gossip("bb"))),
+        "digest aa",
+    ),
+    (
+        "gossip-key-differs",
+        world(new(1, gossip=gossip("aa")), new(2, gossip=gossip())),
+        "does not encrypt",
+    ),
+    (
+        "gossip-key-differs",
+        world(new(1, gossip=gossip("aa", refused=refusal("No installed keys could decrypt")))),
+        "10.0.0.3",
+    ),
+    ("id-twice", world(*ALL, moved(3, "10.0.0.9:4647", node="s9.global")), "10.0.0.9:4647"),
+    ("id-twice", world(*OTHERS, server(1, state="twice")), "id-1"),
+    ("id-twice", world(server(1), pool=(listed(1, 3), listed(1, 4, id="id-3"))), "s4.global"),
+    ("name-twice", world(*led(1, 2), server(3, problem_kind="namesake", problem="x")), "s3"),
+    (
+        "rolled-back",
+        world(
+            server(1, refused=refusal("id-3 runs on an old copy of its data folder: start 2")),
+            server(2),
+        ),
+        "start 2",
+    ),
+    (
+        "epoch-differs",
+        world(server(1), server(2), server(3, epoch="1 (ab12)")),
+        "of epoch 1 (ab12): s3.global",
+    ),
+    (
+        "epoch-differs",
+        world(*OTHERS, server(1, refused=refusal("id-9 was left out of a recovery: epoch 0"))),
+        "id-9 was left out",
+    ),
+    ("other-cluster", world(server(1), server(2), server(3, cluster_id="d")), "of cluster d: s3"),
+    ("removed", world(*led(1, 2), server(3, problem_kind="removed", problem="at 812")), "812"),
+    ("not-a-member", world(*led(1, 2, 3), server(4, waiting="to be taken in")), "s4.global"),
+    ("damaged", world(*OTHERS, server(1, problem_kind="damaged", problem="entry 7")), "entry 7"),
+    ("damaged", world(*OTHERS, server(1, state="damaged")), "s1.global"),
+    ("states-disagree", world(*OTHERS, server(1, state="disagree")), "no majority"),
+    ("held", world(*OTHERS, server(1, held="command 99")), "command 99"),
+    ("held", world(*OTHERS, server(1, problem_kind="held", problem="needs 0.3")), "needs 0.3"),
+    ("unhealthy", world(*OTHERS, server(1, problem_kind="wrapping", problem="no key")), "no key"),
+    ("unhealthy", world(*OTHERS, server(1, facts=None, health="ill")), "ill"),
+    ("disk-stalled", world(*OTHERS, server(1, disk=DiskDetails(waits_s=9.0))), "9.0 s"),
+    ("disk-slow", world(*OTHERS, server(1, disk=DiskDetails(slowest_s=1.5))), "1.5 s"),
+    ("disk-full", world(*OTHERS, server(1, disk=DiskDetails(full=True))), "0.0 MiB free"),
+    ("clocks-apart", world(server(1, clock_off_s=0.0), server(2, clock_off_s=-60.0)), "60 s"),
+    ("level-too-low", world(*OTHERS, server(1, level=3)), "level 4"),
+    ("versions-differ", world(*OTHERS, server(1, level=5, version="0.3.0")), "0.3.0"),
+    (
+        "address-dns",
+        world(*(server(n, members=NAMED) for n in (1, 2)), dialed=(unnamed("s3.example:4647"),)),
+        "of s3.example:4647"[3:],
+    ),
+    ("address-dns", world(new(1), dialed=(unnamed("s2:4648", "join"),)), "an address to join"),
+    (
+        "address-loopback",
+        world(*(server(n, members=LOOPBACK) for n in (1, 2))),
+        "advertises 127.0.0.1:4647",
+    ),
+    (
+        "address-not-reached",
+        world(*ALL, reports=(report(1, 3), report(2, 3))),
+        "10.0.0.3:4647",
+    ),
+    ("certificate-expired", world(asked=(asked(Trouble.EXPIRED),)), "x509: why"),
+    ("tls-refused", world(asked=(asked(Trouble.TLS),)), "x509: why"),
+    ("not-an-agent", world(asked=(asked(Trouble.GARBAGE),)), "no agent"),
+    ("denied", world(asked=(asked(Trouble.DENIED),)), "token"),
+    *(
+        ("agent-not-reached", world(asked=(asked(kind),)), "https://a:4646")
+        for kind in (
+            *(Trouble.DNS, Trouble.REFUSED, Trouble.SILENT),
+            *(Trouble.UNREACHABLE, Trouble.CLOSED),
+        )
+    ),
+    ("no-leader", world(*ALL), "an election may be under way"),
+    ("servers-stopped", world(folders=(folder(1), folder(2))), "which is a majority"),
+    ("quorum-unreachable", world(folders=(folder(1),)), "not here: id-2"),
+    ("folder-unreadable", world(folders=(folder(1, error="no folder"),)), "no folder"),
+    ("no-configuration", world(folders=(folder(1, members=(), id=""),)), "no cluster"),
+    ("damaged", world(folders=(folder(1, damage=("entry 7",)),)), "entry 7"),
+    ("rolled-back", world(folders=(folder(1, rolled_back="start 2"),)), "start 2"),
+    ("recovery-unfinished", world(folders=(folder(1, waiting="peers.json"),)), "peers.json"),
+    ("disk-full", world(folders=(folder(1, full=True),)), "/mnt/s1"),
+    ("id-twice", world(folders=(folder(1), folder(1, path="/copy", start=4))), "/copy: start 4"),
+    ("other-cluster", world(folders=(folder(1), folder(2, cluster_id="d"))), "of cluster d"),
+    ("epoch-differs", world(folders=(folder(1), folder(2, epoch="1"))), "epoch 1"),
+]
+
+
+@pytest.mark.parametrize(("cause", "found", "said"), TABLE)
+def test_a_cause_is_named_with_what_shows_it_and_the_next_step(
+    cause: str, found: World, said: str
+) -> None:
+    named = [each for each in diagnose(found).findings if each.cause == cause]
+    assert named, [each.cause for each in diagnose(found).findings]
+    finding = named[0]
+    assert finding.next
+    assert said in "\n".join((finding.text, *finding.shown_by, *finding.next))
+
+
+def test_the_table_has_every_cause() -> None:
+    """Each function that finds causes has a row, so that none stays untried."""
+    for cause in CAUSES:
+        assert any(list(cause(Picture(found))) for _, found, _ in TABLE), cause
+
+
+def test_a_healthy_cluster_has_no_findings() -> None:
+    found = diagnose(world(*led(1, 2, 3)))
+    assert (found.outcome, found.leader, found.findings) == (Outcome.HEALTHY, "s1.global", ())
+
+
+def test_one_voter_lost_of_three_is_a_warning() -> None:
+    found = diagnose(world(*led(1, 2), reports=(report(1, 3),)))
+    assert found.outcome is Outcome.HEALTHY
+    assert [(each.cause, each.severity.value) for each in found.findings] == [
+        ("voter-missing", "warning")
+    ]
+
+
+def test_a_leader_that_only_its_followers_tell_of() -> None:
+    found = diagnose(world(server(1, leader=at(2), last_contact_ms=20), pool=(listed(1, 2),)))
+    assert (found.outcome, found.leader) == (Outcome.HEALTHY, "s2.global")
+
+
+def test_a_leader_that_was_cut_off_does_not_count() -> None:
+    """It believes to lead in term 5; the others follow one of term 6."""
+    old = server(1, role="leader", leader=at(1))
+    others = [server(n, term=6, leader=at(2), role="follower") for n in (2, 3)]
+    others[0] = msgspec.structs.replace(others[0], role="leader")
+    assert diagnose(world(old, *others)).leader == "s2.global"
+
+
+def test_nothing_answers() -> None:
+    found = diagnose(world(asked=(asked(Trouble.REFUSED),)))
+    assert found.outcome is Outcome.SILENT
+
+
+def test_what_explains_the_others_stands_first() -> None:
+    """Two servers with another key are why too few are found; a slow disk is by the way."""
+    found = diagnose(
+        world(
+            new(1, gossip=gossip("aa"), disk=DiskDetails(slowest_s=3.0)),
+            new(2, gossip=gossip("bb")),
+            dialed=(unnamed("s9:4648", "join"),),
+        )
+    )
+    assert [each.cause for each in found.findings] == [
+        "gossip-key-differs",
+        "address-dns",
+        "expect-unmet",
+        "disk-slow",
+    ]
+
+
+def test_damage_and_a_lost_quorum_stand_together() -> None:
+    found = diagnose(world(server(1, problem_kind="damaged", problem="entry 7"), reports=TWO_LEFT))
+    assert [each.cause for each in found.findings] == ["damaged", "quorum-unreachable"]
+
+
+def test_a_cluster_that_is_being_founded_is_not_one_that_lost_its_quorum() -> None:
+    found = diagnose(world(new(1), new(2)))
+    assert [each.cause for each in found.findings] == ["expect-unmet"]
+
+
+def test_two_regions_that_both_have_leaders_are_no_finding() -> None:
+    here = led(1, 2, 3)
+    there = tuple(
+        msgspec.structs.replace(each, facts=facts(region="west", cluster_id="w"), id=f"w{each.id}")
+        for each in here[:1]
+    )
+    causes = [each.cause for each in diagnose(world(*here, *there)).findings]
+    assert "other-cluster" not in causes
+    assert "region-differs" not in causes
+
+
+def test_clocks_within_the_error_of_the_network_are_no_finding() -> None:
+    found = diagnose(
+        world(
+            *led(2, 3),
+            server(1, leader=at(2), clock_off_s=-60.0, clock_error_s=30.0),
+            server(4, leader=at(2), clock_off_s=0.0, clock_error_s=30.0),
+        )
+    )
+    assert "clocks-apart" not in [each.cause for each in found.findings]
+
+
+def test_lines_are_bounded() -> None:
+    many = refusal("runs on an old copy of its data folder") * 1
+    found = diagnose(
+        world(*(server(n, refused=many, node=f"n{n}") for n in range(1, 4 * SHOWN_MAX)))
+    )
+    rolled = next(each for each in found.findings if each.cause == "rolled-back")
+    assert len(rolled.shown_by) == SHOWN_MAX + 1
+
+
+def test_guessed_addresses_are_no_finding() -> None:
+    found = diagnose(world(*led(1, 2, 3), asked=(asked(Trouble.REFUSED, guessed=True),)))
+    assert found.findings == ()
+
+
+def test_recovery_is_not_offered_for_what_can_come_back() -> None:
+    (finding,) = diagnose(world(server(1), reports=(report(1, 2), report(1, 3, REFUSED)))).findings
+    assert "start 1 of s2" not in finding.next[1]
+    assert "with the data folders that they have" in finding.next[0]
