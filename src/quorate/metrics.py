@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
@@ -48,6 +49,18 @@ BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 """Upper bounds of the buckets of durations, seconds; one more is for all above."""
 
 
+_SHORTEST_S: Final = BUCKETS_S[0]
+
+
+class Counter:
+    """What is counted by one each, so often that a look-up by name would show."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0  # not folded yet
+
+
 class Histogram:
     """Durations since the start: how many in each bucket, and their sum in seconds."""
 
@@ -59,7 +72,10 @@ class Histogram:
 
     def observe(self, seconds: float) -> None:
         """Record one duration."""
-        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        if seconds <= _SHORTEST_S:  # as nearly all are that are recorded often
+            self.counts[0] += 1
+        else:
+            self.counts[bisect_left(BUCKETS_S, seconds)] += 1
         self.sum += seconds
 
     def with_those_of(self, other: Histogram) -> Histogram:
@@ -94,6 +110,7 @@ class Metrics:
         self._started: float | None = None
         self._counters: dict[str, _Fold] = {}
         self._ones: dict[str, int] = {}  # counts by one each, which are most, not folded yet
+        self._often: dict[str, Counter] = {}
         self._samples: dict[str, _Fold] = {}
         self._gauges: dict[str, float] = {}
         self._peers: dict[tuple[str, str], float] = {}
@@ -123,6 +140,10 @@ class Metrics:
             fold[3] = value
         elif value > fold[4]:
             fold[4] = value
+
+    def counter(self, name: str) -> Counter:
+        """The counter of that name, for what counts often: to raise its `count` is `incr`."""
+        return self._often.setdefault(name, Counter())
 
     def sample(self, name: str, value: float) -> None:
         """Record one measurement; times are milliseconds."""
@@ -175,7 +196,8 @@ class Metrics:
             self._started = start
 
     def _fold_ones(self) -> None:
-        for name, count in self._ones.items():
+        often = {name: counter.count for name, counter in self._often.items() if counter.count}
+        for name, count in chain(self._ones.items(), often.items()):
             fold = self._counters.get(name)
             if fold is None:
                 self._counters[name] = [float(count), float(count), float(count), 1.0, 1.0]
@@ -184,6 +206,8 @@ class Metrics:
                 fold[place] += count
             fold[3], fold[4] = min(fold[3], 1.0), max(fold[4], 1.0)
         self._ones.clear()
+        for counter in self._often.values():
+            counter.count = 0
 
     def _end_window(self, started: float) -> None:
         self._fold_ones()

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
 from random import Random
-from time import perf_counter
+from time import monotonic
 from typing import Any, Final
 
 import msgspec
@@ -77,7 +77,9 @@ class HttpApplication:
     ) -> None:
         self._metrics = metrics
         self._writes = metrics.histogram("quorate.raft.write_seconds")
-        self._requests = metrics.histogram("quorate.http.request_seconds", holds=self._writes)
+        self.durations = metrics.histogram("quorate.http.request_seconds", holds=self._writes)
+        """Of requests; the caller of `begin` records what is answered at once."""
+        self._requests = metrics.counter("nomad.http.request")
         self._clock = clock
         self._random = random
         self._authority = authority = Authority(parts, random)
@@ -96,19 +98,23 @@ class HttpApplication:
 
     def handle(self, request: Request) -> Response | Answering:
         """The response, or what gives it later. Never raises, nor does that."""
-        result = self.begin(request, self.plan(request.method, request.target))
+        began = monotonic()
+        result = self.begin(request, self.plan(request.method, request.target), began)
+        if isinstance(result, Response):
+            self.durations.observe(monotonic() - began)
+            return result
         if isinstance(result, Passing):
             return self._timed(result.began, request, result.call.query, result)
         return self._replicated(request, result) if isinstance(result, Replicating) else result
 
-    def begin(self, request: Request, plan: Plan) -> Response | InHand | Answering:
+    def begin(self, request: Request, plan: Plan, began: float) -> Response | InHand | Answering:
         """Like `handle`; a write in hand is given as such, and `end` makes its response.
 
         So a write costs no task and no turn of the loop between its commit and its answer. A read
-        on its way to the leader is given as such, too, and `passed` makes its response.
+        on its way to the leader is given as such, too, and `passed` makes its response. `began` is
+        now, by `time.monotonic`.
         """
-        self._metrics.incr("nomad.http.request")
-        began = perf_counter()
+        self._requests.count += 1
         result: Response | InHand | Answering
         try:
             if plan.handler is None:
@@ -116,10 +122,7 @@ class HttpApplication:
                 result = plan.answer
             else:
                 given = plan.handler(Call(request, plan.query, plan.tail))
-                if isinstance(given, Response):
-                    self._requests.observe(perf_counter() - began)
-                    result = given
-                elif isinstance(given, (Replicating, Passing)):
+                if isinstance(given, (Response, Replicating, Passing)):
                     result = given
                 else:
                     result = self._timed(began, request, plan.query, given)
@@ -147,12 +150,12 @@ class HttpApplication:
     ) -> Response:
         response = await self._later(request, result)
         if not query.index:  # a blocking query waits on purpose
-            self._requests.observe(perf_counter() - began)
+            self.durations.observe(monotonic() - began)
         return response
 
     def end(self, request: Request, write: Replicating) -> Response | Answering:
         """The response to a write whose future is done; never raises, nor does what it gives."""
-        self._writes.observe(perf_counter() - write.began)
+        self._writes.observe(monotonic() - write.began)
         try:
             return self._authority.confirmed(write)
         except REFUSED_UNBEGUN:
@@ -170,7 +173,7 @@ class HttpApplication:
         if not isinstance(result, Response):
             return self._timed(passing.began, request, query, result)
         if not query.index:
-            self._requests.observe(perf_counter() - passing.began)
+            self.durations.observe(monotonic() - passing.began)
         return result
 
     async def _replicated(self, request: Request, write: Replicating) -> Response:

@@ -19,7 +19,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from random import Random
-from time import perf_counter
+from time import monotonic
 from typing import Any, Final
 
 import msgspec
@@ -81,7 +81,7 @@ _NOT_LEADER: Final = (ERROR_HEADER.lower(), kind_of(NotLeader).encode())
 class Replicating(msgspec.Struct, frozen=True):
     """A write that this leader has in hand: no task waits for it, its future's callback answers.
 
-    `answer` makes the response of index and result. `began` is when, by `time.perf_counter`. What
+    `answer` makes the response of index and result. `began` is when, by `time.monotonic`. What
     was refused before it was begun, because leadership had just ended or is about to, is tried
     `Authority.again`.
     """
@@ -90,14 +90,14 @@ class Replicating(msgspec.Struct, frozen=True):
     answer: Applied
     call: Call
     command: bytes | Make
-    began: float = msgspec.field(default_factory=perf_counter)
+    began: float = msgspec.field(default_factory=monotonic)
 
 
 class Passing(msgspec.Struct, frozen=True):
     """A read that is on its way to the leader: no task waits for it, its future's callback answers.
 
     `Authority.passed` makes the response when the future of `sent` is done, or asks once more. To
-    await it is the same in one. `began` is when, by `time.perf_counter`.
+    await it is the same in one. `began` is when, by `time.monotonic`.
     """
 
     sent: OnItsWay
@@ -105,7 +105,7 @@ class Passing(msgspec.Struct, frozen=True):
     answer: Answer
     watched: Watched | None
     passed: Callable[[Passing], Response | Awaitable[Response]]
-    began: float = msgspec.field(default_factory=perf_counter)
+    began: float = msgspec.field(default_factory=monotonic)
 
     def __await__(self) -> Generator[Any, Any, Response]:
         """The response. Raises QuorateError."""
@@ -357,7 +357,7 @@ class Authority:
         if isinstance(error, LeadershipLost):  # another leads now, and a read may be asked again
             hold = Hold(self._random)
         else:
-            hold = Hold(self._random, perf_counter() - passing.began)
+            hold = Hold(self._random, monotonic() - passing.began)
             known = isinstance(error, NoLeader | ForwardError)
             await hold.pause(error if known else _failed(error))
         return await self._consistent(passing.call, passing.answer, passing.watched, hold)

@@ -64,11 +64,15 @@ class RpcApplication(HttpApplication):
         vars(seen)["_peer"] = peer
         return seen
 
-    def begin(self, request: Request, plan: Plan) -> Response | InHand | Later:
+    def begin(self, request: Request, plan: Plan, began: float) -> Response | InHand | Later:
         """See the base class."""
         if not request.target.startswith(_PREFIX):
             why = self._answers.public_problem(self._peer)
-            return text_response(403, f"refused: {why}") if why else super().begin(request, plan)
+            return (
+                text_response(403, f"refused: {why}")
+                if why
+                else super().begin(request, plan, began)
+            )
         if request.method != "POST":
             return text_response(405, "Invalid method")
         return self._later(request, self._call(request))

@@ -118,6 +118,25 @@ def test_folded_values_are_those_of_the_whole_list(values: list[float]) -> None:
     assert aggregate.stddev == pytest.approx(expected, rel=1e-3, abs=1.0)
 
 
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=30))
+def test_a_counter_at_hand_counts_like_one_by_name(steps: list[tuple[str, bool]]) -> None:
+    """`True` ends a window, between any two counts of either kind."""
+    named, at_hand = Metrics(), Metrics()
+    now = 0.0
+    for name, ends in steps:
+        named.incr(name)
+        if name == "a":
+            at_hand.counter("a").count += 1
+        else:
+            at_hand.incr("b")
+        now += 10.0 if ends else 0.0
+        for metrics in (named, at_hand):
+            metrics.advance(now)
+        assert named.window() == at_hand.window()
+    assert named.totals().counters == at_hand.totals().counters
+
+
 # -- on the wire -----------------------------------------------------------------------------------
 
 
@@ -206,7 +225,9 @@ def test_what_is_known_of_peers_has_their_ids_and_is_forgotten() -> None:
 
 def test_every_measurement_in_the_sources_has_a_help_text() -> None:
     sources = ROOT / "src" / "quorate"
-    call = re.compile(r'(?:incr|gauge|sample|observe|peers)\(\s*"((?:nomad|quorate)\.[^"{]+)"')
+    call = re.compile(
+        r'(?:incr|counter|gauge|sample|observe|peers)\(\s*"((?:nomad|quorate)\.[^"{]+)"'
+    )
     found = {
         name for path in sources.rglob("*.py") for name in call.findall(path.read_text("utf-8"))
     }

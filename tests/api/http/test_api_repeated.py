@@ -137,7 +137,8 @@ def test_requests_behind_one_another_are_those_that_come_alone(
         application = FakeServer().write_defaults().application()
         asked: list[tuple[object, ...]] = []
 
-        def begin(request: Request, plan: Plan) -> Response:
+        def begin(request: Request, plan: Plan, began: float) -> Response:
+            assert began > 0
             body = b"" if request.stream is None else b"streamed"
             asked.append((request.method, request.target, [*request.headers], request.body, plan))
             return Response(200, body)

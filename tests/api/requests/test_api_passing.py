@@ -133,7 +133,7 @@ async def test_a_read_costs_no_task_and_its_time_is_recorded() -> None:
     follower, metrics = Follower((), connected=True), Metrics()
     application = follower.application(metrics)
     request = Request("GET", CONFIGURATION)
-    passing = application.begin(request, application.plan("GET", CONFIGURATION))
+    passing = application.begin(request, application.plan("GET", CONFIGURATION), 0.0)
     assert isinstance(passing, Passing)
     await asyncio.wait((passing.sent.answer,))
     assert isinstance(application.passed(request, passing), Response)

@@ -112,7 +112,7 @@ class QuorateHttpProtocol(GuardedProtocol):
             if request.body:
                 body = data[len(self._head) :]
                 request = Request(request.method, request.target, request.headers, body)
-            self._answer(request)
+            at_once = self._answer(request, began)
         elif (
             self._rest
             and turns.spent <= TURN_S
@@ -120,11 +120,15 @@ class QuorateHttpProtocol(GuardedProtocol):
             and (request := self._of_another_target(data)) is not None
         ):
             self._since = began
-            self._answer(request)
+            at_once = self._answer(request, began)
         else:
             self._read(data)
-        turns.spent += monotonic() - began
-        if turns.spent > MARK_S:
+            at_once = False
+        took = monotonic() - began
+        if at_once:
+            self.application.durations.observe(took)
+        turns.spent = spent = turns.spent + took
+        if spent > MARK_S:
             turns.mark()
 
     def _of_another_target(self, data: bytes) -> Request | None:
@@ -246,13 +250,16 @@ class QuorateHttpProtocol(GuardedProtocol):
         request = Request(self._method, self.url, self.headers, bytes(self._body))
         self._request = request
         self._body = None
-        self._answer(request)
+        began = monotonic()
+        if self._answer(request, began):
+            self.application.durations.observe(monotonic() - began)
 
     # -- the ways ------------------------------------------------------------------------------
 
-    def _answer(self, request: Request) -> None:
+    def _answer(self, request: Request, began: float) -> bool:
+        """Begin to answer; True if that is done, False if the answer comes later."""
         assert self._plan is not None
-        result = self.application.begin(request, self._plan)
+        result = self.application.begin(request, self._plan, began)
         if isinstance(result, Response):
             self.server_state.total_requests += 1
             self.send(
@@ -261,7 +268,7 @@ class QuorateHttpProtocol(GuardedProtocol):
                 keep_alive=self._keep_alive,
                 head=self._method == "HEAD",
             )
-            return
+            return True
         cycle = _Awaited(self._method, self._compressed, self._keep_alive)
         self.cycle = cast("RequestResponseCycle", cycle)
         if isinstance(result, Replicating):
@@ -271,6 +278,7 @@ class QuorateHttpProtocol(GuardedProtocol):
             self._pass(cycle, request, result)
         else:
             self._await(cycle, result)
+        return False
 
     def _await(self, cycle: _Awaited, answering: Answering) -> None:
         task = asyncio.ensure_future(answering, loop=self.loop)
