@@ -180,7 +180,10 @@ class Authority:
 
         Without an await if this server may answer now. Raises QuorateError.
         """
+        query = call.query
         try:
+            if query.stale and not (query.region or query.index):  # nothing to look at: soon done
+                return answer(call)
             return self._read(call, answer, watched)
         except NotCaughtUp:
             return self._once_caught_up(call, answer, watched)

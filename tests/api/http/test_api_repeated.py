@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from api_running import asynchronous
 from api_server import RawClient, connected, get, message, serving
-from fake_server import FakeServer
+from fake_server import NOW, FakeServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quorate.api.app import Plan
+from quorate.api.app import HttpApplication, Plan
 from quorate.api.http.messages import Request, Response
 from quorate.api.http.protocol import QuorateHttpProtocol
+from quorate.metrics import Metrics
+from quorate.shapes.operator import RaftConfiguration
 
 SCHEDULER = "/v1/operator/scheduler/configuration"
 LENGTH = 34
@@ -188,5 +192,49 @@ def test_line_ends_around_a_request_do_not_shift_its_body(
         assert [line.split(b"Index")[0] for line in found] == [
             line.split(b"Index")[0] for line in alone
         ]
+
+    test()
+
+
+FORMS = tuple(
+    message(method, "/v1/operator/raft/configuration?stale" + pretty, *headers)
+    for method in ("GET", "HEAD")
+    for pretty in ("", "&pretty")
+    for headers in ((), ("Accept-Encoding: gzip",), ("Connection: close",))
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(FORMS), st.sampled_from((0, 0, 0, 1)), st.integers(21, 22)),
+        min_size=2,
+        max_size=10,
+    )
+)
+def test_the_bytes_of_an_answer_are_those_of_its_request_and_second(
+    steps: list[tuple[bytes, int, int]],
+) -> None:
+    """An answer that is sent once more is not put together again; what it is of may change.
+
+    Each step: the request, the seconds that have passed, the index of the configuration.
+    """
+
+    @asynchronous
+    async def test() -> None:
+        service, now = FakeServer(), [NOW]
+        application = HttpApplication(service.parts(), Metrics(), lambda: now[0], Random(1))
+        async with serving(application) as served, connected(served.port) as client:
+            for request, seconds, index in [step for step in steps for _ in range(2)]:
+                now[0] += seconds
+                service.view = RaftConfiguration(index=index, servers=service.view.servers)
+                head = request.startswith(b"HEAD")
+                client.send(request)
+                answer = await client.answer(head=head)
+                async with connected(served.port) as other:
+                    other.send(request)
+                    assert answer == await other.answer(head=head)
+                if "connection" in answer.headers:
+                    return
 
     test()

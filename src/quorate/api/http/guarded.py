@@ -246,15 +246,17 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # -- output --------------------------------------------------------------------------------
 
-    def send(self, response: Response, *, compressed: bool, keep_alive: bool, head: bool) -> None:
-        """Write a whole answer; `head` leaves its body out."""
+    def send(self, response: Response, *, compressed: bool, keep_alive: bool, head: bool) -> bytes:
+        """Write a whole answer, and return its bytes; `head` leaves its body out."""
         rendered = self.application.renderer.render(response, compressed=compressed)
         end = KEEP if keep_alive else CLOSE
         body = b"" if head else rendered.body
-        self.transport.write(b"".join((rendered.head, self.application.date_line(), end, body)))
+        data = b"".join((rendered.head, self.application.date_line(), end, body))
+        self.transport.write(data)
         if not keep_alive:
             self.deaf = True
             self.transport.close()
+        return data
 
     def refuse(self, response: Response) -> None:
         """Answer and close, whatever else comes. Behind an unfinished answer: only close."""

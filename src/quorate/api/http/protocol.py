@@ -87,6 +87,8 @@ class QuorateHttpProtocol(GuardedProtocol):
         self._size = 0  # of head and body; 0 if there is nothing to repeat
         self._start = b""  # of the head, up to the target
         self._rest = b""  # of the head, from behind the target on; empty: no other may stand there
+        self._sent: Response | None = None  # the last answer to this head that was sent at once,
+        self._sent_date = self._sent_bytes = b""  # when, and its bytes
         self._read_task: asyncio.Future[Any] | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -156,7 +158,7 @@ class QuorateHttpProtocol(GuardedProtocol):
         return request
 
     def _read(self, data: bytes) -> None:
-        self._size, self._request, self._rest = 0, None, b""
+        self._size, self._request, self._rest, self._sent = 0, None, b"", None
         message, between = self._message, self.reading is Reading.NOTHING
         super().data_received(data)
         alone = between and self.reading is Reading.NOTHING and self._message == message + 1
@@ -180,7 +182,9 @@ class QuorateHttpProtocol(GuardedProtocol):
         self._request = None
 
     def _may_answer(self) -> bool:
-        return not (self.deaf or self.busy or self._put_aside or self.flow.write_paused)
+        cycle = self.cycle  # `busy` in its own words: a call more for each request would show
+        busy = cycle is not None and not cycle.response_complete
+        return not (busy or self.deaf or self._put_aside or self.flow.write_paused)
 
     # -- parser callbacks ----------------------------------------------------------------------
 
@@ -262,12 +266,11 @@ class QuorateHttpProtocol(GuardedProtocol):
         result = self.application.begin(request, self._plan, began)
         if isinstance(result, Response):
             self.server_state.total_requests += 1
-            self.send(
-                result,
-                compressed=self._compressed,
-                keep_alive=self._keep_alive,
-                head=self._method == "HEAD",
-            )
+            date = self.application.date_line()
+            if result is self._sent and date is self._sent_date:
+                self.transport.write(self._sent_bytes)
+            else:
+                self._send_first(result, date)
             return True
         cycle = _Awaited(self._method, self._compressed, self._keep_alive)
         self.cycle = cast("RequestResponseCycle", cycle)
@@ -279,6 +282,21 @@ class QuorateHttpProtocol(GuardedProtocol):
         else:
             self._await(cycle, result)
         return False
+
+    def _send_first(self, response: Response, date: bytes) -> None:
+        """Send an answer, and keep its bytes: those of the same one once more, until `date` ends.
+
+        They are of this head: what it asks for of their form is asked for by the next one that is
+        not parsed, and one that is parsed forgets them.
+        """
+        sent = self.send(
+            response,
+            compressed=self._compressed,
+            keep_alive=self._keep_alive,
+            head=self._method == "HEAD",
+        )
+        if self._keep_alive and len(sent) <= _REPEATABLE_BYTES_MAX:
+            self._sent, self._sent_date, self._sent_bytes = response, date, sent
 
     def _await(self, cycle: _Awaited, answering: Answering) -> None:
         task = asyncio.ensure_future(answering, loop=self.loop)

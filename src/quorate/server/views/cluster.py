@@ -60,10 +60,13 @@ class ClusterView:
     def raft_configuration(self) -> RaftConfiguration:
         """The newest Raft configuration this server knows; the same object while it is the same."""
         node = self._replica.node
-        answering = self._answering()
-        key = (node.configuration_index, node.leader_id, self._directory.version, answering)
-        if self._view is None or self._view_of != (node.configuration, key):
-            self._view_of = (node.configuration, key)
+        answering = _NOBODY if node.leader is None else self._answering()
+        seen = (
+            *(node.configuration, node.configuration_index, node.leader_id),
+            *(self._directory.version, answering),
+        )
+        if self._view is None or self._view_of != seen:
+            self._view_of = seen
             self._view = RaftConfiguration(
                 index=node.configuration_index,
                 servers=tuple(

@@ -59,10 +59,11 @@ class RaftConfiguration:
 
     def _answer(self, call: Call) -> Response:
         view = self._cluster.raft_configuration()
-        if view is not self._view:
-            if view != self._view:
-                self._answers.clear()
-            self._view = view
+        if view is self._view and (known := self._answers.get(call.query.pretty)) is not None:
+            return known
+        if view != self._view:
+            self._answers.clear()
+        self._view = view
         pretty = call.query.pretty
         response = self._answers.get(pretty)
         if response is None:
