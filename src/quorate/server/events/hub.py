@@ -81,29 +81,29 @@ def _patterns(event: Event) -> tuple[tuple[str, str], ...]:
     return ((topic, ANY), (topic, key), (ANY, key), (ANY, ANY))
 
 
-class Entry:
-    """The `count` events of one log entry; of a single variable, as its outline."""
+class Entry(msgspec.Struct, gc=False):
+    """The events of one log entry, of `size` bytes; of a single variable, as its outline."""
 
-    __slots__ = ("_encoded", "_events", "_outline", "_whole", "count", "index", "size")
+    index: int
+    size: int
+    outline: Outline | None = None
+    count: int = 1
+    made: Sequence[Event] = ()
+    encoded: Sequence[bytes] = ()
+    whole: bytes = b""
 
-    def __init__(self, index: int, events: Sequence[Event], outline: Outline | None = None) -> None:
-        """`events` is empty if there is the outline of the only one."""
-        self.index = index
-        self._outline = outline
-        if outline is None:
-            self.count, self.size = len(events), sum([event.size for event in events])
-        else:
-            self.count, self.size = 1, outlined_bytes(outline)
-        self._events = events
-        self._encoded: Sequence[bytes] = ()
-        self._whole = b""
+    @classmethod
+    def of(cls, events: list[Event]) -> Entry:
+        """The entry of these."""
+        size = sum([event.size for event in events])
+        return cls(events[0].index, size, None, len(events), events)
 
     @property
     def events(self) -> Sequence[Event]:
         """All of them."""
-        if self._outline is not None:
-            self._events, self._outline = (outlined(self._outline),), None
-        return self._events
+        if self.outline is not None:
+            self.made, self.outline = (outlined(self.outline),), None
+        return self.made
 
     def line(self, topics: Topics) -> bytes:
         """The JSON of those that are wanted, with a line end; empty if none is."""
@@ -111,12 +111,12 @@ class Entry:
         wanted = [at for at, event in enumerate(events) if topics.wants(event)]
         if not wanted:
             return b""
-        if not self._encoded:
-            self._encoded = [event.encoded() for event in events]
-            self._whole = line(self._encoded, self.index)
+        if not self.encoded:
+            self.encoded = [event.encoded() for event in events]
+            self.whole = line(self.encoded, self.index)
         if len(wanted) == len(events):
-            return self._whole
-        return line([self._encoded[at] for at in wanted], self.index)
+            return self.whole
+        return line([self.encoded[at] for at in wanted], self.index)
 
 
 def line(encoded: Sequence[bytes], index: int) -> bytes:
@@ -231,7 +231,7 @@ class Hub:
         if len(changes) == 1 and not self._waiting:
             outline = outline_of(change := changes[0])
             if outline is not None and change.index >= self.floor:
-                self._keep(Entry(change.index, (), outline))
+                self._keep(Entry(change.index, outlined_bytes(outline), outline))
                 return
         events = [event for each in changes if (event := event_of(self._store, each)) is not None]
         if not events:
@@ -239,7 +239,7 @@ class Hub:
         if events[0].index < self.floor:
             # The entry that ends a restore was written below the index that it gives the state.
             events = [msgspec.structs.replace(event, index=self.floor) for event in events]
-        entry = Entry(events[0].index, events)
+        entry = Entry.of(events)
         self._keep(entry)
         if self._waiting:
             for event in events:
@@ -253,7 +253,12 @@ class Hub:
         self._entries.append(entry)
         self._count += entry.count
         self._size += entry.size
-        while self._count > EVENTS_MAX or self._size > BYTES_MAX:
+        if self._count > EVENTS_MAX or self._size > BYTES_MAX:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let the oldest entries go, some more than must be: so it is not to be done each time."""
+        while self._count > EVENTS_MAX - EVENTS_MAX // 128 or self._size > BYTES_MAX:
             oldest = self._entries.popleft()
             self._count -= oldest.count
             self._size -= oldest.size
