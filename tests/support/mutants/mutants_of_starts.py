@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mutant import Mutant
 
+from quorate.raft import receiver
 from quorate.raft.roles import greeting
 from quorate.raft.values import identity
 
@@ -47,6 +48,38 @@ START_MUTANTS = [
         "theirs.epoch.counter != ours.epoch.counter:",
         0,
         "other_epoch_is_not_heard",
+    ),
+    Mutant(
+        "takes a newcomer for one that was left out of a recovery",
+        identity.objection,
+        "ours.cluster_id and theirs.cluster_id and theirs.epoch",
+        "ours.cluster_id and theirs.epoch",
+        0,
+        "newcomer_of_a_recovered_cluster",
+    ),
+    Mutant(
+        "takes its leader for one of another recovery before it has a cluster",
+        identity.objection,
+        "ours.cluster_id and theirs.cluster_id and theirs.epoch",
+        "theirs.cluster_id and theirs.epoch",
+        0,
+        "newcomer_of_a_recovered_cluster",
+    ),
+    Mutant(
+        "takes a probe behind another history than its snapshot's",
+        receiver._check,
+        "if not request.is_heartbeat and index == snapshot_index",
+        "if False and index == snapshot_index",
+        0,
+        "other_history_than_the_snapshot",
+    ),
+    Mutant(
+        "takes entries of another history than its snapshot's",
+        receiver._check,
+        "        if index == snapshot_index",
+        "        if False and index == snapshot_index",
+        0,
+        "other_history_than_the_snapshot",
     ),
     Mutant(
         "learns nothing of what others have seen",

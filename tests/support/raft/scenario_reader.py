@@ -18,11 +18,14 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     suspend NAME SECONDS           its machine sleeps, and its clock runs on
     freeze NAME SECONDS            it is stopped with its clock; reads may be stale from now on
     epoch NAME COUNTER BITS        its process belongs to this recovery of the cluster
+    newcomer NAME                  its process belongs to no cluster as yet
+    member NAME [OTHER]            it belongs to the cluster, with OTHER in the epoch of that one
     prepared NAME yes | no         a recovery of its cluster is prepared there, or given up
     machine NAME damaged | sound   its state machine is found to be wrong, or right again
     snapshot NAME                  take one; it is stored a little later
     refused NAME: ...              the same as `ask`, of what must be refused as no message
-    ask NAME: vote|pre-vote|timeout-now|append FIELD=VALUE ...     a message from nowhere
+    ask NAME: vote|pre-vote|timeout-now|append FIELD=VALUE ...     a message from nowhere;
+                                   terms=[1,2] are commands of these terms, after prev_log_index
     hint NAME                      it answers refusals like other makes: with its last index
     run SECONDS | until NAME INDEX (it stores the entry) | until_snapshot NAME (it stores one)
     trace KIND ...                 roles clients configuration messages heartbeats disk apply
@@ -48,6 +51,7 @@ from quorate.raft.values.identity import EPOCH_BITS, Epoch
 from quorate.testing.sim.machines.disk import SimDisk
 from quorate.testing.sim.machines.hosts import Host, Weather
 from quorate.testing.sim.machines.network import Call
+from quorate.testing.sim.plans.meetings import CLUSTER
 from quorate.testing.sim.verdicts.printers import (
     configuration_text,
     effect_text,
@@ -278,6 +282,16 @@ class Scenario:
         epoch = Epoch(int(counter), bits.encode() * EPOCH_BITS)
         host.live.identity = msgspec.structs.replace(host.record, epoch=epoch)
 
+    def do_newcomer(self, name: str) -> None:
+        host = self.host(name)
+        host.live.identity = msgspec.structs.replace(host.record, cluster_id="")
+
+    def do_member(self, name: str, other: str = "") -> None:
+        host, of = self.host(name), self.host(other or name)
+        host.live.identity = msgspec.structs.replace(
+            host.record, cluster_id=CLUSTER, epoch=of.record.epoch
+        )
+
     def do_machine(self, name: str, how: str) -> None:
         damage = StateDamaged("the state here is damaged") if how == "damaged" else None
         self.host(name).driver.quarantine(damage)
@@ -290,6 +304,12 @@ class Scenario:
         fields = {
             k: v if k.startswith("sender") else msgspec.json.decode(v) for k, v in map(_pair, words)
         }
+        if terms := fields.pop("terms", None):
+            first = int(fields.get("prev_log_index", 0)) + 1
+            fields["entries"] = tuple(
+                Entry(index, term, EntryKind.COMMAND, b"%d.%d" % (index, term))
+                for index, term in enumerate(terms, first)
+            )
         request = _ASKED[kind](**fields)
         call = Call("?", 0, 0, host.name, host.name, request)
         self.lines.append(f"?  -> {host.name}: {request_text(request)}")
