@@ -26,10 +26,7 @@ VALUES = {"raft.values", "gossip.messages"}
 # What of a recovery needs no folder: the simulator recovers with it.
 DECIDED = {"plan", "survivors", "epochs", "peers_json", "moved_state", "looking.summary"}
 LAYERS: dict[str, set[str]] = {
-    "errors": set(),
-    "levels": set(),
-    "metrics": set(),
-    "loglines": set(),
+    **{name: set[str]() for name in ("errors", "given_files", "levels", "metrics", "loglines")},
     "version": set(),
     # The facade of the library.
     "__init__": {"errors", "raft", "replica", "runtime", "storage", "version"},
@@ -37,11 +34,12 @@ LAYERS: dict[str, set[str]] = {
     "wire": {"errors"} | VALUES,
     "archive": {"errors"},
     "nomad": {"archive", "errors", "wire"},
-    "backup": {"archive", "errors", "state", "storage", "wire.go"},
-    "storage": {"errors", "levels", "wire"} | VALUES,
+    "backup": {"given_files", "archive", "errors", "state", "storage", "wire.go"},
+    "storage": {"given_files", "errors", "levels", "wire"} | VALUES,
     # Data folders of servers that do not run; no event loop.
     "recovery": {
         *("archive", "errors", "levels", "nomad", "raft", "shapes", "state", "storage", "wire"),
+        "given_files",
     },
     # Facts of servers and of data folders in, named causes out.
     "diagnosis": {"errors", "net.names", "net.threads", "recovery", "shapes", "storage.free_space"},
@@ -66,20 +64,19 @@ LAYERS: dict[str, set[str]] = {
         *("loglines", "gossip.serf.expressions"),
         "version",
     },
-    "config": {"backup", "errors", "shapes", "wire", "version"},
+    "config": {"given_files", "backup", "errors", "shapes", "wire", "version"},
     "agent": {
         *("errors", "metrics", "net", "raft", "shapes", "state", "server", "api", "config"),
-        "backup",
-        "loglines",
+        *("backup", "given_files", "loglines"),
         "wire.gossip_key",
         "version",
     },
-    "certificates": {"errors"},
-    "client": {"errors", "shapes"},
+    "certificates": {"given_files", "errors"},
+    "client": {"given_files", "errors", "shapes"},
     "cli": {
         *("archive", "nomad", "errors", "levels", "client", "agent", "config", "wire.gossip_key"),
         *("api.codec.filters", "diagnosis", "net.threads", "recovery", "version"),
-        *("backup", "certificates"),
+        *("backup", "certificates", "given_files"),
     },
     "__main__": {"cli"},
     # For users' own rehearsals: nothing imports it, and it runs everything that is pure.

@@ -60,7 +60,7 @@ BROKEN = {
     "self is missing": (lines(row(S1, A1), row(S2, A2)), 3, f"this server, {S0}, is not in"),
     "another port of its own": (lines(row(S0, "127.0.0.1:4648")), 2, f"listens at {A0}"),
     "another port of another": (lines(ME, row(S1, "127.0.0.1:4648")), 3, f"of {S1} is {A1}"),
-    "too large": (lines(ME) + b" " * (256 << 10), 1, "bytes, over"),
+    "too large": (lines(ME) + b" " * (256 << 10), 1, "has more than 262144 bytes"),
     "too deep": (b"[\n" + b"[" * 50_000, 2, "it is no JSON"),
 }
 

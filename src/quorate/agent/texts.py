@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from quorate.config.model import AgentConfig
+from quorate.given_files import content
 from quorate.version import __version__
 from quorate.wire.gossip_key import without_line_ends
 
@@ -32,6 +33,9 @@ def banner(config: AgentConfig) -> str:
     return f"==> Starting Quorate agent...\n==> Quorate agent configuration:\n\n{block}\n"
 
 
+_KEYRING_BYTES_MAX = 1 << 20
+
+
 def keyring_warning(config: AgentConfig, keyring: Path) -> str:
     """Lines if the key that was configured is not used, because there is a ring already."""
     if not (config.server.encrypt and keyring.exists()):
@@ -48,7 +52,7 @@ def keyring_warning(config: AgentConfig, keyring: Path) -> str:
 def _holds(keyring: Path, key: str) -> bool:
     """Whether the key is in the ring, or the ring cannot be read: that is told elsewhere."""
     try:
-        return without_line_ends(key) in keyring.read_text(encoding="utf-8")
+        return without_line_ends(key) in content(keyring, _KEYRING_BYTES_MAX).decode()
     except (OSError, ValueError):
         return True
 

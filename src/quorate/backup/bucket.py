@@ -16,7 +16,6 @@ from configparser import Error as ParserError
 from contextlib import contextmanager
 from datetime import timedelta
 from io import BufferedIOBase
-from pathlib import Path
 from typing import Any, Final
 
 import obstore
@@ -24,6 +23,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from quorate.backup.target import Absent, Read, Settings, TargetError, checked_name, is_name
+from quorate.given_files import opened
 
 _PART_BYTES: Final = 8 << 20
 _PIECE_BYTES: Final = 1 << 20
@@ -182,9 +182,9 @@ def _credentials(path: str) -> Iterator[tuple[str, str]]:
     if not path or "AWS_ACCESS_KEY_ID" in os.environ:
         return
     try:
-        with Path(path).open(encoding="utf-8") as file:
+        with opened(path) as file:
             mode = os.fstat(file.fileno()).st_mode
-            text = file.read(_FILE_BYTES_MAX)
+            text = file.read(_FILE_BYTES_MAX).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise TargetError(f"cannot read credentials_file {path}: {reason}") from None

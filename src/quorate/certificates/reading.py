@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from quorate.errors import QuorateError
+from quorate.given_files import content
 
 PEM_BYTES_MAX: Final = 1 << 20
 """Of a file: the authorities that a whole system trusts have a quarter of it."""
@@ -23,17 +23,12 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 def read_pem(path: Path) -> bytes:
     """The bytes of a file. Raises QuorateError: not readable, no file, too large."""
     try:
-        with open(path, "rb", opener=_opener) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise QuorateError(f"{path} is no file", "give the path of a PEM file")
-            data = file.read(PEM_BYTES_MAX + 1)
-    except OSError as error:
+        return content(path, PEM_BYTES_MAX)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise QuorateError(
-            f"cannot read {path}: {error.strerror or error}", "check the path and its owner"
+            f"cannot read {path}: {reason}", "give a PEM file that you may read"
         ) from error
-    if len(data) > PEM_BYTES_MAX:
-        raise QuorateError(f"{path} has over {PEM_BYTES_MAX} bytes", "give a PEM file")
-    return data
 
 
 def certificates_in(path: Path) -> list[x509.Certificate]:
@@ -74,8 +69,3 @@ def readable_by_others(path: Path) -> bool:
         return bool(path.stat().st_mode & _OTHERS)
     except OSError:
         return False
-
-
-def _opener(path: str, flags: int) -> int:
-    # A FIFO that nothing writes to would hold the program.
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)

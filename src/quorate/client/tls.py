@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import ssl
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from quorate.client.errors import TlsError
+from quorate.given_files import content
+
+_FILE_BYTES_MAX: Final = 4 << 20
 
 
 class TlsOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +48,7 @@ def build_context(options: TlsOptions) -> ssl.SSLContext:
         )
     if options.client_cert:
         for path in (options.client_cert, options.client_key):
-            _check_readable(path, "open", path)
+            _read(path, "open", path)
         try:
             context.load_cert_chain(options.client_cert, options.client_key)
         except (ssl.SSLError, OSError) as error:
@@ -58,10 +62,10 @@ def build_context(options: TlsOptions) -> ssl.SSLContext:
 
 def _trust(context: ssl.SSLContext, options: TlsOptions) -> None:
     if options.ca_cert:
-        _check_readable(options.ca_cert, "Error loading CA File: open", options.ca_cert)
+        found = _read(options.ca_cert, "Error loading CA File: open", options.ca_cert)
         try:
-            context.load_verify_locations(cafile=options.ca_cert)
-        except (ssl.SSLError, OSError) as error:
+            context.load_verify_locations(cadata=found)
+        except (ssl.SSLError, ValueError) as error:
             raise TlsError(
                 f"Error loading CA File: Couldn't parse PEM in: {options.ca_cert}",
                 "the file must hold one or more PEM certificates",
@@ -83,24 +87,28 @@ def _trust_folder(context: ssl.SSLContext, folder: str) -> None:
         for name in sorted(names):
             path = Path(parent, name)
             try:
-                context.load_verify_locations(cafile=path)
-            except (ssl.SSLError, OSError) as error:
+                context.load_verify_locations(cadata=_pem(path))
+            except (ssl.SSLError, OSError, ValueError) as error:
                 raise TlsError(
                     f"Error loading CA Path: Couldn't parse PEM in: {path}",
                     "keep only PEM certificates in that folder",
                 ) from error
 
 
-def _check_readable(path: str, doing: str, named: str) -> None:
+def _read(path: str, doing: str, named: str) -> str:
     try:
-        with Path(path).open("rb"):
-            pass
-    except OSError as error:
+        return _pem(path)
+    except (OSError, ValueError) as error:
         raise TlsError(f"{doing} {named}: {_reason(error)}", "check the path") from error
 
 
-def _reason(error: OSError) -> str:
+def _pem(path: str | Path) -> str:
+    """What of a file can be PEM: bundles have names in other letters above their certificates."""
+    return content(path, _FILE_BYTES_MAX).decode("ascii", errors="ignore")
+
+
+def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return (error.reason or "not a PEM file").replace("_", " ").lower()
-    text = error.strerror or str(error)
+    text = getattr(error, "strerror", None) or str(error)
     return text[:1].lower() + text[1:]

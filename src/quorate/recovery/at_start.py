@@ -14,13 +14,14 @@ from typing import Final
 import msgspec
 
 from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
+from quorate.given_files import beginning
 from quorate.raft.values.identity import Epoch
 from quorate.recovery import undoing
 from quorate.recovery.epochs import asked
 from quorate.recovery.looking.folders import DataDir
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.summary import FolderSummary, Kind
-from quorate.recovery.peers_json import PEERS_FILE, parse
+from quorate.recovery.peers_json import BYTES_MAX, PEERS_FILE, parse
 from quorate.recovery.recovering import (
     Prepared,
     Recovering,
@@ -122,7 +123,7 @@ def _is_asked(folder: DataDir) -> bool:
 
 def _content(path: Path) -> bytes:
     with clear_errors(f"read {path}"):
-        return path.read_bytes()
+        return beginning(path, BYTES_MAX)
 
 
 def by_peers_json(folder: DataDir, own_address: str) -> Prepared:

@@ -56,7 +56,7 @@ def wrong(name: str, line: int, what: str, cure: str = _WRITE) -> WrongServers:
 def parse(data: bytes, name: str) -> tuple[Peer, ...]:
     """The servers in the bytes of the file `name`. Raises WrongServers."""
     if len(data) > BYTES_MAX:
-        raise wrong(name, 1, f"the file has {len(data)} bytes, over {BYTES_MAX}")
+        raise wrong(name, 1, f"the file has more than {BYTES_MAX} bytes")
     if data.startswith(b"\xef\xbb\xbf"):
         raise wrong(name, 1, "it begins with a byte order mark", "save it as UTF-8 without one")
     try:

@@ -27,13 +27,14 @@ from typing import Final
 import msgspec
 
 from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
+from quorate.given_files import beginning, opened
 from quorate.raft.values.configuration import Configuration
 from quorate.raft.values.identity import EPOCH_BITS, Epoch
 from quorate.recovery.keeping import PREFIX, check_room, keep
 from quorate.recovery.looking.folders import DataDir, log_of
 from quorate.recovery.looking.summary import FolderSummary
 from quorate.recovery.moved_state import apply_log, last_entry, moved
-from quorate.recovery.peers_json import PEERS_FILE
+from quorate.recovery.peers_json import BYTES_MAX, PEERS_FILE
 from quorate.recovery.plan import Plan, make
 from quorate.recovery.salvage_mark import SALVAGED_FILE
 from quorate.recovery.survivors import Survivors
@@ -222,7 +223,7 @@ def _state_before(
     if names:
         place = folder.snapshots / names[0]
         meta = checked_meta(place)
-        with clear_errors(f"read {place}"), (place / STATE_FILE).open("rb") as file:
+        with clear_errors(f"read {place}"), opened(place / STATE_FILE) as file:
             store.restore(decode_snapshot(file.read, TODAY))
         newest = (meta.term, meta.index, meta.id)
     if log.extent.base_index > (newest[1] if newest else 0):
@@ -274,7 +275,7 @@ def _remove_peers(raft: Path, plan: Recovering) -> None:
     """Remove the peers.json that was carried out, and no other."""
     path = raft / PEERS_FILE
     with clear_errors(f"remove {path}"):
-        if plan.peers and path.exists() and sha256(path.read_bytes()).hexdigest() == plan.peers:
+        if plan.peers and path.exists() and _digest(path) == plan.peers:
             path.unlink()
             fsync_dir(raft)
 
@@ -284,3 +285,7 @@ def _remove(path: Path) -> None:
         if path.exists():
             path.unlink()
             fsync_dir(path.parent)
+
+
+def _digest(path: Path) -> str:
+    return sha256(beginning(path, BYTES_MAX)).hexdigest()

@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 
 from quorate.errors import QuorateError
+from quorate.given_files import opened
 from quorate.raft.values.messages import HardState
 from quorate.recovery.looking.folders import DataDir, find, log_of
 from quorate.recovery.looking.summary import Kind
@@ -173,7 +174,8 @@ def _build(salvage: Salvage) -> int:
         for path in segments_in(folder.log):
             if path == cut and not size:
                 break
-            content = path.read_bytes()
+            with opened(path) as file:
+                content = file.read()
             if path == cut:
                 # The file itself may have been cut short.
                 room = -(-len(content) // LogFiles.piece) * LogFiles.piece
@@ -211,7 +213,7 @@ def _payloads(log: Path, cut: tuple[Path, int]) -> Iterator[bytes]:
     for path in segments_in(log):
         if path < cut[0]:
             continue
-        with clear_errors(f"read {path}"), path.open("rb") as file:
+        with clear_errors(f"read {path}"), opened(path) as file:
             file.seek(cut[1] if path == cut[0] else 0, os.SEEK_SET)
             while data := file.read(FRAME):
                 frame = read_frame(data)

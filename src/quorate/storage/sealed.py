@@ -15,9 +15,13 @@ import msgspec
 from fastcrc.crc64 import xz
 
 from quorate.errors import LogDamaged
+from quorate.given_files import content
 from quorate.storage.disk_errors import clear_errors
 
 T = TypeVar("T")
+
+_BYTES_MAX: Final = 16 << 20
+"""The largest has the key and address of each server of a configuration."""
 
 _KEY: Final = b',"Checksum":"'
 _END: Final = b'"}\n'
@@ -42,7 +46,7 @@ def read_sealed(path: Path, kind: type[T]) -> T:
     """
     with clear_errors(f"read {path}"):
         try:
-            line = path.read_bytes()
+            line = content(path, _BYTES_MAX)
         except FileNotFoundError as error:
             raise LogDamaged(f"{path} is missing", path=str(path)) from error
     return unseal(line, str(path), kind)

@@ -16,6 +16,7 @@ BLOCKING_QUERY_TIMEOUT_S = 330.0  # the longest wait of a server is 5 minutes an
 BODYLESS = frozenset({"GET", "HEAD"})
 SECRETS = frozenset({"x-nomad-token", "authorization"})
 CLIENT_ERROR = 400
+BODY_BYTES_MAX = 64 << 20
 
 
 def run(context: Context) -> int:
@@ -57,15 +58,25 @@ def full_path(text: str) -> str:
     return f"/{path}" if path.startswith("v1/") else f"/v1/{path}"
 
 
-def read_piped(stdin: TextIO) -> bytes | None:
-    """The bytes piped in, or None if nothing is (a terminal, a device, an empty pipe)."""
+def read_piped(stdin: TextIO, most: int = BODY_BYTES_MAX) -> bytes | None:
+    """The bytes piped in, or None if nothing is (a terminal, a device, an empty pipe).
+
+    Raises Failure for more than `most`.
+    """
     try:
         descriptor = stdin.fileno()
     except (OSError, ValueError):
-        return stdin.read().encode() or None
-    if stat.S_ISCHR(os.fstat(descriptor).st_mode):
-        return None
-    return stdin.buffer.read() or None
+        data = stdin.read(most + 1).encode()
+    else:
+        if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+            return None
+        data = stdin.buffer.read(most + 1)
+    if len(data) > most:
+        raise Failure(
+            f"Error reading standard input: it has more than {most} bytes",
+            "look what is piped in; an archive is sent by `quorate operator snapshot restore`",
+        )
+    return data or None
 
 
 def _header(text: str) -> tuple[str, str]:

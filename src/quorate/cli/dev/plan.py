@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 
 from quorate.cli.context import Failure
 from quorate.cli.dev.ports import HOST, PortPlan, PortSet, first_taken, plan_ports
+from quorate.given_files import content
 
 DEFAULT_SERVERS = 3
 MOST_SERVERS = 7
 REGIONS = ("global", "west", "east", "north", "south")
 DEFAULT_HTTP_PORT = 4646
+_CONFIG_BYTES_MAX = 1 << 20
 
 
 class Wish(NamedTuple):
@@ -131,11 +133,11 @@ def read_back(folder: Path) -> Cluster | None:
     regions: Counter[str] = Counter()
     while (path := folder / f"server-{len(found) + 1}.json").exists():
         try:
-            config = json.loads(path.read_text())
+            config = json.loads(content(path, _CONFIG_BYTES_MAX))
             ports = config["ports"]
             found.append(PortSet(int(ports["http"]), int(ports["rpc"]), int(ports["serf"])))
             regions[config.get("region", REGIONS[0])] += 1
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise Failure(
                 f"Error: {path} is not a configuration of quorate dev: {error!r}",
                 "repair it, or give another -data-dir",

@@ -10,6 +10,7 @@ import msgspec
 
 from quorate.archive.meta import ArchiveError, ArchiveMeta, decode_meta
 from quorate.errors import LogDamaged, QuorateError
+from quorate.given_files import content
 from quorate.nomad.bolt.meta import BoltError
 from quorate.nomad.log_entry import NomadEntry, body_of
 from quorate.nomad.raft_db import KEEP_MAX, LogSummary
@@ -190,8 +191,7 @@ def nomad_meta(snapshot: Path) -> ArchiveMeta:
     with clear_errors(f"read {path}"):
         if not path.exists():
             raise LogDamaged(f"{path} is missing", path=str(path))
-        with path.open("rb") as file:
-            line = file.read(_META_BYTES_MAX)
+        line = content(path, _META_BYTES_MAX)
     try:
         meta, crc = decode_meta(line), msgspec.json.decode(line, type=_Crc).crc
     except (ArchiveError, msgspec.MsgspecError) as error:

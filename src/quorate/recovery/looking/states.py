@@ -11,6 +11,7 @@ import msgspec
 
 from quorate.archive.contents import rows
 from quorate.errors import LogDamaged, QuorateError
+from quorate.given_files import opened
 from quorate.nomad.state import records
 from quorate.raft.values.messages import EntryKind
 from quorate.recovery.looking.entries import plain
@@ -90,7 +91,7 @@ def _nomad(folder: DataDir) -> StateShown:
     )
 
     def found() -> Iterator[StateRow]:
-        with (place / STATE_FILE).open("rb") as file:
+        with opened(place / STATE_FILE) as file:
             for record in records(file.read, values_of=None):
                 yield StateRow(record.type, "", record.value)
 
@@ -110,7 +111,7 @@ def _ours(folder: DataDir, last_index: int) -> StateShown:
             )
         place = _newest(folder, end if last_index or log.has_records else None)
         if place is not None:
-            with (place / STATE_FILE).open("rb") as file:
+            with opened(place / STATE_FILE) as file:
                 store.restore(decode_snapshot(file.read, TODAY))
         if store.applied_index < log.extent.base_index:
             raise QuorateError(

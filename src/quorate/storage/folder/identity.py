@@ -18,10 +18,13 @@ from uuid import UUID
 import msgspec
 
 from quorate.errors import LogDamaged, StorageFull, WrongDataFolder
+from quorate.given_files import content
 from quorate.raft.values.identity import NO_EPOCH, Epoch
 from quorate.storage.atomic import settle_names, write_atomic
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.sealed import read_sealed, seal
+
+_NODE_ID_BYTES_MAX: Final = 4096
 
 NODE_ID_FILE: Final = "node-id"
 IDENTITY_FILE: Final = "quorate.json"
@@ -64,7 +67,7 @@ def read_node_id(server: Path, *, next_step: str = "write this server's ID into 
     with clear_errors(f"read {path}"):
         if not path.exists():
             return None
-        text = path.read_bytes().decode("ascii", errors="replace").strip()
+        text = content(path, _NODE_ID_BYTES_MAX).decode("ascii", errors="replace").strip()
     try:
         return str(UUID(text))
     except ValueError as error:

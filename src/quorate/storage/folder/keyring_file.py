@@ -6,23 +6,27 @@ See docs/wire.md#data-folder.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from quorate.errors import QuorateError
+from quorate.given_files import content
 from quorate.storage.atomic import make_dir, settle_names, write_atomic
 from quorate.storage.disk_errors import clear_errors
 from quorate.wire.memberlist.keyring import Keyring, decode_keyring, encode_keyring
+
+_BYTES_MAX: Final = 1 << 20
 
 
 def read_keyring(path: Path) -> Keyring | None:
     """The ring in the file; None if there is no file. Raises QuorateError if it is damaged."""
     with clear_errors(f"read {path}"):
         try:
-            content = path.read_bytes()
+            data = content(path, _BYTES_MAX)
         except FileNotFoundError:
             return None
     settle_names(path.parent)
     try:
-        return decode_keyring(content)
+        return decode_keyring(data)
     except ValueError as error:
         raise QuorateError(
             f"the keyring file {path} cannot be used: {error}",

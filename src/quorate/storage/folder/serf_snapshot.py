@@ -19,11 +19,14 @@ from typing import BinaryIO, Final
 import msgspec
 
 from quorate.errors import QuorateError
+from quorate.given_files import content
 from quorate.gossip.messages import Address
 from quorate.storage.atomic import make_dir, write_atomic
 from quorate.storage.disk_errors import clear_errors
 
 COMPACT_BYTES: Final = 128 * 1024
+_BYTES_MAX: Final = 64 << 20
+"""More than a pool of the largest size writes before the file is made short again."""
 _BYTES_PER_MEMBER: Final = 256
 _NUMBERS: Final = {"clock": 0, "event-clock": 1, "query-clock": 2}
 
@@ -101,10 +104,10 @@ class SerfSnapshot:
         with clear_errors(f"read {path}"):
             make_dir(path.parent)
             try:
-                content = path.read_bytes()
+                data = content(path, _BYTES_MAX)
             except FileNotFoundError:
-                content = b""
-        self.known: Final = read_known(content, rejoin_after_leave=rejoin_after_leave)
+                data = b""
+        self.known: Final = read_known(data, rejoin_after_leave=rejoin_after_leave)
         self._now = msgspec.structs.replace(
             self.known, alive=dict(self.known.alive), clocks=list(self.known.clocks), left=False
         )

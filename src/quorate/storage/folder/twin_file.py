@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import msgspec
 
 from quorate.errors import LogDamaged, QuorateError
+from quorate.given_files import beginning
 from quorate.storage.atomic import write_atomic
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.sealed import seal, unseal
@@ -58,7 +59,7 @@ class TwinFile(Generic[T]):
         """
         with clear_errors(f"read {self.path}"):
             try:
-                content = self.path.read_bytes()
+                content = beginning(self.path, 2 * HALF_BYTES)
             except FileNotFoundError:
                 return None
         if len(content) != 2 * HALF_BYTES:

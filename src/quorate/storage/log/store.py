@@ -29,6 +29,7 @@ from typing import Final
 import msgspec
 
 from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
+from quorate.given_files import opened
 from quorate.raft.values.messages import Entry, HardState
 from quorate.storage.atomic import fsync_dir, make_dir
 from quorate.storage.disk_errors import clear_errors
@@ -67,8 +68,8 @@ def has_log(path: Path) -> bool:
 
 
 def _first_frame(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(FRAME)
+    with opened(file) as found:
+        return found.read(FRAME)
 
 
 def _has_layout_1(path: Path) -> bool:

@@ -8,6 +8,7 @@ from typing import Final
 from fastcrc.crc64 import xz
 
 from quorate.errors import LogDamaged
+from quorate.given_files import opened
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.sealed import crc_bytes
 from quorate.storage.snapshots.meta import STATE_FILE, SnapshotMeta, parse_id, read_meta
@@ -28,7 +29,7 @@ def state_digest(state: Path) -> tuple[int, bytes]:
     with clear_errors(f"read {state}"):
         if not state.exists():
             raise LogDamaged(f"{state} is missing", path=str(state))
-        with state.open("rb") as file:
+        with opened(state) as file:
             while chunk := file.read(_CHUNK_BYTES):
                 size += len(chunk)
                 crc = xz(chunk, crc)

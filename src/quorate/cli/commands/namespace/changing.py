@@ -10,6 +10,7 @@ from quorate.cli.commands.api import read_piped
 from quorate.cli.commands.namespace.spec import parsed
 from quorate.cli.context import Context, Failure, doing
 from quorate.client import Namespace, StatusError
+from quorate.given_files import content
 
 FILE_BYTES_MAX = 64 * 1024
 STDIN = "-"
@@ -49,24 +50,18 @@ def delete(context: Context) -> int:
 
 def _from_file(context: Context, source: str) -> Namespace:
     try:
-        data = (read_piped(context.stdin) or b"") if source == STDIN else _bytes_of(Path(source))
+        if source == STDIN:
+            data = read_piped(context.stdin, FILE_BYTES_MAX) or b""
+        else:
+            data = content(source, FILE_BYTES_MAX)
     except OSError as error:
         raise Failure(
-            f"Error reading input file: {error}", "give a file that you may read"
+            f"Error reading input file: {error.strerror or error}",
+            "look whether it is the right file, and whether you may read it",
         ) from None
-    if len(data) > FILE_BYTES_MAX:
-        raise Failure(
-            f"Error reading input file: it has more than {FILE_BYTES_MAX} bytes",
-            "a namespace takes less: look whether it is the right file",
-        )
     try:
         return parsed(data.decode(), as_json=context.flags.on("json"))
     except (UnicodeDecodeError, ValueError) as error:
         raise Failure(
             f"Error parsing input file: {error}", "see docs/namespaces.md for its form"
         ) from None
-
-
-def _bytes_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(FILE_BYTES_MAX + 1)

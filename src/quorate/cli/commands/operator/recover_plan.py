@@ -12,6 +12,7 @@ from quorate.cli.commands.operator.folder_named import folder_named
 from quorate.cli.commands.operator.recover import explain, survivors_of
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
+from quorate.given_files import content
 from quorate.recovery import plan as plans
 from quorate.recovery import undoing
 from quorate.recovery.at_start import check_sound, exclusively
@@ -59,7 +60,7 @@ def apply(context: Context) -> int:
     """Carry the plan out on one folder."""
     file, path = Path(context.flags.args[0]), folder_named(context.flags.args[1])
     try:
-        data = file.read_bytes()
+        data = content(file, plans.BYTES_MAX, stream=True)
     except OSError as error:
         raise Failure(f"cannot read {file}: {error.strerror or error}") from error
     with doing(""):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from quorate import given_files
 from quorate.archive.contents import MAGIC, StateFacts, TypeCount, begin, counted, rows
 from quorate.archive.meta import ArchiveMeta
 from quorate.archive.reading import Read, read_archive
@@ -31,10 +31,12 @@ class Contents(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def opened(path: str, before: str, *, quoted: bool = False) -> Iterator[BinaryIO]:
-    """The file at `path`. Raises Failure, whose text begins with `before`."""
+def opened(
+    path: str, before: str, *, quoted: bool = False, stream: bool = True
+) -> Iterator[BinaryIO]:
+    """The file at `path`, or the pipe. Raises Failure, whose text begins with `before`."""
     try:
-        file = Path(path).open("rb")  # noqa: SIM115  closed below
+        file = given_files.opened(path, stream=stream)
     except (OSError, ValueError) as error:
         text = f"open {path}: {reason(error)}"
         raise Failure(before + (f'"{text}"' if quoted else text)) from error

@@ -26,7 +26,7 @@ def restore(context: Context) -> int:
     details = dry_run or flags.on("verbose") or flags.on("json") or "t" in flags.values
     name = flags.args[0]
     before = "Error opening snapshot file: "
-    with opened(name, before, quoted=True) as file, context.client() as client:
+    with opened(name, before, quoted=True, stream=False) as file, context.client() as client:
         size = os.fstat(file.fileno()).st_size
         if force and not dry_run:
             region = f" in region {client.region}" if client.region else ""

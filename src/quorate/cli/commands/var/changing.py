@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from quorate.cli.commands.api import read_piped
-from quorate.cli.commands.var.forms import chosen, help_line, moment, read_file, shown
+from quorate.cli.commands.var.forms import (
+    FILE_BYTES_MAX,
+    chosen,
+    help_line,
+    moment,
+    read_file,
+    shown,
+)
 from quorate.cli.commands.var.spec import Spec, parsed
 from quorate.cli.context import Context, Failure, doing
 from quorate.client import VariableConflict
@@ -137,7 +144,7 @@ def _of_file(context: Context, source: str) -> dict[str, Any]:
     if source == "-":
         if not form:
             raise Failure(f"Must supply a value for -in to read from -\n{help_line(context)}")
-        text = (read_piped(context.stdin) or b"").decode(errors="replace")
+        text = (read_piped(context.stdin, FILE_BYTES_MAX) or b"").decode(errors="replace")
     else:
         text = read_file(source[1:])
         form = form or ("json" if source.endswith(".json") else "hcl")

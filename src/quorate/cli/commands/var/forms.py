@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 from quorate.cli.context import Context, Failure
 from quorate.cli.text.tables import format_block
 from quorate.client import Variable
+from quorate.given_files import content
 
 NS_PER_S = 1_000_000_000
+FILE_BYTES_MAX = 1 << 20
+"""Of a specification or a template: a variable has at most 64 KiB."""
 
 
 def help_line(context: Context) -> str:
@@ -51,7 +53,7 @@ def templated(context: Context, data: Any) -> str:
 def read_file(name: str) -> str:
     """A file's text. Raises Failure in the words of scripts' other tools."""
     try:
-        return Path(name).read_text(encoding="utf-8")
+        return content(name, FILE_BYTES_MAX, stream=True).decode()
     except (OSError, ValueError) as error:
         words = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise Failure(
