@@ -14,6 +14,8 @@ from test_peers_json import A0
 
 from quorate.recovery.at_start import before_start
 from quorate.recovery.looking.inspect import inspect
+from quorate.recovery.looking.summary import FolderSummary, Member, Members
+from quorate.recovery.survivors import compare
 
 
 def test_the_file_for_survivors_of_ours_recovers_them(tmp_path: Path) -> None:
@@ -58,6 +60,29 @@ def test_the_most_advanced_is_named(tmp_path: Path) -> None:
     ran = run("operator", "recover", "peers-json", *map(str, folders))
     assert ran.code == 0, ran
     assert f"most advanced: {FILES['s2']['node_id']}" in ran.stderr
+
+
+def folder(server_id: str, term: int, index: int, members: Members) -> FolderSummary:
+    return FolderSummary(
+        kind="Quorate",
+        path=server_id,
+        server_id=server_id,
+        last_term=term,
+        last_index=index,
+        members=members,
+    )
+
+
+def test_the_most_advanced_votes_and_older_ends_are_not_listed() -> None:
+    """Both were found by simulated clusters that are recovered."""
+    members = Members(1, tuple(Member(name, f"{name}:1", name != "c") for name in "abcde"))
+    found = compare([folder("a", 3, 9, members), folder("b", 2, 20, members)])
+    assert [server.id for server in found.configuration().servers] == ["a"]
+    assert [each.server_id for each in found.older] == ["b"]
+    found = compare([folder("a", 3, 9, members), folder("c", 3, 10, members)])
+    assert [(s.id, s.is_voter) for s in found.configuration().servers] == [("a", True), ("c", True)]
+    found = compare([folder("a", 3, 10, members), folder("c", 3, 9, members)])
+    assert [s.is_voter for s in found.configuration().servers] == [True, False]
 
 
 def test_folders_that_do_not_belong_together(tmp_path: Path) -> None:

@@ -32,15 +32,34 @@ class Survivors(msgspec.Struct, frozen=True):
         voters = sum(member.voter for member in self.best.members.servers)
         return 2 * sum(member.voter for member in self.left_out) > voters
 
+    @property
+    def older(self) -> tuple[FolderSummary, ...]:
+        """Those whose last entry is of an older term than that of the most advanced one.
+
+        Such an entry may never have been committed. A server that is recovered by a list takes all
+        of its log for committed, so it would be refused by the others.
+        """
+        return tuple(each for each in self.folders if _is_older(each, self.best))
+
     def configuration(self) -> Configuration:
-        """The survivors alone, with the votes and addresses that they have."""
+        """The servers of a peers.json, with their addresses and votes: all but the older ones.
+
+        The most advanced one has a vote in any case: the others would lead without what it alone
+        has.
+        """
         known = {member.id: member for member in self.best.members.servers}
         servers = []
-        for folder in sorted(self.folders, key=lambda each: each.server_id):
+        named = [each for each in self.folders if each not in self.older]
+        for folder in sorted(named, key=lambda each: each.server_id):
             member = known[folder.server_id]
-            suffrage = Suffrage.VOTER if member.voter else Suffrage.NONVOTER
+            votes = member.voter or folder is self.best
+            suffrage = Suffrage.VOTER if votes else Suffrage.NONVOTER
             servers.append(Server(member.id, member.address, suffrage, member.key))
         return Configuration(tuple(servers))
+
+
+def _is_older(folder: FolderSummary, best: FolderSummary) -> bool:
+    return folder.reach[0] < best.reach[0]
 
 
 def compare(found: Sequence[FolderSummary]) -> Survivors:

@@ -74,6 +74,11 @@ def peers_json(context: Context) -> int:
     with doing(""):
         text = text_of(found.configuration())
     explain(context, found)
+    for each in found.older:
+        context.out.stderr.write(
+            f"not in the file: {each.server_id}, whose last entry is of an older term and may\n"
+            "         never have been committed; it joins later, with an empty data folder\n"
+        )
     if target := context.flags.text("out"):
         try:
             Path(target).write_text(text)
