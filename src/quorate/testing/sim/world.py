@@ -90,7 +90,7 @@ class World(Stage):
         host = self.host(name)
         host.incarnation += 1
         host.paused_until = 0.0
-        machine = SimMachine(self.checker)
+        machine = SimMachine(self.checker_of(host))
         machine.holds_at = host.holds_at
         point = None
         try:
@@ -318,7 +318,7 @@ class World(Stage):
         """A new thing to wait for at `host`."""
         name = f"{kind[0]}{len(self.handles) + 1}"
         text = data or name.encode()
-        floor = self.checker.floor
+        floor = self.checker_of(host).floor
         handle = Handle(name, kind, host.name, host.incarnation, floor, text)
         handle.settle = partial(self._settle, host)
         self.handles.append(handle)
@@ -326,16 +326,17 @@ class World(Stage):
 
     def _settle(self, host: Host, handle: Handle, result: Any, error: BaseException | None) -> None:
         """What a driver answers."""
+        checker = self.checker_of(host)
         if error is not None:
             handle.error = error
-            self.checker.ended(handle, str(error))
+            checker.ended(handle, str(error))
         elif handle.kind == "read":
-            self.checker.read_done(handle, host.machine)
+            checker.read_done(handle, host.machine)
         elif handle.kind in {"write", "change"}:
             handle.index = result[0]
-            self.checker.write_done(handle, *result)
+            checker.write_done(handle, *result)
         else:
-            self.checker.ended(handle, f"done: {result} leads")
+            checker.ended(handle, f"done: {result} leads")
 
     def propose(self, host: Host, count: int = 1, size: int = 0) -> list[Handle]:
         """Ask `host` for `count` writes in one batch, of at least `size` bytes each."""

@@ -27,7 +27,7 @@ from fastcrc.crc64 import xz
 from quorate.errors import LogDamaged, QuorateError
 from quorate.raft.effects import Persist
 from quorate.raft.values.configuration import Configuration
-from quorate.raft.values.identity import Start
+from quorate.raft.values.identity import NO_EPOCH, Epoch, Start
 from quorate.raft.values.messages import Entry, HardState
 from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot, encode_snapshot
 from quorate.state.registry import TODAY
@@ -138,6 +138,7 @@ class SimDisk:
     room_since: float = 0.0
     waiting: bool = False  # for room
     start: int = 0  # the number of its newest start
+    epoch: Epoch = NO_EPOCH  # of the cluster to which its data belongs
     seen: dict[str, Start] = field(default_factory=dict)  # the newest of other servers
     newer: SimDisk | None = None  # the one that should be here: this is an old copy of it
     met: Callable[[str], object] = _nobody_looks  # a situation has come about
@@ -171,7 +172,7 @@ class SimDisk:
         copy = SimDisk(self.name, generation=self.generation, met=self.met)
         copy.hard_state, copy.log, copy.base = self.hard_state, self.log.copy(), self.base
         copy.snapshot, copy.snapshots = self.snapshot, self.snapshots.copy()
-        copy.start, copy.seen = self.start, self.seen.copy()
+        copy.start, copy.seen, copy.epoch = self.start, self.seen.copy(), self.epoch
         copy._sectors, copy._torn = deepcopy(self._sectors), self._torn
         return copy
 

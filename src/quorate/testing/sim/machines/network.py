@@ -98,7 +98,7 @@ class Network:
     def send(self, host: Host, to: Server, rpc_id: int, request: AnyRequest, **extra: Any) -> None:
         """A node sends a request."""
         world = self.world
-        world.checker.sending(host, request)
+        world.checker_of(host).sending(host, request)
         if self.wire:
             request = _through_the_wire(request)
         reached = to.id if self.route is None else self.route(host, to)
@@ -166,6 +166,9 @@ class Network:
             world.note(f"{target.name} refuses a request: {why}")
             world.later(world.weather.delay[1], lambda: self._fail(call, "EOF"))
             return
+        record = call.request.identity
+        strange = record is not None and record.epoch != target.record.epoch
+        expect(not strange, f"{target.name} takes a request of epoch {record and record.epoch}")
         try:
             driver.request_received(call, call.request)
         except BadFrame as error:
@@ -198,7 +201,7 @@ class Network:
     def reply(self, host: Host, call: Call, response: AnyResponse) -> None:
         """A node answers a request."""
         world = self.world
-        world.checker.replying(host, call.request, response)
+        world.checker_of(host).replying(host, call.request, response)
         if call.on_answer:
             call.on_answer(response)
             return
@@ -219,6 +222,10 @@ class Network:
         # A doubled request is answered twice, and both answers may arrive.
         call.settled = not self.world.weather.double
         driver, at = origin.driver, (call.peer, call.rpc_id)
+        record = response.identity
+        if record is not None and record.epoch != origin.record.epoch:
+            why = driver.objection(response, call.peer)
+            expect(bool(why), f"{origin.name} takes an answer of epoch {record.epoch}")
         target = self.world.host(call.target)
         if target.node:
             self.meet(origin, target)

@@ -139,7 +139,8 @@ class Storage:
         return not handle.answer
 
     def _took(self, handle: Handle, index: Any, error: BaseException | None) -> None:
-        self.world.checker.ended(handle, str(error or f"at {index}"))
+        checker = self.world.checker_of(self.world.host(handle.host))
+        checker.ended(handle, str(error or f"at {index}"))
 
     def store_snapshot(
         self,
@@ -163,7 +164,7 @@ class Storage:
             done(error)
             return
         snapshot = Snapshot.of_body(point, b"".join(parts))
-        world.checker.snapshot_taken(host.machine, snapshot.index)
+        world.checker_of(host).snapshot_taken(host.machine, snapshot.index)
 
         def stored() -> None:
             if host.disk.full:

@@ -41,17 +41,17 @@ class WatchedNode(Node):
         world.events += 1
         effects: list[Any] = []
         world.timeline.append((world.now, host.name, event, effects))
-        before = world.coverage.before(self)
+        before, checker = world.coverage.before(self), world.checker_of(host)
         effects += super().step(event, now)
         if world.watch:
             world.watch(host, event, effects)
         for effect in effects:
             if type(effect) is fx.Persist:
-                world.checker.persisting(host, effect)
-                world.checker.weighed(host, effect, world.hosts)
+                checker.persisting(host, effect)
+                checker.weighed(host, effect, world.hosts)
             elif type(effect) is fx.Apply:
-                world.checker.applying(host, effect)
-        world.checker.after_step(host, world.hosts)
+                checker.applying(host, effect)
+        checker.after_step(host, world.hosts)
         world.coverage.after(world, host, event, effects, before)
         line = b"%.6f%b%b%d%b%d,%d,%d" % (
             world.now,

@@ -21,6 +21,7 @@ from quorate.raft.values.identity import (
     IdentityRecord,
     Start,
     newer_starts,
+    objection,
     start_objection,
     two_bodies,
 )
@@ -48,7 +49,9 @@ class Meetings:
         host.starts = max(host.starts, disk.start)
         bits = Random(f"run {self.world.seed} {host.name} {host.incarnation}")
         start = Start(disk.start, bits.randbytes(8))
-        return IdentityRecord(server_id=host.server_id, cluster_id=CLUSTER, start=start)
+        return IdentityRecord(
+            server_id=host.server_id, cluster_id=CLUSTER, epoch=disk.epoch, start=start
+        )
 
     def greet(self, host: Host, to: Server) -> None:
         """The process that has just started greets a member."""
@@ -66,6 +69,10 @@ class Meetings:
             return
         other = self.world.hosts.get(to.id)
         if other is None or not self._reach(host, other):
+            host.driver.greeted(to.id, answered=False)
+            return
+        if host.record.epoch != other.record.epoch:
+            expect(bool(objection(host.record, other.record)), "takes epochs for one")
             host.driver.greeted(to.id, answered=False)
             return
         self.meet(host, other)
@@ -97,6 +104,8 @@ class Meetings:
         seen = here.disk.seen.get(record.server_id)
         if seen == record.start or here.server_id == record.server_id:
             return ""
+        if record.epoch != here.record.epoch:
+            return ""  # what that means to one that is of another epoch is not kept
         second = self._second.get((here.name, here.incarnation))
         if second is None or record.start not in second:
             if start_objection(record, seen):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from quorate.raft import Settings
+from quorate.raft.values.identity import Epoch
 from quorate.testing.sim.machines.hosts import Host, Weather
 from quorate.testing.sim.verdicts.cluster import Checker
 from quorate.testing.sim.verdicts.coverage import Coverage
@@ -32,6 +33,7 @@ class Stage(ABC):
         self.trace = 0
         self.coverage = Coverage()
         self.checker = Checker()
+        self.epochs: dict[Epoch, Checker] = {}  # of clusters that were recovered by force
         self.hosts: dict[str, Host] = {}
         self.bodies: dict[str, Host] = {}  # second ones, that run on copies of a host's disk
         self.timeline: deque[tuple[float, str, Any, Any]] = deque(maxlen=TIMELINE_EVENTS)
@@ -82,6 +84,10 @@ class Stage(ABC):
         """The leader of the highest term, if any."""
         leaders = [host for host in self.running() if host.live.leader]
         return max(leaders, key=lambda host: host.live.term, default=None)
+
+    def checker_of(self, host: Host) -> Checker:
+        """The truth of the cluster to which the disk of this host belongs."""
+        return self.epochs.get(host.disk.epoch, self.checker) if self.epochs else self.checker
 
     @abstractmethod
     def crash(self, name: str, *, lucky: bool = True) -> None:

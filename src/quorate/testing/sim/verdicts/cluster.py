@@ -12,6 +12,7 @@ from bisect import bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from quorate.raft.effects import Apply, Persist, Role
 from quorate.raft.values.messages import (
@@ -84,6 +85,11 @@ class Checker:
         self.acknowledged: dict[int, bytes] = {}
         self.floor = 0  # highest index that any client has seen to hold
         self._seen: dict[tuple[str, int], tuple[int, int, int, int]] = {}
+
+    def begin_at(self, index: int, state: bytes) -> None:
+        """A server of a cluster that was recovered begins with the state of this digest."""
+        self.states[index] = state
+        self.digests[index] = crc32(state)
 
     # -- after every step -------------------------------------------------------------------
 
