@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import signal
 import socket
 import threading
 from base64 import b64encode
@@ -188,6 +190,54 @@ def test_what_others_left_under_a_guessed_name_is_not_written_to(folder: Path) -
     assert not saved.is_symlink()
     assert saved.read_bytes() == ARCHIVE
     assert saved.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture(params=["O_TMPFILE", "a name"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With and without files that have no name."""
+    if request.param == "a name":
+        monkeypatch.delattr(os, "O_TMPFILE")
+    return str(request.param)
+
+
+def test_a_save_and_a_redaction_in_both_ways(folder: Path, way: str) -> None:
+    assert save_of(folder, reply(ARCHIVE)).code == 0, way
+    assert run("operator", "snapshot", "redact", "a.snap").code == 0
+    assert run("operator", "snapshot", "inspect", "a.snap").code == 0
+    (file,) = folder.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_within_a_save_leaves_nothing(
+    folder: Path, way: str, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[list[Path]] = []
+
+    def ended(_: int) -> None:
+        found.append(list(folder.iterdir()))
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("os.fsync", ended)
+    if number is signal.SIGINT:
+        assert save_of(folder, reply(ARCHIVE)).code == 130
+    else:
+        with pytest.raises(SystemExit, match=str(128 + number)):
+            save_of(folder, reply(ARCHIVE))
+    assert len(found[0]) == (way == "a name"), "it was there when the signal came"
+    assert not list(folder.iterdir())
+
+
+def test_what_a_killed_save_left_goes_with_the_next(folder: Path, way: str) -> None:
+    left, held = (folder / f"b.snap.quorate-{number:016x}.tmp" for number in (1, 2))
+    others = [folder / "b.snap.tmp", folder / "a.0123456789abcdef.tmp"]
+    for each in (left, held, *others):
+        each.write_bytes(b"half")
+    with held.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert save_of(folder, reply(ARCHIVE)).code == 0
+    assert set(folder.iterdir()) == {folder / "a.snap", held, *others}, way
 
 
 # -- inspect -----------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ def redact(context: Context) -> int:
         refuse_existing(target, "redact")
     with opened(source, "Error opening snapshot file: ") as archive:
         name = Path(target or os.path.realpath(source))
-        with new_file(name) as (file, unfinished):
+        with new_file(name) as unfinished:
+            file = unfinished.file
             try:
                 with doing("Error redacting snapshot: "):
                     redacted(archive, file.write)

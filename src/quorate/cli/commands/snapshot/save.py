@@ -20,7 +20,8 @@ def save(context: Context) -> int:
     """Save, check, and only then name."""
     name = context.flags.args[0] if context.flags.args else _default_name()
     refuse_existing(name, "save")
-    with context.client() as client, new_file(Path(name)) as (file, unfinished):
+    with context.client() as client, new_file(Path(name)) as unfinished:
+        file = unfinished.file
         try:
             if context.flags.on("redact"):
                 _fill_redacted(context, client, file, Path(name).parent)

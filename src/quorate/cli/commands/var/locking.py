@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
 
 from quorate.cli.commands.var.forms import help_line
 from quorate.cli.context import Context, Failure, doing
+from quorate.cli.ending import unwinding
 from quorate.cli.text.duration import seconds
 from quorate.client import Lock
 
@@ -25,7 +22,7 @@ def lock(context: Context) -> int:
     if len(flags.args) < 2:
         raise Failure(f"This command takes a path and a program\n{help_line(context)}")
     path, *program = flags.args
-    with _ending_in_order():
+    with unwinding():  # the lock is released, and not left to its TTL
         return _held(context, path, program)
 
 
@@ -45,24 +42,6 @@ def _held(context: Context, path: str, program: list[str]) -> int:
             held.check()
     _say(context, f'Released the lock of "{path}"')
     return code if code >= 0 else 128 - code
-
-
-@contextmanager
-def _ending_in_order() -> Iterator[None]:
-    """A signal to end unwinds: the program is ended and the lock released, not left to its TTL."""
-
-    def unwind(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = {}
-    with suppress(ValueError):  # only the main thread of a process hears signals
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            before[number] = signal.signal(number, unwind)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _run(program: list[str], held: Lock) -> int:
