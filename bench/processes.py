@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -41,12 +42,21 @@ class ServerProcess:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def check(self) -> None:
         """Raises LoadFailed with the end of the log if the process has ended."""
         if self._process.poll() is not None:
             raise LoadFailed(
                 f"{self._argv[0]} ended with {self._process.returncode}:\n{lines_of(self._log)}"
             )
+
+    def processor_s(self) -> float:
+        """Processor time that it has taken, in seconds."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_mb(self) -> float:
         """Resident memory of the process in megabytes (10^6 bytes)."""

@@ -74,7 +74,10 @@ def start(folder: Path) -> Cluster:
 
 
 def start_with(
-    interpreter: str, folder: Path, cluster: type[NomadApiCluster] = NomadApiCluster
+    interpreter: str,
+    folder: Path,
+    cluster: type[NomadApiCluster] = NomadApiCluster,
+    module: str = "quorate",
 ) -> Cluster:
     """Three servers of the Quorate that is installed for this interpreter."""
     ports = free_ports(3 * SERVERS)
@@ -88,6 +91,6 @@ def start_with(
         )
         path = folder / f"server-{n}.json"
         path.write_text(json.dumps(config))
-        argv = [interpreter, "-m", "quorate", "agent", "-config", str(path)]
+        argv = [interpreter, "-m", module, "agent", "-config", str(path)]
         servers.append(ServerProcess(argv, folder / f"server-{n}.log"))
     return cluster(servers, http, rpc)

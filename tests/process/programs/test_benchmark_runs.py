@@ -15,6 +15,7 @@ from bench import run_quorate
 from bench.load import Request, measure
 from bench.processes import ask
 from bench.rival import KEYS, LISTED_BYTES, LISTED_KEYS, VARIABLE_BYTES, VARIABLES
+from bench.sealing import __main__ as sealing
 from places import DOCS, ROOT
 
 pytestmark = pytest.mark.process
@@ -70,3 +71,11 @@ def test_variables_and_locks_are_measured() -> None:
             assert took_ms > 0
         finally:
             cluster.stop()
+
+
+@pytest.mark.long
+def test_sealed_puts_are_compared_with_puts_in_the_clear() -> None:
+    if shutil.which("wrk") is None:
+        pytest.skip("needs wrk")
+    found = sealing.measured(2, 1, 1)
+    assert min(found.sealed_per_s, found.clear_per_s, found.sealed_us, found.clear_us) > 0

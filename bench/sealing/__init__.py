@@ -1,0 +1,1 @@
+"""What sealing costs: see `__main__`."""
