@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from quorate.errors import KeyMissing
 from quorate.server.secrets.cipher import SALT_BYTES, data_cipher
 from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping
+from quorate.state.engine.changes import Change
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import root_keys
 
@@ -27,20 +28,24 @@ class KeyRing:
         self._ciphers: dict[tuple[str, bytes], AESGCM] = {}
         self._ids: tuple[str, ...] = ()
         self._active_id = ""
-        self._seen = (-1, 0)
+        self._is_fresh = False
+        state.follow(self._changed, (_TABLE,))
 
     @property
     def active_id(self) -> str:
         """The ID of the active key; empty before the first."""
-        self._look()
+        if not self._is_fresh:
+            self._look()
         return self._active_id
 
+    def _changed(self, _: list[Change] | None) -> None:
+        self._is_fresh = False
+
     def _look(self) -> None:
-        """See whether the table has changed: a key that is gone is forgotten here too."""
-        seen = (self._state.table_index(_TABLE), self._state.restores)
-        if seen == self._seen:
+        """After a change of the table: a key that is gone is forgotten here too."""
+        if self._is_fresh:
             return
-        self._seen = seen
+        self._is_fresh = True
         found = root_keys.active(self._state)
         self._active_id = found[0] if found is not None else ""
         ids = tuple(self._state.rows(root_keys.TABLE))
