@@ -59,10 +59,10 @@ LAYERS: dict[str, set[str]] = {
         *("backup", "recovery"),
     },
     "api": {
-        *("errors", "levels", "metrics", "net", "raft", "shapes", "state", "server", "wire"),
+        *("errors", "levels", "metrics", "net", "raft", "recovery.plan", "shapes", "state"),
+        *("server", "wire"),
         # Regular expressions in linear time, for filters.
-        *("loglines", "gossip.serf.expressions"),
-        "version",
+        *("loglines", "gossip.serf.expressions", "version"),
     },
     "config": {"given_files", "backup", "errors", "shapes", "wire", "version"},
     "agent": {

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from quorate.recovery.plan import Plan
 from quorate.server.archive.replacing import Report
 from quorate.server.archive.saving import Saved
 from quorate.server.backups.standing import Standing
@@ -30,7 +31,13 @@ from quorate.server.views.records import (
     Transfer,
 )
 from quorate.shapes.agent import Rejoined
-from quorate.shapes.operator import OperatorHealth, RaftConfiguration, RaftFacts, UpgradeCheck
+from quorate.shapes.operator import (
+    LiveRecovery,
+    OperatorHealth,
+    RaftConfiguration,
+    RaftFacts,
+    UpgradeCheck,
+)
 from quorate.state.engine.store import StateStore
 from quorate.state.tables.backups import Backup
 from quorate.state.tables.variables import Sealed, Variable
@@ -259,6 +266,24 @@ class RootKeys(Protocol):
         """
 
 
+class Recovery(Protocol):
+    """The survivors of a lost quorum go on while they run; this server is one of them."""
+
+    def standing(self) -> LiveRecovery:
+        """How it stands."""
+
+    async def prepare(
+        self, plan: Plan, lost: Sequence[str], *, timeout_s: float, may_lose: bool
+    ) -> LiveRecovery:
+        """Prepare this server for the plan; IDs in `lost` are lost for good. QuorateError."""
+
+    async def commit(self) -> LiveRecovery:
+        """Carry it out. Raises QuorateError."""
+
+    async def abort(self, *, force: bool) -> LiveRecovery:
+        """Give it up; `force`: whatever the others do. Raises QuorateError."""
+
+
 class Rejoining(Protocol):
     """The way back after a removal."""
 
@@ -347,6 +372,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
     events: Hub
     root_keys: RootKeys
+    recovery: Recovery
     rejoining: Rejoining
     agent: Agent
     options: Options
@@ -371,6 +397,7 @@ def parts_of(server: Server) -> Parts:
         directory=server.directory,
         events=server.events,
         root_keys=server.root_keys,
+        recovery=server.recovery,
         rejoining=server.rejoining,
         agent=server.agent,
         options=server.options,

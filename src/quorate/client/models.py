@@ -27,6 +27,7 @@ __all__ = [
     "HealthOf",
     "Joined",
     "Keyring",
+    "LiveRecovery",
     "Member",
     "Members",
     "Metrics",
@@ -101,6 +102,12 @@ class Views(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 class RaftFacts(operator.RaftFacts, frozen=True, kw_only=True, rename="pascal"):
     """`GET operator/raft/facts` (Quorate's alone)."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class LiveRecovery(operator.LiveRecovery, frozen=True, kw_only=True, rename="pascal"):
+    """`operator/recovery`, on the control socket (Quorate's alone)."""
 
     raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 

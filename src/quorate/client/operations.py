@@ -31,6 +31,7 @@ from quorate.client.models import (
     Health,
     Joined,
     Keyring,
+    LiveRecovery,
     Members,
     Metrics,
     Namespace,
@@ -56,9 +57,12 @@ METRICS: Final = "/v1/metrics"
 NAMESPACE: Final = "/v1/namespace"
 NAMESPACES: Final = "/v1/namespaces"
 ROOT_KEYS: Final = "/v1/operator/keyring"
+RECOVERY: Final = "/v1/operator/recovery"
 SCHEDULER: Final = "/v1/operator/scheduler/configuration"
 STATE: Final = "/v1/operator/state"
 TRANSFER: Final = "/v1/operator/raft/transfer-leadership"
+
+_RECOVERY_S: Final = 600.0
 
 
 class Operations(BackupOperations):
@@ -100,6 +104,34 @@ class Operations(BackupOperations):
     def raft_facts(self) -> Call[RaftFacts]:
         """Log, term, configuration, epoch and start of the agent asked; Quorate only."""
         return get("/v1/operator/raft/facts", RaftFacts, check=ours)
+
+    @call
+    def live_recovery(self) -> Call[LiveRecovery]:
+        """The recovery for which the agent is prepared; over its control socket alone."""
+        return get(RECOVERY, LiveRecovery, check=ours)
+
+    @call
+    def prepare_recovery(
+        self, plan: bytes, *, lost: str = "", timeout: str = "", data_may_be_lost: bool = False
+    ) -> Call[LiveRecovery]:
+        """Prepare the agent for a plan, the content of its file; over its control socket alone.
+
+        `lost` are IDs with commas between, `timeout` is a Go duration after which it is given up.
+        """
+        query = [("lost", lost), ("timeout", timeout)]
+        query = [(name, value) for name, value in query if value]
+        query += [("data-may-be-lost", "true")] if data_may_be_lost else []
+        return _recovery("prepare", query, plan)
+
+    @call
+    def commit_recovery(self) -> Call[LiveRecovery]:
+        """Carry out the plan for which the agent is prepared; over its control socket alone."""
+        return _recovery("commit", [])
+
+    @call
+    def abort_recovery(self, *, force: bool = False) -> Call[LiveRecovery]:
+        """Give that plan up; over its control socket alone."""
+        return _recovery("abort", [("force", "true")] if force else [])
 
     @call
     def upgrade_check(self) -> Call[UpgradeCheck]:
@@ -317,3 +349,12 @@ def _one_of(server_id: str, address: str) -> list[tuple[str, str]]:
     if bool(server_id) == bool(address):
         raise ValueError("give either server_id or address")
     return [("id", server_id)] if server_id else [("address", address)]
+
+
+def _recovery(step: str, query: Query, body: bytes | None = None) -> Call[LiveRecovery]:
+    """One step of a recovery of servers that run; a large state takes time."""
+    path = f"{RECOVERY}/{step}"
+    return Call(
+        Request("PUT", path, query, body, _RECOVERY_S),
+        lambda answer: decode(path, ours(answer).body, LiveRecovery),
+    )

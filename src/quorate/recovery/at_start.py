@@ -22,6 +22,7 @@ from quorate.recovery.looking.folders import DataDir
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.summary import FolderSummary, Kind
 from quorate.recovery.peers_json import BYTES_MAX, PEERS_FILE, parse
+from quorate.recovery.prepared import read_prepared
 from quorate.recovery.recovering import (
     Prepared,
     Recovering,
@@ -139,8 +140,19 @@ def by_peers_json(folder: DataDir, own_address: str) -> Prepared:
     return prepare(folder, configuration, epoch, now_ms=time.time_ns() // 1_000_000, peers=data)
 
 
-def check_sound(folder: DataDir, found: FolderSummary) -> None:
-    """Raise LogDamaged, WrongDataFolder unless a cluster may go on with what the folder holds."""
+def check_sound(folder: DataDir, found: FolderSummary, digest: str = "") -> None:
+    """Raise LogDamaged, WrongDataFolder unless a cluster may go on with what the folder holds.
+
+    `digest` is that of the plan that is carried out, empty without one.
+    """
+    prepared = read_prepared(folder.root)
+    if prepared is not None and prepared.plan.digest != digest:
+        raise WrongDataFolder(
+            f"{folder.root} is prepared for another recovery, by which epoch "
+            f"{prepared.plan.epochs[1]} begins; nothing was changed",
+            "carry that one out, or start its server and give it up: "
+            "`quorate operator recover live abort`",
+        )
     if found.damage:
         raise LogDamaged(
             f"{folder.root} cannot be recovered as it is: {found.damage[0]}; nothing was changed",

@@ -66,6 +66,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     unproven_peers: tuple[str, ...] = ()  # hosts of servers of other makes, which prove no ID
     join_timeout_s: float = 30.0  # how long `serve(join=True)` looks for a leader
     command_bytes_max: int = 1 << 20
+    prepared: str = ""  # why nothing of this epoch counts at the start: a recovery is prepared
 
 
 class DiskTimes(msgspec.Struct):
@@ -111,6 +112,7 @@ class Replica(Generic[Result_co]):
         self.on_refused = listeners.refused
         self.on_held = listeners.held
         self.on_failure = listeners.failure
+        self.on_failure.append(self._part)
         self.at_stop: list[Callable[[], object]] = []
         self.after_stop: list[Callable[[], Awaitable[object]]] = []
         self.locate: Callable[[Server], str] = lambda peer: peer.address  # where it is now
@@ -162,6 +164,7 @@ class Replica(Generic[Result_co]):
             cluster_id=self.options.cluster_id,
             promise_s=before_s,
         )
+        self.node.prepared = self.options.prepared
         prefix = self.options.stream_prefix
         self._links = PeerLinks(prefix, self._located, self.refused, self._spawn)
         self._links.trust = self.trust
@@ -187,7 +190,6 @@ class Replica(Generic[Result_co]):
         )
         self._links.driver = tasks.driver = self._driver
         tasks.trust = self.trust
-        self.on_failure.insert(0, self._part)
         self._disk.start()
         self._spawn(self._watch_snapshots())
         self._spawn(self._watch_links())
@@ -236,6 +238,32 @@ class Replica(Generic[Result_co]):
         self.log.close()
         for close in self.after_stop:
             await close()
+
+    async def renew(self, work: Callable[[], LogStore]) -> None:
+        """Go on, in this process, from what `work` makes of log and snapshots on the disk.
+
+        It runs in a thread while nothing here uses them, and gives the log, opened again. As after
+        a start there has to be a snapshot. What waits here hears that it may or may not stand. An
+        error of `work` ends the replica.
+        """
+        why = "this server is being recovered"
+        self._driver.stop(ReplicaStopped(why, "try again in some seconds"))
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        self._links.close()
+        self._part()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await in_thread(self._disk.close)
+        await in_thread(self._worker.close)
+        self.log.close()
+        try:
+            self.log = await in_thread(work)
+        except BaseException as error:
+            tell(self.on_failure, error)
+            raise
+        self.options = msgspec.structs.replace(self.options, prepared="")
+        await self.start()
 
     def _part(self, _: object = None) -> None:
         """The connections of the peers end: nothing is answered any more."""

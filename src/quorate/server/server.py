@@ -55,6 +55,7 @@ from quorate.server.leader.locks import LockKeeper
 from quorate.server.leadership import Leadership
 from quorate.server.machine import ServerMachine
 from quorate.server.options import ServerOptions
+from quorate.server.recovery.live import LiveRecovery
 from quorate.server.refusals import RefusalLog
 from quorate.server.rpc.answers import Answers
 from quorate.server.rpc.calls import Callers
@@ -137,6 +138,7 @@ class Server:
             # What it was cannot be trusted with a vote.
             log.warning("%s; this server joins again as %s", why, self.folder.node_id)
         try:
+            self.recovery = LiveRecovery(self.folder, self.checks, self._http)
             await self._start_replica()
             self._meet_the_others()
             catching_up = CatchingUp(self.replica, self.machine.store.registry)
@@ -173,18 +175,13 @@ class Server:
         self._spawn(self._learn_keys())
         await self.pool.start()
         self._in_pool = True
-        self._spawn(self._watch.run())
-        self._spawn(self._duties.run())
-        self._spawn(self._judge.run())
         self._spawn(self.writes.sweep())
-        self._spawn(self._locks.run())
         self._spawn(self.restores.drop_left_over(self.leadership.lease_valid))
-        self._spawn(self.root_keys.run())
-        self._spawn(self.disks.run())
-        self._spawn(self._wrapping.run())
-        self._spawn(self.usage.run())
-        self._spawn(self._memory.run())
-        self._spawn(self.backups.run())
+        for part in (
+            *(self._watch, self._duties, self._judge, self._locks, self.root_keys, self.disks),
+            *(self._wrapping, self.usage, self._memory, self.backups, self.recovery),
+        ):
+            self._spawn(part.run())
 
     async def _start_replica(self) -> None:
         options = self.options
@@ -203,6 +200,7 @@ class Server:
                 snapshot_interval_s=options.snapshot_interval_s,
                 scrub_interval_s=options.state_check_interval_s,
                 cluster_id=self.folder.identity.cluster_id,
+                prepared=self.recovery.words,
             ),
             now=self._now,
             promises=self.folder,
@@ -356,7 +354,9 @@ class Server:
             refusals=self._refusals,
             me=self.identity,
             record=lambda: self.folder.record,
+            prepared=self.recovery.told,
         )
+        self.recovery.attach(self.replica, self.cluster.facts, self._callers, self.trust)
         self.rejoining = Rejoining(
             self.replica.server_id,
             lambda: self.identity().node if self.replica.is_leader else "",
@@ -410,6 +410,7 @@ class Server:
 
     async def stop(self) -> None:
         """Close everything; what was acknowledged is on disk."""
+        await self.recovery.finish()
         for task in list(self._tasks):
             task.cancel()
         if self._in_pool:
@@ -507,10 +508,7 @@ class Server:
         if len(self._looked_at) >= _LOOKED_AT_MAX:
             self._looked_at.clear()
         self._looked_at[address] = now
-        self._spawn(self._ask_who(address))
-
-    async def _ask_who(self, address: str) -> None:
-        await self._watch.greet(address)
+        self._spawn(self._watch.greet(address))
 
     async def _learn_keys(self) -> None:
         """Of members that were upgraded, while the cluster is of level 0: to put them on record."""

@@ -124,7 +124,8 @@ class RaftFacts(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     `commit_index` is known here to be committed; the cluster may have committed more.
     `epoch_bits` are hexadecimal. `start` counts the starts of the data folder. `role` is leader,
     follower or candidate; `leader` is an address, empty where none is known. `state` and `held` are
-    as in a `View`. `storage_full`: no write is taken for want of room.
+    as in a `View`. `storage_full`: no write is taken for want of room. `prepared` is the digest of
+    the plan of a recovery for which the server is prepared, or empty.
     All but `id`, `node`, `region`, `cluster_id` and `start` are of the moment.
     """
 
@@ -145,6 +146,7 @@ class RaftFacts(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     leader_id: str = msgspec.field(name="LeaderID", default="")
     level: int = 0
     node: str = ""
+    prepared: str = ""
     region: str = ""
     role: str = ""
     snapshot: FactsSnapshot = FactsSnapshot()
@@ -155,6 +157,27 @@ class RaftFacts(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     version: str = ""
     vote_term: int = 0
     voted_for: str = ""
+
+
+class LiveRecovery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """`operator/recovery` (ours, on the control socket): how a recovery while running stands.
+
+    `plan` is the digest of the plan, `plan_epoch` the epoch that it begins, `leads` the ID of the
+    survivor that decides. `prepared` until `until_ms` (Unix time), unless it is carried out. Once
+    it was, `index` is the entry at which the server goes on, `kept` the folder of what was before.
+    """
+
+    server_id: str = msgspec.field(name="ServerID", default="")
+    epoch: str = ""
+    plan: str = ""
+    plan_epoch: str = ""
+    leads: str = ""
+    prepared: bool = False
+    until_ms: int = 0
+    becomes_committed: str = ""
+    may_be_lost: str = ""
+    index: int = 0
+    kept: str = ""
 
 
 class UpgradeServer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -44,6 +44,11 @@ ALLOWED: dict[bytes, tuple[set[str], int, bytes]] = {
     b"/v1/operator/raft/views": ({"GET"}, 405, INVALID),
     b"/v1/operator/raft/": (set(), 404, INVALID),
     b"/v1/operator/raft/nosuch": (set(), 404, INVALID),
+    **{
+        b"/v1/operator/recovery/" + name: ({"PUT", "POST"}, 405, INVALID)
+        for name in (b"prepare", b"commit", b"abort")
+    },
+    b"/v1/operator/recovery": ({"GET"}, 405, INVALID),
     b"/v1/operator/scheduler/configuration": ({"GET", "PUT", "POST"}, 405, INVALID),
     b"/v1/operator/upgrade": ({"GET"}, 405, INVALID),
     b"/v1/regions": ({"GET"}, 405, INVALID),

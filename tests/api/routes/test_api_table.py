@@ -19,10 +19,30 @@ from quorate.api.endpoints.table import TABLE
 from quorate.api.http.messages import BODY_BYTES_MAX, Request, Response
 from quorate.api.reference import rewritten
 from quorate.metrics import Metrics
+from quorate.raft.values.identity import EPOCH_BITS
+from quorate.recovery import plan as plans
+from quorate.recovery.looking.summary import FolderSummary, Member, Members
+from quorate.recovery.survivors import Survivors
 
 PAGE = DOCS / "http-api.md"
 
+PLAN = plans.make(
+    Survivors(
+        (
+            FolderSummary(
+                kind="Quorate",
+                path="/mnt/s1",
+                server_id="a",
+                members=Members(1, (Member("a", "10.0.0.1:4647", True),)),
+            ),
+        ),
+        (),
+    ),
+    bytes(EPOCH_BITS),
+)
+
 BODIES = {
+    "/v1/operator/recovery/prepare": plans.encode(PLAN),
     "/v1/search": b'{"Context":"all"}',
     "/v1/search/fuzzy": b'{"Text":"de","Context":"all"}',
     "/v1/namespace": b'{"Name":"team"}',
@@ -75,7 +95,9 @@ async def test_a_switch_is_a_boolean(row: Endpoint, name: str) -> None:
 
 
 def test_there_are_such_switches() -> None:
-    assert {"details", "dry-run", "force", "full", "prune"} == {name for _, name in switches()}
+    assert {name for _, name in switches()} == {
+        *("data-may-be-lost", "details", "dry-run", "force", "full", "prune"),
+    }
 
 
 def follower() -> FakeServer:

@@ -257,6 +257,7 @@ OF_FILES = {
     "operator snapshot restore",
     "operator raft info",
     "operator recover verify",
+    *(f"operator recover live {step}" for step in ("prepare", "commit", "abort", "status")),
     "tls ca info",
     "tls cert info",
 }

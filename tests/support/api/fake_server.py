@@ -27,6 +27,7 @@ from quorate.errors import (
     QuorateError,
 )
 from quorate.metrics import Metrics
+from quorate.recovery.plan import Plan
 from quorate.server.archive.replacing import Report
 from quorate.server.archive.saving import Saved
 from quorate.server.backups.keeper import Backups
@@ -51,6 +52,7 @@ from quorate.server.views.records import (
 )
 from quorate.shapes.agent import Rejoined
 from quorate.shapes.operator import (
+    LiveRecovery,
     OperatorHealth,
     RaftConfiguration,
     RaftFacts,
@@ -137,6 +139,28 @@ class NothingToBegin:
 
     async def run(self) -> None:
         """Settled."""
+
+
+class FakeRecovery:
+    """A server that nobody recovers."""
+
+    def standing(self) -> LiveRecovery:
+        return LiveRecovery(epoch="0")
+
+    async def prepare(
+        self, plan: Plan, lost: Sequence[str], *, timeout_s: float, may_lose: bool
+    ) -> LiveRecovery:
+        del lost, timeout_s, may_lose
+        await asyncio.sleep(0)
+        return LiveRecovery(plan=plan.digest, prepared=True)
+
+    async def commit(self) -> LiveRecovery:
+        await asyncio.sleep(0)
+        return self.standing()
+
+    async def abort(self, *, force: bool) -> LiveRecovery:
+        del force
+        return await self.commit()
 
 
 class FakeServer:
@@ -226,7 +250,9 @@ class FakeServer:
 
     def application(self, metrics: Metrics | None = None, seed: int = 1) -> HttpApplication:
         """An application on this service, with a clock that stands still."""
-        return HttpApplication(self.parts(), metrics or Metrics(), lambda: NOW, Random(seed))
+        return HttpApplication(
+            self.parts(), metrics or Metrics(), lambda: NOW, Random(seed), control=True
+        )
 
     def parts(self) -> Parts:
         """What the API is made on."""
@@ -247,6 +273,7 @@ class FakeServer:
             directory=self,
             events=self.events,
             root_keys=self.root_keys,
+            recovery=FakeRecovery(),
             rejoining=self,
             agent=self,
             options=self.options,

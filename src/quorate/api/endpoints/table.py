@@ -25,6 +25,7 @@ from quorate.api.endpoints.operator.raft import (
     RaftPeer,
     TransferLeadership,
 )
+from quorate.api.endpoints.operator.recovery import ROWS as _RECOVERY
 from quorate.api.endpoints.operator.root_keys import ROWS as _ROOT_KEYS
 from quorate.api.endpoints.operator.scheduler import SchedulerEndpoint
 from quorate.api.endpoints.operator.snapshot import SnapshotEndpoint
@@ -508,5 +509,6 @@ _OPERATOR: Final = (
 
 TABLE: Final = (
     *(*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_OPERATOR),
-    *(*_BACKUPS, *_ROOT_KEYS, *_STATE_SIZE, *_VARIABLES, *_JOBLESS),
+    *(*_BACKUPS, *_ROOT_KEYS, *_STATE_SIZE, *_RECOVERY, *_VARIABLES),
+    *_JOBLESS,
 )

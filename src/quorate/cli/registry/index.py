@@ -11,6 +11,8 @@ from quorate.cli.registry.backup import GROUP as BACKUP_GROUP
 from quorate.cli.registry.diagnose import DIAGNOSE
 from quorate.cli.registry.events import EVENTS
 from quorate.cli.registry.gossip import GOSSIP
+from quorate.cli.registry.live import GROUP as LIVE_GROUP
+from quorate.cli.registry.live import LIVE
 from quorate.cli.registry.local import LOCAL
 from quorate.cli.registry.namespace import NAMESPACE
 from quorate.cli.registry.operator import OPERATOR
@@ -31,6 +33,7 @@ COMMANDS: tuple[Command, ...] = (
         *DIAGNOSE,
         *RAFT_FILES,
         *RECOVERY,
+        *LIVE,
         *EVENTS,
         *SNAPSHOT,
         *BACKUP,
@@ -90,6 +93,7 @@ GROUPS = (
         "Helps the servers that are left to go on without the others.",
         "quorate operator recover peers-json /mnt/s1 /mnt/s3",
     ),
+    LIVE_GROUP,
     Group(
         ("operator", "autopilot"),
         "The settings of automatic server management",

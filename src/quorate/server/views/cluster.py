@@ -28,7 +28,8 @@ _NOBODY: Final[frozenset[str]] = frozenset()
 class ClusterView:
     """See the module. `me` gives this server's identity of now.
 
-    `namesake` says that another live server has its name, or nothing.
+    `namesake` says that another live server has its name, or nothing; `prepared` gives the digest
+    of the plan of a recovery for which this one is prepared, or nothing.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class ClusterView:
         me: Callable[[], Identity],
         namesake: Callable[[], str],
         details: Callable[[], Details],
+        prepared: Callable[[], str],
     ) -> None:
         self._replica = replica
         self._machine = machine
@@ -52,6 +54,7 @@ class ClusterView:
         self._me = me
         self._namesake = namesake
         self._details = details
+        self._prepared = prepared
         self._view: RaftConfiguration | None = None
         self._view_of: object = None
         self._doubtful: tuple[object, frozenset[str]] = (None, _NOBODY)
@@ -128,6 +131,7 @@ class ClusterView:
             *(self._replica, me, self._checks, self._machine),
             shares=shares,
             details=self._details(),
+            prepared=self._prepared(),
         )
 
     def facts(self) -> RaftFacts:

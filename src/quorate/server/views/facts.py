@@ -39,6 +39,7 @@ def raft_facts(replica: Replica[object], me: Identity, view: ServerView) -> shap
         leader_id=view.leader_id,
         level=record.level,
         node=me.node,
+        prepared=view.prepared,
         region=me.region,
         role=view.role,
         snapshot=shapes.FactsSnapshot(index=log.snapshot_index, term=log.snapshot_term),

@@ -41,6 +41,7 @@ def showing(
     refusals: RefusalLog,
     me: Callable[[], Identity],
     record: Callable[[], IdentityRecord],
+    prepared: Callable[[], str],
 ) -> tuple[AgentView, ClusterView]:
     """This server as an operator sees it, and the cluster as it sees it."""
     agent = AgentView(
@@ -77,5 +78,6 @@ def showing(
         me=me,
         namesake=pool.namesake,
         details=details.details,
+        prepared=prepared,
     )
     return agent, cluster

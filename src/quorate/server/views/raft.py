@@ -15,6 +15,7 @@ import msgspec
 from quorate.errors import ProvesNothing, QuorateError
 from quorate.raft.effects import Role
 from quorate.raft.values.configuration import Server as Peer
+from quorate.recovery.plan import Survivor
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import LEFT, Directory
 from quorate.server.cluster.identity import Identity
@@ -61,8 +62,12 @@ def own_view(
     *,
     shares: str,
     details: Details | None = None,
+    prepared: str,
 ) -> ServerView:
-    """The view of this server. `shares`: TWICE or NAMESAKE if another one lives, or empty."""
+    """The view of this server. `shares`: TWICE or NAMESAKE if another one lives, or empty.
+
+    `prepared`: see `ServerView`.
+    """
     node = replica.node
     leads_or_lost = replica.is_leader or not node.leader_address
     return ServerView(
@@ -82,6 +87,7 @@ def own_view(
         level=machine.store.registry.level,
         cluster_level=machine.store.level,
         held=replica.held.text if replica.held is not None else "",
+        prepared=prepared,
         servers=tuple(
             VoterView(
                 id=server.id,
@@ -100,6 +106,12 @@ async def gather(
 ) -> list[ServerView]:
     """The views of these servers, in their order. Never raises."""
     return list(await asyncio.gather(*(_ask(callers, each, deadline_s) for each in targets)))
+
+
+async def view_of(callers: Callers, survivor: Survivor) -> ServerView:
+    """The view of one survivor of a plan. Never raises."""
+    target = Target(survivor.server_id, "(unknown)", survivor.address)
+    return await _ask(callers, target, DEADLINE_S)
 
 
 async def _ask(callers: Callers, target: Target, deadline_s: float) -> ServerView:

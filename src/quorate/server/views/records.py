@@ -100,7 +100,9 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     empty from a version without it.
     With `proves_nothing` the error is that it ends connections that ask for a proof of its ID.
     `twice` and `namesake` come before all of these: another live server uses the ID of this one,
-    or has its name. `details` is None from a version without them.
+    or has its name. `prepared` is the digest of the plan of a recovery for which this server is
+    prepared, or empty.
+    `details` is None from a version without them.
     """
 
     id: str
@@ -123,3 +125,4 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     cluster_level: int = 0
     held: str = ""
     details: Details | None = None
+    prepared: str = ""

@@ -19,7 +19,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -35,6 +35,7 @@ from quorate.storage.folder.folder_lock import FolderLock
 from quorate.storage.folder.identity import (
     Identity,
     check_value,
+    read_identity,
     settle_identity,
     write_identity,
 )
@@ -285,6 +286,15 @@ class ServerFolder:
             log.close()
             raise
         return log
+
+    def changed_by(self, work: Callable[[], object]) -> None:
+        """Let this work change the folder, its identity too. Raises what that raises."""
+        with self._changing:
+            work()
+            identity = read_identity(self.root)
+            assert identity is not None, f"{self.root} has an identity"
+            self._identity = identity
+            self._renew_record()
 
     def close(self) -> None:
         """Let other processes use the folder."""

@@ -76,7 +76,7 @@ def apply(context: Context) -> int:
         with exclusively(folder):
             found = inspect(path)
             survivor = plans.check(chosen, found, lost)
-            check_sound(folder, found)
+            check_sound(folder, found, chosen.digest)
             ready = by_plan(chosen, folder, found, time.time_ns() // 1_000_000)
             done = carry_out(folder, ready)
     out = context.out
