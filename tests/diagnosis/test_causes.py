@@ -85,7 +85,7 @@ TABLE: list[tuple[str, World, str]] = [
     (
         "gossip-key-differs",
         world(new(1, gossip=gossip("aa")), new(2, gossip=gossip())),
-        "does not encrypt",
+        "no encryption",
     ),
     (
         "gossip-key-differs",

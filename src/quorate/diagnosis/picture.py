@@ -11,6 +11,10 @@ FRESH_MS = 5_000
 """A leader that was heard this long ago at most leads; elections are over sooner."""
 
 
+FRESH_S = 150.0
+"""What was refused longer ago may be over; each reason is told once a minute."""
+
+
 class Picture:
     """What the causes look at. Made once of one `World`, which does not change."""
 

@@ -75,10 +75,11 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 class Server(msgspec.Struct, frozen=True, kw_only=True):
     """A server that has told of itself, by HTTP or to another server.
 
-    `http` is where it answered itself, or empty. `make` is Quorate or Nomad. `address` is that of
-    its RPC port. `facts` is None from one that tells none. `leader` is the RPC address that it
-    follows. `clock_off_s` is its clock less the one here, None where that is not known, with an
-    error of `clock_error_s` at most. `health` is what it says of its own health, if that is bad.
+    `http` is where it answered itself, or empty. `make` is Quorate or Nomad, and empty if only its
+    health is told. `address` is that of its RPC port. `facts` is None from one that tells none.
+    `leader` is the RPC address that it follows. `clock_off_s` is its clock less the one here, None
+    where that is not known, with an error of `clock_error_s` at most. `health` is what it says of
+    its own health, if that is bad.
     """
 
     id: str

@@ -105,6 +105,22 @@ def test_an_agent_that_wants_a_token() -> None:
     assert (ran.code, causes(ran)) == (3, ["denied"])
 
 
+def test_what_health_tells_needs_no_token() -> None:
+    message = "No cluster leader; no leader: 1 of 3 voters are here (s1.global)"
+    health = json_reply({"server": {"ok": False, "message": message}}, 500)
+    routes = {**dict.fromkeys(WHOLE, text_reply(403, "Permission denied"))}
+    routes["GET /v1/status/leader?stale"] = json_reply("")
+    with FakeAgent({**routes, "GET /v1/agent/health": health}) as agent:
+        ran = diagnosed("-json", agent.address)
+    assert (ran.code, causes(ran)) == (2, ["unhealthy"])
+    assert message in ran.stdout
+    healthy = json_reply({"server": {"ok": True, "message": "ok"}})
+    routes["GET /v1/status/leader?stale"] = json_reply("10.0.0.1:4647")
+    with FakeAgent({**routes, "GET /v1/agent/health": healthy}) as agent:
+        ran = diagnosed("-json", agent.address)
+    assert (ran.code, json.loads(ran.stdout)["Leader"]) == (0, "10.0.0.1:4647")
+
+
 @pytest.mark.parametrize(
     "reply",
     [

@@ -28,6 +28,7 @@ _WORDS: Final = (
     (("no such host", "name resolution", "name or service", "has no address"), Trouble.DNS),
     (("no route to host", "network is unreachable"), Trouble.UNREACHABLE),
     (("i/o timeout", "no answer"), Trouble.SILENT),
+    ((" is refused: ",), Trouble.DENIED),
     (("tls:", "x509:"), Trouble.TLS),
     (("another server", "is not believed", "belongs to cluster", "old copy"), Trouble.STRANGER),
     (("copies of one data folder", "recovery", "another process uses"), Trouble.STRANGER),
@@ -203,7 +204,7 @@ def server_from(told: Told, http: str) -> Server | None:
     if not server_id and own:
         server_id = own[0].id
     if not server_id:
-        return None
+        return _nameless(told, http)
     raft = part(stats, "raft")
     config = part(told.self, "config")
     listed = tuple(_members({"Servers": objects(told.configuration, "Servers")}))
@@ -231,6 +232,15 @@ def server_from(told: Told, http: str) -> Server | None:
         health="" if health.get("ok", True) else text(health, "message"),
         facts=_nomads_facts(config, tags, stats, initialised=bool(listed or shown)),
     )
+
+
+def _nameless(told: Told, http: str) -> Server | None:
+    """A server of which only its health is told, as without a token."""
+    health = part(told.health, "server")
+    if not health:
+        return None
+    message = "" if health.get("ok") is True else text(health, "message")
+    return Server(id=http, node=http, address="", http=http, make="", health=message)
 
 
 def _rpc_address(member: dict[str, Any], tags: Mapping[str, Any]) -> str:

@@ -38,8 +38,8 @@ DEADLINE_S: Final = 8.0
 REQUEST_S: Final = 4.0
 """A server of ours asks the others for 2 s at most before it answers."""
 
-GUESSED_S: Final = 2.5
-"""What is only guessed to be an agent."""
+HEALTH_S: Final = 6.0
+"""A server looks for a leader for 5 s before it says that it has none."""
 
 ASKED_MAX: Final = 64
 DIALED_MAX: Final = 128
@@ -54,6 +54,7 @@ _OTHERS: Final = {
 }
 _HEALTH: Final = "/v1/agent/health"
 _LEADER: Final = "/v1/status/leader?stale"
+_FORBIDDEN: Final = 403
 
 
 class How(NamedTuple):
@@ -99,7 +100,7 @@ class Gatherer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         return World(
             asked=tuple(self._asked.values()),
-            servers=tuple(self._servers.values()),
+            servers=tuple(sorted(self._servers.values(), key=lambda s: (s.node, s.address))),
             reports=tuple(self._reports.values()),
             pool=tuple(self._pool.values()),
             dialed=tuple(self._dialed.values()),
@@ -166,7 +167,7 @@ class Gatherer:
             views, refused = None, error
         if views is not None and text(views, "Asked"):
             return await self._take_views(place, views, began)
-        told, clock = await self._tell(place)
+        told, clock = await self._tell(place, denied=answer.status == _FORBIDDEN)
         server = server_from(told, place.base)
         if server is None:
             raise refused if views is None else Unanswered(Trouble.GARBAGE, "it tells no server")
@@ -186,7 +187,8 @@ class Gatherer:
         return server.id
 
     async def _get(self, place: Place, path: str) -> Answer:
-        return await get(place, path, self._how.headers, REQUEST_S)
+        limit_s = HEALTH_S if path == _HEALTH else REQUEST_S
+        return await get(place, path, self._how.headers, limit_s)
 
     async def _take_views(self, place: Place, views: Any, began: float) -> str:
         ended = time.time()
@@ -206,8 +208,8 @@ class Gatherer:
             self._look_for_others(place, own)
         return asked
 
-    async def _tell(self, place: Place) -> tuple[Told, float | None]:
-        """What an agent tells that knows no facts; and its clock."""
+    async def _tell(self, place: Place, *, denied: bool) -> tuple[Told, float | None]:
+        """What an agent tells that knows no details, or `denied` them; and its clock."""
         clocks: list[float] = []
 
         async def one(path: str) -> Any:
@@ -221,8 +223,10 @@ class Gatherer:
             except Unanswered:
                 return None
 
-        names = list(_OTHERS)
-        found = await asyncio.gather(*(one(_OTHERS[name]) for name in names), one(_LEADER))
+        names = [*_OTHERS, "health"] if denied else list(_OTHERS)
+        found = await asyncio.gather(
+            *(one(_OTHERS.get(name, _HEALTH)) for name in names), one(_LEADER)
+        )
         leader = found.pop() if isinstance(found, list) else None
         if isinstance(leader, str) and leader:
             self._leaders[place.base] = leader

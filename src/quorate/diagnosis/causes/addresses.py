@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quorate.diagnosis.picture import Picture
-from quorate.diagnosis.values import Asked, Finding, Member, Severity, Trouble
+from quorate.diagnosis.values import Asked, Finding, Severity, Trouble
 
 
 def addresses(picture: Picture) -> Iterator[Finding]:
@@ -76,21 +76,23 @@ def _is_loopback(host: str) -> bool:
 def _one_way(picture: Picture) -> Iterator[Finding]:
     """A server that answers here, and is not reached by the others at its RPC address."""
     for server in picture.servers:
-        reports = [each for each in picture.world.reports if each.of == server.id]
+        reports = [
+            each
+            for each in picture.world.reports
+            if (each.of, each.address) == (server.id, server.address)
+            and each.failure.kind is not Trouble.DENIED
+        ]
         askers = {each.by for each in reports} - {server.id}
         able = {s.id for s in picture.servers if s.http} - {server.id}
         if not server.http or not askers or askers != able:
             continue
-        member = Member(id=server.id, address=server.address)
         yield Finding(
             cause="address-not-reached",
             weight=71,
             severity=Severity.WARNING if picture.leader_address else Severity.CAUSE,
             text=f"{server.node} runs, but no other server reaches its RPC address "
             f"{server.address}",
-            shown_by=tuple(
-                f"{who}: {failure.text}" for who, failure in picture.failures_of(member)
-            ),
+            shown_by=tuple(f"{picture.name(each.by)}: {each.failure.text}" for each in reports),
             next=(
                 (
                     "open that port between the servers, or correct advertise.rpc and restart the "

@@ -73,16 +73,16 @@ def other_problems(picture: Picture) -> Iterator[Finding]:
             member.id == server.id for member in picture.members
         )
         if facts.problem_kind not in named and not outside:
-            yield _unhealthy(server, facts.problem)
+            yield _unhealthy(picture, server, facts.problem)
         elif server.facts is None and server.health:
-            yield _unhealthy(server, server.health)
+            yield _unhealthy(picture, server, server.health)
 
 
-def _unhealthy(server: Server, text: str) -> Finding:
+def _unhealthy(picture: Picture, server: Server, text: str) -> Finding:
     return Finding(
         cause="unhealthy",
         weight=28,
-        severity=Severity.WARNING,
+        severity=Severity.WARNING if picture.leader_address else Severity.CAUSE,
         text=f"{server.node} says that it is not healthy",
         shown_by=(text,),
         next=(f"curl {server.http or '<its HTTP address>'}/v1/agent/health",),
@@ -124,7 +124,10 @@ def disks(picture: Picture) -> Iterator[Finding]:
                 text=f"the disk of {server.node} is full: it votes and answers reads, and takes no "
                 "writes",
                 shown_by=(
-                    f"{disk.free_bytes / _MIB:.1f} MiB free, {disk.needed_bytes / _MIB:.1f} needed",
+                    (
+                        f"{disk.free_bytes / _MIB:.1f} MiB free, "
+                        f"{disk.needed_bytes / _MIB:.1f} MiB needed"
+                    ),
                 ),
                 next=("free room on the disk of its data_dir: it goes on by itself",),
             )

@@ -93,8 +93,17 @@ def _copies(readable: list[Folder]) -> Iterator[Finding]:
                     f"{each.reach[0]}"
                     for each in sorted(same, key=lambda f: (f.start, f.reach), reverse=True)
                 ),
-                next=(f"keep {max(same, key=lambda f: (f.start, f.reach)).path}",),
+                next=(_which(same),),
             )
+
+
+def _which(same: list[Folder]) -> str:
+    """Which of several folders of one server is to be kept."""
+    newest = max((each.start, each.reach) for each in same)
+    best = [each.path for each in same if (each.start, each.reach) == newest]
+    if len(best) > 1:
+        return "keep the one in the place of the server, and remove the copy"
+    return f"keep {best[0]}, which was started and written last"
 
 
 def _sides(readable: list[Folder]) -> Iterator[Finding]:
@@ -157,7 +166,7 @@ def _majority(picture: Picture, readable: list[Folder]) -> Iterator[Finding]:
             weight=60,
             severity=Severity.CAUSE,
             text=f"the folders of {len(here)} of {counted(len(picture.voters), 'voter')} are "
-            f"here and sound, which is a majority; {counted(len(running), 'server')} of them run",
+            f"here and sound, which is a majority; {_running(running)}",
             shown_by=lines,
             next=("start their servers with these folders: they elect a leader by themselves",),
         )
@@ -178,6 +187,12 @@ def _majority(picture: Picture, readable: list[Folder]) -> Iterator[Finding]:
             f"if they are lost for good: quorate operator recover {verb} {paths}",
         ),
     )
+
+
+def _running(folders: list[Folder]) -> str:
+    if not folders:
+        return "none of their servers runs"
+    return f"a server runs on {listed(folder.path for folder in folders)}"
 
 
 def _runs(folder: Folder) -> str:

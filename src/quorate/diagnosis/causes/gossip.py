@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
-from quorate.diagnosis.picture import Picture
+from quorate.diagnosis.picture import FRESH_S, Picture
 from quorate.diagnosis.values import Finding, Server, Severity
 from quorate.diagnosis.words import listed
 
@@ -14,27 +15,20 @@ _SEALED_OTHERWISE = ("No installed keys could decrypt", "encrypted", "Encryption
 def keys(picture: Picture) -> Iterator[Finding]:
     """Servers that seal with a key that others do not have, or not at all."""
     gossiping = [s for s in picture.servers if s.told.gossip.enabled]
-    deaf = [
-        (reader, writer)
-        for reader in gossiping
-        for writer in gossiping
-        if not _reads(reader, writer)
-    ]
-    refused = tuple(
-        f"{server.node} cannot read gossip from {each.where}: {each.why} ({each.count} times)"
-        for server in gossiping
-        for each in server.told.gossip.refused
-        if any(word in each.why for word in _SEALED_OTHERWISE)
-    )
-    if deaf:
-        lines = [f"{server.node} {_ring(server)}" for server in gossiping]
-        readers = listed(reader.node for reader, _ in deaf)
+    refused = tuple(line for server in gossiping for line in _unread(server))
+    if any(not _reads(one, other) for one in gossiping for other in gossiping):
+        by_key: dict[str, list[str]] = defaultdict(list)
+        for server in gossiping:
+            by_key[_ring(server)].append(server.node)
+        most = max(by_key.values(), key=len)
+        odd = [name for names in by_key.values() if names is not most for name in names]
         yield Finding(
             cause="gossip-key-differs",
             weight=80,
             severity=Severity.CAUSE,
-            text=f"the gossip keys differ: {readers} cannot read what other servers send",
-            shown_by=(*lines, *refused),
+            text=f"the gossip keys differ: {listed(odd)} and the others ({listed(most)}) cannot "
+            "read each other",
+            shown_by=(*(f"{listed(names)}: {ring}" for ring, names in by_key.items()), *refused),
             next=(
                 (
                     "set the same encrypt key on all servers; a key ring that is kept counts more: "
@@ -53,6 +47,16 @@ def keys(picture: Picture) -> Iterator[Finding]:
         )
 
 
+def _unread(server: Server) -> Iterator[str]:
+    """By reason, from where this server has lately got gossip that it cannot read."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for each in server.told.gossip.refused:
+        if each.ago_s < FRESH_S and any(word in each.why for word in _SEALED_OTHERWISE):
+            found[each.why].append(each.where)
+    for why, hosts in found.items():
+        yield f"{server.node} cannot read gossip from {listed(sorted(hosts))}: {why}"
+
+
 def _reads(reader: Server, writer: Server) -> bool:
     ring, other = reader.told.gossip, writer.told.gossip
     if not ring.encrypted and not other.encrypted:
@@ -63,6 +67,6 @@ def _reads(reader: Server, writer: Server) -> bool:
 def _ring(server: Server) -> str:
     digests = server.told.gossip.keys
     if not digests:
-        return "does not encrypt"
-    others = f", and has {listed(digests[1:])}" if digests[1:] else ""
-    return f"seals with the key of digest {digests[0]}{others}"
+        return "no encryption"
+    others = f", beside it {listed(digests[1:])}" if digests[1:] else ""
+    return f"a key of digest {digests[0]}{others}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from quorate.diagnosis.picture import Picture
+from quorate.diagnosis.picture import FRESH_S, Picture
 from quorate.diagnosis.values import Finding, Server, Severity
 from quorate.diagnosis.words import listed
 
-_OLD_COPY = ("old copy of its data folder", "two copies of one data folder")
+_OLD_COPY = ("runs on an old copy of its data folder",)
 _LEFT_OUT = ("left out of a recovery", "later recovery", "another recovery of the cluster")
-_TWO_PROCESSES = "another process uses this server's ID"
+_TWO_PROCESSES = ("another process uses this server's ID", "one of two copies of one data folder")
 
 
 def twice(picture: Picture) -> Iterator[Finding]:
@@ -24,7 +24,8 @@ def twice(picture: Picture) -> Iterator[Finding]:
             places[entry.id].setdefault(entry.address, entry.name)
     told = {s.id: s.told.problem for s in picture.servers if s.told.problem_kind == "twice"}
     told |= {s.id: "" for s in picture.servers if s.state == "twice" and s.id not in told}
-    told |= {server: text for server, text in _said(picture, (_TWO_PROCESSES,)) if server}
+    for server_id, text in _said(picture, _TWO_PROCESSES):
+        told.setdefault(server_id, text)
     for server_id in sorted(told.keys() | {i for i, found in places.items() if len(found) > 1}):
         found = sorted(places[server_id].items())
         lines = [f"{node or 'a server'} at {address} uses it" for address, node in found]
@@ -60,19 +61,21 @@ def namesakes(picture: Picture) -> Iterator[Finding]:
 
 def rolled_back(picture: Picture) -> Iterator[Finding]:
     """Servers that were refused because of an older start of their folder."""
-    lines = dict.fromkeys(text for _, text in _said(picture, _OLD_COPY))
-    if lines:
+    found: dict[str, list[str]] = defaultdict(list)
+    for server_id, line in _said(picture, _OLD_COPY):
+        found[server_id].append(line)
+    for server_id, lines in sorted(found.items()):
         yield Finding(
             cause="rolled-back",
             weight=92,
             severity=Severity.CAUSE,
-            text="a server was started on an old copy of its data folder, and is refused: it lacks "
-            "what it had acknowledged",
+            text=f"{picture.name(server_id)} was started on an old copy of its data folder, and is "
+            "refused: it lacks what it had acknowledged",
             shown_by=tuple(lines),
             next=(
                 (
                     "start it again: it moves that data aside, takes a new ID and joins as a new "
-                    "server; then quorate operator raft remove-peer -peer-id=<its old ID>"
+                    f"server; then quorate operator raft remove-peer -peer-id={server_id}"
                 ),
             ),
         )
@@ -178,12 +181,24 @@ def _is_member(picture: Picture, server: Server) -> bool:
 
 
 def _said(picture: Picture, words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """(ID or empty, line) of refusals with these words, by servers and of answers to servers."""
+    """(ID, line) of late refusals with these words, by servers and of answers to servers.
+
+    Of the refusals of one server by another one the newest.
+    """
     for server in picture.servers:
+        said: dict[str, str] = {}
         for refused in server.told.refused:
-            if any(word in refused.why for word in words):
-                yield "", f"{server.node} has refused {refused.where}: {refused.why}"
+            if refused.ago_s < FRESH_S and any(word in refused.why for word in words):
+                line = f"{server.node} has refused {refused.where}: {refused.why}"
+                said.setdefault(_subject(refused.why), line)
+        yield from said.items()
     for report in picture.world.reports:
         if any(word in report.failure.text for word in words):
             who = picture.name(report.of, report.address)
             yield report.of, f"{picture.name(report.by)} asked {who}: {report.failure.text}"
+
+
+def _subject(why: str) -> str:
+    """The ID that a refusal speaks of: its first word, or its last one."""
+    words = why.split()
+    return words[-1] if words[0] == "another" else words[0]

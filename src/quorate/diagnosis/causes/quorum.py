@@ -85,7 +85,7 @@ def _missing_line(picture: Picture, voter: Member) -> str:
     name = name if voter.address in name else f"{name} ({voter.id} at {voter.address})"
     said = _why(picture.failures_of(voter))
     silent_s = picture.silent_s(voter.id)
-    since = "" if not silent_s else f"; last heard {lasting(silent_s)} ago"
+    since = "" if silent_s is None or silent_s < 1 else f"; last heard {lasting(silent_s)} ago"
     return f"{name}: {said}{since}"
 
 
