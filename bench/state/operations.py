@@ -59,7 +59,7 @@ def operations(records: int) -> dict[str, Cost]:
     }
     assert page("apps/") == sorted_page("apps/"), "both give the same page"
     assert len(rows) == len(plain) == records
-    table = TableRows.built({}, 1, list(rows), list(rows.values()))
+    table = TableRows.built({}, 1, rows.items())
     puts = [(key, items[1], 2) for key in some]
     found["replace, with indexes, size and sum"] = Cost(
         found["replace"].plain_us, _each(puts, table.put)
@@ -90,12 +90,12 @@ def memory(records: int) -> Memory:
         plain = dict(zip(keys, items, strict=True))
         of_plain = _traced() - before
         del plain
-        built = OrderedMap.from_sorted(keys, items)
+        built = OrderedMap.from_entries(zip(keys, items, strict=True))
         of_rows = _traced() - before
         del keys, items
         gc.collect()
         total = _traced()
-        size = TableRows.built(ITEMS.indexes, 1, list(built), list(built.values())).size
+        size = TableRows.built(ITEMS.indexes, 1, built.items()).size
     finally:
         tracemalloc.stop()
     return Memory(total / records, of_rows / records, of_plain / records, size / records)

@@ -78,7 +78,7 @@ def test_what_is_kept_is_what_the_records_say(
     rows.settle()
     check(rows, model)
     image = rows.image()
-    built = TableRows.built(INDEXES, rows.index, list(model), list(model.values()))
+    built = TableRows.built(INDEXES, rows.index, model.items())
     check(built, model)
     rows.put("later", Service(node="a"), 999)
     check(image, model)
@@ -88,7 +88,7 @@ def test_a_key_twice_is_refused() -> None:
     row = Service()
     for keys in (["a", "a"], ["b", "a", "b"]):
         with pytest.raises(ValueError, match="twice"):
-            TableRows.built(INDEXES, 1, keys, [row] * len(keys))
+            TableRows.built(INDEXES, 1, [(key, row) for key in keys])
 
 
 def test_pages_of_a_scan_and_of_an_index() -> None:

@@ -91,25 +91,28 @@ def _table(
     else:
         assert table.merge is not None
         wanted = sorted(table.merge(ours.records, theirs.records).items())
-    keys: list[str] = []
-    records: list[Record] = []
     added = changed = same = 0
-    for key, row in wanted:
-        known = ours.records.get(key)
-        if known is None:
-            added += 1
-            record = replace(row, modify_index=index)
-        elif _content(known) == _content(row):
-            same += 1
-            record = known
-        else:
-            changed += 1
-            record = replace(row, create_index=known.create_index, modify_index=index)
-        keys.append(key)
-        records.append(record)
+
+    def restored() -> Iterator[tuple[str, Record]]:
+        nonlocal added, changed, same
+        for key, row in wanted:
+            known = ours.records.get(key)
+            if known is None:
+                added += 1
+                record = replace(row, modify_index=index)
+            elif _content(known) == _content(row):
+                same += 1
+                record = known
+            else:
+                changed += 1
+                record = replace(row, create_index=known.create_index, modify_index=index)
+            yield key, record
+
+    rows = table.built(ours.index, restored())
     deleted = len(ours.records) - changed - same
-    table_index = index if added or changed or deleted else ours.index
-    return table.built(table_index, keys, records), TableChange(
+    if added or changed or deleted:
+        rows.index = index
+    return rows, TableChange(
         table=table.name,
         on_restore=table.on_restore,
         rule=table.restored,

@@ -11,7 +11,7 @@ Invariant: all of it follows from the records alone; `sums` and `entries_of` com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, Generic, TypeAlias
 
@@ -112,39 +112,34 @@ class TableRows(Generic[R]):
         cls,
         indexes: Indexes[R],
         index: int,
-        keys: Sequence[str],
-        records: Sequence[R],
+        entries: Iterable[tuple[str, R]],
         weigh: Weigh[R] | None = None,
         *,
         gain: Gain[R] | None = None,
     ) -> TableRows[R]:
-        """A table of these rows. Raises ValueError if a key is there twice."""
+        """A table of these rows, best in the order of keys. ValueError if a key is there twice."""
         rows = cls.__new__(cls)
         rows.gain = gain
         rows.indexes, rows.index = indexes, index
         rows.weigh, rows.weight, rows.weights = weigh, 0, {}
-        try:
-            rows.records = OrderedMap.from_sorted(keys, records)
-        except ValueError:  # written by a version that kept no order
-            rows.records = OrderedMap(zip(keys, records, strict=True))
-            if len(rows.records) != len(keys):
-                raise ValueError("a key is there twice") from None
         rows.sum = rows.size = 0
         rows.waiting = {}
-        for pair in zip(keys, records, strict=True):
-            data = encode_row(pair)
-            rows.sum += hash_row(data)
-            rows.size += len(data)
-        if weigh is not None:
-            for record in records:
-                rows.count(None, record)
-        rows.secondary = {}
-        for name in indexes:
-            entries = sorted(rows.entries_of(name))
-            rows.secondary[name] = OrderedMap.from_sorted(
-                [entry for entry, _ in entries], [key for _, key in entries]
-            )
+        rows.records = OrderedMap.from_entries(rows.summing(entries))
+        rows.secondary = {
+            name: OrderedMap.from_entries(sorted(rows.entries_of(name))) for name in indexes
+        }
         return rows
+
+    def summing(self, entries: Iterable[tuple[str, R]]) -> Iterator[tuple[str, R]]:
+        """The entries as they pass; sum, size and weights follow them."""
+        weighs = self.weigh is not None
+        for entry in entries:
+            data = encode_row(entry)
+            self.sum += hash_row(data)
+            self.size += len(data)
+            if weighs:
+                self.count(None, entry[1])
+            yield entry
 
     def image(self) -> TableRows[R]:
         """The table as it is now, settled; it shares what neither changes afterwards."""

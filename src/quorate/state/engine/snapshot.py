@@ -199,23 +199,27 @@ def _decode_table(
         if header.count or header.index:
             raise _too_new(f"Quorate {written_by} wrote it with a table {header.name!r}")
         return
-    decode = _pair_decoder(table.record).decode
-    keys, records = [], []
+    entries = _decoded(source, header, table.record, written_by)
+    try:
+        rows = table.built(header.index, entries)
+    except ValueError as error:
+        raise _refused(f"table {header.name!r} holds a key twice") from error
+    image.tables.held[header.name] = rows
+
+
+def _decoded(
+    source: _Source, header: _TableHeader, record: Any, written_by: str
+) -> Iterator[tuple[str, Record]]:
+    decode = _pair_decoder(record).decode
     for data in source.frames(header.count, _RECORD_BYTES_MAX, f"record of {header.name}"):
         try:
-            key, record = decode(data)
+            entry = decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise _too_new(
                 f"Quorate {written_by} wrote a record of {header.name!r} that cannot be read: "
                 f"{error}"
             ) from error
-        keys.append(key)
-        records.append(record)
-    try:
-        rows = table.built(header.index, keys, records)
-    except ValueError as error:
-        raise _refused(f"table {header.name!r} holds a key twice") from error
-    image.tables.held[header.name] = rows
+        yield entry
 
 
 def _pair_decoder(record: Any) -> msgspec.msgpack.Decoder[tuple[str, Record]]:

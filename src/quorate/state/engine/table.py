@@ -15,7 +15,7 @@ a type byte and a level of its own: a server that knows the type but not the fie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from enum import Enum
 from itertools import islice
 from types import MappingProxyType
@@ -145,9 +145,9 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
         """The rows of a server that has applied nothing."""
         return TableRows(self.indexes, self.initial, self.initial_index, self.weigh, gain=self.gain)
 
-    def built(self, index: int, keys: Sequence[str], records: Sequence[R]) -> TableRows[R]:
-        """A table of these rows. Raises ValueError if a key is there twice."""
-        return TableRows.built(self.indexes, index, keys, records, self.weigh, gain=self.gain)
+    def built(self, index: int, entries: Iterable[tuple[str, R]]) -> TableRows[R]:
+        """A table of these rows, best in the order of keys. ValueError if a key is there twice."""
+        return TableRows.built(self.indexes, index, entries, self.weigh, gain=self.gain)
 
 
 class Reader(Protocol):
