@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
+from collections import Counter
 from collections.abc import Iterable
 from random import Random
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -148,6 +152,42 @@ def test_it_is_emptied_a_chunk_at_a_time_and_of_use_again() -> None:
     entries.put("a", 1)
     check(entries, {"a": 1})
     assert len(image) == len(list(image.items())) == 1_000
+
+
+def test_a_dropped_map_is_freed_a_chunk_at_a_time() -> None:
+    """Between two steps another thread may run. What others hold of it stays."""
+
+    class Noted:
+        def __del__(self) -> None:
+            freed.append(steps)
+
+    freed, steps = list[int](), 0
+
+    def tracing(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal steps
+        steps += event == "line" and frame.f_code is OrderedMap.__del__.__code__
+        return tracing
+
+    entries = OrderedMap((f"{n:06}", Noted()) for n in range(1_000))
+    image = entries.image()
+    sys.settrace(tracing)
+    try:
+        del entries
+        assert not freed
+        del image
+    finally:
+        sys.settrace(None)
+    assert len(freed) == 1_000
+    most = max(Counter(freed).values())
+    assert most <= CHUNK_MAX
+
+
+def test_what_is_read_of_a_map_keeps_it() -> None:
+    model = {f"{n:06}": n for n in range(1_000)}
+    assert dict(OrderedMap(model).items()) == model
+    assert dict(OrderedMap(model).scan()) == model
+    assert dict(pair for chunk in OrderedMap(model).chunks() for pair in chunk) == model
+    assert list(OrderedMap(model).values()) == list(model.values())
 
 
 def test_the_collector_does_not_look_at_the_rows() -> None:

@@ -7,6 +7,7 @@ share every chunk, and whichever of them changes one next makes a copy of that c
 - the map grows by a chunk at a time, where a dict of a million stops for 40 ms to grow;
 - CPython's collector never looks at a dict that holds texts and records of `gc=False` alone, so no
   collection, of the young or of all, visits the entries. It would visit lists and new tuples;
+- a map that is dropped in a thread stops no other thread: it is freed a chunk at a time;
 - a range is read in order, and only its chunks are sorted.
 
 Invariants: the keys of chunk i lie from `_bounds[i]` on and below `_bounds[i + 1]`; the first bound
@@ -138,7 +139,8 @@ class OrderedMap(Mapping[str, V]):
 
         Not to be used across a change.
         """
-        return (chunk.items() for chunk in self._chunks)
+        for chunk in self._chunks:
+            yield chunk.items()
 
     def image(self) -> OrderedMap[V]:
         """The map as it is now, as a map of its own that shares what neither changes."""
@@ -230,6 +232,15 @@ class OrderedMap(Mapping[str, V]):
             yield
         self._chunks[0] = {}
         self._made[0] = self._generation
+
+    def __del__(self) -> None:
+        """Free it a chunk at a time, wherever it is dropped.
+
+        In one piece a million entries would keep the interpreter's lock for a tenth of a second.
+        """
+        chunks = self._chunks
+        while chunks:
+            chunks.pop()
 
 
 class _Items(ItemsView[str, V]):
