@@ -270,3 +270,47 @@ def test_a_kill_at_any_call_is_finished_by_the_next_start(
         assert list(state_of(place).rows) == rows
         assert not (place / "server" / UNDOING_FILE).exists()
     assert kills > 10
+
+
+def test_what_recoveries_kept_is_listed_and_goes_by_name_alone(tmp_path: Path) -> None:
+    s0 = golden_servers(tmp_path)["s0"]
+    root = s0 / "server"
+    assert recover("prune", s0).stdout == "Nothing of earlier times is kept here\n"
+    file = planned(tmp_path, s0)
+    lost = f"-lost={IDS['s1']},{IDS['s2']}"
+    assert recover("apply", lost, file, s0).code == 0
+    assert recover("undo", s0).code == 0
+    assert recover("apply", lost, planned(tmp_path, s0), s0).code == 0
+    old, needed = sorted(root.glob("recovered-*"), key=lambda path: path.name.rpartition("-")[2])
+    (undone,) = root.glob("undone-*")
+    salvaged = root / "raft" / "log-damaged-1795000000000"
+    salvaged.mkdir()
+    (salvaged / "x").write_bytes(b"12345")
+    before = content_of(s0)
+    ran = recover("prune", s0)
+    assert ran.code == 0
+    rows = {line.split()[0]: line for line in ran.stdout.splitlines()[1:5]}
+    assert rows.keys() == {path.name for path in (old, needed, undone, salvaged)}
+    assert rows[needed.name].endswith("as it was before a recovery; undo needs it")
+    assert rows[undone.name].endswith("of a recovery that was undone")
+    assert rows[salvaged.name].split()[2] == "5"
+    assert "Nothing was removed" in ran.stdout
+    (note,) = inspect(s0).notes
+    assert note.startswith("earlier data are kept, ")
+    assert note.endswith("to remove them: quorate operator recover prune")
+    ran = recover("prune", "-remove=raft", s0)
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "no folder 'raft' is kept there" in ran.stderr
+    assert content_of(s0) == before
+    assert recover("prune", "-remove=all", s0).code == 0
+    assert not old.exists()
+    assert not undone.exists()
+    assert not salvaged.exists()
+    assert recover("undo", s0).code == 0, "what it needs is still there"
+    (left,) = root.glob("undone-*")
+    assert recover("prune", f"-remove={left.name},{needed.name}", s0).code == 0
+    assert recover("prune", s0).stdout == "Nothing of earlier times is kept here\n"
+    (root / "undoing.json").write_bytes(b"half")
+    left.mkdir()
+    assert recover("prune", "-remove=all", s0).code == 1
+    assert left.exists()

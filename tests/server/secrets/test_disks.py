@@ -99,12 +99,23 @@ def test_safety_snapshots_and_what_was_set_aside_count_as_well(tmp_path: Path) -
         assert str(begun) in disks.older
         assert [path.name for path in safety.iterdir()] == [newer.name]
         assert await disks.holders(unused) == []
-        for path in (named, tmp_path / "rolled-back-20261128T231500Z"):
-            path.touch()
+        named.touch()
+        await disks.round()
+        assert str(named) in disks.older
+        assert await disks.holders(unused) == [f"10.0.0.1:4647 ({named})"]
+        named.unlink()
+        kinds = (
+            "rolled-back-20261128T231500Z",
+            "recovered-1-1",
+            "undone-1-1",
+            "raft/log-damaged-1",
+        )
+        for path in (tmp_path / name for name in kinds):
+            path.mkdir(parents=True)
             await disks.round()
             assert str(path) in disks.older
             assert await disks.holders(unused) == [f"10.0.0.1:4647 ({path})"]
-            path.unlink()
+            path.rmdir()
         await disks.round()
         assert (replica.whole, disks.older) == (0, "")
 

@@ -222,6 +222,31 @@ RECOVERY = (
         general=False,
     ),
     Command(
+        ("operator", "recover", "prune"),
+        "List, and remove, what recoveries have kept in a data folder",
+        "Recoveries, undos and salvages keep the data as they were, and a server that gives its ID "
+        "up keeps its old ones. They stay until they are removed here. Without -remove it only "
+        "lists them. The server may run.",
+        "quorate.cli.commands.operator.recover_prune:prune",
+        (
+            Flag(
+                "remove",
+                "text",
+                "The folders to remove, with commas between; all: each but the one that an undo "
+                "would put back, which goes by its name alone.",
+                "name,...",
+            ),
+        ),
+        (
+            Example("quorate operator recover prune /var/lib/quorate", "what is kept?"),
+            Example("quorate operator recover prune -remove=all /var/lib/quorate", "no undo comes"),
+        ),
+        args=(1, 1),
+        args_text=_FOLDER,
+        usage=_USAGE,
+        general=False,
+    ),
+    Command(
         ("operator", "recover", "verify"),
         "Check that recovered data folders agree",
         "Compares the folders of all survivors: one cluster, one epoch, each a member, nothing "

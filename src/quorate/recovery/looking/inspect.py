@@ -21,6 +21,7 @@ from quorate.recovery.looking.summary import FolderSummary, Kind, Member, Member
 from quorate.recovery.salvage_mark import read_salvage, refusal
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.folder.identity import read_identity, read_node_id
+from quorate.storage.folder.set_aside import set_aside_in
 from quorate.storage.folder.standing import STANDING_FILE, Standing
 from quorate.storage.folder.twin_file import TwinFile
 from quorate.storage.log.reading import LogReader
@@ -47,6 +48,7 @@ def inspect(path: Path) -> FolderSummary:
     else:
         _identity(folder, found)
         _log(folder, found)
+        _kept(folder, found)
     _snapshots(folder, found)
     _missing(found)
     if (mark := read_salvage(folder.raft)) is not None:
@@ -62,6 +64,20 @@ def configured(servers: list[dict[str, object]]) -> tuple[Member, ...]:
     return tuple(
         Member(str(s["ID"]), str(s["Address"]), s.get("Suffrage", 0) == 0) for s in servers
     )
+
+
+def _kept(folder: DataDir, found: FolderSummary) -> None:
+    """Earlier data, which nothing removes by itself."""
+    with clear_errors(f"look at {folder.root}"):
+        kept = set_aside_in(folder.root)
+        size = sum(f.lstat().st_size for path in kept for f in path.rglob("*") if f.is_file())
+    if kept:
+        names = ", ".join(path.name for path in kept[:5])
+        more = f" and {len(kept) - 5} more" if len(kept) > 5 else ""
+        found.notes.append(
+            f"earlier data are kept, {size} bytes in {names}{more}; to remove them: quorate "
+            "operator recover prune"
+        )
 
 
 def _missing(found: FolderSummary) -> None:

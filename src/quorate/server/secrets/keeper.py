@@ -165,8 +165,8 @@ class RootKeeper:
                 "root key in use, cannot delete: logs or snapshots may hold values sealed with it "
                 f"on {', '.join(holders)}",
                 "run: quorate operator root keyring rotate -full, which also removes older safety "
-                "snapshots, and remove by hand what was set aside (rolled-back-...); or remove it "
-                "with -force, if no older snapshot is ever to be read again",
+                "snapshots, and remove what was set aside: quorate operator recover prune; or "
+                "remove it with -force, if no older snapshot is ever to be read again",
             )
         if path := await self._needed_by(key_id):
             raise ChangeRefused(

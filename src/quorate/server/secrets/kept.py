@@ -1,6 +1,7 @@
 """The files beside log and snapshots in a server's folder that hold text of earlier times.
 
-The safety snapshots of restores, and what was moved aside when the server took a new ID. Each
+The safety snapshots of restores, and what was moved aside by recoveries, salvages, and when the
+server took a new ID. Each
 counts by the index of the log up to which it tells what happened; where that cannot be told, from
 the beginning on. All of it is for people, so a message names it.
 """
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from quorate.server.archive.safety import FOLDER
 from quorate.storage.atomic import fsync_dir
 from quorate.storage.disk_errors import clear_errors
-from quorate.storage.folder.set_aside import PREFIX
+from quorate.storage.folder.set_aside import set_aside_in
 
 
 class Kept(NamedTuple):
@@ -27,9 +28,9 @@ class Kept(NamedTuple):
 def kept_in(folder: Path) -> list[Kept]:
     """All that lies in this folder of a server. Reads the disk: in a thread."""
     with clear_errors(f"look for older snapshots in {folder}"):
-        safety, aside = (folder / FOLDER).glob("*.snap*"), folder.glob(PREFIX + "*")
+        safety, aside = (folder / FOLDER).glob("*.snap*"), set_aside_in(folder)
         found = [Kept(path, _index_of(path.name), is_safety=True) for path in sorted(safety)]
-        return found + [Kept(path, 1, is_safety=False) for path in sorted(aside)]
+        return found + [Kept(path, 1, is_safety=False) for path in aside]
 
 
 def drop_safety(folder: Path, below: int) -> None:

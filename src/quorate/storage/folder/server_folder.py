@@ -112,8 +112,11 @@ class ServerFolder:
         """The identity under which the folder starts over, its data moved aside if it is there."""
         self.why_new_id = found.retired
         if found.mark is not None:
-            aside = set_aside(self.root, self._layout.parts, found.mark)
+            aside, gone = set_aside(self.root, self._layout.parts, found.mark)
             self.why_new_id += f"; it is kept in {aside}"
+            if gone:
+                names = ", ".join(path.name for path in gone)
+                self.why_new_id += f"; the oldest that was kept is removed: {names}"
         return found.identity.under(node_id)
 
     def _begin(self, identity: Identity, standing: Standing) -> None:

@@ -21,9 +21,21 @@ from quorate.storage.folder.standing import RolledBack
 PREFIX: Final = "rolled-back-"
 KEPT: Final = 3
 
+PREFIXES: Final = (PREFIX, "recovered-", "undone-", "log-damaged-")
+"""What all folders of earlier data begin with: these, and those of recoveries and salvages."""
 
-def set_aside(root: Path, parts: Iterable[Path], mark: RolledBack) -> Path:
-    """Move `parts`, which lie in `root`, into a folder named after the mark; that folder.
+
+def set_aside_in(root: Path) -> list[Path]:
+    """The folders with earlier data in a server's folder, by name. Raises OSError."""
+    places = [place for place in (root, root / "raft") if place.is_dir()]
+    found = [path for place in places for path in place.iterdir() if path.is_dir()]
+    return sorted(path for path in found if path.name.startswith(PREFIXES))
+
+
+def set_aside(root: Path, parts: Iterable[Path], mark: RolledBack) -> tuple[Path, list[Path]]:
+    """Move `parts`, which lie in `root`, into a folder named after the mark.
+
+    The result is that folder, and those that were removed for it.
 
     May be repeated after a crash: what was moved stays where it is. Raises QuorateError.
     """
@@ -35,8 +47,7 @@ def set_aside(root: Path, parts: Iterable[Path], mark: RolledBack) -> Path:
                 part.rename(_free_name(aside / part.name))
         fsync_dir(aside)
         fsync_dir(root)
-    _prune(root, keep=aside)
-    return aside
+    return aside, _prune(root, keep=aside)
 
 
 def _free_name(path: Path) -> Path:
@@ -48,8 +59,11 @@ def _free_name(path: Path) -> Path:
     return free
 
 
-def _prune(root: Path, keep: Path) -> None:
+def _prune(root: Path, keep: Path) -> list[Path]:
+    gone: list[Path] = []
     with suppress(OSError):  # one that cannot be removed is in nobody's way
         found = sorted(path for path in root.glob(f"{PREFIX}*") if path.is_dir())
         for path in [path for path in found if path != keep][: max(len(found) - KEPT, 0)]:
             shutil.rmtree(path)
+            gone.append(path)
+    return gone
