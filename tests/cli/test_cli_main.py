@@ -324,4 +324,4 @@ def test_without_a_leader_only_options_that_there_are_are_advised(
     assert "Hint: no leader: missing: s2.global; wait for an election" in ran.stderr
     assert "?stale" not in ran.stderr
     assert ("-stale" in ran.stderr) is has_stale
-    assert "quorate operator raft views" in ran.stderr
+    assert "quorate operator diagnose" in ran.stderr

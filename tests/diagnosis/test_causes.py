@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 import msgspec
 import pytest
 from worlds import (
@@ -24,7 +27,16 @@ from worlds import (
 
 from quorate.diagnosis.judging import CAUSES, SHOWN_MAX, diagnose
 from quorate.diagnosis.picture import Picture
-from quorate.diagnosis.values import Asked, Failure, Member, Outcome, Server, Trouble, World
+from quorate.diagnosis.values import (
+    Asked,
+    Failure,
+    Member,
+    Outcome,
+    Server,
+    Severity,
+    Trouble,
+    World,
+)
 from quorate.shapes.diagnosis import DiskDetails, PeerSeen
 
 ALL = (server(1), server(2), server(3))
@@ -115,6 +127,7 @@ TABLE: list[tuple[str, World, str]] = [
         "id-9 was left out",
     ),
     ("other-cluster", world(server(1), server(2), server(3, cluster_id="d")), "of cluster d: s3"),
+    ("recovery-prepared", world(server(1, prepared="abc"), server(2)), "abc: s1.global"),
     ("removed", world(*led(1, 2), server(3, problem_kind="removed", problem="at 812")), "812"),
     ("not-a-member", world(*led(1, 2, 3), server(4, waiting="to be taken in")), "s4.global"),
     ("damaged", world(*OTHERS, server(1, problem_kind="damaged", problem="entry 7")), "entry 7"),
@@ -267,6 +280,26 @@ def test_clocks_within_the_error_of_the_network_are_no_finding() -> None:
         )
     )
     assert "clocks-apart" not in [each.cause for each in found.findings]
+
+
+def test_any_mixture_of_these_ends_in_an_ordered_list() -> None:
+    """Parts of all rows, thrown together: nothing fails, and each cause has a next step."""
+    worlds = [found for _, found, _ in TABLE]
+    rng = Random(4)
+
+    def some(field: str) -> tuple[Any, ...]:
+        chosen = rng.sample(worlds, 6)
+        every = [each for found in chosen for each in getattr(found, field)]
+        return tuple(rng.sample(every, min(len(every), rng.randrange(6))))
+
+    for _ in range(300):
+        parts: dict[str, Any] = {name: some(name) for name in World.__struct_fields__[:-1]}
+        found = diagnose(World(**parts))
+        keys = [(each.severity is Severity.WARNING, -each.weight) for each in found.findings]
+        assert keys == sorted(keys)
+        assert all(each.next and each.text for each in found.findings)
+        causes = any(each.severity is Severity.CAUSE for each in found.findings)
+        assert causes or found.outcome is not Outcome.CAUSE
 
 
 def test_lines_are_bounded() -> None:

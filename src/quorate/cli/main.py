@@ -22,10 +22,7 @@ UNKNOWN_COMMAND = 127
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 NO_LEADER = "No cluster leader"
-NO_LEADER_STEP = (
-    "wait for an election; `quorate operator raft views` or `curl <address>/v1/agent/health` says "
-    "which voters are missing"
-)
+NO_LEADER_STEP = "wait for an election; `quorate operator diagnose` says why there is no leader"
 HELP = frozenset({"-h", "-help", "--help", "help"})
 VERSION = frozenset({"-v", "-version", "--version"})
 

@@ -32,6 +32,7 @@ CAUSES: Final[tuple[Callable[[Picture], Iterator[Finding]], ...]] = (
     identity.namesakes,
     identity.rolled_back,
     identity.epochs,
+    identity.prepared,
     identity.clusters,
     identity.outsiders,
     gossip.keys,

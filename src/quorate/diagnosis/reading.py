@@ -11,6 +11,7 @@ from quorate.recovery.looking.folders import find
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.summary import FolderSummary
 from quorate.recovery.peers_json import PEERS_FILE
+from quorate.recovery.prepared import PREPARED_FILE
 from quorate.recovery.recovering import PROGRESS_FILE
 from quorate.storage.free_space import DISK_RESERVE_BYTES, free_bytes, reserve_on
 
@@ -52,6 +53,8 @@ def _waiting(path: Path) -> str:
     """What the next start of its server does first; empty: nothing."""
     with suppress(QuorateError, OSError):
         folder = find(path)
+        if (folder.root / PREPARED_FILE).exists():
+            return "it is prepared for a recovery: quorate operator recover live status"
         if (folder.root / PROGRESS_FILE).exists():
             return "a recovery was cut off, and is finished then"
         if (folder.raft / PEERS_FILE).exists():

@@ -79,7 +79,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     health is told. `address` is that of its RPC port. `facts` is None from one that tells none.
     `leader` is the RPC address that it follows. `clock_off_s` is its clock less the one here, None
     where that is not known, with an error of `clock_error_s` at most. `health` is what it says of
-    its own health, if that is bad.
+    its own health, if that is bad. `prepared` is the digest of the plan of a recovery.
     """
 
     id: str
@@ -97,6 +97,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[Member, ...] = ()
     state: str = ""
     held: str = ""
+    prepared: str = ""
     version: str = ""
     health: str = ""
     clock_off_s: float | None = None

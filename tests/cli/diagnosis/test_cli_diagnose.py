@@ -19,6 +19,7 @@ from client_fake_agent import (
     server_context,
     text_reply,
 )
+from places import GOLDEN
 
 from quorate.diagnosis.asking.network import BODY_BYTES_MAX
 
@@ -96,6 +97,30 @@ def test_nomad_servers_with_a_leader() -> None:
     assert (ran.code, answer["Leader"]) == (0, "s3.global")
     assert answer["Servers"][0]["Role"] == "leader"
     assert {each["Severity"] for each in answer["Findings"]} <= {"warning"}
+
+
+def test_nomad_1_6_without_agent_read(tmp_path: Path) -> None:
+    """What was captured of a 1.6 server; it is told by its members who it is."""
+    routes = {
+        VIEWS: NO_SUCH,
+        "GET /v1/agent/self": text_reply(403, "Permission denied"),
+        "GET /v1/agent/members": captured_1_6("v16-members"),
+        "GET /v1/operator/raft/configuration?stale": captured_1_6("v16-raft-config"),
+        "GET /v1/status/peers?stale": captured_1_6("v16-status-peers"),
+    }
+    with FakeAgent(routes) as agent:
+        ran = diagnosed("-json", agent.address)
+    answer = json.loads(ran.stdout)
+    (server,) = answer["Servers"]
+    assert (server["Make"], server["Version"], server["Voters"]) == ("Nomad", "1.6.3", 3)
+    assert answer["Leader"] == "s2.global"
+    shown = diagnosed(agent.address)
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def captured_1_6(name: str) -> Reply:
+    response = json.loads((GOLDEN / "http-1.6" / f"{name}.json").read_text())["response"]
+    return Reply(response["status"], response["body"].encode())
 
 
 def test_an_agent_that_wants_a_token() -> None:

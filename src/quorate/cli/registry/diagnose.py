@@ -9,8 +9,8 @@ DIAGNOSE = (
     Command(
         ("operator", "diagnose"),
         "Say why there is no leader, and what to do",
-        "Asks all servers that it can find: the addresses that are given, with commas between, the "
-        "members and the Raft configuration that they tell of, and the servers to join of a "
+        "Asks all servers that it can find: the addresses that are given, the members "
+        "and the Raft configuration that they tell of, and the servers to join of a "
         "configuration file. It names each cause with what shows it and the next step, the "
         "weightiest first. Folders are data folders of servers that do not run. It works without a "
         "leader, needs no token for what health tells, asks real Nomad servers too, changes "
@@ -18,6 +18,13 @@ DIAGNOSE = (
         "warnings; 1: bad options or arguments; 2: a cause was found; 3: nothing answers.",
         "quorate.cli.commands.operator.diagnose:diagnose",
         (
+            Flag(
+                "address",
+                "list",
+                "Ask the agent at this address, and all that it knows. May be repeated, or have "
+                "several with commas between.",
+                "addr",
+            ),
             Flag(
                 "config",
                 "string",

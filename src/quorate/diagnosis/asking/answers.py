@@ -7,7 +7,7 @@ what is missing or of another type is empty.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -137,6 +137,7 @@ def _server(view: dict[str, Any], http: str) -> Server:
         members=tuple(_members(configuration)),
         state=text(view, "State"),
         held=text(view, "Held"),
+        prepared=text(view, "Prepared"),
         version=text(view, "Version"),
         facts=_facts(view.get("Details")),
     )
@@ -195,14 +196,13 @@ class Told(msgspec.Struct, kw_only=True):
 def server_from(told: Told, http: str) -> Server | None:
     """The server that has answered these; None if it does not say who it is."""
     member, stats = part(told.self, "member"), part(told.self, "stats")
+    if not member:
+        region = text(told.members, "ServerRegion")
+        name = f"{text(told.members, 'ServerName')}.{region}"
+        listed_ones = objects(told.members, "Members")
+        member = next((each for each in listed_ones if text(each, "Name") == name), {})
     tags = part(member, "Tags")
     name, server_id = text(member, "Name"), text(tags, "id")
-    if not name:
-        region = text(told.members, "ServerRegion")
-        name = f"{text(told.members, 'ServerName')}.{region}" if region else ""
-    own = [each for each in pool_of(told.members, "") if each.name == name]
-    if not server_id and own:
-        server_id = own[0].id
     if not server_id:
         return _nameless(told, http)
     raft = part(stats, "raft")
@@ -217,7 +217,7 @@ def server_from(told: Told, http: str) -> Server | None:
     return Server(
         id=server_id,
         node=name,
-        address=own[0].address if own else _rpc_address(member, tags),
+        address=_entry(member, "").address,
         http=http,
         make="Quorate" if "quorate" in tags else "Nomad",
         role=text(raft, "state").lower(),
@@ -241,11 +241,6 @@ def _nameless(told: Told, http: str) -> Server | None:
         return None
     message = "" if health.get("ok") is True else text(health, "message")
     return Server(id=http, node=http, address="", http=http, make="", health=message)
-
-
-def _rpc_address(member: dict[str, Any], tags: Mapping[str, Any]) -> str:
-    host = text(tags, "rpc_addr") or text(member, "Addr")
-    return f"{host}:{text(tags, 'port')}"
 
 
 def _nomads_facts(

@@ -16,6 +16,7 @@ import msgspec
 from quorate.diagnosis.asking.answers import (
     Told,
     clock_of,
+    objects,
     pool_of,
     read_json,
     server_from,
@@ -228,9 +229,13 @@ class Gatherer:
             *(one(_OTHERS.get(name, _HEALTH)) for name in names), one(_LEADER)
         )
         leader = found.pop() if isinstance(found, list) else None
-        if isinstance(leader, str) and leader:
-            self._leaders[place.base] = leader
-        return Told(**dict(zip(names, found, strict=True))), clocks[0] if clocks else None
+        told = Told(**dict(zip(names, found, strict=True)))
+        named = [leader] if isinstance(leader, str) else []
+        rows = objects(told.configuration, "Servers")
+        named += [text(row, "Address") for row in rows if row.get("Leader") is True]
+        if any(named):
+            self._leaders[place.base] = next(filter(None, named))
+        return told, clocks[0] if clocks else None
 
     # -- what they tell ---------------------------------------------------------------------------
 

@@ -105,21 +105,14 @@ def _why(failures: list[tuple[str, Failure]]) -> str:
 def _bring_back(picture: Picture) -> tuple[str, ...]:
     needed = picture.quorum - len(picture.present)
     names = listed(picture.name(voter.id) for voter in picture.missing)
-    steps = (
-        f"start {needed} of {names} again, with the data folders that they have: that is all",
-        (
-            "if their data is lost for good: quorate operator recover plan DIR... on the "
-            "data folders of the survivors (docs/outage.md)"
-        ),
-    )
     is_nomad = any(server.make != "Quorate" for server in picture.main)
-    cure = (
-        (
-            "if their data is lost for good: quorate operator recover peers-json DIR... on the "
-            "data folders of the survivors"
-        ),
+    command = "recover peers-json" if is_nomad else "recover plan -out=plan.json"
+    http = [server.http for server in picture.main if server.http]
+    where = " ".join(f"-address={each}" for each in http) or "DIR..."
+    return (
+        f"start {needed} of {names} again, with the data folders that they have: that is all",
+        f"if their data is lost for good: quorate operator {command} {where} (docs/outage.md)",
     )
-    return (steps[0], *cure) if is_nomad else steps
 
 
 def _no_way(picture: Picture) -> Iterator[Finding]:

@@ -69,4 +69,5 @@ def _view_json(view: ServerView, *, details: bool) -> dict[str, Any]:
     if details:
         value["Details"] = view.details
         value["Version"] = view.version
+        value["Prepared"] = view.prepared
     return value

@@ -55,7 +55,7 @@ def _named(context: Context) -> tuple[list[str], list[Path]]:
     args = context.flags.args
     addresses = [arg for arg in args if arg.startswith(_SCHEMES)]
     folders = [folder_named(arg) for arg in args if not arg.startswith(_SCHEMES)]
-    if given := context.flags.text("address"):
+    for given in reversed(context.flags.many("address")):
         with doing("Error initializing client: "):
             addresses = [*addresses_of(given), *addresses]
     return addresses, folders

@@ -50,11 +50,11 @@ def views(context: Context) -> int:
             "The servers do not agree",
             "see /v1/agent/health of the servers whose state differs"
             if states
-            else "ask again; if it stays so, see which of them reach each other",
+            else "ask again; if it stays so: quorate operator diagnose",
             DISAGREE,
         )
     if not any(view.leader for view in found):
-        raise Failure("No server knows a leader", "start enough servers for a majority")
+        raise Failure("No server knows a leader", "quorate operator diagnose says why")
     return 0
 
 
