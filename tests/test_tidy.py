@@ -48,7 +48,7 @@ LAYERS: dict[str, set[str]] = {
     "state": {"errors", "levels", "version"},
     "autopilot": {"errors", "levels", "raft", "state"},
     "runtime": {"errors", "raft"},
-    "net": {"errors", "levels", "wire"} | VALUES,
+    "net": {"certificates", "errors", "levels", "wire"} | VALUES,
     "replica": {
         *("errors", "levels", "metrics", "net", "raft", "runtime", "storage", "version", "wire"),
     },
@@ -64,7 +64,7 @@ LAYERS: dict[str, set[str]] = {
         # Regular expressions in linear time, for filters.
         *("loglines", "gossip.serf.expressions", "version"),
     },
-    "config": {"given_files", "backup", "errors", "shapes", "wire", "version"},
+    "config": {"given_files", "backup", "errors", "net.tls.spoken", "shapes", "wire", "version"},
     "agent": {
         *("errors", "metrics", "net", "raft", "shapes", "state", "server", "api", "config"),
         *("backup", "given_files", "loglines"),

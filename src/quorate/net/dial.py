@@ -8,20 +8,30 @@ one, but only while the cluster's level is 0 (`Trust.lenient`).
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeVar, cast
 
 from quorate.errors import BadFrame
 from quorate.net.names import connect
 from quorate.net.peer import Peer
+from quorate.net.tls.accepting import handshake_text
+from quorate.net.tls.dialing import connect_tls
 from quorate.net.trust import Trust
-from quorate.wire.handshake import DialerHandshake
+from quorate.wire.handshake import DialerHandshake, Speaker
 
 DIAL_TIMEOUT_S: Final = 2.0
 
 NO_PROOF: Final = (
     "it ends connections that ask for a proof of its ID: it is of a version before feature level "
     "1, or takes no more connections"
+)
+
+
+_ENDED: Final = (
+    "it ended the TLS handshake: it speaks no TLS, or refuses this server's certificate, and then "
+    "its log says why"
 )
 
 
@@ -88,12 +98,12 @@ async def dial(
     """
     async with asyncio.timeout(timeout_s):
         if trust.dials_plain(address, server_id):
-            return await _plain(address, make_protocol), None
+            return await _plain(address, make_protocol, trust), None
         opened = await _proven(address, trust, server_id)
         if isinstance(opened, str):
             opened = await _proven(opened, trust, server_id, again=False)
         if opened is None:
-            return await _plain(address, make_protocol), None
+            return await _plain(address, make_protocol, trust), None
         assert not isinstance(opened, str)
         transport, handshake, dialed = opened
         assert handshake.peer is not None
@@ -119,11 +129,13 @@ async def _proven(
     """A proven connection; the address to dial instead; None: the server there knows no proof."""
     loop = asyncio.get_running_loop()
     check = trust.check_listener(server_id, address)
-    handshake = trust.dialing(check)
+    handshake = trust.dialing(
+        lambda other: check(other) or _another(dialing, other, trust, address)
+    )
     ended: asyncio.Future[None] = loop.create_future()
     dialing = _Dialing(handshake, ended)
     try:
-        await connect(lambda: dialing, *host_and_port(address))
+        await _connect(lambda: dialing, address, trust)
         await ended
     except ConnectionError:
         unheard = dialing.transport is not None and not dialing.heard
@@ -144,9 +156,40 @@ async def _proven(
     return dialing.transport, handshake, address
 
 
-async def _plain(address: str, make_protocol: Callable[[], P]) -> P:
-    _, protocol = await connect(make_protocol, *host_and_port(address))
+async def _plain(address: str, make_protocol: Callable[[], P], trust: Trust) -> P:
+    _, protocol = await _connect(make_protocol, address, trust)
     return protocol
+
+
+async def _connect(
+    make_protocol: Callable[[], P], address: str, trust: Trust
+) -> tuple[asyncio.Transport, P]:
+    """A connection with TLS, if this server speaks it. Raises OSError."""
+    keeper, (host, port) = trust.tls, host_and_port(address)
+    if keeper is None or not keeper.rpc or trust.speaks_plain(address):
+        return await connect(make_protocol, host, port)
+    try:
+        return await connect(make_protocol, host, port, partial(connect_tls, keeper=keeper))
+    except ConnectionResetError:
+        # It closed at the mode byte: it speaks no TLS yet. What is wrong with its certificate is
+        # another error, and is never passed over.
+        if not keeper.upgrading:
+            raise ConnectionResetError(_ENDED) from None
+        trust.knows_no_tls(address)
+        return await connect(make_protocol, host, port)
+    except ssl.SSLError as error:
+        raise OSError(f"TLS handshake with {address}: {handshake_text(error)}") from error
+
+
+def _another(dialing: _Dialing, other: Speaker, trust: Trust, address: str) -> str:
+    """Empty, or why the certificate is not that of the server that proves itself there."""
+    keeper = trust.tls
+    if keeper is None or not keeper.rpc or trust.speaks_plain(address):
+        return ""
+    assert dialing.transport is not None
+    server_id = other.record.server_id
+    why = keeper.other(keeper.shown(dialing.transport), other.region, server_id)
+    return f"{server_id} at {address}: {why}" if why else ""
 
 
 async def dial_stream(

@@ -8,9 +8,13 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from quorate.errors import QuorateError
+from quorate.net.tls.accepting import Opening, TlsServer
+
+if TYPE_CHECKING:
+    from quorate.net.tls.keeper import TlsKeeper
 
 _CURES: Final = {
     errno.EADDRINUSE: "another process uses that port: stop it, or set another one in ports.{key}",
@@ -26,6 +30,49 @@ _NAME_UNKNOWN: Final = (
     "that name does not resolve on this machine: write an IP address into bind_addr or "
     "addresses.{key}"
 )
+
+
+async def accept_tls(
+    factory: Callable[[], asyncio.Protocol],
+    host: str,
+    port: int,
+    keeper: TlsKeeper,
+    opening: Opening,
+    *,
+    backlog: int,
+    handshake_timeout_s: float,
+    refused: Callable[[str, str], None],
+) -> TlsServer:
+    """Accept connections that speak TLS. Raises OSError."""
+    sockets = await _bound(host, port)
+    for each in sockets:
+        each.listen(backlog)
+    return TlsServer(
+        sockets, factory, keeper, opening, handshake_timeout_s=handshake_timeout_s, refused=refused
+    )
+
+
+async def _bound(host: str, port: int) -> list[socket.socket]:
+    """Sockets at all addresses of the host. Raises OSError, and then there are none."""
+    if host == "::":
+        return [_both_families(port)]
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(infos):
+            sock = socket.socket(family, kind, protocol)
+            sockets.append(sock)
+            sock.setblocking(False)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
 
 
 async def accept(
@@ -52,7 +99,7 @@ def naming(key: str, host: str, port: int) -> Iterator[None]:
         ) from None
 
 
-async def stop_accepting(server: asyncio.Server) -> None:
+async def stop_accepting(server: asyncio.Server | TlsServer) -> None:
     """Close a server; what it has accepted before is announced to its protocol.
 
     asyncio makes the transport of a connection in the turn after it was accepted. If the server is

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
@@ -56,15 +56,18 @@ def _begin(host: str, running: dict[str, _Lookup]) -> _Lookup:
     return found
 
 
+Opener = Callable[[Callable[[], P], str, int], Awaitable[tuple[asyncio.Transport, P]]]
+"""Opens a connection to an IP address and a port. Raises OSError."""
+
+
 async def connect(
-    make_protocol: Callable[[], P], host: str, port: int
+    make_protocol: Callable[[], P], host: str, port: int, opener: Opener[P] | None = None
 ) -> tuple[asyncio.Transport, P]:
     """`loop.create_connection`, with names looked up here. Raises OSError, UnicodeError."""
-    loop = asyncio.get_running_loop()
     failures: list[OSError] = []
     for address in await lookup(host):
         try:
-            transport, protocol = await loop.create_connection(make_protocol, address, port)
+            transport, protocol = await (opener or _open)(make_protocol, address, port)
         except OSError as error:
             failures.append(error)
         else:
@@ -72,6 +75,12 @@ async def connect(
     if len(failures) == 1:
         raise failures[0]
     raise OSError("; ".join(map(str, failures)) or f"{host} has no address")
+
+
+async def _open(
+    make_protocol: Callable[[], P], address: str, port: int
+) -> tuple[asyncio.Transport, P]:
+    return await asyncio.get_running_loop().create_connection(make_protocol, address, port)
 
 
 async def open_stream(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

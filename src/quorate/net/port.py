@@ -11,15 +11,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from quorate.errors import BadFrame, QuorateError
 from quorate.net.admission import Admission
-from quorate.net.listening import accept, stop_accepting
+from quorate.net.listening import accept, accept_tls, stop_accepting
 from quorate.net.peer import Peer
+from quorate.net.tls.accepting import ENDED_WITHIN_S, Opening, TlsServer
 from quorate.net.trust import Trust
 from quorate.wire.first_byte import FirstByte, classify
-from quorate.wire.handshake import HandshakeRefused, ListenerHandshake
+from quorate.wire.handshake import HandshakeRefused, ListenerHandshake, Speaker
+
+if TYPE_CHECKING:
+    from quorate.net.tls.names import Certified
 
 ProtocolFactory = Callable[[Peer | None], asyncio.Protocol]
 """Makes the protocol of one connection. Raises BadFrame when it is not for this peer."""
@@ -58,12 +62,22 @@ class RpcPort:
         self.admission = Admission(connections_max, connections_total)
         self.bare = bare
         self._switches: set[_Switch] = set()
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | TlsServer | None = None
         self._closed = False
 
     async def listen(self, host: str, port: int) -> None:
         """Accept connections. Raises OSError when the address cannot be used."""
-        self._server = await accept(lambda: _Switch(self), host, port, backlog=512)
+        keeper = self.trust.tls
+        if keeper is None or not keeper.rpc:
+            self._server = await accept(lambda: _Switch(self), host, port, backlog=512)
+            return
+        self._server = await accept_tls(
+            *(lambda: _Switch(self), host, port, keeper, Opening.MODE_BYTE),
+            backlog=512,
+            handshake_timeout_s=self.handshake_timeout_s,
+            refused=self.refused,
+        )
+        keeper.on_replaced.append(self._end_older)
 
     @property
     def closed(self) -> bool:
@@ -98,6 +112,19 @@ class RpcPort:
             if switch.peer is not None and unwanted(switch.peer):
                 switch.abort()
 
+    def _end_older(self) -> None:
+        """The certificates were exchanged: connections that were made with others end in time."""
+        older = list(self._switches)
+        for switch in older:
+            switch.end_if_dialed_again()
+        loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            for switch in older:
+                switch.abort()
+
+        loop.call_later(ENDED_WITHIN_S, end)
+
     def admit(self, host: str, switch: _Switch) -> str:
         """Count a connection; empty, or why it is not served."""
         why = self.admission.admit(host, switch)
@@ -122,6 +149,8 @@ class _Switch(asyncio.Protocol):
         self._admitting: asyncio.Task[None] | None = None
         self._early = b""  # what came while the proven server was being admitted
         self.peer: Peer | None = None
+        self._shown: Certified | None = None  # its certificate, with TLS
+        self._spoken = FirstByte.UNKNOWN
         self._host = ""
         self._admitted = False
         self._timer: asyncio.TimerHandle | None = None
@@ -140,6 +169,30 @@ class _Switch(asyncio.Protocol):
             return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._port.handshake_timeout_s, self._too_late)
+        keeper = self._port.trust.tls
+        if keeper is not None and keeper.rpc:
+            try:
+                self._shown = keeper.shown(self._transport)
+            except BadFrame as error:
+                self._refuse(error.text)
+
+    def _no_server(self) -> str:
+        """Empty, or why the certificate is that of no server, whatever it goes on to prove."""
+        keeper = self._port.trust.tls
+        return "" if keeper is None or not keeper.rpc else keeper.stranger(self._shown)
+
+    def _another(self, other: Speaker) -> str:
+        """Empty, or why the certificate is not that of the server which proves itself here."""
+        keeper = self._port.trust.tls
+        if keeper is None or not keeper.rpc:
+            return ""
+        why = keeper.other(self._shown, other.region, other.record.server_id)
+        return f"{other.record.server_id}: {why}" if why else ""
+
+    def end_if_dialed_again(self) -> None:
+        """End, unless it is of a request, which would be lost: that is not used much longer."""
+        if self._spoken is not FirstByte.HTTP:
+            self.abort()
 
     def abort(self) -> None:
         """End the connection."""
@@ -179,14 +232,24 @@ class _Switch(asyncio.Protocol):
             self._shake(data)
             return
         spoken = classify(data[0])
-        if spoken is FirstByte.PROVEN and self.peer is None:
-            self._handshake = self._port.trust.listening()
+        if self.peer is not None:
+            self._speak(spoken, data)
+        elif spoken is FirstByte.PROVEN:
+            self._handshake = self._port.trust.listening(self._another)
             if data[1:]:
                 self._shake(data[1:])
-        elif spoken is FirstByte.CALL and self.peer is not None and self._port.calls is not None:
+        elif why := self._no_server():
+            self._refuse(why)
+        else:
+            self._speak(spoken, data)
+
+    def _speak(self, spoken: FirstByte, data: bytes) -> None:
+        """Let what speaks that language have the connection."""
+        self._spoken = spoken
+        if spoken is FirstByte.CALL and self.peer is not None and self._port.calls is not None:
             self._become(partial(self._port.calls, self.peer), data[1:])
         elif self._port.bare or spoken is FirstByte.RAFT:
-            why = "" if self.peer is not None else self._port.trust.plain_problem(self._host)
+            why = "" if self.peer is not None else self._unproven_problem()
             if why:
                 self._refuse(why)
             else:
@@ -199,6 +262,15 @@ class _Switch(asyncio.Protocol):
             self._become(partial(self._port.http, self.peer), data)
         else:
             self._refuse(f"first byte 0x{data[0]:02x} ({spoken.value}) is not spoken here")
+
+    def _unproven_problem(self) -> str:
+        """Empty, or why Raft is not spoken here with a peer that has proven no ID."""
+        trust = self._port.trust
+        if why := trust.plain_problem(self._host):
+            return why
+        if trust.tls is None or not trust.tls.rpc:
+            return ""
+        return trust.tls.unproven(self._shown)
 
     def _shake(self, data: bytes) -> None:
         handshake = self._handshake

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -45,6 +45,9 @@ from quorate.wire.handshake import (
     voucher_text,
 )
 from quorate.wire.raft.identity import is_sound
+
+if TYPE_CHECKING:
+    from quorate.net.tls.keeper import TlsKeeper
 
 _LEAVING_S: Final = 5.0
 """For so long a removed server may still be talked to, so that it hears of its removal."""
@@ -95,6 +98,7 @@ class Trust:
         lenient: Callable[[], bool],
         unproven_hosts: Collection[str] = (),
         refused: Callable[[str, str], None] = lambda _where, _why: None,
+        tls: TlsKeeper | None = None,
     ) -> None:
         self._signer = signer
         self._me = me
@@ -108,7 +112,9 @@ class Trust:
         """By ID: the address at which a server was dialed and has answered, and its key."""
         self.changes = 0
         """Rises when a start is noted: what was decided on before has to be asked again."""
+        self.tls = tls
         self._plain: dict[str, float] = {}  # address -> until when no proof is asked for
+        self._no_tls: dict[str, float] = {}  # address -> until when it is dialed without TLS
         self._members = Configuration()
         self._leaving: dict[str, tuple[Server, float]] = {}
         self._issued: dict[tuple[str, bytes, str], bytes] = {}
@@ -137,14 +143,16 @@ class Trust:
         record, region, address = self._me()
         return Peer(record=record, region=region, address=address, key=self.key)
 
-    def listening(self) -> ListenerHandshake:
-        """The listener's side of one connection."""
+    def listening(self, another: Callable[[Speaker], str]) -> ListenerHandshake:
+        """The listener's side of one connection. `another` says what else speaks against it."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return ListenerHandshake(
-            self.speaker(), self._signer, nonce, self.check_key, self._vouch_for
-        )
 
-    def dialing(self, check: ListenerCheck) -> DialerHandshake:
+        def check(other: Speaker) -> str:
+            return self.check_key(other) or another(other)
+
+        return ListenerHandshake(self.speaker(), self._signer, nonce, check, self._vouch_for)
+
+    def dialing(self, check: Callable[[Speaker], str]) -> DialerHandshake:
         """The dialer's side of one connection."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         return DialerHandshake(self.speaker(), self._signer, nonce, check, self._vouch_for)
@@ -421,6 +429,17 @@ class Trust:
             self._plain.clear()
         self._plain[address] = self._loop.time() + _PLAIN_S
         return True
+
+    def speaks_plain(self, address: str) -> bool:
+        """True if this address is dialed without TLS: while servers get theirs one by one."""
+        until = self._no_tls.get(address)
+        return until is not None and until > self._loop.time()
+
+    def knows_no_tls(self, address: str) -> None:
+        """The server there closed at the mode byte of TLS."""
+        if len(self._no_tls) >= _PLACES_MAX:
+            self._no_tls.clear()
+        self._no_tls[address] = self._loop.time() + _PLAIN_S
 
     # -- vouchers --------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from quorate.net.dial import dial, greet
 from quorate.net.key_pair import KeyPair
 from quorate.net.peer import Peer
 from quorate.net.port import RpcPort
+from quorate.net.tls.keeper import TlsKeeper
 from quorate.net.trust import StartsInMemory, Trust
 from quorate.raft.values.configuration import Configuration, Server
 from quorate.raft.values.identity import IdentityRecord, Start
@@ -54,6 +55,8 @@ class End:
         lenient: bool = False,
         unproven: tuple[str, ...] = (),
         bare: bool = False,
+        tls: TlsKeeper | None = None,
+        region: str = "global",
     ) -> None:
         self.name = name
         self.key = key or KeyPair.generate()
@@ -70,13 +73,14 @@ class End:
         )
         self.trust = Trust(
             signer=self.key,
-            me=lambda: (self.record, "global", self.address),
+            me=lambda: (self.record, region, self.address),
             configuration=lambda: self.configuration,
             starts=self.starts,
             lenient=lambda: lenient,
             unproven_hosts=unproven,
             refused=lambda where, why: self.said.append(f"{where}: {why}"),
         )
+        self.trust.tls = tls
         self.trust.probe = lambda address: greet(address, self.trust)
         self.port = RpcPort(
             trust=self.trust,

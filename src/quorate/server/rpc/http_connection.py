@@ -56,6 +56,7 @@ class HttpConnection(asyncio.Protocol):
         self.keeper: Keeper | None = None
         self.busy: set[HttpConnection] = set()  # of its address
         self.timeout_s = self.late_at = float("inf")  # of the request under way
+        self.last_used_by = 0.0  # time of the loop after which it takes no more requests; 0: none
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[ForwardResponse] | None = None
         self.usable = True
@@ -69,6 +70,11 @@ class HttpConnection(asyncio.Protocol):
         self._known = b""  # the last answer, where its bytes may come again
         self._known_answer: ForwardResponse | None = None
         self._reset()
+
+    def old(self) -> bool:
+        """Is it not to be used any more?"""
+        until = self.last_used_by
+        return bool(until) and until < asyncio.get_running_loop().time()
 
     def _reset(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 from quorate.errors import LeadershipLost, NotReached, ProvesNothing, QuorateError
 from quorate.net.dial import NoProofError, dial, host_and_port
 from quorate.net.names import connect
+from quorate.net.tls.accepting import ENDED_WITHIN_S
 from quorate.net.trust import Trust
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse, OnItsWay
 from quorate.server.rpc.http_connection import HttpConnection
@@ -22,6 +23,9 @@ from quorate.server.rpc.pieces import ByteStream
 
 _IDLE_MAX = 256
 
+TLS_USED_S: Final = 0.75 * ENDED_WITHIN_S
+"""For so long a connection with TLS is used again. The listener ends those that are older once its
+certificates were exchanged, and a request on its way at that moment would have no answer."""
 _CONNECT_TIMEOUT_S = 2.0
 _FORBIDDEN = 403
 _NEVER = float("inf")
@@ -65,7 +69,11 @@ class HttpPool:
         if not idle:
             return None
         connection = idle.pop()
-        if not connection.usable or (connection.peer is None and self._must_prove(connection)):
+        if (
+            not connection.usable
+            or (connection.peer is None and self._must_prove(connection))
+            or (connection.last_used_by and connection.old())
+        ):
             connection.close()
             return None
         return OnItsWay(self._exchange(connection, request), connection.abandon)
@@ -173,7 +181,7 @@ class HttpPool:
         idle = self._idle.get((address, server_id))
         while idle:
             connection = idle.pop()
-            if connection.usable and not self._must_prove(connection):
+            if connection.usable and not connection.old() and not self._must_prove(connection):
                 return connection
             connection.close()
         try:
@@ -186,6 +194,8 @@ class HttpPool:
                     timeout_s=_CONNECT_TIMEOUT_S,
                 )
                 protocol.peer = peer
+                if self.trust.tls is not None:
+                    protocol.last_used_by = asyncio.get_running_loop().time() + TLS_USED_S
             else:
                 async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                     _, protocol = await connect(HttpConnection, *host_and_port(address))

@@ -1,0 +1,1 @@
+"""TLS: certificates as files say, exchanged while running, on accepted and dialed connections."""
