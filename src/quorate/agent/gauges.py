@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from quorate.metrics import Metrics
@@ -50,6 +51,10 @@ class Gauges:
         gauge("nomad.raft.lastIndex", node.log.last_index)
         gauge("nomad.raft.commitIndex", node.commit_index)
         gauge("nomad.raft.term", node.term)
+        tls = self._server.options.tls
+        if tls is not None:
+            days = tls.identity.days_left(datetime.now(UTC))
+            gauge("quorate.tls.certificate_seconds_left", days * 86_400)
         gauge("quorate.disk.full", float(replica.storage_full))
         if replica.disk_times.count > self._writes_seen:
             fresh = replica.disk_times.count - self._writes_seen

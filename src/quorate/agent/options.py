@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from quorate.agent.host_data import asking
 from quorate.api.http.sites import Sites
@@ -21,16 +22,21 @@ from quorate.state.tables.autopilot import AutopilotConfiguration
 from quorate.state.tables.scheduler import SchedulerConfiguration
 from quorate.version import __version__
 
+if TYPE_CHECKING:  # what reads certificates is loaded by a server that has some
+    from quorate.net.tls.keeper import TlsKeeper
+
 
 def server_options(
     config: AgentConfig,
     data_dir: Path,
     rpc_connections: int = 0,
     wrapping: Wrapping = NO_WRAPPING,
+    tls: TlsKeeper | None = None,
 ) -> ServerOptions:
     """The options of the server; `data_dir` is the folder to use (in dev mode a passing one).
 
-    `rpc_connections` is how many there may be at the RPC port; 0: no limit.
+    `rpc_connections` is how many there may be at the RPC port; 0: no limit. `tls` is None where
+    the configuration has none.
     """
     server = config.server
     bind = rpc_bind(config)
@@ -55,6 +61,7 @@ def server_options(
         state_check_interval_s=server.state_check_interval_ns / 1e9,
         state_bytes_max=server.state_bytes_max,
         wrapping=wrapping,
+        tls=tls,
         rpc_handshake_timeout_s=config.limits.rpc_handshake_timeout_ns / 1e9,
         rpc_connections_max=config.limits.rpc_max_conns_per_client,
         rpc_connections_total=rpc_connections,

@@ -15,7 +15,7 @@ from collections.abc import Coroutine
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -26,6 +26,7 @@ from quorate.agent.gauges import Gauges
 from quorate.agent.logs import Logs, set_level
 from quorate.agent.notify import Notifier, telling
 from quorate.agent.options import browsers_sites, keyring_path, metric_labels, server_options
+from quorate.agent.ports.http import listen_http
 from quorate.agent.signals import NAMES, PROCESS, RELOADING, Signals
 from quorate.agent.sinks.statsd import Statsd
 from quorate.agent.texts import STARTED, banner, data_dir_problem, keyring_warning
@@ -35,17 +36,20 @@ from quorate.api.http.limits import ListenerConfig
 from quorate.api.http.listener import HttpListener, create_protocol_factory
 from quorate.api.internal import RpcApplication
 from quorate.api.parts import Parts, parts_of
-from quorate.config.checks.network import http_binds
 from quorate.config.load import load
 from quorate.config.model import AgentConfig
 from quorate.config.read.hcl_apart import read_hcl_apart
 from quorate.config.reload import Reload, reload
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
-from quorate.net.listening import accept, naming, stop_accepting
+from quorate.net.listening import stop_accepting
 from quorate.net.threads import in_thread
 from quorate.server.server import Server
 from quorate.version import __version__
+
+if TYPE_CHECKING:
+    from quorate.agent.ports.tls import Renewal
+    from quorate.net.tls.keeper import TlsKeeper
 
 log = logging.getLogger("quorate.agent")
 
@@ -124,6 +128,15 @@ def _explained(error: OSError) -> QuorateError:
     return QuorateError(f"Error starting agent: {text}{place}")
 
 
+def _tls_of(config: AgentConfig) -> TlsKeeper | None:
+    """What reads certificates takes a few megabytes: it is loaded by an agent that has some."""
+    if not (config.tls.http or config.tls.rpc):
+        return None
+    from quorate.agent.ports.tls import keeper_of
+
+    return keeper_of(config)
+
+
 def _control(parts: Parts, metrics: Metrics) -> HttpListener:
     """What answers on the control socket. Its own limit: a flooded HTTP port does not shut it."""
     application = HttpApplication(parts, metrics, time.time, Random(), control=True)
@@ -160,6 +173,7 @@ class Agent:
         self._notifier = notifier
         self._log_lines = log_lines
         self._failure: BaseException | None = None
+        self._renewal: Renewal | None = None
         self._failed = asyncio.Event()
 
     async def run(self) -> int:
@@ -178,7 +192,8 @@ class Agent:
         interval_s = config.telemetry.in_memory_collection_interval_ns / 1e9
         metrics = Metrics(labels=labels, interval_s=interval_s)
         wrapping = await in_thread(wrapping_of, config, os.environ)
-        options = server_options(config, self._folder, for_rpc(descriptors), wrapping)
+        tls = await in_thread(_tls_of, config)
+        options = server_options(config, self._folder, for_rpc(descriptors), wrapping, tls)
         server = Server(options, on_fatal=self._fatal, metrics=metrics)
         if not await self._started(server.open()):
             return 1
@@ -193,10 +208,7 @@ class Agent:
                 max_conns=for_http(descriptors),
             )
             factory = create_protocol_factory(application, limits, browsers_sites(config))
-            listeners = []
-            for bind in http_binds(config):
-                with naming("http", bind.host, bind.port):
-                    listeners.append(await accept(factory, bind.host, bind.port, backlog=1024))
+            listeners = await listen_http(config, factory, tls)
             control = await open_control(self._folder, _control(parts, metrics))
             self._console.say(STARTED)
             log.info("Quorate %s serves HTTP at %s", __version__, config.advertise.http)
@@ -204,6 +216,7 @@ class Agent:
                 loop.create_task(Gauges(server, metrics, self._dropped).run()),
                 *(loop.create_task(work.run()) for work in Statsd.of(config.telemetry, metrics)),
                 *(loop.create_task(work) for work in telling(self._notifier, server)),
+                *(loop.create_task(work) for work in self._renewing(tls)),
             ]
             # What stands now stays for good: the collector need not look at it again.
             gc.collect()
@@ -237,6 +250,15 @@ class Agent:
         await asyncio.wait((starting,), timeout=_GRACE_S)
         self._say_caught(await self._signals.next())
         return False
+
+    def _renewing(self, tls: TlsKeeper | None) -> list[Coroutine[Any, Any, None]]:
+        """What exchanges certificates while the agent runs."""
+        if tls is None:
+            return []
+        from quorate.agent.ports.tls import Renewal
+
+        self._renewal = Renewal(tls)
+        return [self._renewal.run()]
 
     def _dropped(self) -> int:
         return self._log_lines.dropped if self._log_lines is not None else 0
@@ -326,6 +348,8 @@ class Agent:
             server.reconfigure(server_options(config, self._folder))
             for key in live:
                 log.info("reloaded %s", key)
+            if self._renewal is not None:
+                await self._renewal.reload(config)
             for key in later:
                 log.warning("%s has changed; it takes effect at the next start", key)
         self._notifier.ready()

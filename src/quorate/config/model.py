@@ -173,18 +173,20 @@ class Acl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """Encryption. Not in this version: `http` and `rpc` are refused, the rest has no effect."""
+    """Encryption of the HTTP and the RPC port (docs/tls.md). The files are read again at SIGHUP."""
 
-    http: bool = key(False, effect=Effect.REFUSED)
-    rpc: bool = key(False, effect=Effect.REFUSED)
-    ca_file: str = key("", effect=Effect.NONE)
-    cert_file: str = key("", effect=Effect.NONE)
-    key_file: str = key("", effect=Effect.NONE)
-    verify_server_hostname: bool = key(False, effect=Effect.NONE)
-    verify_https_client: bool = key(False, effect=Effect.NONE)
-    rpc_upgrade_mode: bool = key(False, effect=Effect.NONE)
-    tls_cipher_suites: str = key("", effect=Effect.NONE)
-    tls_min_version: str = key("", effect=Effect.NONE)
+    http: bool = key(False, effect=Effect.RESTART)
+    rpc: bool = key(False, effect=Effect.RESTART)
+    ca_file: str = key("", effect=Effect.LIVE)
+    cert_file: str = key("", effect=Effect.LIVE)
+    key_file: str = key("", effect=Effect.LIVE)
+    crl_file: str = key("", effect=Effect.LIVE)
+    verify_server_hostname: bool = key(False, effect=Effect.GRANTED)
+    verify_server_id: bool = key(False, effect=Effect.RESTART)
+    verify_https_client: bool = key(False, effect=Effect.RESTART)
+    rpc_upgrade_mode: bool = key(False, effect=Effect.RESTART)
+    tls_cipher_suites: str = key("", effect=Effect.LIVE)
+    tls_min_version: str = key("", effect=Effect.LIVE)
     tls_prefer_server_cipher_suites: bool = key(False, effect=Effect.NONE)
 
 
@@ -230,7 +232,7 @@ class Limits:
     http_max_conns_per_client: int = key(100, merge=Merge.GIVEN)
     rpc_max_conns_per_client: int = key(100, merge=Merge.GIVEN)
     rpc_handshake_timeout_ns: int = key(5 * SECOND, merge=Merge.GIVEN, minimum=MILLISECOND)
-    https_handshake_timeout_ns: int = key(5 * SECOND, merge=Merge.GIVEN, effect=Effect.NONE)
+    https_handshake_timeout_ns: int = key(5 * SECOND, merge=Merge.GIVEN, minimum=MILLISECOND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,9 @@ from quorate.state.engine.registry import Registry
 from quorate.state.registry import TODAY
 from quorate.state.tables.autopilot import AutopilotConfiguration
 from quorate.state.tables.scheduler import SchedulerConfiguration
+
+if TYPE_CHECKING:  # what reads certificates is loaded by a server that has some
+    from quorate.net.tls.keeper import TlsKeeper
 
 
 class GossipOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +74,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     limit. `registry` is what this version knows of commands and levels; a rehearsal may take
     another. `state_bytes_max` is the bound of the state that the first leader keeps; 0: a part of
     the smallest server's memory. `memory_bytes` is this server's; 0: that of the machine.
+    `tls` is what is spoken at the RPC port, and between servers; None: no TLS.
     `wrapping` are the keys that wrap root keys. `host_data` gives what `agent/host` shows; None:
     that is not shown. Namespaces
     are written in the `authoritative_region`; if it is empty, here.
@@ -96,6 +100,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     state_bytes_max: int = 0
     memory_bytes: int = 0
     wrapping: Wrapping = NO_WRAPPING
+    tls: TlsKeeper | None = None
     rpc_handshake_timeout_s: float = 5.0
     rpc_connections_max: int = 100
     rpc_connections_total: int = 0

@@ -222,6 +222,7 @@ class Server:
             lenient=self._lenient,
             unproven_hosts=options.unproven_peers,
             refused=self._refused,
+            tls=options.tls,
         )
         self.trust.probe = lambda address: greet(address, self.trust)
         self._http.trust = self.trust

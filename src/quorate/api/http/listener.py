@@ -73,6 +73,19 @@ class HttpListener:
         protocol.app = AsgiApplication(application, self._turns)
         return protocol
 
+    def end_open(self, within_s: float) -> None:
+        """End the connections of now: idle ones at once, others when answered, all in that time."""
+        older = list(self._shared.state.connections)
+        for connection in older:
+            connection.shutdown()
+
+        def end() -> None:
+            for connection in older:
+                if connection in self._shared.state.connections:
+                    connection.transport.abort()
+
+        self._loop.call_later(within_s, end)
+
     @property
     def connections(self) -> int:
         """How many are open now."""

@@ -15,6 +15,7 @@ from typing import Final
 from quorate.backup.places import check_endpoint, check_url
 from quorate.backup.schedule import parse_schedule
 from quorate.config.checks.endpoint import PORT_MAX, parse_endpoint
+from quorate.config.checks.tls import tls_problems
 from quorate.config.keys.effects import error_at, refusals
 from quorate.config.model import AgentConfig
 from quorate.errors import ConfigError, QuorateError
@@ -422,6 +423,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _headers,
     _http_hosts,
     _backup,
+    tls_problems,
 )
 
 

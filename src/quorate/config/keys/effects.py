@@ -18,10 +18,12 @@ from quorate.errors import ConfigError
 _SHUT_IN: Final = "remove it, and keep the ports inside a trusted network"
 _REFUSED: Final = {
     "client.enabled": ("client mode", "remove it: Quorate runs servers only"),
-    "tls.http": ("TLS", _SHUT_IN),
-    "tls.rpc": ("TLS", _SHUT_IN),
     "acl.enabled": ("access control", _SHUT_IN),
 }
+_TLS_FILES: Final = (
+    *("tls.ca_file", "tls.cert_file", "tls.key_file", "tls.crl_file"),
+    *("tls.tls_cipher_suites", "tls.tls_min_version"),
+)
 _BY_GOSSIP: Final = (
     "server.gossip_profile",
     "server.rejoin_after_leave",
@@ -54,6 +56,7 @@ def effect_warnings(config: AgentConfig) -> Iterator[str]:
     names = _without_effect(config)
     if names:
         yield f"WARNING: No effect in this version of Quorate: {', '.join(names)}"
+    yield from _idle_tls(config)
     if config.server.gossips:
         return
     idle = [key for key in _BY_GOSSIP if key in config.sources]
@@ -64,6 +67,22 @@ def effect_warnings(config: AgentConfig) -> Iterator[str]:
             "WARNING: A server that leaves hands leadership over and stops; it stays in the"
             " Raft configuration, because its servers are a fixed list"
         )
+
+
+def _idle_tls(config: AgentConfig) -> Iterator[str]:
+    """Keys of a `tls` block whose port speaks no TLS: it is easily believed that it does."""
+    tls = config.tls
+    of_http = ("tls.verify_https_client",) if not tls.http else ()
+    of_rpc = ("tls.rpc_upgrade_mode", "tls.verify_server_id") if not tls.rpc else ()
+    both = () if tls.http or tls.rpc else _TLS_FILES
+    for keys, missing in (
+        (of_http, "tls.http"),
+        (of_rpc, "tls.rpc"),
+        (both, "tls.http or tls.rpc"),
+    ):
+        idle = [key for key in keys if key in config.sources]
+        if idle:
+            yield f"WARNING: No effect without {missing}: {', '.join(idle)}"
 
 
 def dev_warnings(config: AgentConfig) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from quorate.replica.replica import Replica
 from quorate.server.bounds.usage import Usage
@@ -56,7 +57,10 @@ class AgentView:
 
     def warning(self) -> str:
         """A thing to see to before it keeps servers from their work, or costs data; empty: none."""
-        return self._usage.warning() or self._backups_problem()
+        trust = self._replica.trust
+        tls = None if trust is None else trust.tls
+        found = () if tls is None else tls.worries(datetime.now(UTC), self._replica.server_id)
+        return "; ".join(found) or self._usage.warning() or self._backups_problem()
 
     def health_problem(self) -> str | None:
         """Why this server does not take part although nothing keeps it from finding a leader.
