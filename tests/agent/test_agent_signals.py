@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,21 +24,42 @@ pytestmark = pytest.mark.process
 
 
 class Reading:
-    """A configuration file that an agent waits for: a FIFO."""
+    """A configuration file that an agent waits for: a pipe to which nothing is written yet."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "late.json"
         os.mkfifo(self.path)
+        self._hold()
+
+    def _hold(self) -> None:
+        self._writer = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
+
+    def _is_open(self, process: subprocess.Popen[bytes]) -> bool:
+        assert process.poll() is None, f"ended with {process.returncode}"
+        folder = Path(f"/proc/{process.pid}/fd")
+        with suppress(OSError):  # one that was closed meanwhile
+            return any(each.readlink() == self.path for each in folder.iterdir())
+        return False
 
     def is_waited_for(self, process: subprocess.Popen[bytes]) -> bool:
-        """True once the agent is in the opening of the file."""
-        assert process.poll() is None, f"ended with {process.returncode}"
-        try:
-            number = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
+        """True once the agent has begun to read; then it gets an empty configuration."""
+        if not self._is_open(process):
             return False
-        os.close(number)  # it reads an empty file, which is an empty configuration
+        os.write(self._writer, b"{}")
+        os.close(self._writer)
+        until(lambda: not self._is_open(process), "the end of the reading")
+        self._hold()
         return True
+
+    def close(self) -> None:
+        os.close(self._writer)
+
+
+@pytest.fixture
+def late(tmp_path: Path) -> Iterator[Reading]:
+    reading = Reading(tmp_path)
+    yield reading
+    reading.close()
 
 
 @pytest.fixture
@@ -54,8 +76,7 @@ def handled(process: subprocess.Popen[bytes], which: signal.Signals) -> bool:
     return bool(int(mask.split()[1], 16) >> (which - 1) & 1)
 
 
-def test_a_reload_during_the_start_is_kept(agent: OneAgent, tmp_path: Path) -> None:
-    late = Reading(tmp_path)
+def test_a_reload_during_the_start_is_kept(agent: OneAgent, late: Reading, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as file:
         process = agent.run(stdout=file, stderr=file, more=["-config", str(late.path)])
@@ -70,16 +91,14 @@ def test_a_reload_during_the_start_is_kept(agent: OneAgent, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_during_the_start_stops(
-    agent: OneAgent, tmp_path: Path, which: signal.Signals
+    agent: OneAgent, late: Reading, which: signal.Signals
 ) -> None:
-    late = Reading(tmp_path)
     process = agent.run(more=["-config", str(late.path)])
     until(lambda: handled(process, signal.SIGHUP), "a handler")
     assert agent.ended(which) == 1
 
 
-def test_a_stop_comes_before_a_reload_that_waits(agent: OneAgent, tmp_path: Path) -> None:
-    late = Reading(tmp_path)
+def test_a_stop_comes_before_a_reload_that_waits(agent: OneAgent, late: Reading) -> None:
     process = agent.run(more=["-config", str(late.path)])
     until(lambda: late.is_waited_for(process), "the configuration to be read")
     agent.serves()
