@@ -166,9 +166,10 @@ class Network:
             world.note(f"{target.name} refuses a request: {why}")
             world.later(world.weather.delay[1], lambda: self._fail(call, "EOF"))
             return
-        record = call.request.identity
-        strange = record is not None and record.epoch != target.record.epoch
-        expect(not strange, f"{target.name} takes a request of epoch {record and record.epoch}")
+        record, ours = call.request.identity, target.record
+        if record is not None and record.cluster_id and ours.cluster_id:  # a newcomer has no epoch
+            taken = f"{target.name} takes a request of epoch {record.epoch}"
+            expect(record.epoch == ours.epoch, taken)
         try:
             driver.request_received(call, call.request)
         except BadFrame as error:
