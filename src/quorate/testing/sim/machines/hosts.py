@@ -117,6 +117,16 @@ class Host:
         assert found is not None, f"{self.name} carries no identity"
         return found
 
+    def is_apart(self, record: IdentityRecord | None) -> bool:
+        """True if its process and the sender of this are of two epochs of the cluster.
+
+        A newcomer is of no cluster as yet, and so of no epoch.
+        """
+        ours = self.record
+        if record is None or not (record.cluster_id and ours.cluster_id):
+            return False
+        return record.epoch != ours.epoch
+
     @property
     def address(self) -> str:
         """Where it is reached."""

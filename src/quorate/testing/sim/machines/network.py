@@ -166,10 +166,9 @@ class Network:
             world.note(f"{target.name} refuses a request: {why}")
             world.later(world.weather.delay[1], lambda: self._fail(call, "EOF"))
             return
-        record, ours = call.request.identity, target.record
-        if record is not None and record.cluster_id and ours.cluster_id:  # a newcomer has no epoch
-            taken = f"{target.name} takes a request of epoch {record.epoch}"
-            expect(record.epoch == ours.epoch, taken)
+        record = call.request.identity
+        strange = target.is_apart(record)
+        expect(not strange, f"{target.name} takes a request of epoch {record and record.epoch}")
         try:
             driver.request_received(call, call.request)
         except BadFrame as error:
@@ -223,8 +222,7 @@ class Network:
         # A doubled request is answered twice, and both answers may arrive.
         call.settled = not self.world.weather.double
         driver, at = origin.driver, (call.peer, call.rpc_id)
-        record = response.identity
-        if record is not None and record.epoch != origin.record.epoch:
+        if (record := response.identity) is not None and origin.is_apart(record):
             why = driver.objection(response, call.peer)
             expect(bool(why), f"{origin.name} takes an answer of epoch {record.epoch}")
         target = self.world.host(call.target)

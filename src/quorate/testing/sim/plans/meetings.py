@@ -71,7 +71,7 @@ class Meetings:
         if other is None or not self._reach(host, other):
             host.driver.greeted(to.id, answered=False)
             return
-        if host.record.epoch != other.record.epoch:
+        if host.is_apart(other.record):
             expect(bool(objection(host.record, other.record)), "takes epochs for one")
             host.driver.greeted(to.id, answered=False)
             return
@@ -104,7 +104,7 @@ class Meetings:
         seen = here.disk.seen.get(record.server_id)
         if seen == record.start or here.server_id == record.server_id:
             return ""
-        if record.epoch != here.record.epoch:
+        if here.is_apart(record):
             return ""  # what that means to one that is of another epoch is not kept
         second = self._second.get((here.name, here.incarnation))
         if second is None or record.start not in second:
