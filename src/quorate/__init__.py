@@ -43,7 +43,8 @@ if TYPE_CHECKING:
         Server,
         Suffrage,
     )
-    from quorate.replica.replica import Options, Replica
+    from quorate.replica.options import Options
+    from quorate.replica.replica import Replica
     from quorate.replica.serve import serve
     from quorate.replica.status import Status
     from quorate.runtime.ports import Read, StateMachine, Write

@@ -87,6 +87,24 @@ def test_members_that_do_not_answer_delay_no_election() -> None:
     assert a.node.deadline() == a.node.election_deadline
 
 
+def test_what_is_counted_from_a_start_counts_from_where_it_takes_part() -> None:
+    """It was made long before, as with a large log that is looked through in between."""
+    a = OneNode(1)
+    a.node.begin(100.0)
+    assert a.node.greet() == ["b", "c"]
+    a.now = 100.0
+    a.step(ev.Tick())
+    assert a.node.greeting is not None
+    assert a.node.greeting.ticks == TICKS
+    assert a.node.election_deadline > 100 + ELECTION_S
+    for name in ("b", "c"):
+        a.step(ev.Greeted(name))
+    a.now = 100 + ELECTION_S - 0.01
+    assert not a.ask(vote("b", 2, (1, 1))).granted
+    a.now = 100 + ELECTION_S + 0.01
+    assert a.ask(vote("b", 2, (1, 1))).granted
+
+
 def test_who_is_alone_or_no_member_greets_nobody() -> None:
     alone = OneNode(1, members=Configuration((Server("a", "a:1"),)))
     assert alone.node.greet() == []

@@ -164,6 +164,13 @@ class Node(NodeState):
         if self.campaign is not None:
             election.on_persisted(self)
 
+    def begin(self, now: float) -> None:
+        """Before all else: what is counted from the start of this node counts from `now` on."""
+        if now > self.now:
+            self.promised_until += now - self.now
+            self.now = self.contact_at = now
+            self.touch_election_timer()
+
     def greet(self) -> list[str]:
         """Before the first step: the IDs of the members that must be greeted after this start.
 

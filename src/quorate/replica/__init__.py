@@ -4,7 +4,8 @@
 `Replica.read_barrier` makes the next read of your state machine linearizable.
 """
 
-from quorate.replica.replica import Options, Replica
+from quorate.replica.options import Options
+from quorate.replica.replica import Replica
 from quorate.replica.serve import serve
 from quorate.runtime.ports import Read, StateMachine, Write
 

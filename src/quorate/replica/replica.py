@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
 from threading import get_ident
@@ -32,13 +31,13 @@ from quorate.net.trust import Trust
 from quorate.raft import events
 from quorate.raft.effects import Role
 from quorate.raft.node import Node
-from quorate.raft.settings import Settings
 from quorate.raft.values.configuration import Change, ChangeKind, Configuration, Server
 from quorate.raft.values.identity import IdentityRecord
 from quorate.raft.values.messages import AnyRequest
 from quorate.replica.disk import Disk, Room
 from quorate.replica.incoming import Held, IncomingConnection, Slot
 from quorate.replica.links import PeerLinks
+from quorate.replica.options import DiskTimes, Options
 from quorate.replica.promises import PromiseInMemory, Promises, PromiseStore
 from quorate.replica.scrubbing import scrub
 from quorate.replica.snapshot_tasks import SnapshotTasks
@@ -51,29 +50,6 @@ from quorate.runtime.raft import PeerProgress, RaftDriver
 from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.storage.snapshots.store import SnapshotStore
 from quorate.wire.raft import membership as codec
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How a replica behaves around its core. Sizes in bytes, times in seconds."""
-
-    settings: Settings = msgspec.field(default_factory=Settings)
-    stream_prefix: bytes = b""  # what a peer's port expects before the Raft stream
-    snapshot_threshold: int = 8192  # entries since the last snapshot
-    snapshot_interval_s: float = 120.0
-    disk_reserve_bytes: int = 16 << 20
-    scrub_interval_s: float = 30.0  # within which damage to the log at rest is found; 0: never
-    cluster_id: str = ""
-    unproven_peers: tuple[str, ...] = ()  # hosts of servers of other makes, which prove no ID
-    join_timeout_s: float = 30.0  # how long `serve(join=True)` looks for a leader
-    command_bytes_max: int = 1 << 20
-    prepared: str = ""  # why nothing of this epoch counts at the start: a recovery is prepared
-
-
-class DiskTimes(msgspec.Struct):
-    """Seconds the newest writes took, and how many writes there were."""
-
-    recent: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=512))
-    count: int = 0
 
 
 class Replica(Generic[Result_co]):
@@ -118,13 +94,14 @@ class Replica(Generic[Result_co]):
         self.locate: Callable[[Server], str] = lambda peer: peer.address  # where it is now
         self.trust: Trust | None = None
         self.greeter: Callable[[Server], Awaitable[bool]] | None = None
-        """Set before `start`: asks a member what it has against this start; False if it does not
+        """Set before `load`: asks a member what it has against this start; False if it does not
         answer. Until all have answered, or count as down, this replica gives no vote."""
         self.now = now or machine_time
         """The clock of `node`: all times in there are compared with this one, and no other."""
         self._promise_store = promises or PromiseInMemory()
         self._rng = rng or Random()
         self._loop: asyncio.AbstractEventLoop | None = None  # on which it was started
+        self._begun = False
         self._connections: set[IncomingConnection] = set()
         self._held = Held()
         self._refusals = Refusals(time.monotonic)
@@ -144,6 +121,14 @@ class Replica(Generic[Result_co]):
 
     async def start(self) -> None:
         """Load what the disk holds and take part."""
+        await self.load()
+        self.begin()
+
+    async def load(self) -> None:
+        """Load what the disk holds; nothing is asked of others or answered before `begin`.
+
+        `node` is there from now on, for all that is made around this replica.
+        """
         self._loop = loop = asyncio.get_running_loop()
         self._thread = get_ident()
         self._worker = SnapshotWorker(self.snapshots, lambda: time.time_ns() // 1_000_000)
@@ -190,6 +175,17 @@ class Replica(Generic[Result_co]):
         )
         self._links.driver = tasks.driver = self._driver
         tasks.trust = self.trust
+
+    def begin(self) -> None:
+        """Take part, with all that was set since `load`. It does not wait.
+
+        The members are greeted at once, by tasks that run as soon as anything waits: what these
+        call has to be there. A greeter that is not whole yet ends the replica, and a message that
+        carries no identity record is that of an older version, whose start proves nothing.
+        """
+        assert not self._begun, "a replica begins once"
+        assert self.trust is None or self.node.identity is not None, "`speak_as` comes first"
+        self._begun = True
         self._disk.start()
         self._spawn(self._watch_snapshots())
         self._spawn(self._watch_links())
@@ -233,15 +229,17 @@ class Replica(Generic[Result_co]):
         self._driver.stop()
         self._links.close()
         self._part()
-        await in_thread(self._disk.close)
+        if self._begun:
+            await in_thread(self._disk.close)
         await in_thread(self._worker.close)
         self.log.close()
         for close in self.after_stop:
             await close()
 
     async def renew(self, work: Callable[[], LogStore]) -> None:
-        """Go on, in this process, from what `work` makes of log and snapshots on the disk.
+        """Load, in this process, what `work` makes of log and snapshots on the disk.
 
+        As after `load`, `speak_as` and `begin` come next.
         It runs in a thread while nothing here uses them, and gives the log, opened again. As after
         a start there has to be a snapshot. What waits here hears that it may or may not stand. An
         error of `work` ends the replica.
@@ -255,6 +253,7 @@ class Replica(Generic[Result_co]):
         self._part()
         await asyncio.gather(*tasks, return_exceptions=True)
         await in_thread(self._disk.close)
+        self._begun = False
         await in_thread(self._worker.close)
         self.log.close()
         try:
@@ -263,7 +262,7 @@ class Replica(Generic[Result_co]):
             tell(self.on_failure, error)
             raise
         self.options = msgspec.structs.replace(self.options, prepared="")
-        await self.start()
+        await self.load()
 
     def _part(self, _: object = None) -> None:
         """The connections of the peers end: nothing is answered any more."""
@@ -467,11 +466,11 @@ class Replica(Generic[Result_co]):
         return None if agreed is None else agreed[1]
 
     def believe(self, trust: Trust) -> None:
-        """Open and take connections by these rules; before `start`. Without, nothing is proven."""
+        """Open and take connections by these rules; before `load`. Without, nothing is proven."""
         self.trust = trust
 
     def speak_as(self, record: IdentityRecord) -> None:
-        """From now on all messages carry this identity record; after `start`."""
+        """From now on all messages carry this identity record; after `load`."""
         self.node.identity = record
         if (trust := self.trust) is not None:
             self._driver.seen = lambda: trust.starts.seen

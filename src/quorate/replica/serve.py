@@ -18,7 +18,8 @@ from quorate.net.trust import Trust
 from quorate.raft.values.configuration import Configuration, ConfigurationError, Server
 from quorate.raft.values.identity import RUN_BITS
 from quorate.replica.meeting import Meeting
-from quorate.replica.replica import Options, Replica
+from quorate.replica.options import Options
+from quorate.replica.replica import Replica
 from quorate.runtime.ports import StateMachine
 from quorate.storage.folder.key_file import load_or_make_key
 from quorate.storage.folder.replica_folder import ReplicaFolder
@@ -119,10 +120,11 @@ class _Opened:
         replica.believe(trust)
         meeting = Meeting(replica, folder, trust, {} if join else self._servers, self._servers)
         replica.greeter = partial(meeting.greet, copied=partial(self._retire, replica))
-        await replica.start()
+        await replica.load()
         self._replica = replica
         replica.speak_as(folder.record)
         replica.locate = trust.place_of
+        replica.begin()
         begins = not meeting.has_data
         if begins and not join:
             await meeting.look_before(self._others)

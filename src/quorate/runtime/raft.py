@@ -121,6 +121,7 @@ class RaftDriver:
 
     def start(self, *, greets: bool = False) -> None:
         """Take part; with `greets` the other members are heard before a vote is given."""
+        self.node.begin(self.clock.now())
         if greets:
             self._greeter.begin()
         self._driver.step(events.Tick())

@@ -30,7 +30,8 @@ from quorate.raft.effects import ConfigurationChanged, RoleChanged
 from quorate.raft.values.configuration import Server as Peer
 from quorate.raft.values.identity import RUN_BITS
 from quorate.recovery.at_start import before_start
-from quorate.replica.replica import Options, Replica
+from quorate.replica.options import Options
+from quorate.replica.replica import Replica
 from quorate.server.archive.catching_up import CatchingUp
 from quorate.server.archive.restoring import Restores
 from quorate.server.archive.saving import Saves
@@ -139,11 +140,11 @@ class Server:
             log.warning("%s; this server joins again as %s", why, self.folder.node_id)
         try:
             self.recovery = LiveRecovery(self.folder, self.checks, self._http)
-            await self._start_replica()
-            self._meet_the_others()
+            await self._load_replica()
             catching_up = CatchingUp(self.replica, self.machine.store.registry)
             await catching_up.look()
             self.machine.check_caught_up = catching_up.check
+            self._meet_the_others()
             self.backups = backing_up(
                 *(self.options.backup, self.replica, self.machine, self.archives, self.restores),
                 writes=self.writes,
@@ -151,6 +152,8 @@ class Server:
                 leadership=self.leadership,
                 unix_ms=self._acts.unix_ms,
             )
+            self.replica.begin()  # last: all that it calls is there
+            self._distrust(self.checks.damage)
         except BaseException:
             self.folder.close()
             raise
@@ -183,7 +186,7 @@ class Server:
         ):
             self._spawn(part.run())
 
-    async def _start_replica(self) -> None:
+    async def _load_replica(self) -> None:
         options = self.options
         store = self.folder.open_log()
         snapshots = SnapshotStore(self.folder.snapshots_path)
@@ -228,9 +231,8 @@ class Server:
         self._http.trust = self.trust
         self.replica.believe(self.trust)
         self.replica.greeter = self._greet_member
-        await self.replica.start()
+        await self.replica.load()
         self.replica.speak_as(self.folder.record)
-        self._distrust(self.checks.damage)
         self.level_gate = LevelGate(self.machine.store)
         self._acts = Acts(self.machine.store, lambda: time.time_ns() // 1_000_000)
         self.archives = Saves(self.replica, self.machine, self.folder.server, self._acts.unix_ms)

@@ -256,8 +256,9 @@ async def _main(flags: argparse.Namespace) -> None:
     record = _identity(replica)
     trust = _trust(replica, record)
     replica.believe(trust)
-    await replica.start()
+    await replica.load()
     replica.speak_as(record)
+    replica.begin()
     host, _, port = flags.bind.rpartition(":")
     rpc = RpcPort(
         trust=trust,

@@ -301,6 +301,7 @@ class LiveRecovery:
             raise
         self._prepared = None
         self._replica.speak_as(self._folder.record)
+        self._replica.begin()
         self._replica.quarantine(self._checks.damage)
         self._http.close()  # the others know these connections by the epoch before
         log.warning(
