@@ -48,7 +48,11 @@ _READS: Final = frozenset({"GET", "HEAD"})
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The result of method and target alone: the handler with its parameters, or the answer."""
+    """The result of method and target alone: the handler with its parameters, or the answer.
+
+    Behind the first `start` bytes of the target any plain name leads to the same row (`named`), if
+    that is not 0.
+    """
 
     handler: Handler | None
     query: Query
@@ -57,6 +61,14 @@ class Plan(msgspec.Struct, frozen=True):
     body_max: int = BODY_BYTES_MAX
     streams: bool = False
     cors: bool = False
+    start: int = 0
+
+    def named(self, name: str) -> Plan:
+        """The plan for another plain name (`routes.PLAIN_NAME`) behind the start."""
+        assert self.start, "it is the plan of a name"
+        return Plan(
+            self.handler, self.query, name, None, self.body_max, self.streams, self.cors, self.start
+        )
 
 
 class HttpApplication:
@@ -214,7 +226,8 @@ class HttpApplication:
             return None
         match, tail = found
         row = match.row
-        return Plan(match.handler, NO_QUERY, tail, None, row.body_max, row.streams, row.cors)
+        start = len(target) - len(tail)
+        return Plan(match.handler, NO_QUERY, tail, None, row.body_max, row.streams, row.cors, start)
 
     def _new_plan(self, method: str, target: bytes) -> Plan:
         try:

@@ -23,7 +23,7 @@ from quorate.api.http.messages import Response
 
 _EVERY_METHOD: Final = ANY[0]
 
-_PLAIN: Final = re.compile(rb"[\w~-][\w.~-]*(?:/[\w~-][\w.~-]*)*")
+PLAIN_NAME: Final = re.compile(rb"[\w~-][\w.~-]*(?:/[\w~-][\w.~-]*)*")
 """What needs no decoding, is clean, and has no query."""
 
 
@@ -102,7 +102,7 @@ class Routes:
         """
         end = target.find(b"/", len(b"/v1/")) + 1
         match = self._plain.get((method, target[:end]))
-        if match is None or not _PLAIN.fullmatch(target, end):
+        if match is None or not PLAIN_NAME.fullmatch(target, end):
             return None
         return match, target[end:].decode("ascii")
 

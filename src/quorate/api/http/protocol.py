@@ -38,6 +38,7 @@ from quorate.api.http.asgi import TRANSPORT, Scope, too_large
 from quorate.api.http.guarded import GuardedProtocol, Reading, Shared
 from quorate.api.http.messages import Header, Request, Response
 from quorate.api.http.turns import MARK_S, TURN_S
+from quorate.api.routes import PLAIN_NAME
 from quorate.server.rpc.forwarding import ForwardResponse
 
 _CANCELLED_WITH_ITS_CLIENT: Final = "GET"
@@ -85,7 +86,8 @@ class QuorateHttpProtocol(GuardedProtocol):
         self._request: Request | None = None  # the last one, if it went the short way
         self._head = b""  # its head, if it came alone and in one piece
         self._size = 0  # of head and body; 0 if there is nothing to repeat
-        self._start = b""  # of the head, up to the target
+        self._method_start = b""  # of the head, up to the target
+        self._start = b""  # of the head, up to the target, or to the name that ends it
         self._rest = b""  # of the head, from behind the target on; empty: no other may stand there
         self._sent: Response | None = None  # the last answer to this head that was sent at once,
         self._sent_date = self._sent_bytes = b""  # when, and its bytes
@@ -135,21 +137,26 @@ class QuorateHttpProtocol(GuardedProtocol):
 
     def _of_another_target(self, data: bytes) -> Request | None:
         """The request, if it is the one before but for target and body; it is the one to repeat."""
-        start, rest, before = self._start, self._rest, self._request
+        rest, before, plan, start = self._rest, self._request, self._plan, self._start
         end = data.find(_END_OF_LINE, 0, _REPEATABLE_HEAD_BYTES_MAX)
         head_size = end + len(rest)
         assert before is not None
+        assert plan is not None
         if (
             len(data) != head_size + len(before.body)
-            or not (data.startswith(rest, end) and data.startswith(start))
+            or not (data.startswith(rest, end) and data.startswith(self._method_start))
             or head_size > _REPEATABLE_HEAD_BYTES_MAX
         ):
             return None
-        target = data[len(start) : end]
-        if not _PLAIN_TARGET.fullmatch(target):
-            return None
-        plan = self.application.plan(before.method, target)
-        if plan.streams or len(before.body) > plan.body_max:
+        target = data[len(self._method_start) : end]
+        if plan.start and data.startswith(start) and PLAIN_NAME.fullmatch(data, len(start), end):
+            plan = plan.named(data[len(start) : end].decode("ascii"))
+        elif _PLAIN_TARGET.fullmatch(target):
+            plan = self.application.plan(before.method, target)
+            if plan.streams or len(before.body) > plan.body_max:
+                return None
+            self._start = self._method_start + target[: plan.start]
+        else:
             return None
         self._plan = plan
         self._head, self._size = data[:head_size], len(data)
@@ -174,7 +181,9 @@ class QuorateHttpProtocol(GuardedProtocol):
             # The bytes are more than the two if line ends come before or behind, which is allowed.
             if head_size + len(request.body) == len(data):
                 self._head, self._size = data[:head_size], len(data)
-                self._start = start = request.method.encode() + b" "
+                assert self._plan is not None
+                self._method_start = start = request.method.encode() + b" "
+                self._start = start + request.target[: self._plan.start]
                 line = start + request.target
                 if data.startswith(line + _END_OF_LINE):
                     self._rest = data[len(line) : head_size]
