@@ -24,7 +24,8 @@ FUNCTION_LINES_MAX = 70
 # something the second.
 VALUES = {"raft.values", "gossip.messages"}
 # What of a recovery needs no folder: the simulator recovers with it.
-DECIDED = {"plan", "survivors", "epochs", "peers_json", "moved_state", "looking.summary"}
+DECIDED = {"plan", "survivors", "epochs", "peers_json", "moved_state", "two_steps"}
+DECIDED |= {"looking.summary"}
 LAYERS: dict[str, set[str]] = {
     **{name: set[str]() for name in ("errors", "given_files", "levels", "metrics", "loglines")},
     "version": set(),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mutation import replaced
 
 from quorate.raft.values import identity
-from quorate.recovery import epochs, moved_state, plan, survivors
+from quorate.recovery import epochs, moved_state, plan, survivors, two_steps
 from quorate.recovery.plan import Plan
 from quorate.recovery.survivors import Survivors
 from quorate.runtime.raft import RaftDriver
@@ -176,6 +176,34 @@ MUTANTS = [
         "failed",
     ),
 ]
+
+LIVE_MUTANTS = [
+    Mutant(
+        "begins although another survivor is not prepared",
+        two_steps.unprepared,
+        "told.get(each.server_id) != plan.digest",
+        "each.server_id not in told",
+        range(20),
+        "has begun without",
+    ),
+    Mutant(
+        "follows before the one that decides has begun",
+        two_steps.has_begun,
+        "lead.epoch == plan.epochs[1]",
+        "True",
+        range(20),
+        "begins before the one that decides",
+    ),
+    Mutant(
+        "hears its epoch although it is prepared",
+        RaftDriver.objection,
+        "another or node.prepared:",
+        "another:",
+        range(20),
+        "refuses:",
+    ),
+]
+"""Those of servers that are recovered while they run."""
 
 
 def mutated(mutant: Mutant) -> AbstractContextManager[None]:

@@ -84,6 +84,19 @@ def watch_archives() -> None:
     around(safety, "_give_name", "safety written", "safety named")
 
 
+def watch_recovering() -> None:
+    """Steps of a recovery of a server that runs."""
+    from quorate.recovery import recovering
+    from quorate.server.recovery import live
+
+    around(live, "write_prepared", "mark begun", "mark written")
+    around(recovering, "keep", "recovery begun", "folder kept")
+    around(recovering, "_write_snapshot", "", "new snapshot written")
+    around(recovering, "_empty_log", "", "log emptied")
+    around(recovering, "write_identity", "", "epoch written")
+    around(live, "forget_prepared", "recovered", "mark removed")
+
+
 def watch_saving() -> None:
     """Steps of `operator snapshot save`, of the client."""
     from quorate.cli.commands.snapshot import save
@@ -97,6 +110,7 @@ def main() -> None:
     if "agent" in sys.argv[1:2]:
         watch_applying()
         watch_archives()
+        watch_recovering()
     else:
         watch_saving()
     from quorate.cli.main import main as run

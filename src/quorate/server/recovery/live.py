@@ -11,8 +11,8 @@ Invariants:
   and a copy of the folder is kept.
 - Only the operator of this machine begins a step: nothing here is asked over the network but how
   far others are.
-- The one that decides may give the plan up at any time before it has begun. Another one gives it up
-  only after an answer that the first one is not prepared, and if it was not asked itself meanwhile.
+- The one that decides may give the plan up at any time before it has begun. When others may, and
+  when it may begin, is in `recovery.two_steps`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from typing import Any, Final, TypeVar
 
 from quorate.errors import ChangeRefused, LogDamaged, QuorateError, StorageStalled
 from quorate.net.dial import greet
-from quorate.net.peer import Peer
 from quorate.net.threads import in_thread
 from quorate.net.trust import Trust
 from quorate.raft.events import Prepared
@@ -34,7 +33,7 @@ from quorate.recovery.at_start import check_sound
 from quorate.recovery.looking.folders import find
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.told import summary_of
-from quorate.recovery.plan import Plan, Survivor
+from quorate.recovery.plan import Plan
 from quorate.recovery.prepared import (
     PreparedPlan,
     forget_prepared,
@@ -42,6 +41,13 @@ from quorate.recovery.prepared import (
     write_prepared,
 )
 from quorate.recovery.recovering import Recovering, by_plan, carry_out
+from quorate.recovery.two_steps import (
+    Lead,
+    has_begun,
+    lead_of,
+    unprepared,
+    why_not_given_up,
+)
 from quorate.replica.replica import Replica
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.rpc.calls import Callers
@@ -235,8 +241,8 @@ class LiveRecovery:
         plan = prepared.plan
         if self._decides(plan):
             await self._all_are_prepared(plan)
-        elif not await self._has_begun(plan):
-            lead = _leads(plan)
+        elif not has_begun(plan, await self._lead(plan)):
+            lead = lead_of(plan)
             raise ChangeRefused(
                 f"{lead.server_id} at {lead.address} has not begun epoch {plan.epochs[1]} as far "
                 "as can be seen from here",
@@ -251,30 +257,30 @@ class LiveRecovery:
         """Raise ChangeRefused unless each other survivor says so now."""
         others = [each for each in plan.survivors if each.server_id != self._folder.node_id]
         views = await asyncio.gather(*(view_of(self._callers, each) for each in others))
-        wrong = [
-            f"{each.server_id} at {each.address} ({view.error or 'it answers'})"
-            for each, view in zip(others, views, strict=True)
-            if view.prepared != plan.digest
-        ]
-        if wrong:
+        told = {each.server_id: view for each, view in zip(others, views, strict=True)}
+        waiting = unprepared(plan, {server_id: view.prepared for server_id, view in told.items()})
+        if waiting:
+            named = ", ".join(
+                f"{each.server_id} at {each.address} ({told[each.server_id].error or 'it answers'})"
+                for each in waiting
+            )
             raise ChangeRefused(
-                f"not prepared for this plan: {', '.join(wrong)}",
+                f"not prepared for this plan: {named}",
                 "prepare it there, or give up here and make a plan without it",
             )
 
-    async def _has_begun(self, plan: Plan) -> bool:
-        """Whether the survivor that decides is in the new epoch."""
-        peer = await self._lead(plan)
-        return peer is not None and peer.record.epoch == plan.epochs[1]
-
-    async def _lead(self, plan: Plan) -> Peer | None:
+    async def _lead(self, plan: Plan) -> Lead | None:
         """The survivor that decides, proven by its key; None if it does not answer."""
-        lead = _leads(plan)
-        key = next((each.key for each in plan.servers if each.id == lead.server_id), b"")
-        peer = await greet(lead.address, self._trust)
-        if peer is None or peer.server_id != lead.server_id or (key and peer.key != key):
+        first = lead_of(plan)
+        key = next((each.key for each in plan.servers if each.id == first.server_id), b"")
+        peer = await greet(first.address, self._trust)
+        if peer is None or peer.server_id != first.server_id or (key and peer.key != key):
             return None
-        return peer
+        lead = Lead(peer.record.epoch, "")
+        if has_begun(plan, lead):
+            return lead
+        view = await view_of(self._callers, first)
+        return None if view.error else lead._replace(prepared=view.prepared)
 
     async def _carry_out(self, prepared: PreparedPlan) -> Standing:
         root, plan = self._folder.root, prepared.plan
@@ -328,21 +334,9 @@ class LiveRecovery:
 
     async def _why_not_given_up(self, plan: Plan) -> str:
         """Empty, or why this server, which does not decide, may not give up."""
-        lead, asked = _leads(plan), self._asked
-        peer = await self._lead(plan)
-        where = f"{lead.server_id} at {lead.address}, which decides,"
-        if peer is None:
-            return f"{where} does not answer"
-        if peer.record.epoch == plan.epochs[1]:
-            return f"{where} has carried the plan out"
-        view = await view_of(self._callers, lead)
-        if view.error:
-            return f"{where} does not answer: {view.error}"
-        if view.prepared == plan.digest:
-            return f"{where} is prepared"
-        if self._asked != asked:
-            return f"{where} may have been prepared meanwhile"
-        return ""
+        asked = self._asked
+        lead = await self._lead(plan)
+        return why_not_given_up(plan, lead, asked_since=self._asked != asked)
 
     # -- by itself -------------------------------------------------------------------------------
 
@@ -365,14 +359,10 @@ class LiveRecovery:
         if self._decides(prepared.plan):
             if late:
                 await self._give_up(prepared)
-        elif await self._has_begun(prepared.plan):
+        elif has_begun(prepared.plan, await self._lead(prepared.plan)):
             await self._carry_out(prepared)
         elif late and not await self._why_not_given_up(prepared.plan):
             await self._give_up(prepared)
-
-
-def _leads(plan: Plan) -> Survivor:
-    return next(each for each in plan.survivors if each.server_id == plan.leads)
 
 
 def _unix_ms() -> int:

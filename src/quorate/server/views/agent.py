@@ -79,6 +79,8 @@ class AgentView:
         if index:
             text = f"removed from the cluster at index {index}; run: quorate server rejoin"
             return "removed", text
+        if prepared := self._replica.node.prepared:
+            return "prepared", f"{prepared}; see quorate operator recover live status -help"
         damage, held = self._checks.damage, self._replica.held
         if damage is not None:
             return "damaged", f"{damage.text}; {damage.next_step}"

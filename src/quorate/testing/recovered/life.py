@@ -64,12 +64,14 @@ class FailedRecoveryError(ViolationError):
         super().__init__(
             f"{error}\nseed {life.seed}, time {world.now:.4f}, trace {world.trace:08x}\n"
             f"{world.story()}\n" + "\n".join(life.told) + f"\n{error}\n"
-            f"replay: python -m quorate.testing.recovered --seed {life.seed}"
+            f"replay: python -m quorate.testing.recovered{life.option} --seed {life.seed}"
         )
 
 
 class RecoveredLife:
     """See the module. `run` raises FailedRecoveryError."""
+
+    option = ""  # of the command that replays it
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -166,7 +168,7 @@ class RecoveredLife:
 
     def _strand(self, cluster: Sequence[Host]) -> Host | None:
         """The leader is cut off, and takes writes that it cannot commit; it is returned."""
-        leader = _leader(cluster)
+        leader = leader_among(cluster)
         if leader is None:
             return None
         self._part([leader], [host for host in cluster if host is not leader])
@@ -321,7 +323,7 @@ class RecoveredLife:
             self._fill(group)
         world.run_until(world.now + 3.5)
         for group in able:
-            leader = _leader(group.hosts)
+            leader = leader_among(group.hosts)
             expect(leader is not None, f"epoch {group.epoch} has lost its leader")
         if able:
             self.members = able[0].hosts[0].live.configuration
@@ -332,7 +334,7 @@ class RecoveredLife:
         what = f"a leader of epoch {group.epoch} that takes a write"
 
         def written() -> bool:
-            leader = _leader(group.hosts)
+            leader = leader_among(group.hosts)
             if leader is None:
                 return False
             group.truth.expect_held_by(leader.name)
@@ -347,7 +349,7 @@ class RecoveredLife:
         """All of them get what the leader has, and the votes that they had."""
 
         def filled() -> bool:
-            leader = _leader(group.hosts)
+            leader = leader_among(group.hosts)
             if leader is None:
                 return False
             node = leader.live
@@ -390,7 +392,7 @@ class RecoveredLife:
                 before = self._before.get(before)
 
 
-def _leader(hosts: Sequence[Host]) -> Host | None:
+def leader_among(hosts: Sequence[Host]) -> Host | None:
     """The leader of the highest term among these."""
     leaders = [host for host in hosts if host.node and host.live.leader]
     return max(leaders, key=lambda host: host.live.term, default=None)

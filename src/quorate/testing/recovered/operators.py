@@ -80,7 +80,7 @@ def by_plan(world: World, hosts: Sequence[Host], members: Configuration, plan: P
     for host in hosts:
         if 2 * len(left) > len(members.voters()):
             _refused(plan, host, left[1:], "without the name of a server that may have decided")
-        _apply(world, host, truth, plan.configuration(), after, whole=plan.takes_all_of(host.name))
+        apply(world, host, truth, plan.configuration(), after, whole=plan.takes_all_of(host.name))
         _refused(plan, host, left, "twice")
     truth.expect_held_by(plan.leads)
     return Group(hosts, plan.configuration(), after, truth, plan.leads)
@@ -111,12 +111,12 @@ def by_list(world: World, hosts: Sequence[Host], named: Configuration) -> Group:
         expect(epoch.counter > host.disk.epoch.counter, f"{host.disk.epoch} is followed by {epoch}")
         expect(set(configuration.servers) == set(named.servers), f"{host.name} takes other servers")
         epochs.add(epoch)
-        _apply(world, host, truth, configuration, epoch, whole=True)
+        apply(world, host, truth, configuration, epoch, whole=True)
     expect(len(epochs) == 1, f"servers of one peers.json are of the epochs {epochs}")
     return Group(listed, named, epochs.pop(), truth)
 
 
-def _apply(
+def apply(
     world: World,
     host: Host,
     truth: Truth,
@@ -125,6 +125,7 @@ def _apply(
     *,
     whole: bool,
 ) -> None:
+    """The recovery of one stopped host; it begins as a member of the new cluster."""
     recover(host, configuration, epoch, whole=whole)
     if whole:
         truth.expect_state(host)

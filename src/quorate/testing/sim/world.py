@@ -137,6 +137,7 @@ class World(Stage):
         except ValueError as error:
             raise ViolationError(f"{host.name} does not start: {error}") from error
         node.identity = self.meetings.record(host)
+        node.prepared = host.disk.prepared
         listeners = Listeners(failure=[lambda error: self._failed(host, error)])
         driver = RaftDriver(
             node,

@@ -139,6 +139,7 @@ class SimDisk:
     waiting: bool = False  # for room
     start: int = 0  # the number of its newest start
     epoch: Epoch = NO_EPOCH  # of the cluster to which its data belongs
+    prepared: str = ""  # why nothing of that epoch counts: a recovery is prepared
     seen: dict[str, Start] = field(default_factory=dict)  # the newest of other servers
     newer: SimDisk | None = None  # the one that should be here: this is an old copy of it
     met: Callable[[str], object] = _nobody_looks  # a situation has come about
@@ -173,6 +174,7 @@ class SimDisk:
         copy.hard_state, copy.log, copy.base = self.hard_state, self.log.copy(), self.base
         copy.snapshot, copy.snapshots = self.snapshot, self.snapshots.copy()
         copy.start, copy.seen, copy.epoch = self.start, self.seen.copy(), self.epoch
+        copy.prepared = self.prepared
         copy._sectors, copy._torn = deepcopy(self._sectors), self._torn
         return copy
 
