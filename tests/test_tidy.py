@@ -30,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     **{name: set[str]() for name in ("errors", "given_files", "levels", "metrics", "loglines")},
     "version": set(),
     # The facade of the library.
-    "__init__": {"errors", "raft", "replica", "runtime", "storage", "version"},
+    "__init__": {"errors", "net.tls.files", "raft", "replica", "runtime", "storage", "version"},
     "shapes": {"wire.go"},
     "wire": {"errors"} | VALUES,
     "archive": {"errors"},

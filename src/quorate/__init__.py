@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         WrongDataFolder,
         WrongServers,
     )
+    from quorate.net.tls.files import TlsFiles
     from quorate.raft.effects import Role
     from quorate.raft.settings import Settings
     from quorate.raft.values.configuration import (
@@ -81,6 +82,7 @@ __all__ = [
     "Status",
     "StorageFull",
     "Suffrage",
+    "TlsFiles",
     "Write",
     "WrongDataFolder",
     "WrongServers",
@@ -89,6 +91,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "quorate.net.tls.files": ("TlsFiles",),
     "quorate.raft.effects": ("Role",),
     "quorate.raft.settings": ("Settings",),
     "quorate.raft.values.configuration": (

@@ -17,7 +17,7 @@ OF_THE_AGENT = (
     *("httptools", "uvicorn", "uvloop", "httpx", "hcl2", "lark"),
     *("quorate.api", "quorate.agent", "quorate.cli", "quorate.client", "quorate.config"),
     *("quorate.gossip", "quorate.pool", "quorate.server", "quorate.state", "quorate.testing"),
-    *("quorate.loglines", "quorate.shapes", "quorate.autopilot"),
+    *("quorate.loglines", "quorate.shapes", "quorate.autopilot", "cryptography.x509"),
 )
 AUTHOR = """
 from collections.abc import Callable

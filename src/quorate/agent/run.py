@@ -48,8 +48,8 @@ from quorate.server.server import Server
 from quorate.version import __version__
 
 if TYPE_CHECKING:
-    from quorate.agent.ports.tls import Renewal
     from quorate.net.tls.keeper import TlsKeeper
+    from quorate.net.tls.renewal import Renewal
 
 log = logging.getLogger("quorate.agent")
 
@@ -255,9 +255,9 @@ class Agent:
         """What exchanges certificates while the agent runs."""
         if tls is None:
             return []
-        from quorate.agent.ports.tls import Renewal
+        from quorate.agent.ports.tls import renewal_of
 
-        self._renewal = Renewal(tls)
+        self._renewal = renewal_of(tls)
         return [self._renewal.run()]
 
     def _dropped(self) -> int:
@@ -349,7 +349,9 @@ class Agent:
             for key in live:
                 log.info("reloaded %s", key)
             if self._renewal is not None:
-                await self._renewal.reload(config)
+                from quorate.agent.ports.tls import files_of
+
+                await self._renewal.look(files_of(config))
             for key in later:
                 log.warning("%s has changed; it takes effect at the next start", key)
         self._notifier.ready()

@@ -7,13 +7,14 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from quorate.errors import QuorateError, WrongServers
 from quorate.net.calls import CallConnection
 from quorate.net.dial import greet, host_and_port
 from quorate.net.port import RpcPort
 from quorate.net.threads import in_thread
+from quorate.net.tls.files import TlsFiles
 from quorate.net.trust import Trust
 from quorate.raft.values.configuration import Configuration, ConfigurationError, Server
 from quorate.raft.values.identity import RUN_BITS
@@ -25,6 +26,9 @@ from quorate.storage.folder.key_file import load_or_make_key
 from quorate.storage.folder.replica_folder import ReplicaFolder
 from quorate.storage.snapshots.store import SnapshotStore
 from quorate.version import __version__
+
+if TYPE_CHECKING:
+    from quorate.net.tls.keeper import TlsKeeper
 
 Result = TypeVar("Result")
 
@@ -45,6 +49,7 @@ async def serve(
     options: Options | None = None,
     *,
     join: bool = False,
+    tls: TlsFiles | None = None,
 ) -> Replica[Result]:
     """Start the replica `server_id` and listen for its peers.
 
@@ -53,6 +58,10 @@ async def serve(
     them run. With `join` they are members of a cluster that is there, and this server becomes a
     non-voter of it: returns when the leader has taken it in. Once `data_dir` holds data, the log
     says which servers are members (`Replica.change`), and the map only helps to find them.
+
+    With `tls` the servers speak TLS with each other, and take nothing else. The certificate has the
+    name `server.library.nomad` (`quorate tls cert create -server -region=library`); its files are
+    read again when they change, and one that cannot be used is told to `Replica.on_refused`.
 
     What is refused is refused before anything is listened for. Raises WrongServers (this ID is not
     in the map, an address is none, another cluster answers, or a member's data is lost: the text
@@ -71,6 +80,8 @@ async def serve(
     )
     opened = _Opened(folder, dict(servers), options or Options())
     try:
+        if tls is not None:
+            await opened.speak_tls(tls)
         return await opened.start(machine, join=join)
     except BaseException:
         await opened.undo()
@@ -104,6 +115,22 @@ class _Opened:
         self._others = {i: a for i, a in servers.items() if i != self._me}
         self._replica: Replica[object] | None = None
         self._port: RpcPort | None = None
+        self._tls: TlsKeeper | None = None
+
+    async def speak_tls(self, files: TlsFiles) -> None:
+        """Read the certificate. Raises QuorateError for one that the others would not believe."""
+        # What reads certificates takes a few megabytes: it is loaded by a service that has some.
+        from quorate.net.tls.identity import read_identity
+        from quorate.net.tls.keeper import TlsKeeper
+
+        self._tls = TlsKeeper(files, await in_thread(read_identity, files), region=_REGION)
+        self._tls.check_own(self._tls.identity)
+
+    def _renew(self, replica: Replica[object], tls: TlsKeeper) -> None:
+        from quorate.net.tls.renewal import Renewal
+
+        renewal = Renewal(tls, lambda _text: None, partial(replica.refused, "the disk"))
+        replica.spawn(renewal.run())
 
     async def start(self, machine: StateMachine[Result], *, join: bool) -> Replica[Result]:
         folder, options = self._folder, self._options
@@ -134,6 +161,8 @@ class _Opened:
         if not folder.identity.cluster_id:
             replica.spawn(meeting.found())
         replica.spawn(meeting.keep_keys())
+        if self._tls is not None:
+            self._renew(replica, self._tls)
         if not begins:
             members = {s.id: s.address for s in replica.node.configuration.servers}
             others = {i: a for i, a in {**members, **self._others}.items() if i != self._me}
@@ -160,6 +189,7 @@ class _Opened:
             lenient=lenient,
             unproven_hosts=unproven,
             refused=replica.refused,
+            tls=self._tls,
         )
         trust.probe = lambda address: greet(address, trust)
         return trust

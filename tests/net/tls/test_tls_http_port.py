@@ -22,7 +22,8 @@ from quorate.certificates.names import Role
 from quorate.errors import QuorateError
 from quorate.net.listening import accept_tls, stop_accepting
 from quorate.net.tls.accepting import Opening, TlsServer
-from quorate.net.tls.identity import TlsFiles, changed, read_identity
+from quorate.net.tls.files import TlsFiles
+from quorate.net.tls.identity import changed, read_identity
 from quorate.net.tls.keeper import TlsKeeper
 
 

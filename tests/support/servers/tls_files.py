@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 from quorate.certificates.authority import make_authority
 from quorate.certificates.issue import Authority, Holder
 from quorate.certificates.names import Role
-from quorate.net.tls.identity import TlsFiles, read_identity
+from quorate.net.tls.files import TlsFiles
+from quorate.net.tls.identity import read_identity
 from quorate.net.tls.keeper import TlsKeeper
 
 

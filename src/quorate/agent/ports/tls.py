@@ -1,22 +1,17 @@
-"""The TLS of an agent: from its configuration, and again when its files change (docs/tls.md)."""
+"""The TLS of an agent, as its configuration says (docs/tls.md)."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from typing import Final
 
 from quorate.config.model import AgentConfig
-from quorate.errors import QuorateError
-from quorate.net.threads import in_thread
-from quorate.net.tls.identity import TlsFiles, TlsIdentity, changed, read_identity
+from quorate.net.tls.files import TlsFiles
+from quorate.net.tls.identity import read_identity
 from quorate.net.tls.keeper import TlsKeeper
+from quorate.net.tls.renewal import Renewal
 from quorate.net.tls.spoken import suites_of
 
 log = logging.getLogger("quorate.agent")
-
-LOOKED_AT_S: Final = 10.0
-"""How often the files are compared with what is in force."""
 
 
 def files_of(config: AgentConfig) -> TlsFiles:
@@ -32,11 +27,9 @@ def files_of(config: AgentConfig) -> TlsFiles:
     )
 
 
-def keeper_of(config: AgentConfig) -> TlsKeeper | None:
-    """The TLS that is spoken; None: none. Waits for the disk. Raises QuorateError."""
+def keeper_of(config: AgentConfig) -> TlsKeeper:
+    """The TLS that is spoken. Waits for the disk. Raises QuorateError."""
     tls = config.tls
-    if not (tls.http or tls.rpc):
-        return None
     files = files_of(config)
     keeper = TlsKeeper(
         files,
@@ -52,52 +45,6 @@ def keeper_of(config: AgentConfig) -> TlsKeeper | None:
     return keeper
 
 
-class Renewal:
-    """Exchanges the certificates of a keeper. What cannot be used changes nothing, and is said."""
-
-    def __init__(self, keeper: TlsKeeper) -> None:
-        self._keeper = keeper
-        self._lock = asyncio.Lock()
-
-    async def run(self) -> None:
-        """Look at the files again and again, for ever."""
-        while True:
-            await asyncio.sleep(LOOKED_AT_S)
-            await self.look(self._keeper.files)
-
-    async def reload(self, config: AgentConfig) -> None:
-        """Take what a configuration names that was read again."""
-        await self.look(files_of(config))
-
-    async def look(self, files: TlsFiles) -> None:
-        """Take the files if they hold something new. What is wrong with them is logged once."""
-        keeper = self._keeper
-        async with self._lock:
-            try:
-                identity = await in_thread(_read, files, keeper)
-            except QuorateError as error:
-                self._refused(error)
-                return
-            if identity is None:
-                keeper.problem = ""
-                return
-            keeper.replace(files, identity)
-            log.info(
-                "TLS: a new certificate, with serial number %d, valid until %s",
-                identity.facts.serial,
-                f"{identity.facts.not_after:%Y-%m-%d %H:%M:%S} UTC",
-            )
-
-    def _refused(self, error: QuorateError) -> None:
-        problem = f"the TLS certificate was not exchanged: {error.line()}"
-        if problem != self._keeper.problem:
-            log.error("%s; the former one stays in force", problem)
-        self._keeper.problem = problem
-
-
-def _read(files: TlsFiles, keeper: TlsKeeper) -> TlsIdentity | None:
-    if files == keeper.files and not changed(files, keeper.identity):
-        return None
-    identity = read_identity(files)
-    keeper.check_own(identity)
-    return identity
+def renewal_of(keeper: TlsKeeper) -> Renewal:
+    """The exchange of its certificates, which the log tells of."""
+    return Renewal(keeper, log.info, log.error)

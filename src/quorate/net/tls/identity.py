@@ -13,25 +13,9 @@ from cryptography.exceptions import InvalidSignature
 from quorate.certificates.facts import CertificateFacts, facts_of
 from quorate.certificates.reading import certificates_in, read_pem
 from quorate.errors import QuorateError
+from quorate.net.tls.files import TlsFiles
 from quorate.net.tls.revoked import RevocationList, read_revoked
 from quorate.net.tls.spoken import VERSIONS, check_version, openssl_names
-
-
-class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths of PEM files, and what is spoken. `crl_file` may be empty."""
-
-    ca_file: str
-    cert_file: str
-    key_file: str
-    crl_file: str = ""
-    min_version: str = "tls12"
-    cipher_suites: tuple[str, ...] = ()
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """All files, those that are given."""
-        named = (self.ca_file, self.cert_file, self.key_file, self.crl_file)
-        return tuple(Path(path) for path in named if path)
 
 
 class TlsIdentity(msgspec.Struct, frozen=True, kw_only=True):

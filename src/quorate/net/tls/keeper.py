@@ -13,7 +13,8 @@ from typing import Final
 
 from quorate.certificates.names import Role, name_of
 from quorate.errors import QuorateError
-from quorate.net.tls.identity import TlsFiles, TlsIdentity
+from quorate.net.tls.files import TlsFiles
+from quorate.net.tls.identity import TlsIdentity
 from quorate.net.tls.names import Certified, certified, no_server, other_server
 
 WARNED_DAYS: Final = 30
