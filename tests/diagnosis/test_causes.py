@@ -37,7 +37,7 @@ from quorate.diagnosis.values import (
     Trouble,
     World,
 )
-from quorate.shapes.diagnosis import DiskDetails, PeerSeen
+from quorate.shapes.diagnosis import DiskDetails, GossipDetails, PeerSeen
 
 ALL = (server(1), server(2), server(3))
 OTHERS = (server(2), server(3))
@@ -103,6 +103,19 @@ TABLE: list[tuple[str, World, str]] = [
         "gossip-key-differs",
         world(new(1, gossip=gossip("aa", refused=refusal("No installed keys could decrypt")))),
         "10.0.0.3",
+    ),
+    (
+        "gossip-key-differs",
+        world(
+            new(1, gossip=GossipDetails(enabled=True, encrypted=True)),
+            new(2, gossip=GossipDetails(enabled=True)),
+        ),
+        "a key that is not told",
+    ),
+    (
+        "versions-differ",
+        world(server(1, make="Nomad", version="1.6.3"), server(2, make="Nomad", version="1.6.4")),
+        "1.6.4",
     ),
     ("id-twice", world(*ALL, moved(3, "10.0.0.9:4647", node="s9.global")), "10.0.0.9:4647"),
     ("id-twice", world(*OTHERS, server(1, state="twice")), "id-1"),
@@ -309,6 +322,13 @@ def test_lines_are_bounded() -> None:
     )
     rolled = next(each for each in found.findings if each.cause == "rolled-back")
     assert len(rolled.shown_by) == SHOWN_MAX + 1
+
+
+def test_a_full_disk_that_waits_for_room_does_not_hang() -> None:
+    full = server(1, disk=DiskDetails(full=True, waits_s=60.0))
+    causes = [each.cause for each in diagnose(world(full, *OTHERS)).findings]
+    assert "disk-full" in causes
+    assert "disk-stalled" not in causes
 
 
 def test_guessed_addresses_are_no_finding() -> None:

@@ -55,6 +55,7 @@ from quorate.wire.memberlist.packet import encode_packets
 from quorate.wire.memberlist.stream import StreamReader, encode_stream
 
 PLAIN = Layers(compress=False)
+NOT_OURS = "No installed keys could decrypt the message"
 
 
 def nonce() -> bytes:
@@ -103,6 +104,13 @@ def test_garbage_by_udp(key: bytes | None, caplog: pytest.LogCaptureFixture) -> 
         assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 1
         await asyncio.sleep(0.3)
         assert living(a) == living(b) == {"a", "b"}
+        told = a.refused()
+        assert len(told) <= 16
+        assert sum(each.times for each in told) <= refused(a, "all")
+        if key is not None:
+            assert told[0] == (told[0].where, NOT_OURS, told[0].times, told[0].ago_s)
+            assert a.key_digests() == b.key_digests()
+            assert len(a.key_digests()[0]) == 8
         b.set_tags({"still": "heard"})
         await until(lambda: any(m.tags.get("still") for m in a.members()))
 

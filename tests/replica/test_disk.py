@@ -91,6 +91,29 @@ def test_what_waits_shares_one_transaction(tmp_path: Path, monkeypatch: pytest.M
         assert len(batches) <= 3
 
 
+def test_how_long_a_write_has_hung_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LogStore.open(tmp_path)
+    begun, gate, write = threading.Event(), threading.Event(), store.write
+
+    def hanging(batch: WriteBatch) -> None:
+        begun.set()
+        gate.wait(5)
+        write(batch)
+
+    monkeypatch.setattr(store, "write", hanging)
+    with running(store, tmp_path) as (disk, reports):
+        assert disk.waits_s == 0
+        disk.submit(Persist(1, entries=(entry(1),)))
+        assert begun.wait(5)
+        first = disk.waits_s
+        assert disk.waits_s > first
+        gate.set()
+        reports.wait_for(1)
+        assert disk.waits_s == 0
+
+
 def test_a_full_disk_is_told_and_the_write_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,8 @@ def test_voters_that_are_lost_one_after_the_other(tmp_path: Path) -> None:
 
         servers.signal(hanging, signal.SIGSTOP)
         until(lambda: not servers.ask(rest, "/v1/status/leader?stale").json, "no leader")
+        until(lambda: servers.members(rest)[servers.node(hanging)] == "failed", "it to fail")
+        until(lambda: "last heard" in Diagnosed(servers, rest).text, "the silence to be told")
         found = Diagnosed(servers, rest, hanging)
         assert (found.code, found.causes[0]) == (2, "quorum-unreachable")
         said = found.finding("quorum-unreachable")

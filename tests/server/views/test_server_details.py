@@ -11,6 +11,13 @@ import uvloop
 from patience import PATIENCE_S
 from server_cluster import ServerCluster, cluster, until
 
+from quorate.api.http.limits import ListenerConfig
+from quorate.api.http.listener import create_protocol_factory
+from quorate.diagnosis.asking.network import Place
+from quorate.diagnosis.asking.servers import Gatherer, How
+from quorate.diagnosis.judging import diagnose
+from quorate.diagnosis.values import Diagnosis, Outcome
+
 
 async def facts(servers: ServerCluster, number: int) -> tuple[str, dict[str, Any]]:
     """Who gathered, and the facts by node's name; None: it tells none."""
@@ -40,6 +47,32 @@ def test_each_server_tells_of_itself_and_of_the_others(tmp_path: Path) -> None:
             value = msgspec.json.decode(plain.body)
             assert "Asked" not in value
             assert "Details" not in value["Servers"][0]
+
+    uvloop.run(run())
+
+
+def test_a_diagnosis_by_one_server_of_two(tmp_path: Path) -> None:
+    """Over a real port: first both are there, then the other one is stopped."""
+
+    async def diagnosed(address: str) -> Diagnosis:
+        host, _, port = address.rpartition(":")
+        place = Place(f"http://{address}", host, int(port))
+        return diagnose(await Gatherer(How(lambda _: place, {})).gather([place.base]))
+
+    async def run() -> None:
+        async with asyncio.timeout(PATIENCE_S), cluster(tmp_path, 2) as servers:
+            make = create_protocol_factory(servers.applications[0], ListenerConfig())
+            listener = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
+            address = "{}:{}".format(*listener.sockets[0].getsockname())
+            found = await diagnosed(address)
+            assert (found.outcome, found.findings) == (Outcome.HEALTHY, ())
+            await servers.stop(1)
+            await until(lambda: not servers.running[0].replica.node.leader_id)
+            found = await diagnosed(address)
+            assert found.outcome is Outcome.CAUSE
+            assert found.findings[0].cause == "quorum-unreachable"
+            assert "no server runs there" in found.findings[0].shown_by[0]
+            listener.close()
 
     uvloop.run(run())
 

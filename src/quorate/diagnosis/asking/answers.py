@@ -258,7 +258,11 @@ def _nomads_facts(
         initialised=initialised,
         expect=1 if "bootstrap" in tags else number(tags, "expect"),
         version=text(tags, "quorate") or text(tags, "build"),
-        gossip=GossipDetails(encrypted=encrypted, join=tuple(dict.fromkeys(join))[:NAMED_MAX]),
+        gossip=GossipDetails(
+            enabled=bool(part(stats, "serf")),
+            encrypted=encrypted,
+            join=tuple(dict.fromkeys(join))[:NAMED_MAX],
+        ),
         waiting=text(part(stats, "quorate"), "waiting"),
     )
 

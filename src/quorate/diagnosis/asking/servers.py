@@ -34,6 +34,7 @@ from quorate.diagnosis.values import (
     Trouble,
     World,
 )
+from quorate.errors import QuorateError
 
 DEADLINE_S: Final = 8.0
 REQUEST_S: Final = 4.0
@@ -82,12 +83,16 @@ class Gatherer:
         self._leaders: dict[str, str] = {}
         self._late = False
 
-    async def gather(self, addresses: Iterable[str], joins: Iterable[str] = ()) -> World:
-        """Ask these HTTP addresses, and all that is found by them; dial the addresses to join."""
+    async def gather(
+        self, addresses: Iterable[str], joins: Iterable[str] = (), http_port: int = 4646
+    ) -> World:
+        """Ask these HTTP addresses, and all that is found by them; dial the addresses to join.
+
+        `http_port` is where the servers to join may have their API.
+        """
         for address in addresses:
             self._ask(address, guessed=False)
-        for address in joins:
-            self._dial(address, "join")
+        self._join(joins, "http", http_port)
         loop = asyncio.get_running_loop()
         until = loop.time() + self._how.deadline_s
         while self._tasks and (left := until - loop.time()) > 0:
@@ -149,11 +154,13 @@ class Gatherer:
     async def _ask_one(self, address: str, *, guessed: bool) -> None:
         async with self._turn:
             try:
-                place = self._how.place(address)
-                server = await self._meet(place)
+                server = await self._meet(self._how.place(address))
                 asked = Asked(address=address, guessed=guessed, server=server)
             except Unanswered as error:
                 asked = Asked(address=address, guessed=guessed, failure=error.failure)
+            except (QuorateError, ValueError) as error:  # a server told of what is no address
+                failure = Failure(Trouble.DNS, str(error))
+                asked = Asked(address=address, guessed=guessed, failure=failure)
         self._asked[address] = asked
 
     async def _meet(self, place: Place) -> str:
@@ -267,8 +274,17 @@ class Gatherer:
             if host and 0 < port - apart < 1 << 16 and not place.socket:
                 shown = f"[{host}]" if ":" in host else host
                 self._ask(f"{scheme}://{shown}:{port - apart}", guessed=True)
-        for address in own.told.gossip.join:
+        self._join(own.told.gossip.join, scheme, place.port)
+
+    def _join(self, addresses: Iterable[str], scheme: str, http_port: int) -> None:
+        """Dial servers that are to be joined, and look whether their API is at that port."""
+        for address in addresses:
+            if "=" in address or " " in address:
+                continue  # how to ask a cloud for its machines
             self._dial(address, "join")
+            host, _ = _host_and_port(address, 4648)
+            shown = f"[{host}]" if ":" in host else host
+            self._ask(f"{scheme}://{shown}:{http_port}", guessed=True)
 
 
 def _host_and_port(address: str, default: int) -> tuple[str, int]:

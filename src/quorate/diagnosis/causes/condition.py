@@ -93,7 +93,7 @@ def disks(picture: Picture) -> Iterator[Finding]:
     """Disks that hang, are full, or slow."""
     for server in picture.servers:
         disk = server.told.disk
-        if disk.waits_s > STALLED_S:
+        if disk.waits_s > STALLED_S and not disk.full:  # a full one waits for room
             yield Finding(
                 cause="disk-stalled",
                 weight=86,
@@ -172,12 +172,13 @@ def versions(picture: Picture) -> Iterator[Finding]:
         return
     found = {server.version for server in picture.main if server.version}
     levels = {server.told.level for server in told}
-    if len(levels) > 1 or (len(found) > 1 and not told):
+    foreign = any(server.make != "Quorate" for server in picture.main)
+    if len(levels) > 1 or (len(found) > 1 and foreign):
         yield Finding(
             cause="versions-differ",
             weight=12,
             severity=Severity.WARNING,
             text=f"the servers are of {len(found)} versions",
             shown_by=tuple(f"{s.node}: {s.version}" for s in picture.main if s.version),
-            next=("quorate operator upgrade check",) if told else ("finish the upgrade",),
+            next=("finish the upgrade",) if foreign else ("quorate operator upgrade check",),
         )

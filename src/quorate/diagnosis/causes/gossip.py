@@ -61,12 +61,14 @@ def _reads(reader: Server, writer: Server) -> bool:
     ring, other = reader.told.gossip, writer.told.gossip
     if not ring.encrypted and not other.encrypted:
         return True
-    return bool(ring.encrypted and other.keys and other.keys[0] in ring.keys)
+    if not ring.keys or not other.keys:  # servers of Nomad tell only whether they encrypt
+        return ring.encrypted == other.encrypted
+    return other.keys[0] in ring.keys
 
 
 def _ring(server: Server) -> str:
     digests = server.told.gossip.keys
     if not digests:
-        return "no encryption"
+        return "a key that is not told" if server.told.gossip.encrypted else "no encryption"
     others = f", beside it {listed(digests[1:])}" if digests[1:] else ""
     return f"a key of digest {digests[0]}{others}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,8 +35,9 @@ def diagnose(context: Context) -> int:
     addresses, folders = _named(context)
     settings = _settings(context)
     joins: Sequence[str] = ()
+    port = 4646
     if (path := context.flags.text("config")) != "":
-        own, joins = _configured(path)
+        own, joins, port = _configured(path)
         addresses = addresses or own
     if not addresses and not (folders and "address" not in context.flags.values):
         addresses = list(addresses_of(settings.address))
@@ -45,7 +46,8 @@ def diagnose(context: Context) -> int:
         with doing("Error initializing client: "):
             how.place(address)  # a mistake is the user's, and nothing is asked then
     with Progress(context.out, "Asking servers", quiet=context.quiet()) as progress:
-        world = asyncio.run(_gathered(Gatherer(how, progress.say), addresses, joins, folders))
+        gathering = Gatherer(how, progress.say).gather(addresses, joins, port)
+        world = asyncio.run(_gathered(gathering, folders))
     found = judged(world)
     context.show(_as_json(world, found), lambda: _print(context, world, found))
     return CODES[found.outcome]
@@ -69,10 +71,11 @@ def _settings(context: Context) -> Settings:
         return settings_from_environment(context.environ, given)
 
 
-def _configured(path: str) -> tuple[list[str], Sequence[str]]:
-    """The agent of this configuration, and the servers that it is to join. Raises Failure.
+def _configured(path: str) -> tuple[list[str], Sequence[str], int]:
+    """The agent of a configuration, the servers that it is to join, and its HTTP port.
 
     It is taken as it is written: the file may be of another machine, and have mistakes elsewhere.
+    Raises Failure.
     """
     from quorate.config.load import assemble, files_of
     from quorate.config.read.parse import parse_file, read_hcl_here
@@ -86,7 +89,8 @@ def _configured(path: str) -> tuple[list[str], Sequence[str]]:
     host = "127.0.0.1" if host in {"", "0.0.0.0", "::"} else host  # noqa: S104  not bound to
     shown = f"[{host}]" if ":" in host else host
     joining = config.server.join
-    return [f"http://{shown}:{config.ports.http}"], (*joining.retry_join, *joining.start_join)
+    joins = (*joining.retry_join, *joining.start_join)
+    return [f"http://{shown}:{config.ports.http}"], joins, config.ports.http
 
 
 def _placing(settings: Settings) -> Any:
@@ -124,13 +128,13 @@ def _headers(settings: Settings) -> dict[str, str]:
     return headers
 
 
-async def _gathered(
-    gatherer: Gatherer, addresses: Sequence[str], joins: Sequence[str], folders: Sequence[Path]
-) -> World:
+async def _gathered(gathering: Coroutine[Any, Any, World], folders: Sequence[Path]) -> World:
+    """The servers and the folders, side by side, within one deadline."""
     reading = [asyncio.ensure_future(in_thread(folder_at, path)) for path in folders]
-    world = await gatherer.gather(addresses, joins)
+    until = asyncio.get_running_loop().time() + DEADLINE_S
+    world = await gathering
     if reading:
-        await asyncio.wait(reading, timeout=DEADLINE_S)
+        await asyncio.wait(reading, timeout=max(0.1, until - asyncio.get_running_loop().time()))
     found = tuple(
         each.result()
         if each.done()
