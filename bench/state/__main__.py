@@ -33,9 +33,11 @@ def main() -> int:
         for name, value in found._asdict().items():
             _row(name, f"{value:.0f}")
     if only in {None, "stops"}:
-        _row("longest stop of the loop", "ms", "work of the loop in one turn, ms")
+        _row(
+            "longest stop of the loop", "ms", "work of the loop in one turn, ms", "of a thread, ms"
+        )
         for name, stop in stops(records).stops.items():
-            _row(name, f"{stop.wall_ms:.1f}", f"{stop.work_ms:.1f}")
+            _row(name, f"{stop.wall_ms:.1f}", f"{stop.work_ms:.1f}", f"{stop.beside_ms:.1f}")
     if only in {None, "restart"}:
         _row("restart of a server", "")
         for name, value in restart(records)._asdict().items():

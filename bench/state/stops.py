@@ -1,8 +1,9 @@
 """How long the event loop stops: while the state grows, is copied, hashed, collected, replaced.
 
 A stop is a turn of the loop that took longer than it should: the time between two ticks of a timer
-of 1 ms. What the loop's own thread worked in that time is told beside it, because on a machine that
-does other things as well only that is the program's own.
+of 1 ms. What the loop's own thread worked in that time is told beside it, and so is what the thread
+worked for which the loop had to wait, where there is one: on a machine that does other things as
+well only these are the program's own.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import uvloop
 
@@ -25,16 +27,21 @@ from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot
 from quorate.state.engine.store import StateStore
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _TICK_S = 0.001
 
 
 class Stop(NamedTuple):
-    """The longest turn, and the longest work of the loop's thread in one turn; milliseconds."""
+    """The longest turn; the longest work in one turn, of the loop's thread and of one beside it.
+
+    In milliseconds.
+    """
 
     wall_ms: float
     work_ms: float
+    beside_ms: float
 
 
 class Watchdog:
@@ -42,6 +49,19 @@ class Watchdog:
 
     def __init__(self) -> None:
         self.stops: dict[str, Stop] = {}
+        self._beside: int | None = None  # the clock of the processor time of the thread beside
+
+    def beside(self, work: Callable[P, T]) -> Callable[P, T]:
+        """`work` for a thread, with its time told."""
+
+        def told(*arguments: P.args, **named: P.kwargs) -> T:
+            self._beside = time.pthread_getcpuclockid(threading.get_ident())
+            try:
+                return work(*arguments, **named)
+            finally:
+                self._beside = None
+
+        return told
 
     @asynccontextmanager
     async def phase(self, name: str) -> AsyncIterator[None]:
@@ -55,14 +75,18 @@ class Watchdog:
             ticking.cancel()
 
     async def _tick(self, name: str) -> None:
-        wall, work = time.perf_counter(), time.thread_time()
+        wall, work, clock, beside = time.perf_counter(), time.thread_time(), self._beside, 0.0
         while True:
             await asyncio.sleep(_TICK_S)
+            before, clock = clock, self._beside
+            beside_now = 0.0 if clock is None else time.clock_gettime(clock)
+            if clock != before:
+                beside = beside_now
             wall_now, work_now = time.perf_counter(), time.thread_time()
-            known = self.stops.get(name, Stop(0, 0))
-            stop = Stop((wall_now - wall - _TICK_S) * 1e3, (work_now - work) * 1e3)
-            self.stops[name] = Stop(*map(max, known, stop))
-            wall, work = wall_now, work_now
+            known = self.stops.get(name, Stop(0, 0, 0))
+            took = (wall_now - wall - _TICK_S, work_now - work, beside_now - beside)
+            self.stops[name] = Stop(*map(max, known, (each * 1e3 for each in took)))
+            wall, work, beside = wall_now, work_now, beside_now
 
 
 async def _fill(store: StateStore, first: int, last: int) -> None:
@@ -113,12 +137,15 @@ async def _copied(dog: Watchdog, store: StateStore, records: int) -> None:
         async with dog.phase("snapshot: image"):
             write_out = store.snapshot()
         async with dog.phase("snapshot: written in a thread, beside writes"):
-            await _beside(loop.run_in_executor(None, write_out, file.write), store, records)
+            await _beside(
+                loop.run_in_executor(None, dog.beside(write_out), file.write), store, records
+            )
         async with dog.phase("check: hashed again on the loop, beside writes"):
             await _beside(asyncio.ensure_future(_checked(store.image())), store, records)
         file.seek(0)
         async with dog.phase("install: decoded in a thread, beside writes"):
-            decoding = loop.run_in_executor(None, decode_snapshot, file.read, REGISTRY)
+            decode = dog.beside(decode_snapshot)
+            decoding = loop.run_in_executor(None, decode, file.read, REGISTRY)
             image = await _beside(decoding, store, records)
         async with dog.phase("install: swapped, the old state freed"):
             await in_slices(store.restore(image).drain())
