@@ -89,8 +89,11 @@ async def test_no_port_serves_what_is_for_the_control_socket_only() -> None:
         async def answer(self, verb: str, body: bytes, peer: object) -> bytes:
             raise AssertionError(verb, body, peer)
 
-        def public_problem(self, peer: object) -> str:
+        def door(self, peer: object) -> Members:
             del peer
+            return self
+
+        def problem(self) -> str:
             return ""
 
         def call_bytes_max(self, peer: object) -> int:

@@ -28,6 +28,13 @@ _PREFIX: Final = b"/v1/internal/"
 _NO_QUERY: Final = Query({})
 
 
+class Door(Protocol):
+    """The part that decides on the public requests of one peer."""
+
+    def problem(self) -> str:
+        """Empty, or why the public API is not for this peer."""
+
+
 class Answering(Protocol):
     """The part that decides on the requests of other servers, and answers their calls."""
 
@@ -37,8 +44,8 @@ class Answering(Protocol):
     def call_bytes_max(self, peer: Peer | None) -> int:
         """How large the body of a call of this peer may be."""
 
-    def public_problem(self, peer: Peer | None) -> str:
-        """Empty, or why the public API is not for this peer."""
+    def door(self, peer: Peer | None) -> Door:
+        """What says of each request of the public API whether this peer may make it."""
 
 
 class RpcApplication(HttpApplication):
@@ -57,17 +64,18 @@ class RpcApplication(HttpApplication):
         super().__init__(parts, metrics, clock, random, table)
         self._answers = answers
         self._peer: Peer | None = None
+        self._door = answers.door(None)
 
     def of(self, peer: Peer | None) -> RpcApplication:
         """The application as the proven server `peer` sees it, or one that has proven nothing."""
         seen = copy.copy(self)
-        vars(seen)["_peer"] = peer
+        vars(seen).update(_peer=peer, _door=self._answers.door(peer))
         return seen
 
     def begin(self, request: Request, plan: Plan, began: float) -> Response | InHand | Later:
         """See the base class."""
         if not request.target.startswith(_PREFIX):
-            why = self._answers.public_problem(self._peer)
+            why = self._door.problem()
             return (
                 text_response(403, f"refused: {why}")
                 if why

@@ -300,6 +300,10 @@ class Trust:
         known = member is not None and self._speaks_as(member, peer)
         return known and not self.objection(peer.record)
 
+    def grounds(self) -> tuple[object, ...]:
+        """What `is_member` says of a peer that `is_on_record`: the same, while this is equal."""
+        return (self._configuration(), self._me()[0], self.starts.seen, self.changes)
+
     def _speaks_as(self, member: Server, peer: Peer) -> bool:
         """True if this proof may be of that member.
 

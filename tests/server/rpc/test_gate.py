@@ -9,12 +9,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from net_servers import CLUSTER, End, members
 
 from quorate.errors import QuorateError
 from quorate.net.peer import Peer
 from quorate.raft.values.configuration import Configuration
-from quorate.raft.values.identity import Epoch
+from quorate.raft.values.identity import Epoch, Start
 from quorate.server.rpc.answers import Answers
 from quorate.server.rpc.gate import Gate
 
@@ -121,6 +123,49 @@ def test_a_server_without_a_configuration(kind: str, calls: set[str]) -> None:
         return await may(Senders(founded=False), kind)
 
     assert asyncio.run(ask())[0] == calls
+
+
+CHANGES = ("start", "older start", "leave", "join", "key", "epoch", "former epoch", "no record")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from(CHANGES), max_size=8),
+    st.sampled_from(("member", "member", "member", "of west", "stranger", "without proof")),
+    st.booleans(),
+)
+@example(["start"], "member", False)
+@example(["leave"], "member", False)
+@example(["epoch"], "member", False)
+def test_a_connection_is_judged_as_if_it_were_asked_for_each_request(
+    changes: list[str], kind: str, lenient: bool
+) -> None:
+    async def ask() -> None:
+        senders = Senders(lenient=lenient)
+        a, peer = senders.a, senders.sender(kind)
+        door, before = senders.gate.door(peer), a.configuration
+        for change in ("", *changes):
+            match change:
+                case "start":
+                    a.starts.note_starts({"c": Start(peer.record.start.number + 1 if peer else 1)})
+                case "older start":
+                    a.starts.note_starts({"c": Start(0, b"older")})
+                case "leave":
+                    others = tuple(each for each in before.servers if each.id != "c")
+                    a.configuration = Configuration(others)
+                case "join":
+                    a.configuration = Configuration(before.servers)
+                case "key" | "no record":
+                    key = b"other" if change == "key" else b""
+                    servers = (msgspec.structs.replace(each, key=key) for each in before.servers)
+                    a.configuration = Configuration(tuple(servers))
+                case "epoch" | "former epoch":
+                    epoch = Epoch(1, bytes(16)) if change == "epoch" else Epoch()
+                    a.record = msgspec.structs.replace(a.record, epoch=epoch)
+            for _ in range(2):
+                assert door.problem() == senders.gate.public_problem(peer), (change, changes)
+
+    asyncio.run(ask())
 
 
 def test_at_level_0_a_server_that_proves_nothing_may_all() -> None:

@@ -30,7 +30,7 @@ from quorate.server.rpc.calls import (
     STRANGERS_CALL_BYTES_MAX,
     UNDECODABLE,
 )
-from quorate.server.rpc.gate import Gate
+from quorate.server.rpc.gate import Door, Gate
 from quorate.server.secrets.disks import OLDEST_CALL, Disks, Oldest, OldestRequest
 from quorate.server.secrets.wrapping_members import (
     WRAPPING_CALL,
@@ -105,6 +105,10 @@ class Answers:
     def public_problem(self, peer: Peer | None) -> str:
         """Empty, or why a request of the public API is not answered to this peer."""
         return self._gate.public_problem(peer)
+
+    def door(self, peer: Peer | None) -> Door:
+        """What says of each request of the public API whether this peer may make it."""
+        return self._gate.door(peer)
 
     async def _greet(self, greeting: Greeting, peer: Peer | None) -> Greeting:
         me = self._me()

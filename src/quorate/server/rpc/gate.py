@@ -85,6 +85,10 @@ class Gate:
             return ""
         return f"{peer.server_id} is neither a member nor a known server of another region"
 
+    def door(self, peer: Peer | None) -> Door:
+        """`public_problem` for one connection, which asks for each request."""
+        return Door(self, self._trust, peer)
+
     def is_named(self, identity: Identity, peer: Peer | None) -> bool:
         """True if the peer speaks of itself. One that proves nothing may, while all may."""
         if peer is None:
@@ -125,3 +129,26 @@ class Gate:
             why += f"; it was known at {former} before, and speaks from {peer.address}"
             self._trust.refused(peer.address, why)
         return why, copied
+
+
+class Door:
+    """`Gate.public_problem` of one peer, asked again when what it stands on has changed.
+
+    That can be told of a member on record. What others may depends on the pool and on the time too.
+    """
+
+    def __init__(self, gate: Gate, trust: Trust, peer: Peer | None) -> None:
+        self._gate = gate
+        self._trust = trust
+        self._peer = peer
+        self._agreed: tuple[object, ...] | None = None  # the grounds on which it may
+
+    def problem(self) -> str:
+        """Empty, or why a request of the public API is not answered to this peer."""
+        trust, peer, agreed = self._trust, self._peer, self._agreed
+        if agreed is not None and agreed == trust.grounds():
+            return ""
+        why = self._gate.public_problem(peer)
+        lasting = not why and peer is not None and trust.is_on_record(peer)
+        self._agreed = trust.grounds() if lasting and peer and trust.is_member(peer) else None
+        return why
