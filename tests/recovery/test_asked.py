@@ -51,6 +51,8 @@ def test_a_plan_of_a_server_that_runs_and_of_a_folder_fits_both(tmp_path: Path) 
     assert ran.code == 0, ran
     assert agent.asked == [FACTS]
     assert "Of this moment only: that none has a leader" in ran.stderr
+    assert f"recover live prepare -data-may-be-lost {file} DATA_DIR" in ran.stderr
+    assert ran.stderr.endswith(f"  quorate operator recover apply {file} DATA_DIR\n")
     made = json.loads(file.read_text())
     assert {s["server_id"]: s["path"] for s in made["survivors"]} == {
         IDS["s0"]: agent.address,

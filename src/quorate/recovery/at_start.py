@@ -150,7 +150,7 @@ def check_sound(folder: DataDir, found: FolderSummary, digest: str = "") -> None
         raise WrongDataFolder(
             f"{folder.root} is prepared for another recovery, by which epoch "
             f"{prepared.plan.epochs[1]} begins; nothing was changed",
-            "carry that one out, or start its server and give it up: "
+            "carry that one out, or start its server without a peers.json and give it up: "
             "`quorate operator recover live abort`",
         )
     if found.damage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from random import Random
 from typing import Any
 
 import msgspec
@@ -152,6 +153,16 @@ async def test_a_body_over_the_bound_of_its_row_is_refused(row: Endpoint) -> Non
                 answer = await client.answer()
                 assert (answer.status != 413) is allowed
                 assert allowed or str(row.body_max) in answer.body.decode()
+
+
+def test_what_is_for_the_control_socket_alone_is_on_no_port() -> None:
+    told = [row for row in TABLE if row.control_only]
+    assert len(told) >= 4
+    application = HttpApplication(FakeServer().parts(), Metrics(), lambda: 0.0, Random(1))
+    for row in told:
+        answer = application.handle(request(row))
+        assert isinstance(answer, Response)
+        assert answer.status == 404, row.path
 
 
 @rows

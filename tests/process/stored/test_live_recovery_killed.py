@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,36 @@ def test_killed_as_it_carries_the_plan_out(lost: tuple[Armed, Path], step: str) 
     goes_on(servers)
     assert "for no recovery" in servers.live("status").out
     assert not (servers.data_dir(0) / "server" / "prepared.json").exists()
+
+
+def test_a_clients_connection_stays_up(lost: tuple[Armed, Path]) -> None:
+    servers, words = survivor(lost)
+    client = HTTPConnection(servers.host(0), servers.http[0], timeout=PATIENCE_S)
+
+    def asked(path: str) -> tuple[int, bytes]:
+        client.request("GET", path)
+        answer = client.getresponse()
+        return answer.status, answer.read()
+
+    try:
+        assert asked("/v1/agent/self")[0] == 200
+        socket, process = client.sock, servers.processes[0]
+        assert servers.live("prepare", *words).code == 0
+        assert b"is prepared for a recovery" in asked("/v1/agent/health")[1]
+        assert servers.live("commit").code == 0
+        until(lambda: asked("/v1/var/app/a")[0] == 200, "a consistent read", 10.0)
+        assert client.sock is socket
+        assert process.poll() is None
+        assert asked("/v1/agent/health")[0] == 200
+    finally:
+        client.close()
+    goes_on(servers)
+    # And back: what was written since would be lost, so it is said.
+    servers.kill(0)
+    refused = servers.run(0, "operator", "recover", "undo", str(servers.data_dir(0)))
+    assert "an undo would lose them" in refused.err
+    words = [f"-lose={refused.err.split('up to entry ')[1].split()[0]}", str(servers.data_dir(0))]
+    assert servers.run(0, "operator", "recover", "undo", *words).code == 0
 
 
 def goes_on(servers: Armed) -> None:

@@ -103,7 +103,7 @@ class AgentView:
             return ""
         if node.configuration.get(me) is not None:
             met = sum(member.status == ALIVE for member in self._pool.members()) > 1
-            trouble = "" if met else self._pool.trouble
+            trouble = "" if met or self._is_the_last() else self._pool.trouble
             return (
                 trouble and f"a member, but alone in its pool: no server could be joined: {trouble}"
             )
@@ -112,6 +112,12 @@ class AgentView:
             f"not a member: the Raft configuration of the leader at {node.leader_address} does not "
             f"have this server ({me}); {why}"
         )
+
+    def _is_the_last(self) -> bool:
+        """True for the only survivor of a recovery: those that it would join are lost."""
+        node = self._replica.node
+        recovered = node.identity is not None and node.identity.epoch.counter > 0
+        return recovered and len(node.configuration.servers) == 1
 
     def _leaders_version(self) -> str:
         """Which version leads, for a server that needs it; empty while that is not known."""

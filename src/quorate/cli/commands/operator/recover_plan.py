@@ -50,10 +50,16 @@ def _say_next(context: Context, found: Survivors, target: str) -> None:
         if found.may_decide
         else ""
     )
-    context.out.stderr.write(
-        f"The plan is in {target}. Next, for each survivor, with its server stopped:\n\n"
-        f"  quorate operator recover apply {lost}{target} DATA_DIR\n"
-    )
+    say = context.out.stderr.write
+    if context.flags.many("address"):
+        say(
+            f"The plan is in {target}. Next, on the machine of each survivor, while it runs:\n\n"
+            f"  quorate operator recover live prepare -data-may-be-lost {lost}{target} DATA_DIR\n\n"
+            "Or, for each survivor, with its server stopped:\n\n"
+        )
+    else:
+        say(f"The plan is in {target}. Next, for each survivor, with its server stopped:\n\n")
+    say(f"  quorate operator recover apply {lost}{target} DATA_DIR\n")
 
 
 def apply(context: Context) -> int:
