@@ -12,7 +12,6 @@ from worlds import (
     REFUSED,
     SILENT,
     at,
-    facts,
     folder,
     gossip,
     led,
@@ -273,15 +272,25 @@ def test_a_cluster_that_is_being_founded_is_not_one_that_lost_its_quorum() -> No
     assert [each.cause for each in found.findings] == ["expect-unmet"]
 
 
-def test_two_regions_that_both_have_leaders_are_no_finding() -> None:
-    here = led(1, 2, 3)
-    there = tuple(
-        msgspec.structs.replace(each, facts=facts(region="west", cluster_id="w"), id=f"w{each.id}")
-        for each in here[:1]
+def test_each_region_is_a_cluster_of_its_own() -> None:
+    """The smaller one is not lost behind the larger one."""
+    members = tuple(Member(id=f"w{m.id}", address=f"w{m.address}") for m in MEMBERS)
+
+    def west(number: int, **given: Any) -> Server:
+        names = {"id": f"wid-{number}", "node": f"w{number}.west", "members": members}
+        place = {"address": f"w{at(number)}", "region": "west", "cluster_id": "w"}
+        return server(number, **names, **place, **given)
+
+    led_there = [west(n, leader=f"w{at(2)}", role="leader" if n == 2 else "") for n in (1, 2, 3)]
+    found = diagnose(world(*led(1, 2, 3), *led_there))
+    assert (found.outcome, found.leader, found.findings) == (
+        *(Outcome.HEALTHY, "s1.global, w2.west"),
+        (),
     )
-    causes = [each.cause for each in diagnose(world(*here, *there)).findings]
-    assert "other-cluster" not in causes
-    assert "region-differs" not in causes
+    found = diagnose(world(*led(1, 2, 3), west(1)))
+    assert (found.outcome, found.leader) == (Outcome.CAUSE, "s1.global")
+    assert [each.cause for each in found.findings] == ["quorum-unreachable"]
+    assert "w2.west" not in found.findings[0].text
 
 
 def test_clocks_within_the_error_of_the_network_are_no_finding() -> None:

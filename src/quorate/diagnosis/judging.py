@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import msgspec
+
 from quorate.diagnosis.causes import (
     addresses,
     condition,
@@ -44,14 +46,49 @@ CAUSES: Final[tuple[Callable[[Picture], Iterator[Finding]], ...]] = (
 
 
 def diagnose(world: World) -> Diagnosis:
-    """The causes that these facts show, in order of weight; those that only warn come last."""
+    """The causes that these facts show, in order of weight; those that only warn come last.
+
+    Each region is a cluster of its own, and is looked at by itself.
+    """
+    regions = sorted({server.told.region for server in world.servers if server.members})
+    if len(regions) < 2:
+        return _of_one(world)
+    parts = [_of_one(_part(world, region)) for region in regions]
+    found = list(dict.fromkeys(each for part in parts for each in part.findings))
+    causes = any(part.outcome is Outcome.CAUSE for part in parts)
+    return Diagnosis(
+        outcome=Outcome.CAUSE if causes else Outcome.HEALTHY,
+        leader=", ".join(part.leader for part in parts if part.leader),
+        leader_term=0,
+        findings=tuple(sorted(found, key=_order)),
+    )
+
+
+def _part(world: World, region: str) -> World:
+    """What was found of one region; servers that belong to no cluster count for each."""
+    servers = tuple(s for s in world.servers if s.told.region == region or not s.members)
+    ids, bases = {s.id for s in servers}, {s.http for s in servers}
+    return msgspec.structs.replace(
+        world,
+        servers=servers,
+        reports=tuple(each for each in world.reports if each.by in ids),
+        pool=tuple(each for each in world.pool if each.by in ids),
+        leaders=tuple(each for each in world.leaders if each[0] in bases),
+    )
+
+
+def _order(finding: Finding) -> tuple[bool, int, str]:
+    return finding.severity is Severity.WARNING, -finding.weight, finding.text
+
+
+def _of_one(world: World) -> Diagnosis:
     picture = Picture(world)
     found = [_bounded(finding) for cause in CAUSES for finding in cause(picture)]
     causes = any(finding.severity is Severity.CAUSE for finding in found)
     if picture.servers and not picture.leader_address and not causes:
         found.append(_unexplained(picture))
         causes = True
-    found.sort(key=lambda each: (each.severity is Severity.WARNING, -each.weight, each.text))
+    found.sort(key=_order)
     if not picture.servers and not picture.leader_address:
         outcome = Outcome.CAUSE if world.folders else Outcome.SILENT
     else:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from quorate.cli.command import FORMS, Command, Example
+from quorate.cli.command import FORMS, GENERAL, Command, Example
 from quorate.cli.flags import Flag
+
+_REACHING = tuple(flag for flag in GENERAL if flag.name not in {"address", "namespace", "region"})
+"""Each server that is found is asked for what it knows itself: no region is chosen."""
 
 DIAGNOSE = (
     Command(
@@ -32,6 +35,7 @@ DIAGNOSE = (
                 "to join are tried.",
                 "path",
             ),
+            *_REACHING,
             *FORMS,
         ),
         (
@@ -46,5 +50,6 @@ DIAGNOSE = (
         ),
         args=None,
         usage="[options] [<address> ...] [<path to a data_dir> ...]",
+        general=False,
     ),
 )

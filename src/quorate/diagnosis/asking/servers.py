@@ -266,7 +266,11 @@ class Gatherer:
         known = {address for (_, address), s in self._servers.items() if s.facts is not None}
         apart = _port(own.address) - place.port
         wanted = {member.address for member in own.members}
-        wanted |= {e.address for e in self._pool.values() if e.by == own.id and e.status != "left"}
+        wanted |= {
+            entry.address
+            for entry in self._pool.values()
+            if entry.by == own.id and entry.status != "left" and entry.region == own.told.region
+        }
         scheme = "https" if place.tls is not None else "http"
         for address in sorted(wanted - known - {own.address}):
             self._dial(address, "rpc")
