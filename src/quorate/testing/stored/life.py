@@ -19,6 +19,7 @@ from quorate.testing.sim.life import Life
 from quorate.testing.sim.machines.hosts import Host
 from quorate.testing.sim.plans.plan import Plan
 from quorate.testing.sim.verdicts.violations import expect
+from quorate.testing.sim.world import World
 from quorate.testing.stored.clients import REGISTERS, VariableClient
 from quorate.testing.stored.holders import Holder
 from quorate.testing.stored.operators import Operators
@@ -73,6 +74,14 @@ class StoredLife(Life):
         ]
         self.operators = Operators(*common, self.rules, plan.duration)
         self.operators.begin()
+
+    def run(self) -> World:
+        """See Life."""
+        try:
+            return super().run()
+        finally:
+            for process in self._former:
+                process.loop.close()
 
     @property
     def met(self) -> Counter[str]:

@@ -10,7 +10,7 @@ import asyncio
 from asyncio.events import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from typing import Any, cast
 
@@ -73,6 +73,16 @@ class ProcessLoop:
         self.tasks.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def close(self) -> None:
+        """Its life has ended: end what waits here as long as all that it uses is whole.
+
+        The collector would do it too, in any order: then what a coroutine does at its end, such as
+        to give up a restore, finds a state that is half gone.
+        """
+        for task in list(self.tasks):
+            with suppress(Exception):
+                cast("Coroutine[Any, Any, Any]", task.get_coro()).close()
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
