@@ -17,7 +17,6 @@ from quorate.config.read.json_text import read_json
 from quorate.config.read.tree import Body, MalformedError
 from quorate.config.read.value import Partial
 from quorate.errors import ConfigError
-from quorate.given_files import beginning
 
 FILE_BYTES_MAX: Final = 1 << 20
 """A larger file is something else, given by mistake."""
@@ -37,7 +36,9 @@ def read_hcl_here(text: str) -> Body:
 def parse_file(path: Path, read_hcl: HclReader = read_hcl_here) -> Partial:
     """The settings of a file. Raises ConfigError that names the file and, if known, the line."""
     try:
-        data = beginning(path, FILE_BYTES_MAX, stream=True)
+        # A pipe is waited for: the agent hears signals meanwhile.
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"Error loading configuration from {path}: open {path}: {reason(error)}"
