@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -87,6 +88,25 @@ def test_a_reload_during_the_start_is_kept(agent: OneAgent, late: Reading, tmp_p
     until(lambda: late.is_waited_for(process), "the configuration to be read again")
     agent.serves()
     assert log.read_text().index("agent started!") < log.read_text().index("hangup")
+
+
+def test_a_reload_reads_the_wrapping_keys_again(agent: OneAgent, tmp_path: Path) -> None:
+    key, log, more = tmp_path / "key", tmp_path / "log", tmp_path / "more.hcl"
+    key.touch(0o600)
+    one, other = (b64encode(bytes([number]) * 32).decode() for number in (1, 2))
+    key.write_text(one)
+    more.write_text(f'server {{ wrapping_key_file = "{key}" }}')
+    with log.open("wb") as file:
+        process = agent.run(stdout=file, stderr=file, more=["-config", str(more)])
+    agent.serves()
+    key.write_text(f"{other}\n{one}")
+    process.send_signal(signal.SIGHUP)
+    until(lambda: "reloaded the wrapping keys: Wrapping(" in log.read_text(), log.read_text)
+    assert one not in log.read_text()
+    key.write_text("rubbish")
+    process.send_signal(signal.SIGHUP)
+    until(lambda: "key 1 is not base64 of 32 bytes" in log.read_text(), log.read_text)
+    assert agent.ask(0, "/v1/agent/health").status == 200
 
 
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from quorate.agent.wrapping_key import TEXT_BYTES_MAX, wrapping_of
+from quorate.agent.wrapping_key import TEXT_BYTES_MAX, wrapping_again, wrapping_of
 from quorate.config.load import load
 from quorate.config.model import AgentConfig, Server
 from quorate.errors import ConfigError, QuorateError
 from quorate.server.secrets.wrapping import NO_WRAPPING, id_of
+from quorate.state.engine.store import StateStore
+from quorate.state.registry import TODAY
 
 KEY = bytes(range(32))
 OLD = bytes(range(1, 33))
@@ -157,3 +159,23 @@ def test_the_configuration_names_one_source(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=why):
             configuration(tmp_path, server)
+
+
+def test_keys_of_a_file_are_read_again_and_those_of_the_environment_are_not(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.touch(0o600)
+    file.write_text(b64encode(b"1" * 32).decode())
+    config = configured(wrapping_key_file=str(file))
+    wrapping = wrapping_of(config, {})
+    state = StateStore(TODAY)
+    file.write_text(f"{b64encode(b'2' * 32).decode()}\n{b64encode(b'1' * 32).decode()}\n")
+    again = wrapping_again(config)
+    assert again is not None
+    assert wrapping.take(again, state)
+    assert wrapping.ids == {id_of(b"1" * 32), id_of(b"2" * 32)}
+    assert wrapping.current_id == id_of(b"2" * 32)
+    assert not wrapping.take(again, state), "nothing is new"
+    file.write_text("rubbish")
+    with pytest.raises(QuorateError, match="key 1 is not base64"):
+        wrapping_again(config)
+    assert wrapping_again(configured(wrapping_key_env="KEY")) is None

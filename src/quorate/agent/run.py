@@ -30,7 +30,7 @@ from quorate.agent.ports.http import listen_http
 from quorate.agent.signals import NAMES, PROCESS, RELOADING, Signals
 from quorate.agent.sinks.statsd import Statsd
 from quorate.agent.texts import STARTED, banner, data_dir_problem, keyring_warning
-from quorate.agent.wrapping_key import wrapping_of
+from quorate.agent.wrapping_key import wrapping_again, wrapping_of
 from quorate.api.app import HttpApplication
 from quorate.api.http.limits import ListenerConfig
 from quorate.api.http.listener import HttpListener, create_protocol_factory
@@ -44,6 +44,7 @@ from quorate.errors import QuorateError
 from quorate.metrics import Metrics
 from quorate.net.listening import stop_accepting
 from quorate.net.threads import in_thread
+from quorate.server.secrets.wrapping import Wrapping
 from quorate.server.server import Server
 from quorate.version import __version__
 
@@ -339,7 +340,7 @@ class Agent:
             reading.cancel()
             return
         try:
-            config, live, later = reading.result()
+            (config, live, later), wrapping = reading.result()
         except QuorateError as error:
             self._console.complain(f"==> {error.line()}\n==> Failed to reload configs")
         else:
@@ -352,9 +353,22 @@ class Agent:
                 from quorate.agent.ports.tls import files_of
 
                 await self._renewal.look(files_of(config))
+            if wrapping is not None:
+                self._take(server, wrapping)
             for key in later:
                 log.warning("%s has changed; it takes effect at the next start", key)
         self._notifier.ready()
 
-    def _read_again(self) -> Reload:
-        return reload(self._config, _paths(self._flags), self._flags, read_hcl=read_hcl_apart)
+    def _read_again(self) -> tuple[Reload, Wrapping | None]:
+        paths = _paths(self._flags)
+        found = reload(self._config, paths, self._flags, read_hcl=read_hcl_apart)
+        return found, wrapping_again(found.config)
+
+    def _take(self, server: Server, wrapping: Wrapping) -> None:
+        try:
+            changed = server.options.wrapping.take(wrapping, server.machine.store)
+        except QuorateError as error:
+            self._console.complain(f"==> {error.line()}")
+            return
+        if changed:
+            log.info("reloaded the wrapping keys: %r", wrapping)

@@ -1,6 +1,7 @@
 """The wrapping keys of this server, from a file, the environment, or a command (docs/security.md).
 
-They are read once, at the start. No error and no log line holds what was read.
+They are read at the start, and again at each reload, but for those of the environment. No error and
+no log line holds what was read.
 """
 
 from __future__ import annotations
@@ -49,6 +50,17 @@ def wrapping_of(
         where = f"server.wrapping_key_command {server.wrapping_key_command[0]}"
         return parsed(_from_command(server.wrapping_key_command, where, timeout_s), where)
     return NO_WRAPPING
+
+
+def wrapping_again(config: AgentConfig) -> Wrapping | None:
+    """The keys as file or command give them now; None where neither is configured.
+
+    Takes as long as the command. Raises QuorateError.
+    """
+    server = config.server
+    if not (server.wrapping_key_file or server.wrapping_key_command):
+        return None
+    return wrapping_of(config, {})
 
 
 def _from_file(path: str, where: str) -> str:

@@ -265,6 +265,9 @@ class RootKeys(Protocol):
         ChangeRefused.
         """
 
+    def lacked_by(self, wrapping_id: str, /) -> tuple[str, ...]:
+        """Addresses of the members that this leader knows to lack that wrapping key."""
+
 
 class Recovery(Protocol):
     """The survivors of a lost quorum go on while they run; this server is one of them."""

@@ -13,10 +13,11 @@ from quorate.shapes.shape import Index
 class RootKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """One root key. Times are Unix nanoseconds.
 
-    The last three are ours, left out where they are empty. `wrapped_by` is the ID of the key from
+    The last four are ours, left out where they are empty. `wrapped_by` is the ID of the key from
     outside of the cluster with which the root key is wrapped. While older values are sealed again,
     `rekey_phase` of the active key is "values", or "disks" when older snapshots and logs go, and
-    `rekeyed` counts the values.
+    `rekeyed` counts the values. `lacked_by` are the addresses of members that do not have the key
+    from outside, as the leader knows it.
     """
 
     algorithm: str = ""
@@ -29,6 +30,7 @@ class RootKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     rekey_phase: str = ""
     rekeyed: int = 0
     wrapped_by: str = ""
+    lacked_by: tuple[str, ...] = ()
 
 
 class Rotated(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -82,11 +82,17 @@ def test_a_token_without_the_right_is_refused_as_recorded() -> None:
 
 
 def test_a_list_names_the_key_that_wraps() -> None:
-    keys = [key("k-1 active 2026-11-29T10:00:00Z", WrappedBy="0123456789abcdef")]
+    wrapped = {"WrappedBy": "0123456789abcdef", "LackedBy": ["10.0.0.2:4647"]}
+    keys = [key("k-1 active 2026-11-29T10:00:00Z", **wrapped)]
     with FakeAgent({f"GET {KEYS}/keys": json_reply(keys)}) as agent:
         ran = run("operator", "root", "keyring", "list", env={"NOMAD_ADDR": agent.address})
-    last = ran.stdout.splitlines()[-1]
-    assert last == "Wrapped with key 0123456789abcdef, which is not in the cluster"
+    assert ran.stdout.splitlines()[-2:] == [
+        "Wrapped with key 0123456789abcdef, which is not in the cluster",
+        (
+            "Server 10.0.0.2:4647 does not have key 0123456789abcdef: it gets no vote and reads no "
+            "values; give it the key (server.wrapping_key_file), and reload it (SIGHUP)"
+        ),
+    ]
 
 
 def test_a_refusal_says_what_to_do_next() -> None:

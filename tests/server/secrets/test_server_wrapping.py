@@ -6,12 +6,14 @@ import io
 from pathlib import Path
 
 import msgspec
+import pytest
 from api_running import asynchronous
 from archive_builders import members_of
 from server_cluster import ServerCluster, cluster, until
 
 from quorate.api.http.messages import Request, Response, StreamResponse
 from quorate.archive.meta import STATE
+from quorate.errors import QuorateError
 from quorate.levels import LEVEL
 from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping, id_of, needed
 from quorate.state.engine.snapshot import decode_snapshot
@@ -20,6 +22,7 @@ from quorate.state.tables import root_keys, variables
 
 FIRST, SECOND = b"1" * 32, b"2" * 32
 TARGET = "/v1/var/app/db"
+KEYS = "/v1/operator/keyring/keys"
 BODY = '{"Items": {"password": "kept secret"}}'
 
 
@@ -140,7 +143,8 @@ async def test_a_server_that_has_lost_the_key_says_so_and_does_not_lead(tmp_path
         await wrapped_by(servers, frozenset({id_of(FIRST)}))
         assert (await servers.ask(number, TARGET, "PUT", BODY)).status == 200
         await servers.stop(number)
-        servers.options["wrapping"] = NO_WRAPPING
+        given = Wrapping()
+        servers.options["wrapping"] = given
         await servers.start(number)
         await wrapped_by(servers, frozenset({id_of(FIRST)}))
         await until(servers.running[number].leadership.leader_address)
@@ -165,7 +169,24 @@ async def test_a_server_that_has_lost_the_key_says_so_and_does_not_lead(tmp_path
         )
         assert moved.status == 200
         await until(lambda: not servers.running[number].leadership.is_leader())
-        assert await servers.leader() != number
+        leader = await servers.leader()
+        assert leader != number
+
+        # The leader names it, until it has got the key, without a start.
+        view = servers.running[leader].agent
+        named = f"{servers.addresses[number]} lack wrapping key {id_of(FIRST)}"
+        await until(lambda: named in view.warning())
+        assert named.encode() in (await servers.ask(leader, "/v1/agent/health")).body
+        (key,) = msgspec.json.decode((await servers.ask(leader, KEYS)).body)
+        assert key["LackedBy"] == [servers.addresses[number]]
+        with pytest.raises(QuorateError, match="root keys are wrapped with"):
+            Wrapping((FIRST,)).take(Wrapping((SECOND,)), store)
+        assert given.take(Wrapping((FIRST,)), store)
+        assert (await servers.ask(number, "/v1/agent/health")).status == 200
+        assert (await value(servers, number, "?stale")).status == 200
+        await until(lambda: not view.warning())
+        (key,) = msgspec.json.decode((await servers.ask(leader, KEYS)).body)
+        assert "LackedBy" not in key
 
 
 @asynchronous

@@ -46,6 +46,7 @@ class RootKeeper:
     `unix_ns` gives the time of day in nanoseconds. `holders` names the members whose disks may hold
     text of that index or before. `draw` gives so many random bytes. `without` names the members
     that answer and lack that wrapping key; it is asked before a new root key is wrapped.
+    `lacked_by` names them as a leader knows it already.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class RootKeeper:
         draw: Callable[[int], bytes] = os.urandom,
         wrapping: Wrapping = NO_WRAPPING,
         without: Callable[[str], Awaitable[list[str]]] | None = None,
+        lacked_by: Callable[[str], tuple[str, ...]] = lambda _: (),
     ) -> None:
         self._state = state
         self._apply = apply
@@ -73,6 +75,7 @@ class RootKeeper:
         self._wrapping = wrapping
         self._without = without
         self._waits_for: list[str] = []
+        self._lacked_by = lacked_by
 
     async def run(self) -> None:
         """For ever: what is to be done."""
@@ -179,6 +182,10 @@ class RootKeeper:
         if refused:
             raise ChangeRefused(f"the root key is not removed: {refused}", "try again")
         return index + self._state.shift
+
+    def lacked_by(self, wrapping_id: str) -> tuple[str, ...]:
+        """Addresses of the members that this leader knows to lack that wrapping key."""
+        return self._lacked_by(wrapping_id)
 
     async def _needed_by(self, key_id: str) -> str:
         """A variable that is lost without the key; empty if there is none, as there should be."""

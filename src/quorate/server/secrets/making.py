@@ -52,5 +52,6 @@ def keeping(
         holders=disks.holders,
         wrapping=wrapping,
         without=members.without,
+        lacked_by=members.lacked_by,
     )
     return disks, keeper, members

@@ -63,6 +63,23 @@ class Wrapping:
         """Without the keys."""
         return f"Wrapping({', '.join(sorted(self.ids))})"
 
+    def take(self, other: Wrapping, state: Reader) -> bool:
+        """Have the keys of another one from now on; whether they are others.
+
+        Raises QuorateError, with the keys as they were, if a key is gone that is still needed.
+        """
+        gone = (needed(state) & self.ids) - other.ids
+        if gone:
+            raise QuorateError(
+                f"the wrapping keys stay as they are: root keys are wrapped with {min(gone)}, "
+                "which is not among the new ones",
+                "write the new key above it; it may go when `quorate operator root keyring list` "
+                "does not name it any more",
+            )
+        before = (self.ids, self.current_id)
+        self._ciphers, self.ids, self.current_id = other._ciphers, other.ids, other.current_id
+        return (self.ids, self.current_id) != before
+
     def wrap(self, key_id: str, root_key: bytes) -> tuple[bytes, str]:
         """The root key as it is replicated, and the ID of what wraps it; empty: in the clear."""
         wrapped_by = self.current_id

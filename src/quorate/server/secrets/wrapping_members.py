@@ -65,6 +65,7 @@ class WrappingMembers:
         self._acts = acts
         self._heard: dict[str, frozenset[str]] = {}
         self._told = ""
+        self._warned = ""
 
     async def run(self) -> None:
         """For ever: ask the members while keys are wrapped, and wrap again what is to be."""
@@ -87,6 +88,12 @@ class WrappingMembers:
         self._heard = {
             each.id: ids for each, ids in zip(members, found, strict=True) if ids is not None
         }
+        if (text := self.warning()) != self._warned:
+            self._warned = text
+            if text:
+                log.warning("%s", text)
+            else:
+                log.info("all members that answer have the wrapping keys of the root keys")
         await self._rewrap(members)
 
     async def _rewrap(self, members: tuple[Member, ...]) -> None:
@@ -103,7 +110,7 @@ class WrappingMembers:
         if waits_for:
             raise QuorateError(
                 f"wrapping key {wanted} is not known to be on {', '.join(waits_for)}",
-                "give it to all servers, and start them again",
+                "give it to all servers, and reload them (SIGHUP), or start them again",
             )
         rows = []
         for key_id, row in stale:
@@ -142,7 +149,7 @@ class WrappingMembers:
         return (
             f"the root keys are wrapped with key {_named(frozenset(lacks))}, which this server "
             "does not have: it reads and seals no values, and should not lead; give it the key "
-            "(server.wrapping_key_file) and start it again"
+            "(server.wrapping_key_file) and reload it (SIGHUP), or start it again"
         )
 
     def trouble(self) -> str:
@@ -150,6 +157,32 @@ class WrappingMembers:
         wanted = needed(self._state)
         better = any(wanted <= ids for who, ids in self._heard.items() if who != self._me)
         return self.problem() if better else ""
+
+    def warning(self) -> str:
+        """On the leader: the other members that lack wrapping keys, with the cure; or empty."""
+        wanted = needed(self._state)
+        members = self._replica.node.configuration.servers
+        lacks = {
+            each.address: wanted - self._heard[each.id]
+            for each in members
+            if each.id != self._me and not wanted <= self._heard.get(each.id, wanted)
+        }
+        if not lacks:
+            return ""
+        keys = frozenset().union(*lacks.values())
+        return (
+            f"{', '.join(lacks)} lack wrapping key {_named(keys)} of the root keys: such a server "
+            "gets no vote, reads no values and should not lead; give it the key "
+            "(server.wrapping_key_file) and reload it (SIGHUP), or start it again"
+        )
+
+    def lacked_by(self, wrapping_id: str) -> tuple[str, ...]:
+        """On the leader: addresses of the members that lack that key."""
+        members = self._replica.node.configuration.servers
+        heard = self._heard
+        return tuple(
+            each.address for each in members if wrapping_id not in heard.get(each.id, {wrapping_id})
+        )
 
     def lacking(self) -> frozenset[str]:
         """The IDs of members that are known to lack wrapping keys."""

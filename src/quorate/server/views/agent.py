@@ -59,8 +59,9 @@ class AgentView:
         """A thing to see to before it keeps servers from their work, or costs data; empty: none."""
         trust = self._replica.trust
         tls = None if trust is None else trust.tls
-        found = () if tls is None else tls.worries(datetime.now(UTC), self._replica.server_id)
-        return "; ".join(found) or self._usage.warning() or self._backups_problem()
+        worries = () if tls is None else tls.worries(datetime.now(UTC), self._replica.server_id)
+        found = (self._usage.warning(), self._backups_problem(), self._wrapping.warning())
+        return "; ".join(filter(None, (*worries, *found)))
 
     def health_problem(self) -> str | None:
         """Why this server does not take part although nothing keeps it from finding a leader.

@@ -24,7 +24,7 @@ from quorate.state.tables import root_keys
 from quorate.state.tables.root_keys import ALGORITHM
 
 _TABLE: Final = root_keys.TABLE.name
-_OURS: Final = ("RekeyPhase", "Rekeyed", "WrappedBy")
+_OURS: Final = ("RekeyPhase", "Rekeyed", "WrappedBy", "LackedBy")
 
 
 class RootKeysEndpoint:
@@ -44,7 +44,7 @@ class RootKeysEndpoint:
     def _answer_list(self, call: Call) -> Response:
         state = self._state.readable()
         return json_response(
-            [_json(_shape(state, key_id)) for key_id in state.rows(root_keys.TABLE)],
+            [_json(self._shape(state, key_id)) for key_id in state.rows(root_keys.TABLE)],
             pretty=call.query.pretty,
             headers=read_headers(self._leadership, state.table_index(_TABLE)),
         )
@@ -66,7 +66,7 @@ class RootKeysEndpoint:
 
         async def perform() -> Response:
             index, key_id = await self._keys.rotate(full=full)
-            key = _json(_shape(self._state.readable(), key_id))
+            key = _json(self._shape(self._state.readable(), key_id))
             return json_response(
                 {"Index": index, "Key": key},
                 pretty=call.query.pretty,
@@ -94,26 +94,26 @@ class RootKeysEndpoint:
 
         return self._authority.write(call, perform)
 
+    def _shape(self, state: StateStore, key_id: str) -> shapes.RootKey:
+        row = state.get(root_keys.TABLE, key_id)
+        if row is None:
+            return shapes.RootKey(key_id=key_id)  # removed as soon as it was there
+        return shapes.RootKey(
+            algorithm=ALGORITHM,
+            create_index=row.create_index,
+            create_time=row.create_time,
+            key_id=key_id,
+            modify_index=row.modify_index,
+            state=row.state,
+            rekey_phase=row.phase,
+            rekeyed=row.resealed if row.phase else 0,
+            wrapped_by=row.wrapped_by,
+            lacked_by=self._keys.lacked_by(row.wrapped_by) if row.wrapped_by else (),
+        )
+
     def unknown(self, _: Call) -> Response:
         """As captured: the wrong method."""
         return text_response(405, "Invalid method")
-
-
-def _shape(state: StateStore, key_id: str) -> shapes.RootKey:
-    row = state.get(root_keys.TABLE, key_id)
-    if row is None:
-        return shapes.RootKey(key_id=key_id)  # removed as soon as it was there
-    return shapes.RootKey(
-        algorithm=ALGORITHM,
-        create_index=row.create_index,
-        create_time=row.create_time,
-        key_id=key_id,
-        modify_index=row.modify_index,
-        state=row.state,
-        rekey_phase=row.phase,
-        rekeyed=row.resealed if row.phase else 0,
-        wrapped_by=row.wrapped_by,
-    )
 
 
 def _json(key: shapes.RootKey) -> dict[str, Any]:

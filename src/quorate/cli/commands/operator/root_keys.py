@@ -60,7 +60,13 @@ def _text(context: Context, keys: Iterable[RootKey]) -> str:
     keys = tuple(keys)
     wrapping = sorted({key.wrapped_by for key in keys if key.wrapped_by})
     wrapped = [f"Wrapped with key {each}, which is not in the cluster" for each in wrapping]
-    return "\n".join([_table(context, keys), *_under_way(keys), *wrapped])
+    lacks = sorted({(who, key.wrapped_by) for key in keys for who in key.lacked_by})
+    lacking = [
+        f"Server {who} does not have key {each}: it gets no vote and reads no values; give it "
+        "the key (server.wrapping_key_file), and reload it (SIGHUP)"
+        for who, each in lacks
+    ]
+    return "\n".join([_table(context, keys), *_under_way(keys), *wrapped, *lacking])
 
 
 def _under_way(keys: Iterable[RootKey]) -> list[str]:
