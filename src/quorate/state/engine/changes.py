@@ -40,11 +40,13 @@ class RecentChanges:
 
     def __init__(self, floors: Mapping[str, int]) -> None:
         self._tables = {name: _Recent(floor) for name, floor in floors.items()}
+        self.adders = {name: recent.add for name, recent in self._tables.items()}
+        """By table: to be told of the key and the index of what changed last."""
 
     def add(self, changes: list[Change]) -> None:
         """These came last, in this order."""
         for change in changes:
-            self._tables[change.table].add(change.key, change.index)
+            self.adders[change.table](change.key, change.index)
 
     def floor(self, table: str) -> int:
         """The index below which nothing is known of that table."""

@@ -176,7 +176,9 @@ class TableRows(Generic[R]):
             waiting[key] = known
             if len(waiting) >= WAITING_MAX:
                 self.settle()
-        if self.weigh is not None:
+        if self.weigh is not None and (
+            known is None or self.gain is None or self.gain(known, stamped)
+        ):
             self.count(known, stamped)
         if self.indexes:
             self._find_by(key, known, stamped)

@@ -84,11 +84,13 @@ class StateStore:
                 tables.replaced = None
                 self._replaced()
             changes, tables.changes = tables.changes, []
-            self._recent.add(changes)
             if len(changes) > 1:
+                self._recent.add(changes)
                 self._tell(changes)
             else:  # as nearly all commands
-                table = changes[0].table
+                change = changes[0]
+                table = change.table
+                self._recent.adders[table](change.key, change.index)
                 for follower in self._followed.get(table, ()):
                     follower(changes)
                 if table in self._watched:
