@@ -20,6 +20,9 @@ from bench.processes import ask
 from bench.rival import KEYS, VARIABLE_BYTES, VARIABLE_PUT, VARIABLES, Cluster
 from bench.run_quorate import QuorateCluster, start_with
 
+CLEAR = KEYS.replace("bench", "clear")
+"""Those that are put in the clear: no put of either kind makes a variable larger."""
+
 
 class Found(NamedTuple):
     """Medians: puts per second, and microseconds of processor time of all servers for each put.
@@ -45,32 +48,35 @@ class Turn(NamedTuple):
 
 def measured(clients: int, turns: int, seconds: int) -> Found:
     """Both, `turns` times. Raises LoadFailed."""
-    sealed: list[Turn] = []
-    clear: list[Turn] = []
-    sizes: dict[bool, int] = {}
+    found: dict[str, list[Turn]] = {KEYS: [], CLEAR: []}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         module = "bench.sealing.server"
         cluster = start_with(sys.executable, Path(folder), QuorateCluster, module)
         assert isinstance(cluster, QuorateCluster)
         try:
             leader = cluster.await_leader()
-            work = cluster.variables(leader)[VARIABLE_PUT]
-            for number in range(2 * turns):
+            works = {}
+            sizes = [_state_bytes(cluster, leader)]
+            for keys in found:
+                cluster.fill(leader, keys, VARIABLES, VARIABLE_BYTES)
+                works[keys] = _put(cluster, leader, keys)
+                sizes.append(_state_bytes(cluster, leader))
+                cluster.servers[leader].signal(signal.SIGUSR2)
+            if sizes[2] - sizes[1] >= sizes[1] - sizes[0]:  # a sealed value is longer by its tag
+                raise LoadFailed(f"nothing was in the clear: {sizes} bytes")
+            for number in range(turns):
                 # Sealed, clear, clear, sealed: what grows with time meets both alike.
-                if number % 2:
-                    cluster.servers[leader].signal(signal.SIGUSR2)
-                # All variables are of this turn's form, so no put of it makes one larger.
-                cluster.fill(leader, KEYS, VARIABLES, VARIABLE_BYTES)
-                sizes[number % 4 in {1, 2}] = _state_bytes(cluster, leader)
-                (clear if number % 4 in {1, 2} else sealed).append(
-                    _turn(cluster, work, clients, seconds)
-                )
+                for keys in (KEYS, CLEAR) if number % 2 == 0 else (CLEAR, KEYS):
+                    if keys == CLEAR:
+                        cluster.servers[leader].signal(signal.SIGUSR2)
+                    found[keys].append(_turn(cluster, works[keys], clients, seconds))
+                    if keys == CLEAR:
+                        cluster.servers[leader].signal(signal.SIGUSR2)
             if cluster.await_leader() != leader:
                 raise LoadFailed("another server leads now")
-            if sizes[True] >= sizes[False]:  # a sealed value is longer by its tag
-                raise LoadFailed(f"no turn was in the clear: {sizes[True]} bytes")
         finally:
             cluster.stop()
+    sealed, clear = found[KEYS], found[CLEAR]
     pairs = list(zip(sealed, clear, strict=True))
     return Found(
         clients,
@@ -81,6 +87,13 @@ def measured(clients: int, turns: int, seconds: int) -> Found:
         statistics.median(100 * (1 - a.per_second / b.per_second) for a, b in pairs),
         statistics.median(100 * (a.processor_us / b.processor_us - 1) for a, b in pairs),
     )
+
+
+def _put(cluster: QuorateCluster, leader: int, keys: str) -> Request:
+    """The put of these keys, of the same body as in the other rows."""
+    work = cluster.variables(leader)[VARIABLE_PUT]
+    assert isinstance(work, Request)
+    return work._replace(url=work.url.replace(KEYS, keys))
 
 
 def _state_bytes(cluster: QuorateCluster, leader: int) -> int:
@@ -101,8 +114,8 @@ def main() -> int:
     """Measure and print; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.sealing", description=__doc__)
     parser.add_argument("--clients", type=int, default=32, help="that put at once (default 32)")
-    parser.add_argument("--turns", type=int, default=10, help="of each (default 10)")
-    parser.add_argument("--seconds", type=int, default=2, help="of a turn (default 2)")
+    parser.add_argument("--turns", type=int, default=30, help="of each (default 30)")
+    parser.add_argument("--seconds", type=int, default=1, help="of a turn (default 1)")
     arguments = parser.parse_args()
     if min(arguments.clients, arguments.turns, arguments.seconds) < 1:
         parser.error("--clients, --turns and --seconds are at least 1")
