@@ -40,6 +40,7 @@ from quorate.shapes.diagnosis import DiskDetails, GossipDetails, PeerSeen
 
 ALL = (server(1), server(2), server(3))
 OTHERS = (server(2), server(3))
+UNREAD = "No installed keys could decrypt the message"
 TWO_LEFT = (report(1, 2), report(1, 3, SILENT))
 
 
@@ -100,8 +101,8 @@ TABLE: list[tuple[str, World, str]] = [
     ),
     (
         "gossip-key-differs",
-        world(new(1, gossip=gossip("aa", refused=refusal("No installed keys could decrypt")))),
-        "10.0.0.3",
+        world(new(1, gossip=gossip("aa", join=(at(3),), refused=refusal(UNREAD)))),
+        "is sealed with another key",
     ),
     (
         "gossip-key-differs",
@@ -331,6 +332,23 @@ def test_lines_are_bounded() -> None:
     )
     rolled = next(each for each in found.findings if each.cause == "rolled-back")
     assert len(rolled.shown_by) == SHOWN_MAX + 1
+
+
+def test_garbage_from_strangers_is_no_cause() -> None:
+    """The least of a port scan looks like gossip with another key."""
+    noise = gossip("aa", refused=refusal(UNREAD, "203.0.113.9"))
+    found = diagnose(world(server(1, gossip=noise), reports=TWO_LEFT))
+    assert [(each.cause, each.severity.value) for each in found.findings] == [
+        ("quorum-unreachable", "cause"),
+        ("gossip-key-differs", "warning"),
+    ]
+
+
+def test_a_name_that_only_this_machine_does_not_know_is_no_finding() -> None:
+    servers = [server(n, members=NAMED) for n in (1, 2)]
+    there = server(3, members=NAMED, address="s3.example:4647", http="")
+    found = diagnose(world(*servers, there, dialed=(unnamed("s3.example:4647"),)))
+    assert [each.cause for each in found.findings] == ["no-leader"]
 
 
 def test_a_full_disk_that_waits_for_room_does_not_hang() -> None:

@@ -25,6 +25,8 @@ def _names(picture: Picture) -> Iterator[Finding]:
         if each.failure is not None and each.failure.kind is Trouble.DNS
     }
     used = {member.address: member for member in picture.members}
+    for voter in picture.present:  # it answers the others: only this machine knows no address
+        bad.pop(voter.address, None)
     for server in picture.servers:
         trouble = server.told.gossip.trouble
         for address in server.told.gossip.join:

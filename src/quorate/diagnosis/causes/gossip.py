@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from quorate.diagnosis.picture import FRESH_S, Picture
 from quorate.diagnosis.values import Finding, Server, Severity
 from quorate.diagnosis.words import listed
+from quorate.shapes.diagnosis import Refused
 
 _SEALED_OTHERWISE = ("No installed keys could decrypt", "encrypted", "Encryption")
 
@@ -37,11 +38,15 @@ def keys(picture: Picture) -> Iterator[Finding]:
             ),
         )
     elif refused and (picture.missing or not picture.leader_address):
+        known = _hosts(picture)
+        ours = any(each.where in known for server in gossiping for each in _sealed(server))
         yield Finding(
             cause="gossip-key-differs",
-            weight=80,
-            severity=Severity.CAUSE,
-            text="a server sends gossip that is sealed with another key, or not sealed",
+            weight=80 if ours else 18,
+            severity=Severity.CAUSE if ours else Severity.WARNING,
+            text="a server sends gossip that is sealed with another key, or not sealed"
+            if ours
+            else "gossip comes that cannot be read, from no address of a server that is known",
             shown_by=refused,
             next=("compare the encrypt key, and serf.keyring, of the server there",),
         )
@@ -50,11 +55,28 @@ def keys(picture: Picture) -> Iterator[Finding]:
 def _unread(server: Server) -> Iterator[str]:
     """By reason, from where this server has lately got gossip that it cannot read."""
     found: dict[str, list[str]] = defaultdict(list)
-    for each in server.told.gossip.refused:
-        if each.ago_s < FRESH_S and any(word in each.why for word in _SEALED_OTHERWISE):
-            found[each.why].append(each.where)
+    for each in _sealed(server):
+        found[each.why].append(each.where)
     for why, hosts in found.items():
         yield f"{server.node} cannot read gossip from {listed(sorted(hosts))}: {why}"
+
+
+def _sealed(server: Server) -> Iterator[Refused]:
+    for each in server.told.gossip.refused:
+        if each.ago_s < FRESH_S and any(word in each.why for word in _SEALED_OTHERWISE):
+            yield each
+
+
+def _hosts(picture: Picture) -> set[str]:
+    """The hosts of all servers that are known, or are to be joined; garbage comes from others."""
+    named = {member.address for member in picture.members}
+    named |= {entry.address for entry in picture.world.pool}
+    named |= {address for server in picture.servers for address in server.told.gossip.join}
+    named |= {peer for server in picture.servers for peer in server.told.founders}
+    hosts = {(name.rpartition(":")[0] or name).strip("[]") for name in named}
+    if any(host.startswith("127.") for host in hosts):  # streams come from the first address
+        hosts.add("127.0.0.1")
+    return hosts
 
 
 def _reads(reader: Server, writer: Server) -> bool:
