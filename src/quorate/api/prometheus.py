@@ -46,6 +46,7 @@ HELP: Final = {
     "nomad.runtime.num_goroutines": "Threads of the process",
     "nomad.serf.events": "User events of the pool",
     "nomad.serf.queries": "Queries of the pool",
+    "quorate.tls.certificate_seconds_left": "time until the TLS certificate of this server ends",
     "quorate.disk.full": "1 while writes wait for room on the disk, or for a descriptor",
     "quorate.disk.sync_ms": "Milliseconds of a flush of the log to disk",
     "quorate.disk.sync_seconds": "Duration of a flush of the log to disk",

@@ -10,7 +10,7 @@ from typing import Final
 
 from quorate.api.codec.encode import json_response
 from quorate.api.codec.params import boolean
-from quorate.api.endpoint import Capability, Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import KIB, Capability, Consistency, Context, Endpoint, Forwarding
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.recovery import plan as plans
@@ -84,7 +84,7 @@ ROWS: Final = (
         consistency=Consistency.LOCAL,
         forwarding=Forwarding.NONE,
         control_only=True,
-        body_max=plans.BYTES_MAX,
+        body_max=64 * KIB,  # plans have some hundred bytes for each server
         parameters="?data-may-be-lost[&lost=&timeout=]",
         does="prepare this server for a plan of a recovery (ours)",
     ),
