@@ -40,6 +40,7 @@ _LOOK_S = 0.2
 LIVE_SITUATIONS = (
     "a plan was carried out live",
     "no plan was carried out live",
+    "two plans were carried out live",
     "a server was refused its preparation",
     "a server was prepared for one plan, and refused another",
     "the one that decides waited for another one",
@@ -111,7 +112,11 @@ class LiveLife(RecoveredLife):
         named = [survivors]
         if rng.random() < 0.4:
             self.met["two operators had two plans"] += 1
-            named.append(rng.sample(list(survivors), rng.randint(1, len(survivors))))
+            if len(survivors) > 1 and rng.random() < 0.5:
+                at = rng.randint(1, len(survivors) - 1)
+                named = [survivors[:at], survivors[at:]]
+            else:
+                named.append(rng.sample(list(survivors), rng.randint(1, len(survivors))))
         return [
             plans.make(compare([facts(host) for host in hosts]), rng.randbytes(EPOCH_BITS))
             for hosts in named
@@ -124,10 +129,10 @@ class LiveLife(RecoveredLife):
         lost = [server.id for server in self.members.voters() if server.id not in known]
         for each in plan.survivors:
             host = world.hosts[each.server_id]
-            for _ in range(rng.choice([1, 3])):
+            for _ in range(rng.choice([1, 4, 8])):
                 at = rng.uniform(0, ACT_S * 0.7)
                 world.later(at, partial(self._prepare, host, plan, lost))
-        for _ in range(rng.choice([1, 4, 8])):
+        for _ in range(rng.choice([2, 8, 16])):
             world.later(rng.uniform(0, ACT_S), partial(self._decide, plan))
 
     # -- the first step ---------------------------------------------------------------------
@@ -148,7 +153,7 @@ class LiveLife(RecoveredLife):
             self.met["a server was refused its preparation"] += 1
             return
         host.driver.step(Prepared("prepared"))
-        until = self.world.now + self.rng.choice([0.5, 2.0, ACT_S])
+        until = self.world.now + self.rng.choice([0.5, 3.0, ACT_S])
         self._when_durable(host, partial(self._prepared, host, (plan, lost, until)))
 
     def _when_durable(self, host: Host, then: Callable[[], None]) -> None:
@@ -301,6 +306,7 @@ class LiveLife(RecoveredLife):
                 continue
             behind = [host.name for host in group.hosts if host.disk.epoch != group.epoch]
             expect(not behind, f"epoch {group.epoch} has begun without {behind}, which it names")
+        self.met["two plans were carried out live"] += len(self._groups) > 1
         self.met["a plan was carried out live"] += bool(self._groups)
         self.met["no plan was carried out live"] += not self._groups
         for group in self._groups.values():
