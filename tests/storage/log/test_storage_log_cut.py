@@ -26,6 +26,7 @@ from quorate.storage.log.files import LogFiles, segments_in
 from quorate.storage.log.frames import FRAME
 from quorate.storage.log.reading import LogReader
 from quorate.storage.log.records import BOUND_NAME
+from quorate.storage.log.scrub import LogScrub
 from quorate.storage.log.store import LogStore, WriteBatch
 from quorate.testing.sim.machines.sectors import CutError, SectorDisk
 
@@ -270,3 +271,23 @@ def test_a_write_is_one_flush(size: int, more: int) -> None:
     for index in range(1, writes + 1):
         store.write(WriteBatch(entries=entries(index, 1, 1, size)))
     assert sectors.flushes - before == writes + more + len(sectors.files) - 1
+
+
+def test_a_file_cut_under_a_running_server_is_named(tmp_path: Path) -> None:
+    """By the next look at the log at rest, which once stopped there without a word."""
+    store = LogStore.open(tmp_path)
+    for number in range(5):
+        store.write(WriteBatch(entries=entries(1 + number, 1, 1, 70_000)))
+    scrub = LogScrub(store)
+    pieces = scrub.pieces()
+
+    def look() -> None:
+        for _ in range(pieces):
+            scrub.piece()
+
+    look()
+    assert scrub.rounds
+    os.truncate(data_file(tmp_path), PIECE)
+    with pytest.raises(LogDamaged, match=r"entry 2 in .* is damaged"):
+        look()
+    store.close()

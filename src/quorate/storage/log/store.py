@@ -307,9 +307,10 @@ class LogStore:
             if number < first:
                 number, offset = first, 0
             segment = self._segments[number - first]
-            data = segment.frames(offset, max_bytes)
+            wanted = min(max_bytes, segment.size - offset)  # a writer may add more meanwhile
+            data = segment.frames(offset, wanted)
             is_last = segment is self._segments[-1]
-        for at in range(0, len(data), FRAME):
+        for at in range(0, wanted, FRAME):  # beyond the end of a file that was cut, too
             if read_frame(data[at : at + FRAME]) is None:
                 raise self._damaged_at(segment, offset + at)
         offset += len(data)
