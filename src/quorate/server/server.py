@@ -352,7 +352,7 @@ class Server:
             checks=self.checks,
             disks=self.disks,
             usage=self.usage,
-            backups_problem=lambda: self.backups.problem(),  # noqa: PLW0108  made later
+            backups_problem=lambda: self.backups.problem() or self._memory.other_backups(),
             wrapping=self._wrapping,
             refusals=self._refusals,
             me=self.identity,

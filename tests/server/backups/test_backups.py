@@ -157,6 +157,29 @@ async def test_a_backup_to_begin_with_that_cannot_be_read_is_told(tmp_path: Path
 
 
 @asynchronous
+async def test_servers_with_other_backups_are_named(tmp_path: Path) -> None:
+    async with cluster(tmp_path, backup=into(tmp_path / "target", "1h")) as servers:
+        number = await at_the_level(servers)
+        assert not servers.running[number].agent.warning()
+        other = (number + 1) % 3
+        await servers.stop(other)
+        servers.options["backup"] = into(tmp_path / "elsewhere", "1h")
+        await servers.start(other)
+        # It is asked again when members come or go, or after a minute: another leader asks at once.
+        moved = (number + 2) % 3
+        target = servers.running[moved].replica.server_id
+        path = f"/v1/operator/raft/transfer-leadership?id={target}"
+        await until(lambda: servers.running[other].leadership.leader_address)
+        assert (await servers.ask(number, path, "PUT")).status == 200
+        await until(servers.running[moved].leadership.has_begun)
+        view = servers.running[moved].agent
+        await until(lambda: servers.addresses[other] in view.warning())
+        assert view.warning().startswith(f"{servers.addresses[other]}: target, schedule, retain")
+        assert "elsewhere" not in view.warning()
+        assert not servers.running[number].agent.warning(), "the leader tells it alone"
+
+
+@asynchronous
 async def test_retention_is_exact_and_the_last_verified_one_stays(tmp_path: Path) -> None:
     folder = tmp_path / "target"
     folder.mkdir()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from quorate.replica.replica import Replica
+from quorate.server.backups.standing import digest_of
 from quorate.server.bounds.host_memory import memory_bytes
 from quorate.server.bounds.memory import MemoryKeeper
 from quorate.server.bounds.usage import Usage
@@ -32,5 +33,6 @@ def bounding(
         leads=leads,
         own=options.memory_bytes or memory_bytes(),
         first_bytes_max=options.state_bytes_max,
+        backup=digest_of(options.backup),
     )
     return Usage(state), memory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -34,13 +34,19 @@ class MemoryRequest(msgspec.Struct, frozen=True):
 
 
 class MemoryAnswer(msgspec.Struct, frozen=True):
-    """The bytes of memory that the server may use; 0: it does not know."""
+    """The bytes of memory that the server may use; 0: it does not know.
+
+    `backup` tells configurations of backups apart, and nothing of them; empty: it does not say.
+    """
 
     bytes: int
+    backup: str = ""
 
 
 class MemoryKeeper:
     """See the module. `own` is this server's memory, `first_bytes_max` its configured bound.
+
+    `backup` is a digest of its configuration of backups: members with another one are named.
 
     `leads` says whether this server leads, and has applied all there was before.
     """
@@ -55,13 +61,15 @@ class MemoryKeeper:
         leads: Callable[[], bool],
         own: int,
         first_bytes_max: int,
+        backup: str = "",
     ) -> None:
         self._replica = replica
         self._state = state
         self._callers = callers
         self._apply = apply
         self._leads = leads
-        self._own = own
+        self._own = MemoryAnswer(own, backup)
+        self._others: tuple[str, ...] = ()
         self._first_bytes_max = first_bytes_max
         self._next_at = float("-inf")
         self._asked: tuple[tuple[str, str], ...] = ()
@@ -72,7 +80,7 @@ class MemoryKeeper:
         while True:
             await asyncio.sleep(_LOOK_S)
             if not self._leads():
-                self._asked = ()
+                self._asked, self._others = (), ()
                 continue
             if self._state.level < LIMITS_LEVEL:
                 continue
@@ -98,22 +106,44 @@ class MemoryKeeper:
         memory: Memory = tuple(
             (server_id, size)
             for (server_id, _), heard in sorted(zip(members, found, strict=True))
-            if (size := heard or before.get(server_id, 0))
+            if (size := heard.bytes or before.get(server_id, 0))
         )
+        self._compare(members, found)
         if record is None or memory != record.memory:
             command = RecordMemory(memory=memory, first_bytes_max=self._first_bytes_max)
             await self._apply(encode(command))
-        return all(found)
+        return all(heard.bytes for heard in found)
+
+    def other_backups(self) -> str:
+        """On the leader: the members that would make other backups if they led; or empty."""
+        if not self._others:
+            return ""
+        return (
+            f"{', '.join(self._others)}: target, schedule, retain or restore_from of backups are "
+            "not those of this leader, and would count if such a server led; give all servers the "
+            "same block backup"
+        )
+
+    def _compare(self, members: tuple[tuple[str, str], ...], found: Sequence[MemoryAnswer]) -> None:
+        others = tuple(
+            address
+            for (_, address), heard in zip(members, found, strict=True)
+            if heard.backup and heard.backup != self._own.backup
+        )
+        if others != self._others:
+            self._others = others
+            if others:
+                log.warning("backups: %s", self.other_backups())
 
     async def own(self) -> MemoryAnswer:
         """The answer to another server."""
-        return MemoryAnswer(self._own)
+        return self._own
 
     def _members(self) -> tuple[tuple[str, str], ...]:
         servers = self._replica.node.configuration.servers[:MEMBERS_MAX]
         return tuple((each.id, each.address) for each in servers)
 
-    async def _of(self, server_id: str, address: str) -> int:
+    async def _of(self, server_id: str, address: str) -> MemoryAnswer:
         if server_id == self._replica.server_id:
             return self._own
         try:
@@ -122,5 +152,6 @@ class MemoryKeeper:
                 server_id=server_id,
             )
         except QuorateError:
-            return 0
-        return found.bytes if 0 < found.bytes < _BYTES_MAX else 0
+            return MemoryAnswer(0)
+        size = found.bytes if 0 < found.bytes < _BYTES_MAX else 0
+        return MemoryAnswer(size, found.backup)
