@@ -1,4 +1,4 @@
-"""Servers and clients that are killed at each step of a save, a restore and a rotation of keys.
+"""Servers and clients that are killed at each step of a save, a restore, a rotation, a backup.
 
 Afterwards the state is the one before or the one after, nothing half made has a name, and the same
 again works.
@@ -7,6 +7,7 @@ again works.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -28,6 +29,7 @@ PROGRAM = str(SUPPORT / "processes" / "killed_at.py")
 BEFORE = {"a": "new", "b": "new"}
 AFTER = {"a": "old", "c": "old"}
 KEYRING = "/v1/operator/keyring"
+BACKUP = "/v1/operator/backup"
 
 
 class SteppedServers(Servers):
@@ -65,6 +67,11 @@ class SteppedServers(Servers):
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SteppedServers]:
     found = SteppedServers(tmp_path_factory.mktemp("stepped"))
+    (found.folder / "target").mkdir()
+    backup = {"target": f"file://{found.folder}/target", "retain": 1}
+    for number in range(found.count):
+        config = json.loads(found.config(number).read_text())
+        found.config(number).write_text(json.dumps({**config, "backup": backup}))
     found.start()
     try:
         leader = found.leader()
@@ -302,3 +309,49 @@ def removed(servers: Servers, number: int, key: str) -> bool:
         return True
     servers.ask(number, f"{KEYRING}/key/{key}?force=true", "DELETE")
     return False
+
+
+# -- backup ------------------------------------------------------------------------------------
+
+BACKUPS = [
+    *(f"{when} BeginBackup" for when in ("before", "after")),
+    "take begun",
+    *(f"{when} PlaceBackup" for when in ("before", "after")),
+    *("put begun", "put opened", "put written", "put named", "check begun", "check ended"),
+    *(f"{when} EndBackup" for when in ("before", "after")),
+    *("delete begun", "delete ended"),
+    *(f"{when} DropBackup" for when in ("before", "after")),
+]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("step", BACKUPS)
+def test_a_leader_is_killed_within_a_backup(servers: SteppedServers, step: str) -> None:
+    target = servers.folder / "target"
+
+    def made() -> bool:
+        answer = servers.ask(servers.leader(), f"{BACKUP}/run", "PUT")
+        return answer.status == 200 and answer.json["Status"] == "verified"
+
+    def settled() -> bool:
+        """What is listed is verified, and at the target, and nothing else is."""
+        rows = servers.ask(servers.leader(), BACKUP).json["Backups"]
+        assert all(row["Status"] == "verified" for row in rows)
+        assert {row["Name"] for row in rows} == {each.name for each in target.glob("*.snap")}
+        return len(rows) == 1
+
+    until(made, "a backup")
+    until(settled, "the older one to go")
+    leader = servers.leader()
+    servers.arm(leader, step)
+    with contextlib.suppress(OSError):
+        servers.ask(leader, f"{BACKUP}/run", "PUT", timeout_s=30)
+    verified = [each.name for each in target.glob("*.snap")]
+    servers.killed(leader)
+    assert verified, "the last verified one is never deleted"
+    for name in verified:
+        whole(target / name)
+    until(settled, "what was begun to be settled")
+    until(made, "another backup")
+    until(settled, "the older one to go")
+    assert not [each for each in target.iterdir() if each.suffix != ".snap"], "nothing half made"

@@ -97,6 +97,19 @@ def watch_recovering() -> None:
     around(live, "forget_prepared", "recovered", "mark removed")
 
 
+def watch_backups() -> None:
+    """Steps of a backup into a folder. What is applied for it is watched by `watch_applying`."""
+    from quorate.backup import folder
+    from quorate.backup.proving import Proof
+    from quorate.server.backups.taking import Taking
+
+    around(Taking, "take", "take begun")
+    around(folder, "_private", "put begun", "put opened")
+    around(folder, "_name", "put written", "put named")
+    around(Proof, "run", "check begun", "check ended")
+    around(folder.FolderTarget, "delete", "delete begun", "delete ended")
+
+
 def watch_saving() -> None:
     """Steps of `operator snapshot save`, of the client."""
     from quorate.cli.commands.snapshot import save
@@ -110,6 +123,7 @@ def main() -> None:
     if "agent" in sys.argv[1:2]:
         watch_applying()
         watch_archives()
+        watch_backups()
         watch_recovering()
     else:
         watch_saving()
