@@ -41,11 +41,17 @@ LOCAL = (
                  "system's temporary folder.", "folder"),
             Flag("http-port", "uint", "HTTP port of the first server; RPC and gossip use the "
                  "next two, and each further server has ports 10 higher. Default 4646.", "port"),
+            Flag("drill", "string", "A rehearsal: a new cluster of three is broken on purpose, to "
+                 "be mended with the ordinary tools. The drill says when it is mended, after what "
+                 "time, and which way is the shortest. Nothing is left of it at the end. Exit "
+                 "code 1: not mended. `list` names the drills.", "name"),
+            Flag("json", "bool", "With -drill: each event as a JSON object, one a line."),
         ),
         (
             Example("quorate dev", "three servers"),
             Example("quorate dev -servers=5 -data-dir=./cluster", "five, kept in a folder"),
             Example("quorate dev -regions=2", "two regions of three, federated"),
+            Example("quorate dev -drill=lost-quorum", "before the night when it happens"),
         ),
         general=False,
     ),
