@@ -9,12 +9,20 @@ from pathlib import Path
 import pytest
 from killed import every_kill
 from lengths import cases
+from msgspec.structs import replace
 from recovery_folders import IDS, content_of, flip, golden_servers
 from test_peers_json import A0, A1, S0, S1, lines, row
 
 from quorate.errors import LogDamaged, QuorateError, StorageFull
 from quorate.raft.values.configuration import Configuration, Server
-from quorate.raft.values.identity import EPOCH_BITS, NO_EPOCH, Epoch, IdentityRecord, objection
+from quorate.raft.values.identity import (
+    EPOCH_BITS,
+    NO_EPOCH,
+    Epoch,
+    IdentityRecord,
+    left_out,
+    objection,
+)
 from quorate.recovery import keeping
 from quorate.recovery.at_start import before_start
 from quorate.recovery.epochs import next_epoch
@@ -114,6 +122,20 @@ def test_the_servers_of_the_old_epoch_are_refused(tmp_path: Path) -> None:
     put(folders["s2"], lines(row(IDS["s2"], "127.0.0.1:30946")))
     before_start(folders["s2"], own_address="127.0.0.1:30946")
     assert "is of another recovery of the cluster" in objection(ours, record("s2"))
+
+
+def test_only_a_later_epoch_of_the_own_cluster_leaves_a_server_out() -> None:
+    ours = IdentityRecord(server_id="a", cluster_id="c", epoch=Epoch(1, bytes(EPOCH_BITS)))
+    later = replace(ours, server_id="b", epoch=Epoch(2, bytes(EPOCH_BITS)))
+    assert "this server was left out of a recovery" in left_out(ours, later)
+    for other in (
+        replace(later, epoch=NO_EPOCH),
+        replace(later, epoch=Epoch(1, b"x" * EPOCH_BITS)),
+        replace(later, cluster_id="d"),
+        replace(later, cluster_id=""),
+    ):
+        assert left_out(ours, other) == ""
+    assert left_out(replace(ours, cluster_id=""), later) == ""
 
 
 def test_a_server_of_no_cluster_is_none_that_was_left_out() -> None:

@@ -108,6 +108,8 @@ class Trust:
         self.unproven_hosts = frozenset(unproven_hosts)
         self.refused = refused
         self.probe: Callable[[str], Awaitable[Peer | None]] | None = None
+        self.met: Callable[[IdentityRecord], object] = lambda _: None
+        """Told of each member that has proven itself, whatever speaks against it."""
         self.places: dict[str, tuple[str, bytes]] = {}
         """By ID: the address at which a server was dialed and has answered, and its key."""
         self.changes = 0
@@ -196,6 +198,8 @@ class Trust:
                 self._admitting.pop(record.server_id, None)
         if dialed and not self.objection(peer.record):
             self.note_place(peer, dialed)
+        if self.holds_the_key(peer):
+            self.met(peer.record)
         return peer
 
     async def _admit_start(self, peer: Peer, member: Server) -> None:

@@ -44,6 +44,7 @@ from quorate.replica.snapshot_tasks import SnapshotTasks
 from quorate.replica.snapshots import SnapshotWorker
 from quorate.replica.status import Status, status_of
 from quorate.runtime.clock import LoopClock, machine_time
+from quorate.runtime.fencing import fence
 from quorate.runtime.listeners import Listeners, tell
 from quorate.runtime.ports import Result_co, StateMachine
 from quorate.runtime.raft import PeerProgress, RaftDriver
@@ -468,6 +469,7 @@ class Replica(Generic[Result_co]):
     def believe(self, trust: Trust) -> None:
         """Open and take connections by these rules; before `load`. Without, nothing is proven."""
         self.trust = trust
+        trust.met = lambda record: fence(self.node, record, self.step)
 
     def speak_as(self, record: IdentityRecord) -> None:
         """From now on all messages carry this identity record; after `load`."""

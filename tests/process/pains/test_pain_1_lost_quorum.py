@@ -6,6 +6,7 @@ one its vote back; a server that was left out stays out.
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -16,6 +17,27 @@ from server_processes import until
 pytestmark = [pytest.mark.process, pytest.mark.long, pytest.mark.timeout(240)]
 
 RECOVERED_S = 30.0
+
+
+def test_a_left_out_majority_ends_when_it_meets_the_recovered_server(tmp_path: Path) -> None:
+    """The worst mistake: one of three is recovered while the two others run, and lead."""
+    with cluster(tmp_path) as servers:
+        servers.write()
+        servers.move_leadership_to(1)
+        servers.kill(0)
+        row = {"id": servers.server_id(0), "address": servers.rpc_address(0)}
+        file = servers.data_dir(0) / "server" / "raft" / "peers.json"
+        file.write_text(json.dumps([row]))
+        assert servers.run(1, "var", "put", "app/old", "k=v").code == 0
+        servers.start(0)
+        until(lambda: servers.rows(0).keys() == {row["id"]}, "the new configuration")
+        until(lambda: servers.run(0, "var", "put", "app/new", "k=v").code == 0, "a write")
+        for number in (1, 2):
+            servers.log_says(number, "this server was left out of a recovery of the cluster")
+            assert "was left out of a recovery" in servers.health(number)
+        assert servers.run(1, "var", "put", "app/lost", "k=v").code != 0
+        assert servers.stats(1)["state"] == servers.stats(2)["state"] == "Follower"
+        assert servers.run(0, "var", "put", "app/after", "k=v").code == 0
 
 
 def test_two_of_five_go_on_by_a_plan(tmp_path: Path) -> None:

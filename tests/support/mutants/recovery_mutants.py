@@ -12,6 +12,7 @@ from quorate.raft.values import identity
 from quorate.recovery import epochs, moved_state, plan, survivors, two_steps
 from quorate.recovery.plan import Plan
 from quorate.recovery.survivors import Survivors
+from quorate.runtime import fencing
 from quorate.runtime.raft import RaftDriver
 
 
@@ -75,6 +76,22 @@ MUTANTS = [
         "if record is not None and getattr(message, 'term', 0) <= node.term:",
         range(2),
         "takes a request of epoch",
+    ),
+    Mutant(
+        "lets a left-out server lead on",
+        fencing.fence,
+        "if why := left_out(ours, theirs):",
+        "if False and (why := left_out(ours, theirs)):",
+        range(2),
+        "leads on, and was left out",
+    ),
+    Mutant(
+        "takes every other epoch for a later one",
+        identity.left_out,
+        "theirs.epoch.counter <= ours.epoch.counter",
+        "theirs.epoch == ours.epoch",
+        range(20),
+        "not within",
     ),
     # The choice of survivors.
     Mutant(

@@ -82,6 +82,23 @@ def _other_epoch(ours: IdentityRecord, theirs: IdentityRecord) -> str:
     return f"{theirs.server_id} {which}: epoch {theirs.epoch}, this server is of epoch {ours.epoch}"
 
 
+def left_out(ours: IdentityRecord, theirs: IdentityRecord) -> str:
+    """Empty, or why a server that has met this member does nothing more in its own epoch.
+
+    Without that a leader that was left out of a recovery would lead on, and take writes that are
+    lost, as long as it has a majority of the old cluster.
+    """
+    if not ours.cluster_id or ours.cluster_id != theirs.cluster_id:
+        return ""
+    if theirs.epoch.counter <= ours.epoch.counter:
+        return ""
+    return (
+        f"this server was left out of a recovery of the cluster: {theirs.server_id} is of epoch "
+        f"{theirs.epoch}, this server of epoch {ours.epoch}; stop it, and give it an empty data "
+        "folder"
+    )
+
+
 def start_objection(theirs: IdentityRecord, seen: Start | None) -> str:
     """Why a sender with this start does not count, or empty."""
     if seen is None or theirs.start.number > seen.number or theirs.start == seen:

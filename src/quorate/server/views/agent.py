@@ -88,6 +88,7 @@ class AgentView:
         if held is not None:
             return "held", f"{held.text}; {held.next_step}{self._leaders_version()}"
         others = (
+            ("recovery", self._replica.node.prepared),
             ("twice", self._directory.two_bodies(self._replica.server_id)),
             ("namesake", self._pool.namesake()),
             ("disagree", self._checks.disagreement),

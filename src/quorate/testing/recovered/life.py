@@ -46,6 +46,7 @@ SITUATIONS = (
     "a plan was refused because a survivor had run meanwhile",
     "a left-out server was back before the recovery",
     "a left-out server was back after it",
+    "a left-out server heard of a later epoch",
     "two recovered clusters met",
     "a cluster was recovered again",
     "a lock was held at the recovery",
@@ -325,9 +326,19 @@ class RecoveredLife:
         for group in able:
             leader = leader_among(group.hosts)
             expect(leader is not None, f"epoch {group.epoch} has lost its leader")
+        self._expect_fenced()
         if able:
             self.members = able[0].hosts[0].live.configuration
         return able
+
+    def _expect_fenced(self) -> None:
+        """All that know each other have met: none leads that was left out."""
+        running = self.world.running()
+        for host in running:
+            counter, known = host.disk.epoch.counter, host.live.configuration
+            out = any(o.disk.epoch.counter > counter and known.get(o.name) for o in running)
+            expect(not (out and host.live.leader), f"{host.name} leads on, and was left out")
+            self.met["a left-out server heard of a later epoch"] += out and bool(host.live.prepared)
 
     def _lead(self, group: Group) -> None:
         """A leader comes up, which has all that is held, and takes a write."""

@@ -317,7 +317,9 @@ class LiveLife(RecoveredLife):
                 lambda: leader_among(cluster) is not None, LED_S + GIVEN_UP_S, "the old leader"
             )
         for host in cluster:
-            alone = host.node is not None and not host.node.prepared
+            counter = host.disk.epoch.counter
+            out = any(group.epoch.counter > counter for group in self._groups.values())
+            alone = host.node is not None and (out or not host.node.prepared)
             expect(alone, f"{host.name} does not run, or is prepared for good")
 
 

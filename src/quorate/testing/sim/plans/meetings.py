@@ -25,6 +25,7 @@ from quorate.raft.values.identity import (
     start_objection,
     two_bodies,
 )
+from quorate.runtime.fencing import fence
 from quorate.testing.sim.machines.hosts import Host
 from quorate.testing.sim.plans.stage import Stage
 from quorate.testing.sim.verdicts.violations import expect
@@ -73,6 +74,7 @@ class Meetings:
             return
         if host.is_apart(other.record):
             expect(bool(objection(host.record, other.record)), "takes epochs for one")
+            self._differ(host, other)
             host.driver.greeted(to.id, answered=False)
             return
         self.meet(host, other)
@@ -105,6 +107,7 @@ class Meetings:
         if seen == record.start or here.server_id == record.server_id:
             return ""
         if here.is_apart(record):
+            self._differ(here, other)
             return ""  # what that means to one that is of another epoch is not kept
         second = self._second.get((here.name, here.incarnation))
         if second is None or record.start not in second:
@@ -115,6 +118,11 @@ class Meetings:
                 return ""
             self._second.setdefault((here.name, here.incarnation), set()).add(record.start)
         return f"two servers use the ID {record.server_id}"
+
+    def _differ(self, here: Host, other: Host) -> None:
+        """They are of two epochs: the one of the earlier epoch was left out of a recovery."""
+        fence(here.live, other.record, here.driver.step)
+        fence(other.live, here.record, other.driver.step)
 
     def told(self, here: Host, other: Host) -> str:
         """What `here` has against the start of the other one, or empty."""
