@@ -469,7 +469,7 @@ class Replica(Generic[Result_co]):
     def believe(self, trust: Trust) -> None:
         """Open and take connections by these rules; before `load`. Without, nothing is proven."""
         self.trust = trust
-        trust.met = lambda record: fence(self.node, record, self.step)
+        trust.met = lambda record: fence(self.node, record, self.step, self.refused)
 
     def speak_as(self, record: IdentityRecord) -> None:
         """From now on all messages carry this identity record; after `load`."""

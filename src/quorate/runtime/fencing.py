@@ -13,10 +13,19 @@ from quorate.raft.node import Node
 from quorate.raft.values.identity import IdentityRecord, left_out
 
 
-def fence(node: Node, theirs: IdentityRecord, step: Callable[[Prepared], object]) -> None:
-    """A member has proven itself, with this record. `step` gives the node an event."""
+def fence(
+    node: Node,
+    theirs: IdentityRecord,
+    step: Callable[[Prepared], object],
+    tell: Callable[[str, str], object],
+) -> None:
+    """A member has proven itself, with this record.
+
+    `step` gives the node an event, `tell` says which server tells people what about this one.
+    """
     ours = node.identity
     if ours is None or node.prepared:
         return
     if why := left_out(ours, theirs):
         step(Prepared(why))
+        tell(theirs.server_id, why)

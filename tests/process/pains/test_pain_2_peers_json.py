@@ -69,7 +69,7 @@ def test_one_survivor_goes_on_alone_and_the_left_out_server_stays_out(tmp_path: 
         term = servers.stats(0)["term"]
         servers.start(2)
         servers.log_says(0, "was left out of a recovery")
-        servers.log_says(2, "belongs to a later recovery")
+        servers.log_says(2, "this server was left out of a recovery of the cluster")
         assert servers.rows(0).keys() == {row["id"]}
         assert servers.stats(0)["term"] == term
         put_variable(servers, 0, "app/still", "x")

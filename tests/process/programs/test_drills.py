@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gossiping_servers import cluster
 from patience import PATIENCE_S
-from rehearsals import Rehearsal, rehearsal, sections
+from rehearsals import Rehearsal, rehearsal, sections, typed
 from server_processes import until
 
 from quorate.cli.drills.kinds import DRILLS
@@ -51,6 +52,27 @@ def test_dead_peer(tmp_path: Path) -> None:
         mended(drill, ["remove-peer"])
 
 
+def look_at_it(drill: Rehearsal, words: dict[str, str]) -> None:
+    """The first sections of the page, and the backup of a survivor: all that needs no leader."""
+    both = {"http://10.0.0.1:4646,http://10.0.0.2:4646": words["http://10.0.0.1:4646"], **words}
+    (diagnose,) = sections()["No leader? Run this"]
+    found = drill.type(diagnose, both)
+    assert found.code == 2
+    assert "1 of 3 voters can be reached, and 2 are needed [quorum-unreachable]" in found.text
+    health, views, members = sections()["Look"]
+    until(
+        lambda: "1 of 3 voters are here" in drill.type(health, words).text,
+        "the pool to have noticed both",
+    )
+    assert drill.type(views, words).code == 1
+    assert drill.type(members, words).code == 1
+    for command in sections()["By a backup of a survivor"][:2]:
+        done = drill.type(command, words)
+        assert done.code == 0, done
+    listed, _ = sections()["Rehearse"]
+    assert "lost-quorum" in drill.type(listed, {}).text
+
+
 @pytest.mark.long
 def test_lost_quorum(tmp_path: Path) -> None:
     with rehearsal(tmp_path, "lost-quorum") as drill:
@@ -63,13 +85,33 @@ def test_lost_quorum(tmp_path: Path) -> None:
             "/var/lib/quorate": left["data_dir"],
             "/etc/quorate.d": left["config"],
         }
+        look_at_it(drill, {"http://10.0.0.1:4646": left["address"], **words})
         for command in sections()["By a plan"]:
             if "apply" in command:
                 os.kill(left["pid"], signal.SIGTERM)
                 until(lambda: not alive(left["pid"]), "the survivor to have stopped")
-            typed = drill.type(command, words)
-            assert typed.code == 0, typed
-        mended(drill, ["recover plan", "recover apply"])
+            done = drill.type(command, words)
+            assert done.code == 0, done
+            if command.endswith("&"):
+                break  # it is mended now
+        mended(drill, ["recover plan", "recover live commit"])
+
+
+@pytest.mark.long
+def test_lost_quorum_while_the_survivor_runs(tmp_path: Path) -> None:
+    """The same drill without a stop of the server that is left."""
+    with rehearsal(tmp_path, "lost-quorum") as drill:
+        one, two, left = drill.named(drill.situation()["text"])[:3]
+        ids = drill.members(left)
+        words = {
+            "http://10.0.0.1:4646 -address=http://10.0.0.3:4646": left["address"],
+            "ID,ID": f"{ids[one['rpc']]},{ids[two['rpc']]}",
+            "/var/lib/quorate": left["data_dir"],
+        }
+        for command in sections()["By a plan, while they run"]:
+            done = drill.type(command, words)
+            assert done.code == 0, done
+        mended(drill, ["recover plan", "recover live commit"])
 
 
 @pytest.mark.long
@@ -83,8 +125,8 @@ def test_wrong_peers_json(tmp_path: Path) -> None:
             "/etc/quorate.d": left["config"],
         }
         for command in sections()["By peers.json"]:
-            typed = drill.type(command, words)
-            assert typed.code == 0, typed
+            done = drill.type(command, words)
+            assert done.code == 0, done
         mended(drill, ["peers-json"])
 
 
@@ -130,8 +172,8 @@ def refused(drill: Rehearsal, victim: Server, clone: Server | None, old_id: str)
     }
     for command in sections()["A machine was cloned, or has an old disk"]:
         if clone or not command.startswith("kill"):
-            typed = drill.type(command, words)
-            assert typed.code == 0, typed
+            done = drill.type(command, words)
+            assert done.code == 0, done
 
 
 @pytest.mark.long
@@ -162,6 +204,35 @@ def test_a_drill_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
         assert drill.process.wait(PATIENCE_S) == 1
         assert "Not mended: " in drill.event("given up")["text"]
         drill.nothing_is_left()
+
+
+@pytest.mark.long
+def test_the_state_of_a_survivor_goes_into_a_new_cluster(tmp_path: Path) -> None:
+    """The section of the backup, from an old cluster to a new one."""
+    save, inspect, *rest = sections()["By a backup of a survivor"]
+    with cluster(tmp_path / "old", 1) as old:
+        until(lambda: old.run(0, "var", "put", "app/db", "k=v").code == 0, "a write")
+        words = {"http://10.0.0.1:4646": f"http://{old.host(0)}:{old.http[0]}"}
+        for command in (save, inspect):
+            assert typed(command, words, tmp_path).code == 0
+    with cluster(tmp_path / "new", 1) as new:
+        address = f"http://{new.host(0)}:{new.http[0]}"
+        until(lambda: new.run(0, "var", "put", "app/new", "k=v").code == 0, "its level")
+        for command in rest:
+            done = typed(command, {}, tmp_path, QUORATE_ADDR=address)
+            assert done.code == 0, done
+        until(lambda: new.run(0, "var", "get", "app/db").code == 0, "the variable of old")
+
+
+def test_the_commands_of_every_section_are_run() -> None:
+    """Here, and for plans of two survivors in `test_two_of_five_go_on_by_a_plan`."""
+    run = {
+        *("No leader? Run this", "Look", "One server is lost", "Servers stand still"),
+        *("A disk is full", "A machine was cloned, or has an old disk", "By a plan"),
+        "By a plan, while they run",
+        *("By peers.json", "By a backup of a survivor", "Rehearse"),
+    }
+    assert set(sections()) == run
 
 
 def test_every_drill_has_a_test() -> None:

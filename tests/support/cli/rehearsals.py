@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,16 +42,40 @@ class Typed(NamedTuple):
     code: int
 
 
+def with_programs() -> dict[str, str]:
+    """The environment of a shell in which `quorate` is on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path}
+
+
+def typed(command: str, words: Mapping[str, str], folder: Path, **environ: str) -> Typed:
+    """Type a command of the page in this folder, with other words; with `&` it goes on."""
+    for theirs, ours in words.items():
+        command = command.replace(theirs, ours)
+    if command.endswith("&"):
+        command = f"{command[:-1]} </dev/null >>agents 2>&1 &"
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env={**with_programs(), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Typed(done.stdout + done.stderr, done.returncode)
+
+
 class Rehearsal:
     """A drill that runs, the events that it has told, and what a person types meanwhile."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self.said = folder / "said"
-        self.scratch = folder / "tmp"
-        self.scratch.mkdir()
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environ = {**os.environ, "PATH": path, "TMPDIR": str(self.scratch)}
+        # Not in `folder`, whose path is longer than that of a socket may be.
+        self.scratch = Path(tempfile.mkdtemp(prefix="drill-"))
         (port,) = free_ports(1)
         with self.said.open("wb") as said:
             self.process = subprocess.Popen(
@@ -57,7 +83,7 @@ class Rehearsal:
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
-                env=self.environ,
+                env={**with_programs(), "TMPDIR": str(self.scratch)},
             )
         self.servers: dict[str, dict[str, Any]] = {}
 
@@ -74,7 +100,7 @@ class Rehearsal:
             assert self.process.poll() is None, self.said.read_text()
             return None
 
-        event = until(told, lambda: f"{kind}: {self.said.read_text()}", 150)
+        event = until(told, lambda: f"{kind}: {self.said.read_text()}", 240)
         assert event is not None
         return event
 
@@ -90,22 +116,7 @@ class Rehearsal:
 
     def type(self, command: str, words: Mapping[str, str]) -> Typed:
         """Type a command of the page, with the words of this cluster; with `&` it goes on."""
-        for theirs, ours in words.items():
-            command = command.replace(theirs, ours)
-        if command.endswith("&"):
-            command = f"{command[:-1]} </dev/null >>{self.folder}/agents 2>&1 &"
-        done = subprocess.run(
-            command,
-            shell=True,
-            cwd=self.folder,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Typed(done.stdout + done.stderr, done.returncode)
+        return typed(command, words, self.folder, TMPDIR=str(self.scratch))
 
     def members(self, server: dict[str, Any]) -> dict[str, str]:
         """The IDs that this server knows, by RPC address."""
@@ -128,6 +139,7 @@ class Rehearsal:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(PATIENCE_S)
+        shutil.rmtree(self.scratch)
 
 
 @contextmanager

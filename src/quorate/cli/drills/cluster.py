@@ -25,7 +25,7 @@ from quorate.recovery.looking.folders import find, user_of
 
 ASK_TIMEOUT_S: Final = 2.0
 GRACE_S: Final = 5.0
-PREPARED_S: Final = 60.0
+PREPARED_S: Final = 120.0
 DISK_BYTES: Final = 64 << 20
 VALUES: Final = 20
 """Variables that are written before anything breaks: they must be there afterwards."""
@@ -176,6 +176,12 @@ class DrillCluster:
             if server.rpc_address in leading:
                 return server
         raise Failure("Error: the cluster of the drill has no leader", "start the drill again")
+
+    def has_no_leader(self, server: ServerPlan) -> bool:
+        """True if this one answers, and knows none."""
+        with suppress(ClientError):
+            return not any(each.leader for each in self.configuration(server).servers)
+        return False
 
     def leads(self, server: ServerPlan) -> bool:
         """True if this one leads, and all know it."""

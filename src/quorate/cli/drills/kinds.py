@@ -87,6 +87,7 @@ def _lose_two(cluster: DrillCluster) -> tuple[ServerPlan, list[ServerPlan]]:
 def _lost_quorum(cluster: DrillCluster) -> Broken:
     ids = {server.name: _id(server) for server in cluster.servers}
     left, lost = _lose_two(cluster)
+    cluster.wait(lambda: cluster.has_no_leader(left), "the last server to notice")
     plan = shlex.quote(str(cluster.folder / "plan.json"))
     data = shlex.quote(str(left.data_dir))
     names = ",".join(ids[server.name] for server in lost)
@@ -96,10 +97,9 @@ def _lost_quorum(cluster: DrillCluster) -> Broken:
         "writes again, and to have everything that is left.",
         lambda cluster: cluster.what_is_wrong([left], exactly=False),
         (
-            f"kill {cluster.pid(left)}",
-            f"quorate operator recover plan -out={plan} {data}",
-            f"quorate operator recover apply -lost={names} {plan} {data}",
-            f"{_agent(left)} &",
+            f"quorate operator recover plan -out={plan} {_ask(left)}",
+            f"quorate operator recover live prepare -data-may-be-lost -lost={names} {plan} {data}",
+            f"quorate operator recover live commit {data}",
         ),
     )
 
@@ -133,16 +133,13 @@ def _split(cluster: DrillCluster) -> Broken:
     leader = cluster.leader()
     asleep = _others(cluster, leader)
     cluster.pause(*asleep)
+    cluster.wait(lambda: cluster.has_no_leader(leader), "the last server to notice")
     pids = " ".join(str(cluster.pid(server)) for server in asleep)
-
-    def wrong(cluster: DrillCluster) -> str:
-        return cluster.what_is_wrong(cluster.servers)
-
     return Broken(
         f"{leader.name} ({leader.http_address}) has lost its leadership: it reaches neither "
         f"{asleep[0].name} nor {asleep[1].name}. Nobody knows of a machine that is down. The "
         "cluster has to be whole again, with all three servers as they were.",
-        wrong,
+        _all_well,
         (f"quorate operator raft views {_ask(leader)}", f"kill -CONT {pids}"),
     )
 

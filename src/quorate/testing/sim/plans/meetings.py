@@ -121,8 +121,8 @@ class Meetings:
 
     def _differ(self, here: Host, other: Host) -> None:
         """They are of two epochs: the one of the earlier epoch was left out of a recovery."""
-        fence(here.live, other.record, here.driver.step)
-        fence(other.live, here.record, other.driver.step)
+        for one, two in ((here, other), (other, here)):
+            fence(one.live, two.record, one.driver.step, lambda _, why: self.world.note(why))
 
     def told(self, here: Host, other: Host) -> str:
         """What `here` has against the start of the other one, or empty."""
