@@ -38,6 +38,7 @@ ADDED = {
     "Server.GossipProfile",
     "Server.InitialServers",
     "Server.LeaseReads",
+    "Server.RaftLogBytesMax",
     "Server.StateBytesMax",
     "Server.StateCheckInterval",
     "Server.UnprovenPeers",

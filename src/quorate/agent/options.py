@@ -147,7 +147,11 @@ def gossip_options(config: AgentConfig, data_dir: Path) -> GossipOptions | None:
 def raft_settings(config: AgentConfig) -> RaftSettings:
     """Timing by raft_multiplier, how much log stays behind a snapshot, and how reads are proven."""
     server = config.server
-    settings = RaftSettings(trailing_logs=server.raft_trailing_logs, lease_reads=server.lease_reads)
+    settings = RaftSettings(
+        trailing_logs=server.raft_trailing_logs,
+        log_bytes_max=server.raft_log_bytes_max,
+        lease_reads=server.lease_reads,
+    )
     return settings.scaled(server.raft_multiplier)
 
 

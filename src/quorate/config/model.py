@@ -98,6 +98,7 @@ class Server:
     raft_snapshot_threshold: int = key(8192, merge=Merge.GIVEN, effect=Effect.LIVE, minimum=1)
     raft_snapshot_interval_ns: int = key(120 * SECOND, merge=Merge.GIVEN, effect=Effect.LIVE)
     raft_trailing_logs: int = key(10240, merge=Merge.GIVEN, effect=Effect.LIVE, minimum=1)
+    raft_log_bytes_max: int = key(1 << 30, effect=Effect.LIVE, minimum=16 << 20)
     state_bytes_max: int = key(0, minimum=0)
     state_check_interval_ns: int = key(30 * SECOND, merge=Merge.GIVEN, effect=Effect.LIVE)
     gossip: str = key("auto")

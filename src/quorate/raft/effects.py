@@ -39,6 +39,7 @@ class Reason(Enum):
     LEADERSHIP_LOST = "leadership lost while committing log"
     NOT_READY = "the leader has not committed an entry of its own term yet"
     OVERLOADED = "too many writes are waiting to be committed"
+    LOG_AT_BOUND = "the log has reached its bound, and a snapshot is still to make room"
     MACHINE_DAMAGED = "the state here is damaged"
     MACHINE_HELD = "this server cannot apply an entry of the log"
     STORAGE_FULL = "no space left on the leader's disk"

@@ -42,6 +42,15 @@ class LogReader(Protocol):
     def entries(self, low: int, high: int, max_bytes: int) -> list[Entry]:
         """Stored entries low <= index < high, at least one, about `max_bytes` at most."""
 
+    def size_bytes(self) -> int:
+        """The bytes of the files that hold the log."""
+
+    def excess(self, bytes_max: int) -> int:
+        """The index up to which entries must go so that the other files take that many bytes."""
+
+    def freed_by(self, index: int) -> int:
+        """The bytes of the files that go when entries up to `index` are compacted."""
+
 
 class RaftLog:
     """See the module."""
@@ -66,8 +75,9 @@ class RaftLog:
         self._tail_bytes = 0
         self._newest: tuple[Entry, ...] = ()  # the batch appended last, if it is still whole
         self._newest_bytes = 0
-        # (sequence, last index) of writes under way, oldest first.
-        self._writes: deque[tuple[int, int]] = deque()
+        # (sequence, last index, bytes appended by then) of writes under way, oldest first.
+        self._writes: deque[tuple[int, int, int]] = deque()
+        self._appended_bytes = self._durable_bytes = 0  # since the start
         self.last_term = self.term(self.last_index) or 0
 
     def term(self, index: int) -> int | None:
@@ -112,6 +122,25 @@ class RaftLog:
             picked.append(entry)
         return tuple(picked)
 
+    def size_bytes(self) -> int:
+        """The bytes of the files, with those that the entries not written yet may take.
+
+        A file may hold room for another record as large as its last.
+        """
+        return self._reader.size_bytes() + 2 * self.waiting_bytes()
+
+    def waiting_bytes(self) -> int:
+        """The bytes of the entries that are not known to be durable."""
+        return self._appended_bytes - self._durable_bytes
+
+    def excess(self, bytes_max: int) -> int:
+        """Up to where it must go so that the other files take that many bytes; 0: nowhere."""
+        return self._reader.excess(bytes_max)
+
+    def freed_by(self, index: int) -> int:
+        """The bytes of files that go with entries up to `index`, and have not gone yet."""
+        return self._reader.freed_by(index)
+
     def append(self, entries: tuple[Entry, ...]) -> None:
         """Add entries at the end. Their indexes must follow on `last_index`."""
         first, last = entries[0], entries[-1]
@@ -122,6 +151,7 @@ class RaftLog:
         self._newest = entries
         self._newest_bytes = sum([len(entry.data) for entry in entries])
         self._tail_bytes += self._newest_bytes
+        self._appended_bytes += self._newest_bytes
         self.last_index = last.index
         self.last_term = last.term
 
@@ -135,7 +165,9 @@ class RaftLog:
         self.last_index = index - 1
         self.last_term = self.term(self.last_index) or 0
         self.stable_index = min(self.stable_index, self.last_index)
-        self._writes = deque((seq, min(last, self.last_index)) for seq, last in self._writes)
+        self._writes = deque(
+            (seq, min(last, self.last_index), appended) for seq, last, appended in self._writes
+        )
 
     def reset_to(self, index: int, term: int) -> None:
         """Drop everything: a snapshot at (index, term) takes its place."""
@@ -143,6 +175,7 @@ class RaftLog:
         self._newest = ()
         self._tail_bytes = 0
         self._writes.clear()
+        self._durable_bytes = self._appended_bytes
         self.snapshot_index, self.snapshot_term = index, term
         self.last_index = self.stable_index = index
         self.last_term = term
@@ -160,13 +193,14 @@ class RaftLog:
     def writing(self, sequence: int) -> None:
         """Remember that the write `sequence` carries the log up to its present end."""
         assert not self._writes or self._writes[-1][0] < sequence, "writes are numbered in order"
-        self._writes.append((sequence, self.last_index))
+        self._writes.append((sequence, self.last_index, self._appended_bytes))
 
     def stabilise(self, sequence: int) -> None:
         """The writes up to `sequence` are durable."""
         writes = self._writes
         while writes and writes[0][0] <= sequence:
-            self.stable_index = max(self.stable_index, writes.popleft()[1])
+            _, last, self._durable_bytes = writes.popleft()
+            self.stable_index = max(self.stable_index, last)
         # A leader counts itself by it: past the end it would commit entries that nobody has.
         assert self.stable_index <= self.last_index, "only what is in the log is durable"
         self._shrink_tail()

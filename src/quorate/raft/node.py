@@ -48,7 +48,7 @@ from quorate.raft.events import (
     Tick,
     TransferRequested,
 )
-from quorate.raft.roles import election, greeting, membership, reads
+from quorate.raft.roles import election, greeting, log_bound, membership, reads
 from quorate.raft.roles import transfer as handover
 from quorate.raft.roles.leader import Leader
 from quorate.raft.state import NodeState
@@ -265,12 +265,10 @@ class Node(NodeState):
 
     def _on_snapshot_stored(self, event: SnapshotStored) -> None:
         log = self.log
-        if event.index < log.snapshot_index + (not event.whole) or self.prepared:
+        if event.index < log.snapshot_index or self.prepared:
             return
         log.snapshot_index, log.snapshot_term = event.index, event.term
-        needed = self.leader.lowest_install() if self.leader else event.index
-        trailing = event.index if event.whole else log.last_index - self.settings.trailing_logs
-        self.compact_to(min(event.index, trailing, needed))
+        self.compact_to(log_bound.compaction_index(self, event.index, whole=event.whole))
 
     _handlers: ClassVar[dict[type, Callable[[Node, Any], None]]] = {
         Tick: _on_tick,

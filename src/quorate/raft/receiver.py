@@ -18,7 +18,7 @@ from quorate.errors import BadFrame
 from quorate.raft.codec import configuration_of, configurations_in
 from quorate.raft.effects import ReceiveSnapshot, RestoreSnapshot
 from quorate.raft.events import SnapshotReceived
-from quorate.raft.roles import greeting
+from quorate.raft.roles import greeting, log_bound
 from quorate.raft.values.configuration import Configuration, ConfigurationError
 from quorate.raft.values.messages import (
     AppendEntriesRequest,
@@ -55,8 +55,10 @@ def on_append_entries(node: NodeState, reply_to: Any, request: AppendEntriesRequ
     if hint is not None:
         _answer(node, reply_to, hint, success=False, no_retry_backoff=True)
         return
-    if node.storage_full and _fresh(node, request.entries):
-        # At once, rather than to wait for room with it: the leader tries again later.
+    if _lacks_room(node) and _fresh(node, request.entries):
+        # At once, rather than to wait for room with it: the leader tries again later. What is
+        # committed before it is applied all the same, and may then be compacted.
+        node.commit_to(min(request.leader_commit, request.prev_log_index))
         _answer(node, reply_to, last_log, success=False)
         return
     before = node.configuration
@@ -65,6 +67,10 @@ def on_append_entries(node: NodeState, reply_to: Any, request: AppendEntriesRequ
         greeting.vote_gained(node, before)
     node.commit_to(min(request.leader_commit, _end_of(request)))
     _answer(node, reply_to, last_log, success=True)
+
+
+def _lacks_room(node: NodeState) -> bool:
+    return node.storage_full or log_bound.refuses_entries(node)
 
 
 def _check(node: NodeState, request: AppendEntriesRequest) -> None:

@@ -22,6 +22,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     counts. Servers of other makes promise nothing, so that with a majority of those each read
     waits for a round of heartbeats. `lease_reads` False has each read wait in any case, for
     machines whose clocks cannot be trusted (docs/divergence.md).
+
+    `log_bytes_max` bounds the files of the log (`roles.log_bound`), 0: nothing does. Chosen so that
+    a snapshot of the largest usual state is written before the log has grown by a quarter of it,
+    at all that one server takes in; a bound that is too low holds writes up.
     """
 
     election_timeout_s: float = 0.5
@@ -38,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     uncommitted_bytes_max: int = 64 << 20
     apply_entries_max: int = 512
     trailing_logs: int = 10240
+    log_bytes_max: int = 1 << 30
 
     def __post_init__(self) -> None:
         if not 0 < self.heartbeat_interval_s < self.lease_share * self.election_timeout_s:

@@ -43,6 +43,9 @@ class Office(Protocol):
     def start(self) -> None:
         """Take up leadership."""
 
+    def lowest_install(self) -> int:
+        """The log above this index is needed by the installs under way (no limit: very high)."""
+
     def resign(self) -> None:
         """Leadership is over: nothing that waits will be confirmed here."""
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 import msgspec
 
 from quorate.raft.settings import Settings
+
+LOG_BYTES_MIN: Final = 2 << 20
+"""The files of the log grow by 128 KiB: a lower bound could not be kept."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +27,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     join_timeout_s: float = 30.0  # how long `serve(join=True)` looks for a leader
     command_bytes_max: int = 1 << 20
     prepared: str = ""  # why nothing of this epoch counts at the start: a recovery is prepared
+
+    def __post_init__(self) -> None:
+        if 0 < self.settings.log_bytes_max < LOG_BYTES_MIN:
+            raise ValueError(f"need log_bytes_max of at least {LOG_BYTES_MIN}, or 0 for no bound")
 
 
 class DiskTimes(msgspec.Struct):

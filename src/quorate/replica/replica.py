@@ -137,6 +137,7 @@ class Replica(Generic[Result_co]):
         before_s = self._promise_store.promise_s
         self._promises = Promises(self._promise_store, self.now)
         settings = await self._promises.allow(lambda: self.options.settings)
+        self.log.keep_below(settings.log_bytes_max)
         self.node = Node(
             server_id=self.server_id,
             address=self.address,
@@ -439,6 +440,7 @@ class Replica(Generic[Result_co]):
         A longer election timeout counts when the disk knows of it: it is promised to leaders.
         """
         self.options = options
+        self.log.keep_below(options.settings.log_bytes_max)
         if options.settings.election_timeout_s <= self._promises.durable_s:
             self.node.settings = options.settings
         self._spawn(self._adopt_settings())

@@ -25,6 +25,7 @@ from quorate.errors import BadFrame, MachineHeld, QuorateError, ReplicaStopped, 
 from quorate.raft import effects, events
 from quorate.raft.effects import Reason, Role
 from quorate.raft.node import Node
+from quorate.raft.roles.log_bound import turn_bytes_max
 from quorate.raft.values.configuration import Change, Configuration, ConfigurationError
 from quorate.raft.values.identity import IdentityRecord, Start, objection
 from quorate.raft.values.messages import (
@@ -36,9 +37,11 @@ from quorate.raft.values.messages import (
 )
 from quorate.runtime.driver import Clock, Driver
 from quorate.runtime.greeting import Greeter
+from quorate.runtime.handing_over import HandingOver
 from quorate.runtime.listeners import Listeners, tell
+from quorate.runtime.log_bound import LogBound
 from quorate.runtime.ports import Disk, Handle, Network, Snapshots, StateMachine
-from quorate.runtime.reasons import error_for
+from quorate.runtime.reasons import ended_by, error_for
 
 _AGREED_MAX = 1024
 _NO_STARTS: Mapping[str, Start] = MappingProxyType({})
@@ -89,7 +92,8 @@ class RaftDriver:
         self._to_persist: list[effects.Persist] = []
         self._released: dict[int, effects.Persist] = {}  # by write: what leaves when it is durable
         self._proposals: list[tuple[Handle, bytes]] = []
-        self._room = 0  # how many proposals this turn may gather
+        self._room = (0, 0)  # how many proposals this turn may gather, and of how many bytes
+        self._proposed_bytes = 0
         self._taking: Handle | None = None  # waits for the snapshot under way
         self._driver = Driver(
             node,
@@ -116,6 +120,9 @@ class RaftDriver:
             settle=self._settle,
         )
         self._greeter = Greeter(node, clock, network, self._driver)
+        self._bound = LogBound(
+            node, self._driver, self.take_snapshot, partial(tell, listeners.refused)
+        )
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -138,8 +145,8 @@ class RaftDriver:
         self._driver.fail(error)
 
     def _failed(self, error: BaseException) -> None:
-        self._end = _ended_by(error)
-        self._answer_all(partial(_ended_by, error))
+        self._end = ended_by(error)
+        self._answer_all(partial(ended_by, error))
         self._network.close()
         tell(self._listeners.failure, error)
 
@@ -208,12 +215,14 @@ class RaftDriver:
             return
         if not self._proposals:
             # How many this turn may add: a batch over the bound would be refused as a whole.
-            self._room = self.node.proposal_room()
+            node, self._proposed_bytes = self.node, 0
+            self._room = node.proposal_room(), turn_bytes_max(node.settings)
             self.clock.call_soon(self._flush_proposals)
-        elif len(self._proposals) >= self._room:
+        elif len(self._proposals) >= self._room[0] or self._proposed_bytes > self._room[1]:
             handle.set_exception(error_for(Reason.OVERLOADED))
             return
         self._proposals.append((handle, command))
+        self._proposed_bytes += len(command)
 
     def _flush_proposals(self) -> None:
         proposals, self._proposals = self._proposals, []
@@ -386,6 +395,7 @@ class RaftDriver:
             for effect in self._to_persist:
                 self._disk.submit(effect)
             self._to_persist.clear()
+        self._bound.look()
 
     # -- effects: peers ---------------------------------------------------------------------------
 
@@ -492,7 +502,7 @@ class RaftDriver:
             self._hold(done, held, _above(handles, done))
             return
         except Exception as error:
-            _refuse(_above(handles, done), partial(_ended_by, error))
+            _refuse(_above(handles, done), partial(ended_by, error))
             raise
         # A long backlog must not hold the loop: the next slice is for a later turn.
         ready = done >= self.node.commit_index
@@ -511,7 +521,7 @@ class RaftDriver:
     def _hand_over(self) -> None:
         """A leader that can answer nobody hands over, as soon as there is another voter for it."""
         if self.held is not None and self.is_leader:
-            self._driver.step(events.TransferRequested(_HandingOver(self._hand_over_later)))
+            self._driver.step(events.TransferRequested(HandingOver(self._hand_over_later)))
 
     def _hand_over_later(self) -> None:
         self.clock.call_later(self.node.settings.election_timeout_s, self._hand_over)
@@ -547,23 +557,6 @@ class RaftDriver:
         tell(self._listeners.configuration, effect)
 
 
-class _HandingOver:
-    """The handle of a transfer that the driver itself asks for: `refused` if it fails."""
-
-    def __init__(self, refused: Callable[[], None]) -> None:
-        self._refused = refused
-
-    def done(self) -> bool:
-        return False
-
-    def set_result(self, _: Any, /) -> None:
-        pass
-
-    def set_exception(self, error: BaseException, /) -> None:
-        if not isinstance(error, ReplicaStopped):
-            self._refused()
-
-
 def _refuse(handles: Iterable[Handle], error: Callable[[], BaseException]) -> None:
     """Each gets an error of its own: one object for many would gather all their traces."""
     for handle in handles:
@@ -573,22 +566,6 @@ def _refuse(handles: Iterable[Handle], error: Callable[[], BaseException]) -> No
 
 def _above(handles: dict[int, Handle], index: int) -> list[Handle]:
     return [handle for at, handle in handles.items() if at > index]
-
-
-def _named(error: BaseException) -> str:
-    """An error of ours speaks for itself; another one needs its class to be understood."""
-    if isinstance(error, QuorateError):
-        return error.text
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def _ended_by(error: BaseException) -> ReplicaStopped:
-    stopped = ReplicaStopped(
-        f"this replica has ended: {_named(error)}",
-        "see its log for the cause, then start it again",
-    )
-    stopped.__cause__ = error
-    return stopped
 
 
 def _is_of(peer_id: str, response: AnyRequest | AnyResponse) -> bool:

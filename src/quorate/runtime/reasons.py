@@ -11,6 +11,7 @@ from quorate.errors import (
     NotReady,
     Overloaded,
     QuorateError,
+    ReplicaStopped,
     StateDamaged,
     StorageFull,
 )
@@ -28,6 +29,10 @@ _NEXT_STEPS = {
 }
 
 _PLAIN = {Reason.LEADERSHIP_LOST: LeadershipLost, Reason.NOT_READY: NotReady}
+_TOO_MUCH = {
+    Reason.OVERLOADED: "try again more slowly",
+    Reason.LOG_AT_BOUND: "try again in a moment; if it lasts, see the leader's log",
+}
 _MACHINE: dict[Reason, type[QuorateError]] = {
     Reason.MACHINE_DAMAGED: StateDamaged,
     Reason.MACHINE_HELD: MachineHeld,
@@ -47,10 +52,27 @@ def error_for(
         return _MACHINE[reason](text, "ask another server")
     if reason is Reason.STORAGE_FULL:
         return StorageFull(text, "make room; reads go on, and writes resume by themselves")
-    if reason is Reason.OVERLOADED:
-        return Overloaded(text, "try again more slowly")
+    if reason in _TOO_MUCH:
+        return Overloaded(text, _TOO_MUCH[reason])
     if reason is Reason.QUORUM_AT_RISK:
         text = f"{detail}; force=true removes it all the same"
     overtaken = reason in {Reason.CHANGE_STALE, Reason.CHANGE_PENDING}
     kind = ChangeOvertaken if overtaken else ChangeRefused
     return kind(text, _NEXT_STEPS.get(reason, ""))
+
+
+def _named(error: BaseException) -> str:
+    """An error of ours speaks for itself; another one needs its class to be understood."""
+    if isinstance(error, QuorateError):
+        return error.text
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def ended_by(error: BaseException) -> ReplicaStopped:
+    """The error of callers that meet a replica which has ended because of `error`."""
+    stopped = ReplicaStopped(
+        f"this replica has ended: {_named(error)}",
+        "see its log for the cause, then start it again",
+    )
+    stopped.__cause__ = error
+    return stopped

@@ -7,7 +7,7 @@ Those of the log store are in `mutants_of_the_log`, those of what a server waits
 from __future__ import annotations
 
 from mutant import Mutant, mutated
-from mutants_of_full_disks import FULL_DISK_MUTANTS
+from mutants_of_full_disks import FULL_DISK_MUTANTS, LOG_BOUND_MUTANTS
 from mutants_of_recovery import RECOVERY_MUTANTS
 from mutants_of_starts import START_MUTANTS
 from mutants_of_the_log import LOG_MUTANTS
@@ -16,7 +16,7 @@ from mutants_of_the_state import STATE_MUTANTS
 from quorate.raft import commitment, receiver
 from quorate.raft.log import RaftLog
 from quorate.raft.node import Node
-from quorate.raft.roles import election, membership, reads
+from quorate.raft.roles import election, log_bound, membership, reads
 from quorate.raft.roles.leader import Leader
 from quorate.raft.roles.progress import Progress
 from quorate.raft.state import NodeState
@@ -192,7 +192,7 @@ MUTANTS = [
     Mutant(
         "takes entries for which it has no room",
         receiver.on_append_entries,
-        "node.storage_full and _fresh(node, request.entries)",
+        "_lacks_room(node) and _fresh(node, request.entries)",
         "False",
         0,
         "full_follower_refuses_entries",
@@ -341,9 +341,9 @@ MUTANTS = [
     ),
     Mutant(
         "compacts what an install needs",
-        Node._on_snapshot_stored,
-        "self.leader.lowest_install() if self.leader else event.index",
-        "event.index",
+        log_bound.compaction_index,
+        "install is not None and install < index",
+        "False",
         0,
         "snapshot_is_installed",
     ),
@@ -464,9 +464,9 @@ MUTANTS = [
     ),
     Mutant(
         "compacts above its snapshot",
-        Node._on_snapshot_stored,
-        "min(event.index, trailing, needed)",
-        "min(log.last_index, needed)",
+        log_bound.compaction_index,
+        "min(snapshot_index, log.last_index - settings.trailing_logs)",
+        "log.last_index",
         20,
     ),
     Mutant(
@@ -573,6 +573,7 @@ MUTANTS = [
     ),
     *FULL_DISK_MUTANTS,
     *RECOVERY_MUTANTS,
+    *LOG_BOUND_MUTANTS,
     *START_MUTANTS,
     *LOG_MUTANTS,
     *STATE_MUTANTS,

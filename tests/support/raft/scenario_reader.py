@@ -8,7 +8,7 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     term NAME TERM                 before `cluster`: the term that its disk holds
     cluster NAME ... [nonvoter NAME ...] [spare NAME ...]
     elect NAME                     let it win the next election
-    write NAME [COUNT] | read NAME | transfer NAME [TARGET]
+    write NAME [COUNT [BYTES]] | read NAME | transfer NAME [TARGET]
     change NAME KIND SERVER [INDEX] [force]
     cut NAME [NAME] | cut NAME -> NAME | heal | lag NAME -> NAME SECONDS
     crash NAME | start NAME | wipe NAME
@@ -30,6 +30,7 @@ A file opens with the reason why it exists. Blocks are separated by empty lines;
     run SECONDS | until NAME INDEX (it stores the entry) | until_snapshot NAME (it stores one)
     trace KIND ...                 roles clients configuration messages heartbeats disk apply
     show                           one line for every server
+    files                          what the files of each log take
 """
 
 from __future__ import annotations
@@ -198,8 +199,8 @@ class Scenario:
     def host(self, name: str) -> Host:
         return self.world.hosts[name]
 
-    def do_write(self, name: str, count: str = "1") -> None:
-        self.world.propose(self.host(name), int(count))
+    def do_write(self, name: str, count: str = "1", size: str = "0") -> None:
+        self.world.propose(self.host(name), int(count), int(size))
         self.world.run_until(self.world.now)  # the turn ends, and with it the batch
 
     def do_read(self, name: str) -> None:
@@ -346,6 +347,12 @@ class Scenario:
                 return
             self.world.run_until(self.world.now + 0.0001)
         raise AssertionError(f"{name} never stored a snapshot")
+
+    def do_files(self) -> None:
+        for host in self.world.running():
+            log = host.live.log
+            size = host.disk.store.size_bytes()
+            self.lines.append(f"{host.name}  {size} bytes from {log.first_index} on")
 
     def do_show(self) -> None:
         for host in self.world.hosts.values():

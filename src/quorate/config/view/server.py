@@ -57,6 +57,7 @@ def server_view(config: AgentConfig) -> dict[str, Any]:
         "GossipProfile": server.gossip_profile,
         "InitialServers": list(server.initial_servers),
         "LeaseReads": server.lease_reads,
+        "RaftLogBytesMax": server.raft_log_bytes_max,
         "RaftMultiplier": given("raft_multiplier", server.raft_multiplier),
         "RaftProtocol": server.raft_protocol,
         "RaftSnapshotInterval": given("raft_snapshot_interval", interval),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from quorate.raft.commitment import majority_value
 from quorate.raft.effects import Reason
-from quorate.raft.roles import membership, reads
+from quorate.raft.roles import log_bound, membership, reads
 from quorate.raft.roles import transfer as handover
 from quorate.raft.roles.progress import Flight, Mode, Progress
 from quorate.raft.roles.replication import Replication
@@ -129,11 +129,10 @@ class Leader(Replication):
         if node.transfer is not None:
             return Reason.TRANSFERRING
         waiting = node.log.last_index - node.commit_index
-        if waiting + count > node.settings.uncommitted_entries_max:
+        too_many = waiting + count > node.settings.uncommitted_entries_max
+        if too_many or self.uncommitted_bytes > log_bound.uncommitted_bytes_max(node.settings):
             return Reason.OVERLOADED
-        if self.uncommitted_bytes > node.settings.uncommitted_bytes_max:
-            return Reason.OVERLOADED
-        return None
+        return Reason.LOG_AT_BOUND if log_bound.is_reached(node) else None
 
     # -- replication ----------------------------------------------------------------------------
 

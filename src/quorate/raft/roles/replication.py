@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from quorate.raft.commitment import majority_value
 from quorate.raft.effects import SendSnapshot
 from quorate.raft.pending import PendingRead, WeighedChange
+from quorate.raft.roles import log_bound
 from quorate.raft.roles.progress import Flight, Mode, Progress
 from quorate.raft.settings import Settings
 from quorate.raft.values.configuration import Configuration, Server
@@ -83,7 +84,7 @@ class Replication:
                 peer.next_index,
                 node.log.last_index + 1,
                 settings.append_entries_max,
-                settings.append_bytes_max,
+                log_bound.append_bytes_max(settings),
             )
             self.send_append(peer, entries)
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -95,6 +95,7 @@ class LogStore:
         self._places: LogPlaces = replay.places
         self._places.compact_to(self._extent.base_index)
         self._segments = deque(replay.segments)
+        self._size = sum(segment.room for segment in self._segments)
         self._renew = False
         self._next_record = replay.next_record
         self._hard_state = replay.hard_state
@@ -144,6 +145,9 @@ class LogStore:
                     opened.remove(segment)
                     with suppress(OSError):  # it is in nobody's way, and found at the next start
                         segment.remove()
+                # A crash may have come between a compaction and the removal of its files.
+                store._remove_compacted()
+                opened = list(store._segments)
                 if not replay.segments:
                     store._begin()
                 fsync_dir(files.folder, files.system)  # a file that is gone must not come back
@@ -165,6 +169,7 @@ class LogStore:
             segment.remove()
             raise
         self._segments.append(segment)
+        self._size = segment.room
         self._next_record = 2
 
     @property
@@ -213,8 +218,39 @@ class LogStore:
 
     def size_bytes(self) -> int:
         """The bytes of all files together, with the room they hold for what comes next."""
+        return self._size
+
+    def excess(self, bytes_max: int) -> int:
+        """The index up to which entries must go so that the other files take that many bytes.
+
+        0 if they take no more now. The newest file always stays.
+        """
+        index, size = 0, self._size
         with self._entering:
-            return sum(segment.room for segment in self._segments)
+            for segment in islice(self._segments, len(self._segments) - 1):
+                if size <= bytes_max:
+                    break
+                size -= segment.room
+                index = max(index, segment.last_index)
+        return index
+
+    def freed_by(self, index: int) -> int:
+        """The bytes of the files that go when entries up to `index` are compacted."""
+        freed = 0
+        with self._entering:
+            for segment in islice(self._segments, len(self._segments) - 1):
+                if segment.last_index > index:
+                    break
+                freed += segment.room
+        return freed
+
+    def keep_below(self, bound: int) -> None:
+        """Begin files soon enough that what is compacted of a bounded log goes with them; 0: none.
+
+        From the next write on.
+        """
+        if bound:
+            self._files.segment_bytes = min(self._files.segment_bytes, bound // 16)
 
     def renew(self) -> None:
         """Have the next compaction begin a file, so that older ones can go. From any thread."""
@@ -401,6 +437,7 @@ class LogStore:
         items += log_records.meta_items(batch.meta)
         assert log_records.BOUND_NAME not in batch.meta
         newest = self._segments[-1]
+        room = segment.room if segment is newest else 0
         try:
             frames = frame_record(self._next_record, b"".join(items))
             segment.append(frames, spare=bool(batch.entries))
@@ -411,6 +448,7 @@ class LogStore:
         if segment is not newest:
             newest.follow()
         self._next_record += 1
+        self._size += segment.room - room
         with self._entering:
             self._enter(segment, batch, extent, entries_at, forms)
 
@@ -456,6 +494,7 @@ class LogStore:
             while len(segments) > 1 and segments[0].last_index <= base:
                 segments[0].unlink()
                 with self._entering:
+                    self._size -= segments[0].room
                     segments.popleft().close()
 
     def _extent_after(self, batch: WriteBatch) -> LogExtent:

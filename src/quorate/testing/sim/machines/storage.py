@@ -7,6 +7,7 @@ from typing import Any
 
 from quorate.errors import LogDamaged, StateDamaged, StorageFull
 from quorate.raft.effects import Persist
+from quorate.raft.roles.log_bound import snapshot_due
 from quorate.raft.settings import Settings
 from quorate.raft.values.messages import InstallSnapshotRequest
 from quorate.runtime.ports import SnapshotPoint, Write
@@ -105,6 +106,16 @@ class Storage:
             raise
         except AssertionError as error:
             raise ViolationError(f"{host.name}: {error}") from error
+        self._measure(host)
+
+    def _measure(self, host: Host) -> None:
+        """The log keeps to its bound, but for entries that could not be applied as yet."""
+        bound, size = host.live.settings.log_bytes_max, host.disk.store.size_bytes()
+        if bound and size > bound:
+            floor = host.live.applied_index
+            waiting = sum(len(entry.data) for entry in host.disk.log if entry.index > floor)
+            text = f"the log of {host.name} has grown to {size} bytes"
+            expect(size <= bound + 2 * waiting, text)
 
     def _pass_term(self, host: Host) -> None:
         """Without room for entries there is room for term and vote."""
@@ -164,6 +175,8 @@ class Storage:
             done(error)
             return
         snapshot = Snapshot.of_body(point, b"".join(parts))
+        if snapshot_due(node):
+            world.coverage.met("a server whose log was at its bound took a snapshot")
         world.checker_of(host).snapshot_taken(host.machine, snapshot.index)
 
         def stored() -> None:

@@ -12,6 +12,7 @@ from quorate.testing.sim.plans.plan import Action, Plan
 from quorate.testing.sim.world import World
 
 FLIP_VOTERS_MIN = 3
+_BULK_BYTES = 2000
 _IN_THE_MIDST = 0.2  # of the snapshots are asked for while entries are being applied
 
 
@@ -49,6 +50,21 @@ class Actions(HostActions, MemberActions):
             host.machine.at_apply = take
             return f"{host.name} is asked for a snapshot while it applies its next command"
         return f"{host.name} takes a snapshot at {host.live.applied_index}" if take() else ""
+
+    def _bulk(self) -> str:
+        """Many writes in a short time, more than a bounded log takes."""
+        leader = self.world.leader()
+        if leader is None:
+            return ""
+        count = self.rng.choice([5, 40])
+
+        def write(left: int) -> None:
+            if left and leader.node:
+                self.world.propose(leader, 1, _BULK_BYTES)
+                self.world.later(0.002, lambda: write(left - 1))
+
+        write(count)
+        return f"{leader.name} is asked for {count} writes of {_BULK_BYTES} bytes"
 
     # -- processes and clocks ---------------------------------------------------------------
 

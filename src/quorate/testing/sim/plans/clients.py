@@ -24,6 +24,7 @@ _NOT_DONE = {
     reason.value
     for reason in (
         *(Reason.NOT_LEADER, Reason.STORAGE_FULL, Reason.OVERLOADED, Reason.TRANSFERRING),
+        Reason.LOG_AT_BOUND,
     )
 }
 _BACK_OFF_S = 0.05  # after a refusal

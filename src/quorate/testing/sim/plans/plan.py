@@ -11,12 +11,15 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from random import Random
 
+from msgspec.structs import replace as replace_settings
+
 from quorate.raft import Configuration, Server, Settings, Suffrage
 from quorate.testing.sim.machines.hosts import Weather
 
 NAMES = "abcdefg"
 _FLIPS_AN_INSTALL = 0.15  # of the lives
 _FLIPS_ONE_OF_MANY = 0.6  # of those in which snapshots are what happens
+_BOUNDS_THE_LOG = 0.75  # of the lives in which snapshots or crashes are what happens
 _ORPHANS_CHANGES = 0.25  # of the lives whose theme says nothing against it
 
 
@@ -169,6 +172,8 @@ def draw(seed: int, topology: Topology | None = None) -> Plan:
     if (rng := Random(f"install {seed}")).random() < share:
         action = Action(plan.total, rng.uniform(0, plan.duration), "flip_install")
         plan = replace(plan, actions=(*plan.actions, action), total=plan.total + 1)
+    if theme in {"crashes", "snapshots"}:
+        plan = _with_bound(plan, Random(f"bound {seed}"))
     if theme in {"everything", "snapshots"}:
         plan = _with_orphans(plan, Random(f"orphans {seed}"))
     return plan if topology is None else _on(plan, topology)
@@ -314,6 +319,19 @@ def _with_orphans(plan: Plan, rng: Random) -> Plan:
     times = sorted(rng.uniform(1.0, plan.duration) for _ in range(2))
     more = tuple(Action(plan.total + n, at, "orphan") for n, at in enumerate(times))
     return replace(plan, actions=(*plan.actions, *more), total=plan.total + len(more))
+
+
+def _with_bound(plan: Plan, rng: Random) -> Plan:
+    """In some lives, a log that may not grow, and more writes than it takes at once."""
+    if rng.random() >= _BOUNDS_THE_LOG:
+        return plan
+    bound = rng.choice([96 << 10, 128 << 10])
+    settings = replace_settings(plan.settings, log_bytes_max=bound, trailing_logs=10240)
+    rates = {"bulk": rng.choice([1.0, 3.0]), "fill": rng.choice([0, 0.2])}
+    drawn = _drawn(rng, plan.duration, rates)
+    more = tuple(replace(a, number=plan.total + a.number) for a in drawn)
+    actions = (*plan.actions, *more)
+    return replace(plan, settings=settings, actions=actions, total=len(actions))
 
 
 def _with_faults_of_hosts(plan: Plan, rng: Random) -> Plan:

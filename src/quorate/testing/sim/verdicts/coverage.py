@@ -111,6 +111,8 @@ SITUATIONS = (
     "read refused by a server that does not lead",
     # disks, clocks, processes
     "write refused for a full disk",
+    "write refused because the log was at its bound",
+    "a server whose log was at its bound took a snapshot",
     "damaged entry found at a start",
     "damaged entry found while it ran",
     "damaged entry that is gone found at a start",
@@ -187,6 +189,7 @@ class Step(NamedTuple):
 Before = tuple[Role, int, int, int]
 _REASONS = {
     Reason.STORAGE_FULL: "write refused for a full disk",
+    Reason.LOG_AT_BOUND: "write refused because the log was at its bound",
     Reason.TRANSFERRING: "write refused during a transfer",
     Reason.CHANGE_PENDING: "change refused because one was pending",
     Reason.CHANGE_STALE: "change refused because another one came first",
