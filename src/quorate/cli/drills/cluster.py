@@ -31,6 +31,8 @@ VALUES: Final = 20
 """Variables that are written before anything breaks: they must be there afterwards."""
 
 _LOOK_S: Final = 0.2
+_LARGE_WRITES: Final = 50
+_LARGE_BYTES: Final = 30_000
 
 
 class StoppedError(Exception):
@@ -230,6 +232,16 @@ class DrillCluster:
         if exactly and len(known.servers) != len(wanted):
             return "there are members that should not be"
         return ""
+
+    def refuses_writes(self, server: ServerPlan) -> bool:
+        """True if it does so at last: its log has some room of its own on a full disk."""
+        try:
+            with self.client(server) as client:
+                for _ in range(_LARGE_WRITES):
+                    client.variables.put("app/large", {"value": "x" * _LARGE_BYTES})
+        except ClientError:
+            return True
+        return False
 
     def _of_data(self, server: ServerPlan) -> str:
         with self.client(server) as client:

@@ -156,7 +156,7 @@ def _full_disk(cluster: DrillCluster) -> Broken:
     cluster.wait(lambda: cluster.leads(leader), "the server with the small disk to lead")
     ballast = leader.data_dir / "core.4711"
     fill(ballast)
-    cluster.wait(lambda: bool(_all_well(cluster)), "the full disk to be noticed")
+    cluster.wait(lambda: cluster.refuses_writes(leader), "the full disk to be noticed")
     return Broken(
         f"Writes are refused since a minute ago; reads are answered. {leader.name} is at "
         f"{leader.http_address}. The cluster has to take writes again, and all three servers have "
