@@ -32,13 +32,15 @@ _MIB = 1 << 20
 
 
 class Room(NamedTuple):
-    """Bytes free on the disk, and how many must be for writes to be taken."""
+    """Bytes free on the disk of `folder`, and how many must be for writes to be taken."""
 
     free: int = 0
     needed: int = 0
+    folder: Path = Path()
 
     def __str__(self) -> str:
-        return f"{self.free / _MIB:.1f} MiB free, {self.needed / _MIB:.1f} MiB needed"
+        sizes = f"{self.free / _MIB:.1f} MiB free, {self.needed / _MIB:.1f} MiB needed"
+        return f"{sizes} in {self.folder}"
 
 
 class Disk:
@@ -195,7 +197,7 @@ class Disk:
         reserve = reserve_on(self._folder, self._reserve_bytes)
         # Leave the state only with some room to spare, so that it does not flutter.
         needed = reserve * 3 // 2 if full else reserve
-        self._room = Room(free_bytes(self._folder), needed)
+        self._room = Room(free_bytes(self._folder), needed, self._folder)
         return self._room
 
     def _set_full(self, full: bool) -> None:

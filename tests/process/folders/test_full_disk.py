@@ -24,7 +24,7 @@ def test_a_server_alone_refuses_writes_until_there_is_room(tmp_path: Path, size:
         refused = servers.ask(0, PATH, "PUT", body(2))
         assert refused.status == 507
         assert refused.text.startswith("no space left on")
-        assert re.search(r": 0\.\d MiB free, [0-9.]+ MiB needed", refused.text)
+        assert re.search(r": 0\.\d MiB free, [0-9.]+ MiB needed in /.+/raft/log", refused.text)
         assert "\n" not in refused.text
         assert read(servers, 0).value == 1
         ballast.unlink()
