@@ -13,6 +13,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+_PIECE = 1 << 16
+
 
 def opened(path: str | Path, *, stream: bool = False) -> BinaryIO:
     """A regular file, to be read. With `stream` also a pipe or a terminal, as `<(...)` gives one.
@@ -32,7 +34,7 @@ def opened(path: str | Path, *, stream: bool = False) -> BinaryIO:
 def beginning(path: str | Path, most: int, *, stream: bool = False) -> bytes:
     """The bytes of a file, `most` and one more where it has more. Raises as `opened`."""
     with opened(path, stream=stream) as file:
-        data = file.read(most + 1)
+        data = _read(file, most + 1)
         if not data and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise _unfit(path, "nothing is written to it")
     return data
@@ -44,6 +46,14 @@ def content(path: str | Path, most: int, *, stream: bool = False) -> bytes:
     if len(data) > most:
         raise _unfit(path, f"it has more than {most} bytes")
     return data
+
+
+def _read(file: BinaryIO, most: int) -> bytes:
+    """Up to `most` bytes. A read makes room for all that it is asked for: so they are small."""
+    data = bytearray()
+    while len(data) < most and (piece := file.read(min(_PIECE, most - len(data)))):
+        data += piece
+    return bytes(data)
 
 
 def _unfit(path: str | Path, why: str) -> OSError:

@@ -253,6 +253,7 @@ def test_json_and_template(command: str) -> None:
 
 OF_FILES = {
     "backup run",
+    "operator diagnose",
     "operator snapshot inspect",
     "operator snapshot restore",
     "operator raft info",
@@ -261,7 +262,7 @@ OF_FILES = {
     "tls ca info",
     "tls cert info",
 }
-"""They need a file or a folder: their forms are in tests of their own."""
+"""They need a file, a folder or several servers: their forms are in tests of their own."""
 
 
 def test_every_command_with_forms_is_tested() -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from base64 import b64encode
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,15 @@ def test_a_save_and_a_redaction_in_both_ways(folder: Path, way: str) -> None:
     assert file.stat().st_nlink == 1
 
 
+@pytest.fixture
+def hears_interrupts() -> Iterator[None]:
+    """A shell has the processes in its background ignore them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_interrupts")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_within_a_save_leaves_nothing(
     folder: Path, way: str, number: signal.Signals, monkeypatch: pytest.MonkeyPatch

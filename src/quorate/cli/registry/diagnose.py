@@ -49,7 +49,7 @@ DIAGNOSE = (
             ),
         ),
         args=None,
-        usage="[options] [<address> ...] [<path to a data_dir> ...]",
+        usage="[options] [<address> ...] [<data_dir> ...]",
         general=False,
     ),
 )

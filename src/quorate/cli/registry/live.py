@@ -19,7 +19,7 @@ GROUP = Group(
     "Carries out a plan of `recover plan` on servers that run, without a restart: first each "
     "survivor is prepared, then the plan is carried out on the one that decides, and the others "
     "follow. docs/outage.md has it step by step.",
-    "quorate operator recover live prepare -data-may-be-lost plan.json /var/lib/quorate",
+    "quorate operator recover live status /var/lib/quorate",
 )
 
 LIVE = (
@@ -49,14 +49,13 @@ LIVE = (
         ),
         (
             Example(
-                "quorate operator recover live prepare -data-may-be-lost plan.json "
-                "/var/lib/quorate",
+                "quorate operator recover live prepare -data-may-be-lost plan.json /data",
                 "on the machine of each survivor",
             ),
         ),
         args=(2, 2),
         args_text="This command takes two arguments: <plan> <path to a data_dir>",
-        usage="[options] <plan> <path to a data_dir>",
+        usage="[options] <plan> <data_dir>",
         general=False,
     ),
     Command(

@@ -142,8 +142,7 @@ class HttpConnection(asyncio.Protocol):
         """Parse what came of an answer, unless it is the answer before once more."""
         if not self.usable:
             return  # it was given up: what still comes is not kept
-        if data == self._known:
-            assert self._known_answer is not None
+        if data == self._known and self._known_answer is not None:
             self._give(self._known_answer)
             return
         self._known, self._known_answer = b"", None

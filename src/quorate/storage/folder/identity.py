@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from quorate.errors import LogDamaged, StorageFull, WrongDataFolder
-from quorate.given_files import content
+from quorate.given_files import beginning
 from quorate.raft.values.identity import NO_EPOCH, Epoch
 from quorate.storage.atomic import settle_names, write_atomic
 from quorate.storage.disk_errors import clear_errors
@@ -67,7 +67,8 @@ def read_node_id(server: Path, *, next_step: str = "write this server's ID into 
     with clear_errors(f"read {path}"):
         if not path.exists():
             return None
-        text = content(path, _NODE_ID_BYTES_MAX).decode("ascii", errors="replace").strip()
+        # Of more bytes than an ID can have the beginning is enough to see that they are none.
+        text = beginning(path, _NODE_ID_BYTES_MAX).decode("ascii", errors="replace").strip()
     try:
         return str(UUID(text))
     except ValueError as error:
