@@ -177,7 +177,7 @@ PASSES_OVER = Mutant(
     RaftDriver._apply,
     "self._hold(done, held, _above(handles, done))",
     "self._driver.step(events.Applied(done + 1))",
-    6,
+    60,
 )
 
 

@@ -165,6 +165,6 @@ LOG_MUTANTS = [
         "if line != body + ending(body):",
         "if False:",
         0,
-        disks=60,
+        disks=400,
     ),
 ]

@@ -142,20 +142,16 @@ class SnapshotRecorder:
 
     def __enter__(self) -> Self:
         world = self.world
-        start, take = world.start, world.storage.take_snapshot
+        start, store = world.start, world.storage.store_snapshot
         receive = world.storage.receive_snapshot
 
         def started(name: str) -> None:
             start(name)
             self._look_for_restart(world.hosts[name])
 
-        def taken(name: str) -> bool:
-            point = world.hosts[name].live.snapshot_point()
-            begun = take(name)
-            if begun and point is not None:
-                said = self._point(*point)
-                self._note(world.hosts[name], Step("begin", point=said))
-            return begun
+        def begun(host: Host, point: Any, *more: Any) -> None:
+            self._note(host, Step("begin", point=self._point(*point)))
+            store(host, point, *more)
 
         def received(host: Host, reply_to: Any, *more: Any) -> None:
             self.servers[host.name].incoming.append(reply_to.snapshot)
@@ -163,7 +159,7 @@ class SnapshotRecorder:
 
         for owner, name, new in [
             (world, "start", started),
-            (world.storage, "take_snapshot", taken),
+            (world.storage, "store_snapshot", begun),
             (world.storage, "receive_snapshot", received),
         ]:
             self._patches.enter_context(patch.object(owner, name, new))
@@ -266,7 +262,9 @@ class SnapshotRecorder:
         if isinstance(event, ev.SnapshotStored):
             assert server.own is not None, "a snapshot that was never stored"
             own, server.own = server.own, None
-            steps.append(Step("store", point=self._meta(own)))
+            stored = self._meta(own)
+            if stored.index > server.seen.snapshot.index:  # else it only compacts once more
+                steps.append(Step("store", point=stored))
         elif isinstance(event, ev.SnapshotReceived):
             if event.ok:
                 steps.append(_received(event, effects, persists))

@@ -86,7 +86,7 @@ class Refusal(NamedTuple):
 
 
 REFUSALS = [
-    Refusal("votes twice in a term", 2, "vote"),
+    Refusal("votes twice in a term", 11, "vote"),
     Refusal("counts its own unsynced entries", 4, "commit"),
     Refusal("takes half for a majority", 2, "commit"),
     Refusal("commits entries of older terms", 4, "commit"),

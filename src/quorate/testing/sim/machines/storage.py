@@ -24,6 +24,7 @@ class Storage:
     def __init__(self, world: Stage) -> None:
         self.world = world
         self.at_install: Callable[[Host], None] | None = None  # once the next body is stored
+        self._excused: set[str] = set()  # whose log grew over its bound while nothing was applied
 
     # -- how long things take ---------------------------------------------------------------
 
@@ -111,7 +112,11 @@ class Storage:
     def _measure(self, host: Host) -> None:
         """The log keeps to its bound, but for entries that could not be applied as yet."""
         bound, size = host.live.settings.log_bytes_max, host.disk.store.size_bytes()
-        if bound and size > bound:
+        if not bound or size <= bound:
+            self._excused.discard(host.name)
+        elif host.live.machine_trouble is not None:
+            self._excused.add(host.name)  # it can compact nothing, and stores on (raft.log_bound)
+        elif host.name not in self._excused:
             floor = host.live.applied_index
             waiting = sum(len(entry.data) for entry in host.disk.log if entry.index > floor)
             text = f"the log of {host.name} has grown to {size} bytes"
