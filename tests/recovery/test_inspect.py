@@ -20,13 +20,17 @@ from quorate.nomad.bolt.meta import BoltError
 from quorate.raft import Configuration
 from quorate.raft.values.identity import Epoch
 from quorate.recovery import salvage
-from quorate.recovery.looking.entries import opened
+from quorate.recovery.looking.entries import command_name, opened
 from quorate.recovery.looking.folders import find
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.nomad_log import COPIES_MAX, NomadLog
 from quorate.recovery.looking.states import state_of
 from quorate.recovery.looking.summary import Kind
 from quorate.recovery.recovering import prepare
+from quorate.state.engine.commands import decode, encode
+from quorate.state.engine.restoring import RestoreRows
+from quorate.state.registry import TODAY
+from quorate.state.tables.autopilot import TABLE as AUTOPILOT
 from quorate.storage.folder.data_folder import DataFolder
 from quorate.storage.folder.folder_lock import FolderLock
 
@@ -45,6 +49,14 @@ def test_a_folder_of_ours(tmp_path: Path) -> None:
         assert all(len(server.key) == 32 for server in found.members.servers)
         assert not found.damage
         assert found.reach == (3, 53)
+
+
+def test_a_command_has_the_name_under_which_it_was_written() -> None:
+    """Rows of a restore are read into something else, which has no name for people."""
+    written = RestoreRows(id="a", number=0, table=AUTOPILOT.name)
+    read = decode(encode(written), TODAY)
+    assert not isinstance(read, RestoreRows)
+    assert command_name(read) == "RestoreRows"
 
 
 @pytest.mark.parametrize("name", FILES)

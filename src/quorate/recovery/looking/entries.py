@@ -16,6 +16,7 @@ from quorate.recovery.looking.folders import DataDir, find, log_of, user_of
 from quorate.recovery.looking.nomad_log import NomadLog
 from quorate.recovery.looking.summary import Kind
 from quorate.state.engine.commands import UnknownCommand, Wrapped, decode
+from quorate.state.engine.table import Command
 from quorate.state.registry import TODAY
 from quorate.storage.folder.identity import read_identity
 from quorate.storage.log.reading import LogReader
@@ -143,16 +144,20 @@ def _is_an_agents(folder: DataDir) -> bool:
     return identity is None or bool(identity.region)
 
 
+def command_name(command: Command | Wrapped | UnknownCommand) -> str:
+    """The name of a decoded command: of the one that was written, whatever it was read into."""
+    if isinstance(command, UnknownCommand):
+        return f"Unknown({command.type})"
+    inner = command.command if isinstance(command, Wrapped) else command
+    name: str = TODAY.decoders[inner.TYPE].type.__name__
+    return name
+
+
 def _of_ours(entry: Entry, *, names_known: bool) -> ShownEntry:
     kind = KINDS[entry.kind] if entry.kind < len(KINDS) else f"Unknown({entry.kind})"
     is_command = entry.kind == EntryKind.COMMAND and names_known
     command = decode(entry.data, TODAY) if is_command else None
-    if isinstance(command, Wrapped):
-        name = type(command.command).__name__
-    elif isinstance(command, UnknownCommand):
-        name = f"Unknown({command.type})"
-    else:
-        name = type(command).__name__ if command is not None else ""
+    name = "" if command is None else command_name(command)
 
     def body(secrets: bool) -> Any:
         if entry.kind == EntryKind.CONFIGURATION or entry.kind in _PEER_KINDS:
