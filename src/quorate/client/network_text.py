@@ -58,6 +58,12 @@ def _dial(error: Exception, cause: BaseException, address: Address) -> tuple[str
     return f"dial {target}: connect: {said}", START_AGENT
 
 
+_CLOSED = (
+    "the agent closed the connection: if it wants TLS, use https://; if it wants a certificate, "
+    "give -client-cert and -client-key"
+)
+
+
 def _innermost(error: BaseException) -> BaseException:
     while True:
         below = error.__cause__ or error.__context__
@@ -79,7 +85,7 @@ def _protocol(error: httpx.RemoteProtocolError) -> tuple[str, str]:
     if "without sending complete message body" in str(error):
         return "unexpected EOF", "the agent ended in the middle of its answer: ask another one"
     if "without sending" in str(error):
-        return "EOF", "the agent closed the connection: if it wants TLS, use https://"
+        return "EOF", _CLOSED
     return f"malformed HTTP response ({error})", "check that this is an agent's HTTP address"
 
 

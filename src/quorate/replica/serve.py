@@ -129,7 +129,7 @@ class _Opened:
     def _renew(self, replica: Replica[object], tls: TlsKeeper) -> None:
         from quorate.net.tls.renewal import Renewal
 
-        renewal = Renewal(tls, lambda _text: None, partial(replica.refused, "the disk"))
+        renewal = Renewal(tls, lambda _text: None, partial(replica.refused, "TLS"))
         replica.spawn(renewal.run())
 
     async def start(self, machine: StateMachine[Result], *, join: bool) -> Replica[Result]:

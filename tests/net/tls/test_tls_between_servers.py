@@ -291,6 +291,25 @@ def test_a_handshake_has_a_deadline_and_a_bound(tmp_path: Path, run: Run) -> Non
     run(scenario())
 
 
+def test_strangers_that_say_nothing_hold_up_no_server(tmp_path: Path, run: Run) -> None:
+    made = Certificates(tmp_path)
+
+    async def scenario() -> None:
+        async with ends(("a", keeper(made.files("a"))), ("b", keeper(made.files("b")))) as (a, b):
+            host, port = a.address.rsplit(":", 1)
+            silent = [socket.create_connection((host, int(port))) for _ in range(40)]
+            try:
+                for each in silent:
+                    each.sendall(b"\x04\x16")
+                await echoed(b, a)
+                assert a.said == []  # while all of them were waited for
+            finally:
+                for each in silent:
+                    each.close()
+
+    run(scenario())
+
+
 def test_a_mode_byte_of_tls_is_refused_inside_tls(tmp_path: Path, run: Run) -> None:
     made = Certificates(tmp_path)
 

@@ -23,8 +23,9 @@ from quorate.errors import QuorateError
 from quorate.net.listening import accept_tls, stop_accepting
 from quorate.net.tls.accepting import Opening, TlsServer
 from quorate.net.tls.files import TlsFiles
-from quorate.net.tls.identity import changed, read_identity
+from quorate.net.tls.identity import changed, check_valid, read_identity
 from quorate.net.tls.keeper import TlsKeeper
+from quorate.net.tls.renewal import Renewal
 
 
 def run(test: Any) -> None:
@@ -223,3 +224,57 @@ def test_files_are_seen_to_change(tmp_path: Path) -> None:
     assert changed(files, identity)
     Path(files.key_file).unlink()
     assert changed(files, identity)
+
+
+def test_two_authorities_have_their_lists_in_one_file(tmp_path: Path) -> None:
+    """As while one authority takes the place of another."""
+    old, new = Certificates(tmp_path / "old"), Certificates(tmp_path / "new")
+    bad = [made.files("bad") for made in (old, new)]
+    both = tmp_path / "both.pem"
+    lists = [made.revoked(files) for made, files in zip((old, new), bad, strict=True)]
+    both.write_bytes(b"".join(Path(each).read_bytes() for each in lists))
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(old.ca_file.read_bytes() + new.ca_file.read_bytes())
+    for made, files in zip((old, new), bad, strict=True):
+        assert read_identity(made.files("good", ca_file=authorities, crl_file=str(both))).revoked
+        listed = TlsFiles(
+            ca_file=str(authorities), cert_file=files.cert_file, key_file=files.key_file,
+            crl_file=str(both),
+        )  # fmt: skip
+        with pytest.raises(QuorateError, match="was revoked"):
+            check_valid(read_identity(listed), now())
+
+
+def remove(files: TlsFiles) -> None:
+    Path(files.cert_file).unlink()
+
+
+@pytest.mark.parametrize("kind", ["expired", "not yet valid", "gone"])
+def test_what_does_not_count_is_not_exchanged(tmp_path: Path, kind: str) -> None:
+    """The problem is told until it is solved, and files that are right then are taken."""
+    made = Certificates(tmp_path)
+
+    async def scenario() -> None:
+        tls = keeper(made.files("first"))
+        first = tls.identity
+        told: list[str] = []
+        renewal = Renewal(tls, lambda _text: None, told.append)
+        match kind:
+            case "expired":
+                files = made.files("next", made=now() - timedelta(days=9), days=3)
+            case "not yet valid":
+                files = made.files("next", made=now() + timedelta(days=3))
+            case _:
+                files = made.files("next")
+                remove(files)
+        for _ in range(2):
+            await renewal.look(files)
+            assert tls.identity is first
+            assert len(told) == 1
+            assert tls.worries(now(), "id") == (tls.problem,)
+        files = made.files("next")
+        await renewal.look(files)
+        assert tls.identity is not first
+        assert tls.worries(now(), "id") == ()
+
+    run(scenario())

@@ -28,8 +28,9 @@ _WORDS: Final = (
     (("no such host", "name resolution", "name or service", "has no address"), Trouble.DNS),
     (("no route to host", "network is unreachable"), Trouble.UNREACHABLE),
     (("i/o timeout", "no answer"), Trouble.SILENT),
+    (("certificate has expired", "certificate is not yet valid"), Trouble.EXPIRED),
+    (("tls:", "x509:", "tls handshake", "certificate"), Trouble.TLS),
     ((" is refused: ",), Trouble.DENIED),
-    (("tls:", "x509:"), Trouble.TLS),
     (("another server", "is not believed", "belongs to cluster", "old copy"), Trouble.STRANGER),
     (("copies of one data folder", "recovery", "another process uses"), Trouble.STRANGER),
 )
@@ -41,6 +42,8 @@ def read_json(answer: Answer) -> Any:
         raise Unanswered(Trouble.DENIED, plain(answer.body.decode("utf-8", "replace")))
     if answer.status not in {200, 429}:
         text = plain(answer.body[:300].decode("utf-8", "replace"))
+        if text.startswith("Client sent an HTTP request to an HTTPS"):
+            raise Unanswered(Trouble.TLS, "it speaks TLS there: use https://")
         raise Unanswered(Trouble.GARBAGE, f"{answer.status} {text}")
     try:
         return _cut(msgspec.json.decode(answer.body), _DEPTH_MAX)

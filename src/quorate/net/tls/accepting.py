@@ -27,8 +27,6 @@ PENDING_PER_HOST: Final = 64
 """Connections of one address whose handshake is not done."""
 PENDING_TOTAL: Final = 512
 """Of all addresses. The oldest one gives way to a new one."""
-SHAKING_MAX: Final = 16
-"""Handshakes at one time: each takes up to a millisecond of the loop when its data comes."""
 ENDED_WITHIN_S: Final = 60.0
 """After an exchange of certificates no connection lives longer with the former ones."""
 _ACCEPTS: Final = 16
@@ -72,7 +70,6 @@ class TlsServer:
         self.handshake_timeout_s = handshake_timeout_s
         self.refused = refused
         self.admission = Admission(PENDING_PER_HOST, PENDING_TOTAL)
-        self.turn = asyncio.Semaphore(SHAKING_MAX)
         self.loop = asyncio.get_running_loop()
         self._pending: set[_Pending] = set()
         self._sockets = sockets
@@ -248,20 +245,17 @@ class _Pending:
 
     async def _shake(self, context: ssl.SSLContext | None) -> None:
         server = self._server
-        handed = False
         try:
             if context is None:
-                handed = True
                 await server.loop.connect_accepted_socket(server.factory, self._socket)
                 return
-            async with server.turn:
-                handed = True
-                await server.loop.connect_accepted_socket(
-                    lambda: _Shown(server, self._host),
-                    self._socket,
-                    ssl=context,
-                    ssl_handshake_timeout=server.handshake_timeout_s,
-                )
+            # None waits for another one: a stranger's that says nothing would hold up a member's.
+            await server.loop.connect_accepted_socket(
+                lambda: _Shown(server, self._host),
+                self._socket,
+                ssl=context,
+                ssl_handshake_timeout=server.handshake_timeout_s,
+            )
         except ssl.SSLError as error:
             server.refused(self._host, f"TLS handshake: {handshake_text(error)}")
         except ConnectionError:
@@ -273,8 +267,6 @@ class _Pending:
             server.refused(self._host, f"TLS handshake: {error.strerror or error}")
         finally:
             self._timer.cancel()
-            if not handed:
-                self._socket.close()
             server.gone(self)
 
 

@@ -32,6 +32,8 @@ class TlsIdentity(msgspec.Struct, frozen=True, kw_only=True):
     open_listener: ssl.SSLContext
     revoked: RevocationList | None
     content: tuple[bytes, ...]
+    issuer: bytes
+    """The name in DER of the authority that has signed the certificate."""
 
     def days_left(self, now: datetime) -> float:
         """Until the certificate, or all authorities, end; below 0: they have ended."""
@@ -60,12 +62,34 @@ def read_identity(files: TlsFiles) -> TlsIdentity:
         open_listener=_listener(files, proving=False),
         revoked=revoked,
         content=before,
+        issuer=certificate.issuer.public_bytes(),
     )
     if _content(files) != before:
         raise QuorateError(
             "the certificate files changed while they were read", "they are read again in a moment"
         )
     return identity
+
+
+def check_valid(identity: TlsIdentity, now: datetime) -> None:
+    """Raise QuorateError for a certificate that counts no more, or not yet, or was revoked."""
+    facts, revoked = identity.facts, identity.revoked
+    if facts.not_before > now:
+        raise QuorateError(
+            f"the certificate is valid from {facts.not_before:%Y-%m-%d %H:%M:%S} UTC on",
+            "look at the clock of this machine, or wait",
+        )
+    if identity.days_left(now) <= 0:
+        ends = min(facts.not_after, identity.authorities_end)
+        raise QuorateError(
+            f"the certificate, or its authority, has expired at {ends:%Y-%m-%d %H:%M:%S} UTC",
+            "make a new one: quorate tls cert create -server",
+        )
+    if revoked is not None and revoked.has(identity.issuer, facts.serial):
+        raise QuorateError(
+            f"the certificate with serial number {facts.serial} was revoked, says the list",
+            "make a new one: quorate tls cert create -server",
+        )
 
 
 def _content(files: TlsFiles) -> tuple[bytes, ...]:

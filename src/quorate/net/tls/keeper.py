@@ -14,12 +14,13 @@ from typing import Final
 from quorate.certificates.names import Role, name_of
 from quorate.errors import QuorateError
 from quorate.net.tls.files import TlsFiles
-from quorate.net.tls.identity import TlsIdentity
+from quorate.net.tls.identity import TlsIdentity, check_valid
 from quorate.net.tls.names import Certified, certified, no_server, other_server
 
 WARNED_DAYS: Final = 30
 """For so many days before the end of a certificate its renewal is asked for."""
 
+_NEW_AUTHORITY: Final = "see docs/tls.md for the way to a new one"
 _RENEW: Final = (
     "make a new one (quorate tls cert create -server) and put it in the place of the old one"
 )
@@ -113,11 +114,16 @@ class TlsKeeper:
                 f"(tls.verify_server_id): make one with quorate tls cert create -server "
                 f"-region={self.region} -server-id={server_id}"
             )
-        days = self.identity.days_left(now)
-        if days <= 0:
-            found.append(f"the TLS certificate has expired: {_RENEW}")
-        elif days < WARNED_DAYS:
-            found.append(f"the TLS certificate expires in {int(days)} days: {_RENEW}")
+        if wrong := self.invalid(now):
+            found.append(wrong)
+        else:
+            days = self.identity.days_left(now)
+            if days < WARNED_DAYS:
+                of_all = self.identity.authorities_end < self.identity.facts.not_after
+                whose = "authority of the TLS certificate" if of_all else "TLS certificate"
+                left = f"in {int(days)} days" if days >= 1 else "within a day"
+                cure = _NEW_AUTHORITY if of_all else _RENEW
+                found.append(f"the {whose} expires {left}: {cure}")
         revoked = self.identity.revoked
         if revoked is not None and revoked.ended(now):
             found.append(
@@ -125,6 +131,14 @@ class TlsKeeper:
                 f"{self.files.crl_file}"
             )
         return tuple(found)
+
+    def invalid(self, now: datetime) -> str:
+        """Empty, or why no other server believes the certificate of this one."""
+        try:
+            check_valid(self.identity, now)
+        except QuorateError as error:
+            return f"TLS: {error.line()}"
+        return ""
 
     def _taken_back(self, shown: Certified) -> str:
         revoked = self.identity.revoked

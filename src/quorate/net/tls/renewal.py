@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 from quorate.errors import QuorateError
 from quorate.net.threads import in_thread
 from quorate.net.tls.files import TlsFiles
-from quorate.net.tls.identity import TlsIdentity, changed, read_identity
+from quorate.net.tls.identity import TlsIdentity, changed, check_valid, read_identity
 from quorate.net.tls.keeper import TlsKeeper
 
 LOOKED_AT_S: Final = 10.0
@@ -29,16 +30,17 @@ class Renewal:
         self._renewed = renewed
         self._refused = refused
         self._lock = asyncio.Lock()
+        self._files = keeper.files  # that are to be used
 
     async def run(self) -> None:
         """Look at the files again and again, for ever."""
         while True:
             await asyncio.sleep(LOOKED_AT_S)
-            await self.look(self._keeper.files)
+            await self.look(self._files)
 
     async def look(self, files: TlsFiles) -> None:
         """Take the files if they hold something new."""
-        keeper = self._keeper
+        keeper, self._files = self._keeper, files
         async with self._lock:
             try:
                 identity = await in_thread(_read, files, keeper)
@@ -54,7 +56,8 @@ class Renewal:
             keeper.replace(files, identity)
             ends = f"{identity.facts.not_after:%Y-%m-%d %H:%M:%S} UTC"
             self._renewed(
-                f"TLS: a new certificate, serial number {identity.facts.serial}, valid until {ends}"
+                f"TLS: certificates were read again; this server's has serial number "
+                f"{identity.facts.serial}, and is valid until {ends}"
             )
 
 
@@ -63,4 +66,5 @@ def _read(files: TlsFiles, keeper: TlsKeeper) -> TlsIdentity | None:
         return None
     identity = read_identity(files)
     keeper.check_own(identity)
+    check_valid(identity, datetime.now(UTC))
     return identity

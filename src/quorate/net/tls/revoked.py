@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from cryptography import x509
 
 from quorate.certificates.reading import read_pem
 from quorate.errors import QuorateError
+
+_BEGIN: Final = b"-----BEGIN X509 CRL-----"
 
 
 class RevocationList(msgspec.Struct, frozen=True):
@@ -37,9 +40,18 @@ class RevocationList(msgspec.Struct, frozen=True):
 
 
 def read_revoked(path: Path, authorities: Sequence[x509.Certificate]) -> RevocationList:
-    """The list in a PEM file, signed by one of the authorities. Raises QuorateError."""
+    """The lists in a PEM file, each signed by one of the authorities. Raises QuorateError."""
+    parts = [_BEGIN + part for part in read_pem(path).split(_BEGIN)[1:]]
+    found = [_read(part, path, authorities) for part in parts or [b""]]
+    updates = [each.next_update for each in found if each.next_update is not None]
+    return RevocationList(
+        frozenset().union(*(each.serials for each in found)), min(updates, default=None)
+    )
+
+
+def _read(data: bytes, path: Path, authorities: Sequence[x509.Certificate]) -> RevocationList:
     try:
-        listed = x509.load_pem_x509_crl(read_pem(path))
+        listed = x509.load_pem_x509_crl(data)
     except ValueError as error:
         raise QuorateError(
             f"{path} holds no revocation list that can be read",

@@ -92,10 +92,18 @@ class AgentView:
             ("twice", self._directory.two_bodies(self._replica.server_id)),
             ("namesake", self._pool.namesake()),
             ("disagree", self._checks.disagreement),
+            ("tls", self._tls_invalid()),
             ("outside", self._outside()),
             ("wrapping", self._wrapping.problem()),
         )
         return next(((kind, text) for kind, text in others if text), ("", ""))
+
+    def _tls_invalid(self) -> str:
+        """Why no other server believes the certificate of this one, or empty."""
+        trust = self._replica.trust
+        if trust is None or trust.tls is None or not trust.tls.rpc:
+            return ""
+        return trust.tls.invalid(datetime.now(UTC))
 
     def _outside(self) -> str:
         """Why this server belongs to no cluster although it hears a leader, or empty."""

@@ -90,7 +90,8 @@ def _configured(path: str) -> tuple[list[str], Sequence[str], int]:
     shown = f"[{host}]" if ":" in host else host
     joining = config.server.join
     joins = (*joining.retry_join, *joining.start_join)
-    return [f"http://{shown}:{config.ports.http}"], joins, config.ports.http
+    scheme = "https" if config.tls.http else "http"
+    return [f"{scheme}://{shown}:{config.ports.http}"], joins, config.ports.http
 
 
 def _placing(settings: Settings) -> Any:
