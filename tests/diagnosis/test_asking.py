@@ -97,6 +97,12 @@ def test_no_more_than_some_are_asked_however_many_are_named() -> None:
     assert len(found.servers[0].members) <= 512
 
 
+def test_addresses_that_are_not_asked_are_told() -> None:
+    closed = [f"http://127.0.0.1:{port}" for port in range(1, ASKED_MAX + 2)]
+    assert asked(*closed)[0].late
+    assert not asked(*closed[:3])[0].late
+
+
 def test_words_from_outside_do_nothing_to_a_terminal() -> None:
     own = {"ID": "1", "Node": "\x1b[31ma\n", "Address": "b\x07", "Details": {"Waiting": "\x1bc"}}
     routes = {VIEWS: json_reply({"Asked": "1", "Servers": [own]})}

@@ -164,7 +164,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """All that was found. `configured_expect` and `configured_region` are of a configuration file.
 
     `leaders` are the RPC addresses that agents name as the leader, each with who says so.
-    `late`: not all was asked when the time was up.
+    `late`: not all was asked when the time was up, or too many addresses were given.
     """
 
     asked: tuple[Asked, ...] = ()

@@ -100,7 +100,7 @@ class Gatherer:
             await asyncio.wait(
                 self._tasks, timeout=min(left, 0.2), return_when=asyncio.FIRST_COMPLETED
             )
-        self._late = bool(self._tasks)
+        self._late = self._late or bool(self._tasks)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -125,7 +125,10 @@ class Gatherer:
         task.add_done_callback(self._tasks.discard)
 
     def _ask(self, address: str, *, guessed: bool) -> None:
-        if address in self._asked or len(self._asked) >= ASKED_MAX:
+        if address in self._asked:
+            return
+        if len(self._asked) >= ASKED_MAX:
+            self._late = self._late or not guessed
             return
         silent = Failure(Trouble.SILENT, "no answer when the time was up")
         self._asked[address] = Asked(address=address, guessed=guessed, failure=silent)

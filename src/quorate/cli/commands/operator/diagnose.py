@@ -18,7 +18,7 @@ from quorate.client.address import addresses_of, parse_address
 from quorate.client.environment import Settings, settings_from_environment
 from quorate.client.tls import TlsOptions, build_context
 from quorate.diagnosis.asking.network import Place
-from quorate.diagnosis.asking.servers import DEADLINE_S, Gatherer, How
+from quorate.diagnosis.asking.servers import ASKED_MAX, DEADLINE_S, Gatherer, How
 from quorate.diagnosis.judging import diagnose as judged
 from quorate.diagnosis.reading import folder_at
 from quorate.diagnosis.values import Asked, Diagnosis, Finding, Folder, Outcome, Server, World
@@ -165,7 +165,10 @@ def _lines(world: World, found: Diagnosis, width: int) -> Iterator[str]:
         for line in asked:
             yield from _filled(line, "  ", width)
     if world.late:
-        yield from _filled("The time was up before all had answered.", "", width)
+        yield from _filled(
+            f"Not all was asked: the time was up, or more than {ASKED_MAX} addresses were given.",
+            *("", width),
+        )
 
 
 def _heading(world: World, found: Diagnosis) -> str:
