@@ -16,6 +16,7 @@ from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.summary import FolderSummary
 
 FACTS = "GET /v1/operator/raft/facts"
+VIEWS = "GET /v1/operator/raft/views"
 
 
 def said_by(found: FolderSummary, **other: Any) -> Reply:
@@ -49,7 +50,7 @@ def test_a_plan_of_a_server_that_runs_and_of_a_folder_fits_both(tmp_path: Path) 
     with FakeAgent({FACTS: said_by(s0)}) as agent:
         ran = plan(f"-out={file}", f"-address={agent.address}", folders["s1"])
     assert ran.code == 0, ran
-    assert agent.asked == [FACTS]
+    assert agent.asked == [FACTS, VIEWS]
     assert "Of this moment only: that none has a leader" in ran.stderr
     assert f"recover live prepare -data-may-be-lost {file} DATA_DIR" in ran.stderr
     assert ran.stderr.endswith(f"  quorate operator recover apply {file} DATA_DIR\n")
@@ -76,6 +77,33 @@ def test_two_servers_that_run_are_compared_by_what_they_know(tmp_path: Path) -> 
     made = json.loads(ran.stdout)
     assert made["leads"] == IDS["s1"]
     assert made["becomes_committed"] == f"entries {last + 2} to {last + 3} of {IDS['s1']}"
+
+
+@pytest.mark.parametrize("how", ["commas", "one by one"])
+def test_a_survivor_that_runs_is_not_left_out_for_not_being_named(tmp_path: Path, how: str) -> None:
+    """It may hold what the others do not."""
+    folders = golden_servers(tmp_path)
+    known = {name: inspect(folders[name]) for name in ("s0", "s1")}
+    views = [
+        {"ID": IDS["s0"], "Node": "s0.global", "Address": "127.0.0.1:1", "Error": ""},
+        {"ID": IDS["s1"], "Node": "s1.global", "Address": "127.0.0.1:2", "Error": ""},
+        {"ID": IDS["s2"], "Node": "s2.global", "Address": "127.0.0.1:3", "Error": "i/o timeout"},
+    ]
+    seen = {VIEWS: json_reply({"Servers": views})}
+    with (
+        FakeAgent({FACTS: said_by(known["s0"]), **seen}) as one,
+        FakeAgent({FACTS: said_by(known["s1"]), **seen}) as other,
+    ):
+        ran = plan(f"-address={one.address}")
+        assert (ran.code, ran.stdout) == (1, "")
+        assert f"s1.global ({IDS['s1']} at 127.0.0.1:2) runs and answers" in ran.stderr
+        assert plan(f"-address={one.address}", folders["s1"]).code == 0
+        both = [f"-address={one.address}", f"-address={other.address}"]
+        if how == "commas":
+            both = [f"-address={one.address},{other.address}"]
+        ran = plan(*both)
+        assert ran.code == 0, ran
+        assert len(json.loads(ran.stdout)["survivors"]) == 2
 
 
 @pytest.mark.parametrize(

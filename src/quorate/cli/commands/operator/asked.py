@@ -6,6 +6,7 @@ its configuration and its statistics.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from quorate.cli.context import Context, Failure, doing
@@ -38,6 +39,28 @@ def asked(context: Context, address: str) -> FolderSummary:
             "leave it out; it can join when there is a leader",
         )
     return found
+
+
+def left_running(context: Context, addresses: Sequence[str], survivors: Collection[str]) -> str:
+    """A member that runs and answers, and is not among these IDs; empty if there is none.
+
+    It is asked by the servers at these addresses, over their RPC ports. It is a survivor: what it
+    holds must not be left out for not being named. Raises Failure.
+    """
+    for address in addresses:
+        with doing(""), context.client(address) as client:
+            try:
+                views = client.raft_views().servers
+            except StatusError as error:
+                if error.status != 404:  # a real Nomad server has no such endpoint
+                    raise Failure(f"{address}: {error.text}", error.next_step) from error
+                continue
+            except ClientError as error:
+                raise Failure(f"{address}: {error.text}", error.next_step) from error
+        for view in views:
+            if view.id and not view.error and view.id not in survivors:
+                return f"{view.node or 'a server'} ({view.id} at {view.address})"
+    return ""
 
 
 def _asked(client: Client, address: str) -> tuple[FolderSummary, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quorate.cli.commands.operator.asked import OF_THE_MOMENT, asked
+from quorate.cli.commands.operator.asked import OF_THE_MOMENT, asked, left_running
 from quorate.cli.commands.operator.folder_named import folder_named
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
+from quorate.client.address import addresses_of
 from quorate.recovery import salvage as salvages
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.peers_json import text_of
@@ -45,7 +46,9 @@ def salvage(context: Context) -> int:
 
 def survivors_of(context: Context) -> Survivors:
     """The folders and the servers that were named, fit to go on with. Raises Failure."""
-    addresses, paths = context.flags.many("address"), context.flags.args
+    paths = context.flags.args
+    with doing("Error initializing client: "):
+        addresses = [a for each in context.flags.many("address") for a in addresses_of(each)]
     if not addresses and not paths:
         raise Failure(
             "This command takes at least one argument: <path to a data_dir> ..., or -address"
@@ -65,6 +68,13 @@ def survivors_of(context: Context) -> Survivors:
                 f"{each.path} is damaged: {each.damage[0]}",
                 "leave it out; if nothing else is left, see `quorate operator raft salvage -help`",
             )
+    known = {each.server_id for each in found.folders}
+    if running := left_running(context, addresses, known):
+        raise Failure(
+            f"{running} runs and answers, and is not among the servers that were named",
+            "name it too, by -address= (of its HTTP API) or by its data folder: it is a survivor; "
+            "one that is to be left out has to be stopped first",
+        )
     return found
 
 
