@@ -198,6 +198,15 @@ TABLE: list[tuple[str, World, str]] = [
 ]
 
 
+def test_a_survivor_that_is_about_to_follow_is_no_left_out_server() -> None:
+    """It would lose its data by the advice for such a one."""
+    found = diagnose(
+        world(server(1, epoch="1 (ab12)"), server(2, prepared="abc"), server(3, prepared="abc"))
+    )
+    assert "epoch-differs" not in {finding.cause for finding in found.findings}
+    assert "recovery-prepared" in {finding.cause for finding in found.findings}
+
+
 @pytest.mark.parametrize(("cause", "found", "said"), TABLE)
 def test_a_cause_is_named_with_what_shows_it_and_the_next_step(
     cause: str, found: World, said: str

@@ -178,7 +178,9 @@ async def _connect(
         trust.knows_no_tls(address)
         return await connect(make_protocol, host, port)
     except ssl.SSLError as error:
-        raise OSError(f"TLS handshake with {address}: {handshake_text(error)}") from error
+        why = handshake_text(error)
+        trust.refused(address, f"TLS handshake: {why}")  # here alone it is known: no alert is sent
+        raise OSError(f"TLS handshake with {address}: {why}") from error
 
 
 def _another(dialing: _Dialing, other: Speaker, trust: Trust, address: str) -> str:

@@ -152,6 +152,7 @@ def test_servers_of_two_authorities_do_not_believe_each_other(tmp_path: Path, ru
             with pytest.raises(OSError, match=r"TLS handshake with .*certificate is refused"):
                 await a.dial(b.address, "b")
             await until(lambda: any("the other end ended the TLS handshake" in s for s in b.said))
+            assert any("its certificate is refused: self-signed" in line for line in a.said)
             assert b.raft == b.http == []
 
     run(scenario())

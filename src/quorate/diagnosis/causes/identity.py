@@ -86,7 +86,8 @@ def epochs(picture: Picture) -> Iterator[Finding]:
     found: dict[str, list[str]] = defaultdict(list)
     for server in picture.servers:
         facts = server.told
-        if facts.cluster_id and facts.epoch:
+        # One that is prepared follows into the later epoch, or gives up: `prepared` tells of it.
+        if facts.cluster_id and facts.epoch and not server.prepared:
             found[f"{facts.cluster_id} {facts.epoch}"].append(server.node)
     same = defaultdict(list)
     for key, names in found.items():
