@@ -88,7 +88,7 @@ class Refusal(NamedTuple):
 REFUSALS = [
     Refusal("votes twice in a term", 11, "vote"),
     Refusal("counts its own unsynced entries", 4, "commit"),
-    Refusal("takes half for a majority", 2, "commit"),
+    Refusal("takes half for a majority", 5, "commit"),
     Refusal("commits entries of older terms", 4, "commit"),
     Refusal("changes two things at once", 58, "change"),
     Refusal("changes before its first commit", 16, "change"),

@@ -112,11 +112,13 @@ class Storage:
     def _measure(self, host: Host) -> None:
         """The log keeps to its bound, but for entries that could not be applied as yet."""
         bound, size = host.live.settings.log_bytes_max, host.disk.store.size_bytes()
-        if not bound or size <= bound:
+        if size < bound * 6 // 8 or not bound:
             self._excused.discard(host.name)
         elif host.live.machine_trouble is not None:
-            self._excused.add(host.name)  # it can compact nothing, and stores on (raft.log_bound)
-        elif host.name not in self._excused:
+            # It can compact nothing, and stores on (raft.log_bound): past the place from which on
+            # it would take nothing, and with it what is on its way to the disk when that ends.
+            self._excused.add(host.name)
+        elif size > bound and host.name not in self._excused:
             floor = host.live.applied_index
             waiting = sum(len(entry.data) for entry in host.disk.log if entry.index > floor)
             text = f"the log of {host.name} has grown to {size} bytes"
