@@ -18,6 +18,7 @@ from typing import Final
 
 from quorate.config.model import AgentConfig
 from quorate.errors import QuorateError
+from quorate.given_files import opened
 from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping, parsed
 
 TEXT_BYTES_MAX: Final = 64 * 1024
@@ -65,25 +66,17 @@ def wrapping_again(config: AgentConfig) -> Wrapping | None:
 
 def _from_file(path: str, where: str) -> str:
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise QuorateError(f"{where}: it is no file", "name a file")
-            if found.st_mode & _OTHERS:
+        with opened(path) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & _OTHERS:
                 raise QuorateError(
-                    f"{where}: others than its owner may use it (mode "
-                    f"{stat.S_IMODE(found.st_mode):04o})",
+                    f"{where}: others than its owner may use it (mode {stat.S_IMODE(mode):04o})",
                     "run: chmod 600 on it; and take it that the key has been read",
                 )
             return _decoded(file.read(TEXT_BYTES_MAX + 1), where)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise QuorateError(f"{where}: {reason}", "see its path, owner and mode") from None
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """A pipe in the place of the file is no reason to wait for ever."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _from_command(command: tuple[str, ...], where: str, timeout_s: float) -> str:

@@ -77,9 +77,7 @@ def _texts(names: x509.SubjectAlternativeName | None, kind: type[Any]) -> tuple[
 
 def _go_name(name: x509.Name) -> str:
     """As Go's `pkix.Name` prints it: the last part first (RFC 4514, 2)."""
-    return name.rfc4514_string(
-        {NameOID.POSTAL_CODE: "POSTALCODE", NameOID.STREET_ADDRESS: "STREET"}
-    )
+    return name.rfc4514_string(_GO_NAMES)
 
 
 def _common(name: x509.Name) -> str:

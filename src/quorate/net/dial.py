@@ -11,7 +11,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from quorate.errors import BadFrame
 from quorate.net.names import connect
@@ -20,6 +20,9 @@ from quorate.net.tls.accepting import handshake_text
 from quorate.net.tls.dialing import connect_tls
 from quorate.net.trust import Trust
 from quorate.wire.handshake import DialerHandshake, Speaker
+
+if TYPE_CHECKING:  # what reads certificates is loaded by a server that has some
+    from quorate.net.tls.keeper import TlsKeeper
 
 DIAL_TIMEOUT_S: Final = 2.0
 
@@ -168,15 +171,29 @@ async def _connect(
     keeper, (host, port) = trust.tls, host_and_port(address)
     if keeper is None or not keeper.rpc or trust.speaks_plain(address):
         return await connect(make_protocol, host, port)
+    opener = partial(_open_tls, address=address, keeper=keeper, trust=trust)
+    return await connect(make_protocol, host, port, opener)
+
+
+async def _open_tls(
+    make_protocol: Callable[[], P],
+    ip: str,
+    port: int,
+    *,
+    address: str,
+    keeper: TlsKeeper,
+    trust: Trust,
+) -> tuple[asyncio.Transport, P]:
+    """A connection with TLS to one IP address of the server. Raises OSError."""
     try:
-        return await connect(make_protocol, host, port, partial(connect_tls, keeper=keeper))
+        return await connect_tls(make_protocol, ip, port, keeper)
     except ConnectionResetError:
         # It closed at the mode byte: it speaks no TLS yet. What is wrong with its certificate is
         # another error, and is never passed over.
         if not keeper.upgrading:
             raise ConnectionResetError(_ENDED) from None
         trust.knows_no_tls(address)
-        return await connect(make_protocol, host, port)
+        return await connect(make_protocol, ip, port)
     except ssl.SSLError as error:
         why = handshake_text(error)
         trust.refused(address, f"TLS handshake: {why}")  # here alone it is known: no alert is sent
@@ -186,7 +203,7 @@ async def _connect(
 def _another(dialing: _Dialing, other: Speaker, trust: Trust, address: str) -> str:
     """Empty, or why the certificate is not that of the server that proves itself there."""
     keeper = trust.tls
-    if keeper is None or not keeper.rpc or trust.speaks_plain(address):
+    if keeper is None or not keeper.rpc:
         return ""
     assert dialing.transport is not None
     server_id = other.record.server_id

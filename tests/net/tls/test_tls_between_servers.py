@@ -19,6 +19,7 @@ from tls_files import Certificates, keeper, now
 
 from quorate.certificates.names import Role
 from quorate.errors import BadFrame
+from quorate.net import names
 from quorate.net.dial import greet
 from quorate.net.tls.identity import read_identity
 from quorate.net.tls.keeper import TlsKeeper
@@ -166,7 +167,7 @@ def test_a_certificate_is_bound_to_one_server(tmp_path: Path, run: Run) -> None:
         of_b = keeper(made.files("b", server_id="b"), bound=True)
         async with ends(("a", of_a), ("b", of_b)) as (a, b):
             await echoed(a, b)
-        # b has the certificate of a: whoever has stolen one server's can be no other server.
+        # b has the certificate of a: a stolen one makes its holder no other server.
         stolen = keeper(made.files("c", server_id="a"), bound=True)
         async with ends(("a", of_a), ("b", stolen)) as (a, b):
             with pytest.raises(BadFrame, match=r"is for the server a, and it is b .*-server-id=b"):
@@ -235,6 +236,22 @@ def test_what_speaks_no_tls_is_refused_unless_upgrading(tmp_path: Path, run: Run
             await echoed(b, a)  # it is remembered for a moment that a speaks no TLS
             await echoed(b, c)
             assert b.dialed[-1].transport.get_extra_info("ssl_object") is not None
+
+    run(scenario())
+
+
+def test_while_upgrading_each_address_of_a_name_is_tried_without_tls(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Certificates(tmp_path)
+
+    async def two(_host: str) -> list[str]:
+        return ["127.0.0.2", "127.0.0.1"]  # nothing listens at the first one
+
+    async def scenario() -> None:
+        async with ends(("a", None), ("b", keeper(made.files(), upgrading=True))) as (a, b):
+            monkeypatch.setattr(names, "lookup", two)
+            await echoed(b, a)
 
     run(scenario())
 

@@ -150,6 +150,30 @@ def test_what_sends_nothing_is_ended_and_listens_to_no_more(tmp_path: Path) -> N
     run(scenario())
 
 
+def test_one_that_ends_before_its_handshake_has_begun_counts_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Certificates(tmp_path)
+
+    async def scenario() -> None:
+        async with port(keeper(made.files(), http=True)) as http:
+            server, context = http.server, http.server.context
+
+            def ending() -> ssl.SSLContext:
+                asyncio.get_running_loop().call_soon(server.close)  # before the task's first step
+                return context()
+
+            monkeypatch.setattr(server, "context", ending)
+            reader, writer = await asyncio.open_connection("127.0.0.1", http.number)
+            writer.write(b"\x16")
+            with suppress(ConnectionError):
+                assert not await reader.read(1)
+            writer.close()
+            assert server.admission.count == 0
+
+    run(scenario())
+
+
 def broken(made: Certificates, kind: str) -> TlsFiles:
     files = made.files(name="a")
     match kind:

@@ -1,4 +1,4 @@
-"""The log of a replica stays below its bound, whatever is written and whoever is away."""
+"""The log of a replica stays below its bound, whatever is written, and with members away."""
 
 from __future__ import annotations
 

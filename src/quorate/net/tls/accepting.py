@@ -157,6 +157,7 @@ class _Pending:
         self._host = host
         self._timer = server.loop.call_later(server.handshake_timeout_s, self._too_late)
         self._reading = False
+        self._begun = False
         self.shaking: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -170,7 +171,8 @@ class _Pending:
         self._stop_reading()
         if self.shaking is not None:
             self.shaking.cancel()
-            return
+            if self._begun:
+                return  # it closes the socket, and tells the server
         self._socket.close()
         self._server.gone(self)
 
@@ -244,7 +246,7 @@ class _Pending:
         self.shaking = self._server.loop.create_task(self._shake(context))
 
     async def _shake(self, context: ssl.SSLContext | None) -> None:
-        server = self._server
+        server, self._begun = self._server, True
         try:
             if context is None:
                 await server.loop.connect_accepted_socket(server.factory, self._socket)
