@@ -44,9 +44,8 @@ LAYERS: dict[str, set[str]] = {
     },
     # Facts of servers and of data folders in, named causes out.
     "diagnosis": {"errors", "net.names", "net.threads", "recovery", "shapes", "storage.free_space"},
-    "raft": {"errors"},
-    "gossip": {"errors"},
-    "state": {"errors", "levels", "version"},
+    **{name: {"errors"} for name in ("acl", "gossip", "raft")},
+    "state": {"acl", "errors", "levels", "version"},
     "autopilot": {"errors", "levels", "raft", "state"},
     "runtime": {"errors", "raft"},
     "net": {"certificates", "errors", "levels", "wire"} | VALUES,
@@ -56,12 +55,12 @@ LAYERS: dict[str, set[str]] = {
     "pool": {"errors", "metrics", "gossip", "net.names", "runtime", "storage", "wire"},
     "server": {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
-        *("archive", "autopilot", "net", "shapes", "wire", "version"),
+        *("acl", "archive", "autopilot", "net", "shapes", "wire", "version"),
         *("backup", "recovery"),
     },
     "api": {
         *("errors", "levels", "metrics", "net", "raft", "recovery.plan", "shapes", "state"),
-        *("server", "wire"),
+        *("acl", "server", "wire"),
         # Regular expressions in linear time, for filters.
         *("loglines", "gossip.serf.expressions", "version"),
     },
@@ -77,12 +76,12 @@ LAYERS: dict[str, set[str]] = {
     "cli": {
         *("archive", "nomad", "errors", "levels", "client", "agent", "config", "wire.gossip_key"),
         *("api.codec.filters", "diagnosis", "net.threads", "recovery", "version"),
-        *("backup", "certificates", "given_files"),
+        *("acl", "backup", "certificates", "given_files"),
     },
     "__main__": {"cli"},
     # For users' own rehearsals: nothing imports it, and it runs everything that is pure.
     "testing": {
-        *("errors", "levels", "raft", "gossip", "state", "storage", "wire", "version"),
+        *("acl", "errors", "levels", "raft", "gossip", "state", "storage", "wire", "version"),
         # What a server knows of the others, and what its leader makes of it: without a loop.
         *("autopilot", "runtime", "server.cluster.directory", "server.cluster.identity"),
         *("server.integrity.verdict", "server.leader.facts"),
@@ -92,7 +91,7 @@ LAYERS: dict[str, set[str]] = {
         *(f"recovery.{name}" for name in DECIDED),
     },
 }
-PURE = ("raft", "gossip", "state", "autopilot")
+PURE = ("acl", "raft", "gossip", "state", "autopilot")
 PURE_FILES = {"testing/history.py", "testing/linearizability.py"}
 PURE_FILES |= {f"recovery/{name.replace('.', '/')}.py" for name in DECIDED}
 # Of a diagnosis what is not asking or reading.

@@ -23,9 +23,10 @@ from api_running import asynchronous
 from api_server import RawClient, connected, get, serving
 from fake_server import NOW, FakeServer
 
+from quorate.acl.capability import Capability
 from quorate.agent.control import NAME, PATH_BYTES_MAX, ControlSocket, open_control
 from quorate.api.app import HttpApplication
-from quorate.api.endpoint import Capability, Consistency, Endpoint, Forwarding
+from quorate.api.endpoint import Consistency, Endpoint, Forwarding
 from quorate.api.endpoints.cluster import ClusterEndpoint
 from quorate.api.endpoints.table import TABLE
 from quorate.api.http.listener import HttpListener, ListenerConfig, create_protocol_factory

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from fake_server import NOW, FakeServer
 
+from quorate.acl.capability import Capability
 from quorate.api.app import HttpApplication
 from quorate.api.codec.encode import text_response
-from quorate.api.endpoint import Capability, Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import Consistency, Context, Endpoint, Forwarding
 from quorate.api.endpoints.table import TABLE
 from quorate.api.http.messages import Call, Response, StreamResponse
 from quorate.api.request_error import RequestError

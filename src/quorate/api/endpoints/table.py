@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from quorate.api.endpoint import ANY, KIB, Capability, Consistency, Endpoint, Forwarding, Wrong
+from quorate.acl.capability import Capability
+from quorate.api.endpoint import ANY, KIB, Consistency, Endpoint, Forwarding, Wrong
 from quorate.api.endpoints.agent import AgentEndpoint
 from quorate.api.endpoints.cluster import ClusterEndpoint
 from quorate.api.endpoints.events import EventsEndpoint
@@ -18,7 +19,7 @@ from quorate.api.endpoints.monitor import MonitorEndpoint
 from quorate.api.endpoints.namespaces import NamespacesEndpoint
 from quorate.api.endpoints.operator.autopilot import AutopilotEndpoint
 from quorate.api.endpoints.operator.backup import ROWS as _BACKUPS
-from quorate.api.endpoints.operator.keyring import KeyringEndpoint
+from quorate.api.endpoints.operator.keyring import ROWS as _KEYRING
 from quorate.api.endpoints.operator.raft import (
     RaftConfiguration,
     RaftEndpoint,
@@ -171,64 +172,6 @@ _AGENT: Final = (
         consistency=Consistency.LOCAL,
         forwarding=Forwarding.NONE,
         does="501 `Invalid method`: there is no client here",
-        listed=False,
-    ),
-)
-
-_KEYRING: Final = (
-    Endpoint(
-        path="/v1/agent/keyring/list",
-        methods=ANY,
-        made_of=KeyringEndpoint,
-        handler=KeyringEndpoint.list,
-        capability=Capability.KEYRING_READ,
-        consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
-        parameters="[?details]",
-        does="the keys of gossip on all members",
-    ),
-    Endpoint(
-        path="/v1/agent/keyring/install",
-        methods=WRITE,
-        made_of=KeyringEndpoint,
-        handler=KeyringEndpoint.install,
-        capability=Capability.KEYRING_WRITE,
-        consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
-        parameters="[?details]",
-        does="add a key of gossip on all members",
-    ),
-    Endpoint(
-        path="/v1/agent/keyring/use",
-        methods=WRITE,
-        made_of=KeyringEndpoint,
-        handler=KeyringEndpoint.use,
-        capability=Capability.KEYRING_WRITE,
-        consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
-        parameters="[?details]",
-        does="encrypt gossip with a key that all members have",
-    ),
-    Endpoint(
-        path="/v1/agent/keyring/remove",
-        methods=WRITE,
-        made_of=KeyringEndpoint,
-        handler=KeyringEndpoint.remove,
-        capability=Capability.KEYRING_WRITE,
-        consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
-        parameters="[?details]",
-        does="take a key of gossip away on all members",
-    ),
-    Endpoint(
-        path="/v1/agent/keyring/*",
-        methods=ANY,
-        made_of=KeyringEndpoint,
-        handler=KeyringEndpoint.unknown,
-        capability=Capability.NONE,
-        consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
-        does="404 `resource not found`",
         listed=False,
     ),
 )

@@ -10,11 +10,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from quorate.acl.capability import Capability
 from quorate.api.endpoint import (
     ANY,
     KIB,
     SMALL,
-    Capability,
     Consistency,
     Endpoint,
     Forwarding,

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Final
 
+from quorate.acl.capability import Capability
 from quorate.api.codec.encode import empty_response, json_response
 from quorate.api.codec.meta import read_headers
 from quorate.api.codec.params import boolean
 from quorate.api.consistency import ForwardError
-from quorate.api.endpoint import Capability, Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import Consistency, Context, Endpoint, Forwarding
 from quorate.api.endpoints.operator.restored import shown
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError

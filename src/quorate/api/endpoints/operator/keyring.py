@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Final
 
+from quorate.acl.capability import Capability
 from quorate.api.codec import body
 from quorate.api.codec.body import BodyError, Field, Shape
 from quorate.api.codec.encode import json_response
 from quorate.api.codec.params import boolean
-from quorate.api.endpoint import Context
+from quorate.api.endpoint import ANY, Consistency, Context, Endpoint, Forwarding
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.errors import QuorateError
@@ -22,6 +23,7 @@ from quorate.shapes.agent import Keyring, KeyringDetails
 from quorate.shapes.shape import made
 from quorate.wire.gossip_key import key_fault
 
+_WRITE: Final = ("PUT", "POST")
 _BODY: Final = Shape(Field("Key", "key", body.a_string))
 
 # As captured: what is wrong with a key or its body is a 500 here, not a 400.
@@ -96,3 +98,62 @@ def _key(raw: bytes) -> str:
     if fault:
         raise RequestError(fault, _BAD_KEY_STATUS)
     return key
+
+
+ROWS: Final = (
+    Endpoint(
+        path="/v1/agent/keyring/list",
+        methods=ANY,
+        made_of=KeyringEndpoint,
+        handler=KeyringEndpoint.list,
+        capability=Capability.KEYRING_READ,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="[?details]",
+        does="the keys of gossip on all members",
+    ),
+    Endpoint(
+        path="/v1/agent/keyring/install",
+        methods=_WRITE,
+        made_of=KeyringEndpoint,
+        handler=KeyringEndpoint.install,
+        capability=Capability.KEYRING_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="[?details]",
+        does="add a key of gossip on all members",
+    ),
+    Endpoint(
+        path="/v1/agent/keyring/use",
+        methods=_WRITE,
+        made_of=KeyringEndpoint,
+        handler=KeyringEndpoint.use,
+        capability=Capability.KEYRING_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="[?details]",
+        does="encrypt gossip with a key that all members have",
+    ),
+    Endpoint(
+        path="/v1/agent/keyring/remove",
+        methods=_WRITE,
+        made_of=KeyringEndpoint,
+        handler=KeyringEndpoint.remove,
+        capability=Capability.KEYRING_WRITE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        parameters="[?details]",
+        does="take a key of gossip away on all members",
+    ),
+    Endpoint(
+        path="/v1/agent/keyring/*",
+        methods=ANY,
+        made_of=KeyringEndpoint,
+        handler=KeyringEndpoint.unknown,
+        capability=Capability.NONE,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="404 `resource not found`",
+        listed=False,
+    ),
+)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Final
 
+from quorate.acl.capability import Capability
 from quorate.api.codec.encode import json_response
 from quorate.api.codec.params import boolean
-from quorate.api.endpoint import KIB, Capability, Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import KIB, Consistency, Context, Endpoint, Forwarding
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.recovery import plan as plans

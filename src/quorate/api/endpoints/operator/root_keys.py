@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.acl.capability import Capability
 from quorate.api.blocking import Watched
 from quorate.api.codec.encode import json_response, text_response
 from quorate.api.codec.go_text import parse_bool, quote
 from quorate.api.codec.meta import read_headers, write_headers
 from quorate.api.codec.params import boolean
-from quorate.api.endpoint import ANY, Capability, Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import ANY, Consistency, Context, Endpoint, Forwarding
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.shapes import root_keys as shapes

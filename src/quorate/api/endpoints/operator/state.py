@@ -10,11 +10,12 @@ from typing import Final
 
 import msgspec
 
+from quorate.acl.capability import Capability
 from quorate.api.codec.encode import empty_response, json_response, text_response
 from quorate.api.codec.meta import write_headers
 from quorate.api.codec.params import parse_cas
 from quorate.api.consistency import Applied, Replicating
-from quorate.api.endpoint import Capability, Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import Consistency, Context, Endpoint, Forwarding
 from quorate.api.endpoints.variables.rules import is_namespace
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError

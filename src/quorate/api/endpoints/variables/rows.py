@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from quorate.api.endpoint import KIB, Capability, Consistency, Endpoint, Forwarding
+from quorate.acl.capability import Capability
+from quorate.api.endpoint import KIB, Consistency, Endpoint, Forwarding
 from quorate.api.endpoints.variables.batch import VariablesWriteEndpoint
 from quorate.api.endpoints.variables.listing import VariablesEndpoint
 from quorate.api.endpoints.variables.one import VariableEndpoint

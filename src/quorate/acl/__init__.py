@@ -1,0 +1,1 @@
+"""The rights of callers: capabilities, policies, what they allow. Pure: values alone."""
