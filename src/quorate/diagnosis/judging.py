@@ -20,6 +20,8 @@ from quorate.diagnosis.picture import Picture
 from quorate.diagnosis.values import Diagnosis, Finding, Outcome, Severity, World
 from quorate.diagnosis.words import counted
 
+_MONITOR: Final = "'/v1/agent/monitor?log_level=debug'"
+
 SHOWN_MAX: Final = 12
 """Lines that show one cause."""
 
@@ -138,8 +140,8 @@ def _unexplained(picture: Picture) -> Finding:
         shown_by=tuple(lines),
         next=(
             (
-                "run this again in some seconds; if the terms rise and none leads: "
-                "quorate operator api /v1/agent/monitor?log_level=debug on each server"
+                "run this again in some seconds; if the terms rise and none leads, see the log "
+                f"of each server: {picture.ask('operator api', rest=_MONITOR)}"
             ),
         ),
     )

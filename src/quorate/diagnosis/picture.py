@@ -6,6 +6,7 @@ from collections import Counter
 from functools import cached_property
 
 from quorate.diagnosis.values import Failure, Member, Report, Server, World
+from quorate.diagnosis.words import command, quoted
 
 FRESH_MS = 5_000
 """A leader that was heard this long ago at most leads; elections are over sooner."""
@@ -35,6 +36,21 @@ class Picture:
                 return seen.node
         where = address or next((m.address for m in self.members if m.id == server_id), "")
         return f"{server_id} at {where}" if where else server_id
+
+    def ask(self, verb: str, server: Server | None = None, rest: str = "") -> str:
+        """The command `quorate <verb>` for this server, the leader, or one that has answered.
+
+        `rest` are its arguments: they stand behind the options.
+        """
+        chosen = (server, self.leader, *self.main, *self.servers)
+        http = next((each.http for each in chosen if each is not None and each.http), "")
+        where = quoted(http) if http else "HTTP_ADDRESS"
+        words = ("quorate", verb, f"-address={where}", *self.world.options, rest)
+        return command(" ".join(filter(None, words)))
+
+    def health(self, server: Server) -> str:
+        """The command that shows the health of this server."""
+        return self.ask("operator api", server, "/v1/agent/health")
 
     # -- the cluster ------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ def folder_at(path: Path) -> Folder:
     try:
         found = inspect(path)
     except QuorateError as error:
-        return Folder(path=str(path), error=f"{error.text}; {error.next_step}".rstrip("; "))
+        return Folder(path=str(path), error=error.text, cure=error.next_step)
     return Folder(
         path=str(path),
         make=found.kind,

@@ -135,9 +135,9 @@ class PoolEntry(msgspec.Struct, frozen=True, kw_only=True):
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
     """A data folder. `user` is the process that has it open, None if none is seen.
 
-    `reach` is (term, index) of its last entry. `error` is why it cannot be read; then the rest is
-    empty. `full`: its disk has less than `free_needed` bytes. `waiting` is what its next start will
-    do first: a peers.json, or the rest of a recovery.
+    `reach` is (term, index) of its last entry. `error` is why it cannot be read, and `cure` the
+    next step; then the rest is empty. `full`: its disk has less than `free_needed` bytes.
+    `waiting` is what its next start will do first: a peers.json, or the rest of a recovery.
     """
 
     path: str
@@ -158,12 +158,14 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     waiting: str = ""
     full: bool = False
     error: str = ""
+    cure: str = ""
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
-    """All that was found. `configured_expect` and `configured_region` are of a configuration file.
+    """All that was found.
 
     `leaders` are the RPC addresses that agents name as the leader, each with who says so.
+    `options` are those by which the servers were asked, beside their addresses.
     `late`: not all was asked when the time was up, or too many addresses were given.
     """
 
@@ -174,6 +176,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     dialed: tuple[Dialed, ...] = ()
     folders: tuple[Folder, ...] = ()
     leaders: tuple[tuple[str, str], ...] = ()
+    options: tuple[str, ...] = ()
     late: bool = False
 
 
@@ -187,7 +190,8 @@ class Severity(StrEnum):
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One cause: its word for programs, a line, what shows it, and what to do next.
 
-    `weight` orders the causes: what explains others stands before them.
+    `weight` orders the causes: what explains others stands before them. Commands in `next` stand
+    between backquotes (`words.command`).
     """
 
     cause: str

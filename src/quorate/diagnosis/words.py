@@ -1,8 +1,8 @@
-"""Numbers and lists in the sentences of findings."""
+"""Numbers, lists and commands in the sentences of findings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 NAMED_MAX = 5
 """Names of one list; the rest is counted."""
@@ -30,3 +30,30 @@ def lasting(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds / 86_400:.0f} days"
+
+
+def command(text: str) -> str:
+    """A command within a next step: it is shown whole, on a line of its own."""
+    return f"`{text}`"
+
+
+def quoted(word: str) -> str:
+    """A word of a command as a shell takes it."""
+    if word and all(char.isalnum() or char in "@%+=:,./-_[]" for char in word):
+        return word
+    return "'" + word.replace("'", "'\"'\"'") + "'"
+
+
+def in_parts(step: str) -> Iterator[tuple[str, str]]:
+    """The prose of a next step, each part with the command that follows it, or with none."""
+    parts = step.split("`")
+    for at in range(0, len(parts), 2):
+        prose = parts[at].strip() if at == 0 else parts[at].lstrip(" ;,.").strip()
+        found = parts[at + 1] if at + 1 < len(parts) else ""
+        if prose or found:
+            yield prose, found
+
+
+def without_marks(step: str) -> str:
+    """A next step as one sentence."""
+    return step.replace("`", "")

@@ -1,16 +1,20 @@
 """`operator diagnose`: what it prints, its exit codes, and what real Nomad servers tell."""
 
+import errno
 import json
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from cli_run import Ran, run
 from client_fake_agent import (
+    TLS,
     FakeAgent,
     Reply,
     closed_port,
@@ -23,6 +27,7 @@ from places import GOLDEN
 
 from quorate.diagnosis.asking.network import BODY_BYTES_MAX
 
+CERTIFICATE = (f"-client-cert={TLS / 'client.pem'}", f"-client-key={TLS / 'client.key'}")
 VIEWS = "GET /v1/operator/raft/views?details"
 NO_SUCH = text_reply(404, "Invalid method")
 # A cluster of Nomad 1.0 servers that has lost two of three; and one that has not.
@@ -238,6 +243,56 @@ def test_tls_that_fails_is_named_by_the_check() -> None:
 def test_a_folder_that_is_none() -> None:
     ran = diagnosed("-json", "/no/such/folder")
     assert (ran.code, causes(ran)) == (2, ["folder-unreadable"])
+
+
+def test_what_is_no_folder_or_may_not_be_read_says_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    for name, said in (
+        ("pipe", "it is a pipe"),
+        ("file", "it is a file"),
+        ("x", "nothing of that"),
+    ):
+        ran = diagnosed(str(tmp_path / name))
+        assert (ran.code, said in ran.stdout) == (2, True), ran.stdout
+        assert "Next: give the data_dir of a server" in ran.stdout
+    with patch.object(
+        Path, "is_dir", side_effect=PermissionError(errno.EACCES, "Permission denied")
+    ):
+        ran = diagnosed(str(tmp_path))
+    assert "cannot look at" in ran.stdout
+    assert "run this as its owner: sudo -u " in " ".join(ran.stdout.split())
+
+
+def test_host_and_port_are_an_address_unless_a_folder_has_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with FakeAgent(LOST) as agent:
+        ran = diagnosed("-json", agent.address.removeprefix("http://"))
+    assert causes(ran)[0] == "quorum-unreachable"
+    where = f"127.0.0.1:{closed_port()}"
+    assert causes(diagnosed("-json", where)) == ["agent-not-reached"]
+    (tmp_path / where).mkdir()
+    assert causes(diagnosed("-json", where)) == ["folder-unreadable"]
+    with FakeAgent(WHOLE, tls=server_context()) as agent:
+        place = agent.address.removeprefix("https://")
+        words = ("-tls-skip-verify", *CERTIFICATE, place)
+        asked = json.loads(diagnosed("-json", *words).stdout)["Asked"]
+    assert asked[0]["Address"] == agent.address
+
+
+def test_a_command_stands_whole_on_its_line_and_asks_as_it_was_asked() -> None:
+    """A copy of the line is a command that works, whatever the width of the terminal."""
+    with FakeAgent(LOST, tls=server_context()) as agent:
+        words = ("-insecure", *CERTIFICATE, agent.address)
+        ran = diagnosed(*words)
+        told = json.loads(diagnosed("-json", *words).stdout)
+    (command,) = told["Findings"][0]["Commands"]
+    options = f"-address={agent.address} {' '.join(CERTIFICATE)} -tls-skip-verify"
+    assert command == f"quorate operator recover peers-json {options}"
+    assert f"     {command}" in ran.stdout.splitlines()
+    assert "`" not in ran.stdout + json.dumps(told)
 
 
 def test_the_servers_to_join_of_a_configuration_are_tried(tmp_path: Path) -> None:

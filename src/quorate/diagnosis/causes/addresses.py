@@ -49,7 +49,9 @@ def _names(picture: Picture) -> Iterator[Finding]:
             severity=Severity.WARNING if reached else Severity.CAUSE,
             text=f"{address} cannot be dialed: its name has no address ({what})",
             shown_by=(text,),
-            next=("correct the name, or the DNS; getent hosts NAME shows what the machine sees",),
+            next=(
+                "correct the name, or the DNS; what the machine sees of it: `getent hosts NAME`",
+            ),
         )
 
 

@@ -45,7 +45,7 @@ def damage(picture: Picture) -> Iterator[Finding]:
                 text=f"the states of the servers differ, and no majority says which is right "
                 f"(says {server.node})",
                 shown_by=(problem,) if problem else (),
-                next=("quorate operator raft views: which servers differ",),
+                next=(f"see which servers differ: {picture.ask('operator raft views')}",),
             )
 
 
@@ -60,7 +60,9 @@ def held(picture: Picture) -> Iterator[Finding]:
                 severity=Severity.CAUSE,
                 text=f"{server.node} has stopped applying the log: it votes, and does not lead",
                 shown_by=(problem,),
-                next=("upgrade it: quorate operator upgrade check names the version",),
+                next=(
+                    f"upgrade it; the version is named by {picture.ask('operator upgrade check')}",
+                ),
             )
 
 
@@ -85,7 +87,7 @@ def _unhealthy(picture: Picture, server: Server, text: str) -> Finding:
         severity=Severity.WARNING if picture.leader_address else Severity.CAUSE,
         text=f"{server.node} says that it is not healthy",
         shown_by=(text,),
-        next=(f"curl {server.http or '<its HTTP address>'}/v1/agent/health",),
+        next=(f"see all that it says: {picture.health(server)}",),
     )
 
 
@@ -167,7 +169,7 @@ def versions(picture: Picture) -> Iterator[Finding]:
             text=f"{listed(s.node for s in behind)} cannot take part: the cluster is of feature "
             f"level {level}",
             shown_by=tuple(f"{s.node}: {s.version}, level {s.told.level}" for s in behind),
-            next=("upgrade it: quorate operator upgrade check names the version",),
+            next=(f"upgrade it; the version is named by {picture.ask('operator upgrade check')}",),
         )
         return
     found = {server.version for server in picture.main if server.version}
@@ -180,5 +182,7 @@ def versions(picture: Picture) -> Iterator[Finding]:
             severity=Severity.WARNING,
             text=f"the servers are of {len(found)} versions",
             shown_by=tuple(f"{s.node}: {s.version}" for s in picture.main if s.version),
-            next=("finish the upgrade",) if foreign else ("quorate operator upgrade check",),
+            next=("finish the upgrade",)
+            if foreign
+            else (f"see what is to be done: {picture.ask('operator upgrade check')}",),
         )

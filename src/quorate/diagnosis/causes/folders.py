@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from quorate.diagnosis.picture import Picture
 from quorate.diagnosis.values import Finding, Folder, Severity
-from quorate.diagnosis.words import counted, listed
+from quorate.diagnosis.words import command, counted, listed, quoted
 
 
 def folders(picture: Picture) -> Iterator[Finding]:
@@ -30,7 +30,7 @@ def _one(folder: Folder) -> Iterator[Finding]:
             severity=Severity.CAUSE,
             text=f"{folder.path} cannot be read",
             shown_by=(folder.error,),
-            next=("give the data_dir of a server",),
+            next=(folder.cure or "give the data_dir of a server",),
         )
     if folder.damage:
         yield Finding(
@@ -43,7 +43,7 @@ def _one(folder: Folder) -> Iterator[Finding]:
             next=(
                 (
                     "leave it out, if a majority of the others is sound; if not: "
-                    f"quorate operator raft salvage -dry-run {folder.path}"
+                    f"{command(f'quorate operator raft salvage -dry-run {quoted(folder.path)}')}"
                 ),
             ),
         )
@@ -171,10 +171,10 @@ def _majority(picture: Picture, readable: list[Folder]) -> Iterator[Finding]:
             next=("start their servers with these folders: they elect a leader by themselves",),
         )
         return
-    paths = " ".join(folder.path for folder in able)
+    paths = " ".join(quoted(folder.path) for folder in able)
     lost = [voter for voter in picture.voters if voter not in here]
     is_nomad = any(folder.make != "Quorate" for folder in able)
-    verb = "peers-json" if is_nomad else "plan"
+    verb = "peers-json" if is_nomad else "plan -out=plan.json"
     yield Finding(
         cause="quorum-unreachable",
         weight=60,
@@ -184,7 +184,7 @@ def _majority(picture: Picture, readable: list[Folder]) -> Iterator[Finding]:
         shown_by=(*lines, *(f"not here: {voter.id} at {voter.address}" for voter in lost)),
         next=(
             "bring the others back with their data, if they can be",
-            f"if they are lost for good: quorate operator recover {verb} {paths}",
+            f"if they are lost for good: {command(f'quorate operator recover {verb} {paths}')}",
         ),
     )
 

@@ -75,7 +75,8 @@ def rolled_back(picture: Picture) -> Iterator[Finding]:
             next=(
                 (
                     "start it again: it moves that data aside, takes a new ID and joins as a new "
-                    f"server; then quorate operator raft remove-peer -peer-id={server_id}"
+                    "server; then take the old ID out: "
+                    f"{picture.ask(f'operator raft remove-peer -peer-id={server_id}')}"
                 ),
             ),
         )
@@ -179,7 +180,7 @@ def outsiders(picture: Picture) -> Iterator[Finding]:
                 severity=Severity.CAUSE,
                 text=f"{server.node} was removed from the cluster",
                 shown_by=(facts.problem,),
-                next=(f"quorate server rejoin -address={server.http or '<its HTTP address>'}",),
+                next=(f"if it is to come back: {picture.ask('server rejoin', server)}",),
             )
     others = [s for s in picture.main if s.facts is not None and s.told.problem_kind != "removed"]
     outside = [s for s in others if picture.members and not _is_member(picture, s)]
@@ -196,8 +197,7 @@ def outsiders(picture: Picture) -> Iterator[Finding]:
             next=(
                 "once there is a leader, it takes the server in by itself"
                 if not picture.leader_address
-                else f"quorate operator api -address={server.http or '<its HTTP address>'} "
-                "/v1/agent/health: what it waits for",
+                else f"see what it waits for: {picture.health(server)}",
             ),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from quorate.diagnosis.picture import Picture
 from quorate.diagnosis.values import Failure, Finding, Member, Severity, Trouble
-from quorate.diagnosis.words import counted, lasting, listed
+from quorate.diagnosis.words import command, counted, lasting, listed, quoted
 
 _WORDS = {
     Trouble.DNS: "its name has no address",
@@ -53,7 +53,7 @@ def quorum(picture: Picture) -> Iterator[Finding]:
             next=(
                 (
                     "start it again with its data folder, or replace it: start a new server, then "
-                    f"quorate operator raft remove-peer -peer-id={missing[0].id}"
+                    f"{picture.ask(f'operator raft remove-peer -peer-id={missing[0].id}')}"
                 ),
             ),
         )
@@ -106,12 +106,18 @@ def _bring_back(picture: Picture) -> tuple[str, ...]:
     needed = picture.quorum - len(picture.present)
     names = listed(picture.name(voter.id) for voter in picture.missing)
     is_nomad = any(server.make != "Quorate" for server in picture.main)
-    command = "recover peers-json" if is_nomad else "recover plan -out=plan.json"
-    http = [server.http for server in picture.main if server.http]
-    where = " ".join(f"-address={each}" for each in http) or "DIR..."
+    verb = "recover peers-json" if is_nomad else "recover plan -out=plan.json"
+    http = [f"-address={quoted(server.http)}" for server in picture.main if server.http]
+    words = (
+        "quorate operator",
+        verb,
+        *(http or ("DIR...",)),
+        *(picture.world.options if http else ()),
+    )
+    recover = command(" ".join(words))
     return (
         f"start {needed} of {names} again, with the data folders that they have: that is all",
-        f"if their data is lost for good: quorate operator {command} {where} (docs/outage.md)",
+        f"if their data is lost for good (docs/outage.md): {recover}",
     )
 
 

@@ -7,6 +7,8 @@ server, the `server` or `raft` folder in it, or the folder of a replica in a Pyt
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -40,9 +42,9 @@ class DataDir(NamedTuple):
 
 def find(path: Path) -> DataDir:
     """The data folder that `path` names. Nothing is changed. Raises QuorateError."""
-    with clear_errors(f"look at {path}"):
+    with _readable(path):
         if not path.is_dir():
-            raise QuorateError(f"{path} is no folder", _NEXT)
+            raise QuorateError(f"{path} is no folder: {_what(path)}", _NEXT)
         for below in _BELOW:
             raft = path / below
             root = raft.parent if raft.name == "raft" else raft
@@ -60,6 +62,35 @@ def find(path: Path) -> DataDir:
                 raft = root / "raft" if identity.region else root  # that of the library has none
                 return DataDir(Kind.QUORATE, root, raft / "log", raft / "snapshots")
     raise QuorateError(f"File {NOMAD_LOG} not found in path {path}, nor a log of Quorate", _NEXT)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raises QuorateError: what may not be read says who may."""
+    try:
+        with clear_errors(f"look at {path}"):
+            yield
+    except QuorateError as error:
+        cause = error.__cause__
+        if not isinstance(cause, PermissionError):
+            raise
+        owner = _owner(path)
+        as_whom = f"its owner: sudo -u {owner} quorate ..." if owner else "the user of the server"
+        raise QuorateError(error.text, f"run this as {as_whom}") from error
+
+
+def _owner(path: Path) -> str:
+    with suppress(OSError, KeyError):
+        return path.owner()
+    return ""
+
+
+def _what(path: Path) -> str:
+    """What lies at a path that is no folder."""
+    if not path.exists():
+        return "there is nothing of that name"
+    kinds = ((path.is_fifo(), "a pipe"), (path.is_socket(), "a socket"), (path.is_file(), "a file"))
+    return f"it is {next((kind for fits, kind in kinds if fits), 'a device')}"
 
 
 def _identity(root: Path) -> Identity | None:

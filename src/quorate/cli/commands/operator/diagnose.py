@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import textwrap
-from collections.abc import Coroutine, Iterator, Sequence
+import re
+import shlex
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from quorate.cli.commands.operator.diagnosed import as_json, show
 from quorate.cli.commands.operator.folder_named import folder_named
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.progress import Progress
@@ -18,16 +20,17 @@ from quorate.client.address import addresses_of, parse_address
 from quorate.client.environment import Settings, settings_from_environment
 from quorate.client.tls import TlsOptions, build_context
 from quorate.diagnosis.asking.network import Place
-from quorate.diagnosis.asking.servers import ASKED_MAX, DEADLINE_S, Gatherer, How
+from quorate.diagnosis.asking.servers import DEADLINE_S, Gatherer, How
 from quorate.diagnosis.judging import diagnose as judged
 from quorate.diagnosis.reading import folder_at
-from quorate.diagnosis.values import Asked, Diagnosis, Finding, Folder, Outcome, Server, World
+from quorate.diagnosis.values import Folder, Outcome, World
 from quorate.errors import QuorateError
 from quorate.net.threads import in_thread
 
 CODES: Final = {Outcome.HEALTHY: 0, Outcome.CAUSE: 2, Outcome.SILENT: 3}
 _SCHEMES: Final = ("http://", "https://", "unix://")
-_WIDTH: Final = 80
+_HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9_.-]*):[0-9]{1,5}")
+_OF_TLS: Final = ("ca-cert", "ca-path", "client-cert", "client-key", "tls-server-name")
 
 
 def diagnose(context: Context) -> int:
@@ -48,19 +51,42 @@ def diagnose(context: Context) -> int:
     with Progress(context.out, "Asking servers", quiet=context.quiet()) as progress:
         gathering = Gatherer(how, progress.say).gather(addresses, joins, port)
         world = asyncio.run(_gathered(gathering, folders))
+    world = msgspec.structs.replace(world, options=_given(context))
     found = judged(world)
-    context.show(_as_json(world, found), lambda: _print(context, world, found))
+    context.show(as_json(world, found), lambda: show(context, world, found))
     return CODES[found.outcome]
 
 
 def _named(context: Context) -> tuple[list[str], list[Path]]:
-    args = context.flags.args
-    addresses = [arg for arg in args if arg.startswith(_SCHEMES)]
-    folders = [folder_named(arg) for arg in args if not arg.startswith(_SCHEMES)]
+    addresses, folders = [], []
+    for arg in context.flags.args:
+        if arg.startswith(_SCHEMES):
+            addresses.append(arg)
+        elif _HOST_AND_PORT.fullmatch(arg) and not Path(arg).exists():
+            addresses.append(f"{_scheme(context)}://{arg}")
+        else:
+            folders.append(folder_named(arg))
     for given in reversed(context.flags.many("address")):
         with doing("Error initializing client: "):
             addresses = [*addresses_of(given), *addresses]
     return addresses, folders
+
+
+def _scheme(context: Context) -> str:
+    """That of an address which names none: TLS, if anything was given for it."""
+    settings = _settings(context)
+    return "http" if settings.tls == TlsOptions() else "https"
+
+
+def _given(context: Context) -> tuple[str, ...]:
+    """The options of TLS that were typed: a command that is told next needs them too."""
+    found = [
+        f"-{name}={shlex.quote(value)}"
+        for name in _OF_TLS
+        if isinstance(value := context.flags.values.get(name), str) and value
+    ]
+    unchecked = context.flags.on("tls-skip-verify") or context.flags.on("insecure")
+    return (*found, "-tls-skip-verify") if unchecked else tuple(found)
 
 
 def _settings(context: Context) -> Settings:
@@ -143,142 +169,3 @@ async def _gathered(gathering: Coroutine[Any, Any, World], folders: Sequence[Pat
         for path, each in zip(folders, reading, strict=True)
     )
     return msgspec.structs.replace(world, folders=found)
-
-
-# -- shown ----------------------------------------------------------------------------------------
-
-
-def _print(context: Context, world: World, found: Diagnosis) -> None:
-    for line in _lines(world, found, context.out.width or _WIDTH):
-        context.out.line(line)
-
-
-def _lines(world: World, found: Diagnosis, width: int) -> Iterator[str]:
-    yield from _filled(_heading(world, found), "", width)
-    for count, finding in enumerate(found.findings, start=1):
-        yield ""
-        yield from _finding(count, finding, width)
-    asked = [_asked_line(each, world) for each in world.asked if not each.guessed or each.server]
-    if asked:
-        yield ""
-        yield "Asked:"
-        for line in asked:
-            yield from _filled(line, "  ", width)
-    if world.late:
-        yield from _filled(
-            f"Not all was asked: the time was up, or more than {ASKED_MAX} addresses were given.",
-            *("", width),
-        )
-
-
-def _heading(world: World, found: Diagnosis) -> str:
-    causes = sum(finding.severity == "cause" for finding in found.findings)
-    if found.outcome is Outcome.SILENT:
-        return "No server answers, and no data folder was given."
-    if found.leader:
-        term = f" in term {found.leader_term}" if found.leader_term else ""
-        state = f"There is a leader: {found.leader}{term}."
-        if not causes:
-            warned = " Still, look at this:" if found.findings else ""
-            return state + warned
-        return f"{state} Not all servers take part:"
-    where = "" if world.servers else " No server answers; the data folders say:"
-    if causes > 1:
-        return f"There is no leader.{where} {causes} causes, the weightiest first:"
-    return f"There is no leader.{where or ' The cause:'}"
-
-
-def _finding(count: int, finding: Finding, width: int) -> Iterator[str]:
-    kind = "" if finding.severity == "cause" else "warning: "
-    text = f"{count}. {kind}{finding.text} [{finding.cause}]"
-    yield from _filled(text, "", width, after="   ")
-    for line in finding.shown_by:
-        yield from _filled(f"- {line}", "   ", width, after="     ")
-    for line in finding.next:
-        yield from _filled(f"Next: {line}", "   ", width, after="     ")
-
-
-def _asked_line(asked: Asked, world: World) -> str:
-    if asked.failure is not None:
-        return f"{asked.address}: {asked.failure.text}"
-    server = next((s for s in world.servers if s.id == asked.server), None)
-    if server is None:
-        return f"{asked.address}: {asked.server}"
-    term = f", term {server.term}" if server.term else ""
-    return f"{asked.address}: {server.node}, {server.role or server.make}{term}"
-
-
-def _filled(text: str, before: str, width: int, after: str | None = None) -> list[str]:
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=before,
-        subsequent_indent=before + "  " if after is None else after,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
-
-
-def _as_json(world: World, found: Diagnosis) -> dict[str, Any]:
-    return {
-        "Outcome": found.outcome.value,
-        "Leader": found.leader,
-        "Term": found.leader_term,
-        "Findings": [
-            {
-                "Cause": each.cause,
-                "Severity": each.severity.value,
-                "Weight": each.weight,
-                "Text": each.text,
-                "ShownBy": list(each.shown_by),
-                "Next": list(each.next),
-            }
-            for each in found.findings
-        ],
-        "Asked": [
-            {
-                "Address": each.address,
-                "Guessed": each.guessed,
-                "Server": each.server,
-                "Failure": each.failure.kind.value if each.failure is not None else "",
-                "Error": each.failure.text if each.failure is not None else "",
-            }
-            for each in world.asked
-        ],
-        "Servers": [_server_json(server) for server in world.servers],
-        "Folders": [_folder_json(folder) for folder in world.folders],
-        "Late": world.late,
-    }
-
-
-def _server_json(server: Server) -> dict[str, Any]:
-    return {
-        "ID": server.id,
-        "Node": server.node,
-        "Address": server.address,
-        "HTTP": server.http,
-        "Make": server.make,
-        "Version": server.version,
-        "Role": server.role,
-        "Term": server.term,
-        "Leader": server.leader,
-        "LastIndex": server.last_index,
-        "CommitIndex": server.commit_index,
-        "Voters": sum(member.voter for member in server.members),
-        "Details": msgspec.to_builtins(server.facts),
-    }
-
-
-def _folder_json(folder: Folder) -> dict[str, Any]:
-    return {
-        "Path": folder.path,
-        "Make": folder.make,
-        "UsedBy": folder.user,
-        "ServerID": folder.id,
-        "ClusterID": folder.cluster_id,
-        "Epoch": folder.epoch,
-        "LastTerm": folder.reach[0],
-        "LastIndex": folder.reach[1],
-        "Damage": list(folder.damage),
-        "Error": folder.error,
-    }
