@@ -37,6 +37,10 @@
     |- RestoreUnknown            an archive was being restored, and may be: how to find out
     |- RestoreUnderWay           an archive is being restored: try again in a moment
     |  `- BackupAwaited          the cluster is to begin with a backup that is not restored yet
+    |- PermissionDenied          the caller's token does not allow it
+    |  |- TokenNotFound          no token has this secret
+    |  `- TokenExpired           the token's time is over
+    |- TokensNotCurrent          the leader is not heard: what tokens allow cannot be known here
     |- NoPathToRegion            no live server of that region is known
     |- GossipDisabled            the servers are a fixed list here: there is no pool to act on
     |- BadFrame                  a peer sent bytes that are no message: the connection is closed
@@ -375,6 +379,46 @@ class NoSuchBackup(QuorateError):
 
 class BackupFailed(QuorateError):
     """A backup could not be made, verified or deleted."""
+
+
+class PermissionDenied(QuorateError):
+    """The caller has proven who it is, or that it is anonymous, and may not do this."""
+
+    def __init__(
+        self,
+        text: str = "Permission denied",
+        next_step: str = "give a token whose policies allow it: -token, X-Nomad-Token",
+    ) -> None:
+        super().__init__(text, next_step)
+
+
+class TokenNotFound(PermissionDenied):
+    """No token has the secret that was given."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ACL token not found",
+            "it is wrong, or was deleted: see those that there are by quorate acl token list",
+        )
+
+
+class TokenExpired(PermissionDenied):
+    """The time of the token is over."""
+
+    def __init__(self) -> None:
+        super().__init__("ACL token expired", "make another one: quorate acl token create")
+
+
+class TokensNotCurrent(QuorateError):
+    """This server has not heard the leader for too long to know which tokens count."""
+
+    def __init__(self, silent_s: float) -> None:
+        super().__init__(
+            f"this server has not heard the leader for {silent_s:.0f} s, so it cannot know whether "
+            "the token still counts",
+            "ask a server that hears the leader; on this machine use the control socket "
+            "(-address=unix://<data_dir>/control.sock)",
+        )
 
 
 class NoPathToRegion(QuorateError):

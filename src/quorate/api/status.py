@@ -31,6 +31,7 @@ from quorate.errors import (
     NotLeader,
     NotReady,
     PeerNotFound,
+    PermissionDenied,
     QuorateError,
     RestoreRefused,
     RestoreUnderWay,
@@ -39,6 +40,7 @@ from quorate.errors import (
     StateFull,
     StorageFull,
     StorageStalled,
+    TokensNotCurrent,
 )
 
 ERROR_HEADER: Final = b"X-Quorate-Error"
@@ -60,6 +62,8 @@ STATUS: Final[dict[type[QuorateError], int]] = {
     NoSuchBackup: 404,
     BackupFailed: 500,
     SealBroken: 500,
+    PermissionDenied: 403,
+    TokensNotCurrent: 503,
     NoPathToRegion: 500,
     GossipDisabled: 501,
     PeerNotFound: 500,
