@@ -22,7 +22,7 @@ from quorate.archive.reading import read_archive
 from quorate.archive.redacting import redact
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
-from quorate.state.engine.restoring import BeginRestore
+from quorate.state.engine.restore.commands import BeginRestore
 from quorate.state.engine.snapshot import decode_snapshot
 from quorate.state.registry import TODAY
 from quorate.state.tables.root_keys import AddRootKey

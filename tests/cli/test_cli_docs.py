@@ -10,7 +10,7 @@ from places import DOCS
 
 from quorate.cli.reference import MARK, rewritten
 from quorate.cli.text.gotemplate import render
-from quorate.client.environment import VARIABLES
+from quorate.client.transport.environment import VARIABLES
 
 PAGE = (DOCS / "cli.md").read_text()
 HEAD = PAGE.partition(MARK)[0]

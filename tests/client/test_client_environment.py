@@ -3,7 +3,7 @@
 import pytest
 
 from quorate.client import ClientError, Settings, TlsOptions, settings_from_environment
-from quorate.client.environment import VARIABLES
+from quorate.client.transport.environment import VARIABLES
 
 TEXTS = {option: name for option, name in VARIABLES.items() if option != "tls-skip-verify"}
 

@@ -22,8 +22,8 @@ from quorate.client import (
     TlsError,
     TlsOptions,
 )
-from quorate.client.address import Address, parse_address
-from quorate.client.wire import Reaching, Wire
+from quorate.client.transport.address import Address, parse_address
+from quorate.client.transport.wire import Reaching, Wire
 
 GOOD = TlsOptions(
     ca_cert=str(TLS / "ca.pem"),

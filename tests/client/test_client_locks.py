@@ -26,8 +26,8 @@ from quorate.client import (
     StatusError,
     Variables,
 )
-from quorate.client.calls import Awaiting, Call, Request, Waiting
-from quorate.client.lock_steps import Held
+from quorate.client.calls.call import Awaiting, Call, Request, Waiting
+from quorate.client.coordination.lock_steps import Held
 from quorate.client.steps import carried_out
 
 LOST = RequestError("PUT", "http://x", "connection refused")

@@ -118,7 +118,7 @@ async def test_a_snapshot_is_restored() -> None:
 
 @asynchronous
 async def test_an_answer_that_does_not_end_is_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quorate.client.wire.BODY_MAX", 100_000)
+    monkeypatch.setattr("quorate.client.transport.wire.BODY_MAX", 100_000)
     routes = {"GET /v1/status/leader": Reply(200, b"x" * 1_000_000)}
     with FakeAgent(routes) as agent:
         async with AsyncClient(agent.address) as client:

@@ -23,12 +23,12 @@ from quorate.client import (
     StatusError,
     TooMany,
 )
-from quorate.client.calls import Call, Request, Waiting
+from quorate.client.calls.call import Call, Request, Waiting
+from quorate.client.coordination.watch import Watching
 from quorate.client.steps import Steps, carried_out
-from quorate.client.watch import Watching
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
-from quorate.state.engine.restoring import BeginRestore, CommitRestore
+from quorate.state.engine.restore.commands import BeginRestore, CommitRestore
 
 LOST = RequestError("GET", "http://x", "connection refused")
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from quorate.client.address import parse_address
+from quorate.client.transport.address import parse_address
 from quorate.diagnosis.asking.network import Place
 from quorate.diagnosis.asking.servers import ASKED_MAX, Gatherer, How
 from quorate.diagnosis.values import Trouble, World

@@ -28,7 +28,7 @@ from quorate.recovery.looking.states import state_of
 from quorate.recovery.looking.summary import Kind
 from quorate.recovery.recovering import prepare
 from quorate.state.engine.commands import decode, encode
-from quorate.state.engine.restoring import RestoreRows
+from quorate.state.engine.restore.commands import RestoreRows
 from quorate.state.registry import TODAY
 from quorate.state.tables.autopilot import TABLE as AUTOPILOT
 from quorate.storage.folder.data_folder import DataFolder

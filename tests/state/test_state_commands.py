@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from quorate.state.engine.commands import UnknownCommand, Wrapped, decode, encode
 from quorate.state.engine.level import RaiseLevel
-from quorate.state.engine.restoring import (
+from quorate.state.engine.restore.commands import (
     BeginRestore,
     CommitRestore,
     DropRestore,

@@ -11,18 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.errors import QuorateError
-from quorate.state.engine import level, restoring
+from quorate.state.engine import level
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.registry import Registry
-from quorate.state.engine.restore import Restored, TableChange, pieces_of, restored
-from quorate.state.engine.restoring import (
+from quorate.state.engine.restore import commands as restoring
+from quorate.state.engine.restore.commands import (
     BeginRestore,
     CommitRestore,
     DropRestore,
     RestoreRows,
 )
+from quorate.state.engine.restore.rules import Restored, TableChange, pieces_of, restored
 from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot, encode_snapshot
 from quorate.state.engine.store import Held, StateStore
 from quorate.state.engine.table import SINGLETON, Command, OnRestore, Record, Table, Tables

@@ -10,7 +10,7 @@ import shlex
 
 from quorate.cli.context import Context, Failure, doing
 from quorate.client import Settings, settings_from_environment
-from quorate.client.address import addresses_of, parse_address
+from quorate.client.transport.address import addresses_of, parse_address
 
 CONTINUED = " \\\n  "
 

@@ -9,22 +9,9 @@ Example:
 from typing import TYPE_CHECKING, Any
 
 from quorate.client.async_client import AsyncClient
-from quorate.client.backups import Backup, BackupList, PrunedBackups
-from quorate.client.calls import Answer
-from quorate.client.client import Client
-from quorate.client.environment import Settings, settings_from_environment
-from quorate.client.errors import (
-    AddressError,
-    AnswerError,
-    ClientError,
-    RequestError,
-    StateFull,
-    StatusError,
-    TlsError,
-)
-from quorate.client.lock_steps import LockLost
-from quorate.client.locks import Election, Lock
-from quorate.client.models import (
+from quorate.client.calls.backups import Backup, BackupList, PrunedBackups
+from quorate.client.calls.call import Answer
+from quorate.client.calls.models import (
     AgentSelf,
     AutopilotConfiguration,
     Event,
@@ -57,8 +44,7 @@ from quorate.client.models import (
     View,
     Views,
 )
-from quorate.client.tls import TlsOptions
-from quorate.client.variable_calls import (
+from quorate.client.calls.variables import (
     Operation,
     Page,
     Seen,
@@ -66,11 +52,25 @@ from quorate.client.variable_calls import (
     VariableConflict,
     VariableMetadata,
 )
+from quorate.client.client import Client
+from quorate.client.coordination.lock_steps import LockLost
+from quorate.client.coordination.locks import Election, Lock
+from quorate.client.coordination.watch import Change, Gap, TooMany
+from quorate.client.errors import (
+    AddressError,
+    AnswerError,
+    ClientError,
+    RequestError,
+    StateFull,
+    StatusError,
+    TlsError,
+)
+from quorate.client.transport.environment import Settings, settings_from_environment
+from quorate.client.transport.tls import TlsOptions
 from quorate.client.variables import AsyncVariables, Variables
-from quorate.client.watch import Change, Gap, TooMany
 
 if TYPE_CHECKING:
-    from quorate.client.async_locks import AsyncElection, AsyncLock
+    from quorate.client.coordination.async_locks import AsyncElection, AsyncLock
 
 __all__ = [
     "AddressError",
@@ -142,7 +142,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """These import asyncio, which no command needs."""
     if name in {"AsyncElection", "AsyncLock"}:
-        from quorate.client import async_locks
+        from quorate.client.coordination import async_locks
 
         return getattr(async_locks, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,15 +7,11 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
 
-from quorate.client.async_transport import AsyncTransport
-from quorate.client.calls import Answer, Awaiting, Call, Query, refusal
-from quorate.client.ends import NO_LEADER, Ends
-from quorate.client.errors import RequestError, StatusError
-from quorate.client.events import SILENCE_S, STREAM, EventReader, events_query, text_of
-from quorate.client.models import Event, RestoreReport
-from quorate.client.operations import Operations
-from quorate.client.settings import Settled
-from quorate.client.snapshots import (
+from quorate.client.calls.call import Answer, Awaiting, Call, Query, refusal
+from quorate.client.calls.events import SILENCE_S, STREAM, EventReader, events_query, text_of
+from quorate.client.calls.models import Event, RestoreReport
+from quorate.client.calls.operations import Operations
+from quorate.client.calls.snapshots import (
     MONITOR,
     SNAPSHOT,
     Received,
@@ -23,8 +19,12 @@ from quorate.client.snapshots import (
     restore_query,
     restored,
 )
+from quorate.client.errors import RequestError, StatusError
+from quorate.client.settings import Settled
+from quorate.client.transport.async_transport import AsyncTransport
+from quorate.client.transport.ends import NO_LEADER, Ends
+from quorate.client.transport.wire import Reaching, Wire
 from quorate.client.variables import AsyncVariables
-from quorate.client.wire import Reaching, Wire
 
 T = TypeVar("T")
 

@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
-from quorate.client.calls import Answer, Call, Query, Waiting, refusal
-from quorate.client.ends import NO_LEADER, Ends
-from quorate.client.errors import RequestError, StatusError
-from quorate.client.events import SILENCE_S, STREAM, EventReader, events_query, text_of
-from quorate.client.models import Event, RestoreReport
-from quorate.client.operations import Operations
-from quorate.client.settings import Settled
-from quorate.client.snapshots import (
+from quorate.client.calls.call import Answer, Call, Query, Waiting, refusal
+from quorate.client.calls.events import SILENCE_S, STREAM, EventReader, events_query, text_of
+from quorate.client.calls.models import Event, RestoreReport
+from quorate.client.calls.operations import Operations
+from quorate.client.calls.snapshots import (
     MONITOR,
     SNAPSHOT,
     Received,
@@ -21,9 +18,12 @@ from quorate.client.snapshots import (
     restore_query,
     restored,
 )
-from quorate.client.transport import Transport
+from quorate.client.errors import RequestError, StatusError
+from quorate.client.settings import Settled
+from quorate.client.transport.ends import NO_LEADER, Ends
+from quorate.client.transport.transport import Transport
+from quorate.client.transport.wire import Reaching, Wire
 from quorate.client.variables import Variables
-from quorate.client.wire import Reaching, Wire
 
 T = TypeVar("T")
 

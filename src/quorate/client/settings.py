@@ -6,11 +6,11 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Final, Self
 
-from quorate.client.address import DEFAULT_ADDRESS, addresses_of
-from quorate.client.calls import Query, names_in, routed
-from quorate.client.environment import Settings
-from quorate.client.tls import TlsOptions
-from quorate.client.wire import Reaching, Wire
+from quorate.client.calls.call import Query, names_in, routed
+from quorate.client.transport.address import DEFAULT_ADDRESS, addresses_of
+from quorate.client.transport.environment import Settings
+from quorate.client.transport.tls import TlsOptions
+from quorate.client.transport.wire import Reaching, Wire
 
 DEFAULT_TIMEOUT_S: Final = 60.0
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from quorate.client.calls import Awaiting, Call, Waiting
+from quorate.client.calls.call import Awaiting, Call, Waiting
 from quorate.client.errors import ClientError
 
 T = TypeVar("T")

@@ -12,11 +12,11 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import TypeVar
 
-from quorate.client.calls import Awaiting, Call, Waiting
+from quorate.client.calls.call import Awaiting, Call, Waiting
+from quorate.client.calls.variables import LIST, Page, VariableCalls, VariableMetadata
+from quorate.client.coordination.watch import MOST, PATIENCE_S, Change, Gap, Watching
 from quorate.client.errors import AnswerError
 from quorate.client.steps import async_carried_out, carried_out
-from quorate.client.variable_calls import LIST, Page, VariableCalls, VariableMetadata
-from quorate.client.watch import MOST, PATIENCE_S, Change, Gap, Watching
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from typing import Final
 
 from quorate.errors import QuorateError
 from quorate.raft.values.messages import Entry, EntryKind
-from quorate.state.engine import shift
-from quorate.state.engine.shift import RESTORE_LEVEL, IndexShift
+from quorate.state.engine.restore import shift
+from quorate.state.engine.restore.shift import RESTORE_LEVEL, IndexShift
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.store import Held, StateStore
 from quorate.state.engine.table import SINGLETON

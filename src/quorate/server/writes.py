@@ -70,7 +70,7 @@ class Writes:
 
     @property
     def shift(self) -> int:
-        """See `quorate.state.engine.shift`."""
+        """See `quorate.state.engine.restore.shift`."""
         return self._shift()
 
     def pause(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from quorate.state.engine import level, restoring, shift
+from quorate.state.engine import level
 from quorate.state.engine.registry import Registry
+from quorate.state.engine.restore import commands as restoring
+from quorate.state.engine.restore import shift
 from quorate.state.engine.table import Command, Table
 from quorate.state.tables import (
     autopilot,

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from quorate.api.codec.body import Shape
-from quorate.client import models
+from quorate.client.calls import models
 from quorate.shapes import settings
 from quorate.shapes.shape import DURATION, INDEX, kind_of, made
 from quorate.state.engine.commands import encode

@@ -21,7 +21,7 @@ from quorate.errors import QuorateError
 from quorate.server.events import hub
 from quorate.server.events.changes import Event
 from quorate.state.engine.commands import encode
-from quorate.state.engine.restoring import BeginRestore, CommitRestore
+from quorate.state.engine.restore.commands import BeginRestore, CommitRestore
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command

@@ -10,7 +10,7 @@ from cli_run import run
 from client_fake_agent import FakeAgent, Reply, text_reply
 
 from quorate.client import AnswerError, Client, ClientError, Event
-from quorate.client.events import EventReader
+from quorate.client.calls.events import EventReader
 
 TIME = "2026-11-28T21:00:29.773Z"
 STREAM = "GET /v1/event/stream"
@@ -154,6 +154,6 @@ def test_what_the_server_did_not_end_is_no_event() -> None:
 
 
 def test_a_line_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quorate.client.events.LINE_MAX", 1000)
+    monkeypatch.setattr("quorate.client.calls.events.LINE_MAX", 1000)
     with pytest.raises(ClientError, match="more than 1000"):
         events_of(["x" * 100] * 100)

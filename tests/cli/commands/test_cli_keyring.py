@@ -11,9 +11,9 @@ from client_fake_agent import FakeAgent, Reply, json_reply, text_reply
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-import quorate.cli.commands.operator.rotate
-from quorate.cli.commands.operator.rotate import Rotation
-from quorate.cli.commands.operator.rotation import (
+import quorate.cli.commands.operator.keys.rotate
+from quorate.cli.commands.operator.keys.rotate import Rotation
+from quorate.cli.commands.operator.keys.rotation import (
     Action,
     Ring,
     Step,
@@ -33,7 +33,7 @@ NAMES = ("s1.global", "s2.global", "s3.global")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quorate.cli.commands.operator.rotate, "POLL_S", 0.001)
+    monkeypatch.setattr(quorate.cli.commands.operator.keys.rotate, "POLL_S", 0.001)
 
 
 def rotate(pool: Pool, *flags: str) -> Ran:

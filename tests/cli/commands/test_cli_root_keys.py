@@ -150,7 +150,7 @@ def test_a_full_rotation_is_followed_at_a_terminal_alone(monkeypatch: pytest.Mon
         def over(_: float) -> None:
             agent.routes[f"GET {KEYS}/keys"] = json_reply([key(line)])
 
-        monkeypatch.setattr("quorate.cli.commands.operator.root_keys.time.sleep", over)
+        monkeypatch.setattr("quorate.cli.commands.operator.keys.root_keys.time.sleep", over)
         shown = run(*words, env=env, terminal=True)
         assert "Rotation: Values are being sealed again" in shown.stderr
         assert shown.stderr.endswith("No server holds text sealed with older keys any more\n")

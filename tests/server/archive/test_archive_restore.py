@@ -24,9 +24,9 @@ from quorate.server.archive.replacing import JUMP
 from quorate.server.archive.transfers import PLACES
 from quorate.server.events.hub import Topics, Why
 from quorate.server.server import Server
-from quorate.state.engine import restoring
 from quorate.state.engine.commands import encode
-from quorate.state.engine.restoring import BeginRestore, RestoreRows
+from quorate.state.engine.restore import commands as restoring
+from quorate.state.engine.restore.commands import BeginRestore, RestoreRows
 from quorate.state.tables import journal
 from quorate.state.tables.scheduler import TABLE as SCHEDULER
 from quorate.state.tables.scheduler import SchedulerConfiguration

@@ -11,7 +11,7 @@ from typing import Any, cast
 from quorate.server.secrets.disks import Disks
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
-from quorate.state.engine.restoring import BeginRestore, CommitRestore
+from quorate.state.engine.restore.commands import BeginRestore, CommitRestore
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
 from quorate.state.registry import TODAY

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
-from quorate.state.engine.restore import pieces_of, restored
-from quorate.state.engine.restoring import BeginRestore, CommitRestore
+from quorate.state.engine.restore.commands import BeginRestore, CommitRestore
+from quorate.state.engine.restore.rules import pieces_of, restored
 from quorate.state.engine.snapshot import decode_snapshot, encode_snapshot
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import SINGLETON, Command, Reader

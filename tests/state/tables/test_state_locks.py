@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from quorate.autopilot.deciders.expiring import Memory, expiring
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
-from quorate.state.engine.restore import restored
+from quorate.state.engine.restore.rules import restored
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
 from quorate.state.registry import TODAY

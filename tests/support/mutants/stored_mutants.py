@@ -12,7 +12,7 @@ from quorate.autopilot.deciders import expiring
 from quorate.server.archive.replacing import Replacing
 from quorate.server.secrets.resealer import Resealer
 from quorate.server.secrets.sealer import Sealer
-from quorate.state.engine import restore
+from quorate.state.engine.restore import rules as restore
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import locks, variables
 from quorate.state.tables.locks import AcquireLock, ExpireLock, RenewLock

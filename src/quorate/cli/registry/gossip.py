@@ -5,7 +5,7 @@ from __future__ import annotations
 from quorate.cli.command import FORMS, Command, Example
 from quorate.cli.flags import Flag
 
-MODULE = "quorate.cli.commands.operator.keyring:"
+MODULE = "quorate.cli.commands.operator.keys.keyring:"
 ONE_KEY = "This command requires one argument: <key>"
 KEY = "cg8StVXbQJ0gPvMd9o7yrg=="
 DETAILS = Flag(
@@ -77,7 +77,7 @@ GOSSIP = (
         "has failed, the old key is kept and that member is named. Run it again at any time and "
         "from any machine: it finds out which step it is in and goes on. Exit code 2 if it did "
         "not end within -timeout.",
-        "quorate.cli.commands.operator.rotate:rotate",
+        "quorate.cli.commands.operator.keys.rotate:rotate",
         (
             Flag("key", "string", "The new key, in base64. Default: one is made.", "key"),
             Flag("timeout", "duration", "How long to wait for members. Default 60s.", "duration"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from quorate.cli.command import FORMS, Command, Example, Group
 from quorate.cli.flags import Flag
 
-_MODULE = "quorate.cli.commands.operator.recover_live:"
+_MODULE = "quorate.cli.commands.operator.recover.live:"
 _FOLDER = "This command takes one argument: <path to a data_dir>"
 _USAGE = "[options] <path to a data_dir>"
 _SOCKET = (

@@ -115,7 +115,7 @@ RECOVERY = (
         "what is gone, keeps the damaged log beside the new one, and marks the folder: its server "
         "does not start on it, because it lacks what it had acknowledged. A recovery may use it. "
         "The server must be stopped.",
-        "quorate.cli.commands.operator.recover:salvage",
+        "quorate.cli.commands.operator.recover.folders:salvage",
         (Flag("dry-run", "bool", "Say what would be left and gone, and change nothing."),),
         (
             Example(
@@ -136,7 +136,7 @@ RECOVERY = (
         "advanced, and what the recovery means. Nothing in the folders is changed: put the file "
         "into server/raft of each of them while all servers are stopped, and start them, the most "
         "advanced one first.",
-        "quorate.cli.commands.operator.recover:peers_json",
+        "quorate.cli.commands.operator.recover.folders:peers_json",
         (
             _ADDRESS,
             Flag("out", "string", "Write the list to this file; default: standard output.", "file"),
@@ -162,7 +162,7 @@ RECOVERY = (
         "what becomes committed, who is left out, and whether those could hold a majority. It is "
         "applied to each survivor by `recover apply`. For real Nomad servers it has the "
         "peers.json to use instead.",
-        "quorate.cli.commands.operator.recover_plan:plan",
+        "quorate.cli.commands.operator.recover.plan:plan",
         (
             _ADDRESS,
             Flag("out", "string", "Write the plan to this file; default: standard output.", "file"),
@@ -187,7 +187,7 @@ RECOVERY = (
         "others are filled by it. A plan for another cluster, for another state of the folder, or "
         "that was applied before is refused, and nothing is changed. If it is cut off, the next "
         "start of the server finishes it.",
-        "quorate.cli.commands.operator.recover_plan:apply",
+        "quorate.cli.commands.operator.recover.plan:apply",
         (
             Flag(
                 "lost",
@@ -209,7 +209,7 @@ RECOVERY = (
         "Puts back the copy that the newest recovery of the folder has kept, after a plan as well "
         "as after a peers.json. The folder that goes is kept too. Refused once the new epoch has "
         "written anything, unless the last entry that would be lost is named.",
-        "quorate.cli.commands.operator.recover_plan:undo",
+        "quorate.cli.commands.operator.recover.plan:undo",
         (
             Flag(
                 "lose", "uint", "The last entry that may be lost, as the refusal names it.", "index"
@@ -227,7 +227,7 @@ RECOVERY = (
         "Recoveries, undos and salvages keep the data as they were, and a server that gives its ID "
         "up keeps its old ones. They stay until they are removed here. Without -remove it only "
         "lists them. The server may run.",
-        "quorate.cli.commands.operator.recover_prune:prune",
+        "quorate.cli.commands.operator.recover.prune:prune",
         (
             Flag(
                 "remove",
@@ -251,7 +251,7 @@ RECOVERY = (
         "Check that recovered data folders agree",
         "Compares the folders of all survivors: one cluster, one epoch, each a member, nothing "
         "damaged. Exit code 2 if not. Of running servers `operator raft views` tells the same.",
-        "quorate.cli.commands.operator.recover_plan:verify",
+        "quorate.cli.commands.operator.recover.plan:verify",
         FORMS,
         (Example("quorate operator recover verify /mnt/s1 /mnt/s3", "before they are started"),),
         args=None,

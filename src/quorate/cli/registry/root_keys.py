@@ -5,7 +5,7 @@ from __future__ import annotations
 from quorate.cli.command import FORMS, Command, Example
 from quorate.cli.flags import Flag
 
-MODULE = "quorate.cli.commands.operator.root_keys:"
+MODULE = "quorate.cli.commands.operator.keys.root_keys:"
 VERBOSE = Flag("verbose", "bool", "Whole IDs of keys.")
 
 ROOT_KEYS = (

@@ -17,7 +17,7 @@ from quorate.raft.values.messages import Entry, EntryKind
 from quorate.replica.replica import Replica
 from quorate.state.engine.commands import Wrapped, decode
 from quorate.state.engine.registry import Registry
-from quorate.state.engine.restoring import CommitRestore
+from quorate.state.engine.restore.commands import CommitRestore
 
 _ENTRIES: Final = 512
 _BYTES: Final = 1 << 20

@@ -1,8 +1,8 @@
 """Puts the state of an archive in place of the cluster's (docs/snapshots.md#restore).
 
 Nothing that is read changes before the last entry, which changes all of it or nothing
-(`quorate.state.engine.restoring`). Until then writes to what may change are refused; if one came in
-between all the same, the restore is refused.
+(`quorate.state.engine.restore.commands`). Until then writes to what may change are refused; if one
+came in between all the same, the restore is refused.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from quorate.errors import (
 )
 from quorate.net.threads import in_thread
 from quorate.server.writes import Writes
-from quorate.state.engine import restoring
 from quorate.state.engine.commands import encode, type_of
-from quorate.state.engine.restore import Restored, TableChange, pieces_of, restored
-from quorate.state.engine.restoring import BeginRestore, CommitRestore, DropRestore
+from quorate.state.engine.restore import commands as restoring
+from quorate.state.engine.restore.commands import BeginRestore, CommitRestore, DropRestore
+from quorate.state.engine.restore.rules import Restored, TableChange, pieces_of, restored
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command, OnRestore

@@ -15,7 +15,7 @@ from quorate.server.archive.spool import Spool
 from quorate.server.integrity.slices import in_slices
 from quorate.server.integrity.verdict import Verdict
 from quorate.server.machine import ServerMachine
-from quorate.state.engine import restoring
+from quorate.state.engine.restore import commands as restoring
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.tables import variables
 from quorate.state.tables.backups import Backup

@@ -23,9 +23,10 @@ import msgspec
 
 from quorate.errors import QuorateError, StateDamaged
 from quorate.levels import describe, form_in_force
-from quorate.state.engine import level, shift
+from quorate.state.engine import level
 from quorate.state.engine.ordered import OrderedMap
 from quorate.state.engine.registry import Registry
+from quorate.state.engine.restore import shift
 from quorate.state.engine.rows import SUM_MASK, encode_row, hash_row
 from quorate.state.engine.table import SINGLETON, Record, Tables, unstaged
 from quorate.version import __version__

@@ -17,12 +17,13 @@ from functools import partial
 from typing import Any
 
 from quorate.errors import MachineHeld
-from quorate.state.engine import level, shift
+from quorate.state.engine import level
 from quorate.state.engine.changes import Change, RecentChanges
 from quorate.state.engine.commands import UnknownCommand, decode
 from quorate.state.engine.digest import digest_of
 from quorate.state.engine.preview import changes_of
 from quorate.state.engine.registry import Registry
+from quorate.state.engine.restore import shift
 from quorate.state.engine.rows import SUM_MASK, TableRows
 from quorate.state.engine.snapshot import SnapshotImage, UnknownTally, encode_snapshot
 from quorate.state.engine.table import Command, R, Record, Table, Tables

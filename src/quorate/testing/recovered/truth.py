@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quorate.raft.values.messages import EntryKind
-from quorate.state.engine.shift import RESTORE_LEVEL
+from quorate.state.engine.restore.shift import RESTORE_LEVEL
 from quorate.state.engine.store import StateStore
 from quorate.state.registry import TODAY
 from quorate.state.tables import autopilot, locks, scheduler, variables

@@ -12,7 +12,7 @@ import msgspec
 
 from quorate.errors import QuorateError
 from quorate.runtime.listeners import Listeners
-from quorate.state.engine import restoring
+from quorate.state.engine.restore import commands as restoring
 from quorate.state.tables import locks, root_keys, variables
 from quorate.testing.history import Kind, Operation
 from quorate.testing.sim.life import Life

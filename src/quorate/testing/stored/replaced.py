@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from quorate.state.engine import restoring, shift
+from quorate.state.engine.restore import commands as restoring
+from quorate.state.engine.restore import shift
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.table import OnRestore
 from quorate.state.registry import TODAY

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from quorate.state.engine.commands import Wrapped, decode
-from quorate.state.engine.restoring import BeginRestore, CommitRestore
+from quorate.state.engine.restore.commands import BeginRestore, CommitRestore
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.store import StateStore
 from quorate.state.registry import TODAY

@@ -9,7 +9,7 @@ import msgspec
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_split, word
 from quorate.client import AutopilotConfiguration, OperatorHealth, StatusError
-from quorate.client.calls import decode as decode_answer
+from quorate.client.calls.call import decode as decode_answer
 
 _HEALTH = (
     "ID",

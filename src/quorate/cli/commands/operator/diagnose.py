@@ -16,9 +16,9 @@ from quorate.cli.commands.operator.diagnosed import as_json, show
 from quorate.cli.commands.operator.folder_named import folder_named
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.progress import Progress
-from quorate.client.address import addresses_of, parse_address
-from quorate.client.environment import Settings, settings_from_environment
-from quorate.client.tls import TlsOptions, build_context
+from quorate.client.transport.address import addresses_of, parse_address
+from quorate.client.transport.environment import Settings, settings_from_environment
+from quorate.client.transport.tls import TlsOptions, build_context
 from quorate.diagnosis.asking.network import Place
 from quorate.diagnosis.asking.servers import DEADLINE_S, Gatherer, How
 from quorate.diagnosis.judging import diagnose as judged

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from quorate.client.backups import BackupOperations
-from quorate.client.calls import (
+from quorate.client.calls.backups import BackupOperations
+from quorate.client.calls.call import (
     Answer,
     Call,
     Query,
@@ -24,8 +24,7 @@ from quorate.client.calls import (
     stale_query,
     succeeded,
 )
-from quorate.client.errors import AnswerError
-from quorate.client.models import (
+from quorate.client.calls.models import (
     AgentSelf,
     AutopilotConfiguration,
     Health,
@@ -50,6 +49,7 @@ from quorate.client.models import (
     Views,
     to_json,
 )
+from quorate.client.errors import AnswerError
 
 AUTOPILOT: Final = "/v1/operator/autopilot/configuration"
 HEALTH: Final = "/v1/agent/health"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from quorate.client.lock_steps import Held, LockLost, leader_of, machine_time
+from quorate.client.coordination.lock_steps import Held, LockLost, leader_of, machine_time
 from quorate.client.steps import async_carried_out
 from quorate.client.variables import AsyncVariables
 

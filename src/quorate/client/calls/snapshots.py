@@ -6,9 +6,9 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import Final
 
-from quorate.client.calls import Answer, Query, decode, refusal
+from quorate.client.calls.call import Answer, Query, decode, refusal
+from quorate.client.calls.models import RestoreReport
 from quorate.client.errors import AnswerError
-from quorate.client.models import RestoreReport
 
 SNAPSHOT: Final = "/v1/operator/snapshot"
 MONITOR: Final = "/v1/agent/monitor"

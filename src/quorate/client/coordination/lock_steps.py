@@ -11,10 +11,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from quorate.client.calls import Describing
+from quorate.client.calls.call import Describing
+from quorate.client.calls.variables import Variable, VariableCalls, VariableConflict
 from quorate.client.errors import ClientError, StatusError
 from quorate.client.steps import Pause, Steps, Tell
-from quorate.client.variable_calls import Variable, VariableCalls, VariableConflict
 
 _LOOK_AGAIN_S: Final = 1.0  # the end of a delay changes no variable, so nothing wakes us
 _LOCKED_S: Final = 10.0  # the end of a lock does

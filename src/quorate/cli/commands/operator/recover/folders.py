@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quorate.cli.commands.operator.asked import OF_THE_MOMENT, asked, left_running
 from quorate.cli.commands.operator.folder_named import folder_named
+from quorate.cli.commands.operator.recover.asked import OF_THE_MOMENT, asked, left_running
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
-from quorate.client.address import addresses_of
+from quorate.client.transport.address import addresses_of
 from quorate.recovery import salvage as salvages
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.peers_json import text_of

@@ -12,10 +12,10 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
-from quorate.client.address import parse_address
-from quorate.client.calls import Answer
+from quorate.client.calls.call import Answer
 from quorate.client.errors import AnswerError, ClientError, RequestError
-from quorate.client.tls import TlsOptions, build_context
+from quorate.client.transport.address import parse_address
+from quorate.client.transport.tls import TlsOptions, build_context
 
 if TYPE_CHECKING:
     import httpx
@@ -34,9 +34,9 @@ Headers = Sequence[tuple[str, str]]
 class Reaching(NamedTuple):
     """How agents are reached.
 
-    `address` see `quorate.client.address`; `tls` is used when it begins with https; `headers` are
-    sent with every request; `auth` is user and password of HTTP basic authentication; `timeout_s`
-    is the longest silence of the server in seconds, None waits for ever.
+    `address` see `quorate.client.transport.address`; `tls` is used when it begins with https;
+    `headers` are sent with every request; `auth` is user and password of HTTP basic authentication;
+    `timeout_s` is the longest silence of the server in seconds, None waits for ever.
     """
 
     address: str
@@ -123,7 +123,7 @@ class Wire:
         """Failures of the network within it are told as RequestError."""
         import httpx
 
-        from quorate.client.network_text import explain
+        from quorate.client.transport.network_text import explain
 
         try:
             yield

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Generic, TypeVar
 
-from quorate.client.address import parse_address
 from quorate.client.errors import RequestError
-from quorate.client.wire import Reaching
+from quorate.client.transport.address import parse_address
+from quorate.client.transport.wire import Reaching
 
 E = TypeVar("E")
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from quorate.client.address import DEFAULT_ADDRESS
 from quorate.client.errors import ClientError
-from quorate.client.tls import TlsOptions
+from quorate.client.transport.address import DEFAULT_ADDRESS
+from quorate.client.transport.tls import TlsOptions
 
 PREFIXES = ("QUORATE_", "NOMAD_")
 TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})

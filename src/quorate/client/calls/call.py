@@ -23,8 +23,8 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, overloa
 
 import msgspec
 
+from quorate.client.calls.models import from_json
 from quorate.client.errors import AnswerError, StateFull, StatusError
-from quorate.client.models import from_json
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -13,7 +13,7 @@ import ssl
 
 import httpx
 
-from quorate.client.address import Address
+from quorate.client.transport.address import Address
 
 ALERT_WORDS = {
     "BAD_CERTIFICATE": "bad certificate",

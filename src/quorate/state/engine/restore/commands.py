@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from quorate.state.engine import shift
 from quorate.state.engine.record import Record
-from quorate.state.engine.shift import RESTORE_LEVEL, IndexShift
+from quorate.state.engine.restore import shift
+from quorate.state.engine.restore.shift import RESTORE_LEVEL, IndexShift
 from quorate.state.engine.table import (
     SINGLETON,
     Bound,

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from quorate.client.calls import Answer, Query, refusal
+from quorate.client.calls.call import Answer, Query, refusal
+from quorate.client.calls.models import Event, from_json
 from quorate.client.errors import AnswerError
-from quorate.client.models import Event, from_json
 
 STREAM: Final = "/v1/event/stream"
 

@@ -6,9 +6,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from quorate.client.calls import Answer, Call, Query, Request, call, decode, refusal
+from quorate.client.calls.call import Answer, Call, Query, Request, call, decode, refusal
+from quorate.client.calls.models import RAW, RestoreReport
 from quorate.client.errors import StatusError
-from quorate.client.models import RAW, RestoreReport
 from quorate.shapes import backups as shapes
 from quorate.shapes.backups import BackupShape
 

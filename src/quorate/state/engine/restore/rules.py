@@ -21,7 +21,7 @@ from quorate.errors import QuorateError
 from quorate.levels import describe
 from quorate.state.engine.record import Record
 from quorate.state.engine.registry import Registry
-from quorate.state.engine.restoring import RestoreRows
+from quorate.state.engine.restore.commands import RestoreRows
 from quorate.state.engine.rows import TableRows, encode_row
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.table import OnRestore, Table, Tables

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from quorate.cli.commands.operator.folder_named import folder_named
-from quorate.cli.commands.operator.recover import explain, survivors_of
+from quorate.cli.commands.operator.recover.folders import explain, survivors_of
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
 from quorate.given_files import content

@@ -1,12 +1,12 @@
-"""HTTP exchanges of an event loop: the `async` twin of `quorate.client.transport`."""
+"""HTTP exchanges of an event loop: the `async` twin of `quorate.client.transport.transport`."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
-from quorate.client.calls import Answer
-from quorate.client.wire import (
+from quorate.client.calls.call import Answer
+from quorate.client.transport.wire import (
     FILE_PIECE_BYTES,
     FILE_SILENCE_S,
     REDIRECTS_MAX,

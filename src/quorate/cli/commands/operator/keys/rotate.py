@@ -6,8 +6,8 @@ import json
 import time
 from typing import Any
 
-from quorate.cli.commands.operator.keyring import check_key
-from quorate.cli.commands.operator.rotation import (
+from quorate.cli.commands.operator.keys.keyring import check_key
+from quorate.cli.commands.operator.keys.rotation import (
     Action,
     Ring,
     Step,

@@ -13,10 +13,10 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from quorate.client.calls import Call, Describing
+from quorate.client.calls.call import Call, Describing
+from quorate.client.calls.variables import Page, Seen, Variable, VariableCalls, VariableMetadata
 from quorate.client.errors import ClientError, StatusError
 from quorate.client.steps import Pause, Steps, Tell
-from quorate.client.variable_calls import Page, Seen, Variable, VariableCalls, VariableMetadata
 
 T = TypeVar("T")
 

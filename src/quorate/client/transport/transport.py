@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from quorate.client.calls import Answer
-from quorate.client.wire import (
+from quorate.client.calls.call import Answer
+from quorate.client.transport.wire import (
     FILE_PIECE_BYTES,
     FILE_SILENCE_S,
     REDIRECTS_MAX,

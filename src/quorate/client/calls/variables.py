@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from quorate.client.calls import (
+from quorate.client.calls.call import (
     Answer,
     Call,
     Query,
@@ -21,8 +21,8 @@ from quorate.client.calls import (
     stale_query,
     succeeded,
 )
+from quorate.client.calls.models import RAW
 from quorate.client.errors import AnswerError, StatusError
-from quorate.client.models import RAW
 from quorate.shapes import variables as shapes
 
 LIST = "/v1/vars"

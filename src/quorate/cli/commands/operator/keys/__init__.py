@@ -1,0 +1,1 @@
+"""The gossip keys and the root keys, and their rotation."""

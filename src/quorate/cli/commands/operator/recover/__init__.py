@@ -1,0 +1,1 @@
+"""`operator recover ...`, and `operator raft salvage`: a cluster without a quorum."""

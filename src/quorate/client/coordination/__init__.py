@@ -1,0 +1,1 @@
+"""Locks, elections and watches, on the calls of variables."""
