@@ -8,16 +8,16 @@ from __future__ import annotations
 from quorate.cli.command import Command, Group
 from quorate.cli.registry.backup import BACKUP, ELSEWHERE, ELSEWHERE_GROUP
 from quorate.cli.registry.backup import GROUP as BACKUP_GROUP
-from quorate.cli.registry.diagnose import DIAGNOSE
-from quorate.cli.registry.events import EVENTS
-from quorate.cli.registry.gossip import GOSSIP
-from quorate.cli.registry.live import GROUP as LIVE_GROUP
-from quorate.cli.registry.live import LIVE
 from quorate.cli.registry.local import LOCAL
 from quorate.cli.registry.namespace import NAMESPACE
-from quorate.cli.registry.operator import OPERATOR
-from quorate.cli.registry.raft_files import RAFT_FILES, RECOVERY
-from quorate.cli.registry.root_keys import ROOT_KEYS
+from quorate.cli.registry.operator.cluster import OPERATOR
+from quorate.cli.registry.operator.diagnose import DIAGNOSE
+from quorate.cli.registry.operator.events import EVENTS
+from quorate.cli.registry.operator.gossip import GOSSIP
+from quorate.cli.registry.operator.live import GROUP as LIVE_GROUP
+from quorate.cli.registry.operator.live import LIVE
+from quorate.cli.registry.operator.raft_files import RAFT_FILES, RECOVERY
+from quorate.cli.registry.operator.root_keys import ROOT_KEYS
 from quorate.cli.registry.server import SERVER, SYSTEM
 from quorate.cli.registry.snapshot import GROUP as SNAPSHOT_GROUP
 from quorate.cli.registry.snapshot import SNAPSHOT
