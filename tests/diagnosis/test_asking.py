@@ -103,6 +103,29 @@ def test_addresses_that_are_not_asked_are_told() -> None:
     assert not asked(*closed[:3])[0].late
 
 
+def test_the_api_of_a_server_that_told_another_one_is_looked_for() -> None:
+    """A plan of a recovery has to name every survivor by its address."""
+    with FakeAgent({}) as one, FakeAgent({}) as other:
+        places = [f"127.0.0.1:{int(each.address.rpartition(':')[2]) + 1}" for each in (one, other)]
+        told = [
+            {"ID": place[-1:] + str(n), "Node": f"s{n}", "Address": place, "Details": {}}
+            for n, place in enumerate(places)
+        ]
+        told[0]["Configuration"] = {
+            "Servers": [
+                {"ID": each["ID"], "Address": each["Address"], "Voter": True} for each in told
+            ]
+        }
+        for agent, own in zip((one, other), told, strict=True):
+            agent.routes[VIEWS] = json_reply({"Asked": own["ID"], "Servers": told})
+        found, _ = asked(one.address)
+    assert {each.node: each.http for each in found.servers} == {
+        "s0": one.address,
+        "s1": other.address,
+    }
+    assert not found.dialed
+
+
 def test_words_from_outside_do_nothing_to_a_terminal() -> None:
     own = {"ID": "1", "Node": "\x1b[31ma\n", "Address": "b\x07", "Details": {"Waiting": "\x1bc"}}
     routes = {VIEWS: json_reply({"Asked": "1", "Servers": [own]})}

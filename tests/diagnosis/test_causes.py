@@ -140,7 +140,7 @@ TABLE: list[tuple[str, World, str]] = [
         "id-9 was left out",
     ),
     ("other-cluster", world(server(1), server(2), server(3, cluster_id="d")), "of cluster d: s3"),
-    ("recovery-prepared", world(server(1, prepared="abc"), server(2)), "abc: s1.global"),
+    ("recovery-prepared", world(server(1, prepared="abc"), server(2)), "prepared: s1.global"),
     ("removed", world(*led(1, 2), server(3, problem_kind="removed", problem="at 812")), "812"),
     ("not-a-member", world(*led(1, 2, 3), server(4, waiting="to be taken in")), "s4.global"),
     ("damaged", world(*OTHERS, server(1, problem_kind="damaged", problem="entry 7")), "entry 7"),

@@ -15,6 +15,7 @@ from quorate.diagnosis.causes import (
     gossip,
     identity,
     quorum,
+    recovery,
 )
 from quorate.diagnosis.picture import Picture
 from quorate.diagnosis.values import Diagnosis, Finding, Outcome, Severity, World
@@ -36,7 +37,7 @@ CAUSES: Final[tuple[Callable[[Picture], Iterator[Finding]], ...]] = (
     identity.namesakes,
     identity.rolled_back,
     identity.epochs,
-    identity.prepared,
+    recovery.prepared,
     identity.clusters,
     identity.outsiders,
     gossip.keys,

@@ -358,6 +358,7 @@ class Server:
             me=self.identity,
             record=lambda: self.folder.record,
             prepared=self.recovery.told,
+            recovery=self.recovery.details,
         )
         self.recovery.attach(self.replica, self.cluster.facts, self._callers, self.trust)
         self.rejoining = Rejoining(

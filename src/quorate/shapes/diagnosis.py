@@ -70,6 +70,22 @@ class GossipDetails(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     refused: tuple[Refused, ...] = ()
 
 
+class RecoveryDetails(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The recovery of running servers for which this one is prepared; all empty: for none.
+
+    `plan` is the digest of the plan, `epoch` the one that begins by it. `survivors` are the IDs of
+    all that it names, `leads` is the one that decides, `lost` were named as lost for good. It may
+    be given up from `until_ms` on, Unix milliseconds.
+    """
+
+    plan: str = ""
+    epoch: str = ""
+    leads: str = ""
+    survivors: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    until_ms: int = 0
+
+
 class Details(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """One server. Texts are empty, and numbers 0, where there is nothing.
 
@@ -101,3 +117,4 @@ class Details(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     gossip: GossipDetails = GossipDetails()
     peers: tuple[PeerSeen, ...] = ()
     refused: tuple[Refused, ...] = ()
+    recovery: RecoveryDetails = RecoveryDetails()

@@ -12,6 +12,9 @@ import msgspec
 import pytest
 from server_cluster import ServerCluster, cluster, until
 
+from quorate.diagnosis.asking.answers import servers_of
+from quorate.diagnosis.judging import diagnose
+from quorate.diagnosis.values import Finding, World
 from quorate.errors import ChangeRefused, QuorateError, WrongDataFolder
 from quorate.levels import LEVEL
 from quorate.raft.values.identity import NO_EPOCH
@@ -76,6 +79,13 @@ def lead_of(servers: ServerCluster, plan: Plan) -> int:
     return next(n for n, s in servers.running.items() if s.replica.server_id == plan.leads)
 
 
+async def diagnosed(servers: ServerCluster, number: int) -> Finding:
+    """The weightiest cause, by what this server tells."""
+    answer = await servers.ask(number, "/v1/operator/raft/views?details")
+    _, told, reports = servers_of(json.loads(answer.body), "http://127.0.0.1:1")
+    return diagnose(World(servers=tuple(told), reports=tuple(reports))).findings[0]
+
+
 @with_servers(3)
 async def test_one_of_three_goes_on_in_its_process(servers: ServerCluster) -> None:
     assert await put(servers, 0, "before") == 200
@@ -107,6 +117,10 @@ async def test_one_of_three_goes_on_in_its_process(servers: ServerCluster) -> No
     assert (await prepare(server, plan)).plan == server.cluster.facts().prepared == plan.digest
     with pytest.raises(ChangeRefused, match="the plan given is another one"):
         await prepare(server, other)
+    finding = await diagnosed(servers, 0)
+    assert f"plan {plan.digest[:12]}, by which epoch {plan.epochs[1]} begins" in finding.text
+    assert finding.shown_by[0] == f"prepared: {server.identity().node}"
+    assert "recover live commit" in finding.next[0]
     index = server.machine.store.index
     done = await server.recovery.commit()
     assert (done.prepared, done.index) == (False, plan.survivors[0].last_index)

@@ -265,7 +265,11 @@ class Gatherer:
             self._pool[by, entry.name, entry.address] = entry
 
     def _look_for_others(self, place: Place, own: Server) -> None:
-        """Servers that this one names: where their API may be, and their RPC address."""
+        """Servers that this one names: where their API may be, and their RPC address.
+
+        Of those that have told of themselves to another one only the API is looked for: a command
+        that is proposed may have to name it.
+        """
         known = {address for (_, address), s in self._servers.items() if s.facts is not None}
         apart = _port(own.address) - place.port
         wanted = {member.address for member in own.members}
@@ -275,8 +279,9 @@ class Gatherer:
             if entry.by == own.id and entry.status != "left" and entry.region == own.told.region
         }
         scheme = "https" if place.tls is not None else "http"
-        for address in sorted(wanted - known - {own.address}):
-            self._dial(address, "rpc")
+        for address in sorted(wanted - {own.address}):
+            if address not in known:
+                self._dial(address, "rpc")
             host, port = _host_and_port(address, 4647)
             if host and 0 < port - apart < 1 << 16 and not place.socket:
                 shown = f"[{host}]" if ":" in host else host

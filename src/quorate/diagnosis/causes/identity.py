@@ -116,31 +116,6 @@ def epochs(picture: Picture) -> Iterator[Finding]:
     )
 
 
-def prepared(picture: Picture) -> Iterator[Finding]:
-    """Servers between the two steps of a recovery of servers that run."""
-    plans: dict[str, list[str]] = defaultdict(list)
-    for server in picture.servers:
-        if server.prepared:
-            plans[server.prepared].append(server.node)
-    if plans:
-        yield Finding(
-            cause="recovery-prepared",
-            weight=89,
-            severity=Severity.CAUSE,
-            text="a recovery is prepared, and neither carried out nor given up: these servers hear "
-            "nothing of their old epoch",
-            shown_by=tuple(
-                f"by the plan {plan[:12]}: {listed(names)}" for plan, names in plans.items()
-            ),
-            next=(
-                (
-                    "on each of them: quorate operator recover live status <data_dir>; then "
-                    "prepare the others too and commit, or abort"
-                ),
-            ),
-        )
-
-
 def clusters(picture: Picture) -> Iterator[Finding]:
     """Servers of one region with data of different clusters."""
     by_region: dict[str, dict[str, list[Server]]] = defaultdict(lambda: defaultdict(list))

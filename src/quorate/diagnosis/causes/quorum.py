@@ -103,6 +103,8 @@ def _why(failures: list[tuple[str, Failure]]) -> str:
 
 
 def _bring_back(picture: Picture) -> tuple[str, ...]:
+    if any(server.prepared for server in picture.servers):
+        return ("carry the recovery out that is prepared, or give it up: see above",)
     needed = picture.quorum - len(picture.present)
     names = listed(picture.name(voter.id) for voter in picture.missing)
     is_nomad = any(server.make != "Quorate" for server in picture.main)

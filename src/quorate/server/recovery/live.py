@@ -53,6 +53,7 @@ from quorate.server.integrity.checks import StateChecks
 from quorate.server.rpc.calls import Callers
 from quorate.server.rpc.http_pool import HttpPool
 from quorate.server.views.raft import view_of
+from quorate.shapes.diagnosis import NAMED_MAX, RecoveryDetails
 from quorate.shapes.operator import LiveRecovery as Standing
 from quorate.shapes.operator import RaftFacts
 from quorate.storage.folder.data_folder import DataFolder
@@ -109,6 +110,20 @@ class LiveRecovery:
         """The digest of that plan, for another server or an operator."""
         self._asked += 1
         return self._prepared.plan.digest if self._prepared is not None else ""
+
+    def details(self) -> RecoveryDetails:
+        """The same plan, for a diagnosis. It holds nothing up, unlike the word of `told`."""
+        if self._prepared is None:
+            return RecoveryDetails()
+        plan = self._prepared.plan
+        return RecoveryDetails(
+            plan=plan.digest,
+            epoch=str(plan.epochs[1]),
+            leads=plan.leads,
+            survivors=tuple(each.server_id for each in plan.survivors[:NAMED_MAX]),
+            lost=self._prepared.lost[:NAMED_MAX],
+            until_ms=self._prepared.until_ms,
+        )
 
     async def finish(self) -> None:
         """Wait until what was begun is done."""

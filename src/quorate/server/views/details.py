@@ -29,14 +29,17 @@ from quorate.shapes.diagnosis import (
     DiskDetails,
     GossipDetails,
     PeerSeen,
+    RecoveryDetails,
     Refused,
 )
+from quorate.state.tables import servers
 
 
 class DetailsView:
     """See the module. `me` and `record` give the identity of this server, `record` as peers see it.
 
-    `record` is that of the data folder: cluster, epoch and start.
+    `record` is that of the data folder: cluster, epoch and start. `recovery` gives the one for
+    which this server is prepared.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class DetailsView:
         refusals: RefusalLog,
         me: Callable[[], Identity],
         record: Callable[[], IdentityRecord],
+        recovery: Callable[[], RecoveryDetails],
     ) -> None:
         self._options = options
         self._replica = replica
@@ -63,6 +67,7 @@ class DetailsView:
         self._refusals = refusals
         self._me = me
         self._record = record
+        self._recovery = recovery
 
     def details(self) -> Details:
         """Those of now."""
@@ -89,6 +94,7 @@ class DetailsView:
             gossip=self._gossip(),
             peers=tuple(self._peers()),
             refused=_refused(self._refusals.recent.all()),
+            recovery=self._recovery(),
         )
 
     def _disk(self) -> DiskDetails:
@@ -134,11 +140,16 @@ class DetailsView:
             silent_s = max(0.0, now - contact_at) if contact_at > float("-inf") else -1.0
         return PeerSeen(
             id=peer.id,
-            node=known.identity.node if known is not None else "",
+            node=known.identity.node if known is not None else self._recorded_name(peer.id),
             address=peer.address,
             status=status,
             silent_s=round(silent_s, 1),
         )
+
+    def _recorded_name(self, server_id: str) -> str:
+        """The name under which the cluster has it on record: of one that this start never heard."""
+        record = servers.by_id(self._machine.store, server_id)
+        return record.name if record is not None else ""
 
 
 def _refused(told: Iterable[Told]) -> tuple[Refused, ...]:

@@ -22,6 +22,7 @@ from quorate.server.secrets.wrapping_members import WrappingMembers
 from quorate.server.views.agent import AgentView
 from quorate.server.views.cluster import ClusterView
 from quorate.server.views.details import DetailsView
+from quorate.shapes.diagnosis import RecoveryDetails
 
 
 def showing(
@@ -42,6 +43,7 @@ def showing(
     me: Callable[[], Identity],
     record: Callable[[], IdentityRecord],
     prepared: Callable[[], str],
+    recovery: Callable[[], RecoveryDetails],
 ) -> tuple[AgentView, ClusterView]:
     """This server as an operator sees it, and the cluster as it sees it."""
     agent = AgentView(
@@ -68,6 +70,7 @@ def showing(
         refusals=refusals,
         me=me,
         record=record,
+        recovery=recovery,
     )
     cluster = ClusterView(
         replica=replica,
