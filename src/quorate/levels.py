@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-LEVEL: Final = 3
+LEVEL: Final = 4
 """The highest level that this version knows."""
 
 FIRST_VERSIONS: Final = {
     0: "0.1.0 before levels",
     1: "0.1.0 before level 2",
     2: "0.1.0 before level 3",
-    3: "0.1.0",
+    3: "0.1.0 before level 4",
+    4: "0.1.0",
 }
 """The first version of Quorate that knows each level, for people."""
 

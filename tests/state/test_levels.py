@@ -1,6 +1,6 @@
 """The cluster's level gates commands, tables, digest and snapshots; an unknown command holds.
 
-The version to come is a registry with a level 4: a table, a command that fills it, and other forms.
+The version to come is a registry with a level 5: a table, a command that fills it, and other forms.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Volume(Record, frozen=True, kw_only=True):
 
 class MakeVolume(Command, frozen=True, kw_only=True):
     TYPE: ClassVar[int] = 100
-    LEVEL: ClassVar[int] = 4
+    LEVEL: ClassVar[int] = 5
 
     name: str
 
@@ -52,26 +52,26 @@ class MakeVolume(Command, frozen=True, kw_only=True):
 
 class Remark(Command, frozen=True, kw_only=True):
     TYPE: ClassVar[int] = 101 | IGNORABLE
-    LEVEL: ClassVar[int] = 4
+    LEVEL: ClassVar[int] = 5
 
     def apply(self, tables: Tables, index: int) -> None:
         pass
 
 
 VOLUMES = Table(
-    name="volumes", record=Volume, on_restore=OnRestore.REPLACED, commands=(MakeVolume,), level=4
+    name="volumes", record=Volume, on_restore=OnRestore.REPLACED, commands=(MakeVolume,), level=5
 )
 
 LATER = Registry(
-    level=4,
+    level=5,
     tables=(*TABLES, VOLUMES),
     commands=(*LOOSE_COMMANDS, Remark),
-    snapshot_formats={0: 1, 4: 2},
-    digest_forms={**DIGEST_FORMS, 4: 3},
-    versions={**FIRST_VERSIONS, 4: "0.2.0"},
+    snapshot_formats={0: 1, 5: 2},
+    digest_forms={**DIGEST_FORMS, 5: 3},
+    versions={**FIRST_VERSIONS, 5: "0.2.0"},
 )
 
-RAISE_TO_4 = RaiseLevel(level=4, version="0.2.0")
+RAISE_TO_5 = RaiseLevel(level=5, version="0.2.0")
 
 
 def collect(writer: Callable[[Callable[[bytes], object]], None]) -> bytes:
@@ -154,9 +154,9 @@ def test_an_ignorable_command_is_passed_over_and_counted() -> None:
 
 def test_a_level_above_its_own_holds_a_server_and_names_the_version() -> None:
     with pytest.raises(Held) as held:
-        StateStore(TODAY).apply(1, encode(RAISE_TO_4))
-    assert "raises the cluster to feature level 4" in held.value.text
-    assert held.value.next_step == "upgrade this server to level 4 (Quorate 0.2.0) or later"
+        StateStore(TODAY).apply(1, encode(RAISE_TO_5))
+    assert "raises the cluster to feature level 5" in held.value.text
+    assert held.value.next_step == "upgrade this server to level 5 (Quorate 0.2.0) or later"
 
 
 def test_the_version_of_a_forged_raise_cannot_forge_a_log_line() -> None:
@@ -172,29 +172,29 @@ def test_every_form_is_that_of_the_level_in_force() -> None:
     old = decode_snapshot(io.BytesIO(collect(store.snapshot())).read, TODAY)
     assert digest_of(old, TODAY) == store.digest()
 
-    apply_all(store, RAISE_TO_4, MakeVolume(name="a"))
+    apply_all(store, RAISE_TO_5, MakeVolume(name="a"))
     data = collect(store.snapshot())
     assert data[8:12] == b"\x00\x00\x00\x02"
     with pytest.raises(SnapshotError, match="version 2, this server reads 1") as refused:
         decode_snapshot(io.BytesIO(data).read, TODAY)
     assert "upgrade" in refused.value.next_step
     image = decode_snapshot(io.BytesIO(data).read, LATER)
-    assert (image.level, digest_of(image, LATER)) == (4, store.digest())
+    assert (image.level, digest_of(image, LATER)) == (5, store.digest())
     # The same tables at level 0 have another digest, so the form is by the level.
     image.rows[level.TABLE.name].pop(SINGLETON)
     assert digest_of(image, LATER) != store.digest()
 
 
 def test_a_snapshot_of_a_later_level_is_refused_by_name() -> None:
-    same_forms = Registry(level=4, tables=TABLES, commands=LOOSE_COMMANDS)
-    store = apply_all(StateStore(same_forms), RAISE_TO_4)
-    with pytest.raises(SnapshotError, match=r"level 4 \(Quorate 0\.2\.0\)") as refused:
+    same_forms = Registry(level=5, tables=TABLES, commands=LOOSE_COMMANDS)
+    store = apply_all(StateStore(same_forms), RAISE_TO_5)
+    with pytest.raises(SnapshotError, match=r"level 5 \(Quorate 0\.2\.0\)") as refused:
         decode_snapshot(io.BytesIO(collect(store.snapshot())).read, TODAY)
     assert "upgrade this server" in refused.value.next_step
 
 
 def test_each_command_says_from_which_level_on_it_may_be_written() -> None:
-    assert LATER.levels[encode(MakeVolume(name="a"))[0]] == 4
+    assert LATER.levels[encode(MakeVolume(name="a"))[0]] == 5
     # All that 586a0ee knows, and the command that comes before the first level.
     assert {TODAY.levels[CheckState.TYPE], TODAY.levels[RaiseLevel.TYPE]} == {0}
 
@@ -207,7 +207,7 @@ def made(*commands: type[Command], **table: object) -> Registry:
         "commands": commands,
         **table,
     }
-    return Registry(level=4, tables=(Table(**given),))  # type: ignore[arg-type]
+    return Registry(level=5, tables=(Table(**given),))  # type: ignore[arg-type]
 
 
 def test_a_registry_that_breaks_the_rules_is_refused() -> None:

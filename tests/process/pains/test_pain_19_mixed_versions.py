@@ -15,7 +15,7 @@ from server_processes import until
 
 pytestmark = pytest.mark.process
 
-LEVEL = 3
+LEVEL = 4
 
 
 @pytest.fixture

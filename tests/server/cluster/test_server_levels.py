@@ -36,14 +36,14 @@ REGISTER = "/v1/operator/scheduler/configuration"
 
 class Later(Command, frozen=True, kw_only=True):
     TYPE: ClassVar[int] = 100
-    LEVEL: ClassVar[int] = 4
+    LEVEL: ClassVar[int] = 5
 
     def apply(self, tables: Tables, index: int) -> bool:
         return True
 
 
 OLD = registry_of_level(0)
-NEXT = Registry(level=4, tables=TABLES, commands=(*LOOSE_COMMANDS, Later), versions={4: "0.2.0"})
+NEXT = Registry(level=5, tables=TABLES, commands=(*LOOSE_COMMANDS, Later), versions={5: "0.2.0"})
 
 Scenario = Callable[[ServerCluster], Awaitable[None]]
 
@@ -103,7 +103,7 @@ async def test_the_level_rises_only_after_the_last_server_is_upgraded(
     for number in order[:2]:
         await restart_as(servers, number, NEXT)
         found = await check(servers.running[number])
-        assert (found["Level"], found["Goal"]) == (0, 4)
+        assert (found["Level"], found["Goal"]) == (0, 5)
         assert f"s{leader}.global" in {r["Node"] for r in found["Servers"] if r["Waits"]}
         assert (await servers.ask(number, REGISTER, "PUT", "{}")).status == 200
     # One of the new ones leads, and may not write what the old one cannot read.
@@ -112,7 +112,7 @@ async def test_the_level_rises_only_after_the_last_server_is_upgraded(
     await until(lambda: bool(ahead.level_gate.waiting))
     with pytest.raises(LevelTooLow) as refused:
         await ahead.writes.apply(encode(Later()))
-    assert "this needs level 4" in refused.value.text
+    assert "this needs level 5" in refused.value.text
     assert "the cluster is of level 0" in refused.value.text
     assert "it has not been heard lately" in refused.value.text
     assert "upgrade check" in refused.value.next_step
@@ -122,7 +122,7 @@ async def test_the_level_rises_only_after_the_last_server_is_upgraded(
     await until(lambda: any("level 0 only" in one.why for one in ahead.level_gate.waiting))
     assert levels(servers) == {0}
     await restart_as(servers, leader, NEXT)
-    await until(lambda: levels(servers) == {4})
+    await until(lambda: levels(servers) == {5})
     now = servers.running[await servers.leader()]
     _, result = await now.writes.apply(encode(Later()))
     assert result is True
@@ -130,26 +130,26 @@ async def test_the_level_rises_only_after_the_last_server_is_upgraded(
 
 @with_servers(registry=NEXT)
 async def test_a_downgraded_server_holds_and_names_what_it_needs(servers: ServerCluster) -> None:
-    await until(lambda: levels(servers) == {4})
+    await until(lambda: levels(servers) == {5})
     odd = (await servers.leader() + 1) % 3
     servers.options["registry"] = Registry(tables=TABLES, commands=LOOSE_COMMANDS)
     await servers.stop(odd)
     await servers.start(odd)
     await until(lambda: servers.running[odd].agent.health_problem() is not None)
     health = servers.running[odd].agent.health_problem() or ""
-    assert "it raises the cluster to feature level 4" in health
-    assert "upgrade this server to level 4 (Quorate 0.2.0) or later" in health
+    assert "it raises the cluster to feature level 5" in health
+    assert "upgrade this server to level 5 (Quorate 0.2.0) or later" in health
     assert (await servers.ask(odd, REGISTER + "?stale")).status in {200, 500}
     assert (await servers.ask(odd, REGISTER, "PUT", "{}")).status == 200  # by the leader
     found = await check(servers.running[(odd + 1) % 3])
     assert [row["Node"] for row in found["Servers"] if row["Held"]] == [f"s{odd}.global"]
     views = json.loads((await servers.ask(odd, "/v1/operator/raft/views")).body)["Servers"]
-    assert [view["Node"] for view in views if "feature level 4" in view["Held"]] == [
+    assert [view["Node"] for view in views if "feature level 5" in view["Held"]] == [
         f"s{odd}.global"
     ]
     await restart_as(servers, odd, NEXT)
     await until(lambda: servers.running[odd].agent.health_problem() is None)
-    await until(lambda: levels(servers) == {4})
+    await until(lambda: levels(servers) == {5})
 
 
 @with_servers()
@@ -165,7 +165,7 @@ async def test_a_server_below_the_level_is_not_taken_in(servers: ServerCluster) 
     assert not answer["member"]
     assert answer["why"] == (
         "s9.global (old) runs Quorate 0.0.9, which knows feature level 0, and this cluster is of "
-        "level 3 (Quorate 0.1.0): upgrade it to that or later"
+        "level 4 (Quorate 0.1.0): upgrade it to that or later"
     )
     assert len(leader.replica.node.configuration.servers) == 3
 
@@ -177,7 +177,7 @@ def test_below_level_3_no_variable_is_written() -> None:
     store.apply(1, encode(RaiseLevel(level=2)))
     refused = gate.refusal(write)
     assert refused is not None
-    assert refused.text.startswith("this needs level 3 (Quorate 0.1.0), and the cluster is of")
+    assert refused.text.startswith("this needs level 3 (Quorate 0.1.0 before level 4), and ")
     store.apply(2, encode(RaiseLevel(level=3)))
     assert gate.refusal(write) is None
 
