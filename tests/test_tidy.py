@@ -29,6 +29,8 @@ DECIDED |= {"looking.summary"}
 LAYERS: dict[str, set[str]] = {
     **{name: set[str]() for name in ("errors", "given_files", "levels", "metrics", "loglines")},
     "version": set(),
+    # The chain of audit records: made by the state, checked by the command line.
+    "audit": set(),
     # The facade of the library.
     "__init__": {"errors", "net.tls.files", "raft", "replica", "runtime", "storage", "version"},
     "shapes": {"wire.go"},
@@ -45,7 +47,7 @@ LAYERS: dict[str, set[str]] = {
     # Facts of servers and of data folders in, named causes out.
     "diagnosis": {"errors", "net.names", "net.threads", "recovery", "shapes", "storage.free_space"},
     **{name: {"errors"} for name in ("acl", "gossip", "raft")},
-    "state": {"acl", "errors", "levels", "version"},
+    "state": {"acl", "audit", "errors", "levels", "version"},
     "autopilot": {"errors", "levels", "raft", "state"},
     "runtime": {"errors", "raft"},
     "net": {"certificates", "errors", "levels", "wire"} | VALUES,
@@ -91,7 +93,7 @@ LAYERS: dict[str, set[str]] = {
         *(f"recovery.{name}" for name in DECIDED),
     },
 }
-PURE = ("acl", "raft", "gossip", "state", "autopilot")
+PURE = ("acl", "audit", "raft", "gossip", "state", "autopilot")
 PURE_FILES = {"testing/history.py", "testing/linearizability.py"}
 PURE_FILES |= {f"recovery/{name.replace('.', '/')}.py" for name in DECIDED}
 # Of a diagnosis what is not asking or reading.

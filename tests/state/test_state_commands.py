@@ -30,7 +30,16 @@ from quorate.state.tables.backups import (
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.cluster import SetClusterMetadata
 from quorate.state.tables.defaults import InitialiseDefaults
-from quorate.state.tables.journal import Note, Noted, Told, WriteJournal
+from quorate.state.tables.journal import (
+    Audited,
+    EnterRecords,
+    Entry,
+    Note,
+    Noted,
+    Told,
+    Who,
+    WriteJournal,
+)
 from quorate.state.tables.limits import RecordMemory, SetLimit
 from quorate.state.tables.locks import AcquireLock, ExpireLock, ReleaseLock, RenewLock
 from quorate.state.tables.namespaces import (
@@ -85,6 +94,25 @@ EXAMPLES: tuple[Command, ...] = (
     ),
     Noted(
         command=encode(CheckState()), note=Note(kind="setting", what="changed"), time_ms=1, by="b"
+    ),
+    Audited(
+        command=encode(CheckState()),
+        note=Note(kind="act", what="remove"),
+        time_ms=1,
+        who=Who(accessor="a", name="n", address="10.0.0.1:1"),
+    ),
+    EnterRecords(
+        entries=(
+            Entry(
+                note=Note(kind="refusal", what="remove"),
+                time_ms=1,
+                by="s1",
+                outcome="refused",
+                series="aa",
+                number=3,
+                count=9,
+            ),
+        )
     ),
     UpsertNamespace(namespace=Namespace(name="team")),
     UpsertNamespace(
@@ -189,6 +217,8 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "RaiseLevel": 8,
         "WriteJournal": 9,
         "Noted": 10,
+        "Audited": 11,
+        "EnterRecords": 12,
         "UpsertNamespace": 24,
         "DeleteNamespace": 25,
         "PutVariable": 16,

@@ -1,0 +1,1 @@
+"""The chain of audit records: how it is made and how it is checked. Pure."""
