@@ -186,3 +186,55 @@ def test_term_and_vote_pass_entries_that_have_no_room(
     assert with_log.hard_state() == HardState(5, "c", 5)
     assert with_log.term(1) == 4
     with_log.close()
+
+
+def test_compaction_passes_entries_that_have_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes the room that they wait for; entries that are not durable are not compacted."""
+    store = LogStore.open(tmp_path)
+    write = store.write
+    room = threading.Event()
+
+    def maybe(batch: WriteBatch) -> None:
+        if batch.entries and not room.is_set():
+            raise StorageFull("no room")
+        write(batch)
+        if batch.compact_to == 2:
+            room.set()
+
+    store.write(WriteBatch(entries=[entry(1), entry(2), entry(3)]))
+    monkeypatch.setattr(store, "write", maybe)
+    with running(store, tmp_path) as (disk, reports):
+        disk.submit(Persist(1, entries=(entry(4),)))
+        assert reports.full.get(timeout=5) is True
+        disk.submit(Persist(2, compact_to=4))
+        assert reports.durable.empty()
+        disk.submit(Persist(3, compact_to=2))
+        reports.wait_for(3)
+        assert (store.base()[0], store.last_index()) == (4, 0)
+
+
+def test_compaction_does_not_pass_a_cut_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LogStore.open(tmp_path)
+    write, room = store.write, threading.Event()
+    batches: list[WriteBatch] = []
+
+    def maybe(batch: WriteBatch) -> None:
+        if batch.entries and not room.is_set():
+            raise StorageFull("no room")
+        batches.append(batch)
+        write(batch)
+
+    store.write(WriteBatch(entries=[entry(1), entry(2), entry(3)]))
+    monkeypatch.setattr(store, "write", maybe)
+    with running(store, tmp_path) as (disk, reports):
+        disk.submit(Persist(1, HardState(2), truncate_from=3, entries=(entry(3, 2),)))
+        disk.submit(Persist(2, compact_to=2))
+        assert reports.term.get(timeout=5) >= 1
+        assert [batch.compact_to for batch in batches] == [None]
+        room.set()
+        reports.wait_for(2)
+        assert (store.base()[0], store.term(3)) == (2, 2)

@@ -8,6 +8,9 @@ Term and vote pass what waits for room: the log keeps room for them, and no elec
 entries that a full server cannot store. They are reported by a call of their own, because of the
 writes before them nothing more is durable (`raft.events.TermPersisted`). The entries follow in
 their order when there is room; the older term and vote that came with them change nothing then.
+
+Compaction passes too: it makes the room that the entries wait for. What it drops has a snapshot, so
+nothing depends on the entries before it in the order; that it is durable nobody waits to hear.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -152,7 +156,7 @@ class Disk:
             except StorageFull:
                 self._look_at_room(full=True)
                 self._set_full(True)
-                self._pass_term()
+                self._pass_ahead()
                 if self._closing.is_set():
                     return False
                 self._wait_for_room()
@@ -171,11 +175,12 @@ class Disk:
         until = time.monotonic() + _RETRY_INTERVAL_S
         while (left := until - time.monotonic()) > 0 and not self._ending:
             if self._take(left):
-                self._pass_term()
+                self._pass_ahead()
         self._closing.wait(max(0.0, left))
 
-    def _pass_term(self) -> None:
-        """Make term and vote of all that waits durable, ahead of the entries in it."""
+    def _pass_ahead(self) -> None:
+        """Make compaction, term and vote of all that waits durable, ahead of the entries in it."""
+        self._pass_compaction()
         last = self._waiting[-1].sequence
         if last <= self._term_sequence:
             return
@@ -187,6 +192,17 @@ class Disk:
             return  # even the room that is kept for them is used up
         self._term_sequence = last
         self._on_term(last)
+
+    def _pass_compaction(self) -> None:
+        """Only of entries that are durable: of others the order counts."""
+        if any(each.reset_to or each.truncate_from for each in self._waiting):
+            return
+        below, stored = self._store.first_index(), self._store.last_index()
+        wanted = [each.compact_to for each in self._waiting if each.compact_to is not None]
+        wanted = [index for index in wanted if below <= index <= stored]
+        if wanted:
+            with suppress(StorageFull):
+                self._store.write(WriteBatch(compact_to=max(wanted)))
 
     def _check_space(self) -> None:
         self._checked_at = time.monotonic()
