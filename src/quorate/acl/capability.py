@@ -35,6 +35,7 @@ class Capability(StrEnum):
     VARIABLES_WRITE = "variables:write"
     VARIABLES_DESTROY = "variables:destroy"
     PEER_REMOVE = "peer-remove"
+    RAFT_COMPACT = "raft-compact"
     RAFT_READ = "raft-read"
     RECOVER = "recover"
     SNAPSHOT_RESTORE = "snapshot-restore"

@@ -31,6 +31,7 @@ from quorate.server.views.records import (
     Transfer,
 )
 from quorate.shapes.agent import Rejoined
+from quorate.shapes.compaction import Compacted
 from quorate.shapes.operator import (
     LiveRecovery,
     OperatorHealth,
@@ -209,6 +210,16 @@ class Cluster(Protocol):
         """The cluster's feature level and each member's version. Never fails, needs no leader."""
 
 
+class Compacting(Protocol):
+    """The logs of servers are compacted because an operator asks for it."""
+
+    async def all(self) -> list[Compacted]:
+        """Compact all servers of the region; what could not be done is in the answers."""
+
+    async def one(self, server: str) -> Compacted | None:
+        """Compact the server with this ID or name (empty: this one); None: it is not known."""
+
+
 class Autopilot(Protocol):
     """The leader's knowledge of the servers' health."""
 
@@ -370,6 +381,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     restores: Restores
     membership: Membership
     cluster: Cluster
+    compacting: Compacting
     autopilot: Autopilot
     pool: Pool
     directory: Directory
@@ -395,6 +407,7 @@ def parts_of(server: Server) -> Parts:
         restores=server.restores,
         membership=server.membership,
         cluster=server.cluster,
+        compacting=server.compacting,
         autopilot=server.autopilot,
         pool=server.pool,
         directory=server.directory,

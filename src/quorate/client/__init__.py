@@ -14,6 +14,8 @@ from quorate.client.calls.call import Answer
 from quorate.client.calls.models import (
     AgentSelf,
     AutopilotConfiguration,
+    Compacted,
+    Compaction,
     Event,
     Health,
     Joined,
@@ -87,6 +89,8 @@ __all__ = [
     "Change",
     "Client",
     "ClientError",
+    "Compacted",
+    "Compaction",
     "Election",
     "Event",
     "Gap",

@@ -40,7 +40,7 @@ from quorate.replica.links import PeerLinks
 from quorate.replica.options import DiskTimes, Options
 from quorate.replica.promises import PromiseInMemory, Promises, PromiseStore
 from quorate.replica.scrubbing import scrub
-from quorate.replica.snapshot_tasks import SnapshotTasks
+from quorate.replica.snapshot_tasks import SnapshotTasks, snapshot_when_due
 from quorate.replica.snapshots import SnapshotWorker
 from quorate.replica.status import Status, status_of
 from quorate.runtime.clock import LoopClock, machine_time
@@ -189,7 +189,7 @@ class Replica(Generic[Result_co]):
         assert self.trust is None or self.node.identity is not None, "`speak_as` comes first"
         self._begun = True
         self._disk.start()
-        self._spawn(self._watch_snapshots())
+        self._spawn(snapshot_when_due(self, 1 + self._rng.random()))
         self._spawn(self._watch_links())
         self._spawn(scrub(self, self._worker, lambda: self.options.scrub_interval_s))
         self._spawn(self._promises.shorten(self.node))
@@ -506,6 +506,19 @@ class Replica(Generic[Result_co]):
             await self._worker.run(self.snapshots.keep_newest_only)
         return index
 
+    async def drop_covered(self) -> None:
+        """Have all that the newest snapshot has go from the disk, without a new one.
+
+        For a disk that has no room for one. Not while the state machine is known to be wrong, or
+        this server is prepared for a recovery. Raises ReplicaStopped, QuorateError.
+        """
+        self._driver.check()
+        log = self.node.log
+        if log.snapshot_index and self.damage is None and not self.node.prepared:
+            self.log.renew()
+            self.step(events.SnapshotStored(log.snapshot_index, log.snapshot_term, whole=True))
+            await self._worker.run(self.snapshots.keep_newest_only)
+
     async def oldest_on_disk(self) -> int:
         """The index from which on the files of this replica tell what happened, 0: they are empty.
 
@@ -578,22 +591,3 @@ class Replica(Generic[Result_co]):
         while True:
             await asyncio.sleep(election / 2)
             self._links.check(2 * election)
-
-    async def _watch_snapshots(self) -> None:
-        """Snapshot when enough entries have gathered; sooner when very many have."""
-        waited = 0.0
-        spread = 1 + self._rng.random()
-        while True:
-            options = self.options
-            interval = options.snapshot_interval_s * spread
-            pause = min(interval, 1.0)
-            await asyncio.sleep(pause)
-            waited += pause
-            gathered = self.node.applied_index - self.node.log.snapshot_index
-            due = gathered >= options.snapshot_threshold and waited >= interval
-            if due or gathered >= 16 * options.snapshot_threshold:
-                waited = 0.0
-                try:
-                    await self.snapshot_now()
-                except (QuorateError, OSError) as error:
-                    self.refused("snapshot", str(error))  # no room, say: tried again later

@@ -1,19 +1,23 @@
 """The snapshots of a running replica: each one that is taken, sent, received or restored is a task.
 
-They are the `Snapshots` of a `quorate.runtime.raft.RaftDriver`.
+They are the `Snapshots` of a `quorate.runtime.raft.RaftDriver`. `snapshot_when_due` takes one when
+enough entries have gathered since the last.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from quorate.errors import QuorateError
 from quorate.net.trust import Trust
 from quorate.raft.effects import SendSnapshot
+from quorate.raft.node import Node
 from quorate.raft.values.configuration import Server
 from quorate.raft.values.messages import InstallSnapshotRequest
 from quorate.replica.incoming import Slot
+from quorate.replica.options import Options
 from quorate.replica.snapshots import IncomingSnapshot, SnapshotWorker, send_snapshot
 from quorate.runtime.ports import SnapshotPoint, StateMachine, Write
 from quorate.runtime.raft import RaftDriver
@@ -103,3 +107,38 @@ class SnapshotTasks:
             return self._worker.decode(self._machine, meta.id)
 
         done(await self._worker.run(decode))
+
+
+class Gathering(Protocol):
+    """A replica, as the wait for its next snapshot needs it."""
+
+    node: Node
+    options: Options
+
+    async def snapshot_now(self) -> int:
+        """Store a snapshot; its index, 0 if there is nothing new."""
+
+    def refused(self, where: str, why: str) -> None:
+        """Tell observers of what could not be done."""
+
+
+async def snapshot_when_due(replica: Gathering, spread: float) -> None:
+    """For ever. Sooner when very many entries have gathered.
+
+    `spread` multiplies the interval, so that not all servers take theirs at once.
+    """
+    waited = 0.0
+    while True:
+        options = replica.options
+        interval = options.snapshot_interval_s * spread
+        pause = min(interval, 1.0)
+        await asyncio.sleep(pause)
+        waited += pause
+        gathered = replica.node.applied_index - replica.node.log.snapshot_index
+        due = gathered >= options.snapshot_threshold and waited >= interval
+        if due or gathered >= 16 * options.snapshot_threshold:
+            waited = 0.0
+            try:
+                await replica.snapshot_now()
+            except (QuorateError, OSError) as error:
+                replica.refused("snapshot", str(error))  # no room, say: tried again later

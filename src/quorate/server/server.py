@@ -58,6 +58,7 @@ from quorate.server.machine import ServerMachine
 from quorate.server.options import ServerOptions
 from quorate.server.recovery.live import LiveRecovery
 from quorate.server.refusals import RefusalLog
+from quorate.server.room.compacting import Compacting
 from quorate.server.rpc.answers import Answers
 from quorate.server.rpc.calls import Callers
 from quorate.server.rpc.forwarder import Forwarder
@@ -341,6 +342,7 @@ class Server:
             disks=self.disks,
             memory=self._memory,
             wrapping=self._wrapping,
+            compacting=self.compacting,
         )
 
     def _make_views(self) -> None:
@@ -359,6 +361,9 @@ class Server:
             record=lambda: self.folder.record,
             prepared=self.recovery.told,
             recovery=self.recovery.details,
+        )
+        self.compacting = Compacting(
+            self.replica, self.usage.bytes, self._callers, self.cluster.others, self.identity
         )
         self.recovery.attach(self.replica, self.cluster.facts, self._callers, self.trust)
         self.rejoining = Rejoining(

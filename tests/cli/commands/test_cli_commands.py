@@ -178,6 +178,10 @@ FORMS: dict[str, tuple[str, str | Reply]] = {
     "operator metrics": ("GET /v1/metrics", "r3-metrics"),
     "server members": ("GET /v1/agent/members", "r3-agent-members"),
     "agent-info": ("GET /v1/agent/self", "r3-agent-self"),
+    "operator raft compact": (
+        "PUT /v1/operator/raft/compact",
+        json_reply({"Servers": [{"ID": "a", "LogBytesBefore": 9}]}),
+    ),
     "operator raft views": ("GET /v1/operator/raft/views", json_reply(VIEWS)),
     "operator state size": ("GET /v1/operator/state", json_reply({"Bytes": 1, "Variables": 0})),
     "operator upgrade check": ("GET /v1/operator/upgrade", json_reply(UPGRADE)),

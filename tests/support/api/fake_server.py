@@ -51,6 +51,7 @@ from quorate.server.views.records import (
     VoterView,
 )
 from quorate.shapes.agent import Rejoined
+from quorate.shapes.compaction import Compacted
 from quorate.shapes.operator import (
     LiveRecovery,
     OperatorHealth,
@@ -163,6 +164,20 @@ class FakeRecovery:
         return await self.commit()
 
 
+class FakeCompacting:
+    """Servers whose logs are as short as they can be."""
+
+    async def all(self) -> list[Compacted]:
+        return [found for each in IDS if (found := await self.one(each)) is not None]
+
+    async def one(self, server: str) -> Compacted | None:
+        await asyncio.sleep(0)
+        name = server or "s3"
+        if name not in IDS:
+            return None
+        return Compacted(id=IDS[name], node=f"{name}.global", log_bytes_before=9, log_bytes_after=3)
+
+
 class FakeServer:
     """One server, which is all of its parts. Its fields are changed by the tests at will."""
 
@@ -268,6 +283,7 @@ class FakeServer:
             restores=self,
             membership=self,
             cluster=self,
+            compacting=FakeCompacting(),
             autopilot=self,
             pool=self,
             directory=self,

@@ -19,6 +19,7 @@ from quorate.api.endpoints.monitor import MonitorEndpoint
 from quorate.api.endpoints.namespaces import NamespacesEndpoint
 from quorate.api.endpoints.operator.autopilot import AutopilotEndpoint
 from quorate.api.endpoints.operator.backup import ROWS as _BACKUPS
+from quorate.api.endpoints.operator.compact import ROWS as _COMPACTION
 from quorate.api.endpoints.operator.keyring import ROWS as _KEYRING
 from quorate.api.endpoints.operator.raft import (
     RaftConfiguration,
@@ -451,7 +452,7 @@ _OPERATOR: Final = (
 )
 
 TABLE: Final = (
-    *(*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_OPERATOR),
+    *(*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_COMPACTION, *_OPERATOR),
     *(*_BACKUPS, *_ROOT_KEYS, *_STATE_SIZE, *_RECOVERY, *_VARIABLES),
     *_JOBLESS,
 )

@@ -11,8 +11,18 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from quorate.shapes import agent, events, namespaces, operator, root_keys, settings, state
+from quorate.shapes import (
+    agent,
+    compaction,
+    events,
+    namespaces,
+    operator,
+    root_keys,
+    settings,
+    state,
+)
 from quorate.shapes.agent import HealthOf, Member
+from quorate.shapes.compaction import Compacted
 from quorate.shapes.namespaces import NamespaceCapabilities
 from quorate.shapes.operator import RaftServer, ServerHealth, UpgradeServer, View
 from quorate.shapes.root_keys import RootKey
@@ -21,6 +31,8 @@ from quorate.shapes.settings import PreemptionConfig
 __all__ = [
     "AgentSelf",
     "AutopilotConfiguration",
+    "Compacted",
+    "Compaction",
     "Event",
     "Gauge",
     "Health",
@@ -102,6 +114,12 @@ class Views(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 class RaftFacts(operator.RaftFacts, frozen=True, kw_only=True, rename="pascal"):
     """`GET operator/raft/facts` (Quorate's alone)."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class Compaction(compaction.Compaction, frozen=True, kw_only=True, rename="pascal"):
+    """`PUT operator/raft/compact` (Quorate's alone)."""
 
     raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 

@@ -27,6 +27,7 @@ from quorate.client.calls.call import (
 from quorate.client.calls.models import (
     AgentSelf,
     AutopilotConfiguration,
+    Compaction,
     Health,
     Joined,
     Keyring,
@@ -52,6 +53,7 @@ from quorate.client.calls.models import (
 from quorate.client.errors import AnswerError
 
 AUTOPILOT: Final = "/v1/operator/autopilot/configuration"
+COMPACT: Final = "/v1/operator/raft/compact"
 HEALTH: Final = "/v1/agent/health"
 METRICS: Final = "/v1/metrics"
 NAMESPACE: Final = "/v1/namespace"
@@ -62,7 +64,7 @@ SCHEDULER: Final = "/v1/operator/scheduler/configuration"
 STATE: Final = "/v1/operator/state"
 TRANSFER: Final = "/v1/operator/raft/transfer-leadership"
 
-_RECOVERY_S: Final = 600.0
+_LONG_S: Final = 600.0
 
 
 class Operations(BackupOperations):
@@ -104,6 +106,19 @@ class Operations(BackupOperations):
     def raft_facts(self) -> Call[RaftFacts]:
         """Log, term, configuration, epoch and start of the agent asked; Quorate only."""
         return get("/v1/operator/raft/facts", RaftFacts, check=ours)
+
+    @call
+    def compact(self, *, server: str = "", every: bool = False) -> Call[Compaction]:
+        """Compact the log of the agent asked, of the server with that ID or name, or of all.
+
+        What could not be done is in the answer. Servers of Quorate only.
+        """
+        query = [("server", server)] if server else []
+        query += [("all", "true")] if every else []
+        return Call(
+            Request("PUT", COMPACT, query, None, _LONG_S),
+            lambda answer: decode(COMPACT, _known(answer).body, Compaction),
+        )
 
     @call
     def live_recovery(self) -> Call[LiveRecovery]:
@@ -351,10 +366,15 @@ def _one_of(server_id: str, address: str) -> list[tuple[str, str]]:
     return [("id", server_id)] if server_id else [("address", address)]
 
 
+def _known(answer: Answer) -> Answer:
+    """A 404 of ours names the server that is not known; a Nomad server's says nothing of one."""
+    return succeeded(answer) if "ID or name" in answer.text else ours(answer)
+
+
 def _recovery(step: str, query: Query, body: bytes | None = None) -> Call[LiveRecovery]:
     """One step of a recovery of servers that run; a large state takes time."""
     path = f"{RECOVERY}/{step}"
     return Call(
-        Request("PUT", path, query, body, _RECOVERY_S),
+        Request("PUT", path, query, body, _LONG_S),
         lambda answer: decode(path, ours(answer).body, LiveRecovery),
     )

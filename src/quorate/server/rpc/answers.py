@@ -25,6 +25,7 @@ from quorate.server.cluster.membership import Membership
 from quorate.server.integrity.checks import DigestAnswer, DigestRequest, Heard, StateChecks
 from quorate.server.integrity.judge import StateJudge
 from quorate.server.integrity.verdict import Verdict
+from quorate.server.room.compacting import COMPACT_CALL, Compacting, CompactRequest
 from quorate.server.rpc.calls import (
     CALL_BYTES_MAX,
     STRANGERS_CALL_BYTES_MAX,
@@ -40,10 +41,11 @@ from quorate.server.secrets.wrapping_members import (
 )
 from quorate.server.views.raft import ViewRequest
 from quorate.server.views.records import ServerView
+from quorate.shapes.compaction import Compacted
 
 
 class Answers:
-    """One method for each verb. None of them waits for an operator or a timer."""
+    """One method for each verb. None waits for an operator or a timer, one for the disk."""
 
     def __init__(
         self,
@@ -61,7 +63,9 @@ class Answers:
         disks: Disks,
         memory: MemoryKeeper,
         wrapping: WrappingMembers,
+        compacting: Compacting,
     ) -> None:
+        self._compacting = compacting
         self._wrapping = wrapping
         self._disks = disks
         self._memory = memory
@@ -173,6 +177,9 @@ class Answers:
     async def _tell_wrapping(self, _: WrappingRequest, __: Peer | None) -> WrappingAnswer:
         return await self._wrapping.own()
 
+    async def _compact(self, _: CompactRequest, __: Peer | None) -> Compacted:
+        return await self._compacting.own()
+
     async def _hear_verdict(self, verdict: Verdict, peer: Peer | None) -> Heard:
         self._judge.heard(verdict, peer.server_id if peer is not None else None)
         return Heard()
@@ -189,5 +196,6 @@ class Answers:
         "state-verdict": (Verdict, _hear_verdict),
         OLDEST_CALL: (OldestRequest, _tell_oldest),
         MEMORY_CALL: (MemoryRequest, _tell_memory),
+        COMPACT_CALL: (CompactRequest, _compact),
         WRAPPING_CALL: (WrappingRequest, _tell_wrapping),
     }

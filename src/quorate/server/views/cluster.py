@@ -140,10 +140,12 @@ class ClusterView:
 
     async def views(self) -> list[ServerView]:
         """The view of each server of this region, this one first. Never fails."""
-        own = self.own()
+        return [self.own(), *await raft.gather(self._callers, self.others())]
+
+    def others(self) -> list[raft.Target]:
+        """The other servers of this region: those that are known, and those of Raft."""
         peers = self._replica.node.configuration.servers
-        targets = raft.view_targets(self._directory, self._me().region, peers)
-        return [own, *await raft.gather(self._callers, targets)]
+        return raft.view_targets(self._directory, self._me().region, peers)
 
     async def upgrade_check(self) -> UpgradeCheck:
         """The cluster's feature level, each member's version, and what the level waits for."""

@@ -105,6 +105,27 @@ RAFT = (
         usage="[options] [address of another agent ...]",
     ),
     Command(
+        ("operator", "raft", "compact"),
+        "Compact the log of servers now",
+        "Stores a snapshot now and drops the log and the older snapshots that it replaces, as far "
+        "as entries are applied. Shows the sizes before and after, and what could not be done. "
+        "It needs no leader. Without options the server of the agent asked is compacted; "
+        "-address=unix://DATA_DIR/control.sock asks it on its own machine. On a disk without room "
+        "for a snapshot it drops what the last one has, and says how much room is needed. Exit "
+        "code 1 if a server could not be compacted.",
+        MODULE + "operator.compact:compact",
+        (
+            Flag("server", "string", "The ID or name of the server to compact.", "id"),
+            Flag("all", "bool", "Compact all servers of the region."),
+            *FORMS,
+        ),
+        (
+            Example("quorate operator raft compact", "a disk has little room left"),
+            Example("quorate operator raft compact -all", "all servers"),
+        ),
+        args=None,
+    ),
+    Command(
         ("operator", "raft", "transfer-leadership"),
         "Hand leadership to another server",
         "Makes another voter the leader, for instance before the present one is stopped. Give "
