@@ -78,7 +78,8 @@ class Registry:
             if command in of_tables and command.TYPE & IGNORABLE:
                 raise ValueError(f"{command.__name__} changes a table: it cannot be passed over")
         for table in self.tables:
-            if (table.on_restore is OnRestore.MERGED) != (table.merge is not None):
+            merges = [each for each in (table.merge, table.merge_all) if each is not None]
+            if len(merges) != (table.on_restore is OnRestore.MERGED):
                 raise ValueError(f"table {table.name!r} is merged without merge, or the reverse")
             if any(table.level > command.LEVEL for command in table.commands):
                 raise ValueError(f"table {table.name!r} would be written below its level")

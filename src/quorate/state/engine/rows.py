@@ -289,6 +289,12 @@ class TableRows(Generic[R]):
         for _, key in self.secondary[name].scan(_escaped(prefix)):
             yield key, self.records[key]
 
+    def in_order(self, name: str, after: tuple[str, str] | None) -> Iterator[tuple[str, R]]:
+        """All rows by their values in index `name`, then by key, from behind a value and a key."""
+        place = None if after is None else _escaped(after[0]) + _END + after[1]
+        for _, key in self.secondary[name].scan("", place):
+            yield key, self.records[key]
+
     def sums(self) -> Iterator[int]:
         """The sum from the records alone, in parts: of a few dozen rows each, or one large one."""
         for chunk in self.records.chunks():

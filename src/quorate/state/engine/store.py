@@ -184,6 +184,12 @@ class StateStore:
         """See `Reader.with_value`."""
         return self._tables.with_value(table, index, value, after)
 
+    def in_order(
+        self, table: Table[R], index: str, after: tuple[str, str] | None = None
+    ) -> Iterator[tuple[str, R]]:
+        """See `Reader.in_order`."""
+        return self._tables.in_order(table, index, after)
+
     def weight(self, name: str) -> int:
         """See `Reader.weight`."""
         return self._tables.weight(name)

@@ -122,10 +122,11 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     `level` is the cluster's level from which on it may hold anything but its `initial` rows.
     `indexes` are its secondary indexes: by name, a pure function from a record to the values under
     which `Tables.with_value` finds it. `merge` makes one table of the rows that are there and the
-    archive's, and is there if `on_restore` is MERGED; `restored` says what becomes of it, in a few
-    words for people. `weigh` is there if clients make the table grow: what its rows take counts
-    against the bound of the state (`tables.limits`). `gain` is the short way to the difference of
-    two records of one key, where these are always of one group.
+    archive's; `merge_all` does it where that takes other tables too. One of them is there if
+    `on_restore` is MERGED; `restored` says what becomes of it, in a few words for people. `weigh`
+    is there if clients make the table grow: what its rows take counts against the bound of the
+    state (`tables.limits`). `gain` is the short way to the difference of two records of one key,
+    where these are always of one group.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Table(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     level: int = 0
     indexes: Indexes[R] = MappingProxyType({})
     merge: Callable[[OrderedMap[R], OrderedMap[R]], Mapping[str, R]] | None = None
+    merge_all: Callable[[Reader, Reader], Mapping[str, R]] | None = None
     restored: str = ""
     weigh: Weigh[R] | None = None
     gain: Gain[R] | None = None
@@ -172,6 +174,14 @@ class Reader(Protocol):
         self, table: Table[R], index: str, value: str, after: str | None = None
     ) -> Iterator[tuple[str, R]]:
         """The rows that have this value in one of the table's `indexes`, in the order of keys."""
+
+    def in_order(
+        self, table: Table[R], index: str, after: tuple[str, str] | None = None
+    ) -> Iterator[tuple[str, R]]:
+        """All rows by their values in one of the table's `indexes`, then by key.
+
+        `after` is a value and a key, from behind which it begins.
+        """
 
     def weight(self, name: str) -> int:
         """The bytes that the rows of the table of this name count for. Raises KeyError."""
@@ -224,6 +234,12 @@ class Tables:
     ) -> Iterator[tuple[str, R]]:
         """See `Reader.with_value`."""
         return self.held[table.name].with_value(index, value, after)
+
+    def in_order(
+        self, table: Table[R], index: str, after: tuple[str, str] | None = None
+    ) -> Iterator[tuple[str, R]]:
+        """See `Reader.in_order`."""
+        return self.held[table.name].in_order(index, after)
 
     def weight(self, name: str) -> int:
         """See `Reader.weight`."""

@@ -11,7 +11,7 @@ into, its level too, whatever the archive holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -56,13 +56,17 @@ class Restored(msgspec.Struct, frozen=True):
 
 
 def restored(
-    live: SnapshotImage, archive: SnapshotImage, index: int, registry: Registry
+    live: SnapshotImage,
+    archive: SnapshotImage,
+    index: int,
+    registry: Registry,
+    keep: Collection[str] = (),
 ) -> Restored:
     """The state of `live` after a restore of `archive` by the log entry at `index`.
 
     Works on images alone, for seconds if they are large: any thread. `index` is above all that
-    either of them holds. Raises QuorateError if the archive is of a level that the cluster does not
-    have.
+    either of them holds. The tables named in `keep` stay as they are, whatever their rule is.
+    Raises QuorateError if the archive is of a level that the cluster does not have.
     """
     assert index > max(live.index, archive.index), f"{index} may have been given"
     if archive.level > live.level:
@@ -73,24 +77,27 @@ def restored(
         )
     held, changes = {}, []
     for table in sorted(registry.tables, key=lambda table: table.name):
-        ours, theirs = live.tables.held[table.name], archive.tables.held[table.name]
-        held[table.name], change = _table(table, ours, theirs, index)
+        if table.name in keep:
+            held[table.name], change = _kept(table, live.tables)
+        else:
+            held[table.name], change = _table(table, live.tables, archive.tables, index)
         changes.append(change)
     return Restored(SnapshotImage(index, Tables(held), live.unknown), tuple(changes))
 
 
+def _kept(table: Table[Any], live: Tables) -> tuple[TableRows[Any], TableChange]:
+    ours = live.held[table.name]
+    change = TableChange(table=table.name, on_restore=OnRestore.KEPT, same=len(ours.records))
+    return ours.image(), change
+
+
 def _table(
-    table: Table[Any], ours: TableRows[Any], theirs: TableRows[Any], index: int
+    table: Table[Any], live: Tables, archive: Tables, index: int
 ) -> tuple[TableRows[Any], TableChange]:
-    wanted: Iterable[tuple[str, Record]]
     if table.on_restore is OnRestore.KEPT:
-        same = len(ours.records)
-        return ours.image(), TableChange(table=table.name, on_restore=table.on_restore, same=same)
-    if table.on_restore is OnRestore.REPLACED:
-        wanted = theirs.records.items()
-    else:
-        assert table.merge is not None
-        wanted = sorted(table.merge(ours.records, theirs.records).items())
+        return _kept(table, live)
+    ours = live.held[table.name]
+    wanted = _wanted(table, live, archive)
     added = changed = same = 0
 
     def restored() -> Iterator[tuple[str, Record]]:
@@ -121,6 +128,17 @@ def _table(
         deleted=deleted,
         same=same,
     )
+
+
+def _wanted(table: Table[Any], live: Tables, archive: Tables) -> Iterable[tuple[str, Record]]:
+    """The rows after the restore, in the order of keys, before they get their indexes."""
+    ours, theirs = live.held[table.name].records, archive.held[table.name].records
+    if table.on_restore is OnRestore.REPLACED:
+        return theirs.items()
+    if table.merge_all is not None:
+        return sorted(table.merge_all(live, archive).items())
+    assert table.merge is not None
+    return sorted(table.merge(ours, theirs).items())
 
 
 def _content(record: Record) -> Record:
