@@ -17,6 +17,17 @@ from quorate.state.engine.restore.commands import (
 )
 from quorate.state.engine.table import Bound, Command
 from quorate.state.registry import TODAY
+from quorate.state.tables.acl.policies import AclPolicy, DeletePolicy, PutPolicy
+from quorate.state.tables.acl.roles import AclRole, DeleteRole, PutRole
+from quorate.state.tables.acl.standing import SetAclPhase
+from quorate.state.tables.acl.tokens import (
+    AclToken,
+    BootstrapAcl,
+    DeleteTokens,
+    ExpireTokens,
+    PutToken,
+    ReplaceTokenSeals,
+)
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.tables.backups import (
     Backup,
@@ -65,6 +76,20 @@ from quorate.state.tables.variables import (
     PutVariable,
     Sealed,
     WriteVariables,
+)
+
+_TOKEN = AclToken(
+    digest=b"d" * 32,
+    data=b"s",
+    key_id="k-1",
+    nonce=b"n",
+    name="t",
+    policies=("p",),
+    roles=("r-1",),
+    is_global=True,
+    create_time=1,
+    ttl_ns=2,
+    expires=3,
 )
 
 EXAMPLES: tuple[Command, ...] = (
@@ -187,6 +212,18 @@ EXAMPLES: tuple[Command, ...] = (
     SetLimit(namespace="web", bytes_max=2**60, cas=4),
     RewrapRootKeys(rows=(Rewrapped("k-1", 7, b"w" * 60, "0123456789abcdef"),)),
     RecordMemory(memory=(("s1", 2**33),), first_bytes_max=2**30),
+    SetAclPhase(phase="enforced"),
+    PutPolicy(policy=AclPolicy(name="p", description="d", rules="r")),
+    DeletePolicy(name="p"),
+    PutRole(role_id="r-1", role=AclRole(name="ops", policies=("p",)), since=7),
+    DeleteRole(role_id="r-1"),
+    PutToken(accessor="a-1", token=_TOKEN, since=7),
+    BootstrapAcl(accessor="a-1", token=_TOKEN, reset_index=7),
+    DeleteTokens(accessors=("a-1",), time_ns=1),
+    ExpireTokens(accessors=("a-1",), time_ns=1),
+    ReplaceTokenSeals(
+        key_id="k-1", modify_index=7, rows=(Resealed("a", b"was", b"data", b"nonce"),)
+    ),
 )
 
 
@@ -245,6 +282,16 @@ def test_type_bytes_are_those_of_the_log() -> None:
         "RestoreRows": 49,
         "CommitRestore": 50,
         "DropRestore": 51,
+        "SetAclPhase": 64,
+        "PutPolicy": 65,
+        "DeletePolicy": 66,
+        "PutRole": 67,
+        "DeleteRole": 68,
+        "PutToken": 69,
+        "BootstrapAcl": 70,
+        "DeleteTokens": 71,
+        "ExpireTokens": 72,
+        "ReplaceTokenSeals": 73,
     }
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import msgspec
 
 
-class PathRule(msgspec.Struct, frozen=True, array_like=True):
+class PathRule(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
     """`path "app/*" { capabilities = [...] }` of a `variables` block."""
 
     path: str
     capabilities: tuple[str, ...]
 
 
-class NamespaceRule(msgspec.Struct, frozen=True, array_like=True):
+class NamespaceRule(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
     """`namespace "web-*" { ... }`: the name may have `*` for any characters."""
 
     name: str
@@ -25,7 +25,7 @@ class NamespaceRule(msgspec.Struct, frozen=True, array_like=True):
     variables: tuple[PathRule, ...] | None = None
 
 
-class NamedRule(msgspec.Struct, frozen=True, array_like=True):
+class NamedRule(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
     """`host_volume "x" { ... }` or `node_pool "x" { ... }`, which grant nothing here."""
 
     name: str
@@ -33,7 +33,14 @@ class NamedRule(msgspec.Struct, frozen=True, array_like=True):
     capabilities: tuple[str, ...] = ()
 
 
-class PolicyRights(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PolicyRights(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
     """All rules of one policy, in the order of its text."""
 
     namespaces: tuple[NamespaceRule, ...] = ()

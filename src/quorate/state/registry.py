@@ -24,8 +24,10 @@ from quorate.state.tables import (
     servers,
     variables,
 )
+from quorate.state.tables.acl import deleted, policies, roles, standing, tokens
 
 TABLES: Final[tuple[Table[Any], ...]] = (
+    *(standing.TABLE, policies.TABLE, roles.TABLE, tokens.TABLE, deleted.TABLE),
     autopilot.TABLE,
     backups.STATE,
     backups.TABLE,

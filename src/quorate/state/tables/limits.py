@@ -42,7 +42,10 @@ LIMITS_MAX: Final = 4096
 SHARE: Final = 4
 """Of the memory of the smallest server, one part in so many."""
 
-COUNTED: Final = ("locks", "namespaces", "variables")
+COUNTED: Final = (
+    *("acl_policies", "acl_roles", "acl_tokens"),
+    *("locks", "namespaces", "variables"),
+)
 """The tables that count, by name. Rows of a namespace have it as their group."""
 
 _BOUNDLESS: Final = 1 << 62

@@ -1,0 +1,1 @@
+"""The tables of ACL: tokens, roles, policies, which tokens were deleted, and how it stands."""
