@@ -16,7 +16,9 @@ class PathRule(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_un
     capabilities: tuple[str, ...]
 
 
-class NamespaceRule(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+class NamespaceRule(
+    msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True
+):
     """`namespace "web-*" { ... }`: the name may have `*` for any characters."""
 
     name: str

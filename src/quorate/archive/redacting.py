@@ -1,4 +1,4 @@
-"""Makes an archive without secrets: root keys and the texts of values are left out, all else stays.
+"""Makes an archive without secrets, and with all else: they are emptied where they stand.
 
 Such an archive has the form of any other: it can be inspected, and its records shown. It cannot be
 restored, and says so itself (`ArchiveMeta.quorate_redacted`).
@@ -26,8 +26,12 @@ from quorate.archive.meta import ArchiveError, ArchiveMeta
 from quorate.archive.reading import Read, read_archive
 from quorate.archive.writing import ArchiveWriter
 
-SECRETS: Final = {"root_keys": ("key",), "variables": ("data", "nonce")}
-"""By table: the fields that are emptied."""
+SECRETS: Final = {
+    "acl_tokens": ("data", "digest", "nonce"),
+    "root_keys": ("key",),
+    "variables": ("data", "nonce"),
+}
+"""By table: the fields that are emptied. A secret that is easily guessed shows in its digest."""
 
 _VERSION_BYTES: Final = 4
 

@@ -24,7 +24,8 @@ from quorate.server.machine import ServerMachine
 from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping
 from quorate.server.writes import Writes
 from quorate.state.engine.snapshot import SnapshotError, SnapshotImage, decode_snapshot
-from quorate.state.tables import cluster, root_keys, variables
+from quorate.state.tables import cluster, root_keys
+from quorate.state.tables.acl import seals
 
 _WRITE_BYTES: Final = 1 << 20
 _KEYS_NAMED_MAX: Final = 5
@@ -164,15 +165,12 @@ def _facts(image: SnapshotImage) -> StateFacts:
 
 
 def _check_keys(meta: ArchiveMeta, archive: SnapshotImage, ours: frozenset[str]) -> None:
-    """Raise RestoreRefused for values that no key could open. Takes time by the size."""
+    """Raise RestoreRefused for what no key could open. Takes time by the size."""
     kept = archive.tables.rows(root_keys.TABLE)
     here = ours | {name for name, row in kept.items() if row.key}
-    needed: set[str] = set()
-    redacted = bool(meta.quorate_redacted)
-    for row in archive.tables.rows(variables.TABLE).values():
-        needed.add(row.key_id)
-        redacted = redacted or not row.data
-    missing = sorted({*needed, *(name for name, row in kept.items() if not row.key)} - here - {""})
+    needed = seals.key_ids(archive.tables)
+    redacted = bool(meta.quorate_redacted) or seals.is_redacted(archive.tables)
+    missing = sorted({*needed, *(name for name, row in kept.items() if not row.key)} - here)
     named = ", ".join(missing[:_KEYS_NAMED_MAX])
     if len(missing) > _KEYS_NAMED_MAX:
         named += f" and {len(missing) - _KEYS_NAMED_MAX} more"

@@ -17,7 +17,7 @@ from quorate.server.integrity.verdict import Verdict
 from quorate.server.machine import ServerMachine
 from quorate.state.engine.restore import commands as restoring
 from quorate.state.engine.snapshot import SnapshotImage
-from quorate.state.tables import variables
+from quorate.state.tables.acl import seals
 from quorate.state.tables.backups import Backup
 
 _IMAGES_MAX = 4
@@ -75,7 +75,7 @@ class Taking:
             raise QuorateError("the state of the check was replaced", "it is tried again")
         try:
             holders = self._agreed(verdict)
-            key_ids = await in_thread(_key_ids, image)
+            key_ids = await in_thread(seals.key_ids, image.tables)
         except BaseException:
             await in_slices(image.tables.drain())
             raise
@@ -96,7 +96,7 @@ class Taking:
                 state_bytes=meta.size,
                 digest=verdict.right,
                 holders=holders,
-                key_ids=key_ids,
+                key_ids=tuple(sorted(key_ids)),
                 manual=manual,
             ),
             spool,
@@ -116,9 +116,3 @@ class Taking:
                 "it is tried again",
             )
         return self._members() - len(verdict.wrong) - len(verdict.unknown)
-
-
-def _key_ids(image: SnapshotImage) -> tuple[str, ...]:
-    """In a thread: the root keys with which values are sealed."""
-    rows = image.tables.rows(variables.TABLE).values()
-    return tuple(sorted({row.key_id for row in rows if row.key_id}))
