@@ -46,7 +46,8 @@ LAYERS: dict[str, set[str]] = {
     },
     # Facts of servers and of data folders in, named causes out.
     "diagnosis": {"errors", "net.names", "net.threads", "recovery", "shapes", "storage.free_space"},
-    **{name: {"errors"} for name in ("acl", "gossip", "raft")},
+    **{name: {"errors"} for name in ("gossip", "raft")},
+    "acl": {"errors", "wire.go"},
     "state": {"acl", "audit", "errors", "levels", "version"},
     "autopilot": {"errors", "levels", "raft", "state"},
     "runtime": {"errors", "raft"},

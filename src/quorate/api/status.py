@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from quorate.acl.invalid import AclInvalid
 from quorate.api.codec.encode import text_response
 from quorate.api.http.messages import Header, Response
 from quorate.errors import (
@@ -64,6 +65,7 @@ STATUS: Final[dict[type[QuorateError], int]] = {
     SealBroken: 500,
     PermissionDenied: 403,
     TokensNotCurrent: 503,
+    AclInvalid: 400,
     NoPathToRegion: 500,
     GossipDisabled: 501,
     PeerNotFound: 500,
