@@ -70,7 +70,7 @@ STATUS: Final[dict[type[QuorateError], int]] = {
     GossipDisabled: 501,
     PeerNotFound: 500,
     ChangeRefused: 409,
-    LevelTooLow: 409,
+    LevelTooLow: 503,  # 409 has the variable in its body, for clients that know it
     RestoreRefused: 409,
     RestoreUnderWay: 503,
     StorageFull: 507,

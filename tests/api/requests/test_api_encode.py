@@ -19,7 +19,14 @@ from quorate.api.codec.encode import (
 )
 from quorate.api.http.messages import Response
 from quorate.api.status import STATUS, error_response, kind_of, status_of
-from quorate.errors import NotLeader, PeerNotFound, QuorateError, StorageFull
+from quorate.errors import (
+    CannotSealYet,
+    LevelTooLow,
+    NotLeader,
+    PeerNotFound,
+    QuorateError,
+    StorageFull,
+)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +119,12 @@ def test_a_derived_error_has_the_status_of_its_base() -> None:
         pass
 
     assert status_of(StorageFullOfLogs("x")) == 507
+
+
+def test_what_refuses_a_write_of_a_variable_is_not_409() -> None:
+    """That has the variable as it is now in its body, for every client that knows it."""
+    for error in (NotLeader(), StorageFull("x"), LevelTooLow("x"), CannotSealYet()):
+        assert status_of(error) != 409
 
 
 def test_peer_not_found_keeps_its_next_step() -> None:
