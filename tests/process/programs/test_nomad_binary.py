@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -16,69 +14,30 @@ from pathlib import Path
 
 import pytest
 from nomad_programs import (
+    KEY,
     NOMAD,
+    QUORATE,
+    Cluster,
     NomadServer,
     needs_nomad,
     nomad_server,
     nomad_version,
+    ours,
     run,
+    three_of_ours,
     watching,
 )
-from server_processes import Servers, until
+from server_processes import until
 
 pytestmark = [pytest.mark.process, needs_nomad]
 
-QUORATE = [sys.executable, "-m", "quorate"]
-KEY = "cg8StVXbQJ0gPvMd9o7yrg=="
 OTHER_KEY = "5K9OtfP7efFrNKe5WCQvXvnaXJ5cWP0SvXiwe0kkjM4="
-
-
-class Cluster(Servers):
-    """Three servers of ours that gossip with a key."""
-
-    def __init__(self, folder: Path, **more: object) -> None:
-        super().__init__(folder)
-        for number in range(self.count):
-            config = json.loads(self.config(number).read_text())
-            config["telemetry"] = {"prometheus_metrics": True}
-            config["leave_on_terminate"] = True
-            joins = [f"127.0.0.1:{port}" for port in self.serf]
-            config["server"] = {
-                "enabled": True,
-                "bootstrap_expect": 3,
-                "encrypt": KEY,
-                "server_join": {"retry_join": joins, "retry_interval": "1s"},
-                **more,
-            }
-            self.config(number).write_text(json.dumps(config))
-
-    def address(self, number: int = 0) -> str:
-        return f"http://127.0.0.1:{self.http[number]}"
-
-    def nomad(self, *words: str, at: int = 0) -> subprocess.CompletedProcess[str]:
-        """Nomad's program, asked for something of one of our servers."""
-        assert NOMAD is not None
-        return run([NOMAD], *words, address=self.address(at))
-
-    def good(self, *words: str, at: int = 0) -> str:
-        """What it says; it must succeed."""
-        ran = self.nomad(*words, at=at)
-        assert ran.returncode == 0, (words, ran.stdout, ran.stderr)
-        return ran.stdout
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    servers = Cluster(tmp_path)
-    servers.start()
-    try:
-        servers.leader()
-        until(lambda: servers.voters() == 3, "three voters")
+    with three_of_ours(tmp_path) as servers:
         yield servers
-    finally:
-        servers.stop_all()
-    for number in range(servers.count):
-        assert "Traceback" not in servers.log(number), servers.log(number)
 
 
 # -- Nomad's command line at our servers ---------------------------------------------------------
@@ -174,7 +133,7 @@ def followed(cluster: Cluster) -> None:
         reader.start()
 
         def told() -> bool:
-            cluster.ask(0, "/v1/agent/join?address=127.0.0.1:1", "PUT")
+            cluster.move_leadership_to((cluster.leader() + 1) % 3)
             return any("quorate." in line for line in list(lines))
 
         until(told, lambda: f"a line of the log: {lines}")
@@ -248,10 +207,6 @@ def test_our_command_line_against_a_nomad_server(tmp_path: Path) -> None:
         reads(server)
         writes(server)
         what_it_does_not_know(server)
-
-
-def ours(server: NomadServer, *words: str) -> subprocess.CompletedProcess[str]:
-    return run(QUORATE, *words, address=server.address)
 
 
 def reads(server: NomadServer) -> None:

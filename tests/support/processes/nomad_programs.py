@@ -1,4 +1,4 @@
-"""A real `nomad` program beside us: its version, one server of it, and its command line."""
+"""A real `nomad` program beside us: its version, servers of it, its command line, ours at them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from server_processes import free_ports, until
+from server_processes import Servers, free_ports, until
 
 NOMAD = shutil.which("nomad")
+QUORATE = [sys.executable, "-m", "quorate"]
+KEY = "cg8StVXbQJ0gPvMd9o7yrg=="
 needs_nomad = pytest.mark.skipif(
     NOMAD is None, reason="there is no nomad program on the PATH; Debian has none"
 )
@@ -65,18 +68,87 @@ def watching(program: str, *words: str, address: str) -> Iterator[subprocess.Pop
         process.communicate(timeout=10)
 
 
-class NomadServer:
-    """One Nomad server, a region of its own; no client, nothing but loopback."""
+class Cluster(Servers):
+    """Three servers of ours that gossip with a key."""
 
-    def __init__(self, folder: Path, region: str, **server_keys: Any) -> None:
+    def __init__(self, folder: Path, **more: object) -> None:
+        super().__init__(folder)
+        for number in range(self.count):
+            config = json.loads(self.config(number).read_text())
+            config["telemetry"] = {"prometheus_metrics": True}
+            config["leave_on_terminate"] = True
+            joins = [f"127.0.0.1:{port}" for port in self.serf]
+            config["server"] = {
+                "enabled": True,
+                "bootstrap_expect": 3,
+                "encrypt": KEY,
+                "server_join": {"retry_join": joins, "retry_interval": "1s"},
+                **more,
+            }
+            self.config(number).write_text(json.dumps(config))
+
+    def address(self, number: int = 0) -> str:
+        return f"http://127.0.0.1:{self.http[number]}"
+
+    def nomad(self, *words: str, at: int = 0) -> subprocess.CompletedProcess[str]:
+        """Nomad's program, asked for something of one of our servers."""
+        assert NOMAD is not None
+        return run([NOMAD], *words, address=self.address(at))
+
+    def good(self, *words: str, at: int = 0) -> str:
+        """What it says; it must succeed."""
+        ran = self.nomad(*words, at=at)
+        assert ran.returncode == 0, (words, ran.stdout, ran.stderr)
+        return ran.stdout
+
+    def bad(self, *words: str, at: int = 0) -> str:
+        """What it says of an error."""
+        ran = self.nomad(*words, at=at)
+        assert ran.returncode == 1, (words, ran.stdout, ran.stderr)
+        return ran.stderr
+
+
+@contextlib.contextmanager
+def three_of_ours(folder: Path) -> Iterator[Cluster]:
+    """All of them vote, and none had a traceback."""
+    servers = Cluster(folder)
+    servers.start()
+    try:
+        servers.leader()
+        until(lambda: servers.voters() == 3, "three voters")
+        until(lambda: servers.ask(0, "/v1/operator/upgrade").json["Level"] >= 1, "its level")
+        yield servers
+    finally:
+        servers.stop_all()
+    for number in range(servers.count):
+        assert "Traceback" not in servers.log(number), servers.log(number)
+
+
+def ours(server: NomadServer, *words: str) -> subprocess.CompletedProcess[str]:
+    """Our program, asked for something of a server of Nomad."""
+    return run(QUORATE, *words, address=server.address)
+
+
+def told(server: NomadServer, *words: str) -> str:
+    """What it says; it must succeed."""
+    ran = ours(server, *words)
+    assert ran.returncode == 0, (words, ran.stdout, ran.stderr)
+    return ran.stdout
+
+
+class NomadServer:
+    """One Nomad server, by default a region of its own; no client, nothing but loopback."""
+
+    def __init__(self, folder: Path, region: str, *, name: str = "n1", **server_keys: Any) -> None:
         self.http, self.rpc, self.serf = free_ports(3)
-        self.log = folder / f"{region}.log"
-        self._config = folder / f"{region}.json"
+        self.log = folder / f"{region}-{name}.log"
+        self.data_dir = folder / f"{region}-{name}"
+        self._config = folder / f"{region}-{name}.json"
         loopback = "127.0.0.1"
         config = {
-            "name": "n1",
+            "name": name,
             "region": region,
-            "data_dir": str(folder / region),
+            "data_dir": str(self.data_dir),
             "bind_addr": loopback,
             "ports": {"http": self.http, "rpc": self.rpc, "serf": self.serf},
             "advertise": {"http": loopback, "rpc": loopback, "serf": loopback},
@@ -94,6 +166,11 @@ class NomadServer:
 
     def start(self) -> None:
         """Run it, and wait until it leads its region."""
+        self.launch()
+        until(self.leads, "a Nomad server that leads", 60)
+
+    def launch(self) -> None:
+        """Run it."""
         assert NOMAD is not None
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -102,12 +179,23 @@ class NomadServer:
                 stdout=log,
                 stderr=log,
             )
-        until(self.leads, "a Nomad server that leads", 60)
 
     def leads(self) -> bool:
+        return str(self.rpc) in self.leader()
+
+    def leader(self) -> str:
+        """The address of its leader, as it says; empty while it knows of none."""
         assert NOMAD is not None
         said = run([NOMAD], "operator", "api", "/v1/status/leader", address=self.address)
-        return said.returncode == 0 and str(self.rpc) in said.stdout
+        address = said.stdout.strip().strip('"')
+        return address if ":" in address else ""  # or a text, without an error
+
+    def good(self, *words: str) -> str:
+        """What Nomad's program says of it; it must succeed."""
+        assert NOMAD is not None
+        ran = run([NOMAD], *words, address=self.address)
+        assert ran.returncode == 0, (words, ran.stdout, ran.stderr)
+        return ran.stdout
 
     def terminate(self) -> None:
         """Have it leave the pool and end."""
