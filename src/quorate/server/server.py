@@ -42,7 +42,7 @@ from quorate.server.cluster.discovery import PoolWatch
 from quorate.server.cluster.fixed_pool import FixedPool
 from quorate.server.cluster.founding import Bootstrap, Proposal
 from quorate.server.cluster.gossip_pool import GossipPool
-from quorate.server.cluster.identity import Identity
+from quorate.server.cluster.identity import Greeting, Identity
 from quorate.server.cluster.leaving import Leaving
 from quorate.server.cluster.no_leader import why_no_leader
 from quorate.server.cluster.rejoining import Rejoining
@@ -68,6 +68,7 @@ from quorate.server.secrets.making import keeping
 from quorate.server.secrets.ring import KeyRing
 from quorate.server.secrets.sealer import Sealer
 from quorate.server.views.making import showing
+from quorate.server.whereabouts import Whereabouts
 from quorate.server.writes import Writes
 from quorate.state.tables import cluster
 from quorate.storage.folder.data_folder import DataFolder
@@ -80,9 +81,6 @@ log = logging.getLogger("quorate.server")
 PROVEN_LEVEL: Final = 1
 """The feature level from which on all servers prove their IDs."""
 
-_LOOK_FOR_KEYS_S: Final = 0.5
-_LOOK_AGAIN_S: Final = 1.0
-_LOOKED_AT_MAX: Final = 1000
 _STARTS_MAX: Final = 200  # the folder has room for some 400
 REMOVED_S: Final = 6.0
 
@@ -113,7 +111,6 @@ class Server:
         self._http = HttpPool()
         self._rpc: RpcPort | None = None
         self._in_pool = False
-        self._looked_at: dict[str, float] = {}  # by address: when it was asked who is there
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -176,7 +173,7 @@ class Server:
         )
         with naming("rpc", *options.rpc_bind):
             await self._rpc.listen(*options.rpc_bind)
-        self._spawn(self._learn_keys())
+        self._spawn(self._whereabouts.learn_keys())
         await self.pool.start()
         self._in_pool = True
         self._spawn(self.writes.sweep())
@@ -257,7 +254,8 @@ class Server:
         self._callers = Callers(self._http, lambda: self.machine.store.level)
         fail_after_s = None if options.gossip is not None else 5.0
         self.directory = Directory(self.identity(), fail_after_s=fail_after_s)
-        self.replica.locate = self._locate
+        self._whereabouts = self._make_whereabouts()
+        self.replica.locate = self._whereabouts.locate
         self.forwarder = Forwarder(self._http, self.directory, self.replica)
         self.pool = self._make_pool()
         self.disks, self.root_keys, self._wrapping = keeping(
@@ -379,6 +377,14 @@ class Server:
         configuration, known = self.replica.node.configuration, self.directory.all()
         return why_no_leader(configuration, self.identity(), known, self.machine.store)
 
+    def _make_whereabouts(self) -> Whereabouts:
+        return Whereabouts(
+            *(self.replica, self.trust, self.directory),
+            ask=self._greet,
+            lenient=self._lenient,
+            spawn=self._spawn,
+        )
+
     def _make_pool(self) -> FixedPool | GossipPool:
         gossip = self.options.gossip
         if gossip is None:
@@ -392,20 +398,6 @@ class Server:
             fatal=self._on_fatal,
             now=self.replica.now,
         )
-
-    def _locate(self, peer: Peer) -> str:
-        """Where a member is now: it may have moved since it was written into the configuration.
-
-        Where its key has answered, or else where it is on record. Of a member without a key, as in
-        clusters of level 0, the pool is believed.
-        """
-        if peer.key:
-            place = self.trust.place_of(peer)
-            elsewhere = self.directory.whereabouts(peer.id, place)
-            if elsewhere != place:
-                self._look_at(elsewhere)
-            return place
-        return self.directory.whereabouts(peer.id, peer.address)
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -509,36 +501,11 @@ class Server:
         """True while the cluster has servers of the first version, which prove nothing."""
         return max(self.folder.level, self.machine.store.level) < PROVEN_LEVEL
 
-    def _look_at(self, address: str) -> None:
-        """The pool says that a member is there: ask, so that the address counts if it is."""
-        now = self._loop.time()
-        if now - self._looked_at.get(address, -_LOOK_AGAIN_S) < _LOOK_AGAIN_S:
-            return
-        if len(self._looked_at) >= _LOOKED_AT_MAX:
-            self._looked_at.clear()
-        self._looked_at[address] = now
-        self._spawn(self._watch.greet(address))
-
-    async def _learn_keys(self) -> None:
-        """Of members that were upgraded, while the cluster is of level 0: to put them on record."""
-        while self._lenient():
-            await asyncio.sleep(_LOOK_FOR_KEYS_S)
-            servers = self.replica.node.configuration.servers if self.replica.is_leader else ()
-            for member in servers:
-                if member.key or self.trust.key_of(member.id):
-                    continue
-                address = self._locate(member)
-                peer = await greet(address, self.trust)
-                if peer is not None and peer.server_id == member.id:
-                    self.trust.note_place(peer, address)
+    async def _greet(self, address: str) -> Greeting | None:
+        return await self._watch.greet(address)
 
     async def _greet_member(self, member: Peer) -> bool:
-        """Hear from a member, before this server may vote, whether its data is an old copy.
-
-        False if it does not answer. One that says so, `_told_of_rollback` hears.
-        """
-        answer = await self._watch.greet(self._locate(member))
-        return answer is not None and answer.me.id == member.id and not answer.rolled_back
+        return await self._whereabouts.greet_member(member)
 
     def _told_of_rollback(self, why: str, by: NetPeer) -> None:
         """A server says that this one runs on an old copy of its data, or on one of two."""
