@@ -1,4 +1,4 @@
-"""The table of endpoints in docs: `python -m quorate.api.reference docs/http-api.md`."""
+"""Tables of endpoints in docs: `python -m quorate.api.reference docs/http-api.md docs/acl.md`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from quorate.acl.capability import Capability
 from quorate.api.endpoint import ANY, KIB, Consistency, Endpoint, Forwarding
 from quorate.api.endpoints.table import TABLE
 
+CAPABILITIES_BEGIN: Final = "<!-- Made by `python -m quorate.api.reference docs/acl.md`. -->\n"
 BEGIN: Final = "<!-- Made by `python -m quorate.api.reference docs/http-api.md`. -->\n"
 END: Final = "<!-- End of the table. -->\n"
 
@@ -40,15 +42,27 @@ def _answers(row: Endpoint) -> str:
     return f"{where}; control socket only" if row.control_only else where
 
 
+def capabilities() -> str:
+    """Each capability with the endpoints that need it, as a table in Markdown."""
+    lines = [f"| `{each}` | {_needed_for(each)} |\n" for each in Capability if each != "none"]
+    return "| capability | needed for |\n|---|---|\n" + "".join(lines)
+
+
+def _needed_for(capability: Capability) -> str:
+    rows = (row for row in TABLE if row.capability is capability and row.listed)
+    return ", ".join(sorted(f"`{'/'.join(row.methods)} {row.shown_path}`" for row in rows))
+
+
 def rewritten(page: str) -> str:
     """The page with a new table. Raises ValueError if a mark is missing."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError("a mark of the table of endpoints is missing")
-    return f"{head}{begin}{reference()}{end}{tail}"
+    for mark, table in ((BEGIN, reference), (CAPABILITIES_BEGIN, capabilities)):
+        head, begin, rest = page.partition(mark)
+        _, end, tail = rest.partition(END)
+        if begin and end:
+            return f"{head}{begin}{table()}{end}{tail}"
+    raise ValueError("a mark of the table of endpoints is missing")
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    target.write_text(rewritten(target.read_text()))
+    for target in map(Path, sys.argv[1:]):
+        target.write_text(rewritten(target.read_text()))
