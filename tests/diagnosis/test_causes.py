@@ -67,7 +67,7 @@ TABLE: list[tuple[str, World, str]] = [
         "s2.global (id-2 at 10.0.0.2:4647)",
     ),
     ("quorum-unreachable", world(server(1, peers=SEEN), reports=TWO_LEFT), "last heard 43 s ago"),
-    ("voter-missing", world(*led(1, 2), reports=(report(1, 3),)), "2 of 3 voters"),
+    ("no-spare-voter", world(*led(1, 2), reports=(report(1, 3),)), "2 of 3 voters"),
     (
         "voters-not-asked",
         world(server(1, leader=at(2), last_contact_ms=10)),
@@ -180,7 +180,7 @@ TABLE: list[tuple[str, World, str]] = [
         ("agent-not-reached", world(asked=(asked(kind),)), "https://a:4646")
         for kind in (
             *(Trouble.DNS, Trouble.REFUSED, Trouble.SILENT),
-            *(Trouble.UNREACHABLE, Trouble.CLOSED),
+            *(Trouble.UNREACHABLE, Trouble.CLOSED, Trouble.HANGS, Trouble.DNS_SILENT),
         )
     ),
     ("no-leader", world(*ALL), "an election may be under way"),
@@ -233,7 +233,7 @@ def test_one_voter_lost_of_three_is_a_warning() -> None:
     found = diagnose(world(*led(1, 2), reports=(report(1, 3),)))
     assert found.outcome is Outcome.HEALTHY
     assert [(each.cause, each.severity.value) for each in found.findings] == [
-        ("voter-missing", "warning")
+        ("no-spare-voter", "warning")
     ]
 
 

@@ -14,7 +14,11 @@ from net_servers import End, members
 from patience import PATIENCE_S
 from pool_cluster import Pools, living, until, where
 
-from quorate.net.names import LOOKUPS_MAX, connect, lookup, open_stream
+from quorate.levels import LEVEL
+from quorate.net.names import LOOKUPS_MAX, connect, lookup, open_stream, unanswered
+from quorate.server.rpc.calls import Callers
+from quorate.server.rpc.http_pool import HttpPool
+from quorate.server.views.raft import Target, gather
 
 SLOW = ".slow.example"
 GOOD = "good.example"
@@ -171,5 +175,28 @@ def test_a_pool_is_joined_by_a_good_name_while_others_hang(resolver: Resolver) -
         done = await joining
         assert (done.count, len(done.failures)) == (1, MANY)
         await pools.stop()
+
+    run(scenario())
+
+
+def test_a_time_out_tells_whether_the_dns_has_answered(resolver: Resolver) -> None:
+    """A server that cannot be looked up is no server that hangs."""
+
+    async def scenario() -> None:
+        pool = HttpPool(End("a").trust)
+        try:
+            places = [f"b{SLOW}:1", "127.0.0.1:1"]
+            targets = [Target("b", "s2.global", place) for place in places]
+            callers = Callers(pool, lambda: LEVEL)
+            views = await gather(callers, targets, deadline_s=0.2)
+        finally:
+            pool.close()
+        assert views[0].error.startswith(f"lookup b{SLOW}: i/o timeout: no DNS server answers")
+        assert "lookup" not in views[1].error
+        assert unanswered(f"b{SLOW}")
+        resolver.answers.set()
+        with pytest.raises(OSError, match="no such name"):
+            await lookup(f"b{SLOW}")
+        assert not unanswered(f"b{SLOW}")
 
     run(scenario())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import cached_property
 
-from quorate.diagnosis.values import Failure, Member, Report, Server, World
+from quorate.diagnosis.values import Failure, Member, Process, Report, Server, Trouble, World
 from quorate.diagnosis.words import command, quoted
 
 FRESH_MS = 5_000
@@ -148,12 +148,18 @@ class Picture:
     def failures_of(self, member: Member) -> list[tuple[str, Failure]]:
         """(who, why): no answer of this one over the RPC port, to servers and from here."""
         told = [(self.name(each.by), each.failure) for each in self.reports_of(member)]
-        dialed = [
-            ("this machine", each.failure)
-            for each in self.world.dialed
-            if each.address == member.address and each.failure is not None
-        ]
+        here = [each for each in self.world.dialed if each.address == member.address]
+        dialed = [("this machine", each.failure) for each in here if each.failure is not None]
+        if here and not dialed and any(why.kind is Trouble.SILENT for _, why in told):
+            told = [(who, _hanging(why)) for who, why in told]
         return told + dialed
+
+    def process_of(self, member: Member) -> Process | None:
+        """The process of this machine that has the RPC port of a server."""
+        for each in self.world.dialed:
+            if each.address == member.address and each.process is not None:
+                return each.process
+        return None
 
     def silent_s(self, server_id: str) -> float | None:
         """For how many seconds at least a server has been silent, by those that heard it last."""
@@ -165,6 +171,11 @@ class Picture:
         """The voters that this one has an answer of, itself among them."""
         failed = {report.of for report in self.world.reports if report.by == server.id}
         return {voter.id for voter in self.present if voter.id not in failed} | {server.id}
+
+
+def _hanging(failure: Failure) -> Failure:
+    """A silence, seen together with a connection that its machine has taken."""
+    return Failure(Trouble.HANGS, failure.text) if failure.kind is Trouble.SILENT else failure
 
 
 def _cluster(server: Server) -> tuple[str, str]:

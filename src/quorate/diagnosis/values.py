@@ -17,10 +17,14 @@ class Trouble(StrEnum):
 
     DNS = "dns"
     """The name has no address."""
+    DNS_SILENT = "dns-silent"
+    """The name could not be looked up: the DNS gives no answer, or a temporary one."""
     REFUSED = "refused"
     """The machine answers, and nothing listens at the port."""
     SILENT = "silent"
     """Nothing came back in time, from the machine or from the process."""
+    HANGS = "hangs"
+    """The machine takes the connection, and the process says nothing."""
     UNREACHABLE = "unreachable"
     """The network has no way there."""
     CLOSED = "closed"
@@ -44,24 +48,37 @@ class Failure(msgspec.Struct, frozen=True):
     text: str
 
 
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """A process of this machine; `state` is the letter of it in /proc (R, S, D, T, ...)."""
+
+    pid: int
+    state: str
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP address that was asked. `server` is the ID of the one that answered.
 
     `guessed`: nobody gave the address; a server that was named elsewhere may have its API there.
+    `process` listens there and says nothing, if it is of this machine.
     """
 
     address: str
     guessed: bool = False
     server: str = ""
     failure: Failure | None = None
+    process: Process | None = None
 
 
 class Dialed(msgspec.Struct, frozen=True, kw_only=True):
-    """A host and port that was dialed from here, and what for: "rpc" or "join"."""
+    """A host and port that was dialed from here, and what for: "rpc" or "join".
+
+    `process` listens there, if it is of this machine and the other servers are not answered.
+    """
 
     address: str
     what: str
     failure: Failure | None = None
+    process: Process | None = None
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):

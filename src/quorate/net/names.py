@@ -20,6 +20,10 @@ from quorate.net.threads import in_thread
 LOOKUPS_MAX: Final = 128
 """Names that are looked up at one time. The next one waits until one of these has its answer."""
 
+NO_DNS: Final = (
+    "no DNS server answers this machine; look at /etc/resolv.conf, or write IP addresses"
+)
+
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 _Lookup = asyncio.Future[list[Any]]
@@ -39,6 +43,13 @@ async def lookup(host: str) -> list[str]:
     found = running.get(host) or _begin(host, running)
     entries = await asyncio.shield(found)
     return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+
+
+def unanswered(host: str) -> str:
+    """Empty, or that the DNS has not answered for this host: for one whose time is up."""
+    if host not in _running.get(asyncio.get_running_loop(), {}):
+        return ""
+    return f"lookup {host}: i/o timeout: {NO_DNS}"
 
 
 def _begin(host: str, running: dict[str, _Lookup]) -> _Lookup:

@@ -8,13 +8,9 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final, NamedTuple
 
 from quorate.gossip.messages import Address
-from quorate.net.names import lookup
+from quorate.net.names import NO_DNS, lookup
 
 _LOOKUP_S: Final = 10.0
-
-NO_DNS: Final = (
-    "no DNS server answers this machine; look at /etc/resolv.conf, or write IP addresses"
-)
 
 
 class Target(NamedTuple):

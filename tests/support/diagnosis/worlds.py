@@ -88,7 +88,7 @@ def led(*numbers: int, **given: Any) -> tuple[Server, ...]:
 
 def report(by: int, of: int, failure: Failure = REFUSED) -> Report:
     """A server that could not reach another one."""
-    return Report(by=IDS[by], of=IDS[of], address=at(of), failure=failure)
+    return Report(by=f"id-{by}", of=f"id-{of}", address=at(of), failure=failure)
 
 
 def refusal(why: str, where: str = "10.0.0.3") -> tuple[Refused, ...]:

@@ -25,6 +25,7 @@ _NUMBER_MAX: Final = 2**64
 _CONFIGURED = re.compile(r"\{Suffrage:(\w+) ID:(\S+) Address:(\S+)\}")
 _WORDS: Final = (
     (("connection refused",), Trouble.REFUSED),
+    (("no dns server answers", "temporary failure in name"), Trouble.DNS_SILENT),
     (("no such host", "name resolution", "name or service", "has no address"), Trouble.DNS),
     (("no route to host", "network is unreachable"), Trouble.UNREACHABLE),
     (("i/o timeout", "no answer"), Trouble.SILENT),

@@ -28,6 +28,7 @@ CONNECT_S: Final = 2.5
 
 _UNREACHABLE: Final = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
 _EXPIRED: Final = 10  # X509_V_ERR_CERT_HAS_EXPIRED
+_NO_DNS: Final = {socket.EAI_AGAIN, socket.EAI_FAIL}
 _NO_TLS_THERE: Final = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}
 
 
@@ -74,7 +75,7 @@ async def get(place: Place, path: str, headers: Mapping[str, str], timeout_s: fl
             return await _read(reader)
     except TimeoutError:
         raise Unanswered(
-            Trouble.SILENT, f"it accepts connections, and has not answered within {timeout_s:g} s"
+            Trouble.HANGS, f"it accepts connections, and has not answered within {timeout_s:g} s"
         ) from None
     except OSError as error:
         raise _failed(error) from None
@@ -91,12 +92,15 @@ async def dial(host: str, port: int, timeout_s: float = CONNECT_S) -> None:
 async def _connect(
     place: Place, timeout_s: float
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    limit_s = min(timeout_s, CONNECT_S)
+    loop = asyncio.get_running_loop()
+    until, limit_s = loop.time() + timeout_s, min(timeout_s, CONNECT_S)
+    ips = [] if place.socket else await _looked_up(place.host, limit_s)
+    limit_s = min(max(0.1, until - loop.time()), CONNECT_S)
     try:
         async with asyncio.timeout(limit_s):
             if place.socket:
                 return await asyncio.open_unix_connection(place.socket)
-            return await _connect_tcp(place)
+            return await _connect_tcp(place, ips)
     except TimeoutError:
         raise Unanswered(
             Trouble.SILENT, f"no connection to {place.host}:{place.port} within {limit_s:g} s"
@@ -105,10 +109,25 @@ async def _connect(
         raise _failed(error, place.host) from None
 
 
-async def _connect_tcp(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """To the first address of the name that takes a connection."""
+async def _looked_up(host: str, limit_s: float) -> list[str]:
+    """The IP addresses of a name. Raises Unanswered: unknown, or nobody tells."""
+    try:
+        async with asyncio.timeout(limit_s):
+            return await lookup(host)
+    except TimeoutError:
+        raise Unanswered(
+            Trouble.DNS_SILENT, f"lookup {host}: the DNS has not answered within {limit_s:g} s"
+        ) from None
+    except (OSError, UnicodeError, ValueError) as error:
+        raise _failed(error, host) from None
+
+
+async def _connect_tcp(
+    place: Place, ips: list[str]
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """To the first of these addresses that takes a connection."""
     failed: OSError | None = None
-    for address in await lookup(place.host):
+    for address in ips:
         try:
             return await asyncio.open_connection(
                 address,
@@ -125,7 +144,9 @@ def _failed(error: Exception, host: str = "") -> Unanswered:
     """What an error of the network, of DNS or of TLS means."""
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     if isinstance(error, (socket.gaierror, UnicodeError)):
-        return Unanswered(Trouble.DNS, f"lookup {host}: {said}")
+        passing = isinstance(error, socket.gaierror) and error.errno in _NO_DNS
+        kind = Trouble.DNS_SILENT if passing else Trouble.DNS
+        return Unanswered(kind, f"lookup {host}: {said}")
     if isinstance(error, ssl.SSLError):
         return _tls_failed(error, said)
     kinds = (

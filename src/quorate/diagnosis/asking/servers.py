@@ -24,6 +24,7 @@ from quorate.diagnosis.asking.answers import (
     text,
 )
 from quorate.diagnosis.asking.network import Answer, Place, Unanswered, dial, get
+from quorate.diagnosis.asking.processes import listener_at
 from quorate.diagnosis.values import (
     Asked,
     Dialed,
@@ -35,6 +36,7 @@ from quorate.diagnosis.values import (
     World,
 )
 from quorate.errors import QuorateError
+from quorate.net.threads import in_thread
 
 DEADLINE_S: Final = 8.0
 REQUEST_S: Final = 4.0
@@ -144,13 +146,17 @@ class Gatherer:
 
     async def _dial_one(self, address: str, what: str) -> None:
         host, port = _host_and_port(address, 4648 if what == "join" else 4647)
-        failure = None
+        failure, process = None, None
         async with self._turn:
             try:
                 await dial(host, port)
             except Unanswered as error:
                 failure = error.failure
-        self._dialed[address, what] = Dialed(address=address, what=what, failure=failure)
+            else:
+                process = await in_thread(listener_at, host, port) if what == "rpc" else None
+        self._dialed[address, what] = Dialed(
+            address=address, what=what, failure=failure, process=process
+        )
 
     # -- one agent --------------------------------------------------------------------------------
 
@@ -161,6 +167,11 @@ class Gatherer:
                 asked = Asked(address=address, guessed=guessed, server=server)
             except Unanswered as error:
                 asked = Asked(address=address, guessed=guessed, failure=error.failure)
+                if error.failure.kind is Trouble.HANGS:
+                    self._asked[address] = asked  # it stands, should the time be up now
+                    place = self._how.place(address)
+                    process = await in_thread(listener_at, place.host, place.port)
+                    asked = msgspec.structs.replace(asked, process=process)
             except (QuorateError, ValueError) as error:  # a server told of what is no address
                 failure = Failure(Trouble.DNS, str(error))
                 asked = Asked(address=address, guessed=guessed, failure=failure)

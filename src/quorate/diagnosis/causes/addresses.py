@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from quorate.diagnosis.causes.processes import elsewhere, of_process
 from quorate.diagnosis.picture import Picture
 from quorate.diagnosis.values import Asked, Finding, Severity, Trouble
+from quorate.diagnosis.words import command, quoted
 
 
 def addresses(picture: Picture) -> Iterator[Finding]:
@@ -22,8 +24,17 @@ def _names(picture: Picture) -> Iterator[Finding]:
     bad = {
         each.address: each.failure.text
         for each in picture.world.dialed
-        if each.failure is not None and each.failure.kind is Trouble.DNS
+        if each.failure is not None and each.failure.kind in _OF_NAMES
     }
+    silent = {
+        each.address
+        for each in picture.world.dialed
+        if each.failure is not None and each.failure.kind is Trouble.DNS_SILENT
+    }
+    for report in picture.world.reports:
+        if report.failure.kind in _OF_NAMES and report.address not in bad:
+            bad[report.address] = f"{picture.name(report.by)}: {report.failure.text}"
+            silent |= {report.address} if report.failure.kind is Trouble.DNS_SILENT else set()
     used = {member.address: member for member in picture.members}
     for voter in picture.present:  # it answers the others: only this machine knows no address
         bad.pop(voter.address, None)
@@ -40,6 +51,11 @@ def _names(picture: Picture) -> Iterator[Finding]:
             if member is not None
             else "an address to join"
         )
+        why = (
+            "the DNS does not answer for its name"
+            if address in silent
+            else "its name has no address"
+        )
         reached = bool(picture.leader_address) or (
             member is None and len(picture.present) >= picture.quorum
         )
@@ -47,12 +63,20 @@ def _names(picture: Picture) -> Iterator[Finding]:
             cause="address-dns",
             weight=72,
             severity=Severity.WARNING if reached else Severity.CAUSE,
-            text=f"{address} cannot be dialed: its name has no address ({what})",
+            text=f"{address} cannot be dialed: {why} ({what})",
             shown_by=(text,),
-            next=(
-                "correct the name, or the DNS; what the machine sees of it: `getent hosts NAME`",
-            ),
+            next=(_look_up(address, silent=address in silent),),
         )
+
+
+def _look_up(address: str, *, silent: bool) -> str:
+    host = (address.rpartition(":")[0] or address).strip("[]")
+    cure = (
+        "see whether the DNS servers in /etc/resolv.conf answer, or give IP addresses"
+        if silent
+        else "correct the name, or the DNS"
+    )
+    return f"{cure}; what a machine sees of it: {command(f'getent hosts {quoted(host)}')}"
 
 
 def _loopback(picture: Picture) -> Iterator[Finding]:
@@ -106,14 +130,21 @@ def _one_way(picture: Picture) -> Iterator[Finding]:
         )
 
 
+_OF_NAMES = {Trouble.DNS, Trouble.DNS_SILENT}
 _WORDS = {
     Trouble.TLS: ("tls-refused", 72, "TLS fails at {}"),
     Trouble.EXPIRED: ("certificate-expired", 94, "the certificate at {} has expired"),
     Trouble.GARBAGE: ("not-an-agent", 14, "what answers at {} is no agent"),
     Trouble.DENIED: ("denied", 13, "{} lets itself not be asked without a token"),
     Trouble.DNS: ("agent-not-reached", 11, "{} cannot be asked: its name has no address"),
+    Trouble.DNS_SILENT: (
+        "agent-not-reached",
+        11,
+        "{} cannot be asked: the DNS does not answer for its name",
+    ),
     Trouble.REFUSED: ("agent-not-reached", 11, "{} cannot be asked: connections are refused"),
     Trouble.SILENT: ("agent-not-reached", 11, "{} does not answer"),
+    Trouble.HANGS: ("agent-not-reached", 11, "{} takes connections, and does not answer"),
     Trouble.UNREACHABLE: ("agent-not-reached", 11, "{} cannot be asked: there is no way there"),
     Trouble.CLOSED: ("agent-not-reached", 11, "{} closes connections"),
 }
@@ -124,7 +155,10 @@ _NEXT = {
     Trouble.GARBAGE: "give the address of the HTTP API",
     Trouble.DENIED: "give a token that may read the operator's and agents' endpoints: -token",
     Trouble.REFUSED: "start the server there, or give the address of its HTTP API",
-    Trouble.SILENT: "look at the process there: it hangs, is stopped, or its machine is off",
+    Trouble.SILENT: elsewhere("see whether the machine is on, and look at the process there"),
+    Trouble.HANGS: elsewhere("look at the process there"),
+    Trouble.DNS_SILENT: "see whether the DNS servers in /etc/resolv.conf answer, or give its IP "
+    "address",
 }
 
 
@@ -141,5 +175,9 @@ def _asked(picture: Picture, asked: Asked) -> Iterator[Finding]:
         severity=Severity.CAUSE if hard else Severity.WARNING,
         text=text.format(asked.address),
         shown_by=(failure.text,),
-        next=(_NEXT.get(failure.kind, "correct the address"),),
+        next=(
+            _NEXT.get(failure.kind, "correct the address")
+            if asked.process is None
+            else of_process(f"the agent at {asked.address}", asked.process),
+        ),
     )

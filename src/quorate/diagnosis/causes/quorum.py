@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from quorate.diagnosis.causes.processes import elsewhere, of_process
 from quorate.diagnosis.picture import Picture
 from quorate.diagnosis.values import Failure, Finding, Member, Severity, Trouble
-from quorate.diagnosis.words import command, counted, lasting, listed, quoted
+from quorate.diagnosis.words import NAMED_MAX, command, counted, lasting, listed, quoted
 
 _WORDS = {
     Trouble.DNS: "its name has no address",
+    Trouble.DNS_SILENT: "its name could not be looked up: the DNS does not answer",
     Trouble.REFUSED: "connections are refused: no server runs there",
     Trouble.SILENT: "no answer: the machine is off or cut off, or the process hangs",
+    Trouble.HANGS: "its machine takes connections, and its process does not answer: it hangs, or "
+    "was stopped",
     Trouble.UNREACHABLE: "the network has no way there",
     Trouble.CLOSED: "connections are closed",
     Trouble.TLS: "TLS fails",
@@ -43,29 +47,38 @@ def quorum(picture: Picture) -> Iterator[Finding]:
         )
         return
     if missing:
+        spare = len(present) - picture.quorum
+        of_all = f"{len(present)} of {counted(len(picture.voters), 'voter')} can be reached"
+        more = f"{counted(spare, 'more loss')} can be borne" if spare == 1 else f"{spare} more can"
         yield Finding(
-            cause="voter-missing",
-            weight=20,
+            cause="voter-missing" if spare else "no-spare-voter",
+            weight=20 if spare else 27,
             severity=Severity.WARNING,
-            text=f"{len(present)} of {counted(len(picture.voters), 'voter')} can be reached: "
-            f"{_room(picture)}",
+            text=f"{of_all}: {more}"
+            if spare
+            else f"no spare voter is left: {of_all}, and {picture.quorum} are needed; one more "
+            "loss ends the quorum",
             shown_by=lines,
             next=(
-                (
-                    "start it again with its data folder, or replace it: start a new server, then "
-                    f"{picture.ask(f'operator raft remove-peer -peer-id={missing[0].id}')}"
-                ),
+                *standing_still(picture),
+                _replace(picture),
             ),
         )
     if not picture.leader_address:
         yield from _no_way(picture)
 
 
-def _room(picture: Picture) -> str:
-    spare = len(picture.present) - picture.quorum
-    if spare <= 0:
-        return "if one more is lost there is no leader"
-    return f"{counted(spare, 'more loss')} can be borne" if spare == 1 else f"{spare} more may go"
+def _replace(picture: Picture) -> str:
+    """A newcomer at the address of a lost server takes its place; elsewhere both are members."""
+    removals = [
+        picture.ask(f"operator raft remove-peer -peer-id={voter.id}")
+        for voter in picture.missing[:NAMED_MAX]
+    ]
+    return (
+        "start it again with its data folder; or, if that is lost, start a new server with an "
+        "empty data folder at its address: it takes its place by itself; at another address, take "
+        f"the lost one out besides: {'; '.join(removals)}"
+    )
 
 
 def _unseen(picture: Picture, lines: tuple[str, ...]) -> Finding:
@@ -85,8 +98,16 @@ def _missing_line(picture: Picture, voter: Member) -> str:
     name = name if voter.address in name else f"{name} ({voter.id} at {voter.address})"
     said = _why(picture.failures_of(voter))
     silent_s = picture.silent_s(voter.id)
-    since = "" if silent_s is None or silent_s < 1 else f"; last heard {lasting(silent_s)} ago"
-    return f"{name}: {said}{since}"
+    if silent_s is None:
+        since = "; not heard since the servers that answer were started"
+    else:
+        since = "" if silent_s < 1 else f"; last heard {lasting(silent_s)} ago"
+    return f"{name}: {said}{since if _tells(picture, voter.id) else ''}"
+
+
+def _tells(picture: Picture, server_id: str) -> bool:
+    """True if a server that answers tells when it heard of this one; Nomad's do not."""
+    return any(peer.id == server_id for s in picture.main for peer in s.told.peers)
 
 
 def _why(failures: list[tuple[str, Failure]]) -> str:
@@ -118,9 +139,32 @@ def _bring_back(picture: Picture) -> tuple[str, ...]:
     )
     recover = command(" ".join(words))
     return (
+        *standing_still(picture),
         f"start {needed} of {names} again, with the data folders that they have: that is all",
         f"if their data is lost for good (docs/outage.md): {recover}",
     )
+
+
+def standing_still(picture: Picture) -> Iterator[str]:
+    """For missing voters that may still have their process: look at it before it is started again.
+
+    That a machine takes connections while its server is silent shows that the process is there.
+    """
+    silent = {Trouble.SILENT, Trouble.HANGS}
+    for voter in picture.missing:
+        name, failures = picture.name(voter.id, voter.address), picture.failures_of(voter)
+        if not any(failure.kind in silent for _, failure in failures):
+            continue
+        if (process := picture.process_of(voter)) is not None:
+            yield of_process(name, process)
+    names = [
+        picture.name(voter.id, voter.address)
+        for voter in picture.missing
+        if picture.process_of(voter) is None
+        and any(failure.kind in silent for _, failure in picture.failures_of(voter))
+    ]
+    if names:
+        yield elsewhere(f"first look at the process, on the machine of {listed(names)}")
 
 
 def _no_way(picture: Picture) -> Iterator[Finding]:

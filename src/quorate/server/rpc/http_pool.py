@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from quorate.errors import LeadershipLost, NotReached, ProvesNothing, QuorateError
 from quorate.net.dial import NoProofError, dial, host_and_port
-from quorate.net.names import connect
+from quorate.net.names import connect, unanswered
 from quorate.net.tls.accepting import ENDED_WITHIN_S
 from quorate.net.trust import Trust
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse, OnItsWay
@@ -200,7 +200,8 @@ class HttpPool:
                 async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                     _, protocol = await connect(HttpConnection, *host_and_port(address))
         except TimeoutError:
-            raise NotReached(f"failed to get conn: dial tcp {address}: i/o timeout") from None
+            why = unanswered(host_and_port(address)[0]) or "i/o timeout"
+            raise NotReached(f"failed to get conn: dial tcp {address}: {why}") from None
         except NoProofError as error:
             raise ProvesNothing(f"{address} is not believed: {error}") from None
         except (OSError, ValueError, QuorateError) as error:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from quorate.errors import ProvesNothing, QuorateError
+from quorate.net.names import unanswered
 from quorate.raft.effects import Role
 from quorate.raft.values.configuration import Server as Peer
 from quorate.recovery.plan import Survivor
@@ -121,7 +122,8 @@ async def _ask(callers: Callers, target: Target, deadline_s: float) -> ServerVie
                 target.address, "view", ViewRequest(), ServerView, timeout_s=deadline_s
             )
     except TimeoutError:
-        return _silent(target, f"no answer within {deadline_s:g} s")
+        host = target.address.rpartition(":")[0].strip("[]")
+        return _silent(target, unanswered(host) or f"no answer within {deadline_s:g} s")
     except ProvesNothing as error:
         return _silent(target, error.text, proves_nothing=True)
     except QuorateError as error:
