@@ -38,7 +38,7 @@ LAYERS: dict[str, set[str]] = {
     "archive": {"errors"},
     "nomad": {"archive", "errors", "wire"},
     "backup": {"given_files", "archive", "errors", "state", "storage", "wire.go"},
-    "storage": {"given_files", "errors", "levels", "wire"} | VALUES,
+    "storage": {"audit", "given_files", "errors", "levels", "wire"} | VALUES,
     # Data folders of servers that do not run; no event loop.
     "recovery": {
         *("archive", "errors", "levels", "nomad", "raft", "shapes", "state", "storage", "wire"),

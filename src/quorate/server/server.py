@@ -35,6 +35,7 @@ from quorate.replica.replica import Replica
 from quorate.server.archive.catching_up import CatchingUp
 from quorate.server.archive.restoring import Restores
 from quorate.server.archive.saving import Saves
+from quorate.server.audit.making import recording
 from quorate.server.backups.making import backing_up
 from quorate.server.bounds.making import bounding
 from quorate.server.cluster.directory import Directory
@@ -181,6 +182,7 @@ class Server:
         for part in (
             *(self._watch, self._duties, self._judge, self._locks, self.root_keys, self.disks),
             *(self._wrapping, self.usage, self._memory, self.backups, self.recovery),
+            self.recorder,
         ):
             self._spawn(part.run())
 
@@ -320,6 +322,13 @@ class Server:
 
     def _make_answers(self) -> None:
         options = self.options
+        self.recorder = recording(
+            *(self.replica, self.machine.store, options.data_dir, self._metrics),
+            callers=self._callers,
+            leads=self.leadership.has_begun,
+            apply=self.writes.apply,
+            unix_ms=self._acts.unix_ms,
+        )
         self.answers = Answers(
             directory=self.directory,
             watch=self._watch,
@@ -341,6 +350,7 @@ class Server:
             memory=self._memory,
             wrapping=self._wrapping,
             compacting=self.compacting,
+            recorder=self.recorder,
         )
 
     def _make_views(self) -> None:

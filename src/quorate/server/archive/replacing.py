@@ -27,6 +27,7 @@ from quorate.errors import (
     RestoreUnknown,
 )
 from quorate.net.threads import in_thread
+from quorate.server.audit.acting import noted
 from quorate.server.writes import Writes
 from quorate.state.engine.commands import encode, type_of
 from quorate.state.engine.restore import commands as restoring
@@ -36,7 +37,7 @@ from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command, OnRestore
 from quorate.state.tables.defaults import InitialiseDefaults
-from quorate.state.tables.journal import OPERATOR, RESTORE, Note, Noted
+from quorate.state.tables.journal import RESTORE, Note
 
 JUMP: Final = 1 << 20
 """Above the indexes of archive and cluster: what may have been acknowledged after the archive."""
@@ -179,8 +180,7 @@ class Replacing:
         note = Note(
             kind=RESTORE, what="restored", subject=meta.id, force=force, details=tuple(details)
         )
-        time_ms = self._unix_ms()
-        return Noted(command=encode(commit), note=note, time_ms=time_ms, by=OPERATOR)
+        return noted(commit, note, self._unix_ms(), self._machine.store.level)
 
     async def _written(self, command: Command) -> Any:
         return (await self._writes.apply(encode(command)))[1]

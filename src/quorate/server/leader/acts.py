@@ -5,6 +5,8 @@ the second may be told as a change from before the first.
 
 A program that writes settings in a loop must not pay for it: of the writes of settings ten are
 looked at each second, and then it is told how many there were besides.
+
+From feature level 4 on each act says who did it, and is told although it changes nothing.
 """
 
 from __future__ import annotations
@@ -14,17 +16,20 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from quorate.server.audit.acting import ACTING, Act, actor, noted
 from quorate.state.engine.commands import decode, encode
 from quorate.state.engine.store import StateStore
-from quorate.state.engine.table import Command
+from quorate.state.engine.table import Command, Wrapper
 from quorate.state.tables.journal import (
     ACT,
+    AUDIT_LEVEL,
     JOURNAL_LEVEL,
     OPERATOR,
     SETTING,
     Details,
+    EnterRecords,
+    Entry,
     Note,
-    Noted,
     WriteJournal,
     differences,
     subject_of,
@@ -51,23 +56,44 @@ class Acts:
     def settings_told(self, command: bytes) -> bytes:
         """The encoded command as it is to be written: a caller's settings are told."""
         if command[0] not in self._settings:
-            return command
+            act = ACTING.get()
+            return command if act is None else self._carrying(command, act)
         # Asked first: it is quick, and most of a program's many writes come no further.
         if 0 <= self._full_until_ms - self.unix_ms() <= 1000:
             self._skipped += 1
+            if (counted := ACTING.get()) is not None:
+                counted.entered = True
             return command
         if self._state.level < JOURNAL_LEVEL:
             return command
         self._count()
-        decoded = decode(command, self._state.registry)
-        assert isinstance(decoded, Command), "it was encoded by this server"
-        told = self._described(decoded, Note(kind=SETTING, what="changed"))
+        told = self._described(self._decoded(command), Note(kind=SETTING, what="changed"))
         if told is None or not told.details:
-            return command
+            act = ACTING.get()
+            if act is None or self._state.level < AUDIT_LEVEL:
+                return command
+            told = told or Note(kind=SETTING, what="changed", subject=act.subject)
         if self._skipped:
             more = (("not told one by one", f"{self._skipped} writes before"),)
             told, self._skipped = replace(told, details=told.details + more), 0
         return encode(self._noted(command, told))
+
+    def _carrying(self, command: bytes, act: Act) -> bytes:
+        """The command with the act of a caller, if it is the one that carries the act's record."""
+        registry = self._state.registry
+        if act.entered or not act.carried or self._state.level < AUDIT_LEVEL:
+            return command
+        if command[0] in registry.wrappers:
+            return command
+        changes = self._state.preview(self._decoded(command))
+        subject = act.subject or (subject_of(changes[0]) if changes else "")
+        note = Note(kind=ACT, what=act.what, subject=subject, force=act.force, details=act.details)
+        return encode(self._noted(command, note))
+
+    def _decoded(self, command: bytes) -> Command:
+        decoded = decode(command, self._state.registry)
+        assert isinstance(decoded, Command), "it was encoded by this server"
+        return decoded
 
     def _full(self) -> bool:
         """Whether this second has had its number. A clock that was set back changes nothing."""
@@ -89,8 +115,8 @@ class Acts:
         first = changes[0]  # what a command changes first is what it is about
         return replace(note, subject=subject_of(first), details=differences(first))
 
-    def _noted(self, command: bytes, note: Note) -> Noted:
-        return Noted(command=command, note=note, time_ms=self.unix_ms(), by=OPERATOR)
+    def _noted(self, command: bytes, note: Note) -> Wrapper:
+        return noted(command, note, self.unix_ms(), self._state.level)
 
     def told(self, command: Command, what: str, *, cause: str = "", force: bool = False) -> Command:
         """The command as it is to be written: an operator's act is told with it."""
@@ -106,11 +132,14 @@ class Acts:
         note = Note(kind=ACT, what=what, subject=subject, details=details)
         return self._noted(encode(command), note)
 
-    def alone(self, what: str, server_id: str) -> WriteJournal | None:
+    def alone(self, what: str, server_id: str) -> Command | None:
         """The command that tells of an operator's act which has no command of its own."""
         if self._state.level < JOURNAL_LEVEL:
             return None
         note = Note(kind=ACT, what=what, subject=server_id)
+        if self._state.level >= AUDIT_LEVEL:
+            entry = Entry(note=note, time_ms=self.unix_ms(), by=OPERATOR, who=actor())
+            return EnterRecords(entries=(entry,))
         return WriteJournal(time_ms=self.unix_ms(), by=OPERATOR, notes=(note,))
 
     def rest(self) -> WriteJournal | None:

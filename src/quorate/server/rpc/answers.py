@@ -9,6 +9,7 @@ import msgspec
 
 from quorate.errors import QuorateError
 from quorate.net.peer import Peer
+from quorate.server.audit.recorder import RECORDS_CALL, Recorder, SentRecords, TakenRecords
 from quorate.server.bounds.memory import (
     MEMORY_CALL,
     MemoryAnswer,
@@ -64,7 +65,9 @@ class Answers:
         memory: MemoryKeeper,
         wrapping: WrappingMembers,
         compacting: Compacting,
+        recorder: Recorder,
     ) -> None:
+        self._recorder = recorder
         self._compacting = compacting
         self._wrapping = wrapping
         self._disks = disks
@@ -180,6 +183,9 @@ class Answers:
     async def _compact(self, _: CompactRequest, __: Peer | None) -> Compacted:
         return await self._compacting.own()
 
+    async def _take_records(self, sent: SentRecords, peer: Peer | None) -> TakenRecords:
+        return await self._recorder.take(sent, peer)
+
     async def _hear_verdict(self, verdict: Verdict, peer: Peer | None) -> Heard:
         self._judge.heard(verdict, peer.server_id if peer is not None else None)
         return Heard()
@@ -198,4 +204,5 @@ class Answers:
         MEMORY_CALL: (MemoryRequest, _tell_memory),
         COMPACT_CALL: (CompactRequest, _compact),
         WRAPPING_CALL: (WrappingRequest, _tell_wrapping),
+        RECORDS_CALL: (SentRecords, _take_records),
     }
