@@ -124,18 +124,27 @@ class Disk:
 
     def _take(self, timeout_s: float) -> bool:
         """Take all that was handed over, after waiting for the first of it; False if nothing."""
-        try:
-            item = self._queue.get(timeout=timeout_s) if timeout_s else self._queue.get_nowait()
-            while item is not None:
-                self._waiting.append(item)
-                item = self._queue.get_nowait()
+        handed_over = self._queue
+        if timeout_s:
+            try:
+                item = handed_over.get(timeout=timeout_s)
+            except queue.Empty:
+                return bool(self._waiting)
+            self._put(item)
+        while not handed_over.empty():  # nobody else takes
+            self._put(handed_over.get_nowait())
+        return bool(self._waiting) or self._ending
+
+    def _put(self, item: Persist | None) -> None:
+        if item is None:
             self._ending = True
-        except queue.Empty:
-            return bool(self._waiting)
-        return True
+        else:
+            self._waiting.append(item)
 
     def _shared(self) -> list[Persist]:
         """The first of all that waits, and those behind it that may share its write."""
+        if len(self._waiting) == 1:
+            return [self._waiting[0]]
         found: list[Persist] = []
         entries = 0
         for persist in self._waiting:
@@ -163,10 +172,11 @@ class Disk:
             else:
                 break
         self._began = None
+        ended = time.monotonic()
         for _ in shared:
             self._waiting.popleft()
-        self._on_durable(shared[-1].sequence, time.monotonic() - started)
-        if time.monotonic() - self._checked_at > _CHECK_INTERVAL_S:
+        self._on_durable(shared[-1].sequence, ended - started)
+        if ended - self._checked_at > _CHECK_INTERVAL_S:
             self._check_space()
         return True
 
@@ -224,6 +234,15 @@ class Disk:
 
 def _batch(shared: list[Persist]) -> WriteBatch:
     """One write for all of these, of which only the first may cut the log."""
+    if len(shared) == 1:
+        one = shared[0]
+        return WriteBatch(
+            reset_to=one.reset_to,
+            truncate_from=one.truncate_from,
+            entries=one.entries,
+            hard_state=one.hard_state,
+            compact_to=one.compact_to,
+        )
     states = [each.hard_state for each in shared if each.hard_state is not None]
     compact_to = [each.compact_to for each in shared if each.compact_to is not None]
     return WriteBatch(

@@ -47,4 +47,9 @@ def clear_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise disk_error(error.errno or 0, error.strerror or str(error), doing) from error
+        raise clear_error(error, doing) from error
+
+
+def clear_error(error: OSError, doing: str) -> QuorateError:
+    """The `disk_error` for what the system has raised."""
+    return disk_error(error.errno or 0, error.strerror or str(error), doing)

@@ -45,14 +45,16 @@ class Frame(NamedTuple):
 
 def frame_record(number: int, payload: bytes) -> bytes:
     """The frames of record `number`, one after another."""
-    parts = max(1, -(-len(payload) // BODY))
+    size = len(payload)
     pack, pack_crc = _REST.pack, _CRC.pack
+    if size <= BODY:  # as of most writes when there are few clients
+        rest = pack(number, 0, 1, size) + payload.ljust(BODY, b"\0")
+        return pack_crc(crc32(rest)) + rest
+    parts = -(-size // BODY)
     pieces: list[bytes] = []
     for part in range(parts):
         body = payload[part * BODY : (part + 1) * BODY]
-        rest = pack(number, part, parts, len(body)) + body
-        if len(body) < BODY:
-            rest += bytes(BODY - len(body))
+        rest = pack(number, part, parts, len(body)) + body.ljust(BODY, b"\0")
         pieces += (pack_crc(crc32(rest)), rest)
     return b"".join(pieces)
 

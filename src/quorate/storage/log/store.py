@@ -32,7 +32,7 @@ from quorate.errors import LogDamaged, QuorateError, WrongDataFolder
 from quorate.given_files import opened
 from quorate.raft.values.messages import Entry, HardState
 from quorate.storage.atomic import fsync_dir, make_dir
-from quorate.storage.disk_errors import clear_errors
+from quorate.storage.disk_errors import clear_error, clear_errors
 from quorate.storage.log import records as log_records
 from quorate.storage.log.extent import LogExtent
 from quorate.storage.log.files import LogFiles, segments_in
@@ -323,10 +323,13 @@ class LogStore:
     @contextmanager
     def _open(self, verb: str) -> Iterator[None]:
         """The store must be open; what the system refuses is said clearly."""
-        if self._closed:
-            raise QuorateError(f"cannot {verb} the log in {self._folder}: it is closed")
+        self._check_open(verb)
         with clear_errors(f"{verb} the log in {self._folder}"):
             yield
+
+    def _check_open(self, verb: str) -> None:
+        if self._closed:
+            raise QuorateError(f"cannot {verb} the log in {self._folder}: it is closed")
 
     # -- looking after what lies there: in any thread ---------------------------------------------
 
@@ -376,19 +379,27 @@ class LogStore:
         Term and vote never fall: those of a batch that are older than what is here change nothing.
         A disk without room writes them ahead of the entries that came with them.
         """
-        with self._writing, self._open("write"):
-            if batch.hard_state is not None and not _newer(batch.hard_state, self._hard_state):
-                batch = msgspec.structs.replace(batch, hard_state=None)
-            extent = self._extent_after(batch)
-            segment = self._segments[-1]
-            is_full = segment.size >= self._files.segment_bytes
-            if (batch.entries and (is_full or segment.is_old)) or self._renewing(batch):
-                segment = self._files.create(segment.number + 1)
-                self._append(segment, batch, extent, self._heading(segment.number))
-            else:
-                self._append(segment, batch, extent, [])
-            if batch.reset_to is not None or batch.compact_to is not None:
-                self._remove_compacted()
+        with self._writing:
+            self._check_open("write")
+            try:
+                self._write(batch)
+            except OSError as error:
+                raise clear_error(error, f"write the log in {self._folder}") from error
+
+    def _write(self, batch: WriteBatch) -> None:
+        """`write`, while nobody else does. Raises OSError as well."""
+        if batch.hard_state is not None and not _newer(batch.hard_state, self._hard_state):
+            batch = msgspec.structs.replace(batch, hard_state=None)
+        extent = self._extent_after(batch)
+        segment = self._segments[-1]
+        is_full = segment.size >= self._files.segment_bytes
+        if (batch.entries and (is_full or segment.is_old)) or self._renewing(batch):
+            segment = self._files.create(segment.number + 1)
+            self._append(segment, batch, extent, self._heading(segment.number))
+        else:
+            self._append(segment, batch, extent, [])
+        if batch.reset_to is not None or batch.compact_to is not None:
+            self._remove_compacted()
 
     def _renewing(self, batch: WriteBatch) -> bool:
         """Whether a file is to be begun, although the last one is not full.
@@ -431,11 +442,13 @@ class LogStore:
         items += forms
         if batch.hard_state is not None:
             items.append(log_records.hard_state_item(batch.hard_state))
-        base = (extent.base_index, extent.base_term)
-        if batch.compact_to is not None and base != self.base():
-            items.append(log_records.base_item(*base))
-        items += log_records.meta_items(batch.meta)
-        assert log_records.BOUND_NAME not in batch.meta
+        if batch.compact_to is not None:
+            base = (extent.base_index, extent.base_term)
+            if base != self.base():
+                items.append(log_records.base_item(*base))
+        if batch.meta:
+            assert log_records.BOUND_NAME not in batch.meta
+            items += log_records.meta_items(batch.meta)
         newest = self._segments[-1]
         room = segment.room if segment is newest else 0
         try:
@@ -477,7 +490,8 @@ class LogStore:
             at += len(form)
         if batch.entries:
             segment.note(batch.entries[0].index, batch.entries[-1].index)
-        places.compact_to(extent.base_index)
+        if batch.reset_to is not None or batch.compact_to is not None:
+            places.compact_to(extent.base_index)
         self._extent = extent
         if batch.hard_state is not None:
             self._hard_state = batch.hard_state
