@@ -153,6 +153,7 @@ TABLE: list[tuple[str, World, str]] = [
     ("disk-stalled", world(*OTHERS, server(1, disk=DiskDetails(waits_s=9.0))), "9.0 s"),
     ("disk-slow", world(*OTHERS, server(1, disk=DiskDetails(slowest_s=1.5))), "1.5 s"),
     ("disk-full", world(*OTHERS, server(1, disk=DiskDetails(full=True))), "0.0 MiB free"),
+    ("little-room", world(*OTHERS, server(1, disk=DiskDetails(warning="9 left"))), "9 left"),
     ("clocks-apart", world(server(1, clock_off_s=0.0), server(2, clock_off_s=-60.0)), "60 s"),
     ("level-too-low", world(*OTHERS, server(1, level=3)), "level 4"),
     ("versions-differ", world(*OTHERS, server(1, level=5, version="0.3.0")), "0.3.0"),

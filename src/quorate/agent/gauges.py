@@ -56,6 +56,10 @@ class Gauges:
             days = tls.identity.days_left(datetime.now(UTC))
             gauge("quorate.tls.certificate_seconds_left", days * 86_400)
         gauge("quorate.disk.full", float(replica.storage_full))
+        gauge("quorate.disk.freeBytes", replica.disk_room.free)
+        gauge("quorate.disk.reserveBytes", replica.disk_room.reserve)
+        gauge("quorate.raft.logBytes", replica.log.size_bytes())
+        gauge("quorate.raft.logBytesMax", replica.options.settings.log_bytes_max)
         if replica.disk_times.count > self._writes_seen:
             fresh = replica.disk_times.count - self._writes_seen
             self._writes_seen = replica.disk_times.count

@@ -48,6 +48,8 @@ HELP: Final = {
     "nomad.serf.queries": "Queries of the pool",
     "quorate.tls.certificate_seconds_left": "time until the TLS certificate of this server ends",
     "quorate.disk.full": "1 while writes wait for room on the disk, or for a descriptor",
+    "quorate.disk.freeBytes": "Bytes free on the disk of the log",
+    "quorate.disk.reserveBytes": "Bytes that stay free on it: below that no write is taken",
     "quorate.disk.sync_ms": "Milliseconds of a flush of the log to disk",
     "quorate.disk.sync_seconds": "Duration of a flush of the log to disk",
     "quorate.http.request_seconds": "Time from a request to its answer; blocking queries are left "
@@ -63,6 +65,8 @@ HELP: Final = {
     "quorate.process.residentBytes": "Resident memory of the process in bytes",
     "quorate.process.startTime": "When the process was started, in Unix seconds",
     "quorate.raft.isLeader": "1 on the server that leads",
+    "quorate.raft.logBytes": "Bytes that the files of the log take",
+    "quorate.raft.logBytesMax": "Bytes that they may take (raft_log_bytes_max), 0 for no bound",
     "quorate.raft.peer_lag_entries": "Entries that another server lacks, as the leader sees it",
     "quorate.raft.peer_contact_seconds": "Seconds since another server answered the leader",
     "quorate.raft.write_seconds": "Time from a write on the leader to its answer",

@@ -36,15 +36,21 @@ _MIB = 1 << 20
 
 
 class Room(NamedTuple):
-    """Bytes free on the disk of `folder`, and how many must be for writes to be taken."""
+    """Bytes free on the disk of `folder`, and how many must be for writes to be taken.
+
+    `whose` names the server, `reserve` is what is needed while the disk is not full; 0: it was not
+    looked at as yet.
+    """
 
     free: int = 0
     needed: int = 0
     folder: Path = Path()
+    whose: str = ""
+    reserve: int = 0
 
     def __str__(self) -> str:
         sizes = f"{self.free / _MIB:.1f} MiB free, {self.needed / _MIB:.1f} MiB needed"
-        return f"{sizes} in {self.folder}"
+        return f"{sizes} in {self.folder}" + (f" of {self.whose}" if self.whose else "")
 
 
 class Disk:
@@ -61,6 +67,7 @@ class Disk:
         folder: Path,
         *,
         reserve_bytes: int,
+        whose: str = "",
         on_durable: Callable[[int, float], None],
         on_term: Callable[[int], None],
         on_full: Callable[[bool], None],
@@ -69,6 +76,7 @@ class Disk:
         self._store = store
         self._folder = folder
         self._reserve_bytes = reserve_bytes
+        self._whose = whose
         self._on_durable = on_durable
         self._on_term = on_term
         self._on_full = on_full
@@ -223,7 +231,8 @@ class Disk:
         reserve = reserve_on(self._folder, self._reserve_bytes)
         # Leave the state only with some room to spare, so that it does not flutter.
         needed = reserve * 3 // 2 if full else reserve
-        self._room = Room(free_bytes(self._folder), needed, self._folder)
+        free = free_bytes(self._folder)
+        self._room = Room(free, needed, self._folder, self._whose, reserve)
         return self._room
 
     def _set_full(self, full: bool) -> None:

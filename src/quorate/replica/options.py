@@ -23,6 +23,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     disk_reserve_bytes: int = 16 << 20
     scrub_interval_s: float = 30.0  # within which damage to the log at rest is found; 0: never
     cluster_id: str = ""
+    name: str = ""  # of this server, for people: in errors beside its ID
     unproven_peers: tuple[str, ...] = ()  # hosts of servers of other makes, which prove no ID
     join_timeout_s: float = 30.0  # how long `serve(join=True)` looks for a leader
     command_bytes_max: int = 1 << 20

@@ -161,6 +161,7 @@ class Replica(Generic[Result_co]):
             self.log,
             self.log.path,
             reserve_bytes=self.options.disk_reserve_bytes,
+            whose=" ".join(filter(None, (self.options.name, f"({self.server_id})"))),
             on_durable=self._from_disk(self._durable),
             on_term=self._from_disk(self._term_durable),
             on_full=self._from_disk(self._disk_full),

@@ -28,10 +28,15 @@ _NEXT_STEPS = {
     Reason.TRANSFER_LOST: "ask again if it still matters which server leads",
 }
 
+_NO_ROOM = (
+    "free room on that disk, or, on a server: quorate operator raft compact; reads go on, and "
+    "writes resume by themselves"
+)
+
 _PLAIN = {Reason.LEADERSHIP_LOST: LeadershipLost, Reason.NOT_READY: NotReady}
 _TOO_MUCH = {
     Reason.OVERLOADED: "try again more slowly",
-    Reason.LOG_AT_BOUND: "try again in a moment; if it lasts, see the leader's log",
+    Reason.LOG_AT_BOUND: "try again in a moment; if it lasts, see the leader's log and health",
 }
 _MACHINE: dict[Reason, type[QuorateError]] = {
     Reason.MACHINE_DAMAGED: StateDamaged,
@@ -51,7 +56,7 @@ def error_for(
     if reason in _MACHINE:
         return _MACHINE[reason](text, "ask another server")
     if reason is Reason.STORAGE_FULL:
-        return StorageFull(text, "make room; reads go on, and writes resume by themselves")
+        return StorageFull(text, _NO_ROOM)
     if reason in _TOO_MUCH:
         return Overloaded(text, _TOO_MUCH[reason])
     if reason is Reason.QUORUM_AT_RISK:

@@ -181,7 +181,7 @@ class Server:
         self._spawn(self.restores.drop_left_over(self.leadership.lease_valid))
         for part in (
             *(self._watch, self._duties, self._judge, self._locks, self.root_keys, self.disks),
-            *(self._wrapping, self.usage, self._memory, self.backups, self.recovery),
+            *(self._wrapping, self.usage, self._memory, self.room, self.backups, self.recovery),
             self.recorder,
         ):
             self._spawn(part.run())
@@ -203,6 +203,7 @@ class Server:
                 snapshot_interval_s=options.snapshot_interval_s,
                 scrub_interval_s=options.state_check_interval_s,
                 cluster_id=self.folder.identity.cluster_id,
+                name=f"{options.name}.{options.region}",
                 prepared=self.recovery.words,
             ),
             now=self._now,
@@ -302,8 +303,8 @@ class Server:
             learn_starts=self.trust.learn_starts,
             now=self.replica.now,
         )
-        self.usage, self._memory = bounding(
-            *(self.replica, self.machine.store, options),
+        self.usage, self._memory, self.room = bounding(
+            *(self.replica, self.machine.store, options, self.autopilot),
             callers=self._callers,
             apply=self.writes.apply,
             leads=self.leadership.has_begun,
@@ -362,6 +363,7 @@ class Server:
             checks=self.checks,
             disks=self.disks,
             usage=self.usage,
+            room=self.room,
             backups_problem=lambda: self.backups.problem() or self._memory.other_backups(),
             wrapping=self._wrapping,
             refusals=self._refusals,

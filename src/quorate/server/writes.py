@@ -130,5 +130,5 @@ def _unconfirmed(room: object) -> StorageFull:
     return StorageFull(
         f"no space left on the leader's disk: {room}; "
         "the write is not confirmed, but may stand once there is room",
-        "make room, then read before you repeat it",
+        "free room on that disk, or: quorate operator raft compact; then read before you repeat it",
     )

@@ -46,7 +46,8 @@ class PeerSeen(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 class DiskDetails(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """The disk of the log. `waits_s` is how long the write of this moment has taken so far.
 
-    `slowest_s` is the slowest of the newest writes. `full`: nothing is written but votes.
+    `slowest_s` is the slowest of the newest writes. `full`: nothing is written but votes. `warning`
+    says that it will be full soon, or that the log is near its bound; empty: neither.
     """
 
     full: bool = False
@@ -54,6 +55,7 @@ class DiskDetails(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     needed_bytes: int = 0
     waits_s: float = msgspec.field(name="WaitsS", default=0.0)
     slowest_s: float = msgspec.field(name="SlowestS", default=0.0)
+    warning: str = ""
 
 
 class GossipDetails(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -232,13 +232,17 @@ class ServerHealth(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class OperatorHealth(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """`GET operator/autopilot/health`. A leader without a table yet has None for its servers."""
+    """`GET operator/autopilot/health`. A leader without a table yet has None for its servers.
+
+    `warnings` is ours, left out where it is empty: members with little room on the disk, say.
+    """
 
     failure_tolerance: int = 0
     healthy: bool = False
     leader: str = ""
     servers: tuple[ServerHealth, ...] | None = None
     voters: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class RestoredTable(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -132,7 +132,21 @@ def disks(picture: Picture) -> Iterator[Finding]:
                         f"{disk.needed_bytes / _MIB:.1f} MiB needed"
                     ),
                 ),
-                next=("free room on the disk of its data_dir: it goes on by itself",),
+                next=(
+                    "free room on the disk of its data_dir: it goes on by itself",
+                    f"if nothing can be removed: {picture.ask('operator raft compact', server)}",
+                ),
+            )
+        elif disk.warning:
+            yield Finding(
+                cause="little-room",
+                weight=25,
+                severity=Severity.WARNING,
+                text=f"{server.node} may soon take no writes",
+                shown_by=(disk.warning,),
+                next=(
+                    "free room on the disk of its data_dir, or set raft_log_bytes_max by its size",
+                ),
             )
 
 

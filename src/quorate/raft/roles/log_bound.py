@@ -51,10 +51,15 @@ def append_bytes_max(settings: Settings) -> int:
     return min(settings.append_bytes_max, bound // 16) if bound else settings.append_bytes_max
 
 
+def refused_from(settings: Settings) -> int:
+    """From how many bytes of the log on no write is taken; 0: there is no bound."""
+    return settings.log_bytes_max * 6 // 8
+
+
 def is_reached(node: NodeState) -> bool:
     """True if no write may be taken."""
-    bound = node.settings.log_bytes_max
-    return bool(bound) and node.log.size_bytes() >= bound * 6 // 8
+    most = refused_from(node.settings)
+    return bool(most) and node.log.size_bytes() >= most
 
 
 def refuses_entries(node: NodeState) -> bool:

@@ -10,7 +10,9 @@ from quorate.server.backups.standing import digest_of
 from quorate.server.bounds.host_memory import memory_bytes
 from quorate.server.bounds.memory import MemoryKeeper
 from quorate.server.bounds.usage import Usage
+from quorate.server.leader.health import HealthWatch
 from quorate.server.options import ServerOptions
+from quorate.server.room.watch import RoomWatch
 from quorate.server.rpc.calls import Callers
 from quorate.state.engine.store import StateStore
 
@@ -19,12 +21,18 @@ def bounding(
     replica: Replica[Any],
     state: StateStore,
     options: ServerOptions,
+    health: HealthWatch,
     *,
     callers: Callers,
     apply: Callable[[bytes], Awaitable[tuple[int, Any]]],
     leads: Callable[[], bool],
-) -> tuple[Usage, MemoryKeeper]:
-    """What knows how much is taken, and what keeps how much each member has."""
+) -> tuple[Usage, MemoryKeeper, RoomWatch]:
+    """What knows how much is taken, what keeps how much each member has, and what is left.
+
+    `health` tells of members that have little room left.
+    """
+    usage = Usage(state)
+    room = RoomWatch(replica, usage.bytes)
     memory = MemoryKeeper(
         replica=replica,
         state=state,
@@ -34,5 +42,7 @@ def bounding(
         own=options.memory_bytes or memory_bytes(),
         first_bytes_max=options.state_bytes_max,
         backup=digest_of(options.backup),
+        warning=room.warning,
     )
-    return Usage(state), memory
+    health.warnings = memory.warnings
+    return usage, memory, room

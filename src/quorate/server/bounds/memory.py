@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.errors import QuorateError
+from quorate.pool.refusals import printable
 from quorate.replica.replica import Replica
 from quorate.server.rpc.calls import Callers
 from quorate.state.engine.commands import encode
@@ -27,6 +28,7 @@ _ASK_AGAIN_S: Final = 60.0
 _UNKNOWN_AGAIN_S: Final = 5.0
 _CALL_TIMEOUT_S: Final = 3.0
 _BYTES_MAX: Final = 1 << 60
+WARNING_MAX: Final = 1000
 
 
 class MemoryRequest(msgspec.Struct, frozen=True):
@@ -37,16 +39,19 @@ class MemoryAnswer(msgspec.Struct, frozen=True):
     """The bytes of memory that the server may use; 0: it does not know.
 
     `backup` tells configurations of backups apart, and nothing of them; empty: it does not say.
+    `warning` says that it has little room left on its disk, or in its log; empty: enough.
     """
 
     bytes: int
     backup: str = ""
+    warning: str = ""
 
 
 class MemoryKeeper:
     """See the module. `own` is this server's memory, `first_bytes_max` its configured bound.
 
     `backup` is a digest of its configuration of backups: members with another one are named.
+    `warning` says that this server has little room left.
 
     `leads` says whether this server leads, and has applied all there was before.
     """
@@ -62,7 +67,10 @@ class MemoryKeeper:
         own: int,
         first_bytes_max: int,
         backup: str = "",
+        warning: Callable[[], str] = lambda: "",
     ) -> None:
+        self._warning = warning
+        self._warned: tuple[str, ...] = ()
         self._replica = replica
         self._state = state
         self._callers = callers
@@ -80,7 +88,7 @@ class MemoryKeeper:
         while True:
             await asyncio.sleep(_LOOK_S)
             if not self._leads():
-                self._asked, self._others = (), ()
+                self._asked, self._others, self._warned = (), (), ()
                 continue
             if self._state.level < LIMITS_LEVEL:
                 continue
@@ -114,6 +122,15 @@ class MemoryKeeper:
             await self._apply(encode(command))
         return all(heard.bytes for heard in found)
 
+    def warnings(self) -> tuple[str, ...]:
+        """On the leader: what it and the other members have said of the room left to them.
+
+        Of the others what they said within the last minute.
+        """
+        own = self._warning()
+        named = (f"{self._replica.address}: {own}",) if own else ()
+        return (*named, *self._warned)
+
     def other_backups(self) -> str:
         """On the leader: the members that would make other backups if they led; or empty."""
         if not self._others:
@@ -130,6 +147,11 @@ class MemoryKeeper:
             for (_, address), heard in zip(members, found, strict=True)
             if heard.backup and heard.backup != self._own.backup
         )
+        self._warned = tuple(
+            f"{address}: {heard.warning}"
+            for (server_id, address), heard in zip(members, found, strict=True)
+            if heard.warning and server_id != self._replica.server_id
+        )
         if others != self._others:
             self._others = others
             if others:
@@ -137,7 +159,7 @@ class MemoryKeeper:
 
     async def own(self) -> MemoryAnswer:
         """The answer to another server."""
-        return self._own
+        return msgspec.structs.replace(self._own, warning=self._warning())
 
     def _members(self) -> tuple[tuple[str, str], ...]:
         servers = self._replica.node.configuration.servers[:MEMBERS_MAX]
@@ -154,4 +176,4 @@ class MemoryKeeper:
         except QuorateError:
             return MemoryAnswer(0)
         size = found.bytes if 0 < found.bytes < _BYTES_MAX else 0
-        return MemoryAnswer(size, found.backup)
+        return MemoryAnswer(size, found.backup, printable(found.warning, WARNING_MAX))

@@ -29,6 +29,8 @@ class HealthWatch:
         self._node = node
         self._unix_time = unix_time
         self._stable_since: Mapping[str, float] = {}
+        self.warnings: Callable[[], tuple[str, ...]] = tuple
+        """What members say that will become a problem, each with its address."""
 
     def refresh(self) -> None:
         """See who is healthy now; a server that does not lead forgets what it knew."""
@@ -50,6 +52,7 @@ class HealthWatch:
             leader=facts.me.id,
             servers=tuple(map(self._shown, found.servers)),
             voters=tuple(each.id for each in found.servers if each.voter),
+            warnings=self.warnings(),
         )
 
     def _seen(self, facts: Facts) -> Health:

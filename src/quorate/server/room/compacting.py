@@ -33,6 +33,7 @@ TIMEOUT_S: Final = 300.0
 """How long another server may take: a gigabyte is written in less."""
 
 _SETTLED_S: Final = 10.0
+_SETTLED_FULL_S: Final = 1.0  # entries may wait for room for long, compaction does not
 _POLL_S: Final = 0.01
 _SPARE_BYTES: Final = 1 << 20  # the log begins a file, and a snapshot has small files of its own
 
@@ -189,9 +190,10 @@ class Compacting:
     async def _settle(self) -> None:
         """Until what was decided by now is on the disk, or the disk takes too long over it."""
         loop, outbox = asyncio.get_running_loop(), self._replica.node.outbox
-        decided_at, deadline = self._replica.now(), loop.time() + _SETTLED_S
+        decided_at, began = self._replica.now(), loop.time()
         while (oldest := outbox.oldest_write_at()) is not None and oldest <= decided_at:
-            if loop.time() > deadline:
+            most = _SETTLED_FULL_S if self._replica.storage_full else _SETTLED_S
+            if loop.time() > began + most:
                 return
             await asyncio.sleep(_POLL_S)
 

@@ -15,6 +15,7 @@ from quorate.server.cluster.gossip_pool import GossipPool
 from quorate.server.cluster.identity import Identity
 from quorate.server.integrity.checks import StateChecks
 from quorate.server.machine import ServerMachine
+from quorate.server.room.watch import RoomWatch
 from quorate.server.secrets.disks import Disks
 from quorate.server.secrets.wrapping_members import WrappingMembers
 from quorate.server.views import stats
@@ -35,6 +36,7 @@ class AgentView:
         checks: StateChecks,
         disks: Disks,
         usage: Usage,
+        room: RoomWatch,
         backups_problem: Callable[[], str],
         wrapping: WrappingMembers,
         me: Callable[[], Identity],
@@ -47,6 +49,7 @@ class AgentView:
         self._checks = checks
         self._disks = disks
         self._usage = usage
+        self._room = room
         self._backups_problem = backups_problem
         self._wrapping = wrapping
         self._me = me
@@ -60,8 +63,17 @@ class AgentView:
         trust = self._replica.trust
         tls = None if trust is None else trust.tls
         worries = () if tls is None else tls.worries(datetime.now(UTC), self._replica.server_id)
-        found = (self._usage.warning(), self._backups_problem(), self._wrapping.warning())
+        found = (
+            self._room.warning(),
+            self._usage.warning(),
+            self._backups_problem(),
+            self._wrapping.warning(),
+        )
         return "; ".join(filter(None, (*worries, *found)))
+
+    def little_room(self) -> str:
+        """Why this server may soon take no writes: its disk, or the bound of its log; or empty."""
+        return self._room.warning()
 
     def health_problem(self) -> str | None:
         """Why this server does not take part although nothing keeps it from finding a leader.

@@ -106,6 +106,7 @@ class DetailsView:
             needed_bytes=room.needed,
             waits_s=round(replica.disk_waits_s, 3),
             slowest_s=round(max(replica.disk_times.recent, default=0.0), 3),
+            warning=printable(self._agent.little_room(), 4 * TEXT_MAX),
         )
 
     def _gossip(self) -> GossipDetails:

@@ -16,6 +16,7 @@ from quorate.server.integrity.checks import StateChecks
 from quorate.server.machine import ServerMachine
 from quorate.server.options import ServerOptions
 from quorate.server.refusals import RefusalLog
+from quorate.server.room.watch import RoomWatch
 from quorate.server.rpc.calls import Callers
 from quorate.server.secrets.disks import Disks
 from quorate.server.secrets.wrapping_members import WrappingMembers
@@ -37,6 +38,7 @@ def showing(
     checks: StateChecks,
     disks: Disks,
     usage: Usage,
+    room: RoomWatch,
     backups_problem: Callable[[], str],
     wrapping: WrappingMembers,
     refusals: RefusalLog,
@@ -55,6 +57,7 @@ def showing(
         checks=checks,
         disks=disks,
         usage=usage,
+        room=room,
         backups_problem=backups_problem,
         wrapping=wrapping,
         me=me,

@@ -68,6 +68,8 @@ def raft(replica: Replica[object]) -> dict[str, str]:
         "protocol_version_max": "3",
         "snapshot_version_min": "0",
         "snapshot_version_max": "1",
+        "log_bytes": str(replica.log.size_bytes()),
+        "log_bytes_max": str(replica.options.settings.log_bytes_max),
         **disk(replica),
     }
 

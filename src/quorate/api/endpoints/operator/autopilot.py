@@ -54,7 +54,10 @@ class AutopilotEndpoint:
     def _health(self, call: Call) -> Response:
         found = self._autopilot.health()
         status = 200 if found.healthy else 429
-        return json_response(found, pretty=call.query.pretty, status=status)
+        value = msgspec.to_builtins(found)
+        if not found.warnings:
+            del value["Warnings"]
+        return json_response(value, pretty=call.query.pretty, status=status)
 
     def put(self, call: Call) -> Replicating | Awaitable[Response]:
         """Replace the configuration: `true`, or `false` if `cas` is not its modify index."""

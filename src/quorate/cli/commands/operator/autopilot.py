@@ -62,6 +62,9 @@ def health(context: Context) -> int:
                 raise
             found = decode_answer(HEALTH, error.body.encode(), OperatorHealth)
     context.show(found.raw, lambda: context.out.line(_health(found, context.out.width)))
+    if not context.quiet():
+        for warning in found.warnings:
+            context.out.error(f"warning: {warning}")
     if found.healthy:
         return 0
     ill = [each.name or each.id for each in found.servers or () if not each.healthy]
