@@ -68,7 +68,8 @@ def test_bounds_and_examples() -> None:
 
 def test_every_right_has_a_way_to_be_given() -> None:
     by_level = {each for levels in GRANTS.values() for grants in levels.values() for each in grants}
-    objects = set(VARIABLE_CAPABILITIES.values()) | {Capability.NAMESPACE_ANY}
+    named = {Capability.ANY_CALLER, Capability.BY_TOPIC}
+    objects = set(VARIABLE_CAPABILITIES.values()) | {Capability.NAMESPACE_ANY} | named
     alone = {Capability.NONE, Capability.MANAGEMENT}
     assert by_level | objects | OPERATOR_NAMES | alone == set(Capability)
     assert objects == OF_OBJECTS

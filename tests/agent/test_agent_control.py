@@ -101,6 +101,10 @@ async def test_no_port_serves_what_is_for_the_control_socket_only() -> None:
             del peer
             return 1024
 
+        def is_member(self, peer: object) -> bool:
+            del peer
+            return True
+
     for application in (
         HttpApplication(parts, *PARTS, (*TABLE, ROW)),
         RpcApplication(parts, *PARTS, Members()),

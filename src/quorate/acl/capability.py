@@ -16,6 +16,8 @@ class Capability(StrEnum):
     """The right that a request needs. Those with a colon come from levels and from namespaces."""
 
     NONE = "none"
+    ANY_CALLER = "caller:any"  # any that is known, an anonymous one too: for its own things
+    BY_TOPIC = "event:topic"  # the rights that the topics of a stream need
     AGENT_READ = "agent:read"
     AGENT_WRITE = "agent:write"
     NODE_READ = "node:read"
@@ -45,6 +47,8 @@ class Capability(StrEnum):
 
 OF_OBJECTS: Final = frozenset(
     {
+        Capability.ANY_CALLER,
+        Capability.BY_TOPIC,
         Capability.NAMESPACE_ANY,
         Capability.VARIABLES_LIST,
         Capability.VARIABLES_READ,
@@ -52,7 +56,7 @@ OF_OBJECTS: Final = frozenset(
         Capability.VARIABLES_DESTROY,
     }
 )
-"""Rights on one namespace or one variable: without its name none of them is decided."""
+"""Rights on what a request names, as one variable: without its name none of them is decided."""
 
 OPERATOR_NAMES: Final = frozenset(
     each

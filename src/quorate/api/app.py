@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
 from random import Random
 from time import monotonic
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -25,6 +25,8 @@ from quorate.api.codec.params import NO_QUERY, Query, parse_query
 from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Passing, Replicating
 from quorate.api.endpoint import Context, Endpoint, Handler
 from quorate.api.endpoints.table import TABLE
+from quorate.api.gate.authority import GuardedAuthority
+from quorate.api.gate.gate import Gate, control_handler
 from quorate.api.http.cors import Cors
 from quorate.api.http.messages import BODY_BYTES_MAX, TARGET_BYTES_MAX, Call, Request, Response
 from quorate.api.parts import Parts
@@ -77,6 +79,9 @@ class HttpApplication:
     With `control` it is that of the control socket, with the rows that no port serves.
     """
 
+    inner: ClassVar[bool] = False
+    """Whether it serves members of the cluster alone, whose word on a request's origin counts."""
+
     def __init__(
         self,
         parts: Parts,
@@ -94,19 +99,38 @@ class HttpApplication:
         self._requests = metrics.counter("nomad.http.request")
         self._clock = clock
         self._random = random
-        self._authority = authority = Authority(parts, random)
+        self._gate = None if control else self._make_gate(parts)
+        self._authority = (
+            Authority(parts, random)
+            if self._gate is None
+            else GuardedAuthority(parts, random, self._gate)
+        )
         context = Context(
             parts=parts,
-            authority=authority,
+            authority=self._authority,
             metrics=metrics,
             clock=clock,
             table=tuple(row for row in table if control or not row.control_only),
         )
-        self._routes = Routes(context)
+        self._routes = Routes(context, _behind(self._gate, control=control))
         self._plans: dict[tuple[str, bytes], Plan] = {}
         self._date: tuple[int, bytes] = (-1, b"")
         self.renderer = Renderer(parts.options.http_headers)
         self._cors = Cors(parts.options.http_headers)
+
+    def _make_gate(self, parts: Parts) -> Gate | None:
+        """What asks whether callers may; None while access control is off."""
+        if not parts.access.enabled:
+            return None
+        options = parts.options
+        return Gate(
+            parts.access,
+            parts.leadership,
+            self._clock,
+            silence_max_s=options.acl.silence_max_s,
+            inner=self.inner,
+            host_is_near=options.acl.host_is_near,
+        )
 
     def handle(self, request: Request) -> Response | Answering:
         """The response, or what gives it later. Never raises, nor does that."""
@@ -262,6 +286,13 @@ class HttpApplication:
         if second != self._date[0]:
             self._date = (second, f"Date: {formatdate(second, usegmt=True)}\r\n".encode())
         return self._date[1]
+
+
+def _behind(gate: Gate | None, *, control: bool) -> Callable[[Endpoint, Handler], Handler] | None:
+    """What makes a handler the one that is called; None: it is called as it is."""
+    if control:
+        return lambda _, handler: control_handler(handler)
+    return None if gate is None else gate.guard
 
 
 def _answered(answer: Response) -> Plan:

@@ -27,11 +27,11 @@ import msgspec
 from quorate.api import blocking
 from quorate.api.blocking import Watched
 from quorate.api.codec.params import Query
+from quorate.api.gate.admission import AUTHORIZATION, TOKEN, VOUCHED, secret_of
 from quorate.api.http.messages import Call, Header, Request, Response, StreamResponse
 from quorate.api.parts import Parts
 from quorate.api.status import ERROR_HEADER, kind_of
 from quorate.errors import (
-    CannotSealYet,
     LeadershipLost,
     MachineHeld,
     NoLeader,
@@ -65,9 +65,10 @@ _RPC_PREFIX: Final = "rpc error: "
 _ERROR_BYTES_MAX: Final = 64 * 1024
 
 _PASSED_ON: Final = frozenset({b"accept", b"content-type", b"user-agent"})
-_PASSED_TO_LEADER: Final = _PASSED_ON | {b"x-nomad-token"}
-"""A token is for the own cluster alone: a server of another region is known by gossip only, and has
-no use for it. Cookies and passwords are passed to nobody."""
+_SECRETS: Final = frozenset({TOKEN, AUTHORIZATION})
+"""Of them the token is passed on, to a server that has proven which one it is: the leader, and with
+TLS one of another region, whose certificate says so. Without TLS that one is known by gossip alone.
+Cookies and passwords are passed to nobody."""
 
 _PASSED_BACK: Final = (b"content-type", b"digest", b"x-nomad-", b"x-quorate-")
 _TYPES_PASSED_BACK: Final = frozenset(
@@ -172,6 +173,7 @@ class Authority:
         self._state = parts.state
         self._writes = parts.writes
         self._random = random
+        self._regions_prove = parts.options.regions_prove
 
     def read(
         self, call: Call, answer: Answer, watched: Watched | None = None
@@ -244,7 +246,7 @@ class Authority:
             return self.write(call, partial(self._replicated, command, answer))
         try:
             future = self._writes.apply(command if isinstance(command, bytes) else command())
-        except CannotSealYet:
+        except NotReady:  # to seal values, or to know who may write
             return self._write(call, partial(self._replicated, command, answer))
         return Replicating(future, answer, call, command)
 
@@ -400,7 +402,7 @@ class Authority:
     async def _ask_region(self, call: Call) -> Response:
         if call.request.header(FORWARDED_HEADER):
             raise NoPathToRegion
-        request = forward_request(call, TO_REGION)
+        request = forward_request(call, TO_REGION, proves=self._regions_prove)
         try:
             response = await self._forwarder.to_region(call.query.region, request)
             response = await _without_stream_of_error(response)
@@ -411,11 +413,14 @@ class Authority:
         return passed_back(response)
 
 
-def forward_request(call: Call, mark: bytes) -> ForwardRequest:
-    """The request as it is passed on, marked as forwarded."""
+def forward_request(call: Call, mark: bytes, *, proves: bool = False) -> ForwardRequest:
+    """The request as it is passed on, marked as forwarded. `proves`: a server of another region."""
     request: Request = call.request
-    wanted = _PASSED_TO_LEADER if mark == TO_LEADER else _PASSED_ON
-    headers = [header for header in request.headers if header[0] in wanted]
+    headers = [header for header in request.headers if header[0] in _PASSED_ON]
+    if (proves or mark == TO_LEADER) and any(name in _SECRETS for name, _ in request.headers):
+        headers.append((TOKEN, secret_of(request.headers).encode("latin-1")))
+    if mark == TO_LEADER and call.admission is not None and call.admission.near:
+        headers.append((VOUCHED, call.admission.near))
     headers.append((FORWARDED_HEADER, mark))
     return ForwardRequest(
         method=request.method,

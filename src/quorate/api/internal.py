@@ -17,6 +17,7 @@ from quorate.api.codec.encode import text_response
 from quorate.api.codec.params import Query
 from quorate.api.endpoint import Endpoint
 from quorate.api.endpoints.table import TABLE
+from quorate.api.gate.admission import VOUCHED
 from quorate.api.http.messages import Request, Response
 from quorate.api.parts import Parts
 from quorate.errors import QuorateError
@@ -44,12 +45,17 @@ class Answering(Protocol):
     def call_bytes_max(self, peer: Peer | None) -> int:
         """How large the body of a call of this peer may be."""
 
+    def is_member(self, peer: Peer | None) -> bool:
+        """Whether the peer is proven, and a member of this cluster."""
+
     def door(self, peer: Peer | None) -> Door:
         """What says of each request of the public API whether this peer may make it."""
 
 
 class RpcApplication(HttpApplication):
     """See the module. One connection is served by what `of` gives for its peer."""
+
+    inner = True
 
     def __init__(
         self,
@@ -75,7 +81,7 @@ class RpcApplication(HttpApplication):
     def begin(self, request: Request, plan: Plan, began: float) -> Response | InHand | Later:
         """See the base class."""
         if not request.target.startswith(_PREFIX):
-            why = self._door.problem()
+            why = self._door.problem() or (self._gate and self._vouching_problem(request))
             return (
                 text_response(403, f"refused: {why}")
                 if why
@@ -84,6 +90,12 @@ class RpcApplication(HttpApplication):
         if request.method != "POST":
             return text_response(405, "Invalid method")
         return self._later(request, self._call(request))
+
+    def _vouching_problem(self, request: Request) -> str:
+        """Empty, or why the word of this peer on the origin of a request does not count."""
+        if not request.header(VOUCHED) or self._answers.is_member(self._peer):
+            return ""
+        return "only members of the cluster say how a request came to them"
 
     def plan(self, method: str, target: bytes) -> Plan:
         """See the base class."""

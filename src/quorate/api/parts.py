@@ -13,13 +13,16 @@ from typing import Any, Protocol
 
 import msgspec
 
+from quorate.acl.caller import Caller
 from quorate.recovery.plan import Plan
+from quorate.server.access.off import AccessOff
+from quorate.server.access.transition import Refusals
 from quorate.server.archive.replacing import Report
 from quorate.server.archive.saving import Saved
 from quorate.server.backups.standing import Standing
 from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub
-from quorate.server.options import BackupOptions
+from quorate.server.options import AclOptions, BackupOptions
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse, OnItsWay
 from quorate.server.server import Server
 from quorate.server.views.records import (
@@ -53,6 +56,9 @@ class Leadership(Protocol):
     def is_leader(self) -> bool:
         """True while this server believes to lead (no promise: see `lease_valid`)."""
 
+    def has_begun(self) -> bool:
+        """True if this server leads, and has applied all that earlier leaders have written."""
+
     def lease_valid(self) -> bool:
         """True if this server leads, is ready, and its lease proves it.
 
@@ -70,6 +76,28 @@ class Leadership(Protocol):
 
     def last_contact_ms(self) -> int:
         """Whole milliseconds since the leader was heard; 0 on the leader."""
+
+
+class Access(Protocol):
+    """From the secret of a token to its caller (docs/acl.md)."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether access control is on at this server. It stays so until its end."""
+
+    @property
+    def transition(self) -> bool:
+        """Whether what would be refused is allowed, and counted."""
+
+    @property
+    def refusals(self) -> Refusals:
+        """The requests that were allowed so."""
+
+    def caller(self, secret: str, now_s: float) -> Caller:
+        """The caller with that secret, by the state here; empty: an anonymous one.
+
+        `now_s` is Unix time. Raises TokenNotFound, TokenExpired, StateDamaged, LevelTooLow.
+        """
 
 
 class Forwarder(Protocol):
@@ -351,6 +379,14 @@ class Options(Protocol):
         """The region to which writes of what all regions share go, or empty."""
 
     @property
+    def acl(self) -> AclOptions:
+        """How access control is configured here."""
+
+    @property
+    def regions_prove(self) -> bool:
+        """Whether servers of other regions prove what they are: by certificates, with TLS."""
+
+    @property
     def config_view(self) -> dict[str, Any]:
         """The `config` of agent/self: Go field names, secrets redacted."""
 
@@ -391,6 +427,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     rejoining: Rejoining
     agent: Agent
     options: Options
+    access: Access
 
 
 def parts_of(server: Server) -> Parts:
@@ -417,4 +454,5 @@ def parts_of(server: Server) -> Parts:
         rejoining=server.rejoining,
         agent=server.agent,
         options=server.options,
+        access=AccessOff(),
     )

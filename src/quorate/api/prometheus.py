@@ -55,6 +55,7 @@ HELP: Final = {
     "quorate.http.request_seconds": "Time from a request to its answer; blocking queries are left "
     "out",
     "quorate.log.dropped": "Log lines that were lost: no reader took them, or a disk was full",
+    "quorate.acl.would_refuse": "Requests that were allowed in the transition to access control",
     "quorate.backup.failed": "Backups and checks of backups that failed, of the cluster",
     "quorate.backup.problem": "1 if something is wrong with the backups of the cluster",
     "quorate.backup.verifiedAgeSeconds": "Age of the newest verified backup in seconds",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Callable
 from types import MethodType
 from typing import Any, Final
 from urllib.parse import quote as percent_quote
@@ -46,10 +47,13 @@ class Match(msgspec.Struct, frozen=True):
 class Routes:
     """All paths of one server. Raises ValueError for rows that contradict each other."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(
+        self, context: Context, behind: Callable[[Endpoint, Handler], Handler] | None = None
+    ) -> None:
+        """`behind` makes of a handler the one that is called, as a gate in front of it."""
         self._exact: dict[str, Route] = {}
         self._starts: dict[str, Route] = {}
-        self._handlers = _handlers(context)
+        self._handlers = _handlers(context, behind)
         for row in context.table:
             self._add(row)
         # By what stands up to the last slash: a path is compared with few of them, not with all.
@@ -161,12 +165,15 @@ def cleaned(path: str) -> str:
     return clean + "/" if ends_in_slash else clean
 
 
-def _handlers(context: Context) -> dict[Endpoint, Handler]:
+def _handlers(
+    context: Context, behind: Callable[[Endpoint, Handler], Handler] | None
+) -> dict[Endpoint, Handler]:
     """The handler of each row: a method of the one object that all rows of its class share."""
     made: dict[Any, Any] = {}
     handlers: dict[Endpoint, Handler] = {}
     for row in context.table:
         if row.made_of not in made:
             made[row.made_of] = row.made_of(context)
-        handlers[row] = MethodType(row.handler, made[row.made_of])
+        handler = MethodType(row.handler, made[row.made_of])
+        handlers[row] = handler if behind is None else behind(row, handler)
     return handlers

@@ -62,6 +62,28 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
     restore_from: TargetSettings | None = None
 
 
+class AclOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Access control at this server (docs/acl.md). Times are seconds.
+
+    `transition`: what would be refused is allowed and counted, until a replicated setting ends it.
+    `silence_max_s`: for so long tokens count here without a word of the leader. Tokens that expire
+    live for `ttl_min_s` to `ttl_max_s`. `host_is_near`: HTTP listens on more than the loopback, so
+    what comes from there is from this machine. `replication_token` is a secret.
+    """
+
+    enabled: bool = False
+    transition: bool = False
+    silence_max_s: float = 30.0
+    ttl_min_s: float = 60.0
+    ttl_max_s: float = 86400.0
+    host_is_near: bool = False
+    replication_token: str = ""
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"AclOptions(enabled={self.enabled}, transition={self.transition})"
+
+
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses are "host:port", times seconds.
 
@@ -110,9 +132,15 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     http_headers: dict[str, str] = msgspec.field(default_factory=dict)
     prometheus: bool = False
     backup: BackupOptions = BackupOptions()
+    acl: AclOptions = AclOptions()
     host_data: Callable[[], Awaitable[dict[str, Any]]] | None = None
     config_view: dict[str, Any] = msgspec.field(default_factory=dict)
     registry: Registry = TODAY
+
+    @property
+    def regions_prove(self) -> bool:
+        """Whether servers of other regions prove by certificates what they are."""
+        return self.tls is not None and self.tls.rpc and not self.tls.upgrading
 
     @property
     def expect(self) -> int:

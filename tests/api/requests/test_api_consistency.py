@@ -188,7 +188,7 @@ def test_a_stale_answer_says_how_old_it_may_be() -> None:
 async def test_a_follower_passes_the_request_on_once_and_as_it_was() -> None:
     follower, _ = pair()
     await answered(
-        follower.application(),
+        follower.application(control=False),
         get(
             CONFIGURATION + b"?pretty&x=%20y",
             (b"x-nomad-token", b"secret"),
@@ -286,7 +286,7 @@ def test_no_redirect_and_no_page_is_passed_back(status: int, kind: bytes) -> Non
 
 
 def test_no_credentials_leave_the_cluster() -> None:
-    secrets = ((b"authorization", b"x"), (b"cookie", b"x"), (b"x-nomad-token", b"x"))
+    secrets = ((b"authorization", b"Basic x"), (b"cookie", b"x"), (b"x-nomad-token", b"x"))
     call = Call(Request("GET", LEADER, ((b"accept", b"*/*"), *secrets)), Query({}))
     sent = dict(forward_request(call, TO_REGION).headers)
     assert sent == {b"accept": b"*/*", FORWARDED_HEADER: TO_REGION}

@@ -122,7 +122,7 @@ async def test_what_was_passed_on_once_is_not_passed_on_again() -> None:
 async def test_a_request_of_another_region_is_passed_on_to_the_leader_here() -> None:
     follower = Follower((), connected=True)
     request = Request("GET", CONFIGURATION, [(b"x-quorate-forwarded", b"region")])
-    response = await answered(follower.application(), request)
+    response = await answered(follower.application(control=False), request)
     assert response.status == 200
     (passed,) = follower.forwarded
     assert passed.headers == ((b"x-quorate-forwarded", b"leader"),)

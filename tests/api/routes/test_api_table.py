@@ -13,6 +13,7 @@ from api_server import connected, message, serving
 from fake_server import FakeServer, answered
 from golden_setups import all_names, load
 from places import DOCS
+from table_requests import request
 
 from quorate.api.app import HttpApplication
 from quorate.api.endpoint import ANY, Consistency, Endpoint, Forwarding, Wrong
@@ -20,59 +21,10 @@ from quorate.api.endpoints.table import TABLE
 from quorate.api.http.messages import BODY_BYTES_MAX, Request, Response
 from quorate.api.reference import rewritten
 from quorate.metrics import Metrics
-from quorate.raft.values.identity import EPOCH_BITS
-from quorate.recovery import plan as plans
-from quorate.recovery.looking.summary import FolderSummary, Member, Members
-from quorate.recovery.survivors import Survivors
 
 PAGE = DOCS / "http-api.md"
 
-PLAN = plans.make(
-    Survivors(
-        (
-            FolderSummary(
-                kind="Quorate",
-                path="/mnt/s1",
-                server_id="a",
-                members=Members(1, (Member("a", "10.0.0.1:4647", True),)),
-            ),
-        ),
-        (),
-    ),
-    bytes(EPOCH_BITS),
-)
-
-BODIES = {
-    "/v1/operator/recovery/prepare": plans.encode(PLAN),
-    "/v1/search": b'{"Context":"all"}',
-    "/v1/search/fuzzy": b'{"Text":"de","Context":"all"}',
-    "/v1/namespace": b'{"Name":"team"}',
-    "/v1/namespace/default": b'{"Name":"default"}',
-    "/v1/var/default": b'{"Items":{"k":"v"}}',
-    "/v1/operator/state/limit": b'{"BytesMax":0}',
-    "/v1/vars/write": b'{"Operations":[{"Op":"check","Path":"a","CAS":0}]}',
-}
-
-QUERIES = {
-    "/v1/event/stream": "topic=:",
-    "/v1/agent/monitor": "log_level=nope",
-    "/v1/agent/join": "address=10.0.0.1",
-    "/v1/agent/force-leave": "node=s9.global",
-    "/v1/operator/raft/peer": "id=13ab2eb1-3900-055b-76fa-4d364900687d",
-    "/v1/operator/raft/transfer-leadership": "id=13ab2eb1-3900-055b-76fa-4d364900687d",
-}
-
 rows = pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.methods[0]} {row.path}")
-
-
-def request(row: Endpoint, *parameters: str) -> Request:
-    """A request that the row answers, of its first method."""
-    name = "team" if row.methods == ("DELETE",) else "default"
-    path = re.sub("<.*>", name, row.shown_path)
-    query = "&".join(filter(None, (QUERIES.get(row.shown_path, ""), *parameters)))
-    method = "PUT" if row.methods == ANY else row.methods[0]
-    body = BODIES.get(path, b"{}")
-    return Request(method, f"{path}?{query}".encode(), (), body)
 
 
 def switches() -> list[tuple[Endpoint, str]]:

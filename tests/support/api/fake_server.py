@@ -13,6 +13,8 @@ from io import BytesIO
 from random import Random
 from typing import Any
 
+from fake_access import FakeAccess
+
 from quorate.api.app import HttpApplication
 from quorate.api.http.messages import Request, Response
 from quorate.api.parts import Parts
@@ -35,7 +37,7 @@ from quorate.server.backups.taking import Taken
 from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub
 from quorate.server.leader.acts import Acts
-from quorate.server.options import BackupOptions
+from quorate.server.options import AclOptions, BackupOptions
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse, OnItsWay
 from quorate.server.secrets.keeper import RootKeeper
 from quorate.server.secrets.resealer import Resealer
@@ -119,6 +121,8 @@ class FakeOptions:
         self.http_headers: dict[str, str] = {}
         self.prometheus = False
         self.authoritative_region = ""
+        self.acl = AclOptions()
+        self.regions_prove = False
         self.host_data: Callable[[], Awaitable[dict[str, Any]]] | None = None
 
     @property
@@ -183,6 +187,7 @@ class FakeServer:
 
     def __init__(self, name: str = "s3", region: str = "global", role: str = "leader") -> None:
         self.options = FakeOptions(name, region)
+        self.access = FakeAccess()
         self.role = role  # leader, follower, or lost: nobody leads
         self.lease = True
         self.address = f"127.0.0.{name[-1]}:4647"
@@ -263,10 +268,12 @@ class FakeServer:
             self.commit(encode(first))
         return result
 
-    def application(self, metrics: Metrics | None = None, seed: int = 1) -> HttpApplication:
+    def application(
+        self, metrics: Metrics | None = None, seed: int = 1, *, control: bool = True
+    ) -> HttpApplication:
         """An application on this service, with a clock that stands still."""
         return HttpApplication(
-            self.parts(), metrics or Metrics(), lambda: NOW, Random(seed), control=True
+            self.parts(), metrics or Metrics(), lambda: NOW, Random(seed), control=control
         )
 
     def parts(self) -> Parts:
@@ -293,6 +300,7 @@ class FakeServer:
             rejoining=self,
             agent=self,
             options=self.options,
+            access=self.access,
         )
 
     # -- the parts -----------------------------------------------------------------------------
@@ -333,6 +341,9 @@ class FakeServer:
 
     def is_leader(self) -> bool:
         return self.role == "leader"
+
+    def has_begun(self) -> bool:
+        return self.is_leader()
 
     def lease_valid(self) -> bool:
         return self.is_leader() and self.lease

@@ -142,7 +142,10 @@ class StreamServer(FakeServer):
         self.http = HttpPool()
         self.leader_port = leader_port
 
-    def application(self, metrics: Metrics | None = None, seed: int = 1) -> HttpApplication:
+    def application(
+        self, metrics: Metrics | None = None, seed: int = 1, *, control: bool = False
+    ) -> HttpApplication:
+        del control
         return HttpApplication(
             self.parts(), metrics or Metrics(), lambda: NOW, Random(seed), STREAMS
         )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Final
 
 import msgspec
 
+from quorate.acl.capability import Capability
+from quorate.acl.rights import Rights
 from quorate.api.codec.encode import JSON_TYPE
 from quorate.api.codec.go_text import quote
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Header, Response, StreamResponse
 from quorate.api.request_error import RequestError
 from quorate.errors import QuorateError
-from quorate.server.events.changes import OPERATOR
+from quorate.server.events import changes
+from quorate.server.events.changes import OPERATOR, Event
 from quorate.server.events.hub import ANY, Gap, Reader, Topics, Why, line
 from quorate.shapes import events as shapes
 from quorate.state.tables.namespaces import DEFAULT
@@ -30,6 +34,13 @@ _HEADERS: Final[tuple[Header, ...]] = (JSON_TYPE, (b"Cache-Control", b"no-cache"
 _ECHO_MAX: Final = 64
 _encode: Final = msgspec.json.Encoder().encode
 
+_NEEDED: Final = {
+    changes.NAMESPACE: Capability.NAMESPACE_ANY,
+    changes.VARIABLE: Capability.VARIABLES_LIST,
+    OPERATOR: Capability.OPERATOR_READ,
+}
+"""What a caller needs for a topic."""
+
 
 class EventsEndpoint:
     """GET."""
@@ -44,6 +55,8 @@ class EventsEndpoint:
         if call.request.stream is not None:
             async for _ in call.request.stream:
                 pass  # a body is not looked at, and bounded
+
+        call.need(lambda rights: _may_follow(_topics(call), rights))
 
         async def perform() -> Response:
             topics = _topics(call)
@@ -103,7 +116,28 @@ def _topics(call: Call) -> Topics:
     if len(given) > TOPICS_MAX:
         raise RequestError(f"more than {TOPICS_MAX} topics")
     namespace = call.query.first("namespace") or DEFAULT
-    return Topics(frozenset(map(_pair, given)), namespace)
+    sees = None if call.admission is None else partial(_sees, call)
+    return Topics(frozenset(map(_pair, given)), namespace, sees)
+
+
+def _may_follow(topics: Topics, rights: Rights) -> bool:
+    """Whether the caller may ask for these topics; all of them, and unknown ones, management's."""
+    return all(
+        rights.allows(_NEEDED.get(topic, Capability.MANAGEMENT)) for topic, _ in topics.pairs
+    )
+
+
+def _sees(call: Call, event: Event) -> bool:
+    """Whether the caller may see this event, by its rights of this moment."""
+    rights = call.caller.rights
+    if rights.everything:
+        return True
+    match event.topic:
+        case changes.NAMESPACE:
+            return rights.sees_namespace(event.key)
+        case changes.VARIABLE:
+            return rights.allows_variable(Capability.VARIABLES_LIST, event.namespace, event.key)
+    return rights.allows(_NEEDED.get(event.topic, Capability.MANAGEMENT))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from quorate.api.codec.go_text import quote
 from quorate.api.codec.meta import read_headers, write_headers
 from quorate.api.consistency import Replicating
 from quorate.api.endpoint import Context
+from quorate.api.gate.admission import shown_what_it_sees
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.server.views.namespaces import shown
@@ -80,11 +81,13 @@ class NamespacesEndpoint:
 
     def get_list(self, call: Call) -> Response | Awaitable[Response]:
         """All namespaces, or those whose name begins with `prefix`, sorted by name."""
+        call.need(shown_what_it_sees)
         return self._authority.read(call, self._answer_list, self._list)
 
     def get_one(self, call: Call) -> Response | Awaitable[Response]:
         """The namespace named in the path."""
-        _named(call)
+        name = _named(call)
+        call.need(lambda rights: rights.sees_namespace(name))
         return self._authority.read(call, self._answer_one, self._one)
 
     def put_one(self, call: Call) -> Replicating | Awaitable[Response]:
@@ -121,8 +124,9 @@ class NamespacesEndpoint:
 
     def _answer_list(self, call: Call) -> Response:
         found = namespaces.with_prefix(self._state.readable(), _prefix(call))
+        rights = call.caller.rights
         return json_response(
-            [shown(namespace) for namespace in found],
+            [shown(namespace) for namespace in found if rights.sees_namespace(namespace.name)],
             pretty=call.query.pretty,
             headers=read_headers(self._leadership, self._index_of_list(call)),
         )

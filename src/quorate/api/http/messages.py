@@ -7,7 +7,9 @@ from typing import Final
 
 import msgspec
 
+from quorate.acl.caller import EVERYONE, Caller
 from quorate.api.codec.params import Query
+from quorate.api.gate.admission import Admission, Need
 from quorate.api.http.streams import BodyStream
 from quorate.server.rpc.forwarding import ForwardRequest
 from quorate.server.rpc.pieces import ByteStream
@@ -26,6 +28,7 @@ class Request(msgspec.Struct, frozen=True):
 
     The body of a request to a row that streams is in `stream`, and `body` is empty. `passed` holds
     what of it goes to the leader, once that was asked: what comes again is the same object.
+    `remote` is the other end of the connection, "IP:port"; empty for the control socket.
     """
 
     method: str
@@ -34,6 +37,7 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes = b""
     stream: BodyStream | None = None
     passed: list[ForwardRequest] = msgspec.field(default_factory=list)
+    remote: str = ""
 
     def header(self, name: bytes) -> bytes:
         """The first header of that (lower case) name, or empty."""
@@ -112,8 +116,22 @@ class Rendered(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request that was routed. `tail` is what follows the prefix, decoded; else empty."""
+    """A request that was routed. `tail` is what follows the prefix, decoded; else empty.
+
+    `admission` is what its caller may do; None while access control is off.
+    """
 
     request: Request
     query: Query
     tail: str = ""
+    admission: Admission | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """The caller. Raises PermissionDenied, TokensNotCurrent, StateDamaged."""
+        return EVERYONE if self.admission is None else self.admission.caller
+
+    def need(self, need: Need) -> None:
+        """Refuse the request unless the caller's rights are such (`Admission.need`)."""
+        if self.admission is not None:
+            self.admission.need(need)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from itertools import islice
 from typing import Final
@@ -62,10 +62,19 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Topics:
-    """What a reader wants: pairs of topic and key, where `ANY` stands for all; one namespace."""
+    """What a reader wants: pairs of topic and key, where `ANY` stands for all; one namespace.
 
-    def __init__(self, pairs: frozenset[tuple[str, str]], namespace: str) -> None:
+    `sees`: which of them it may see; None: all.
+    """
+
+    def __init__(
+        self,
+        pairs: frozenset[tuple[str, str]],
+        namespace: str,
+        sees: Callable[[Event], bool] | None = None,
+    ) -> None:
         self.pairs = pairs
+        self._sees = sees
         self._namespace = namespace
         self._all = (ANY, ANY) in pairs
 
@@ -73,7 +82,9 @@ class Topics:
         """Whether the reader is to get it. What is in no namespace passes for every one."""
         if event.namespace and self._namespace not in {ANY, event.namespace}:
             return False
-        return self._all or not self.pairs.isdisjoint(_patterns(event))
+        if not (self._all or not self.pairs.isdisjoint(_patterns(event))):
+            return False
+        return self._sees is None or self._sees(event)
 
 
 def _patterns(event: Event) -> tuple[tuple[str, str], ...]:

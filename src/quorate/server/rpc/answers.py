@@ -109,6 +109,10 @@ class Answers:
         """How large the argument of a call of this peer may be."""
         return CALL_BYTES_MAX if self._gate.is_member(peer) else STRANGERS_CALL_BYTES_MAX
 
+    def is_member(self, peer: Peer | None) -> bool:
+        """Whether the peer is proven, and a member of this cluster."""
+        return self._gate.is_member(peer)
+
     def public_problem(self, peer: Peer | None) -> str:
         """Empty, or why a request of the public API is not answered to this peer."""
         return self._gate.public_problem(peer)

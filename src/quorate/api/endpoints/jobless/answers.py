@@ -14,6 +14,7 @@ from quorate.api.blocking import Watched
 from quorate.api.codec.encode import empty_response, json_response, text_response
 from quorate.api.codec.meta import read_headers
 from quorate.api.endpoint import Context
+from quorate.api.gate.admission import shown_what_it_sees
 from quorate.api.http.messages import Call, Response
 
 SERVERS_ONLY: Final = (
@@ -51,6 +52,7 @@ class JoblessEndpoint:
 
     def get_list(self, call: Call) -> Response | Awaitable[Response]:
         """No entry, with the headers of a read."""
+        call.need(shown_what_it_sees)
         return self._authority.read(call, self._empty_list, self._watched)
 
     def get_one(self, call: Call) -> Response:

@@ -11,6 +11,9 @@ from quorate.api.codec.encode import json_response
 from quorate.api.codec.go_text import quote
 from quorate.api.codec.meta import read_headers
 from quorate.api.endpoint import Context
+from quorate.api.endpoints.variables.listing import ROWS_MAX
+from quorate.api.endpoints.variables.rights import seen_in_lists, sees_any
+from quorate.api.gate.admission import shown_what_it_sees
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.shapes.search import SearchAnswer
@@ -56,6 +59,7 @@ class SearchEndpoint:
         """The names, and the paths of variables, that begin so."""
         text, contexts = _asked(_PREFIX, call)
         answer = self._answer(text, contexts, str.startswith, str, paths=True)
+        call.need(shown_what_it_sees)
         return self._authority.read(call, answer)
 
     def fuzzy(self, call: Call) -> Response | Awaitable[Response]:
@@ -69,6 +73,7 @@ class SearchEndpoint:
         def has(name: str, wanted: str) -> bool:
             return wanted.lower() in name.lower()
 
+        call.need(shown_what_it_sees)
         return self._authority.read(call, self._answer(text, contexts, has, _with_id))
 
     def _answer(
@@ -82,7 +87,9 @@ class SearchEndpoint:
     ) -> Callable[[Call], Response]:
         def answer(call: Call) -> Response:
             state, leadership = self._state.readable(), self._leadership
-            names = [one.name for one in namespaces.with_prefix(state, "") if fits(one.name, text)]
+            sees = call.caller.rights.sees_namespace
+            known = (one.name for one in namespaces.with_prefix(state, ""))
+            names = [name for name in known if fits(name, text) and sees(name)]
             found = {_NAMESPACES: names} if _NAMESPACES in contexts else {}
             index = state.table_index(namespaces.TABLE.name)
             if paths and _VARIABLES in contexts:
@@ -104,13 +111,21 @@ class SearchEndpoint:
 
 
 def _paths(state: StateStore, call: Call, prefix: str) -> list[str]:
-    """The paths of the request's namespace that begin so, and one more than are shown."""
+    """The paths of the request's namespace that begin so, and one more than are shown.
+
+    Of many rows that the caller may not list only the first ones are looked at.
+    """
     namespace = call.query.first("namespace") or namespaces.DEFAULT
+    if not sees_any(call, namespace):
+        return []
     found = (
         variables.listed_in_all(state, prefix)
         if namespace == "*"
         else variables.listed(state, namespace, prefix)
     )
+    seen = seen_in_lists(call)
+    if seen is not None:
+        found = filter(seen, islice(found, ROWS_MAX))
     return [row.path for row in islice(found, FOUND_MAX + 1)]
 
 

@@ -6,15 +6,19 @@ See docs/http-api.md#variables.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
 
+from quorate.acl.capability import Capability
+from quorate.acl.rights import Rights
 from quorate.api.codec.body import BodyError, check_texts
 from quorate.api.codec.encode import json_response
 from quorate.api.codec.meta import write_headers
 from quorate.api.consistency import Replicating
 from quorate.api.endpoint import Context
+from quorate.api.endpoints.variables.rights import may, may_read
 from quorate.api.endpoints.variables.rules import (
     ITEMS_MAX,
     check_items,
@@ -65,6 +69,8 @@ class VariablesWriteEndpoint:
     def put(self, call: Call) -> Replicating | Awaitable[Response]:
         """Do all operations, or none if a condition of one does not hold."""
         asked = _read(call)
+        for each in asked:
+            call.need(partial(_may, each))
 
         def command() -> bytes:
             operations = tuple([self._operation(each) for each in asked])
@@ -82,7 +88,9 @@ class VariablesWriteEndpoint:
             pretty = call.query.pretty
             if isinstance(done, Conflict):
                 failed = asked[done.position]
-                current = current_of(done.current, failed.namespace, failed.path, self._sealer)
+                readable = may_read(call, failed.namespace, failed.path)
+                sealer = self._sealer if readable else None
+                current = current_of(done.current, failed.namespace, failed.path, sealer)
                 value = VariablesConflict(operation=done.position, variable=current)
                 why = (b"X-Quorate-Conflict", done.why.value.encode())
                 headers = (why, *write_headers(index))
@@ -107,6 +115,19 @@ class VariablesWriteEndpoint:
             only_check=asked.op == "check",
             lock_id=asked.lock,
         )
+
+
+def _may(each: _Asked, rights: Rights) -> bool:
+    """Whether the operation is allowed. A check tells as much as a write with CAS does."""
+    needed = _NEEDED[each.op]
+    return any(may(capability, each.namespace, each.path, rights) for capability in needed)
+
+
+_NEEDED: Final = {
+    "set": (Capability.VARIABLES_WRITE,),
+    "delete": (Capability.VARIABLES_DESTROY,),
+    "check": (Capability.VARIABLES_READ, Capability.VARIABLES_WRITE),
+}
 
 
 def _read(call: Call) -> list[_Asked]:

@@ -5,7 +5,7 @@ See docs/http-api.md#variables.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from operator import attrgetter
 from typing import Final
 
@@ -14,8 +14,10 @@ from quorate.api.codec.encode import json_response
 from quorate.api.codec.filters import BadFilter, Filter, Get, OutOfSteps, parsed
 from quorate.api.codec.meta import read_headers, restored_header
 from quorate.api.endpoint import Context
+from quorate.api.endpoints.variables.rights import seen_in_lists, sees_any
 from quorate.api.endpoints.variables.rules import WILDCARD, namespace_of
 from quorate.api.endpoints.variables.shown import metadata_of
+from quorate.api.gate.admission import shown_what_it_sees
 from quorate.api.http.messages import Call, Header, Response
 from quorate.api.request_error import RequestError
 from quorate.shapes.variables import VariableMetadata
@@ -50,13 +52,16 @@ class VariablesEndpoint:
 
     def get(self, call: Call) -> Response | Awaitable[Response]:
         """The list, sorted by namespace and path; blocking by its prefix."""
+        call.need(shown_what_it_sees)
         return self._authority.read(call, self._answer, self._watched)
 
     def _answer(self, call: Call) -> Response:
         state = self._state.readable()
         per_page = _per_page(call)
         try:
-            found, following = _page(_rows(call, state), per_page, _filter(call))
+            found, following = _page(
+                _rows(call, state), per_page, _filter(call), seen_in_lists(call)
+            )
         except BadFilter as error:
             raise RequestError(f"failed to read filter expression: {error}") from error
         if following is not None and not per_page:
@@ -77,6 +82,8 @@ class VariablesEndpoint:
 def _rows(call: Call, state: StateStore) -> Iterator[Variable]:
     """Those that the request asks for, from its token on."""
     namespace, prefix = namespace_of(call), call.query.first("prefix")
+    if not sees_any(call, namespace):
+        return iter(())
     token = call.query.first("next_token")
     start = ""
     if token:
@@ -92,15 +99,26 @@ def _rows(call: Call, state: StateStore) -> Iterator[Variable]:
 
 
 def _page(
-    rows: Iterator[Variable], per_page: int, chosen: Filter | None
+    rows: Iterator[Variable],
+    per_page: int,
+    chosen: Filter | None,
+    seen: Callable[[Variable], bool] | None,
 ) -> tuple[list[VariableMetadata], Variable | None]:
     """The rows of the page, and the first one that was not looked at to its end.
 
     Each page gets further than the one before: BadFilter if its first row is too much already.
+    What is not `seen` is in no page, and is not named as the first one of the next.
     """
     found: list[VariableMetadata] = []
     rows_max = ROWS_MAX if chosen is None else min(ROWS_MAX, chosen.rows_max)
     for looked_at, row in enumerate(rows):
+        if seen is not None and not seen(row):
+            if looked_at < ROWS_MAX:
+                continue
+            raise RequestError(
+                f"more than {ROWS_MAX} variables that the token may not list stand here: give a "
+                "prefix that its policies allow"
+            )
         if (per_page and len(found) >= per_page) or looked_at >= rows_max:
             return found, row
         try:

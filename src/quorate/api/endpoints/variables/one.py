@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.acl.capability import Capability
 from quorate.api.blocking import Watched
 from quorate.api.codec.body import (
     BodyError,
@@ -31,6 +32,7 @@ from quorate.api.endpoints.variables.locking import (
     lock_operation,
     lock_refusal,
 )
+from quorate.api.endpoints.variables.rights import may_read, need
 from quorate.api.endpoints.variables.rules import (
     ITEMS_MAX,
     check_items,
@@ -117,6 +119,8 @@ class VariableEndpoint:
         """The variable with its items."""
         if not call.tail:
             raise RequestError("missing variable path")
+        if call.admission is not None:
+            need(call, Capability.VARIABLES_READ, namespace_of(call), call.tail)
         return self._authority.read(call, self._answer, self._watched)
 
     def _answer(self, call: Call) -> Response:
@@ -156,6 +160,8 @@ class VariableEndpoint:
     ) -> Replicating | Awaitable[Response]:
         """Write it; namespace, path and items have been looked at."""
         path = call.tail
+        if call.admission is not None:
+            need(call, Capability.VARIABLES_WRITE, namespace, path)
 
         def command() -> bytes:
             sealed = self._sealer.seal(namespace, path, items)
@@ -189,6 +195,7 @@ class VariableEndpoint:
             raise RequestError("missing variable path")
         namespace, cas = namespace_of(call), _cas(call)
         check_namespace(namespace)
+        need(call, Capability.VARIABLES_DESTROY, namespace, call.tail)
         command = encode(DeleteVariable(namespace=namespace, path=call.tail, cas=cas))
 
         def answer(index: int, done: Any) -> Response:
@@ -207,6 +214,7 @@ class VariableEndpoint:
         if items:
             check_items(items)
         asked = asked_lock(operation, fields)
+        need(call, Capability.VARIABLES_WRITE, namespace, path)
 
         def command() -> bytes:
             sealed = self._sealer.seal(namespace, path, items)
@@ -222,7 +230,7 @@ class VariableEndpoint:
                 return lock_refusal(operation, done) or self._refused(call, done, namespace)
             if isinstance(done, Full):
                 return error_response(self._usage.refusal(done))
-            if operation is LockOperation.ACQUIRE:
+            if operation is LockOperation.ACQUIRE and may_read(call, namespace, path):
                 shown: Any = variable_of(done, self._sealer.open(done))
             else:
                 shown = metadata_of(done)
@@ -243,7 +251,10 @@ class VariableEndpoint:
 
     def _refused(self, call: Call, conflict: Conflict, namespace: str) -> Response:
         """The variable as it is now: JSON that says to be plain text, as clients know it."""
-        current = current_of(conflict.current, namespace, call.tail, self._sealer)
+        readable = may_read(call, namespace, call.tail)
+        current = current_of(
+            conflict.current, namespace, call.tail, self._sealer if readable else None
+        )
         answer = json_response(current, pretty=call.query.pretty)
         why = (b"X-Quorate-Conflict", conflict.why.value.encode())
         return Response(409, answer.body, (TEXT_TYPE, why, *write_headers(current.modify_index)))

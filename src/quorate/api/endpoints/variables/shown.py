@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from quorate.api.parts import Sealer
 from quorate.shapes.variables import Variable as VariableJson
@@ -49,8 +50,15 @@ def variable_of(record: Variable, items: dict[str, str]) -> VariableJson:
     )
 
 
-def current_of(record: Variable | None, namespace: str, path: str, sealer: Sealer) -> VariableJson:
-    """The variable as it is now; all zero where there is none. Raises KeyMissing, SealBroken."""
+def current_of(
+    record: Variable | None, namespace: str, path: str, sealer: Sealer | None
+) -> VariableJson:
+    """The variable as it is now; all zero where there is none. Raises KeyMissing, SealBroken.
+
+    Without a sealer its items are null: for a caller that may not read them.
+    """
     if record is None:
         return VariableJson(namespace=namespace, path=path)
+    if sealer is None:
+        return replace(variable_of(record, {}), items=None)
     return variable_of(record, sealer.open(record))

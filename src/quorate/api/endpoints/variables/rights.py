@@ -1,0 +1,46 @@
+"""The rights of a caller on variables: those of its policies, by namespace and path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from quorate.acl.capability import Capability
+from quorate.acl.rights import Rights
+from quorate.api.endpoints.variables.rules import WILDCARD
+from quorate.api.http.messages import Call
+from quorate.state.tables.variables import Variable
+
+
+def may(capability: Capability, namespace: str, path: str, rights: Rights) -> bool:
+    """Whether these rights allow it, as a need of a call."""
+    return rights.allows_variable(capability, namespace, path)
+
+
+def need(call: Call, capability: Capability, namespace: str, path: str) -> None:
+    """Refuse the request unless its caller may do this to the variable."""
+    if call.admission is not None:
+        call.admission.need(partial(may, capability, namespace, path))
+
+
+def may_read(call: Call, namespace: str, path: str) -> bool:
+    """Whether the caller may see the items of the variable."""
+    return call.admission is None or may(
+        Capability.VARIABLES_READ, namespace, path, call.caller.rights
+    )
+
+
+def seen_in_lists(call: Call) -> Callable[[Variable], bool] | None:
+    """Whether a list may name the variable to the caller; None: it may name all."""
+    rights = call.caller.rights
+    if rights.everything:
+        return None
+    return lambda row: may(Capability.VARIABLES_LIST, row.namespace, row.path, rights)
+
+
+def sees_any(call: Call, namespace: str) -> bool:
+    """Whether a list of this namespace (`*`: of all) may name any variable to the caller."""
+    rights = call.caller.rights
+    if not rights.allows(Capability.VARIABLES_LIST):
+        return False
+    return namespace == WILDCARD or rights.sees_namespace(namespace)

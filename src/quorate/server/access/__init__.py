@@ -1,0 +1,1 @@
+"""Access control of one server: who calls, and what the leader does for it."""
