@@ -219,7 +219,8 @@ class _Opened:
         replica.fail(
             QuorateError(
                 f"this server must not take part: {reason}",
-                "start it with a new server ID and join=True, then remove the old ID",
+                "start it with a new server ID and join=True; remove the old ID, unless another "
+                "server goes on with it",
             )
         )
 

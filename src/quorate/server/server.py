@@ -38,6 +38,7 @@ from quorate.server.archive.saving import Saves
 from quorate.server.audit.making import recording
 from quorate.server.backups.making import backing_up
 from quorate.server.bounds.making import bounding
+from quorate.server.cluster.copies import after_refusal
 from quorate.server.cluster.directory import Directory
 from quorate.server.cluster.discovery import PoolWatch
 from quorate.server.cluster.fixed_pool import FixedPool
@@ -529,9 +530,7 @@ class Server:
         self.replica.fail(  # at once: not one vote more
             QuorateError(
                 f"this server must not take part: {reason}",
-                "start it again: it moves this data aside, takes a new ID and joins as a new "
-                f"server; to take the old one out: quorate operator raft remove-peer "
-                f"-peer-id={self.folder.node_id}",
+                after_refusal(self.folder.node_id),
             )
         )
 

@@ -57,7 +57,6 @@ def _all_well(cluster: DrillCluster) -> str:
 def _dead_peer(cluster: DrillCluster) -> Broken:
     leader = cluster.leader()
     lost = _others(cluster, leader)[0]
-    server_id = _id(lost)
     cluster.kill(lost)
     cluster.lose_disk(lost)
     lost.data_dir.mkdir()
@@ -69,7 +68,6 @@ def _dead_peer(cluster: DrillCluster) -> Broken:
         _all_well,
         (
             f"{_agent(lost)} &",
-            f"quorate operator raft remove-peer -peer-id={server_id} {_ask(leader)}",
             f"quorate operator raft list-peers {_ask(leader)}",
         ),
     )
@@ -197,6 +195,7 @@ def _cloned_server(cluster: DrillCluster) -> Broken:
         "without the clone.",
         wrong,
         (
+            f"quorate operator raft list-peers {_ask(leader)}",
             f"kill {cluster.pid(clone)}",
             f"{_agent(original)} &",
             f"quorate operator raft remove-peer -peer-id={server_id} {_ask(leader)}",
@@ -207,7 +206,6 @@ def _cloned_server(cluster: DrillCluster) -> Broken:
 def _rolled_back_disk(cluster: DrillCluster) -> Broken:
     leader = cluster.leader()
     victim = _others(cluster, leader)[0]
-    server_id = _id(victim)
     cluster.kill(victim)
     saved = cluster.folder / "saved"
     no_sockets = shutil.ignore_patterns("*.sock")
@@ -226,7 +224,7 @@ def _rolled_back_disk(cluster: DrillCluster) -> Broken:
         _all_well,
         (
             f"{_agent(victim)} &",
-            f"quorate operator raft remove-peer -peer-id={server_id} {_ask(leader)}",
+            f"quorate operator raft list-peers {_ask(leader)}",
         ),
     )
 

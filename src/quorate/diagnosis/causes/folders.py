@@ -99,11 +99,20 @@ def _copies(readable: list[Folder]) -> Iterator[Finding]:
 
 def _which(same: list[Folder]) -> str:
     """Which of several folders of one server is to be kept."""
-    newest = max((each.start, each.reach) for each in same)
-    best = [each.path for each in same if (each.start, each.reach) == newest]
+    sound = [each for each in same if not each.rolled_back]
+    used = [each for each in sound if each.user is not None]
+    if not sound:
+        return "the cluster has refused each of them: started, each joins as a new server"
+    if len(used) == 1:
+        return (
+            f"keep {used[0].path}, on which a server runs; remove the others, or start them: those "
+            "that are refused move their data aside and join as new servers"
+        )
+    newest = max((each.start, each.reach) for each in sound)
+    best = [each.path for each in sound if (each.start, each.reach) == newest]
     if len(best) > 1:
         return "keep the one in the place of the server, and remove the copy"
-    return f"keep {best[0]}, which was started and written last"
+    return f"keep {best[0]}, which was started and written last, and start no other one"
 
 
 def _sides(readable: list[Folder]) -> Iterator[Finding]:

@@ -11,7 +11,13 @@ from quorate.diagnosis.words import listed
 
 _OLD_COPY = ("runs on an old copy of its data folder",)
 _LEFT_OUT = ("left out of a recovery", "later recovery", "another recovery of the cluster")
-_TWO_PROCESSES = ("another process uses this server's ID", "one of two copies of one data folder")
+_TWO_PROCESSES = (
+    "another process uses this server's ID",
+    "one of two copies of one data folder",
+    "on two copies of one data folder",
+)
+_PUT_BACK = ": its folder was put back to an older state"
+"""Both processes were at one address, one after the other: it is no copy."""
 
 
 def twice(picture: Picture) -> Iterator[Finding]:
@@ -25,7 +31,8 @@ def twice(picture: Picture) -> Iterator[Finding]:
     told = {s.id: s.told.problem for s in picture.servers if s.told.problem_kind == "twice"}
     told |= {s.id: "" for s in picture.servers if s.state == "twice" and s.id not in told}
     for server_id, text in _said(picture, _TWO_PROCESSES):
-        told.setdefault(server_id, text)
+        if _PUT_BACK not in text:
+            told.setdefault(server_id, text)
     for server_id in sorted(told.keys() | {i for i, found in places.items() if len(found) > 1}):
         found = sorted(places[server_id].items())
         lines = [f"{node or 'a server'} at {address} uses it" for address, node in found]
@@ -36,13 +43,27 @@ def twice(picture: Picture) -> Iterator[Finding]:
             severity=Severity.CAUSE,
             text=f"two servers run with the ID {server_id}, as after copying a data folder",
             shown_by=tuple(lines),
-            next=(
-                (
-                    "stop the copy, and start it again with an empty data_dir: it joins as a new "
-                    "server"
-                ),
-            ),
+            next=tuple(_part(picture, server_id)),
         )
+
+
+def _part(picture: Picture, server_id: str) -> Iterator[str]:
+    """How two servers of one ID are parted.
+
+    The others take one of them for the member, and refuse the other one, which ends: started again
+    it moves its data aside and takes a new ID. So which of the two is the copy decides.
+    """
+    place = next((m.address for m in picture.members if m.id == server_id), "")
+    member = f"the one at {place}" if place else "the one that the cluster takes for the member"
+    yield (
+        f"if the original is {member}: stop the copy and remove its data_dir; that is all, and the "
+        "ID stays (the copy, started again, would move its data aside and join as a new server)"
+    )
+    yield (
+        f"if the copy is {member}: stop it and remove its data_dir; start the original again: it "
+        "moves its data aside, takes a new ID and is filled by the leader; then take the old ID "
+        f"out: {picture.ask(f'operator raft remove-peer -peer-id={server_id}')}"
+    )
 
 
 def namesakes(picture: Picture) -> Iterator[Finding]:
@@ -62,8 +83,9 @@ def namesakes(picture: Picture) -> Iterator[Finding]:
 def rolled_back(picture: Picture) -> Iterator[Finding]:
     """Servers that were refused because of an older start of their folder."""
     found: dict[str, list[str]] = defaultdict(list)
-    for server_id, line in _said(picture, _OLD_COPY):
-        found[server_id].append(line)
+    for server_id, line in _said(picture, (*_OLD_COPY, *_TWO_PROCESSES)):
+        if _PUT_BACK in line or any(word in line for word in _OLD_COPY):
+            found[server_id].append(line)
     for server_id, lines in sorted(found.items()):
         yield Finding(
             cause="rolled-back",
@@ -75,7 +97,8 @@ def rolled_back(picture: Picture) -> Iterator[Finding]:
             next=(
                 (
                     "start it again: it moves that data aside, takes a new ID and joins as a new "
-                    "server; then take the old ID out: "
+                    "server, which takes the place of the old ID by itself; only where list-peers "
+                    "still names the old ID, and no server uses it: "
                     f"{picture.ask(f'operator raft remove-peer -peer-id={server_id}')}"
                 ),
             ),
