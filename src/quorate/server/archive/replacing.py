@@ -3,12 +3,16 @@
 Nothing that is read changes before the last entry, which changes all of it or nothing
 (`quorate.state.engine.restore.commands`). Until then writes to what may change are refused; if one
 came in between all the same, the restore is refused.
+
+A log that has reached its bound (`quorate.raft.roles.log_bound`) is waited for: a state may be many
+times as large.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +35,12 @@ from quorate.server.audit.acting import noted
 from quorate.server.writes import Writes
 from quorate.state.engine.commands import encode, type_of
 from quorate.state.engine.restore import commands as restoring
-from quorate.state.engine.restore.commands import BeginRestore, CommitRestore, DropRestore
+from quorate.state.engine.restore.commands import (
+    BeginRestore,
+    CommitRestore,
+    DropRestore,
+    RestoreRows,
+)
 from quorate.state.engine.restore.rules import Restored, TableChange, pieces_of, restored
 from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.store import StateStore
@@ -44,6 +53,8 @@ JUMP: Final = 1 << 20
 
 _IN_FLIGHT: Final = 4
 _LOOK_S: Final = 1.0
+_ROOM_S: Final = 0.05
+_ROOM_LOOKS: Final = 6000  # five minutes: longer than the snapshot of a gigabyte takes
 _LEAD_LOST: Final = "this server has lost the lead during the restore; nothing was changed"
 
 
@@ -160,16 +171,67 @@ class Replacing:
     async def _sent(self, live: SnapshotImage, found: Restored) -> int:
         """Replicate the differences in pieces; how many there were."""
         pieces = pieces_of(live, found, self._running)
-        waiting: list[Awaitable[tuple[int, Any]]] = []
+        flying: deque[tuple[int, bytes, Awaitable[tuple[int, Any]]]] = deque()
         number = 0
         while (piece := await self._aside(next, pieces, None)) is not None:
+            data = encode(piece)
+            flying.append((number, data, self._writes.apply(data)))
             number += 1
-            waiting.append(self._writes.apply(encode(piece)))
-            if len(waiting) >= _IN_FLIGHT:
-                _check_taken((await waiting.pop(0))[1])
-        for each in waiting:
-            _check_taken((await each)[1])
+            if len(flying) >= _IN_FLIGHT:
+                await self._first_taken(flying)
+        while flying:
+            await self._first_taken(flying)
         return number
+
+    async def _first_taken(
+        self, flying: deque[tuple[int, bytes, Awaitable[tuple[int, Any]]]]
+    ) -> None:
+        """Wait for the oldest piece that is on its way; for as long as there is no room for it.
+
+        Those behind it are sent again behind it: taken before it they have changed nothing.
+        """
+        number, data, answer = flying.popleft()
+        try:
+            taken = (await answer)[1]
+        except Overloaded:
+            behind = list(flying)
+            flying.clear()
+            for _, _, refused in behind:
+                with suppress(QuorateError):
+                    await refused
+            taken = await self._when_there_is_room(data)
+            flying.extend((n, each, self._writes.apply(each)) for n, each, _ in behind)
+        except ApplyTimeout:
+            # It is in the log, and is taken once followers have room for it, unless another leads.
+            taken = await self._is_taken(number)
+        _check_taken(taken)
+
+    async def _when_there_is_room(self, data: bytes) -> Any:
+        """The result of a command that is refused while the log is at its bound.
+
+        Raises Overloaded if no snapshot makes room for minutes.
+        """
+        for _ in range(_ROOM_LOOKS):
+            with suppress(Overloaded):
+                return (await self._writes.apply(data))[1]
+            await asyncio.sleep(_ROOM_S)
+        return (await self._writes.apply(data))[1]
+
+    async def _is_taken(self, number: int) -> bool:
+        """Whether piece `number` of this restore is taken, once that is known."""
+        probe = encode(RestoreRows(id=self._running, number=-1, table=self._names[0]))
+        while True:
+            known = restoring.current(self._machine.store)
+            if known is None or known.id != self._running:
+                return False
+            if known.pieces > number:
+                return True
+            with suppress(ApplyTimeout, Overloaded):
+                # Of no effect; when it is applied, so is all before it. Raises if another leads.
+                await self._writes.apply(probe)
+                known = restoring.current(self._machine.store)
+                return known is not None and known.id == self._running and known.pieces > number
+            await asyncio.sleep(_ROOM_S)
 
     def _told(
         self, commit: Command, meta: ArchiveMeta, found: Restored, safety: str, *, force: bool
@@ -183,7 +245,7 @@ class Replacing:
         return noted(commit, note, self._unix_ms(), self._machine.store.level)
 
     async def _written(self, command: Command) -> Any:
-        return (await self._writes.apply(encode(command)))[1]
+        return await self._when_there_is_room(encode(command))
 
     async def drop_left_over(self, may_write: Callable[[], bool]) -> None:
         """For ever: give up what another leader has begun and will not end, if this one leads."""
