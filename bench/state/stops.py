@@ -20,6 +20,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 import uvloop
 
 from bench.state.table import AT_ONCE, ITEMS, REGISTRY, commands
+from quorate.net.threads import Turns
 from quorate.server.integrity.slices import in_slices
 from quorate.state.engine.commands import encode
 from quorate.state.engine.digest import again
@@ -133,19 +134,23 @@ async def _stops(records: int) -> Stops:
 async def _copied(dog: Watchdog, store: StateStore, records: int) -> None:
     """All that is done with a whole state, while writes go on."""
     loop = asyncio.get_running_loop()
+    turns = Turns(loop)
     with tempfile.TemporaryFile() as file:
         async with dog.phase("snapshot: image"):
             write_out = store.snapshot()
         async with dog.phase("snapshot: written in a thread, beside writes"):
             await _beside(
-                loop.run_in_executor(None, dog.beside(write_out), file.write), store, records
+                loop.run_in_executor(None, dog.beside(write_out), turns.between(file.write)),
+                store,
+                records,
             )
         async with dog.phase("check: hashed again on the loop, beside writes"):
             await _beside(asyncio.ensure_future(_checked(store.image())), store, records)
         file.seek(0)
         async with dog.phase("install: decoded in a thread, beside writes"):
             decode = dog.beside(decode_snapshot)
-            decoding = loop.run_in_executor(None, decode, file.read, REGISTRY)
+            read = turns.between(file.read)
+            decoding = loop.run_in_executor(None, decode, read, REGISTRY)
             image = await _beside(decoding, store, records)
         async with dog.phase("install: swapped, the old state freed"):
             await in_slices(store.restore(image).drain())

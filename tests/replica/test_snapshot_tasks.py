@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import pytest
 from replica_cluster import Pairs
 
 from quorate.errors import QuorateError
+from quorate.net.threads import WORK_S, Turns
 from quorate.raft import Configuration, Server
+from quorate.replica import snapshots
 from quorate.replica.snapshot_tasks import SnapshotTasks
 from quorate.replica.snapshots import SnapshotWorker
+from quorate.runtime.ports import Read, Write
 from quorate.storage.snapshots.store import SnapshotStore
 
 MEMBERS = Configuration((Server("a", "a:1"),))
@@ -39,6 +44,49 @@ def test_a_snapshot_is_told_by_index_and_term_and_a_missing_one_is_named(tmp_pat
         assert images == [{"term": "2"}, {"term": "3"}]
         assert isinstance(missing, QuorateError)
         assert "index 9 and term 4" in missing.text
+        worker.close()
+
+    asyncio.run(scenario())
+
+
+class Long(Pairs):
+    """It takes long to write and to read."""
+
+    def snapshot(self) -> Callable[[Write], object]:
+        def write_out(write: Write) -> None:
+            for _ in range(4):
+                time.sleep(WORK_S)
+                write(b"x")
+
+        return write_out
+
+    def decode_snapshot(self, read: Read) -> Any:
+        found = 0
+        while read(1):
+            time.sleep(WORK_S)
+            found += 1
+        return found
+
+
+def test_the_loop_makes_turns_while_a_snapshot_is_taken_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    class Loop:
+        """Counts what is asked of the loop, and makes that turn at once."""
+
+        def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
+            asked.append(callback())
+
+    monkeypatch.setattr(snapshots, "Turns", lambda _: Turns(Loop()))
+
+    async def scenario() -> None:
+        worker = SnapshotWorker(SnapshotStore(tmp_path), lambda: 1)
+        meta = await worker.take((9, 2, MEMBERS, 1), Long().snapshot())
+        assert len(asked) == 4
+        assert await worker.run(worker.decode, Long(), meta.id) == 4
+        assert len(asked) == 8
         worker.close()
 
     asyncio.run(scenario())

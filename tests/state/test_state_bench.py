@@ -21,6 +21,8 @@ def test_the_collector_does_not_walk_the_rows_and_every_phase_is_watched() -> No
         *("growing", "full collection", "snapshot", "check", "install"),
     }
     assert all(stop.work_ms > 0 for stop in found.stops.values())
+    # In processor time: between two turns of the loop no thread works for long.
+    assert all(stop.beside_ms < 10 for stop in found.stops.values()), found.stops
 
 
 @pytest.mark.long

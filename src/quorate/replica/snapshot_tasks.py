@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 from quorate.errors import QuorateError
@@ -93,7 +94,7 @@ class SnapshotTasks:
                 connection.pause,
                 connection.resume,
                 done,
-                decode=self._machine.decode_snapshot,
+                decode=partial(self._worker.decoded, self._machine),
             )
         )
 

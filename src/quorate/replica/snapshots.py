@@ -15,12 +15,13 @@ from typing import Any, BinaryIO
 from quorate.errors import QuorateError
 from quorate.net.dial import dial_stream
 from quorate.net.names import open_stream
+from quorate.net.threads import Turns
 from quorate.net.trust import Trust
 from quorate.raft.codec import configuration_of
 from quorate.raft.values.configuration import Configuration
 from quorate.raft.values.messages import AnyResponse, InstallSnapshotRequest
 from quorate.raft.values.validity import address_objection, split_address
-from quorate.runtime.ports import StateMachine, Write
+from quorate.runtime.ports import Read, StateMachine, Write
 from quorate.storage.snapshots.meta import SnapshotMeta
 from quorate.storage.snapshots.sink import SnapshotSink
 from quorate.storage.snapshots.store import SnapshotStore
@@ -43,9 +44,11 @@ class SnapshotWorker:
         self._wall_ms = wall_ms
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="quorate-snapshot")
         self._loop = asyncio.get_running_loop()
+        self._turns = Turns(self._loop)
 
     def close(self) -> None:
         """Let the running work end."""
+        self._turns.end()
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def submit(self, work: Callable[..., Any], *args: Any) -> Future[Any]:
@@ -77,7 +80,7 @@ class SnapshotWorker:
         def work() -> SnapshotMeta:
             sink = self.begin(*point)
             try:
-                write_out(sink.write)
+                write_out(self._turns.between(sink.write))
                 return sink.finish()
             except BaseException:
                 sink.abort()
@@ -89,7 +92,11 @@ class SnapshotWorker:
     def decode(self, machine: StateMachine[object], snapshot_id: str) -> Any:
         """The state machine's image in a stored snapshot (in the worker)."""
         with self.store.open(snapshot_id) as file:
-            return machine.decode_snapshot(file.read)
+            return self.decoded(machine, file.read)
+
+    def decoded(self, machine: StateMachine[object], read: Read) -> Any:
+        """The state machine's image in what `read` gives (in the worker)."""
+        return machine.decode_snapshot(self._turns.between(read))
 
 
 class IncomingSnapshot:

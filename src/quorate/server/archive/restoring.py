@@ -5,6 +5,7 @@ Here it is read and checked; `replacing` puts it in place.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from quorate.archive.contents import StateFacts
 from quorate.archive.meta import STATE_BYTES_MAX, ArchiveError, ArchiveMeta
 from quorate.archive.reading import read_archive
 from quorate.errors import QuorateError, RestoreRefused
-from quorate.net.threads import in_thread
+from quorate.net.threads import Turns, in_thread
 from quorate.server.archive.replacing import Replacing, Report
 from quorate.server.archive.safety import drop_unfinished, keep_safe
 from quorate.server.archive.saving import Saves
@@ -108,11 +109,14 @@ class Restores:
     async def _opened(self, spool: Spool) -> tuple[ArchiveMeta, SnapshotImage]:
         try:
             ours = frozenset(self._machine.store.rows(root_keys.TABLE))
-            return await in_thread(self._read, spool, ours)
+            turns = Turns(asyncio.get_running_loop())
+            return await in_thread(self._read, spool, ours, turns)
         finally:
             spool.close()
 
-    def _read(self, spool: Spool, ours: frozenset[str]) -> tuple[ArchiveMeta, SnapshotImage]:
+    def _read(
+        self, spool: Spool, ours: frozenset[str], turns: Turns
+    ) -> tuple[ArchiveMeta, SnapshotImage]:
         """In a thread. Checked whole first: nothing of it is decoded before its sums are right.
 
         `ours` are the IDs of this cluster's root keys.
@@ -122,11 +126,11 @@ class Restores:
         limit = min(STATE_BYTES_MAX, _memory_bytes() // 2)
         try:
             spool.rewind()
-            meta = read_archive(spool.read, state_max=limit).meta
+            meta = read_archive(turns.between(spool.read), state_max=limit).meta
             spool.rewind()
             read_archive(
                 spool.read,
-                lambda read: found.append(decode_snapshot(read, registry)),
+                lambda read: found.append(decode_snapshot(turns.between(read), registry)),
                 state_max=limit,
             )
             _facts(found[0]).compare(meta)

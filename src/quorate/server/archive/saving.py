@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,7 @@ import msgspec
 from quorate.archive.meta import ArchiveMeta, ArchiveServer, ArchiveServers
 from quorate.archive.writing import ArchiveWriter
 from quorate.errors import Overloaded, QuorateError
-from quorate.net.threads import in_thread
+from quorate.net.threads import Turns, in_thread
 from quorate.replica.replica import Replica
 from quorate.server.archive.spool import Spool, pieces
 from quorate.server.archive.transfers import Transfers
@@ -99,7 +98,8 @@ class Saves:
     ) -> tuple[ArchiveMeta, Spool, bytes]:
         spool = Spool(self._folder)
         try:
-            meta, digest = await in_thread(_write, meta, image, self._machine, spool)
+            turns = Turns(asyncio.get_running_loop())
+            meta, digest = await in_thread(_write, meta, image, self._machine, spool, turns)
         except BaseException:
             spool.stopped = True  # the thread ends by it, and closes the file
             raise
@@ -173,19 +173,25 @@ class Saves:
 
 
 def _write(
-    meta: ArchiveMeta, image: SnapshotImage, machine: ServerMachine, spool: Spool
+    meta: ArchiveMeta, image: SnapshotImage, machine: ServerMachine, spool: Spool, turns: Turns
 ) -> tuple[ArchiveMeta, bytes]:
     """In a thread."""
     registry = machine.store.registry
     try:
         meta = msgspec.structs.replace(meta, size=snapshot_bytes(image, registry))
         writer = ArchiveWriter(meta, (meta.unix_ms or 0) // 1000, spool.write)
-        encode_snapshot(image, writer.state, registry)
+        encode_snapshot(image, turns.between(writer.state), registry)
         writer.finish()
     except BaseException:
         spool.close()
         raise
     finally:
         # What was replaced meanwhile is held by the image alone, and takes a while to be freed.
-        deque(image.tables.drain(), maxlen=0)
+        freed = turns.between(_nothing)
+        for step in image.tables.drain():
+            freed(step)
     return meta, writer.digest.digest()
+
+
+def _nothing(_: object) -> None:
+    """A step of work that is done elsewhere."""

@@ -35,8 +35,8 @@ MAGIC: Final = b"QRMSTATE"
 
 _CHUNK_BYTES: Final = 32 * 1024
 _BLOCK_BYTES: Final = 32 * 1024
-"""Rows are read and written in a thread. It gives up the interpreter's lock where it hashes a block
-of them, and the loop waits for that; else it would wait 5 ms each time. A block takes 0.7 ms."""
+"""Rows are read and written in a thread, and between blocks the loop can have its turn: `read` and
+`write` see to that (`quorate.net.threads.Turns`). A block takes 0.7 ms."""
 
 _HEADER_BYTES_MAX: Final = 16 * 1024 * 1024
 _RECORD_BYTES_MAX: Final = 64 * 1024 * 1024
