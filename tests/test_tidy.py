@@ -58,7 +58,7 @@ LAYERS: dict[str, set[str]] = {
     "pool": {"errors", "metrics", "gossip", "net.names", "runtime", "storage", "wire"},
     "server": {
         *("errors", "levels", "metrics", "raft", "gossip", "state", "replica", "pool", "storage"),
-        *("acl", "archive", "autopilot", "net", "shapes", "wire", "version"),
+        *("acl", "audit", "archive", "autopilot", "net", "shapes", "wire", "version"),
         *("backup", "recovery"),
     },
     "api": {
@@ -79,7 +79,7 @@ LAYERS: dict[str, set[str]] = {
     "cli": {
         *("archive", "nomad", "errors", "levels", "client", "agent", "config", "wire.gossip_key"),
         *("api.codec.filters", "diagnosis", "net.threads", "recovery", "version"),
-        *("acl", "backup", "certificates", "given_files"),
+        *("acl", "audit", "backup", "certificates", "given_files"),
     },
     "__main__": {"cli"},
     # For users' own rehearsals: nothing imports it, and it runs everything that is pure.

@@ -25,6 +25,7 @@ class Capability(StrEnum):
     MANAGEMENT = "management"
     OPERATOR_READ = "operator:read"
     OPERATOR_WRITE = "operator:write"
+    AUDIT_READ = "audit-read"
     AUTOPILOT_WRITE = "autopilot-write"
     BACKUP_PRUNE = "backup-prune"
     BACKUP_RESTORE = "backup-restore"

@@ -19,6 +19,7 @@ from quorate.server.access.off import AccessOff
 from quorate.server.access.transition import Refusals
 from quorate.server.archive.replacing import Report
 from quorate.server.archive.saving import Saved
+from quorate.server.audit.acting import Act
 from quorate.server.backups.standing import Standing
 from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub
@@ -44,6 +45,7 @@ from quorate.shapes.operator import (
 )
 from quorate.state.engine.store import StateStore
 from quorate.state.tables.backups import Backup
+from quorate.state.tables.journal import Who
 from quorate.state.tables.variables import Sealed, Variable
 
 
@@ -326,6 +328,26 @@ class Recovery(Protocol):
         """Give it up; `force`: whatever the others do. Raises QuorateError."""
 
 
+class Recorder(Protocol):
+    """What keeps the records of acts that no entry carries."""
+
+    @property
+    def server_id(self) -> str:
+        """The ID of this server."""
+
+    def standing(self) -> tuple[int, tuple[str, ...]]:
+        """How many records wait for a leader, and what is wrong with the local file."""
+
+    async def note(self, act: Act, outcome: str, cause: str = "") -> None:
+        """Note an act; durable when this returns, or logged as lost. Never raises."""
+
+    def refuse(self, who: Who, what: str, subject: str, why: str) -> None:
+        """Count a refusal of a caller that is known."""
+
+    def refuse_unknown(self) -> None:
+        """Count one of a caller that is not."""
+
+
 class Rejoining(Protocol):
     """The way back after a removal."""
 
@@ -425,6 +447,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     root_keys: RootKeys
     recovery: Recovery
     rejoining: Rejoining
+    recorder: Recorder
     agent: Agent
     options: Options
     access: Access
@@ -452,6 +475,7 @@ def parts_of(server: Server) -> Parts:
         root_keys=server.root_keys,
         recovery=server.recovery,
         rejoining=server.rejoining,
+        recorder=server.recorder,
         agent=server.agent,
         options=server.options,
         access=AccessOff(),

@@ -13,6 +13,9 @@ from quorate.client.calls.backups import Backup, BackupList, PrunedBackups
 from quorate.client.calls.call import Answer
 from quorate.client.calls.models import (
     AgentSelf,
+    AuditLane,
+    AuditLog,
+    AuditRecord,
     AutopilotConfiguration,
     Compacted,
     Compaction,
@@ -83,6 +86,9 @@ __all__ = [
     "AsyncElection",
     "AsyncLock",
     "AsyncVariables",
+    "AuditLane",
+    "AuditLog",
+    "AuditRecord",
     "AutopilotConfiguration",
     "Backup",
     "BackupList",

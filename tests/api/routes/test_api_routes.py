@@ -38,6 +38,7 @@ ALLOWED: dict[bytes, tuple[set[str], int, bytes]] = {
     b"/v1/operator/autopilot/configuration": ({"GET", "PUT"}, 404, INVALID),
     b"/v1/operator/license": ({"GET", "PUT"}, 405, INVALID),
     b"/v1/operator/raft/configuration": ({"GET"}, 405, b""),
+    b"/v1/operator/audit": ({"GET"}, 405, INVALID),
     b"/v1/operator/raft/compact": ({"PUT", "POST"}, 405, INVALID),
     b"/v1/operator/raft/facts": ({"GET"}, 405, INVALID),
     b"/v1/operator/raft/peer": ({"DELETE"}, 404, INVALID),

@@ -182,6 +182,7 @@ FORMS: dict[str, tuple[str, str | Reply]] = {
         "PUT /v1/operator/raft/compact",
         json_reply({"Servers": [{"ID": "a", "LogBytesBefore": 9}]}),
     ),
+    "operator audit list": ("GET /v1/operator/audit?count=50", json_reply({"Head": "ab"})),
     "operator raft views": ("GET /v1/operator/raft/views", json_reply(VIEWS)),
     "operator state size": ("GET /v1/operator/state", json_reply({"Bytes": 1, "Variables": 0})),
     "operator upgrade check": ("GET /v1/operator/upgrade", json_reply(UPGRADE)),
@@ -257,6 +258,7 @@ def test_json_and_template(command: str) -> None:
 
 OF_FILES = {
     "backup run",
+    "operator audit verify",
     "operator diagnose",
     "operator snapshot inspect",
     "operator snapshot restore",

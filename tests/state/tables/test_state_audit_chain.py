@@ -4,59 +4,34 @@ from __future__ import annotations
 
 import io
 
+from audit_life import ANN, a_life, apply, at_level_4, audited
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quorate.audit.chain import Link, link_hash
 from quorate.audit.check import Chained, LaneView, check_head, check_lane
 from quorate.state.engine.commands import encode
-from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.restore.rules import restored
 from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot, encode_snapshot
 from quorate.state.engine.store import StateStore
-from quorate.state.engine.table import Command, Reader
+from quorate.state.engine.table import Reader
 from quorate.state.registry import TODAY
 from quorate.state.tables import journal
-from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.tables.journal import (
     ACT,
-    AUDIT_LEVEL,
     ELECTION,
     LANES,
     RECORDS_MAX,
     REFUSAL,
     SERIES_MAX,
-    SETTING,
     Audited,
     EnterRecords,
     Entry,
     Note,
-    Who,
     WriteJournal,
     newest_first,
 )
 from quorate.state.tables.servers import RecordRemoval
-
-ANN = Who(accessor="11111111-aaaa", name="ann", address="10.0.0.1:4000")
-
-
-def apply(store: StateStore, command: Command) -> object:
-    return store.apply(store.applied_index + 1, encode(command))
-
-
-def audited(number: int, kind: str = SETTING, cas: int | None = None) -> Audited:
-    command = SetAutopilotConfiguration(
-        configuration=AutopilotConfiguration(max_trailing_logs=number), cas=cas
-    )
-    note = Note(kind=kind, what=f"changed {number}", subject="autopilot", details=(("n", "1"),))
-    return Audited(command=encode(command), note=note, time_ms=number, who=ANN)
-
-
-def at_level_4() -> StateStore:
-    store = StateStore(TODAY)
-    apply(store, WriteJournal(time_ms=1, by="s1", notes=(Note(kind=ELECTION, what="before"),)))
-    apply(store, RaiseLevel(level=AUDIT_LEVEL))
-    return store
 
 
 def views(reader: Reader) -> list[LaneView]:
@@ -83,16 +58,6 @@ def problems(reader: Reader) -> list[str]:
     ]
     found.append(check_head("s", views(reader), journal.head(reader)))
     return [str(each) for each in found if each is not None]
-
-
-def a_life() -> StateStore:
-    store = at_level_4()
-    for number in range(5):
-        apply(store, audited(number))
-        apply(store, audited(number + 100, kind=ACT))
-        notes = (Note(kind=ELECTION, what=f"{number}"), Note(kind=ELECTION, what="two"))
-        apply(store, WriteJournal(time_ms=number, by="s1", notes=notes))
-    return store
 
 
 def test_an_act_says_who_what_from_where_and_what_came_of_it() -> None:

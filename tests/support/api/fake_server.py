@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from fake_access import FakeAccess
+from fake_recorder import FakeRecorder
 
 from quorate.api.app import HttpApplication
 from quorate.api.http.messages import Request, Response
@@ -227,6 +228,7 @@ class FakeServer:
         self.barrier_errors: list[QuorateError] = []
         self.apply_errors: list[QuorateError] = []
         self.save_errors: list[QuorateError] = []
+        self.recorder = FakeRecorder()
         self.restored: list[tuple[bytes, bool, bool]] = []
         self.removed: list[tuple[str | None, str | None]] = []
         self.forced: list[bool] = []
@@ -298,6 +300,7 @@ class FakeServer:
             root_keys=self.root_keys,
             recovery=FakeRecovery(),
             rejoining=self,
+            recorder=self.recorder,
             agent=self,
             options=self.options,
             access=self.access,

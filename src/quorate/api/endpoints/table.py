@@ -17,6 +17,7 @@ from quorate.api.endpoints.jobless.rows import ROWS as _JOBLESS
 from quorate.api.endpoints.metrics import MetricsEndpoint
 from quorate.api.endpoints.monitor import MonitorEndpoint
 from quorate.api.endpoints.namespaces import NamespacesEndpoint
+from quorate.api.endpoints.operator.audit import ROWS as _AUDIT
 from quorate.api.endpoints.operator.autopilot import AutopilotEndpoint
 from quorate.api.endpoints.operator.backup import ROWS as _BACKUPS
 from quorate.api.endpoints.operator.compact import ROWS as _COMPACTION
@@ -453,6 +454,6 @@ _OPERATOR: Final = (
 
 TABLE: Final = (
     *(*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_COMPACTION, *_OPERATOR),
-    *(*_BACKUPS, *_ROOT_KEYS, *_STATE_SIZE, *_RECOVERY, *_VARIABLES),
+    *(*_BACKUPS, *_ROOT_KEYS, *_STATE_SIZE, *_AUDIT, *_RECOVERY, *_VARIABLES),
     *_JOBLESS,
 )

@@ -10,6 +10,8 @@ from quorate.cli.registry.backup import BACKUP, ELSEWHERE, ELSEWHERE_GROUP
 from quorate.cli.registry.backup import GROUP as BACKUP_GROUP
 from quorate.cli.registry.local import LOCAL
 from quorate.cli.registry.namespace import NAMESPACE
+from quorate.cli.registry.operator.audit import AUDIT
+from quorate.cli.registry.operator.audit import GROUP as AUDIT_GROUP
 from quorate.cli.registry.operator.cluster import OPERATOR
 from quorate.cli.registry.operator.diagnose import DIAGNOSE
 from quorate.cli.registry.operator.events import EVENTS
@@ -34,6 +36,7 @@ COMMANDS: tuple[Command, ...] = (
         *RAFT_FILES,
         *RECOVERY,
         *LIVE,
+        *AUDIT,
         *EVENTS,
         *SNAPSHOT,
         *BACKUP,
@@ -48,6 +51,7 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 GROUPS = (
+    AUDIT_GROUP,
     *TLS_GROUPS,
     Group(
         ("namespace",),

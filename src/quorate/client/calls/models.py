@@ -13,6 +13,7 @@ import msgspec
 
 from quorate.shapes import (
     agent,
+    audit,
     compaction,
     events,
     namespaces,
@@ -22,6 +23,7 @@ from quorate.shapes import (
     state,
 )
 from quorate.shapes.agent import HealthOf, Member
+from quorate.shapes.audit import AuditLane, AuditRecord
 from quorate.shapes.compaction import Compacted
 from quorate.shapes.namespaces import NamespaceCapabilities
 from quorate.shapes.operator import RaftServer, ServerHealth, UpgradeServer, View
@@ -30,6 +32,9 @@ from quorate.shapes.settings import PreemptionConfig
 
 __all__ = [
     "AgentSelf",
+    "AuditLane",
+    "AuditLog",
+    "AuditRecord",
     "AutopilotConfiguration",
     "Compacted",
     "Compaction",
@@ -120,6 +125,12 @@ class RaftFacts(operator.RaftFacts, frozen=True, kw_only=True, rename="pascal"):
 
 class Compaction(compaction.Compaction, frozen=True, kw_only=True, rename="pascal"):
     """`PUT operator/raft/compact` (Quorate's alone)."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
+class AuditLog(audit.AuditLog, frozen=True, kw_only=True, rename="pascal"):
+    """`GET operator/audit` (Quorate's alone)."""
 
     raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
 

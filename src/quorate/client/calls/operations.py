@@ -26,6 +26,7 @@ from quorate.client.calls.call import (
 )
 from quorate.client.calls.models import (
     AgentSelf,
+    AuditLog,
     AutopilotConfiguration,
     Compaction,
     Health,
@@ -52,6 +53,7 @@ from quorate.client.calls.models import (
 )
 from quorate.client.errors import AnswerError
 
+AUDIT: Final = "/v1/operator/audit"
 AUTOPILOT: Final = "/v1/operator/autopilot/configuration"
 COMPACT: Final = "/v1/operator/raft/compact"
 HEALTH: Final = "/v1/agent/health"
@@ -152,6 +154,14 @@ class Operations(BackupOperations):
     def upgrade_check(self) -> Call[UpgradeCheck]:
         """The cluster's feature level and each member's version; servers of Quorate only."""
         return get("/v1/operator/upgrade", UpgradeCheck, check=ours)
+
+    @call
+    def audit(self, *, lane: str = "", count: int = 0) -> Call[AuditLog]:
+        """The newest `count` audit records of the server asked, 0: all; servers of Quorate only."""
+        query = [("lane", lane)] if lane else []
+        return get(
+            AUDIT, AuditLog, [*query, *([("count", str(count))] if count else [])], check=ours
+        )
 
     @call
     def state_size(self) -> Call[StateSize]:

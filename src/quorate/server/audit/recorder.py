@@ -115,6 +115,18 @@ class Recorder:
         self._wake = asyncio.Event()
         self._wake.set()  # there may be some of a start before
 
+    @property
+    def server_id(self) -> str:
+        """The ID of this server."""
+        return self._server_id()
+
+    def standing(self) -> tuple[int, tuple[str, ...]]:
+        """How many records wait for a leader, and what is wrong with the local file."""
+        if self._file is None:
+            return len(self._loose), ("the local file is not open",)
+        entered = dict(journal.state(self._state).entered)
+        return len(self._file.pending(entered)) + len(self._loose), self._file.damaged
+
     # -- what is told ----------------------------------------------------------------------------
 
     async def note(self, act: Act, outcome: str, cause: str = "") -> None:

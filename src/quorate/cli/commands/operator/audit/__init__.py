@@ -1,0 +1,1 @@
+"""`quorate operator audit`: who did what, and whether a record of it was changed."""
