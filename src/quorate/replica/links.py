@@ -15,6 +15,7 @@ from quorate.raft.values.messages import AnyRequest, AnyResponse
 from quorate.replica.incoming import Slot
 from quorate.replica.outgoing import PeerLink
 from quorate.runtime.raft import RaftDriver
+from quorate.wire.raft.messages import encode_request
 
 _APPEND_TIMEOUT_S: Final = 10.0
 _LOCATED_S: Final = 0.05  # below a heartbeat's interval, by which a peer that has moved is found
@@ -40,6 +41,7 @@ class PeerLinks:
         self._locate = locate
         self._refused = refused
         self._links: dict[str, PeerLink] = {}
+        self._encoded: tuple[AnyRequest | None, bytes] = (None, b"")  # the newest request
         self._members: Collection[str] = ()
         self._loop = asyncio.get_running_loop()
 
@@ -75,7 +77,14 @@ class PeerLinks:
             refused=self._refused,
             trust=self.trust,
             peer_id=peer_id,
+            encode=self._encode,
         )
+
+    def _encode(self, request: AnyRequest) -> bytes:
+        """The bytes of a request; one that goes to several peers in turn is encoded once."""
+        if request is not self._encoded[0]:
+            self._encoded = (request, encode_request(request))
+        return self._encoded[1]
 
     def reply(self, reply_to: Slot, response: AnyResponse) -> None:
         """Answer a request that came over a connection of the peer."""

@@ -29,6 +29,7 @@ RESPONSE_BYTES_MAX = 1 << 20
 Answered = Callable[[int, AnyResponse], None]
 Failed = Callable[[int, str], None]
 Refused = Callable[[str, str], None]
+Encode = Callable[[AnyRequest], bytes]
 
 
 class _Stream(asyncio.Protocol):
@@ -76,8 +77,10 @@ class Connection:
         refused: Refused,
         trust: Trust | None = None,
         peer_id: str = "",
+        encode: Encode = encode_request,
     ) -> None:
         self._host, self._port, self._prefix = host, port, prefix
+        self._encode = encode
         self._trust, self._peer_id = trust, peer_id
         self._answered, self._failed, self._refused = answered, failed, refused
         self._stream: _Stream | None = None  # made when first needed, and after each end
@@ -103,7 +106,7 @@ class Connection:
         self._reader.expect(kind_of(request))
         self._unanswered.append((rpc_id, self._loop.time()))
         try:
-            transport.write(encode_request(request))
+            transport.write(self._encode(request))
         except RuntimeError as error:
             # uvloop, of a connection that it has closed and not yet told us of.
             self.close(str(error))
@@ -190,6 +193,7 @@ class PeerLink:
         refused: Refused,
         trust: Trust | None = None,
         peer_id: str = "",
+        encode: Encode = encode_request,
     ) -> None:
         self.address = address
         self.located: Server | None = None
@@ -205,6 +209,7 @@ class PeerLink:
                 refused=refused,
                 trust=trust,
                 peer_id=peer_id,
+                encode=encode,
             )
             for _ in range(2)
             if place is not None

@@ -66,10 +66,18 @@ class Leader(Replication):
         due = self.heartbeat_at if self.heartbeat_at < self.notice_at else self.notice_at
         for change in self.weighed:
             due = min(due, change.deadline)
-        for peer in self.peers.values():
-            if now < peer.retry_at < due:
-                due = peer.retry_at
+        if self._pauses:
+            self._pauses = False
+            for peer in self.peers.values():
+                if now < peer.retry_at:
+                    self._pauses = True
+                    due = min(due, peer.retry_at)
         return due
+
+    def _pause(self, peer: Progress, seconds: float) -> None:
+        """Send this peer nothing of the log for so long."""
+        peer.retry_at = self.node.now + seconds
+        self._pauses = True
 
     def tick(self) -> None:
         """Heartbeats, commit notices, retries; step down when quorum or disk is gone."""
@@ -207,7 +215,7 @@ class Leader(Replication):
             pause = settings.heartbeat_interval_s * (1 << min(peer.failures, 5))
             peer.failures += 1
             peer.restart_probe()
-            peer.retry_at = self.node.now + min(pause, 2 * settings.election_timeout_s)
+            self._pause(peer, min(pause, 2 * settings.election_timeout_s))
 
     def on_snapshot_delivered(self, event: SnapshotDelivered) -> None:
         """The peer holds the snapshot, or refused it."""
@@ -224,13 +232,15 @@ class Leader(Replication):
             if self.node.leader is self:
                 self.feed(peer)
         else:
-            peer.retry_at = self.node.now + self.node.settings.election_timeout_s
+            self._pause(peer, self.node.settings.election_timeout_s)
 
     # -- commitment -----------------------------------------------------------------------------
 
     def advance_commit(self) -> None:
         """Count who stores what, and commit what a majority of voters does."""
         node = self.node
+        if node.commit_index >= node.log.last_index:
+            return  # as after the answers that come when a majority has answered
         stored = self.voter_values(_match_index, node.log.stable_index)
         if not stored:
             return

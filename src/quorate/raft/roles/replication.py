@@ -48,6 +48,8 @@ class Replication:
         self.uncommitted_bytes = 0
         self.batches: deque[tuple[int, int]] = deque()  # last index and bytes of each batch
         self._lease: tuple[Settings, float] | None = None  # `lease_until` since the last step
+        self._newest: AppendEntriesRequest | None = None  # for the peer that was fed last
+        self._pauses = False  # a peer may have a `retry_at` to come
         self._counted: Configuration | None = None
         self._voter_ids: list[str] = []  # of the configuration `_counted`
 
@@ -68,21 +70,21 @@ class Replication:
     def feed(self, peer: Progress) -> None:
         """Send as much of the log as the peer's mode allows."""
         node = self.node
-        settings = node.settings
-        if node.now < peer.retry_at or node.now < peer.no_room_until:
-            return
-        while peer.next_index <= node.log.last_index or peer.mode is Mode.PROBE:
+        log, settings = node.log, node.settings
+        last = log.last_index
+        while peer.next_index <= last or peer.mode is Mode.PROBE:
+            if node.now < peer.retry_at or node.now < peer.no_room_until:
+                return
             limit = 1 if peer.mode is Mode.PROBE else settings.appends_in_flight_max
             if peer.mode is Mode.SNAPSHOT or len(peer.appends) >= limit:
                 return
-            if node.log.term(peer.next_index - 1) is None or (
-                peer.next_index < node.log.first_index and node.log.last_index >= peer.next_index
-            ):
+            compacted = peer.next_index < log.first_index and last >= peer.next_index
+            if compacted or log.term(peer.next_index - 1) is None:
                 self._send_snapshot(peer)
                 return
-            entries = node.log.entries(
+            entries = log.entries(
                 peer.next_index,
-                node.log.last_index + 1,
+                last + 1,
                 settings.append_entries_max,
                 log_bound.append_bytes_max(settings),
             )
@@ -92,10 +94,37 @@ class Replication:
         """Send these entries, which follow on `next_index` - 1; none: ask, and tell the commit."""
         node = self.node
         prev = peer.next_index - 1
+        request = self._request(prev, entries)
+        if request is None:
+            return
+        rpc_id = node.send(peer.server, request)
+        last = prev + len(entries)
+        peer.appends[rpc_id] = Flight(prev, last, node.now, prev <= peer.match_index)
+        peer.append_at = node.now
+        peer.commit_sent = min(node.commit_index, last)
+        if peer.mode is Mode.PIPELINE:
+            peer.next_index = last + 1
+
+    def _request(self, prev: int, entries: tuple[Entry, ...]) -> AppendEntriesRequest | None:
+        """The append of these entries behind `prev`; None if its term is not known any more.
+
+        Peers that are equally far get one and the same, which is then encoded once.
+        """
+        node, newest = self.node, self._newest
+        # What is not compared stays as it is while this server leads in this term.
+        if (
+            newest is not None
+            and newest.entries is entries
+            and newest.prev_log_index == prev
+            and newest.leader_commit == node.commit_index
+            and newest.identity is node.identity
+            and newest.cluster_id == node.cluster_id
+        ):
+            return newest
         prev_term = node.log.term(prev)
         if prev_term is None:
-            return
-        request = AppendEntriesRequest(
+            return None
+        self._newest = request = AppendEntriesRequest(
             term=node.term,
             sender_id=node.server_id,
             sender_address=node.address,
@@ -107,13 +136,7 @@ class Replication:
             entries=entries,
             leader_commit=node.commit_index,
         )
-        rpc_id = node.send(peer.server, request)
-        last = prev + len(entries)
-        peer.appends[rpc_id] = Flight(prev, last, node.now, prev <= peer.match_index)
-        peer.append_at = node.now
-        peer.commit_sent = min(node.commit_index, last)
-        if peer.mode is Mode.PIPELINE:
-            peer.next_index = last + 1
+        return request
 
     def _send_snapshot(self, peer: Progress) -> None:
         node = self.node
