@@ -103,10 +103,16 @@ _STEADY: Final = frozenset({TEXT, _IDENTITY.codec})
 
 They are byte strings on the wire, so no two values that are equal are of different types.
 """
-_NUMBERS: Final = frozenset({UINT, INT})
+_PLAIN: Final = {UINT: int, INT: int, BOOL: bool}
+"""The types of values that msgpack reads as what they are, and of what class they are then."""
 
 _ANY_NUMBER: Final = 1 << 63
-"""From 0 up to this, both take it."""
+"""From 0 up to this, both types of numbers take it."""
+
+_CHANGING: Final = frozenset(
+    {"entries", "last_log", "leader_commit", "prev_log_index", "promise_ms"}
+)
+"""What differs from message to message of one sender. All else is packed when it has changed."""
 
 _KEPT_MAX: Final = 64
 _KEPT_BYTES_MAX: Final = 1024
@@ -121,28 +127,31 @@ _IDENTIFIED: Final = 4
 class _Packing:
     """How a form is written.
 
-    Names and the identity record of a sender stay as they are from message to message. So the bytes
-    that stand between the other values are kept, with the names that they are made of.
+    Most values stay as they are from message to message of this server. So the bytes that stand
+    between those that do not are kept, with the values that they are made of.
     """
 
     def __init__(self, prefix: bytes, fields: Iterable[_Field]) -> None:
         self._fields = sorted(fields)
         self._head = prefix + map_header(len(self._fields))
-        self._steady = values_of([f.attribute for f in self._fields if f.codec in _STEADY])
-        varying = [f for f in self._fields if f.codec not in _STEADY]
-        self._varying = values_of([field.attribute for field in varying])
-        self._packers = [field.codec.pack for field in varying]
+        self._steady = values_of(
+            [f.attribute for f in self._fields if f.attribute not in _CHANGING]
+        )
+        changing = [field for field in self._fields if field.attribute in _CHANGING]
+        self._changing = values_of([field.attribute for field in changing])
+        self._packers = [field.codec.pack for field in changing]
         self._kept: tuple[Any, ...] | None = None
-        self._pieces: list[bytes] = []  # one before each varying value, and the rest
+        self._first, self._pieces = b"", [b""]  # up to the first changing value; behind each
 
     def write(self, message: AnyRequest | AnyResponse) -> bytes:
         """The bytes of a message."""
         steady = self._steady(message)
         if steady != self._kept:
-            self._pieces, self._kept = self._pieces_of(steady), steady
-        pieces = iter(self._pieces)
-        parts = [next(pieces)]
-        for pack, value, piece in zip(self._packers, self._varying(message), pieces, strict=True):
+            self._first, *self._pieces = self._pieces_of(steady)
+            self._kept = steady
+        parts = [self._first]
+        packed = zip(self._packers, self._changing(message), self._pieces, strict=True)
+        for pack, value, piece in packed:
             parts += (pack(value), piece)
         return b"".join(parts)
 
@@ -150,11 +159,11 @@ class _Packing:
         values, pieces, piece = iter(steady), [], self._head
         for field in self._fields:
             piece += pack_raw(field.key.encode())
-            if field.codec in _STEADY:
-                piece += field.codec.pack(next(values))
-            else:
+            if field.attribute in _CHANGING:
                 pieces.append(piece)
                 piece = b""
+            else:
+                piece += field.codec.pack(next(values))
         return [*pieces, piece]
 
 
@@ -180,34 +189,32 @@ class _Form:
         self._readers = _readers(known)
         self._steady = _readers([f for f in known if f.codec in _STEADY])
         self._steady_of = _items_of(self._steady)
-        numbers = _readers([f for f in known if f.codec in _NUMBERS])
-        self._numbers_of = _items_of(numbers)
-        self._number_names = [attribute for _, _, attribute, _ in numbers]
-        self._ints = (int,) * len(numbers)
-        self._others = _readers([f for f in known if f.codec not in _STEADY | _NUMBERS])
+        plain = [field for field in known if field.codec in _PLAIN]
+        self._plain_of = _items_of(_readers(plain))
+        self._plain_names = [field.attribute for field in plain]
+        self._plain_types = tuple([_PLAIN[field.codec] for field in plain])
+        self._others = _readers([f for f in known if f.codec not in _STEADY | _PLAIN.keys()])
         self._kept: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def read(self, fields: Any) -> Any:
         """The message that a decoded map (or nil: all zero) stands for. Raises BadFrame.
 
-        Of a sender whose names were read before the names are not read again, and numbers are
-        looked at together. What is not just so is read field by field.
+        Of a sender whose names were read before the names are not read again, and plain values
+        are looked at together. What is not just so is read field by field.
         """
         try:
             steady = self._kept.get(self._steady_of(fields))
-            numbers = self._numbers_of(fields)
+            plain = self._plain_of(fields)
         except (KeyError, TypeError):  # other makes leave our keys out; or it is no map
             return self._read_each(fields)
-        if steady is None or tuple(map(type, numbers)) != self._ints:
+        if steady is None or tuple(map(type, plain)) != self._plain_types:
             return self._read_each(fields)
-        if min(numbers) < 0 or max(numbers) >= _ANY_NUMBER:
+        if min(plain) < 0 or max(plain) >= _ANY_NUMBER:
             return self._read_each(fields)
-        get = fields.get
-        return self.cls(
-            **steady,
-            **dict(zip(self._number_names, numbers, strict=True)),
-            **{attribute: read(get(key), name) for key, name, attribute, read in self._others},
-        )
+        values = dict(zip(self._plain_names, plain, strict=True))
+        for key, name, attribute, read in self._others:
+            values[attribute] = read(fields.get(key), name)
+        return self.cls(**steady, **values)
 
     def _read_each(self, fields: Any) -> Any:
         if fields is None:

@@ -14,7 +14,7 @@ they come.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,9 @@ from quorate.wire.raft.messages import (
     request_from_map,
     response_from_map,
 )
+
+_NO_ERROR: Final = b"\xa0"
+"""The first byte of an answer, if all of it is the empty error text."""
 
 
 class SnapshotChunk(msgspec.Struct, frozen=True, gc=False):
@@ -149,6 +152,8 @@ class ResponseReader:
     def _feed(self, data: bytes) -> list[tuple[AnyResponse | None, str]]:
         answers: list[tuple[AnyResponse | None, str]] = []
         values = self._values
+        if self._error is None and self._expected and data[:1] == _NO_ERROR and values.is_empty:
+            self._error, data = "", data[1:]  # nearly always
         if data:
             values.feed(data)
         while self._error is not None or not values.is_empty:
