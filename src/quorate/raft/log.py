@@ -127,7 +127,7 @@ class RaftLog:
 
         A file may hold room for another record as large as its last.
         """
-        return self._reader.size_bytes() + 2 * self.waiting_bytes()
+        return self._reader.size_bytes() + 2 * (self._appended_bytes - self._durable_bytes)
 
     def waiting_bytes(self) -> int:
         """The bytes of the entries that are not known to be durable."""

@@ -67,12 +67,14 @@ class Outbox:
     def finish(self, log: RaftLog, now: float) -> list[Effect]:
         """The effects of the step that ends at `now`."""
         effects, self._effects = self._effects, []
+        then = self._then
         writes_log = self.entries or self.reset_to or self.truncate_from
-        if writes_log or self.hard_state or self.compact_to or (self._then and self._writes):
+        if writes_log or self.hard_state or self.compact_to or (then and self._writes):
             effects.insert(0, self._persist(log, now))
-        else:
-            effects += self._then
-        self._then, self._of_term = [], []
+        elif then:
+            effects += then
+        if then:
+            self._then, self._of_term = [], []
         return effects
 
     def _persist(self, log: RaftLog, now: float) -> Persist:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from quorate.raft.events import SnapshotStored
 from quorate.raft.node import Node
-from quorate.raft.roles.log_bound import snapshot_due
+from quorate.raft.roles.log_bound import is_half_full, snapshot_due
 from quorate.runtime.driver import Driver
 from quorate.runtime.ports import Handle
 
@@ -39,7 +39,7 @@ class LogBound:
     def look(self) -> None:
         """Take a snapshot if one is due."""
         node = self._node
-        if self._waits or self._driver.ended or not snapshot_due(node):
+        if not is_half_full(node) or self._waits or self._driver.ended or not snapshot_due(node):
             return
         if node.applied_index == node.log.snapshot_index:
             # It is there already, and was taken when more of the log was to stay.

@@ -79,10 +79,15 @@ def refuses_entries(node: NodeState) -> bool:
     return _is_worth_it(node, max(index, log.first_index - 1))
 
 
+def is_half_full(node: NodeState) -> bool:
+    """True from where on a snapshot may be due; to be asked after each step, so that is all."""
+    bound = node.settings.log_bytes_max
+    return bound > 0 and node.log.size_bytes() >= bound // 2
+
+
 def snapshot_due(node: NodeState) -> bool:
     """True if a snapshot of what is applied now is worth its while."""
-    bound = node.settings.log_bytes_max
-    if not bound or node.log.size_bytes() < bound // 2 or node.prepared:
+    if not is_half_full(node) or node.prepared:
         return False
     index = _applied_goes(node)
     return index >= node.log.first_index and _is_worth_it(node, index)
