@@ -16,7 +16,14 @@ from typing import Any, Final
 
 from quorate.api.app import HttpApplication
 from quorate.api.codec.encode import accepts_gzip, text_response
-from quorate.api.http.messages import BODY_BYTES_MAX, Header, Request, Response, StreamResponse
+from quorate.api.http.messages import (
+    BODY_BYTES_MAX,
+    Header,
+    Request,
+    Response,
+    StreamResponse,
+    endpoint_of,
+)
 from quorate.api.http.streams import BodyStream, ClientGone, Message, Receive
 from quorate.api.http.turns import Turns
 
@@ -54,7 +61,8 @@ class AsgiApplication:
             await self._streaming(scope, receive, send, BodyStream(receive, plan.body_max))
             return
         body, complete = await _read_body(receive, plan.body_max)
-        request = Request(method, target, tuple(scope["headers"]), body or b"")
+        remote = endpoint_of(scope["client"])
+        request = Request(method, target, tuple(scope["headers"]), body or b"", remote=remote)
         self._turns.began = monotonic()
         result = too_large(plan.body_max) if body is None else self._application.handle(request)
         self._turns.spend()
@@ -80,7 +88,13 @@ class AsgiApplication:
     async def _streaming(
         self, scope: Scope, receive: Receive, send: Send, body: BodyStream
     ) -> None:
-        request = Request(scope["method"], _target(scope), tuple(scope["headers"]), stream=body)
+        request = Request(
+            scope["method"],
+            _target(scope),
+            tuple(scope["headers"]),
+            stream=body,
+            remote=endpoint_of(scope["client"]),
+        )
         try:
             if not _has_body(request):
                 await body.discard(0)  # from now on the client has nothing to do but to read

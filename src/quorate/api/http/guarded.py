@@ -29,7 +29,7 @@ from quorate.api.app import HttpApplication
 from quorate.api.codec.encode import text_response
 from quorate.api.http.asgi import DISCARDED_BYTES_MAX
 from quorate.api.http.limits import NO_ROOM, TOO_MANY, ConnectionLimiter, ListenerConfig
-from quorate.api.http.messages import Response
+from quorate.api.http.messages import Response, endpoint_of
 from quorate.api.http.sites import Sites
 from quorate.api.http.turns import TURN_S, Turns
 
@@ -119,6 +119,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._discarded_bytes = 0
         self._put_aside: list[bytes] = []
+        self.remote = ""  # the other end of the connection
         self._running: RequestResponseCycle | None = None  # the last one that was started
 
     @property
@@ -133,6 +134,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport, self._put_aside)
         ip = self.client[0] if self.client else ""
+        self.remote = endpoint_of(self.client)
         if self._limiter.admit(ip):
             self._admitted_ip = ip
             self._wait_from_now()

@@ -115,6 +115,14 @@ class Rendered(msgspec.Struct, frozen=True):
     body: bytes
 
 
+def endpoint_of(client: tuple[str, int] | None) -> str:
+    """The other end of a connection, as "IP:port"; empty where there is none, as of a file."""
+    if client is None:
+        return ""
+    ip, port = client
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
 class Call(msgspec.Struct, frozen=True):
     """A request that was routed. `tail` is what follows the prefix, decoded; else empty.
 

@@ -115,7 +115,9 @@ class QuorateHttpProtocol(GuardedProtocol):
             assert request is not None
             if request.body:
                 body = data[len(self._head) :]
-                request = Request(request.method, request.target, request.headers, body)
+                request = Request(
+                    request.method, request.target, request.headers, body, remote=self.remote
+                )
             at_once = self._answer(request, began)
         elif (
             self._rest
@@ -160,7 +162,8 @@ class QuorateHttpProtocol(GuardedProtocol):
             return None
         self._plan = plan
         self._head, self._size = data[:head_size], len(data)
-        request = Request(before.method, target, before.headers, data[head_size:])
+        body = data[head_size:]
+        request = Request(before.method, target, before.headers, body, remote=self.remote)
         self._request = request
         return request
 
@@ -260,7 +263,9 @@ class QuorateHttpProtocol(GuardedProtocol):
         if self._body is None:
             super().on_message_complete()
             return
-        request = Request(self._method, self.url, self.headers, bytes(self._body))
+        request = Request(
+            self._method, self.url, self.headers, bytes(self._body), remote=self.remote
+        )
         self._request = request
         self._body = None
         began = monotonic()
