@@ -28,6 +28,7 @@
     |- KeyMissing                a value is sealed with a root key that this server does not have
     |  `- WrappingKeyMissing     its root key is wrapped with a key that this server was not given
     |- NoSuchRootKey             no root key has this ID
+    |- NoSuchRole                no ACL role has this ID
     |- NoSuchNamespace           no namespace has this name
     |- SealBroken                a sealed value does not open with its key
     |- NoBackupTarget            the configuration has no target for backups
@@ -289,6 +290,15 @@ class NoSuchRootKey(QuorateError):
     def __init__(self) -> None:
         super().__init__(
             "root key not found", "see the keys that are there: quorate operator root keyring list"
+        )
+
+
+class NoSuchRole(QuorateError):
+    """No ACL role has this ID."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ACL role not found", "see the roles that are there: quorate acl role list"
         )
 
 

@@ -32,6 +32,7 @@ from quorate.raft.values.identity import RUN_BITS
 from quorate.recovery.at_start import before_start
 from quorate.replica.options import Options
 from quorate.replica.replica import Replica
+from quorate.server.access.making import accessing
 from quorate.server.archive.catching_up import CatchingUp
 from quorate.server.archive.restoring import Restores
 from quorate.server.archive.saving import Saves
@@ -184,6 +185,7 @@ class Server:
             *(self._watch, self._duties, self._judge, self._locks, self.root_keys, self.disks),
             *(self._wrapping, self.usage, self._memory, self.room, self.backups, self.recovery),
             self.recorder,
+            self._token_expiry,
         ):
             self._spawn(part.run())
 
@@ -310,6 +312,7 @@ class Server:
             apply=self.writes.apply,
             leads=self.leadership.has_begun,
         )
+        self._make_access()
         self._make_views()
         self._judge = StateJudge(
             replica=self.replica,
@@ -321,6 +324,18 @@ class Server:
             spawn=self._spawn,
         )
         self._make_answers()
+
+    def _make_access(self) -> None:
+        self.access, self.acl, self._token_expiry = accessing(
+            *(self.options, self.replica, self.machine, self.directory, self.folder.server),
+            callers=self._callers,
+            apply=self.writes.apply,
+            acts=self._acts,
+            leads=self.leadership.has_begun,
+            sealer=self.sealer,
+            refusal=self.usage.refusal,
+            metrics=self._metrics,
+        )
 
     def _make_answers(self) -> None:
         options = self.options

@@ -9,6 +9,7 @@ import msgspec
 
 from quorate.errors import QuorateError
 from quorate.net.peer import Peer
+from quorate.server.access.reach import APPLIED_CALL, AppliedAnswer, AppliedRequest
 from quorate.server.audit.recorder import RECORDS_CALL, Recorder, SentRecords, TakenRecords
 from quorate.server.bounds.memory import (
     MEMORY_CALL,
@@ -190,6 +191,9 @@ class Answers:
     async def _take_records(self, sent: SentRecords, peer: Peer | None) -> TakenRecords:
         return await self._recorder.take(sent, peer)
 
+    async def _tell_applied(self, _: AppliedRequest, __: Peer | None) -> AppliedAnswer:
+        return AppliedAnswer(self._applied_index())
+
     async def _hear_verdict(self, verdict: Verdict, peer: Peer | None) -> Heard:
         self._judge.heard(verdict, peer.server_id if peer is not None else None)
         return Heard()
@@ -204,6 +208,7 @@ class Answers:
         "view": (ViewRequest, _tell_view),
         "state-digest": (DigestRequest, _tell_digest),
         "state-verdict": (Verdict, _hear_verdict),
+        APPLIED_CALL: (AppliedRequest, _tell_applied),
         OLDEST_CALL: (OldestRequest, _tell_oldest),
         MEMORY_CALL: (MemoryRequest, _tell_memory),
         COMPACT_CALL: (CompactRequest, _compact),

@@ -29,7 +29,7 @@ UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What `msgspec.json.decode` raises: for other JSON, for no UTF-8, for what is nested too deep."""
 
 CALL_LEVELS: Final[Mapping[str, int]] = MappingProxyType(
-    {"audit-records": 4, "memory": 3, "oldest-on-disk": 3, "wrapping-keys": 3}
+    {"applied": 4, "audit-records": 4, "memory": 3, "oldest-on-disk": 3, "wrapping-keys": 3}
 )
 """By verb: the cluster's feature level from which on it may be asked; others may be at any.
 

@@ -7,7 +7,9 @@ recent Nomad writes. Go's zero time means "not given" and is None here. The zone
 
 from __future__ import annotations
 
+import re
 import struct
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -29,6 +31,31 @@ _READ_64: Final = struct.Struct(">Q").unpack
 _READ_96: Final = struct.Struct(">Iq").unpack
 
 _VERSION_OF_SIZE: Final = {15: 1, 16: 2}
+
+_RFC_3339: Final = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def format_time(unix_ns: int) -> str:
+    """Unix nanoseconds as RFC 3339 in UTC, without zeros at the end, as Go writes it in JSON.
+
+    What is outside of the years 1 to 9999 becomes Go's zero time.
+    """
+    if not _ZERO_TIME_NS < unix_ns < _YEAR_10000_NS:
+        unix_ns = _ZERO_TIME_NS
+    seconds, nanoseconds = divmod(unix_ns, NS_PER_SECOND)
+    whole = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
+    return f"{whole}.{nanoseconds:09}".rstrip("0") + "Z" if nanoseconds else f"{whole}Z"
+
+
+def parse_time(text: str) -> int:
+    """The Unix nanoseconds of a time in RFC 3339. Raises ValueError for anything else."""
+    found = _RFC_3339.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:64]!a} is no time in RFC 3339")
+    whole = datetime.fromisoformat(found[1] + found[3].replace("Z", "+00:00"))
+    return int(whole.timestamp()) * NS_PER_SECOND + int((found[2] or "").ljust(9, "0"))
 
 
 @lru_cache(maxsize=16)  # all entries of a batch have the same time

@@ -298,6 +298,15 @@ def by_age(reader: Reader, start: tuple[int, str] | None = None) -> Iterator[tup
     yield from reader.in_order(TABLE, _BY_AGE, after)
 
 
+def policies_of(reader: Reader, token: AclToken) -> tuple[str, ...]:
+    """The names of its policies, sorted: its own, and those of its roles that are there."""
+    names = set(token.policies)
+    for role_id in token.roles:
+        role = reader.get(roles.TABLE, role_id)
+        names.update(() if role is None else role.policies)
+    return tuple(sorted(names))
+
+
 def that_expire(reader: Reader, after: str | None = None) -> Iterator[tuple[str, AclToken]]:
     """Those that expire at some time, in the order of their accessors."""
     return reader.with_value(TABLE, _BY_EXPIRY, _EXPIRES, after)

@@ -1,0 +1,1 @@
+"""Shapes of access control."""
