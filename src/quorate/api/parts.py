@@ -15,7 +15,7 @@ import msgspec
 
 from quorate.acl.caller import Caller
 from quorate.recovery.plan import Plan
-from quorate.server.access.off import AccessOff
+from quorate.server.access.given import RoleGiven, TokenDeleted, TokenGiven, TokenMade
 from quorate.server.access.transition import Refusals
 from quorate.server.archive.replacing import Report
 from quorate.server.archive.saving import Saved
@@ -44,6 +44,8 @@ from quorate.shapes.operator import (
     UpgradeCheck,
 )
 from quorate.state.engine.store import StateStore
+from quorate.state.tables.acl.roles import AclRole
+from quorate.state.tables.acl.tokens import AclToken
 from quorate.state.tables.backups import Backup
 from quorate.state.tables.journal import Who
 from quorate.state.tables.variables import Sealed, Variable
@@ -310,6 +312,37 @@ class RootKeys(Protocol):
         """Addresses of the members that this leader knows to lack that wrapping key."""
 
 
+class AclAdmin(Protocol):
+    """An operator's acts on tokens, policies and roles, on the leader.
+
+    All raise AclInvalid for what may not be written, StateFull, and what `Writes.apply` raises.
+    """
+
+    async def bootstrap(self, secret: str = "") -> TokenMade:
+        """Make the first token, with that secret if one is given."""
+
+    async def put_policy(self, name: str, description: str, rules: str) -> int:
+        """Write a policy whole; the index of the state."""
+
+    async def delete_policy(self, name: str) -> int:
+        """Delete a policy, if it is there; the index of the state."""
+
+    async def put_role(self, given: RoleGiven) -> tuple[int, str, AclRole]:
+        """Write a role; the index of the state, its ID and its record."""
+
+    async def delete_role(self, role_id: str) -> int:
+        """Delete a role; the index of the state. Raises NoSuchRole."""
+
+    async def put_token(self, given: TokenGiven) -> TokenMade:
+        """Make a token, or replace one but for its secret."""
+
+    async def delete_token(self, accessor: str) -> TokenDeleted:
+        """Delete a token; live servers that do not know it yet are named."""
+
+    def secret_of(self, accessor: str, token: AclToken) -> str:
+        """The secret of a token. Raises KeyMissing, SealBroken."""
+
+
 class Recovery(Protocol):
     """The survivors of a lost quorum go on while they run; this server is one of them."""
 
@@ -445,6 +478,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
     events: Hub
     root_keys: RootKeys
+    acl: AclAdmin
     recovery: Recovery
     rejoining: Rejoining
     recorder: Recorder
@@ -473,10 +507,11 @@ def parts_of(server: Server) -> Parts:
         directory=server.directory,
         events=server.events,
         root_keys=server.root_keys,
+        acl=server.acl,
         recovery=server.recovery,
         rejoining=server.rejoining,
         recorder=server.recorder,
         agent=server.agent,
         options=server.options,
-        access=AccessOff(),
+        access=server.access,
     )

@@ -15,6 +15,7 @@ from golden_setups import all_names, load
 from places import DOCS
 from table_requests import request
 
+from quorate.acl.rights import EVERYTHING
 from quorate.api.app import HttpApplication
 from quorate.api.endpoint import ANY, Consistency, Endpoint, Forwarding, Wrong
 from quorate.api.endpoints.table import TABLE
@@ -55,6 +56,7 @@ def test_there_are_such_switches() -> None:
 
 def follower() -> FakeServer:
     server = FakeServer("s2", role="follower").write_defaults()
+    server.access.turn_on().anonymous = EVERYTHING  # with ACL off some rows refuse at once
     server.leader_application = FakeServer("s3").write_defaults().application()
     server.region_applications["west"] = FakeServer("s1", "west").write_defaults().application()
     return server

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from fake_access import FakeAccess
+from fake_admin import admin_of
 from fake_recorder import FakeRecorder
 
 from quorate.api.app import HttpApplication
@@ -212,6 +213,8 @@ class FakeServer:
             resealer=Resealer(self.store, self.sealer, self.apply),
             holders=self.holders,
         )
+        self.behind: tuple[str, ...] = ()  # servers that have not applied a deletion
+        self.acl = admin_of(self)
         self.backups = Backups(
             options=BackupOptions(),
             state=self.store,
@@ -298,6 +301,7 @@ class FakeServer:
             directory=self,
             events=self.events,
             root_keys=self.root_keys,
+            acl=self.acl,
             recovery=FakeRecovery(),
             rejoining=self,
             recorder=self.recorder,
@@ -433,6 +437,9 @@ class FakeServer:
             raise NotLeader
         result = self.commit(command)
         return self.log_index, result
+
+    async def lagging(self, _: int) -> tuple[str, ...]:
+        return self.behind
 
     async def holders(self, _: int) -> list[str]:
         return self.holding

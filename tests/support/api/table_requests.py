@@ -27,6 +27,10 @@ PLAN = plans.make(
 )
 
 BODIES = {
+    "/v1/acl/bootstrap": b'{"BootstrapSecret":"none"}',
+    "/v1/acl/policy/default": b'{"Name":"default"}',
+    "/v1/acl/role/default": b'{"ID":"default"}',
+    "/v1/acl/token/default": b'{"AccessorID":"default"}',
     "/v1/operator/recovery/prepare": plans.encode(PLAN),
     "/v1/search": b'{"Context":"all"}',
     "/v1/search/fuzzy": b'{"Text":"de","Context":"all"}',

@@ -10,6 +10,7 @@ from typing import Final
 
 from quorate.acl.capability import Capability
 from quorate.api.endpoint import ANY, KIB, Consistency, Endpoint, Forwarding, Wrong
+from quorate.api.endpoints.acl.rows import ROWS as _ACL
 from quorate.api.endpoints.agent import AgentEndpoint
 from quorate.api.endpoints.cluster import ClusterEndpoint
 from quorate.api.endpoints.events import EventsEndpoint
@@ -454,6 +455,6 @@ _OPERATOR: Final = (
 
 TABLE: Final = (
     *(*_STATUS, *_AGENT, *_KEYRING, *_STATE, *_RAFT, *_COMPACTION, *_OPERATOR),
-    *(*_BACKUPS, *_ROOT_KEYS, *_STATE_SIZE, *_AUDIT, *_RECOVERY, *_VARIABLES),
+    *(*_ACL, *_BACKUPS, *_ROOT_KEYS, *_STATE_SIZE, *_AUDIT, *_RECOVERY, *_VARIABLES),
     *_JOBLESS,
 )

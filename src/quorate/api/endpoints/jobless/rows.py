@@ -72,17 +72,8 @@ _ACL: Final = (
     "/v1/acl/binding-rule",
     "/v1/acl/binding-rule/<id>",
     "/v1/acl/binding-rules",
-    "/v1/acl/bootstrap",
     "/v1/acl/login",
     "/v1/acl/oidc/<step>",
-    "/v1/acl/policies",
-    "/v1/acl/policy/<name>",
-    "/v1/acl/role",
-    "/v1/acl/role/<id>",
-    "/v1/acl/roles",
-    "/v1/acl/token",
-    "/v1/acl/token/<accessor>",
-    "/v1/acl/tokens",
 )
 
 

@@ -1,0 +1,1 @@
+"""`/v1/acl/`: bootstrap, tokens, policies and roles (docs/acl.md)."""
