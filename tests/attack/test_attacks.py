@@ -1,6 +1,7 @@
-"""Attacks for a moment each, on one cluster; `make attack` runs them for seconds, with controls.
+"""Attacks for a moment each, on one cluster and one with TLS.
 
-The everyday suite runs what harmed the first version, and some more; the rest is long.
+`make attack` runs them for seconds, with controls. The everyday suite runs what harmed the first
+version, and some more; the rest is long.
 """
 
 from __future__ import annotations
@@ -28,8 +29,14 @@ def worker() -> Iterator[Worker]:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttackedServers]:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttackedServers]:
     with attacked(tmp_path_factory.mktemp("attacked")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def with_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttackedServers]:
+    with attacked(tmp_path_factory.mktemp("attacked"), tls=True) as found:
         yield found
 
 
@@ -41,9 +48,10 @@ CASES = [
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_attack_stays_within_its_bounds(
-    name: str, servers: AttackedServers, worker: Worker
+    name: str, request: pytest.FixtureRequest, worker: Worker
 ) -> None:
     attack = ATTACKS[name]
+    servers: AttackedServers = request.getfixturevalue("with_tls" if attack.tls else "plain")
     problems: list[str] = []
     for _ in range(TRIES):
         problems = measure(servers, worker, attack, SECONDS).problems(attack)

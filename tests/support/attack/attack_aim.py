@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from enum import Enum
 from itertools import count
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 SOURCE = "127.66.0.1"
 """From where attacks come; the honest clients come from elsewhere."""
+
+TLS_BYTE = b"\x04"
+"""By which TLS begins at the RPC port."""
 
 _WAIT_S = 0.2
 
@@ -27,7 +32,10 @@ class Port(Enum):
 
 
 class Target(NamedTuple):
-    """One server, as an attacker knows it: addresses, ID and name are no secret."""
+    """One server, as an attacker knows it: addresses, ID and name are no secret.
+
+    `certificates` is the folder of those that it can have, if the servers speak TLS.
+    """
 
     host: str
     http: int
@@ -37,6 +45,7 @@ class Target(NamedTuple):
     server_id: str
     name: str
     leads: bool
+    certificates: str = ""
 
     @property
     def rpc_address(self) -> str:
@@ -58,6 +67,7 @@ class Aim:
         self.sent = 0
         self.opened = 0
         self.kept: list[socket.socket] = []
+        self.tls: ssl.SSLContext | None = None
         self._ends = time.monotonic() + seconds
 
     @property
@@ -91,10 +101,23 @@ class Aim:
             else:
                 where = (target.host, target.port(port))
                 connection = socket.create_connection(where, _WAIT_S, (source, 0))
+                connection = self.dressed(port, connection)
         except OSError:
             return None
         self.opened += 1
         return connection
+
+    def dressed(self, port: Port, connection: socket.socket) -> socket.socket:
+        """With TLS, if there is to be TLS. Raises OSError, and closes the connection."""
+        if self.tls is None:
+            return connection
+        try:
+            if port is Port.RPC:
+                connection.sendall(TLS_BYTE)
+            return self.tls.wrap_socket(connection)
+        except OSError:
+            connection.close()
+            raise
 
     def send(self, connection: socket.socket, data: bytes) -> bool:
         """False if the server does not take it all."""
@@ -175,3 +198,23 @@ class Aim:
         for connection in self.kept:
             connection.close()
         self.kept.clear()
+
+
+def tls_of(folder: str, name: str) -> ssl.SSLContext:
+    """With the certificate of that name, or none; whose the other end has is not looked at."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if name:
+        context.load_cert_chain(Path(folder, f"{name}.pem"), Path(folder, f"{name}-key.pem"))
+    return context
+
+
+@contextlib.contextmanager
+def in_tls(aim: Aim, name: str) -> Iterator[None]:
+    """All TCP connections have TLS, with the certificate of that name, or none."""
+    aim.tls = tls_of(aim.targets[0].certificates, name)
+    try:
+        yield
+    finally:
+        aim.tls = None

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import attack_agent
-from attack_aim import Target
+from attack_aim import Target, tls_of
 from gossiping_servers import GossipingServers, gossiping
 from server_processes import until
+from tls_files import Certificates
+
+from quorate.certificates.names import Role
 
 _AGENT = Path(attack_agent.__file__)
 _SAMPLE_S = 0.05
@@ -45,9 +48,31 @@ class Loop:
 class AttackedServers(GossipingServers):
     """Servers whose loops are measured."""
 
-    def __init__(self, folder: Path, count: int = 3, **keys: Any) -> None:
+    def __init__(self, folder: Path, count: int = 3, *, tls: bool = False, **keys: Any) -> None:
         super().__init__(folder, count, **keys)
+        self.certificates = ""
+        if tls:
+            self._speak_tls(folder / "certificates")
         self.loops = [Loop(folder / f"s{number}.loop") for number in range(count)]
+
+    def _speak_tls(self, folder: Path) -> None:
+        """Each server has a certificate of its own, and clients need one."""
+        ours = Certificates(folder)
+        for number, keys in enumerate(self.keys):
+            files = ours.files(f"s{number}")
+            keys["tls"] = {
+                "http": True,
+                "rpc": True,
+                "verify_https_client": True,
+                "ca_file": files.ca_file,
+                "cert_file": files.cert_file,
+                "key_file": files.key_file,
+            }
+        ours.files("client", role=Role.CLI)
+        Certificates(folder, "other-ca").files("foreign")
+        self.certificates = str(folder)
+        self.tls = tls_of(self.certificates, "client")
+        self.configure()
 
     def command(self, number: int) -> list[str]:
         return [sys.executable, str(_AGENT), "agent", "-config", str(self.config(number))]
@@ -68,6 +93,7 @@ class AttackedServers(GossipingServers):
                 server_id=self.server_id(number),
                 name=self.node(number),
                 leads=number == leader,
+                certificates=self.certificates,
             )
             for number in range(self.count)
         ]
@@ -96,9 +122,9 @@ def resident_bytes(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def attacked(folder: Path, **keys: Any) -> Iterator[AttackedServers]:
+def attacked(folder: Path, *, tls: bool = False, **keys: Any) -> Iterator[AttackedServers]:
     """A cluster at the highest feature level, in which all vote."""
-    servers = AttackedServers(folder, 3, **keys)
+    servers = AttackedServers(folder, 3, tls=tls, **keys)
     with gossiping(servers):
         leader = servers.leader(30.0)
         servers.all_vote()

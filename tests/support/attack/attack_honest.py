@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from attack_aim import Target
+from attack_aim import Target, tls_of
 
 SOURCE = "127.77.0.1"
 _PAUSE_S = 0.02
@@ -70,9 +70,13 @@ class Honest:
 
 
 def _connection(target: Target) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(
-        target.host, target.http, timeout=_TIMEOUT_S, source_address=(SOURCE, 0)
-    )
+    where = (target.host, target.http)
+    if target.certificates:
+        context = tls_of(target.certificates, "client")
+        return http.client.HTTPSConnection(
+            *where, timeout=_TIMEOUT_S, source_address=(SOURCE, 0), context=context
+        )
+    return http.client.HTTPConnection(*where, timeout=_TIMEOUT_S, source_address=(SOURCE, 0))
 
 
 def is_reached(target: Target) -> bool:

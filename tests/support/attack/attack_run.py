@@ -122,12 +122,16 @@ def row(attack: Attack, figures: Figures) -> Row:
 
 def clusters(names: list[str]) -> Iterator[tuple[AttackedServers, Attack]]:
     """A cluster for each of these attacks; only the lasting ones have one for themselves."""
-    together = [name for name in names if not ATTACKS[name].lasting]
-    for some in (together, *([name] for name in names if ATTACKS[name].lasting)):
-        if some:
-            with TemporaryDirectory(prefix="quorate-attack-") as folder:  # noqa: SIM117 - a name between
-                with attacked(Path(folder)) as servers:
-                    yield from ((servers, ATTACKS[name]) for name in some)
+    chosen = [ATTACKS[name] for name in names]
+    groups = [
+        [attack for attack in chosen if not attack.lasting and attack.tls == tls]
+        for tls in (False, True)
+    ]
+    groups += [[attack] for attack in chosen if attack.lasting]
+    for some in filter(None, groups):
+        with TemporaryDirectory(prefix="quorate-attack-") as folder:  # noqa: SIM117 - a name between
+            with attacked(Path(folder), tls=some[0].tls) as servers:
+                yield from ((servers, attack) for attack in some)
 
 
 def summary(rows: list[Row], controls: list[Figures]) -> None:

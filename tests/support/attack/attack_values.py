@@ -19,7 +19,8 @@ class Attack(NamedTuple):
     `memory_mb` and `descriptors` are what a server may take more while it is attacked, `log_bytes`
     what it may write, `left_open` how many descriptors it may keep for a while; `lasting` attacks
     leave something behind for minutes, and come last. The everyday suite runs those that did
-    something to the first version, and those that are `everyday`.
+    something to the first version, and those that are `everyday`. With `tls` the servers speak TLS
+    at their HTTP port, where clients need a certificate, and with each other.
     """
 
     name: str
@@ -33,3 +34,4 @@ class Attack(NamedTuple):
     left_open: int = 12
     lasting: bool = False
     everyday: bool = False
+    tls: bool = False

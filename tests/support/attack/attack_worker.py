@@ -6,12 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from attack_aim import Aim, Target
+from attack_aim import Aim, Port, Target, in_tls
 from attack_control_runs import valid
 from attack_list import ATTACKS
+
+KNOWN = {Port.HTTP: "client", Port.RPC: "s0"}
+"""Whose certificate is good at that port."""
 
 
 class Worker:
@@ -55,7 +59,8 @@ def main() -> None:
         attack = ATTACKS[command["name"]]
         try:
             if command["sent"] >= 0:
-                valid(aim, attack.port, command["sent"], command["seconds"])
+                with in_tls(aim, KNOWN[attack.port]) if attack.tls else nullcontext():
+                    valid(aim, attack.port, command["sent"], command["seconds"])
             else:
                 attack.run(aim)
             said: dict[str, Any] = {"sent": aim.sent}

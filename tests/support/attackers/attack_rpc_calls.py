@@ -39,7 +39,7 @@ Requests = Callable[[Target], list[AnyRequest]]
 def proven(aim: Aim, target: Target, stranger: Stranger) -> socket.socket | None:
     """A connection on which the stranger has proven its own key; None if it is refused."""
     try:
-        connection = stranger.connect(target.rpc_address)
+        connection = stranger.connect(target.rpc_address, lambda c: aim.dressed(Port.RPC, c))
     except (OSError, AssertionError, BadFrame):
         return None
     aim.opened += 1

@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -68,7 +69,12 @@ class Answer(tuple[int, bytes]):
 
 
 class Servers:
-    """Servers s0, s1, ...; all of them founders of one cluster."""
+    """Servers s0, s1, ...; all of them founders of one cluster.
+
+    `tls` is how they are asked, if their HTTP port speaks TLS.
+    """
+
+    tls: ssl.SSLContext | None = None
 
     def __init__(self, folder: Path, count: int = 3, **server_keys: Any) -> None:
         self.folder = folder
@@ -161,11 +167,12 @@ class Servers:
         self, number: int, path: str, method: str = "GET", body: Any = None, timeout_s: float = 12.0
     ) -> Answer:
         """An answer of any status; OSError when there is none."""
-        url = f"http://{self.host(number)}:{self.http[number]}{path}"
+        scheme = "https" if self.tls else "http"
+        url = f"{scheme}://{self.host(number)}:{self.http[number]}{path}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+            with urllib.request.urlopen(request, timeout=timeout_s, context=self.tls) as answer:
                 return Answer((answer.status, answer.read()))
         except urllib.error.HTTPError as error:
             with error:

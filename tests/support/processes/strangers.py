@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from quorate.net.key_pair import KeyPair
@@ -31,10 +32,14 @@ class Stranger:
             key=self.key.public,
         )
 
-    def connect(self, address: str) -> socket.socket:
+    def connect(
+        self, address: str, dressed: Callable[[socket.socket], socket.socket] | None = None
+    ) -> socket.socket:
         """A proven connection. Raises BadFrame if the server wants none."""
         host, _, port = address.rpartition(":")
         connection = socket.create_connection((host, int(port)), timeout=8)
+        if dressed is not None:
+            connection = dressed(connection)
         handshake = DialerHandshake(self.speaker, self.key, secrets.token_bytes(32), lambda _: "")
         try:
             connection.sendall(handshake.first)
