@@ -136,3 +136,20 @@ def test_no_order_leaves_a_survivor_behind() -> None:
 def test_each_rule_is_needed(rule: str, old: str, new: str, found_as: str) -> None:
     with replaced(rule, getattr(two_steps, rule), old, new):
         assert explored()[1] == found_as
+
+
+@pytest.mark.parametrize(
+    ("known", "more"),
+    [
+        ((0, 9, 9), False),
+        ((0, 10, 9), True),
+        ((0, 10, 10), True),
+        ((1, 5, 5), True),
+        ((2, 10, 3), True),
+    ],
+)
+def test_a_left_out_server_with_other_entries_knows_more(
+    known: tuple[int, int, int], more: bool
+) -> None:
+    """The lead ends at entry 9 of term 0."""
+    assert two_steps.knows_more(PLAN, two_steps.Known(*known)) is more

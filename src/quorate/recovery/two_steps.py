@@ -40,6 +40,25 @@ def unprepared(plan: Plan, told: Mapping[str, str]) -> list[Survivor]:
     ]
 
 
+class Known(NamedTuple):
+    """The log of a server, as it says itself now. `last_term` is 0 if it does not say that."""
+
+    last_term: int
+    last_index: int
+    committed: int
+
+
+def knows_more(plan: Plan, known: Known) -> bool:
+    """True if a server that is left out has entries that no survivor of the plan has.
+
+    They may have been acknowledged: with it among the survivors they are not lost.
+    """
+    best = lead_of(plan)
+    if known.committed > best.last_index or not known.last_term:
+        return known.last_index > best.last_index
+    return (known.last_term, known.last_index) > (best.last_term, best.last_index)
+
+
 def has_begun(plan: Plan, lead: Lead | None) -> bool:
     """True if the first one has carried the plan out; `lead` is None if it does not answer."""
     return lead is not None and lead.epoch == plan.epochs[1]

@@ -25,6 +25,7 @@ from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.told import summary_of
 from quorate.recovery.plan import Plan
 from quorate.recovery.survivors import compare
+from quorate.server.recovery import live
 from quorate.server.server import Server
 
 Scenario = Callable[[ServerCluster], Awaitable[None]]
@@ -204,6 +205,11 @@ async def test_two_of_five_go_on_and_the_second_follows_by_itself(servers: Serve
 async def test_two_operators_with_two_plans_get_nowhere(servers: ServerCluster) -> None:
     await without_leader(servers, 2, 3, 4)
     two = [servers.running[number] for number in (0, 1)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live, "knows_more", lambda *_: True)
+        with pytest.raises(ChangeRefused, match=r"s1\.global .* is left out by the plan, but runs"):
+            await prepare(two[0], plan_of(two[0]))
+        assert not two[0].recovery.words
     plans_ = [plan_of(*two), plan_of(*two, bits=bytes(16))]
     lead = lead_of(servers, plans_[0])
     await prepare(two[lead], plans_[0], timeout_s=3.0)
@@ -219,3 +225,36 @@ async def test_two_operators_with_two_plans_get_nowhere(servers: ServerCluster) 
     await two[lead].recovery.commit()
     await until(lambda: two[1 - lead].folder.identity.epoch == plans_[1].epochs[1])
     assert await servers.leader() == lead
+
+
+@pytest.mark.long
+@with_servers(3)
+async def test_a_left_out_server_that_runs_and_knows_more_is_not_passed_over(
+    servers: ServerCluster,
+) -> None:
+    """It is named; without it the write would be lost that it and the third have acknowledged."""
+    await servers.stop(2 if await servers.leader() != 2 else 1)
+    behind = next(n for n in range(3) if n not in servers.running)
+    one, two = sorted(servers.running)
+    assert await put(servers, await servers.leader(), "acknowledged") == 200
+    await servers.stop(one, two)
+    await servers.start(behind)
+    survivor = servers.running[behind]
+    plan = plan_of(survivor)
+    named = servers.addresses[one]
+    # While it does not answer nothing tells what it has.
+    await prepare(survivor, plan)
+    await servers.start(one)
+    left_out = servers.running[one]
+    await until(lambda: left_out.cluster.facts().role == "candidate")
+    match = f"s{one}.global .* at {named}.* is left out by the plan, but runs and has entries up to"
+    with pytest.raises(ChangeRefused, match=match) as refused:
+        await survivor.recovery.commit()
+    assert refused.value.next_step.startswith("make a plan with it: ")
+    assert survivor.folder.identity.epoch == NO_EPOCH
+    await survivor.recovery.abort(force=False)
+    await servers.stop(behind)
+    await servers.start(behind)  # the other one may lead now: then it is not a recovery any more
+    assert await servers.leader() == one
+    assert "acknowledged" in await names(servers, behind)
+    assert not servers.fatal

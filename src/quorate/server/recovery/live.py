@@ -11,6 +11,8 @@ Invariants:
   and a copy of the folder is kept.
 - Only the operator of this machine begins a step: nothing here is asked over the network but how
   far others are.
+- A server that is left out, answers, and has entries that no survivor has, is not passed over: both
+  steps are refused, as the plan would have been.
 - The one that decides may give the plan up at any time before it has begun. When others may, and
   when it may begin, is in `recovery.two_steps`.
 """
@@ -20,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from quorate.errors import ChangeRefused, LogDamaged, QuorateError, StorageStalled
@@ -42,8 +44,10 @@ from quorate.recovery.prepared import (
 )
 from quorate.recovery.recovering import Recovering, by_plan, carry_out
 from quorate.recovery.two_steps import (
+    Known,
     Lead,
     has_begun,
+    knows_more,
     lead_of,
     unprepared,
     why_not_given_up,
@@ -53,6 +57,7 @@ from quorate.server.integrity.checks import StateChecks
 from quorate.server.rpc.calls import Callers
 from quorate.server.rpc.http_pool import HttpPool
 from quorate.server.views.raft import view_of
+from quorate.server.views.records import ServerView
 from quorate.shapes.diagnosis import NAMED_MAX, RecoveryDetails
 from quorate.shapes.operator import LiveRecovery as Standing
 from quorate.shapes.operator import RaftFacts
@@ -201,6 +206,8 @@ class LiveRecovery:
             )
         if known is None:
             self._check(wanted)
+            await self._none_knows_more(plan)
+            self._check(wanted)
             # In the turn of the check: nothing can come in between.
             self._replica.step(Prepared(wanted.words))
         try:
@@ -256,6 +263,7 @@ class LiveRecovery:
         plan = prepared.plan
         if self._decides(plan):
             await self._all_are_prepared(plan)
+            await self._none_knows_more(plan)
         elif not has_begun(plan, await self._lead(plan)):
             lead = lead_of(plan)
             raise ChangeRefused(
@@ -271,7 +279,7 @@ class LiveRecovery:
     async def _all_are_prepared(self, plan: Plan) -> None:
         """Raise ChangeRefused unless each other survivor says so now."""
         others = [each for each in plan.survivors if each.server_id != self._folder.node_id]
-        views = await asyncio.gather(*(view_of(self._callers, each) for each in others))
+        views = await self._views((each.server_id, each.address) for each in others)
         told = {each.server_id: view for each, view in zip(others, views, strict=True)}
         waiting = unprepared(plan, {server_id: view.prepared for server_id, view in told.items()})
         if waiting:
@@ -284,6 +292,26 @@ class LiveRecovery:
                 "prepare it there, or give up here and make a plan without it",
             )
 
+    async def _none_knows_more(self, plan: Plan) -> None:
+        """Raise ChangeRefused for a server that is left out, and has what no survivor has."""
+        for view in await self._views((each.id, each.address) for each in plan.left_out):
+            known = Known(view.last_term, view.last_index, view.commit_index)
+            if view.error or not (view.role == "leader" or knows_more(plan, known)):
+                continue
+            what = f"has entries up to {view.last_index} of term {view.last_term}"
+            best = lead_of(plan)
+            raise ChangeRefused(
+                f"{view.node} ({view.id} at {view.address}) is left out by the plan, but runs and "
+                f"{'leads' if view.role == 'leader' else what}; the most advanced survivor has "
+                f"them up to {best.last_index} of term {best.last_term}",
+                "make a plan with it: quorate operator recover plan; if its data cannot be used, "
+                "stop it",
+            )
+
+    async def _views(self, servers: Iterable[tuple[str, str]]) -> list[ServerView]:
+        """What these servers say now, by ID and address; those that are silent in two seconds."""
+        return list(await asyncio.gather(*(view_of(self._callers, *each) for each in servers)))
+
     async def _lead(self, plan: Plan) -> Lead | None:
         """The survivor that decides, proven by its key; None if it does not answer."""
         first = lead_of(plan)
@@ -294,7 +322,7 @@ class LiveRecovery:
         lead = Lead(peer.record.epoch, "")
         if has_begun(plan, lead):
             return lead
-        view = await view_of(self._callers, first)
+        view = await view_of(self._callers, first.server_id, first.address)
         return None if view.error else lead._replace(prepared=view.prepared)
 
     async def _carry_out(self, prepared: PreparedPlan) -> Standing:

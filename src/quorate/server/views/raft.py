@@ -16,7 +16,6 @@ from quorate.errors import ProvesNothing, QuorateError
 from quorate.net.names import unanswered
 from quorate.raft.effects import Role
 from quorate.raft.values.configuration import Server as Peer
-from quorate.recovery.plan import Survivor
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import LEFT, Directory
 from quorate.server.cluster.identity import Identity
@@ -81,6 +80,7 @@ def own_view(
         leader_address=node.leader_address,
         last_contact_ms=0 if leads_or_lost else int((replica.now() - node.contact_at) * 1000),
         last_index=node.log.last_index,
+        last_term=node.log.last_term,
         commit_index=node.commit_index,
         configuration_index=node.configuration_index,
         state=shares or checks.standing(),
@@ -109,9 +109,9 @@ async def gather(
     return list(await asyncio.gather(*(_ask(callers, each, deadline_s) for each in targets)))
 
 
-async def view_of(callers: Callers, survivor: Survivor) -> ServerView:
-    """The view of one survivor of a plan. Never raises."""
-    target = Target(survivor.server_id, "(unknown)", survivor.address)
+async def view_of(callers: Callers, server_id: str, address: str) -> ServerView:
+    """The view of one server that a plan names. Never raises."""
+    target = Target(server_id, "(unknown)", address)
     return await _ask(callers, target, DEADLINE_S)
 
 

@@ -102,7 +102,8 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     `twice` and `namesake` come before all of these: another live server uses the ID of this one,
     or has its name. `prepared` is the digest of the plan of a recovery for which this server is
     prepared, or empty.
-    `details` is None from a version without them.
+    `details` is None from a version without them; `last_term` is that of the last entry, 0 from
+    such a version.
     """
 
     id: str
@@ -116,6 +117,7 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     leader_address: str = ""
     last_contact_ms: int = 0
     last_index: int = 0
+    last_term: int = 0
     commit_index: int = 0
     configuration_index: int = 0
     state: str = ""
