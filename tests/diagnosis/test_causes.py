@@ -28,12 +28,14 @@ from quorate.diagnosis.judging import CAUSES, SHOWN_MAX, diagnose
 from quorate.diagnosis.picture import Picture
 from quorate.diagnosis.values import (
     Asked,
+    Begun,
     Failure,
     Member,
     Outcome,
     Server,
     Severity,
     Trouble,
+    Waiting,
     World,
 )
 from quorate.shapes.diagnosis import DiskDetails, GossipDetails, PeerSeen
@@ -191,7 +193,19 @@ TABLE: list[tuple[str, World, str]] = [
     ("no-configuration", world(folders=(folder(1, members=(), id=""),)), "no cluster"),
     ("damaged", world(folders=(folder(1, damage=("entry 7",)),)), "entry 7"),
     ("rolled-back", world(folders=(folder(1, rolled_back="start 2"),)), "start 2"),
-    ("recovery-unfinished", world(folders=(folder(1, waiting="peers.json"),)), "peers.json"),
+    *(
+        ("recovery-unfinished", world(folders=(folder(1, waiting=Waiting(begun, "so")),)), said)
+        for begun, said in (
+            (Begun.PREPARED, "recover live status /mnt/s1"),
+            (Begun.CUT_OFF, "finished first"),
+            (Begun.PEERS, "start its server"),
+        )
+    ),
+    (
+        "peers-json-wrong",
+        world(folders=(folder(1, waiting=Waiting(Begun.WRONG_PEERS, "line 2", "/p", "cure")),)),
+        "line 2",
+    ),
     ("disk-full", world(folders=(folder(1, full=True),)), "/mnt/s1"),
     ("id-twice", world(folders=(folder(1), folder(1, path="/copy", start=4))), "/copy: start 4"),
     ("other-cluster", world(folders=(folder(1), folder(2, cluster_id="d"))), "of cluster d"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from quorate.diagnosis.values import Folder, Member
+from quorate.diagnosis.values import Begun, Folder, Member, Waiting
 from quorate.errors import QuorateError
-from quorate.recovery.looking.folders import find
+from quorate.recovery.at_start import peers_asked
+from quorate.recovery.looking.folders import DataDir, find
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.summary import FolderSummary
 from quorate.recovery.peers_json import PEERS_FILE
@@ -38,7 +39,7 @@ def folder_at(path: Path) -> Folder:
         members=_members(found),
         damage=tuple(found.damage),
         notes=tuple(found.notes),
-        waiting=_waiting(path),
+        waiting=_waiting(path, found),
         full=_is_full(path),
     )
 
@@ -49,17 +50,31 @@ def _members(found: FolderSummary) -> tuple[Member, ...]:
     )
 
 
-def _waiting(path: Path) -> str:
-    """What the next start of its server does first; empty: nothing."""
+def _waiting(path: Path, found: FolderSummary) -> Waiting:
+    """What the next start of its server does first."""
     with suppress(QuorateError, OSError):
         folder = find(path)
         if (folder.root / PREPARED_FILE).exists():
-            return "it is prepared for a recovery: quorate operator recover live status"
+            return Waiting(Begun.PREPARED, "it is prepared for a recovery of running servers")
         if (folder.root / PROGRESS_FILE).exists():
-            return "a recovery was cut off, and is finished then"
+            return Waiting(Begun.CUT_OFF, "a recovery was cut off, and is finished then")
         if (folder.raft / PEERS_FILE).exists():
-            return f"{folder.raft / PEERS_FILE} is carried out then"
-    return ""
+            return _by_peers(folder, found)
+    return Waiting()
+
+
+def _by_peers(folder: DataDir, found: FolderSummary) -> Waiting:
+    """What a peers.json asks for, or its mistake as the start of the server would name it.
+
+    Whether the server will listen at the address in the list is known at its start alone.
+    """
+    path = folder.raft / PEERS_FILE
+    try:
+        peers = peers_asked(folder, found)
+    except QuorateError as error:
+        return Waiting(Begun.WRONG_PEERS, error.text, str(path), error.next_step)
+    named = ", ".join(peer.id or peer.address for peer in peers)
+    return Waiting(Begun.PEERS, f"{path} is carried out then: on goes {named}", str(path))
 
 
 def _is_full(path: Path) -> bool:

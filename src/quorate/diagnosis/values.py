@@ -149,12 +149,36 @@ class PoolEntry(msgspec.Struct, frozen=True, kw_only=True):
     cluster_id: str = ""
 
 
+class Begun(StrEnum):
+    """A recovery that lies in a data folder."""
+
+    NONE = ""
+    PREPARED = "prepared"
+    """The first of the two steps of a recovery of running servers."""
+    CUT_OFF = "cut-off"
+    PEERS = "peers"
+    """By a peers.json, which the next start carries out."""
+    WRONG_PEERS = "wrong-peers"
+    """By a peers.json with a mistake, which stops the start."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What the next start on a folder does first, in words; of a peers.json its path, and the cure.
+
+    The cure is of a mistake in it.
+    """
+
+    begun: Begun = Begun.NONE
+    text: str = ""
+    peers: str = ""
+    cure: str = ""
+
+
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
     """A data folder. `user` is the process that has it open, None if none is seen.
 
     `reach` is (term, index) of its last entry. `error` is why it cannot be read, and `cure` the
     next step; then the rest is empty. `full`: its disk has less than `free_needed` bytes.
-    `waiting` is what its next start will do first: a peers.json, or the rest of a recovery.
     """
 
     path: str
@@ -172,7 +196,7 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[Member, ...] = ()
     damage: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    waiting: str = ""
+    waiting: Waiting = Waiting()
     full: bool = False
     error: str = ""
     cure: str = ""

@@ -21,7 +21,7 @@ from quorate.recovery.epochs import asked
 from quorate.recovery.looking.folders import DataDir
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.summary import FolderSummary, Kind
-from quorate.recovery.peers_json import BYTES_MAX, PEERS_FILE, parse
+from quorate.recovery.peers_json import BYTES_MAX, PEERS_FILE, Peer, parse
 from quorate.recovery.prepared import read_prepared
 from quorate.recovery.recovering import (
     Prepared,
@@ -125,6 +125,19 @@ def _is_asked(folder: DataDir) -> bool:
 def _content(path: Path) -> bytes:
     with clear_errors(f"read {path}"):
         return beginning(path, BYTES_MAX)
+
+
+def peers_asked(folder: DataDir, found: FolderSummary) -> tuple[Peer, ...]:
+    """The servers in the folder's peers.json, which is there, as a start would read them.
+
+    Nothing is changed. The address at which the server will listen is not known here. Raises
+    WrongServers and QuorateError for what would stop the start.
+    """
+    path = folder.raft / PEERS_FILE
+    peers = parse(_content(path), str(path))
+    if folder.kind is Kind.QUORATE:
+        asked(peers, str(path), found, "")
+    return peers
 
 
 def by_peers_json(folder: DataDir, own_address: str) -> Prepared:

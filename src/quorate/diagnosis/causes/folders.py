@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from quorate.diagnosis.picture import Picture
-from quorate.diagnosis.values import Finding, Folder, Severity
+from quorate.diagnosis.values import Begun, Finding, Folder, Severity
 from quorate.diagnosis.words import command, counted, listed, quoted
 
 
@@ -56,14 +56,30 @@ def _one(folder: Folder) -> Iterator[Finding]:
             shown_by=(folder.rolled_back,),
             next=("start its server: it moves that data aside, and joins as a new server",),
         )
-    if folder.waiting:
+    if folder.waiting.begun is Begun.WRONG_PEERS:
+        written = command(
+            f"quorate operator recover peers-json -out={quoted(folder.waiting.peers)} DIR..."
+        )
+        cure = f"{folder.waiting.cure}; " if "peers-json" not in folder.waiting.cure else ""
+        yield Finding(
+            cause="peers-json-wrong",
+            weight=84,
+            severity=Severity.CAUSE,
+            text=f"{folder.path}: its server does not start, because its peers.json is wrong",
+            shown_by=(folder.waiting.text,),
+            next=(
+                f"{cure}a right one, from the data folders of all survivors: {written}",
+                f"or start without a recovery: {command(f'rm {quoted(folder.waiting.peers)}')}",
+            ),
+        )
+    elif folder.waiting.begun is not Begun.NONE:
         yield Finding(
             cause="recovery-unfinished",
             weight=83,
             severity=Severity.WARNING,
             text=f"{folder.path}: its next start begins with a recovery",
-            shown_by=(folder.waiting,),
-            next=("start its server, or see what it will do: docs/outage.md",),
+            shown_by=(folder.waiting.text, *_in_use(folder)),
+            next=tuple(_go_on(folder)),
         )
     if folder.full:
         yield Finding(
@@ -73,6 +89,26 @@ def _one(folder: Folder) -> Iterator[Finding]:
             text=f"the disk of {folder.path} is full",
             next=("free room on it before its server is started",),
         )
+
+
+def _in_use(folder: Folder) -> Iterator[str]:
+    if folder.waiting.begun is Begun.PEERS and folder.user is not None:
+        yield f"process {folder.user} has the folder open: it has not read that file"
+
+
+def _go_on(folder: Folder) -> Iterator[str]:
+    """How a recovery that lies in a folder is carried out, or is not."""
+    path, waiting = quoted(folder.path), folder.waiting
+    if waiting.begun is Begun.PEERS:
+        verb = "start its server" if folder.user is None else "restart its server"
+        yield f"{verb}: it carries the file out, once, and removes it"
+        yield f"or start without a recovery: {command(f'rm {quoted(waiting.peers)}')}"
+    elif waiting.begun is Begun.PREPARED:
+        begin = "start its server, and see" if folder.user is None else "see"
+        yield f"{begin} for which plan: {command(f'quorate operator recover live status {path}')}"
+        yield f"or give it up: {command(f'quorate operator recover live abort {path}')}"
+    else:
+        yield "start its server: what was cut off is finished first"
 
 
 def _copies(readable: list[Folder]) -> Iterator[Finding]:
