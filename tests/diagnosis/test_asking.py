@@ -135,8 +135,8 @@ def test_words_from_outside_do_nothing_to_a_terminal() -> None:
     assert "\x1b" not in found.servers[0].node + found.servers[0].told.waiting
 
 
-def expired(folder: Path) -> ssl.SSLContext:
-    """A server's context with a certificate that was valid until yesterday."""
+def certified(folder: Path, days: float) -> ssl.SSLContext:
+    """A server's context with a certificate that is valid for so many days from now on."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -147,7 +147,7 @@ def expired(folder: Path) -> ssl.SSLContext:
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(now - timedelta(days=9))
-        .not_valid_after(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -162,7 +162,7 @@ def expired(folder: Path) -> ssl.SSLContext:
 
 
 def test_an_expired_certificate_is_told_from_one_that_is_not_trusted(tmp_path: Path) -> None:
-    with FakeAgent({}, tls=expired(tmp_path)) as agent:
+    with FakeAgent({}, tls=certified(tmp_path, -1)) as agent:
         trusting = ssl.create_default_context(cafile=tmp_path / "cert.pem")
         address = agent.address.replace("127.0.0.1", "localhost")
         (known, _), (unknown, _) = (
@@ -171,3 +171,18 @@ def test_an_expired_certificate_is_told_from_one_that_is_not_trusted(tmp_path: P
         )
     kinds = [found.asked[0].failure for found in (known, unknown)]
     assert [kind and kind.kind for kind in kinds] == [Trouble.EXPIRED, Trouble.TLS]
+
+
+def test_how_long_a_certificate_counts_is_seen_where_it_is_checked(tmp_path: Path) -> None:
+    own = {"ID": "1", "Node": "a", "Address": "127.0.0.1:9"}
+    routes = {VIEWS: json_reply({"Asked": "1", "Servers": [own]})}
+    with FakeAgent(routes, tls=certified(tmp_path, 12)) as agent:
+        address = agent.address.replace("127.0.0.1", "localhost")
+        found, _ = asked(address, tls=ssl.create_default_context(cafile=tmp_path / "cert.pem"))
+        unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+        other, _ = asked(address, tls=unchecked)
+    days = found.asked[0].certificate_days
+    assert days is not None
+    assert 11.9 < days < 12.1
+    assert other.asked[0].certificate_days is None

@@ -38,7 +38,7 @@ from quorate.diagnosis.values import (
     Waiting,
     World,
 )
-from quorate.shapes.diagnosis import DiskDetails, GossipDetails, PeerSeen
+from quorate.shapes.diagnosis import DiskDetails, GossipDetails, PeerSeen, TlsDetails
 
 ALL = (server(1), server(2), server(3))
 OTHERS = (server(2), server(3))
@@ -176,6 +176,31 @@ TABLE: list[tuple[str, World, str]] = [
         "10.0.0.3:4647",
     ),
     ("certificate-expired", world(asked=(asked(Trouble.EXPIRED),)), "x509: why"),
+    (
+        "certificate-expired",
+        world(*OTHERS, server(1, tls=TlsDetails(enabled=True, days_left=-2.0, problem="ended"))),
+        "the certificate of s1.global does not count",
+    ),
+    (
+        "certificate-expires",
+        world(*OTHERS, server(1, tls=TlsDetails(enabled=True, days_left=12.5))),
+        "the certificate of s1.global expires in 12 days",
+    ),
+    (
+        "certificate-expires",
+        world(*OTHERS, server(1, tls=TlsDetails(enabled=True, days_left=0.5))),
+        "within a day",
+    ),
+    (
+        "certificate-expires",
+        world(*OTHERS, server(1, tls=TlsDetails(enabled=True, days_left=3, of_authority=True))),
+        "its authority ends first",
+    ),
+    (
+        "tls-warning",
+        world(*OTHERS, server(1, tls=TlsDetails(enabled=True, days_left=99, others=("a list",)))),
+        "a list",
+    ),
     ("tls-refused", world(asked=(asked(Trouble.TLS),)), "x509: why"),
     ("not-an-agent", world(asked=(asked(Trouble.GARBAGE),)), "no agent"),
     ("denied", world(asked=(asked(Trouble.DENIED),)), "token"),
@@ -380,6 +405,24 @@ def test_a_full_disk_that_waits_for_room_does_not_hang() -> None:
     causes = [each.cause for each in diagnose(world(full, *OTHERS)).findings]
     assert "disk-full" in causes
     assert "disk-stalled" not in causes
+
+
+def test_a_certificate_that_ends_is_told_once_by_its_server_or_by_what_it_shows() -> None:
+    """A server of another make tells nothing of it; one of ours tells, and shows the same."""
+    told = server(1, tls=TlsDetails(enabled=True, days_left=12.0))
+    shown = Asked(address=told.http, server="id-1", certificate_days=12.0)
+    foreign = Asked(address="https://b:4646", server="id-2", certificate_days=1.5)
+    good = Asked(address="https://c:4646", server="id-3", certificate_days=200.0)
+    found = diagnose(world(told, *OTHERS, asked=(shown, foreign, good))).findings
+    texts = [each.text for each in found if each.cause == "certificate-expires"]
+    assert texts == [
+        "the certificate at https://b:4646 expires in 1 day; after that it is refused",
+        "the certificate of s1.global expires in 12 days; after that it is refused",
+    ]
+    (step,) = next(each for each in found if each.text == texts[1]).next
+    assert "`quorate tls cert create -server -region=global`" in step
+    quiet = server(1, tls=TlsDetails(enabled=True, days_left=31.0))
+    assert not [e for e in diagnose(world(quiet, *OTHERS)).findings if "certificate" in e.cause]
 
 
 def test_guessed_addresses_are_no_finding() -> None:

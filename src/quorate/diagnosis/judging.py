@@ -9,6 +9,7 @@ import msgspec
 
 from quorate.diagnosis.causes import (
     addresses,
+    certificates,
     condition,
     folders,
     founding,
@@ -40,6 +41,7 @@ CAUSES: Final[tuple[Callable[[Picture], Iterator[Finding]], ...]] = (
     recovery.prepared,
     identity.clusters,
     identity.outsiders,
+    certificates.certificates,
     gossip.keys,
     addresses.addresses,
     founding.founding,

@@ -59,7 +59,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP address that was asked. `server` is the ID of the one that answered.
 
     `guessed`: nobody gave the address; a server that was named elsewhere may have its API there.
-    `process` listens there and says nothing, if it is of this machine.
+    `process` listens there and says nothing, if it is of this machine. `certificate_days` are left
+    of the certificate that was shown there and checked.
     """
 
     address: str
@@ -67,6 +68,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     server: str = ""
     failure: Failure | None = None
     process: Process | None = None
+    certificate_days: float | None = None
 
 
 class Dialed(msgspec.Struct, frozen=True, kw_only=True):

@@ -329,7 +329,7 @@ class Replica(Generic[Result_co]):
 
     def status(self) -> Status:
         """The status of this replica now: leader, term, indexes, members, and the peers."""
-        return status_of(self._driver)
+        return status_of(self._driver, self.trust)
 
     def peers(self) -> tuple[PeerProgress, ...]:
         """How far the others are, as this leader knows; empty on any other server."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+log = logging.getLogger("quorate.replica")
+
 _HANDSHAKE_TIMEOUT_S: Final = 5.0
 _REGION: Final = "library"
 """The handshake names a region; replicas of a service have none."""
@@ -61,7 +64,8 @@ async def serve(
 
     With `tls` the servers speak TLS with each other, and take nothing else. The certificate has the
     name `server.library.nomad` (`quorate tls cert create -server -region=library`); its files are
-    read again when they change, and one that cannot be used is told to `Replica.on_refused`.
+    read again when they change, and one that cannot be used is told to `Replica.on_refused`. For 30
+    days before it ends, `Status.tls_worries` and, once a day, the logger `quorate.replica` say so.
 
     What is refused is refused before anything is listened for. Raises WrongServers (this ID is not
     in the map, an address is none, another cluster answers, or a member's data is lost: the text
@@ -128,9 +132,14 @@ class _Opened:
 
     def _renew(self, replica: Replica[object], tls: TlsKeeper) -> None:
         from quorate.net.tls.renewal import Renewal
+        from quorate.net.tls.worrying import Worrying
 
         renewal = Renewal(tls, lambda _text: None, partial(replica.refused, "TLS"))
         replica.spawn(renewal.run())
+        worrying = Worrying(
+            tls, self._me, lambda text: log.warning("%s: %s", self._me, text), time.monotonic
+        )
+        replica.spawn(worrying.run())
 
     async def start(self, machine: StateMachine[Result], *, join: bool) -> Replica[Result]:
         folder, options = self._folder, self._options

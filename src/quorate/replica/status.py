@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from quorate.errors import MachineHeld, StateDamaged
+from quorate.net.trust import Trust
 from quorate.raft.effects import Role
 from quorate.raft.values.configuration import Configuration
 from quorate.runtime.raft import PeerProgress, RaftDriver
@@ -14,7 +17,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """A replica's view of the cluster; another replica may see more, or less.
 
     Indexes are of log entries, 0 if there is none. `leader_id` and `leader_address` are empty
-    while no leader is known. `peers` is empty on a replica that does not lead.
+    while no leader is known. `peers` is empty on a replica that does not lead. `tls_worries` says
+    with the next step what is wrong with this replica's certificate, or will be within 30 days.
     """
 
     server_id: str
@@ -31,11 +35,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     peers: tuple[PeerProgress, ...]
     damage: StateDamaged | None
     held: MachineHeld | None
+    tls_worries: tuple[str, ...] = ()
 
 
-def status_of(driver: RaftDriver) -> Status:
-    """The status of this driver's core now."""
+def status_of(driver: RaftDriver, trust: Trust | None) -> Status:
+    """The status of this driver's core now, and of the certificate in `trust`."""
     node = driver.node
+    tls = None if trust is None else trust.tls
     return Status(
         server_id=node.server_id,
         role=driver.role,
@@ -51,4 +57,5 @@ def status_of(driver: RaftDriver) -> Status:
         peers=driver.peers(),
         damage=driver.damage,
         held=driver.held,
+        tls_worries=() if tls is None else tls.worries(datetime.now(UTC), node.server_id),
     )

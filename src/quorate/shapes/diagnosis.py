@@ -72,6 +72,20 @@ class GossipDetails(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     refused: tuple[Refused, ...] = ()
 
 
+class TlsDetails(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The certificate of a server with TLS. `days_left` is below 0 once it has expired.
+
+    `of_authority`: the authority ends before the certificate. `problem` is why no other server
+    believes it, `others` what else is to be seen to.
+    """
+
+    enabled: bool = False
+    days_left: float = 0.0
+    of_authority: bool = False
+    problem: str = ""
+    others: tuple[str, ...] = ()
+
+
 class RecoveryDetails(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """The recovery of running servers for which this one is prepared; all empty: for none.
 
@@ -120,3 +134,4 @@ class Details(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     peers: tuple[PeerSeen, ...] = ()
     refused: tuple[Refused, ...] = ()
     recovery: RecoveryDetails = RecoveryDetails()
+    tls: TlsDetails = TlsDetails()

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from replica_cluster import Pairs, Replicas, until
-from tls_files import Certificates
+from tls_files import Certificates, keeper
 
 from quorate.errors import NotReached, QuorateError
+from quorate.net.tls.identity import read_identity
+from quorate.net.tls.worrying import TOLD_EVERY_S, Worrying
 from quorate.replica import Options, serve
 
 
@@ -55,3 +57,43 @@ def test_a_certificate_that_is_not_a_servers_is_refused_at_once(tmp_path: Path) 
     with pytest.raises(QuorateError, match=r"needs one for server\.library\.nomad") as caught:
         asyncio.run(serve("a", {"a": "127.0.0.1:7101"}, Pairs(), tmp_path / "a", tls=files))
     assert "-region=library" in caught.value.next_step
+
+
+def test_a_certificate_that_ends_soon_is_told_by_status_and_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A program that embeds a replica has no health that somebody asks for."""
+    made = Certificates(tmp_path / "certificates")
+
+    async def worries(name: str, days: int) -> tuple[str, ...]:
+        servers = Replicas(tmp_path / name, 1).servers
+        tls = made.files(name, region="library", days=days)
+        replica = await serve("a", servers, Pairs(), tmp_path / name, tls=tls)
+        try:
+            await asyncio.sleep(0)  # the first look is at once
+            return replica.status().tls_worries
+        finally:
+            await replica.stop()
+
+    with caplog.at_level("WARNING", "quorate.replica"):
+        assert asyncio.run(worries("good", 365)) == ()
+        assert not caplog.messages
+        (worry,) = asyncio.run(worries("soon", 20))
+    assert "expires in 19 days: make a new one (quorate tls cert create -server" in worry
+    assert caplog.messages == [f"a: {worry}"]
+
+
+def test_worries_are_told_once_a_day(tmp_path: Path) -> None:
+    made = Certificates(tmp_path)
+    tls = keeper(made.files("soon", days=20))
+    told: list[str] = []
+    clock = [0.0]
+    worrying = Worrying(tls, "a", told.append, lambda: clock[0])
+    for hour in range(49):
+        clock[0] = hour * 3600.0
+        worrying.look()
+    assert len(told) == 3
+    tls.identity = read_identity(made.files("good"))
+    clock[0] += 2 * TOLD_EVERY_S
+    worrying.look()
+    assert len(told) == 3

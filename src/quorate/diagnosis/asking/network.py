@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httptools
 
@@ -52,11 +52,15 @@ class Place(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An answer: its status, its headers with names in lower case, and its whole body."""
+    """An answer: its status, its headers with names in lower case, and its whole body.
+
+    `ends` is when the certificate of the other side ends, Unix seconds; None: none was checked.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    ends: float | None = None
 
 
 def plain(text: str, most: int = TEXT_MAX) -> str:
@@ -72,7 +76,8 @@ async def get(place: Place, path: str, headers: Mapping[str, str], timeout_s: fl
     try:
         async with asyncio.timeout_at(until):
             writer.write(_request(place, path, headers))
-            return await _read(reader)
+            answer = await _read(reader)
+            return answer._replace(ends=_end_of(writer.get_extra_info("peercert")))
     except TimeoutError:
         raise Unanswered(
             Trouble.HANGS, f"it accepts connections, and has not answered within {timeout_s:g} s"
@@ -81,6 +86,14 @@ async def get(place: Place, path: str, headers: Mapping[str, str], timeout_s: fl
         raise _failed(error) from None
     finally:
         writer.transport.abort()
+
+
+def _end_of(certificate: dict[str, Any] | None) -> float | None:
+    """Of the facts that the TLS library tells of a certificate that it has checked."""
+    try:
+        return float(ssl.cert_time_to_seconds(certificate["notAfter"])) if certificate else None
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 async def dial(host: str, port: int, timeout_s: float = CONNECT_S) -> None:

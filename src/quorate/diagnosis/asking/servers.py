@@ -83,6 +83,7 @@ class Gatherer:
         self._reports: dict[tuple[str, str, str], Report] = {}
         self._pool: dict[tuple[str, str, str], PoolEntry] = {}
         self._leaders: dict[str, str] = {}
+        self._ends: dict[str, float] = {}  # of certificates, by the base of the URL
         self._late = False
 
     async def gather(
@@ -164,7 +165,11 @@ class Gatherer:
         async with self._turn:
             try:
                 server = await self._meet(self._how.place(address))
-                asked = Asked(address=address, guessed=guessed, server=server)
+                ends = self._ends.get(self._how.place(address).base)
+                days = None if ends is None else (ends - time.time()) / 86_400
+                asked = Asked(
+                    address=address, guessed=guessed, server=server, certificate_days=days
+                )
             except Unanswered as error:
                 asked = Asked(address=address, guessed=guessed, failure=error.failure)
                 if error.failure.kind is Trouble.HANGS:
@@ -210,7 +215,10 @@ class Gatherer:
 
     async def _get(self, place: Place, path: str) -> Answer:
         limit_s = HEALTH_S if path == _HEALTH else REQUEST_S
-        return await get(place, path, self._how.headers, limit_s)
+        answer = await get(place, path, self._how.headers, limit_s)
+        if answer.ends is not None:
+            self._ends[place.base] = answer.ends
+        return answer
 
     async def _take_views(self, place: Place, views: Any, began: float) -> str:
         ended = time.time()

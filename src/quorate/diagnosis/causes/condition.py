@@ -69,7 +69,7 @@ def held(picture: Picture) -> Iterator[Finding]:
 def other_problems(picture: Picture) -> Iterator[Finding]:
     """What a server says of its health, and no other cause has named."""
     named = {"", "removed", "damaged", "held", "twice", "namesake", "disagree"}
-    named |= {"prepared", "recovery"}
+    named |= {"prepared", "recovery", "tls"}
     for server in picture.servers:
         facts = server.told
         outside = facts.problem_kind == "outside" and not any(

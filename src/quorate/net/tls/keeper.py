@@ -22,7 +22,8 @@ WARNED_DAYS: Final = 30
 
 _NEW_AUTHORITY: Final = "see docs/tls.md for the way to a new one"
 _RENEW: Final = (
-    "make a new one (quorate tls cert create -server) and put it in the place of the old one"
+    "make a new one (quorate tls cert create -server) and put it in the place of the old one, the "
+    "key first (docs/tls.md#renewal)"
 )
 
 
@@ -105,6 +106,26 @@ class TlsKeeper:
 
         `server_id` is the ID of this server.
         """
+        found = list(self.other_worries(now, server_id))
+        if wrong := self.invalid(now):
+            found.append(wrong)
+        else:
+            days = self.identity.days_left(now)
+            if days < WARNED_DAYS:
+                of_all = self.ends_with_authority
+                whose = "authority of the TLS certificate" if of_all else "TLS certificate"
+                left = f"in {int(days)} days" if days >= 1 else "within a day"
+                cure = _NEW_AUTHORITY if of_all else _RENEW
+                found.append(f"the {whose} expires {left}: {cure}")
+        return tuple(found)
+
+    @property
+    def ends_with_authority(self) -> bool:
+        """True if the authorities end before the certificate."""
+        return self.identity.authorities_end < self.identity.facts.not_after
+
+    def other_worries(self, now: datetime, server_id: str) -> tuple[str, ...]:
+        """Of the worries those that are not about the end of the certificate."""
         found = []
         if self.problem:
             found.append(self.problem)
@@ -114,16 +135,6 @@ class TlsKeeper:
                 f"(tls.verify_server_id): make one with quorate tls cert create -server "
                 f"-region={self.region} -server-id={server_id}"
             )
-        if wrong := self.invalid(now):
-            found.append(wrong)
-        else:
-            days = self.identity.days_left(now)
-            if days < WARNED_DAYS:
-                of_all = self.identity.authorities_end < self.identity.facts.not_after
-                whose = "authority of the TLS certificate" if of_all else "TLS certificate"
-                left = f"in {int(days)} days" if days >= 1 else "within a day"
-                cure = _NEW_AUTHORITY if of_all else _RENEW
-                found.append(f"the {whose} expires {left}: {cure}")
         revoked = self.identity.revoked
         if revoked is not None and revoked.ended(now):
             found.append(

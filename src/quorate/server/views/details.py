@@ -5,8 +5,10 @@ It is made of what is at hand: nobody is asked, and nothing waits.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from quorate.pool.refusals import Told, printable
 from quorate.raft.values.configuration import Server as Peer
@@ -31,6 +33,7 @@ from quorate.shapes.diagnosis import (
     PeerSeen,
     RecoveryDetails,
     Refused,
+    TlsDetails,
 )
 from quorate.state.tables import servers
 
@@ -95,6 +98,22 @@ class DetailsView:
             peers=tuple(self._peers()),
             refused=_refused(self._refusals.recent.all()),
             recovery=self._recovery(),
+            tls=self._tls(),
+        )
+
+    def _tls(self) -> TlsDetails:
+        trust = self._replica.trust
+        keeper = None if trust is None else trust.tls
+        if keeper is None:
+            return TlsDetails()
+        now = datetime.now(UTC)
+        others = keeper.other_worries(now, self._replica.server_id)
+        return TlsDetails(
+            enabled=True,
+            days_left=math.floor(keeper.identity.days_left(now) * 1000) / 1000,
+            of_authority=keeper.ends_with_authority,
+            problem=printable(keeper.invalid(now), 4 * TEXT_MAX),
+            others=tuple(printable(each, 4 * TEXT_MAX) for each in others),
         )
 
     def _disk(self) -> DiskDetails:
