@@ -55,6 +55,7 @@ def offered(script: Path, *words: str, cwd: Path | None = None) -> list[str]:
         (
             ("quorate", "operator", "raft", ""),
             [
+                "compact",
                 "info",
                 "list-peers",
                 "logs",
@@ -124,6 +125,7 @@ def test_fish_offers(scripts: dict[str, Path]) -> None:
     )
     words = [line.split("\t")[0] for line in done.stdout.splitlines()]
     assert words == [
+        "compact",
         "info",
         "list-peers",
         "logs",
