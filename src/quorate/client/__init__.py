@@ -9,6 +9,13 @@ Example:
 from typing import TYPE_CHECKING, Any
 
 from quorate.client.async_client import AsyncClient
+from quorate.client.calls.acl import (
+    AclPolicy,
+    AclPolicyListed,
+    AclRole,
+    AclToken,
+    AclTokenListed,
+)
 from quorate.client.calls.backups import Backup, BackupList, PrunedBackups
 from quorate.client.calls.call import Answer
 from quorate.client.calls.models import (
@@ -78,6 +85,11 @@ if TYPE_CHECKING:
     from quorate.client.coordination.async_locks import AsyncElection, AsyncLock
 
 __all__ = [
+    "AclPolicy",
+    "AclPolicyListed",
+    "AclRole",
+    "AclToken",
+    "AclTokenListed",
     "AddressError",
     "AgentSelf",
     "Answer",

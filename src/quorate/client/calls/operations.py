@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from quorate.client.calls.acl import AclOperations
 from quorate.client.calls.backups import BackupOperations
 from quorate.client.calls.call import (
     Answer,
@@ -69,7 +70,7 @@ TRANSFER: Final = "/v1/operator/raft/transfer-leadership"
 _LONG_S: Final = 600.0
 
 
-class Operations(BackupOperations):
+class Operations(AclOperations, BackupOperations):
     """One method for each endpoint. Each raises ClientError."""
 
     # -- operator/raft -------------------------------------------------------------------------
