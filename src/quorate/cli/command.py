@@ -19,8 +19,10 @@ GENERAL = (
          "the agent's own.", "region"),
     Flag("namespace", "string", "Namespace of the request. Variable QUORATE_NAMESPACE or "
          "NOMAD_NAMESPACE.", "namespace"),
-    Flag("token", "string", "Secret ID of the ACL token. Variable QUORATE_TOKEN or NOMAD_TOKEN.",
-         "token"),
+    Flag("token", "string", "Secret ID of the ACL token; other users of this machine can see it. "
+         "Variable QUORATE_TOKEN or NOMAD_TOKEN.", "token", instead="-token-file=<file>"),
+    Flag("token-file", "string", "File with the secret ID of the ACL token. Variable "
+         "QUORATE_TOKEN_FILE or NOMAD_TOKEN_FILE.", "file"),
     Flag("ca-cert", "string", "PEM file of the authority to trust. Variable QUORATE_CACERT or "
          "NOMAD_CACERT.", "file"),
     Flag("ca-path", "string", "Folder of PEM files of authorities to trust. Variable "

@@ -1,6 +1,6 @@
 """The curl command that does what `operator api` would do.
 
-A token that comes from a variable is written as that variable, so that the secret does not end
+A token that comes from a variable or a file is written as that, so that the secret does not end
 up in a terminal's history or in a ticket.
 """
 
@@ -11,6 +11,7 @@ import shlex
 from quorate.cli.context import Context, Failure, doing
 from quorate.client import Settings, settings_from_environment
 from quorate.client.transport.address import addresses_of, parse_address
+from quorate.client.transport.environment import token_source
 
 CONTINUED = " \\\n  "
 
@@ -39,14 +40,15 @@ def curl_command(
     parts = ["curl", f"-X {shlex.quote(method)}"]
     if address.socket:
         parts.append(f"--unix-socket {shlex.quote(address.socket)}")
-    parts += _identity(context, settings)
+    source = token_source(context.environ, given)
+    parts += _identity(context, settings, source[1] if source and source[0] != "token" else "")
     parts += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers]
     parts += ["--data-binary @-"] if has_body else []
     return CONTINUED.join([*parts, shlex.quote(_url(address.base, path, query, settings))])
 
 
-def _identity(context: Context, settings: Settings) -> list[str]:
-    """Options for this client's certificate and the authorities that it trusts."""
+def _identity(context: Context, settings: Settings, token_file: str) -> list[str]:
+    """Options for this client's certificate and token, and the authorities that it trusts."""
     tls = settings.tls
     files = (
         ("--cacert", tls.ca_cert),
@@ -58,7 +60,9 @@ def _identity(context: Context, settings: Settings) -> list[str]:
     parts += ["--insecure"] if tls.skip_verify else []
     if settings.http_auth:
         parts.append(f'--user "${{{_variable(context, "HTTP_AUTH")}}}"')
-    if settings.token and settings.token == context.flags.text("token"):
+    if token_file:
+        parts.append(f'-H "X-Nomad-Token: $(cat {shlex.quote(token_file)})"')
+    elif settings.token and settings.token == context.flags.text("token"):
         parts.append(f"-H {shlex.quote(f'X-Nomad-Token: {settings.token}')}")
     elif settings.token:
         parts.append(f'-H "X-Nomad-Token: ${{{_variable(context, "TOKEN")}}}"')

@@ -24,7 +24,7 @@ class Flag(NamedTuple):
 
     `kind` is bool, string, int, uint, float, duration or list (a string, may be repeated).
     `value` is the placeholder in help, `choices` what completion offers. A `hidden` one is
-    understood but neither shown nor offered.
+    understood but neither shown nor offered. What a secret is better given by is `instead`.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Flag(NamedTuple):
     value: str = "value"
     choices: tuple[str, ...] = ()
     hidden: bool = False
+    instead: str = ""
 
 
 class UsageError(Exception):

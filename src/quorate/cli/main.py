@@ -107,12 +107,20 @@ def _run(command: Command, argv: list[str], out: Output) -> int:
         return 1
     if flags.on("no-color") or flags.on("force-color"):
         out.colour = not flags.on("no-color")
+    _warn_of_secrets(command, flags, out)
     wrong = _wrong_words(command, flags)
     if wrong:
         out.error(wrong)
         out.error(f"For additional help try '{command.name} -help'")
         return 1
     return _execute(command, flags, out)
+
+
+def _warn_of_secrets(command: Command, flags: Parsed, out: Output) -> None:
+    """A command line is seen by all users of the machine, and kept in histories of shells."""
+    for flag in command.all_flags():
+        if flag.instead and flag.name in flags.values:
+            out.hint(f"others can see a secret given by -{flag.name}: give {flag.instead}")
 
 
 def _explain_usage(command: Command, error: str, out: Output) -> None:
@@ -129,6 +137,8 @@ def _wrong_words(command: Command, flags: Parsed) -> str:
     """What is wrong with the arguments, or empty."""
     if flags.on("json") and "t" in flags.values:
         return "Give either -json or -t, not both"
+    if "token" in flags.values and "token-file" in flags.values:
+        return "Give either -token or -token-file, not both"
     if command.args is not None:
         least, most = command.args
         if not least <= len(flags.args) <= most:

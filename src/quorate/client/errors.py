@@ -57,7 +57,8 @@ class StatusError(ClientError):
     """The server answered with an error; `status` is its code, `body` its text."""
 
     def __init__(self, status: int, body: str, next_step: str = "") -> None:
-        told = f" ({body})" if body else ""
+        shown = body.removesuffix("\n\n")  # behind a list of faults, one on each line
+        told = f" ({shown})" if shown else ""
         super().__init__(f"Unexpected response code: {status}{told}", next_step)
         self.status = status
         self.body = body

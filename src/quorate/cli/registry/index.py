@@ -6,6 +6,8 @@ Cheap to import (data only), because every start of the program reads it.
 from __future__ import annotations
 
 from quorate.cli.command import Command, Group
+from quorate.cli.registry.acl import ACL
+from quorate.cli.registry.acl import GROUPS as ACL_GROUPS
 from quorate.cli.registry.backup import BACKUP, ELSEWHERE, ELSEWHERE_GROUP
 from quorate.cli.registry.backup import GROUP as BACKUP_GROUP
 from quorate.cli.registry.local import LOCAL
@@ -30,6 +32,7 @@ from quorate.cli.registry.var import VAR
 COMMANDS: tuple[Command, ...] = (
     *(
         *LOCAL,
+        *ACL,
         *NAMESPACE,
         *OPERATOR,
         *DIAGNOSE,
@@ -52,6 +55,7 @@ COMMANDS: tuple[Command, ...] = (
 
 GROUPS = (
     AUDIT_GROUP,
+    *ACL_GROUPS,
     *TLS_GROUPS,
     Group(
         ("namespace",),

@@ -37,8 +37,8 @@ NEXT_STEPS: Final = (
     ),
     ("No path to region", "see the regions that answer: quorate operator api /v1/regions"),
     ("nodes reported failure", "see why by -verbose; a pool without server.encrypt has no keys"),
-    ("Permission denied", "give a token with that right by -token (NOMAD_TOKEN)"),
-    ("ACL token not found", "check the token given by -token (NOMAD_TOKEN)"),
+    ("Permission denied", "give a token with that right by -token-file (or NOMAD_TOKEN)"),
+    ("ACL token not found", "check the token given by -token-file, -token or NOMAD_TOKEN"),
     ("HTTP request to an HTTPS server", "write the address with https://"),
 )
 """What to do about texts of servers."""

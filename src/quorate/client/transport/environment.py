@@ -12,7 +12,10 @@ import msgspec
 from quorate.client.errors import ClientError
 from quorate.client.transport.address import DEFAULT_ADDRESS
 from quorate.client.transport.tls import TlsOptions
+from quorate.given_files import content
 
+_TOKEN_BYTES_MAX = 1024
+_FILE_STEP = "write the secret ID of a token into it, and nothing else"
 PREFIXES = ("QUORATE_", "NOMAD_")
 TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -22,6 +25,7 @@ VARIABLES = {
     "region": "REGION",
     "namespace": "NAMESPACE",
     "token": "TOKEN",
+    "token-file": "TOKEN_FILE",
     "ca-cert": "CACERT",
     "ca-path": "CAPATH",
     "client-cert": "CLIENT_CERT",
@@ -57,7 +61,8 @@ def settings_from_environment(
 ) -> Settings:
     """Settings by precedence; `given` holds the options of the command line by their names.
 
-    Raises ClientError when NOMAD_SKIP_VERIFY or QUORATE_SKIP_VERIFY is no boolean.
+    Raises ClientError when NOMAD_SKIP_VERIFY or QUORATE_SKIP_VERIFY is no boolean, and when the
+    file of the token cannot be read.
     """
     options = dict(given or {})
 
@@ -78,10 +83,42 @@ def settings_from_environment(
         address=text("address") or DEFAULT_ADDRESS,
         region=text("region"),
         namespace=text("namespace"),
-        token=text("token"),
+        token=_token(environ, options),
         tls=tls,
         http_auth=_http_auth(lookup(environ, "HTTP_AUTH")),
     )
+
+
+def token_source(
+    environ: Mapping[str, str], given: Mapping[str, str | bool]
+) -> tuple[str, str] | None:
+    """Where the secret is: `token` with the secret, or `token-file` with the name of its file.
+
+    Options come before variables, and of both the secret itself before a file.
+    """
+    for named in (given.get, lambda option: lookup(environ, VARIABLES[option])):
+        for option in ("token", "token-file"):
+            value = named(option)
+            if isinstance(value, str) and value:
+                return option, value
+    return None
+
+
+def _token(environ: Mapping[str, str], given: Mapping[str, str | bool]) -> str:
+    option, value = token_source(environ, given) or ("token", "")
+    return value if option == "token" else _of_file(value)
+
+
+def _of_file(name: str) -> str:
+    """The secret in a file, without the end of its line. Raises ClientError."""
+    try:
+        secret = content(name, _TOKEN_BYTES_MAX, stream=True).decode().strip()
+    except (OSError, ValueError) as error:  # of the file, or of its text
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ClientError(f"cannot read the token file {name}: {why}", _FILE_STEP) from None
+    if not secret:
+        raise ClientError(f"the token file {name} is empty", _FILE_STEP)
+    return secret
 
 
 def _boolean(environ: Mapping[str, str], name: str) -> bool:

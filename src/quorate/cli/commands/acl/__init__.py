@@ -1,0 +1,1 @@
+"""`quorate acl`: tokens, policies and roles (docs/acl.md)."""
