@@ -141,8 +141,11 @@ class Recorder:
         self._patches.close()
 
     def _watch_disk(self, host: Host) -> None:
-        def written(_: Persist) -> None:
-            self._written(host.name)
+        def written(persist: Persist) -> None:
+            if persist.sequence == 0:  # not one of those that wait: see `Disk.write_ahead`
+                self._passed(host.name)
+            else:
+                self._written(host.name)
 
         self._patches.enter_context(patch.object(host.disk, "on_durable", written))
 
@@ -170,6 +173,17 @@ class Recorder:
     def _written(self, name: str) -> None:
         server = self.servers[name]
         for _ in range(server.writes.popleft() if server.writes else 0):
+            server.disk = server.durable.popleft()
+            self._note(Step("sync", name, server.state, server.state))
+
+    def _passed(self, name: str) -> None:
+        """Term and vote of all writes that wait are durable, and no entry of theirs is."""
+        server = self.servers[name]
+        if any(state.log != server.disk.log for state in server.durable):
+            self.limit = len(self.steps)
+            return
+        server.writes = deque(0 for _ in server.writes)
+        while server.durable:
             server.disk = server.durable.popleft()
             self._note(Step("sync", name, server.state, server.state))
 

@@ -120,6 +120,7 @@ class Followed:
     incoming: list[Snapshot] = field(default_factory=list)
     own: Snapshot | None = None  # stored, and not told of yet
     led: bool = False
+    compared: int = 0  # up to here it has taken what a leader sent, since its start
     before: dict[int, Item] = field(default_factory=dict)  # the log when it was seen last
 
 
@@ -177,7 +178,8 @@ class SnapshotRecorder:
 
         def written(persist: fx.Persist) -> None:
             write(persist)
-            self._synced(self.servers[host.name])
+            if persist.sequence:  # else term and vote alone: see `Disk.write_ahead`
+                self._synced(self.servers[host.name])
 
         def stored(snapshot: Snapshot) -> None:
             store(snapshot)
@@ -243,6 +245,8 @@ class SnapshotRecorder:
         steps = self._actions(host, event, effects, persists)
         self._read_log(server, host, persists)
         for step in steps:
+            if step.what == "take":
+                server.compared = max(server.compared, step.prev + len(step.items))
             if step.waits:
                 server.owed += 1
                 server.queue.append(server.log)
@@ -258,7 +262,10 @@ class SnapshotRecorder:
     ) -> list[Step]:
         """What the step was, in the order in which the code does it."""
         server, node = self.servers[host.name], host.live
-        steps = self._from_leader(event, effects, persists) or self._from_itself(server, persists)
+        commit = node.commit_index
+        agreed = commit if commit > max(server.seen.commit, server.compared) else 0
+        steps = self._from_leader(event, effects, persists, agreed)
+        steps = steps or self._from_itself(server, persists)
         if isinstance(event, ev.SnapshotStored):
             assert server.own is not None, "a snapshot that was never stored"
             own, server.own = server.own, None
@@ -278,19 +285,27 @@ class SnapshotRecorder:
         return steps
 
     def _from_leader(
-        self, event: Any, effects: list[Any], persists: list[fx.Persist]
+        self, event: Any, effects: list[Any], persists: list[fx.Persist], agreed: int
     ) -> list[Step]:
+        """What was taken. `agreed` is a new commit index above all that was taken, or 0.
+
+        A server without room refuses the entries, and knows all the same that its log is the
+        leader's up to where they begin.
+        """
         request = getattr(event, "request", None)
         if not isinstance(request, AppendEntriesRequest) or request.is_heartbeat:
             return []
+        entries = request.entries
         if not _granted(effects + [e for p in persists for e in p.then]):
-            return []
+            if not agreed:
+                return []
+            entries = tuple(entry for entry in entries if entry.index <= agreed)
         step = Step(
             "take",
             term=request.term,
             prev=request.prev_log_index,
             prev_term=request.prev_log_term,
-            items=tuple(self._item(entry) for entry in request.entries),
+            items=tuple(self._item(entry) for entry in entries),
             waits=any(_granted(persist.then) for persist in persists),
         )
         return [step]
@@ -392,7 +407,7 @@ class SnapshotRecorder:
         server.queue.clear()
         server.writes.clear()
         server.incoming.clear()
-        server.owed, server.own, server.led = 0, None, False
+        server.owed, server.own, server.led, server.compared = 0, None, False, 0
         server.disk, server.before = found, {}  # all of the log is told anew
         if host.node is None:
             return
