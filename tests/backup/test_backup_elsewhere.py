@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cli_run import Ran, run
 from client_fake_agent import FakeAgent, Reply, json_reply
+from full_files import nothing_may_be_written
 from places import VECTORS
 
 SAVE = "GET /v1/operator/snapshot"
@@ -79,6 +80,17 @@ def test_a_target_that_is_missing_is_told_before_anything_is_asked(tmp_path: Pat
             assert done.code == 1
             assert says in done.stderr
         assert fake.asked == []
+
+
+def test_a_target_that_takes_nothing_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    with FakeAgent({}) as fake:
+        words = ("backup", "run", f"-target=file://{tmp_path}")
+        with nothing_may_be_written():
+            done = run(*words, env={"NOMAD_ADDR": fake.address})
+        assert fake.asked == []
+    assert (done.code, done.stdout) == (1, "")
+    assert f"Error opening the target: cannot write in {tmp_path}: File too large" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_template_that_cannot_be_read_is_told_before_anything_is_asked(tmp_path: Path) -> None:

@@ -77,6 +77,14 @@ def at(endpoint: str, url: str = "s3://backups/some/prefix", **more: str) -> Set
     return Settings(url=url, endpoint=endpoint, region="us-east-1", **more)
 
 
+def test_a_trial_leaves_nothing(endpoint: str) -> None:
+    target = open_target(at(endpoint, "s3://backups/tried"))
+    target.try_out()
+    url = f"{endpoint}/backups?list-type=2&prefix=tried"
+    with urllib.request.urlopen(url, timeout=5) as listed:
+        assert b"<KeyCount>0</KeyCount>" in listed.read()
+
+
 @pytest.mark.parametrize("size", [100_000, 20 << 20], ids=["at once", "in parts"])
 def test_what_was_put_comes_back(endpoint: str, size: int) -> None:
     data = hashlib.shake_128(b"seed").digest(size)
@@ -170,6 +178,8 @@ def test_wrong_credentials_are_told_without_them() -> None:
             target.put(NAME, io.BytesIO(b"x").read, 1, lambda: True)
         assert SECRET not in caught.value.line()
         assert "credentials" in caught.value.next_step
+        with pytest.raises(TargetError, match="cannot write in bucket"):
+            target.try_out()
         found = Proof(
             Job(target=at(endpoint), name=NAME, memory_bytes=1 << 30, deadline_s=60)
         ).run()

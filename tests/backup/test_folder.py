@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from full_files import nothing_may_be_written
 
 from quorate.backup.folder import FolderTarget
 from quorate.backup.places import check_endpoint, check_url, open_target, split_file
@@ -71,8 +72,9 @@ def test_a_file_that_is_there_is_never_replaced(tmp_path: Path) -> None:
 
 def test_what_a_killed_server_has_begun_goes_with_the_next_file(tmp_path: Path) -> None:
     ours = tmp_path / f".unfinished-{NAME}-00112233"
+    trial = tmp_path / ".unfinished-trial-00112233"
     theirs = tmp_path / ".unfinished-quorate-ffffffff-20261129T030000Z-1.snap-00112233"
-    for each in (ours, theirs):
+    for each in (ours, trial, theirs):
         each.write_bytes(b"half")
     target = FolderTarget(str(tmp_path))
     assert target.names() == []
@@ -80,10 +82,18 @@ def test_what_a_killed_server_has_begun_goes_with_the_next_file(tmp_path: Path) 
     assert sorted(tmp_path.iterdir()) == sorted([theirs, tmp_path / NAME])
 
 
+def test_a_trial_leaves_nothing_and_tells_of_a_folder_without_room(tmp_path: Path) -> None:
+    target = FolderTarget(str(tmp_path))
+    target.try_out()
+    with nothing_may_be_written(), pytest.raises(TargetError, match=r"cannot write in .*too large"):
+        target.try_out()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_is_missing_is_told_and_not_made(tmp_path: Path) -> None:
     target = FolderTarget(str(tmp_path / "away"))
     calls: list[Callable[[], object]] = [
-        *(lambda: put(target), target.names, lambda: target.delete(NAME)),
+        *(lambda: put(target), target.names, lambda: target.delete(NAME), target.try_out),
         lambda: next(target.get(NAME)),
     ]
     for call in calls:

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from configparser import Error as ParserError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from io import BufferedIOBase
 from typing import Any, Final
@@ -25,6 +25,7 @@ from obstore.store import S3Store
 from quorate.backup.target import Absent, Read, Settings, TargetError, checked_name, is_name
 from quorate.given_files import opened
 
+_TRIAL: Final = "quorate-trial"
 _PART_BYTES: Final = 8 << 20
 _PIECE_BYTES: Final = 1 << 20
 _RETRIES: Final = 2
@@ -95,6 +96,13 @@ class BucketTarget:
                 chunk_size=_PART_BYTES,
                 max_concurrency=1,
             )
+
+    def try_out(self) -> None:
+        """See `Target`. The object stays where nothing may be deleted: one, with this name."""
+        with self._clearly("write"):
+            obstore.put(self._store, _TRIAL, b"tried")
+        with suppress(BaseError, OSError, ValueError):
+            obstore.delete(self._store, _TRIAL)
 
     def get(self, name: str) -> Iterator[bytes]:
         """See `Target`."""

@@ -20,6 +20,8 @@ from quorate.storage.atomic import fsync_dir
 
 _PIECE_BYTES: Final = 256 << 10
 _HIDDEN: Final = ".unfinished-"
+_TRIAL: Final = f"{_HIDDEN}trial-"
+_TRIED: Final = bytes(4096)
 
 
 class FolderTarget:
@@ -50,6 +52,18 @@ class FolderTarget:
             finally:
                 unfinished.unlink(missing_ok=True)
             fsync_dir(self._folder)
+
+    def try_out(self) -> None:
+        """See `Target`."""
+        place = self._folder / f"{_TRIAL}{secrets.token_hex(4)}"
+        with self._clearly("write"):
+            try:
+                with open(place, "xb", opener=_private) as file:
+                    file.write(_TRIED)
+                    file.flush()
+                    os.fsync(file.fileno())
+            finally:
+                place.unlink(missing_ok=True)
 
     def get(self, name: str) -> Iterator[bytes]:
         """See `Target`."""
@@ -92,8 +106,9 @@ class FolderTarget:
     def _sweep(self, name: str) -> None:
         """Remove what servers of the same cluster have begun and not ended."""
         cluster = "-".join(name.split("-")[:2])
-        for left in self._folder.glob(f"{_HIDDEN}{cluster}-*"):
-            left.unlink(missing_ok=True)
+        for begun in (f"{_HIDDEN}{cluster}-*", f"{_TRIAL}*"):
+            for left in self._folder.glob(begun):
+                left.unlink(missing_ok=True)
 
     @contextmanager
     def _clearly(self, what: str) -> Iterator[None]:

@@ -48,6 +48,12 @@ class Target(Protocol):
         It gets its name only if `may` says so at the end. Raises TargetError.
         """
 
+    def try_out(self) -> None:
+        """Put a few bytes there, and take them away: before much work that is lost if that fails.
+
+        Raises TargetError.
+        """
+
     def get(self, name: str) -> Iterator[bytes]:
         """The bytes of a file. Raises Absent, TargetError."""
 

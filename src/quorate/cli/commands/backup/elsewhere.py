@@ -65,6 +65,7 @@ def run(context: Context) -> int:
     with doing("Error opening the target: "):
         target = open_target(settings)
         target.names()  # before anything is asked of the cluster
+        target.try_out()
     with context.client() as client, tempfile.TemporaryFile() as file:
         region, data_dir = _agent(client)
         if retain and not region:
