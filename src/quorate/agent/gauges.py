@@ -63,9 +63,10 @@ class Gauges:
         if replica.disk_times.count > self._writes_seen:
             fresh = replica.disk_times.count - self._writes_seen
             self._writes_seen = replica.disk_times.count
+            observe = self._metrics.histogram("quorate.disk.sync_seconds").observe
             for seconds in list(replica.disk_times.recent)[-fresh:]:
                 self._metrics.sample("quorate.disk.sync_ms", seconds * 1000)
-                self._metrics.histogram("quorate.disk.sync_seconds").observe(seconds)
+                observe(seconds)
         gauge("quorate.raft.isLeader", float(node.leader is not None))
         self._peers()
         checks = self._server.checks

@@ -170,21 +170,22 @@ class IncomingConnection(asyncio.Protocol):
 
     def _request(self, request: AnyRequest) -> bool:
         why = self._handler.accepts(request, self)
-        if isinstance(request, InstallSnapshotRequest) and request.size > SNAPSHOT_BYTES_MAX:
-            why = why or f"it announced a snapshot of {request.size} bytes"
+        install = request if isinstance(request, InstallSnapshotRequest) else None
+        if install is not None and install.size > SNAPSHOT_BYTES_MAX:
+            why = why or f"it announced a snapshot of {install.size} bytes"
         if why or len(self._slots) >= _UNANSWERED_MAX:
             self._refuse(why or "too many unanswered requests")
             return False
         slot = Slot(self)
         self._slots.append(slot)
         self._peer_id = request.sender_id or self._peer_id
-        if isinstance(request, InstallSnapshotRequest):
+        if install is not None:
             self._installing = slot
             self.pause()
         if not _version_ok(request):
             slot.answer(None, _WRONG_VERSION)
-        elif isinstance(request, InstallSnapshotRequest) and request.snapshot_version > 1:
-            slot.answer(None, f"unsupported snapshot version {request.snapshot_version}")
+        elif install is not None and install.snapshot_version > 1:
+            slot.answer(None, f"unsupported snapshot version {install.snapshot_version}")
         else:
             self._handler.request_received(slot, request)
         return self._transport is not None

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from quorate.raft.events import SnapshotStored
 from quorate.raft.node import Node
-from quorate.raft.roles.log_bound import is_half_full, snapshot_due
+from quorate.raft.roles.log_bound import half_of_bound, snapshot_due
+from quorate.raft.settings import Settings
 from quorate.runtime.driver import Driver
 from quorate.runtime.ports import Handle
 
@@ -35,11 +36,18 @@ class LogBound:
         self._take = take
         self._failed = failed
         self._waits = False
+        self._settings: Settings | None = None
+        self._half: float = 0  # bytes of the log from where on one may be due, by `_settings`
 
     def look(self) -> None:
         """Take a snapshot if one is due."""
         node = self._node
-        if not is_half_full(node) or self._waits or self._driver.ended or not snapshot_due(node):
+        if node.settings is not self._settings:
+            self._settings = node.settings
+            self._half = half_of_bound(node.settings)
+        if node.log.size_bytes() < self._half:
+            return  # after nearly every event: no more than this is asked
+        if self._waits or self._driver.ended or not snapshot_due(node):
             return
         if node.applied_index == node.log.snapshot_index:
             # It is there already, and was taken when more of the log was to stay.

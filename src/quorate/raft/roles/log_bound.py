@@ -22,6 +22,7 @@ hashicorp/raft counts entries alone, of any size, and holds no write up.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -79,15 +80,14 @@ def refuses_entries(node: NodeState) -> bool:
     return _is_worth_it(node, max(index, log.first_index - 1))
 
 
-def is_half_full(node: NodeState) -> bool:
-    """True from where on a snapshot may be due; to be asked after each step, so that is all."""
-    bound = node.settings.log_bytes_max
-    return bound > 0 and node.log.size_bytes() >= bound // 2
+def half_of_bound(settings: Settings) -> float:
+    """Bytes of the log from where on a snapshot may be due."""
+    return settings.log_bytes_max // 2 if settings.log_bytes_max else inf
 
 
 def snapshot_due(node: NodeState) -> bool:
     """True if a snapshot of what is applied now is worth its while."""
-    if not is_half_full(node) or node.prepared:
+    if node.log.size_bytes() < half_of_bound(node.settings) or node.prepared:
         return False
     index = _applied_goes(node)
     return index >= node.log.first_index and _is_worth_it(node, index)

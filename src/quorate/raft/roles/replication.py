@@ -78,10 +78,11 @@ class Replication:
             limit = 1 if peer.mode is Mode.PROBE else settings.appends_in_flight_max
             if peer.mode is Mode.SNAPSHOT or len(peer.appends) >= limit:
                 return
-            compacted = peer.next_index < log.first_index and last >= peer.next_index
-            if compacted or log.term(peer.next_index - 1) is None:
-                self._send_snapshot(peer)
-                return
+            if peer.next_index <= log.first_index:  # else the entry before it is here
+                compacted = peer.next_index < log.first_index and last >= peer.next_index
+                if compacted or log.term(peer.next_index - 1) is None:
+                    self._send_snapshot(peer)
+                    return
             entries = log.entries(
                 peer.next_index,
                 last + 1,

@@ -66,7 +66,8 @@ class Segment:
         Raises OSError: then they do not count, and others may be written in their place.
         """
         end = self.size + len(frames)
-        self._see_to_room(end, len(frames), spare=spare)
+        if end + self._piece > self._room or len(frames) > self._piece:
+            self._see_to_room(end, len(frames), spare=spare)
         if self._soiled > self.size:
             self._clear_soiled()
         if self.size and end > self._sure:

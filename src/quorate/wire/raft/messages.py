@@ -341,6 +341,7 @@ _RESPONSES: Final = {
     RequestKind.PRE_VOTE: _Form(PreVoteResponse, _TERM, _GRANTED),
 }
 
+_KIND_OF: Final = {int(kind): kind for kind in RequestKind}
 _KINDS: Final = {form.cls: kind for kind, form in _REQUESTS.items()}
 _RESPONSE_FORMS: Final = {form.cls: form for form in _RESPONSES.values()}
 
@@ -387,10 +388,10 @@ def encode_response(
 
 def read_kind(type_byte: int) -> RequestKind:
     """The kind that a type byte announces. Raises BadFrame for an unknown one."""
-    try:
-        return RequestKind(type_byte)
-    except ValueError:
-        raise bad_frame(f"unknown type byte {type_byte:#04x} of a Raft request") from None
+    kind = _KIND_OF.get(type_byte)
+    if kind is None:
+        raise bad_frame(f"unknown type byte {type_byte:#04x} of a Raft request")
+    return kind
 
 
 def request_from_map(kind: RequestKind, fields: Any) -> AnyRequest:

@@ -92,7 +92,7 @@ class RequestReader:
         return events
 
     def _read_request(self, events: list[RequestEvent]) -> bool:
-        """Read one request, and what is here of its snapshot. False: wait for more bytes."""
+        """Read one request, and what is here of its snapshot. False: there are no more bytes."""
         if self._kind is None:
             type_byte = self._values.read_byte()
             if type_byte is None:
@@ -107,7 +107,7 @@ class RequestReader:
         if isinstance(request, InstallSnapshotRequest):
             self._snapshot_left = request.size
             self._add_chunk(self._values.read_raw(request.size), events)
-        return True
+        return not self._values.is_empty
 
     def _add_chunk(self, data: bytes, events: list[RequestEvent]) -> None:
         if data:
