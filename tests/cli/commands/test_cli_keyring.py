@@ -70,6 +70,27 @@ def test_a_step(words: tuple[str, ...], text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "words", [(*KEYRING, "install", "-"), ("operator", "keyring", "-install=-")]
+)
+def test_a_key_that_is_piped_in(words: tuple[str, ...]) -> None:
+    with FakeAgent({"PUT /v1/agent/keyring/install": json_reply({"Keys": {}})}) as agent:
+        env = {"NOMAD_ADDR": agent.address}
+        assert run(*words, env=env, stdin=f"{OLD}\n", terminal=True).stderr == ""
+        shown = run(*KEYRING, "install", OLD, env=env, terminal=True).stderr
+    assert [json.loads(seen.body) for seen in agent.requests] == [{"Key": OLD}] * 2
+    assert shown == "Hint: others can see a key on the command line: give - and pipe it in\n"
+
+
+def test_what_is_piped_in_and_is_no_key_is_not_sent() -> None:
+    for stdin in ("", "abc", "x" * 257):
+        with FakeAgent({}) as agent:
+            ran = run(*KEYRING, "install", "-", env={"NOMAD_ADDR": agent.address}, stdin=stdin)
+        assert ran.code == 1
+        assert ran.stderr.startswith(("error: Invalid encryption key: ", "Error reading standard"))
+        assert not agent.requests
+
+
+@pytest.mark.parametrize(
     "words",
     [
         (*KEYRING, "install", "abc"),

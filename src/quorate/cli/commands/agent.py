@@ -24,6 +24,8 @@ PLACEHOLDERS = {
     "retry-interval": "duration",
     "retry-max": "times",
 }
+SECRETS = {"encrypt": "server.encrypt in a file that only the server can read"}
+"""Options with secrets, and what to give in place of each."""
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 
 
@@ -39,6 +41,7 @@ def agent_flags() -> tuple[Flag, ...]:
             PLACEHOLDERS.get(flag.name, "value"),
             LOG_LEVELS if flag.name == "log-level" else (),
             hidden=bool(flag.refused) or flag.help.startswith(WITHOUT_USE),
+            instead=SECRETS.get(flag.name, ""),
         )
         for flag in FLAGS
     )

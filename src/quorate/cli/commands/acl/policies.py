@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from quorate.cli.commands.acl.given import text_of
 from quorate.cli.commands.acl.shown import MANAGEMENT, listed
+from quorate.cli.commands.given import text_of
 from quorate.cli.context import Context, doing
 from quorate.cli.text.tables import format_block, format_table
 from quorate.client.calls.acl import AclPolicyListed

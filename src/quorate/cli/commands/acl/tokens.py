@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from quorate.cli.commands.acl.given import text_of
 from quorate.cli.commands.acl.shown import listed, show_token, token_rows
+from quorate.cli.commands.given import text_of
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
 from quorate.client.calls.acl import role_links

@@ -19,12 +19,12 @@ def _with_key(word: str, summary: str, description: str, does: str) -> Command:
     return Command(
         ("operator", "gossip", "keyring", word),
         summary,
-        description,
+        f"{description} With - the key is what is piped in, so that no list of processes shows it.",
         MODULE + word,
         examples=(Example(f"quorate operator gossip keyring {word} {KEY}", does),),
         args=(1, 1),
         args_text=ONE_KEY,
-        usage="[options] <key>",
+        usage="[options] <key or ->",
     )
 
 
@@ -79,7 +79,12 @@ GOSSIP = (
         "not end within -timeout.",
         "quorate.cli.commands.operator.keys.rotate:rotate",
         (
-            Flag("key", "string", "The new key, in base64. Default: one is made.", "key"),
+            Flag(
+                "key",
+                "string",
+                "The new key, in base64, or - for what is piped in. Default: one is made.",
+                "key",
+            ),
             Flag("timeout", "duration", "How long to wait for members. Default 60s.", "duration"),
             Flag("json", "bool", "Print what was done as one JSON object, and no progress."),
         ),

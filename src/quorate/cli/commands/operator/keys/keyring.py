@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 
+from quorate.cli.commands.given import STDIN, text_of
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
 from quorate.client import Keyring
@@ -12,6 +13,7 @@ from quorate.wire.gossip_key import key_fault
 
 PREFIX = "error: "
 KEY_BYTES = 32
+KEY_TEXT_MAX = 256
 DOING = {
     "list": "Gathering installed encryption keys...",
     "install": "Installing new gossip encryption key...",
@@ -72,12 +74,22 @@ def remove(context: Context) -> int:
     return _change(context, "remove", context.flags.args[0])
 
 
-def _change(context: Context, operation: str, key: str) -> int:
+def _change(context: Context, operation: str, given: str) -> int:
     context.out.line(DOING[operation])
-    check_key(key)
+    key = given_key(context, given)
     with context.client() as client, doing(PREFIX):
         client.keyring(operation, key)
     return 0
+
+
+def given_key(context: Context, given: str) -> str:
+    """The key that is given, or piped in for `-`. Raises Failure if it is none."""
+    if given == STDIN:
+        given = text_of(context, STDIN, KEY_TEXT_MAX).strip()
+    else:
+        context.out.hint("others can see a key on the command line: give - and pipe it in")
+    check_key(given)
+    return given
 
 
 def check_key(key: str) -> None:

@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from quorate.cli.commands.operator.keys.keyring import check_key
+from quorate.cli.commands.operator.keys.keyring import given_key
 from quorate.cli.commands.operator.keys.rotation import (
     Action,
     Ring,
@@ -34,7 +34,7 @@ def rotate(context: Context) -> int:
     """Replace the gossip key. Exit code 2 if it did not end in time; then run it again."""
     given = context.flags.text("key")
     if given:
-        check_key(given)
+        given = given_key(context, given)
     timeout_s = seconds(context.flags.text("timeout", "60s"))
     with context.client() as client:
         return Rotation(context, client, timeout_s).run(given)

@@ -1,4 +1,4 @@
-"""Texts that a person gives in a file, or pipes in: a policy, a secret."""
+"""Texts that a person gives in a file, or pipes in: a policy, a secret, a key."""
 
 from __future__ import annotations
 
