@@ -64,11 +64,15 @@ def test_tokens() -> None:
         "Roles": None,
         "Global": False,
     }
-    ask(
-        f"DELETE /v1/acl/token/{ACCESSOR}",
-        golden_http("acl-token-delete"),
-        lambda c: c.delete_acl_token(ACCESSOR),
-    )
+    for reply, behind in (
+        (golden_http("acl-token-delete"), ()),
+        (
+            Reply(200, b"", (("X-Quorate-Behind", "s2.global, s3.global"),)),
+            ("s2.global", "s3.global"),
+        ),
+    ):
+        route = f"DELETE /v1/acl/token/{ACCESSOR}"
+        assert ask(route, reply, lambda c: c.delete_acl_token(ACCESSOR)) == (behind, None)
 
 
 def test_bootstrap() -> None:

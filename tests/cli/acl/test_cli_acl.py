@@ -421,6 +421,15 @@ def test_a_wide_list_of_roles_is_split_on_a_terminal() -> None:
     assert ran.stdout.count(ROLE_ID) == 3
 
 
+def test_servers_that_still_know_a_deleted_token_are_named() -> None:
+    reply = Reply(200, b"", (("X-Quorate-Behind", "s2.global"),))
+    with FakeAgent({f"DELETE /v1/acl/token/{ACCESSOR}": reply}) as agent:
+        ran = run("acl", "token", "delete", ACCESSOR, env={"NOMAD_ADDR": agent.address})
+    assert ran.code == 0
+    assert ran.stdout == f"Token {ACCESSOR} successfully deleted\n"
+    assert ran.stderr.startswith("Not applied yet by s2.global: ")
+
+
 def test_secrets_are_in_no_list_and_no_error() -> None:
     secret = "53d81155-8572-8e7f-da1b-d3e1ae53428b"
     ran, _ = asked("acl", "token", "list", answers={"GET /v1/acl/tokens": [stub(token())]})

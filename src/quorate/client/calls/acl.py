@@ -154,9 +154,12 @@ class AclOperations:
         return put(_path("token", token.accessor_id), AclToken, body=body)
 
     @call
-    def delete_acl_token(self, accessor: str) -> Call[None]:
-        """Delete a token."""
-        return act("DELETE", _path("token", accessor))
+    def delete_acl_token(self, accessor: str) -> Call[tuple[str, ...]]:
+        """Delete a token. The names of live servers that have not applied it yet, mostly none.
+
+        There it may still open local and stale requests, until they do or lose the leader for 30 s.
+        """
+        return Call(Request("DELETE", _path("token", accessor), []), _behind)
 
     # -- roles ---------------------------------------------------------------------------------
 
@@ -206,6 +209,11 @@ def role_links(names: Sequence[str], ids: Sequence[str]) -> tuple[RoleLink, ...]
 def policy_links(names: Sequence[str]) -> tuple[PolicyLink, ...]:
     """Policies of a role."""
     return tuple(PolicyLink(name=each) for each in names)
+
+
+def _behind(answer: Answer) -> tuple[str, ...]:
+    names = succeeded(answer).headers.get("x-quorate-behind", "")
+    return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
 def _of_role(role: AclRole) -> dict[str, Any]:

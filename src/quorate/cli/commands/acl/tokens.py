@@ -102,8 +102,14 @@ def delete(context: Context) -> int:
     """Delete a token: it counts for nothing from the answer on."""
     accessor = context.flags.args[0]
     with context.client() as client, doing("Error deleting token: "):
-        client.delete_acl_token(accessor)
+        behind = client.delete_acl_token(accessor)
     context.out.line(f"Token {accessor} successfully deleted")
+    if behind:
+        context.out.error(
+            f"Not applied yet by {', '.join(behind)}: local and stale requests there may still be "
+            "answered with it, for 30 s at most once such a server has lost the leader",
+            "see how far each server is: quorate operator raft views",
+        )
     return 0
 
 
