@@ -51,9 +51,9 @@ def test_a_plan_of_a_server_that_runs_and_of_a_folder_fits_both(tmp_path: Path) 
         ran = plan(f"-out={file}", f"-address={agent.address}", folders["s1"])
     assert ran.code == 0, ran
     assert agent.asked == [FACTS, VIEWS]
-    assert "Of this moment only: that none has a leader" in ran.stderr
-    assert f"recover live prepare -data-may-be-lost {file} DATA_DIR" in ran.stderr
-    assert ran.stderr.endswith(f"  quorate operator recover apply {file} DATA_DIR\n")
+    assert "Of this moment only: that none has a leader" in ran.stdout
+    assert f"recover live prepare -data-may-be-lost {file} DATA_DIR" in ran.stdout
+    assert ran.stdout.endswith(f"  quorate operator recover apply {file} DATA_DIR\n")
     made = json.loads(file.read_text())
     assert {s["server_id"]: s["path"] for s in made["survivors"]} == {
         IDS["s0"]: agent.address,

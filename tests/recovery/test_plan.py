@@ -17,6 +17,7 @@ from recovery_folders import IDS, content_of, golden_servers
 
 from quorate.raft.values.identity import NO_EPOCH
 from quorate.raft.values.messages import Entry, EntryKind, HardState
+from quorate.recovery import plan as plans
 from quorate.recovery.at_start import before_start
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.looking.states import state_of
@@ -41,11 +42,21 @@ def planned(tmp_path: Path, *folders: Path) -> Path:
 
 def test_a_plan_ends_with_the_command_that_comes_next(tmp_path: Path) -> None:
     s0, file = golden_servers(tmp_path)["s0"], tmp_path / "plan.json"
-    said = recover("plan", f"-out={file}", s0).stderr.splitlines()
+    said = recover("plan", f"-out={file}", s0).stdout.splitlines()
     words = said[-1].split()
     assert words[:4] == ["quorate", "operator", "recover", "apply"]
     assert set(words[4].removeprefix("-lost=").split(",")) == {IDS["s1"], IDS["s2"]}
     assert recover("apply", *words[4:-1], s0).code == 0
+
+
+def test_the_report_goes_where_the_plan_does_not(tmp_path: Path) -> None:
+    """A person reads it on standard output; a pipe that takes the plan gets nothing else."""
+    s0 = golden_servers(tmp_path)["s0"]
+    written = recover("plan", f"-out={tmp_path / 'plan.json'}", s0)
+    assert (written.stderr, "most advanced: " in written.stdout) == ("", True)
+    piped = recover("plan", s0)
+    assert plans.decode(piped.stdout.encode(), "stdout").leads == IDS["s0"]
+    assert "most advanced: " in piped.stderr
 
 
 def grown(folder: Path, *terms: int) -> None:
@@ -302,7 +313,14 @@ def test_what_recoveries_kept_is_listed_and_goes_by_name_alone(tmp_path: Path) -
     assert (ran.code, ran.stdout) == (1, "")
     assert "no folder 'raft' is kept there" in ran.stderr
     assert content_of(s0) == before
-    assert recover("prune", "-remove=all", s0).code == 0
+    ran = recover("prune", "-remove=all", s0)
+    assert ran.code == 0
+    for path, what in ((old, "before a recovery"), (undone, "undone"), (salvaged, "a salvage")):
+        assert any(f"Removed {path}, " in line and what in line for line in ran.stdout.splitlines())
+    assert "Removed in all: 3, " in ran.stdout
+    assert recover("prune", "-remove=all", s0).stdout.endswith(
+        "\nNothing was removed: the folder that an undo needs goes by its name alone\n"
+    )
     assert not old.exists()
     assert not undone.exists()
     assert not salvaged.exists()

@@ -32,8 +32,8 @@ def test_the_file_for_survivors_of_ours_recovers_them(tmp_path: Path) -> None:
     assert "could hold a majority" not in ran.stderr
     path = folders["s0"] / "server" / "raft" / "peers.json"
     ran = run("operator", "recover", "peers-json", f"-out={path}", str(folders["s0"]))
-    assert (ran.code, ran.stdout) == (0, "")
-    assert "could hold a majority" in ran.stderr
+    assert (ran.code, ran.stderr) == (0, "")
+    assert "could hold a majority" in ran.stdout
     before_start(folders["s0"], own_address=A0)
     assert [server.id for server in inspect(folders["s0"]).members.servers] == [IDS["s0"]]
 
@@ -108,5 +108,5 @@ def test_folders_that_do_not_belong_together(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written(tmp_path: Path, target: str) -> None:
     folder = golden_servers(tmp_path)["s0"]
     ran = run("operator", "recover", "peers-json", f"-out={target}", str(folder))
-    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.code == 1
     assert "cannot write /nonexistent/peers.json" in ran.stderr

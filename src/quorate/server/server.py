@@ -13,6 +13,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -47,7 +48,7 @@ from quorate.server.cluster.founding import Bootstrap, Proposal
 from quorate.server.cluster.gossip_pool import GossipPool
 from quorate.server.cluster.identity import Greeting, Identity
 from quorate.server.cluster.leaving import Leaving
-from quorate.server.cluster.no_leader import why_no_leader
+from quorate.server.cluster.no_leader import known_reasons, why_no_leader
 from quorate.server.cluster.rejoining import Rejoining
 from quorate.server.events.hub import Hub
 from quorate.server.integrity.checks import StateChecks
@@ -403,7 +404,9 @@ class Server:
 
     def _why_no_leader(self) -> str:
         configuration, known = self.replica.node.configuration, self.directory.all()
-        return why_no_leader(configuration, self.identity(), known, self.machine.store)
+        problem = "" if self.trust.tls is None else self.trust.tls.invalid(datetime.now(UTC))
+        reasons = known_reasons(self._refusals.recent.all(), problem)
+        return why_no_leader(configuration, self.identity(), known, self.machine.store, reasons)
 
     def _make_whereabouts(self) -> Whereabouts:
         return Whereabouts(

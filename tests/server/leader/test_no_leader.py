@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from quorate.pool.refusals import Told
 from quorate.raft.values.configuration import Configuration, Server
 from quorate.server.cluster.directory import ALIVE, FAILED, Known
 from quorate.server.cluster.identity import Identity
-from quorate.server.cluster.no_leader import why_no_leader
+from quorate.server.cluster.no_leader import KNOWN_S, known_reasons, why_no_leader
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
 from quorate.state.registry import TODAY
@@ -29,6 +30,10 @@ B = msgspec.structs.replace(A, id="b", name="s2", address="10.0.0.2:4647")
 NEW = msgspec.structs.replace(B, id="n", cluster_id="", initialised=False)
 STRANGER = msgspec.structs.replace(B, cluster_id="theirs")
 MEMBERS = Configuration((Server("a", A.address), Server("b", B.address)))
+ENOUGH = (
+    "no leader: 2 of 2 voters are here (s1.global, s2.global), which are enough (2 are needed), "
+    "and they elect none: "
+)
 ALONE = "no leader: 1 of 2 voters are here (s1.global), and 2 are needed; missing: "
 
 WITHOUT_DATA = (
@@ -45,7 +50,8 @@ OF_ANOTHER = "(b at 10.0.0.2:4647); of another cluster than ours: s2.global (clu
             B,
             ALIVE,
             False,
-            "no leader: 2 of 2 voters are here (s1.global, s2.global), and 2 are needed",
+            ENOUGH + "nothing is known here of why; an election may be under way, or they do not "
+            "reach each other's RPC ports: see quorate operator diagnose",
         ),
         (B, FAILED, False, ALONE + "(b at 10.0.0.2:4647)"),
         (B, FAILED, True, ALONE + "s2.global (b at 10.0.0.2:4647)"),
@@ -71,3 +77,19 @@ def test_in_words(other: Identity, status: str, named: bool, expected: str) -> N
         store.apply(1, encode(command))
     pool = [Known(A, 0.0), Known(other, 0.0, status)]
     assert why_no_leader(MEMBERS, A, pool, store) == expected
+
+
+def test_where_enough_are_here_it_says_what_keeps_them_from_electing_one() -> None:
+    """As with certificates that the others refuse: gossip sees all, and none is elected."""
+    pool = [Known(A, 0.0), Known(B, 0.0, ALIVE)]
+    why = "TLS handshake: its certificate is refused: certificate has expired"
+    told = [
+        Told("10.0.0.2:4647", why, 9, 0.5),
+        Told("10.0.0.9", "garbage", 1, KNOWN_S + 1.0),
+    ]
+    reasons = known_reasons(told, "TLS: the certificate was revoked")
+    text = why_no_leader(MEMBERS, A, pool, StateStore(TODAY), reasons)
+    assert text == (f"{ENOUGH}TLS: the certificate was revoked; 10.0.0.2:4647: {why}")
+    # Where too few are here that is the reason.
+    alone = why_no_leader(MEMBERS, A, pool[:1], StateStore(TODAY), reasons)
+    assert alone == ALONE + "(b at 10.0.0.2:4647)"

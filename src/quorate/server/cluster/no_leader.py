@@ -6,8 +6,10 @@ who is there but does not count, having other data or none (docs/pains.md, 4 and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
+from quorate.pool.refusals import Told
 from quorate.raft.values.configuration import Configuration
 from quorate.server.cluster.directory import ALIVE, Known
 from quorate.server.cluster.identity import Identity
@@ -21,10 +23,32 @@ def is_stranger(me: Identity, other: Identity) -> bool:
     return both and other.region == me.region and other.cluster_id != me.cluster_id
 
 
+KNOWN_S: Final = 60.0
+"""What was refused longer ago is no reason of now."""
+
+_NAMED: Final = 3
+
+
+def known_reasons(refused: Iterable[Told], tls_problem: str) -> tuple[str, ...]:
+    """What this server knows that may keep the voters that are here from electing a leader.
+
+    `refused` are its refusals, in both directions, the newest first.
+    """
+    lately = [f"{each.where}: {each.why}" for each in refused if each.ago_s < KNOWN_S]
+    return tuple(filter(None, (tls_problem, *lately[:_NAMED])))
+
+
 def why_no_leader(
-    configuration: Configuration, me: Identity, pool: Iterable[Known], state: Reader
+    configuration: Configuration,
+    me: Identity,
+    pool: Iterable[Known],
+    state: Reader,
+    reasons: Sequence[str] = (),
 ) -> str:
-    """One line: how many voters live, who is missing, and who cannot stand in for them."""
+    """One line: how many voters live, who is missing, and who cannot stand in for them.
+
+    Where enough are here, `reasons` may say why they elect none.
+    """
     live = {
         known.identity.id: known.identity
         for known in pool
@@ -36,7 +60,14 @@ def why_no_leader(
     text = f"no leader: {len(present)} of {len(voters)} voters are here"
     if present:
         text += f" ({', '.join(live[v.id].node for v in present)})"
-    text += f", and {configuration.quorum()} are needed"
+    if len(present) >= configuration.quorum():
+        text += f", which are enough ({configuration.quorum()} are needed), and they elect none: "
+        text += "; ".join(reasons) or (
+            "nothing is known here of why; an election may be under way, or they do not reach each "
+            "other's RPC ports: see quorate operator diagnose"
+        )
+    else:
+        text += f", and {configuration.quorum()} are needed"
     if missing:
         named = []
         for voter in missing:

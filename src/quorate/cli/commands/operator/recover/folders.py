@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TextIO
 
 from quorate.cli.commands.operator.folder_named import folder_named
 from quorate.cli.commands.operator.recover.asked import OF_THE_MOMENT, asked, left_running
@@ -84,8 +85,9 @@ def peers_json(context: Context) -> int:
     with doing(""):
         text = text_of(found.configuration())
     explain(context, found)
+    say = report(context).write
     for each in found.older:
-        context.out.stderr.write(
+        say(
             f"not in the file: {each.server_id}, whose last entry is of an older term and may\n"
             "         never have been committed; it joins later, with an empty data folder\n"
         )
@@ -99,10 +101,15 @@ def peers_json(context: Context) -> int:
     return 0
 
 
+def report(context: Context) -> TextIO:
+    """Where words for a person go: to standard output, unless the file itself goes there."""
+    return context.out.stdout if context.flags.text("out") else context.out.stderr
+
+
 def explain(context: Context, found: Survivors) -> None:
-    """What a recovery with these survivors means, on standard error."""
+    """The meaning of a recovery with these survivors, in words."""
     best = found.best
-    say = context.out.stderr.write
+    say = report(context).write
     rows = [("Server", "Last Term", "Last Index", "Committed")]
     rows += [
         (each.server_id, str(each.last_term or each.reach[0]), str(each.reach[1]),

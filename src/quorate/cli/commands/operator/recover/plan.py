@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from quorate.cli.commands.operator.folder_named import folder_named
-from quorate.cli.commands.operator.recover.folders import explain, survivors_of
+from quorate.cli.commands.operator.recover.folders import explain, report, survivors_of
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
 from quorate.given_files import content
@@ -50,7 +50,7 @@ def _say_next(context: Context, found: Survivors, target: str) -> None:
         if found.may_decide
         else ""
     )
-    say = context.out.stderr.write
+    say = report(context).write
     if context.flags.many("address"):
         say(
             f"The plan is in {target}. Next, on the machine of each survivor, while it runs:\n\n"

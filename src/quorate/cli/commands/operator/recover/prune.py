@@ -29,14 +29,20 @@ def prune(context: Context) -> int:
             pruning.remove(folder, going)
     out = context.out
     for each in going:
-        out.line(f"Removed {each.path}, {each.size} bytes")
+        out.line(f"Removed {each.path}, {each.size} bytes ({each.what})")
+    if going:
+        size = sum(each.size for each in going)
+        out.line(f"Removed in all: {len(going)}, {size} bytes")
     left = [each for each in kept if each not in going]
     if not left:
-        out.line("Nothing of earlier times is kept here")
+        more = " any more" if going else ""
+        out.line(f"Nothing of earlier times is kept here{more}")
         return 0
     now = time.time()
     rows = [("Name", "Age", "Bytes", "What"), *(_row(each, now) for each in left)]
     out.table(format_table(rows))
+    if names and not going:
+        out.line("\nNothing was removed: the folder that an undo needs goes by its name alone")
     if not names:
         out.line("\nNothing was removed. To remove: -remove=NAME,... or -remove=all")
     return 0
