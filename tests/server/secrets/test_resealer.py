@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from quorate.errors import ChangeRefused, QuorateError, RestoreUnderWay
+from quorate.server.access.secrets import seal_secret, secret_of
 from quorate.server.leader.acts import Acts
 from quorate.server.secrets.keeper import RootKeeper
 from quorate.server.secrets.resealer import Resealer
@@ -23,6 +24,9 @@ from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
 from quorate.state.registry import TODAY
 from quorate.state.tables import root_keys, variables
+from quorate.state.tables.acl import tokens
+from quorate.state.tables.acl.standing import ACL_LEVEL
+from quorate.state.tables.acl.tokens import AclToken, DeleteTokens, PutToken
 from quorate.state.tables.locks import AcquireLock
 from quorate.state.tables.root_keys import VALUES, AddRootKey
 from quorate.state.tables.variables import PutVariable
@@ -62,6 +66,17 @@ class Cluster:
             key_id=sealed.key_id,
             nonce=sealed.nonce,
         )
+
+    def put_token(self, accessor: str) -> PutToken:
+        secret = f"secret of {accessor}"
+        sealed = seal_secret(self.server.sealer, accessor, secret)
+        token = AclToken(
+            digest=secret.encode(), data=sealed.data, key_id=sealed.key_id, nonce=sealed.nonce
+        )
+        return PutToken(accessor=accessor, token=token)
+
+    def tokens(self) -> Mapping[str, AclToken]:
+        return self.store.rows(tokens.TABLE)
 
     def sealed_with(self) -> set[str]:
         return {row.key_id for row in self.store.rows(variables.TABLE).values()}
@@ -342,3 +357,64 @@ def test_a_restore_during_the_work_begins_it_once_more() -> None:
     assert cluster.phase() == (VALUES, 0)
     run(cluster.server.until_done())
     assert cluster.sealed_with() == {"k-2"}
+
+
+def test_secrets_of_tokens_are_sealed_again_too_and_still_open() -> None:
+    cluster = Cluster()
+    cluster.commit(RaiseLevel(level=ACL_LEVEL))
+    cluster.fill(10)
+    names = [f"t{number:03}" for number in range(COUNT)]
+    for name in names:
+        cluster.commit(cluster.put_token(name))
+    cluster.rotate()
+    assert {row.key_id for row in cluster.tokens().values()} == {"k-1"}
+    index = cluster.store.table_index(tokens.TABLE.name)
+    run(cluster.server.until_done())
+    assert cluster.sealed_with() == {"k-2"}
+    assert {row.key_id for row in cluster.tokens().values()} == {"k-2"}
+    assert cluster.store.table_index(tokens.TABLE.name) == index
+    for name in names:
+        assert secret_of(cluster.server.sealer, name, cluster.tokens()[name]) == f"secret of {name}"
+    assert run(cluster.server.keeper.remove("k-1", force=True))
+
+
+def test_a_token_that_was_changed_meanwhile_keeps_its_newer_seal() -> None:
+    """The leader had read it before it was sealed again, and wrote the older seal."""
+    cluster = Cluster()
+    cluster.commit(RaiseLevel(level=ACL_LEVEL))
+    cluster.commit(cluster.put_token("t"))
+    known = cluster.tokens()["t"]
+    cluster.rotate()
+    run(cluster.server.until_done())
+    changed = PutToken(accessor="t", token=replace(known, name="n"), since=known.modify_index)
+    assert cluster.commit(changed) == ""
+    row = cluster.tokens()["t"]
+    assert (row.name, row.key_id) == ("n", "k-2")
+    assert secret_of(cluster.server.sealer, "t", row) == "secret of t"
+
+
+def test_a_key_that_a_token_needs_is_not_removed() -> None:
+    cluster = Cluster()
+    cluster.commit(RaiseLevel(level=ACL_LEVEL))
+    cluster.commit(cluster.put_token("t"))
+    stale = cluster.tokens()["t"]
+    cluster.rotate()
+    run(cluster.server.until_done())
+    cluster.commit(PutToken(accessor="u", token=replace(stale, digest=b"other")))
+    with pytest.raises(ChangeRefused, match="the secret of token u is sealed with it"):
+        run(cluster.server.keeper.remove("k-1", force=True))
+
+
+def test_a_secret_that_does_not_open_keeps_its_key_in_use() -> None:
+    cluster = Cluster()
+    cluster.commit(RaiseLevel(level=ACL_LEVEL))
+    broken = cluster.put_token("t")
+    cluster.commit(replace(broken, token=replace(broken.token, data=b"broken")))
+    cluster.commit(cluster.put_token("u"))
+    cluster.rotate()
+    with pytest.raises(QuorateError, match="do not open, so their root key stays in use"):
+        run(cluster.server.until_done())
+    assert cluster.tokens()["u"].key_id == "k-2"
+    cluster.commit(DeleteTokens(accessors=("t",), time_ns=1))
+    run(cluster.server.until_done())
+    assert not cluster.phase()[0]

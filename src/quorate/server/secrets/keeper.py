@@ -17,6 +17,7 @@ from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import backups, root_keys, variables
+from quorate.state.tables.acl import tokens
 from quorate.state.tables.root_keys import (
     ACTIVE,
     DISKS,
@@ -171,9 +172,9 @@ class RootKeeper:
                 "snapshots, and remove what was set aside: quorate operator recover prune; or "
                 "remove it with -force, if no older snapshot is ever to be read again",
             )
-        if path := await self._needed_by(key_id):
+        if needing_it := await self._needed_by(key_id):
             raise ChangeRefused(
-                f"root key in use, cannot delete: the value of {path} is sealed with it",
+                f"root key in use, cannot delete: {needing_it} is sealed with it",
                 "run: quorate operator root keyring rotate",
             )
         command = RemoveRootKey(key_id=key_id, modify_index=row.modify_index)
@@ -188,10 +189,15 @@ class RootKeeper:
         return self._lacked_by(wrapping_id)
 
     async def _needed_by(self, key_id: str) -> str:
-        """A variable that is lost without the key; empty if there is none, as there should be."""
+        """What is lost without the key; empty if there is nothing, as there should be."""
         for looked_at, (_, row) in enumerate(self._state.scan(variables.TABLE), start=1):
             if row.key_id == key_id:
-                return row.path
+                return f"the value of {row.path}"
+            if looked_at % _LOOKED_AT_MAX == 0:
+                await asyncio.sleep(0)
+        for looked_at, (accessor, token) in enumerate(self._state.scan(tokens.TABLE), start=1):
+            if token.key_id == key_id:
+                return f"the secret of token {accessor}"
             if looked_at % _LOOKED_AT_MAX == 0:
                 await asyncio.sleep(0)
         return ""

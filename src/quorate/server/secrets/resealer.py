@@ -1,4 +1,6 @@
-"""After a rotation: the leader seals the older values again with the active key, a batch at a time.
+"""After a rotation: the leader seals older values again with the active key, a batch at a time.
+
+First the values of variables, then the secrets of tokens (`server.secrets.token_seals`).
 
 How far it has come stands in the replicated record of the active key, so the next leader goes on
 there. The work begins with an entry that changes nothing, and goes on when that is applied: then
@@ -14,9 +16,11 @@ from typing import Any, Final
 
 from quorate.errors import KeyMissing, QuorateError, SealBroken
 from quorate.server.secrets.sealer import Sealer
+from quorate.server.secrets.token_seals import TokenSeals
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import variables
+from quorate.state.tables.acl.tokens import ReplaceTokenSeals
 from quorate.state.tables.root_keys import ReplaceSeals, Resealed, RootKey
 
 log = logging.getLogger("quorate.server")
@@ -44,6 +48,7 @@ class Resealer:
         self._sealer = sealer
         self._apply = apply
         self._rows_max = rows_max
+        self._tokens = TokenSeals(state, sealer, rows_max)
         self._of = 0  # the modify index of the key's record of which the rest is
         self._after = ""  # the last row that was looked at
         self._held_at: str | None = None  # behind which row the first one lies that does not open
@@ -60,6 +65,7 @@ class Resealer:
             # Its entry comes behind all that this server has sealed with an older key, and has
             # asked for, be it in the log or not.
             self._after, self._held_at = row.after, None
+            self._tokens.begin()
         else:
             found, at_end = self._some(key_id)
         if found or begins:
@@ -70,7 +76,14 @@ class Resealer:
             self.forget()  # if it fails, these are looked at again
             _, self._of = await self._apply(encode(command))
             return False
-        if at_end and self._held_at is not None:
+        if at_end:
+            again, at_end = self._tokens.some(key_id)
+            if again:
+                tokens = ReplaceTokenSeals(key_id=key_id, modify_index=row.modify_index, rows=again)
+                self.forget()
+                _, self._of = await self._apply(encode(tokens))
+                return False
+        if at_end and (self._held_at is not None or self._tokens.held):
             self.forget()
             raise QuorateError(
                 "there are values that do not open, so their root key stays in use",

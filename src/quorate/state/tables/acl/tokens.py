@@ -149,6 +149,9 @@ def _put(tables: Tables, accessor: str, token: AclToken, index: int) -> str:
     same = by_digest(tables, token.digest)
     if same is not None and same[0] != accessor:
         return "another token has this secret"
+    if same is not None:  # the same secret: it may have been sealed again meanwhile
+        sealed = same[1]
+        token = replace(token, data=sealed.data, key_id=sealed.key_id, nonce=sealed.nonce)
     tables.delete(deleted.TABLE, accessor, index)
     tables.put(TABLE, accessor, token, index)
     return ""
