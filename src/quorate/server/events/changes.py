@@ -1,6 +1,6 @@
 """From change records to events: which table makes events of which topic, and what they show.
 
-What an event keeps is small: of a variable its metadata, never its items.
+What an event keeps is small: of a variable its metadata, never its items; of a token no secret.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from quorate.server.access.shown import policy_shown, role_shown, token_shown
 from quorate.server.views.journal import entry_of
 from quorate.server.views.namespaces import shown
 from quorate.shapes import events as shapes
@@ -20,12 +21,19 @@ from quorate.shapes.variables import VariableMetadata
 from quorate.state.engine.changes import Change
 from quorate.state.engine.table import Reader
 from quorate.state.tables import journal, namespaces, variables
+from quorate.state.tables.acl import policies, roles, tokens
+from quorate.state.tables.acl.policies import AclPolicy
+from quorate.state.tables.acl.roles import AclRole
+from quorate.state.tables.acl.tokens import AclToken
 from quorate.state.tables.journal import JournalRecord
 from quorate.state.tables.namespaces import Namespace
 
 NAMESPACE: Final = "Namespace"
 VARIABLE: Final = "Variable"
 OPERATOR: Final = "Operator"
+OF_TOKENS: Final = "ACLToken"
+OF_POLICIES: Final = "ACLPolicy"
+OF_ROLES: Final = "ACLRole"
 
 _TYPES: Final = MappingProxyType(
     {
@@ -44,7 +52,10 @@ _EVENT_BYTES: Final = 400  # what an event takes besides its texts, encoded too
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One event before it is encoded. `shown` is its payload, under `word`; `size` about bytes."""
+    """One event before it is encoded. `shown` is its payload, under `word`; `size` about bytes.
+
+    It is found by its key, and by its `filter_keys`.
+    """
 
     topic: str
     type: str
@@ -54,11 +65,13 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     shown: msgspec.Struct
     index: int
     size: int
+    filter_keys: tuple[str, ...] = ()
 
     def encoded(self) -> bytes:
         """Its JSON."""
         return _encode(
             shapes.Event(
+                filter_keys=self.filter_keys or None,
                 index=self.index,
                 key=self.key,
                 namespace=self.namespace,
@@ -146,6 +159,52 @@ def _variable(_: Reader, change: Change) -> Event:
     return outlined(outline)
 
 
+def _token(reader: Reader, change: Change) -> Event:
+    record: Any = change.old if change.new is None else change.new
+    assert isinstance(record, AclToken)
+    return Event(
+        topic=OF_TOKENS,
+        type="ACLTokenDeleted" if change.new is None else "ACLTokenUpserted",
+        key=change.key,
+        namespace="",
+        word=OF_TOKENS,
+        shown=token_shown(reader, change.key, record),
+        index=change.index,
+        size=_EVENT_BYTES + tokens.weigh(record)[1],
+    )
+
+
+def _policy(_: Reader, change: Change) -> Event:
+    record: Any = change.old if change.new is None else change.new
+    assert isinstance(record, AclPolicy)
+    return Event(
+        topic=OF_POLICIES,
+        type="ACLPolicyDeleted" if change.new is None else "ACLPolicyUpserted",
+        key=change.key,
+        namespace="",
+        word=OF_POLICIES,
+        shown=policy_shown(record, whole=False),
+        index=change.index,
+        size=_EVENT_BYTES + policies.weigh(record)[1],
+    )
+
+
+def _role(_: Reader, change: Change) -> Event:
+    record: Any = change.old if change.new is None else change.new
+    assert isinstance(record, AclRole)
+    return Event(
+        topic=OF_ROLES,
+        type="ACLRoleDeleted" if change.new is None else "ACLRoleUpserted",
+        key=change.key,
+        namespace="",
+        word=OF_ROLES,
+        shown=role_shown(change.key, record),
+        index=change.index,
+        size=_EVENT_BYTES + roles.weigh(record)[1],
+        filter_keys=(record.name,),
+    )
+
+
 def _told(reader: Reader, change: Change) -> Event | None:
     record: Any = change.new
     if record is None or change.old is not None:
@@ -188,6 +247,9 @@ def _time(unix_ms: int) -> str:
 
 _MAKERS: Final[dict[str, Callable[[Reader, Change], Event | None]]] = {
     namespaces.TABLE.name: _namespace,
+    policies.TABLE.name: _policy,
+    roles.TABLE.name: _role,
+    tokens.TABLE.name: _token,
     variables.TABLE.name: _variable,
     journal.TABLE.name: _told,
 }

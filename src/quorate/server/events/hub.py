@@ -89,7 +89,11 @@ class Topics:
 
 def _patterns(event: Event) -> tuple[tuple[str, str], ...]:
     topic, key = event.topic, event.key
-    return ((topic, ANY), (topic, key), (ANY, key), (ANY, ANY))
+    found: tuple[tuple[str, str], ...]
+    found = ((topic, ANY), (topic, key), (ANY, key), (ANY, ANY))
+    for name in event.filter_keys:
+        found = (*found, (topic, name), (ANY, name))
+    return found
 
 
 class Entry(msgspec.Struct, gc=False):
