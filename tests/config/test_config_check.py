@@ -106,7 +106,10 @@ def three(*changes: str) -> list[str]:
         ({"tls": {"rpc": True, "ca_file": "/c"}}, "tls.rpc is on, and tls.cert_file is not set"),
         ({"tls.tls_min_version": "tls11"}, "tls.tls_min_version: version 'tls11' of TLS is not"),
         ({"tls.tls_cipher_suites": "X"}, "tls.tls_cipher_suites: cipher suite 'X' is not known"),
-        ({"acl.enabled": True}, "acl.enabled: access control is not supported by this version"),
+        (
+            {"acl": {"token_min_expiration_ttl": "2h", "token_max_expiration_ttl": "1h"}},
+            "acl.token_max_expiration_ttl (1h0m0s) is below acl.token_min_expiration_ttl (2h0m0s)",
+        ),
         ({"client.enabled": True}, "client.enabled: client mode is not supported by this version"),
         ({"syslog_facility": "LOCAL8"}, 'syslog_facility "LOCAL8" is unknown ('),
         (
@@ -227,16 +230,30 @@ def test_refused(settings: dict[str, Any], text: str, tmp_path: Path) -> None:
                 "ui": {},
                 "client": {"enabled": False, "servers": []},
                 "plugin_dir": "/p",
-                "acl": {"enabled": False, "token_ttl": "30s", "role_ttl": "1s"},
+                "acl": {"enabled": False, "role_ttl": "1s", "replication_token": "x"},
                 "tls.http": False,
                 "disable_update_check": True,
             },
             (
                 (
-                    "WARNING: No effect in this version of Quorate: acl.role_ttl, client,"
+                    "WARNING: No effect in this version of Quorate: acl.replication_token, client,"
                     " plugin_dir, server.num_schedulers, telemetry.circonus_api_token,"
                     " telemetry.statsite_address, ui, vault"
                 ),
+            ),
+        ),
+        (
+            {"acl": {"transition": True, "token_ttl": "5s"}},
+            ("WARNING: No effect without acl.enabled: acl.transition, acl.token_ttl",),
+        ),
+        (
+            {"acl": {"enabled": True, "transition": True}},
+            (
+                (
+                    "WARNING: acl.transition is on: requests that access control would refuse are"
+                    " allowed, until the transition is ended"
+                ),
+                "WARNING: acl.enabled without tls.http: tokens travel in the clear",
             ),
         ),
     ],

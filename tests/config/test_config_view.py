@@ -23,6 +23,7 @@ ADDED = {
     "ACL.RoleTTL",
     "ACL.TokenMaxExpirationTTL",
     "ACL.TokenMinExpirationTTL",
+    "ACL.Transition",
     "LogIncludeLocation",
     # Ours.
     "Backup.CredentialsFile",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import socket
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quorate.agent.host_data import asking
 from quorate.api.http.sites import Sites
@@ -15,7 +16,7 @@ from quorate.config.checks.network import gossip_addresses, join_addresses, rpc_
 from quorate.config.model import AgentConfig
 from quorate.config.view.agent import config_view
 from quorate.raft.settings import Settings as RaftSettings
-from quorate.server.options import BackupOptions, GossipOptions, ServerOptions
+from quorate.server.options import AclOptions, BackupOptions, GossipOptions, ServerOptions
 from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping
 from quorate.shapes.shape import made
 from quorate.state.tables.autopilot import AutopilotConfiguration
@@ -71,8 +72,32 @@ def server_options(
         prometheus=config.telemetry.prometheus_metrics,
         config_view=config_view(config),
         backup=backup_options(config),
-        host_data=asking(data_dir) if config.enable_debug else None,
+        acl=acl_options(config),
+        host_data=asking(data_dir) if _shows_host(config) else None,
     )
+
+
+_SILENCE_MAX_S: Final = 30.0
+"""However long a configuration lets tokens count: a deleted one counts no longer anywhere."""
+
+
+def acl_options(config: AgentConfig) -> AclOptions:
+    """How callers are asked for tokens."""
+    given = config.acl
+    http = (ip_address(host) for host in config.addresses.http.split())
+    return AclOptions(
+        enabled=given.enabled,
+        transition=given.transition,
+        silence_max_s=min(given.token_ttl_ns / 1e9, _SILENCE_MAX_S),
+        ttl_min_s=given.token_min_expiration_ttl_ns / 1e9,
+        ttl_max_s=given.token_max_expiration_ttl_ns / 1e9,
+        host_is_near=not all(each.is_loopback for each in http),
+    )
+
+
+def _shows_host(config: AgentConfig) -> bool:
+    """Whether the machine is shown: for debugging to everybody, else by right alone."""
+    return config.enable_debug or (config.acl.enabled and not config.acl.transition)
 
 
 def backup_options(config: AgentConfig) -> BackupOptions:

@@ -161,15 +161,19 @@ class Autopilot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acl:
-    """Access control. Not in this version: `enabled` is refused, the rest has no effect."""
+    """Access control (docs/acl.md). No caller is kept for a time here: a change counts at once.
 
-    enabled: bool = key(False, effect=Effect.REFUSED)
-    token_ttl_ns: int = key(30 * SECOND, effect=Effect.NONE)
-    policy_ttl_ns: int = key(30 * SECOND, effect=Effect.NONE)
-    role_ttl_ns: int = key(30 * SECOND, effect=Effect.NONE)
+    `token_ttl` is how long tokens count at a server that does not hear the leader.
+    """
+
+    enabled: bool = key(False)
+    transition: bool = key(False)
+    token_ttl_ns: int = key(30 * SECOND, minimum=SECOND)
+    policy_ttl_ns: int = key(30 * SECOND, effect=Effect.GRANTED)
+    role_ttl_ns: int = key(30 * SECOND, effect=Effect.GRANTED)
     replication_token: str = key("", effect=Effect.NONE, secret=True)
-    token_min_expiration_ttl_ns: int = key(MINUTE, effect=Effect.NONE)
-    token_max_expiration_ttl_ns: int = key(24 * HOUR, effect=Effect.NONE)
+    token_min_expiration_ttl_ns: int = key(MINUTE, minimum=SECOND)
+    token_max_expiration_ttl_ns: int = key(24 * HOUR, minimum=SECOND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

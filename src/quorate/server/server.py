@@ -186,7 +186,7 @@ class Server:
             *(self._watch, self._duties, self._judge, self._locks, self.root_keys, self.disks),
             *(self._wrapping, self.usage, self._memory, self.room, self.backups, self.recovery),
             self.recorder,
-            self._token_expiry,
+            *(self.access, self._token_expiry),
         ):
             self._spawn(part.run())
 
@@ -336,6 +336,8 @@ class Server:
             sealer=self.sealer,
             refusal=self.usage.refusal,
             metrics=self._metrics,
+            check=lambda: self.cluster.upgrade_check(),  # noqa: PLW0108  it is made later
+            fatal=self._on_fatal,
         )
 
     def _make_answers(self) -> None:
@@ -381,6 +383,7 @@ class Server:
             disks=self.disks,
             usage=self.usage,
             room=self.room,
+            acl_warning=self.access.warning,
             backups_problem=lambda: self.backups.problem() or self._memory.other_backups(),
             wrapping=self._wrapping,
             refusals=self._refusals,

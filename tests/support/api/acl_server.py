@@ -10,6 +10,7 @@ from fake_server import NOW, FakeServer, answered
 from quorate.api.http.messages import Request, Response
 from quorate.levels import LEVEL
 from quorate.metrics import Metrics
+from quorate.server.access.level import LevelRule
 from quorate.server.access.resolving import Resolver
 from quorate.server.access.tokens import TokenAccess
 from quorate.server.access.transition import Refusals
@@ -29,9 +30,13 @@ class AclServer(FakeServer):
         self.write_defaults().commit(encode(RaiseLevel(level=LEVEL)))
         refusals = Refusals(Metrics())
         resolver = Resolver(self.store, lambda: self.store)
-        self.access: Any = TokenAccess(options, self.store, resolver, refusals)
+        level = LevelRule(self.store, self.upgrade_check, self._ended)
+        self.access: Any = TokenAccess(options, self.store, resolver, refusals, level)
         self.app = self.application(control=False)
         self.now = NOW
+
+    def _ended(self, error: BaseException) -> None:
+        raise AssertionError(error)
 
     async def ask(self, method: str, path: str, body: Any = None, *, token: str = BOSS) -> Response:
         """Ask with that secret; `body` is sent as JSON, or as it is if it is bytes."""

@@ -38,6 +38,7 @@ BODIES = {
     "/v1/namespace/default": b'{"Name":"default"}',
     "/v1/var/default": b'{"Items":{"k":"v"}}',
     "/v1/operator/state/limit": b'{"BytesMax":0}',
+    "/v1/acl/transition": b'{"Ended":true}',
     "/v1/vars/write": b'{"Operations":[{"Op":"set","Path":"a","Items":{"k":"v"}}]}',
 }
 

@@ -99,9 +99,12 @@ class ServerCluster:
         record = IdentityRecord(server_id=server_id, level=LEVEL, start=Start(1, b"12345678"))
         return Peer(record=record, region=region, address=address, key=bytes(32))
 
-    async def ask(self, number: int, target: str, method: str = "GET", body: str = "") -> Response:
-        """What a client of that server is answered."""
-        request = Request(method, target.encode(), body=body.encode())
+    async def ask(
+        self, number: int, target: str, method: str = "GET", body: str = "", token: str = ""
+    ) -> Response:
+        """What a client of that server is answered, with the secret of a token."""
+        headers = ((b"x-nomad-token", token.encode()),) if token else ()
+        request = Request(method, target.encode(), headers, body.encode())
         answer = self.applications[number].handle(request)
         return answer if isinstance(answer, Response) else await answer
 

@@ -37,7 +37,7 @@ from quorate.api.gate.admission import (
 from quorate.api.gate.ends import Ends
 from quorate.api.http.messages import Call, Request, Response, StreamResponse
 from quorate.api.parts import Access, Leadership
-from quorate.errors import PermissionDenied, TokensNotCurrent
+from quorate.errors import LevelTooLow, PermissionDenied, TokensNotCurrent
 from quorate.state.tables.namespaces import DEFAULT
 
 HEALTH: Final = "/v1/agent/health"
@@ -124,7 +124,7 @@ class Gate:
 
     def _check_state(self) -> None:
         """Raises StateDamaged where nothing is known of tokens."""
-        with suppress(PermissionDenied):
+        with suppress(PermissionDenied, LevelTooLow):
             self._access.caller("", self._clock())
 
     def _checked_before(self, row: Endpoint, handler: Handler) -> Handler:

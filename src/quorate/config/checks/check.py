@@ -375,6 +375,19 @@ def _gossip(config: AgentConfig) -> Iterator[ConfigError]:
         )
 
 
+def _acl(config: AgentConfig) -> Iterator[ConfigError]:
+    acl = config.acl
+    least, most = acl.token_min_expiration_ttl_ns, acl.token_max_expiration_ttl_ns
+    if least > most:
+        yield error_at(
+            config,
+            "acl.token_max_expiration_ttl",
+            f"acl.token_max_expiration_ttl ({format_duration(most)}) is below"
+            f" acl.token_min_expiration_ttl ({format_duration(least)})",
+            "set a longer one, or a shorter token_min_expiration_ttl",
+        )
+
+
 def _backup(config: AgentConfig) -> Iterator[ConfigError]:
     backup = config.backup
     tried: tuple[tuple[str, str, Callable[[str], object]], ...] = (
@@ -423,6 +436,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _headers,
     _http_hosts,
     _backup,
+    _acl,
     tls_problems,
 )
 

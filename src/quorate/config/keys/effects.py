@@ -15,14 +15,16 @@ from quorate.config.keys.spec import Effect
 from quorate.config.model import AgentConfig
 from quorate.errors import ConfigError
 
-_SHUT_IN: Final = "remove it, and keep the ports inside a trusted network"
 _REFUSED: Final = {
     "client.enabled": ("client mode", "remove it: Quorate runs servers only"),
-    "acl.enabled": ("access control", _SHUT_IN),
 }
 _TLS_FILES: Final = (
     *("tls.ca_file", "tls.cert_file", "tls.key_file", "tls.crl_file"),
     *("tls.tls_cipher_suites", "tls.tls_min_version"),
+)
+_OF_ACL: Final = (
+    *("acl.transition", "acl.token_ttl"),
+    *("acl.token_min_expiration_ttl", "acl.token_max_expiration_ttl"),
 )
 _BY_GOSSIP: Final = (
     "server.gossip_profile",
@@ -57,6 +59,7 @@ def effect_warnings(config: AgentConfig) -> Iterator[str]:
     if names:
         yield f"WARNING: No effect in this version of Quorate: {', '.join(names)}"
     yield from _idle_tls(config)
+    yield from _of_acl(config)
     if config.server.gossips:
         return
     idle = [key for key in _BY_GOSSIP if key in config.sources]
@@ -83,6 +86,22 @@ def _idle_tls(config: AgentConfig) -> Iterator[str]:
         idle = [key for key in keys if key in config.sources]
         if idle:
             yield f"WARNING: No effect without {missing}: {', '.join(idle)}"
+
+
+def _of_acl(config: AgentConfig) -> Iterator[str]:
+    acl = config.acl
+    if not acl.enabled:
+        idle = [key for key in _OF_ACL if key in config.sources]
+        if idle:
+            yield f"WARNING: No effect without acl.enabled: {', '.join(idle)}"
+        return
+    if acl.transition:
+        yield (
+            "WARNING: acl.transition is on: requests that access control would refuse are allowed,"
+            " until the transition is ended"
+        )
+    if not config.tls.http and not config.dev_mode:
+        yield "WARNING: acl.enabled without tls.http: tokens travel in the clear"
 
 
 def dev_warnings(config: AgentConfig) -> Iterator[str]:

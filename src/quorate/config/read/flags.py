@@ -62,7 +62,7 @@ _SERVER: Final = (
         "rejoin", "bool", "server.rejoin_after_leave", "Join the old pool again after a leave."
     ),
     AgentFlag("encrypt", "string", "server.encrypt", "Gossip key: base64 of 16, 24 or 32 bytes."),
-    AgentFlag("acl-enabled", "bool", "acl.enabled", "Not supported in this version."),
+    AgentFlag("acl-enabled", "bool", "acl.enabled", "Ask callers for tokens."),
     AgentFlag("acl-replication-token", "string", "acl.replication_token", _NO_EFFECT),
 )
 _USE_DEV: Final = "use -dev"

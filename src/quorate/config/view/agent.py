@@ -78,6 +78,7 @@ def _acl(config: AgentConfig) -> dict[str, Any]:
         "TokenMaxExpirationTTL": acl.token_max_expiration_ttl_ns,
         "TokenMinExpirationTTL": acl.token_min_expiration_ttl_ns,
         "TokenTTL": acl.token_ttl_ns,
+        "Transition": acl.transition,
     }
 
 

@@ -13,6 +13,7 @@ from quorate.metrics import Metrics
 from quorate.replica.replica import Replica
 from quorate.server.access.administration import AclAdmin
 from quorate.server.access.expiry import TokenExpiry
+from quorate.server.access.level import LevelRule
 from quorate.server.access.reach import Reach
 from quorate.server.access.resolving import Resolver
 from quorate.server.access.tokens import TokenAccess
@@ -23,6 +24,7 @@ from quorate.server.machine import ServerMachine
 from quorate.server.options import ServerOptions
 from quorate.server.rpc.calls import Callers
 from quorate.server.secrets.sealer import Sealer
+from quorate.shapes.operator import UpgradeCheck
 from quorate.state.tables.limits import Full
 
 _NS_PER_S: Final = 1_000_000_000
@@ -42,6 +44,8 @@ def accessing(
     sealer: Sealer,
     refusal: Callable[[Full], StateFull],
     metrics: Metrics,
+    check: Callable[[], Awaitable[UpgradeCheck]],
+    fatal: Callable[[BaseException], None],
 ) -> tuple[TokenAccess, AclAdmin, TokenExpiry]:
     """What knows callers by their secrets, what changes tokens, and what ends them."""
     given = options.acl
@@ -57,5 +61,6 @@ def accessing(
         refusal=refusal,
     )
     resolver = Resolver(machine.store, machine.readable)
-    access = TokenAccess(given, machine.store, resolver, Refusals(metrics))
+    level = LevelRule(machine.store, check, fatal)
+    access = TokenAccess(given, machine.store, resolver, Refusals(metrics), level)
     return access, admin, TokenExpiry(machine.store, leads, apply, time.time_ns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quorate.acl.caller import Caller
+from quorate.server.access.level import LevelRule
 from quorate.server.access.resolving import Resolver
 from quorate.server.access.transition import Refusals
 from quorate.server.options import AclOptions
@@ -15,8 +16,14 @@ class TokenAccess:
     """See the module. `refusals` counts what would have been refused."""
 
     def __init__(
-        self, options: AclOptions, state: StateStore, resolver: Resolver, refusals: Refusals
+        self,
+        options: AclOptions,
+        state: StateStore,
+        resolver: Resolver,
+        refusals: Refusals,
+        level: LevelRule,
     ) -> None:
+        self._level = level
         self._options = options
         self._state = state
         self.refusals = refusals
@@ -33,5 +40,22 @@ class TokenAccess:
         return self._options.transition and standing.current(self._state).phase != ENFORCED
 
     def caller(self, secret: str, now_s: float) -> Caller:
-        """See `Resolver.caller`."""
+        """See `Resolver.caller`. Raises LevelTooLow where there are no tables of tokens yet."""
+        self._level.demand()
         return self._resolver.caller(secret, now_s)
+
+    def warning(self) -> str:
+        """What an operator has to see to; empty: nothing."""
+        if not self.enabled:
+            return ""
+        if problem := self._level.problem():
+            return problem
+        if not self.transition:
+            return ""
+        seen = self.refusals.warning() or "no request would have been refused since then"
+        return f"acl.transition lets all requests pass: {seen}; see docs/acl.md for how to end it"
+
+    async def run(self) -> None:
+        """See to it that the cluster has the level that access control needs."""
+        if self.enabled:
+            await self._level.run()

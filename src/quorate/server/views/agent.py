@@ -37,6 +37,7 @@ class AgentView:
         disks: Disks,
         usage: Usage,
         room: RoomWatch,
+        acl_warning: Callable[[], str],
         backups_problem: Callable[[], str],
         wrapping: WrappingMembers,
         me: Callable[[], Identity],
@@ -50,6 +51,7 @@ class AgentView:
         self._disks = disks
         self._usage = usage
         self._room = room
+        self._acl_warning = acl_warning
         self._backups_problem = backups_problem
         self._wrapping = wrapping
         self._me = me
@@ -68,6 +70,7 @@ class AgentView:
             self._usage.warning(),
             self._backups_problem(),
             self._wrapping.warning(),
+            self._acl_warning(),
         )
         return "; ".join(filter(None, (*worries, *found)))
 

@@ -13,6 +13,7 @@ from quorate.api.endpoints.acl.listing import TokensEndpoint
 from quorate.api.endpoints.acl.policies import PoliciesEndpoint
 from quorate.api.endpoints.acl.roles import RolesEndpoint
 from quorate.api.endpoints.acl.tokens import TokenEndpoint
+from quorate.api.endpoints.acl.transition import TransitionEndpoint
 from quorate.api.http.messages import Call, Response
 
 _WRITE: Final = ("PUT", "POST")
@@ -151,5 +152,19 @@ ROWS: Final = (
         *("/v1/acl/token/<accessor>", TokenEndpoint, TokenEndpoint.delete),
         "delete a token",
         methods=_DELETE,
+    ),
+    Endpoint(
+        path="/v1/acl/transition",
+        methods=("GET",),
+        made_of=TransitionEndpoint,
+        handler=TransitionEndpoint.get,
+        capability=Capability.MANAGEMENT,
+        consistency=Consistency.LOCAL,
+        forwarding=Forwarding.NONE,
+        does="what this server lets pass while access control is introduced (ours)",
+    ),
+    _write(
+        *("/v1/acl/transition", TransitionEndpoint, TransitionEndpoint.put),
+        "end the introduction of access control on all servers (ours)",
     ),
 )
