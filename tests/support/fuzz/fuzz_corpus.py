@@ -87,6 +87,14 @@ def _text_seeds() -> Iterator[tuple[str, bytes]]:
         "bind_addr = <<EOF\n0.0.0.0\nEOF\n",
     ):
         yield "configuration", text.encode()
+    for text in (
+        'namespace "w-*" { policy = "read"\n variables { path "*" { capabilities = ["read"] } } }',
+        'operator {\n  capabilities = ["snapshot-save", "deny"]\n}\n# more\n',
+        'agent = { "policy" = <<EOT\nread\nEOT\n}\nnode { policy = "\\u0072ead" } /* c */ // d',
+        '{"namespace": {"a": {"policy": "read"}}, "quota": [{"policy": "read"}]}',
+        'host_volume "x" { capabilities = ["mount-readonly",] }, node_pool "p" { policy = "read" }',
+    ):
+        yield "policy", text.encode()
     for text in ("stale", "index=5&wait=1m", "region=a%20b&cas=7", "pretty&index=%zz", "wait=-1"):
         yield "query", text.encode()
     for text in ('{"a": 1, "b": [true, null, 1.5e3]}', '"\\ud800"', "[[[]]]", "{} x", "-0"):

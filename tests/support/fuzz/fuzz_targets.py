@@ -21,6 +21,9 @@ from bolt_builder import resealed
 from fuzz_corpus import KEY_OWNER
 from fuzz_server_targets import http_answer, http_request, replica_call, server_call
 
+from quorate.acl.invalid import PolicyInvalid
+from quorate.acl.policies.parsing import parse_policy
+from quorate.acl.rights import Rights
 from quorate.api.codec.body import BodyError, first_value
 from quorate.api.codec.params import decode_path, parse_cas, parse_query
 from quorate.api.request_error import RequestError
@@ -126,6 +129,11 @@ def query(data: bytes) -> None:
 
 def configuration(data: bytes) -> None:
     assemble([parse_bytes(data, "a.hcl")], {}, dev=False)
+
+
+def policy(data: bytes) -> None:
+    """Read, and its rights made. A text of bytes that are no UTF-8 does not come so far."""
+    Rights([parse_policy(data.decode("utf-8", "replace"))])
 
 
 def duration(data: bytes) -> None:
@@ -290,6 +298,7 @@ TARGETS = {
         Target("duration", duration, (ValueError,)),
         # A token of HCL and its place in the tree are some 450 bytes; files are an operator's own.
         Target("configuration", configuration, (ConfigError,), 600),
+        Target("policy", policy, (PolicyInvalid,)),
         Target("query", query, (RequestError,)),
         Target("body", first_value, (BodyError,)),
         Target("http-request", http_request, ()),
