@@ -71,7 +71,7 @@ class Begins(Protocol):
 class Backups:
     """See the module. `leads` says that this server leads and has applied what was before.
 
-    `sure` says so by the lease: what is named at the target is named by one leader at a time.
+    `sure` says so by the lease: files are named and deleted at the target by one leader at a time.
     `now` is a clock that is never set.
     """
 
@@ -271,8 +271,7 @@ class Backups:
             case decider.Check(backup=backup):
                 return await self._check(backup)
             case decider.Delete(name=name):
-                target = self._target()
-                return await self._timely(in_thread(target.delete, name))
+                return await self._delete(name)
 
     async def _take(self, slot: int, *, manual: bool) -> Outcome:
         try:
@@ -295,6 +294,12 @@ class Backups:
         if outcome.why:
             spool.stopped = True  # a thread that still waits names nothing any more
         return outcome
+
+    async def _delete(self, name: str) -> Outcome:
+        if not self._sure():  # what is the last verified one another leader may have found by now
+            return Outcome(why="this server leads no more; the leader deletes what is to go")
+        target = self._target()
+        return await self._timely(in_thread(target.delete, name))
 
     async def _timely(self, work: Awaitable[None]) -> Outcome:
         try:
