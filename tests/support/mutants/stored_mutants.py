@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mutation import replaced
 
-from quorate.autopilot.deciders import expiring
+from quorate.autopilot.deciders import backing_up, expiring
 from quorate.server.archive.replacing import Replacing
 from quorate.server.secrets.resealer import Resealer
 from quorate.server.secrets.sealer import Sealer
@@ -204,6 +204,26 @@ MUTANTS = [
         "was used twice",
     ),
 ]
+
+BACKUP_MUTANTS = [
+    Mutant(
+        "keeps the oldest backups",
+        backing_up.surplus,
+        "-item[1].create_index",
+        "item[1].create_index",
+        range(40),
+        "the last verified backup, is deleted",
+    ),
+    Mutant(
+        "takes a file for absent of which nothing is known",
+        backing_up._concluded,
+        "PLACING if put else TAKEN",
+        '""',
+        range(40),
+        "are listed",
+    ),
+]
+"""Found by lives with backups."""
 
 
 def mutated(mutant: Mutant) -> AbstractContextManager[None]:
