@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from quorate.raft.effects import RoleChanged
+from quorate.raft.effects import Role, RoleChanged
 from quorate.replica.replica import Replica
 
 
@@ -15,6 +15,8 @@ class Leadership:
         self._replica = replica
         self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []
+        self._led_at = float("-inf")  # when this server led last
+        self._leads = False
         replica.on_role.append(self._role_changed)
 
     def leader_address(self) -> str:
@@ -54,12 +56,16 @@ class Leadership:
         return bool(self.leader_address())
 
     def last_contact_ms(self) -> int:
-        """Whole milliseconds since the leader was heard; 0 on the leader."""
+        """Whole milliseconds since the leader was heard, or was this server; 0 on the leader."""
         if self._replica.is_leader:
             return 0
-        return int((self._replica.now() - self._replica.node.contact_at) * 1000)
+        heard_at = max(self._replica.node.contact_at, self._led_at)
+        return int((self._replica.now() - heard_at) * 1000)
 
     def _role_changed(self, change: RoleChanged) -> None:
+        if self._leads:
+            self._led_at = self._replica.now()
+        self._leads = change.role is Role.LEADER
         if not change.leader_address:
             return
         waiters, self._waiters = self._waiters, []
