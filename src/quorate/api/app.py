@@ -27,7 +27,7 @@ from quorate.api.endpoint import Context, Endpoint, Handler
 from quorate.api.endpoints.table import TABLE
 from quorate.api.gate.authority import GuardedAuthority
 from quorate.api.gate.gate import Gate, control_handler
-from quorate.api.http.cors import Cors
+from quorate.api.http.cors import Cors, asked_for_tokens
 from quorate.api.http.messages import BODY_BYTES_MAX, TARGET_BYTES_MAX, Call, Request, Response
 from quorate.api.parts import Parts
 from quorate.api.request_error import RequestError
@@ -116,7 +116,7 @@ class HttpApplication:
         self._plans: dict[tuple[str, bytes], Plan] = {}
         self._date: tuple[int, bytes] = (-1, b"")
         self.renderer = Renderer(parts.options.http_headers)
-        self._cors = Cors(parts.options.http_headers)
+        self._cors = Cors(parts.options.http_headers, on=asked_for_tokens(parts))
 
     def _make_gate(self, parts: Parts) -> Gate | None:
         """What asks whether callers may; None while access control is off."""
@@ -251,7 +251,16 @@ class HttpApplication:
         match, tail = found
         row = match.row
         start = len(target) - len(tail)
-        return Plan(match.handler, NO_QUERY, tail, None, row.body_max, row.streams, row.cors, start)
+        return Plan(
+            match.handler,
+            NO_QUERY,
+            tail,
+            None,
+            row.body_max,
+            row.streams,
+            self._cors_of(row),
+            start,
+        )
 
     def _new_plan(self, method: str, target: bytes) -> Plan:
         try:
@@ -276,9 +285,14 @@ class HttpApplication:
             query = parse_query(target.partition(b"?")[2], read=method in _READS)
         except RequestError as error:
             answer = text_response(error.status, error.text)
-            return Plan(None, Query({}), "", answer, cors=match.row.cors)
+            return Plan(None, Query({}), "", answer, cors=self._cors_of(match.row))
         row = match.row
-        return Plan(match.handler, query, match.tail, None, row.body_max, row.streams, row.cors)
+        cors = self._cors_of(row)
+        return Plan(match.handler, query, match.tail, None, row.body_max, row.streams, cors)
+
+    def _cors_of(self, row: Endpoint) -> bool:
+        """Whether pages of other sites may read what the row answers."""
+        return row.cors and self._cors.on
 
     def date_line(self) -> bytes:
         """The header line `Date` of now, with its line end."""

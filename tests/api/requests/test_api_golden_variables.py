@@ -12,6 +12,7 @@ from api_running import asynchronous
 from fake_server import FakeServer, answered
 from golden_setups import LATER, Golden, load
 
+from quorate.acl.rights import EVERYTHING
 from quorate.api.app import HttpApplication
 from quorate.api.http.messages import Request
 from quorate.state.engine.commands import encode
@@ -107,9 +108,11 @@ async def test_all_captured_requests_in_their_order() -> None:
     server = FakeServer("s1").write_defaults()
     server.commit(encode(RaiseLevel(level=3)))
     follower = FakeServer("s2", role="follower")
-    application = server.application()
+    for each in (server, follower):  # pages read nothing without access control
+        each.access.turn_on().anonymous = EVERYTHING
+    application = server.application(control=False)
     follower.leader_application = application  # it has not applied anything itself
-    passed_on = follower.application()
+    passed_on = follower.application(control=False)
     waiting = dict(WRITTEN_BETWEEN)
     cas = ""
     for case in cases():

@@ -6,8 +6,10 @@ import pytest
 from api_running import asynchronous
 from fake_server import FakeServer, answered
 
+from quorate.acl.rights import EVERYTHING
 from quorate.api.endpoints.table import TABLE
 from quorate.api.http.messages import Header, Request
+from quorate.server.options import AclOptions
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
 
@@ -18,6 +20,8 @@ def server(**http_headers: str) -> FakeServer:
     fake = FakeServer("s3").write_defaults()
     fake.commit(encode(RaiseLevel(level=3)))
     fake.options.http_headers = http_headers
+    fake.access.turn_on()
+    fake.access.anonymous = EVERYTHING
     return fake
 
 
@@ -25,7 +29,7 @@ async def asked(
     fake: FakeServer, method: str, path: str, *headers: Header
 ) -> tuple[int, list[tuple[str, str]]]:
     """The status, and the headers of CORS."""
-    application = fake.application()
+    application = fake.application(control=False)
     answer = await answered(application, Request(method, path.encode(), headers))
     rendered = application.renderer.render(answer, compressed=False)
     found = [(name.decode(), value.decode()) for name, value in rendered.headers]
@@ -41,7 +45,8 @@ async def test_answers_may_be_read_by_the_page_that_asks(path: str, status: int,
     fake = server()
     if role == "follower":
         leader, fake = fake, FakeServer("s2", role="follower")
-        fake.leader_application = leader.application()
+        fake.access.turn_on()
+        fake.leader_application = leader.application(control=False)
     assert await asked(fake, "GET", path, ORIGIN) == (
         status,
         [("Access-Control-Allow-Origin", "*")],
@@ -88,3 +93,17 @@ async def test_the_origin_that_the_agent_is_configured_to_allow_counts() -> None
     for method in ("GET", "OPTIONS"):
         _, found = await asked(fake, method, "/v1/vars", ORIGIN, get)
         assert [each for each in found if each[0] == ours[0]] == [ours]
+
+
+@asynchronous
+async def test_without_tokens_no_page_reads_anything() -> None:
+    """Else each page would read what the browser of its visitor can reach."""
+    get = (b"access-control-request-method", b"GET")
+    off, passing = server(), server()
+    off.access.enabled = False
+    passing.options.acl = AclOptions(enabled=True, transition=True)
+    for fake in (off, passing):
+        assert await asked(fake, "GET", "/v1/vars", ORIGIN) == (200, [])
+        assert await asked(fake, "GET", "/v1/vars?wait=x", ORIGIN) == (400, [])
+        assert await asked(fake, "OPTIONS", "/v1/vars", ORIGIN, get) == (405, [])
+        assert await asked(fake, "OPTIONS", "/v1/var/a", ORIGIN, get) == (400, [])

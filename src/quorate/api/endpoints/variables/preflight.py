@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quorate.api.endpoint import Context, Wrong
-from quorate.api.http.cors import Cors
+from quorate.api.http.cors import Cors, asked_for_tokens
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 
@@ -16,7 +16,7 @@ class PreflightEndpoint:
     """Answered by the server asked, whatever the path; anything else is a wrong method."""
 
     def __init__(self, context: Context) -> None:
-        self._cors = Cors(context.parts.options.http_headers)
+        self._cors = Cors(context.parts.options.http_headers, on=asked_for_tokens(context.parts))
 
     def of_list(self, call: Call) -> Response:
         """Of `/v1/vars`."""
