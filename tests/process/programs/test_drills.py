@@ -156,7 +156,11 @@ def test_full_disk(tmp_path: Path) -> None:
             "http://10.0.0.1:4646": full["address"],
         }
         for command in sections()["A disk is full"]:
-            assert drill.type(command, words).code == 0
+            done = drill.type(command, words)
+            if "raft compact" not in command:
+                assert done.code == 0, done
+            else:  # the state is small: what fills the disk is all in the file
+                assert (done.code, "no room for a snapshot" in done.text) == (1, True), done
         mended(drill, ["rm "])
 
 

@@ -21,7 +21,7 @@ def small_disk(path: Path, size: int) -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount a small file system to fill")
     path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", str(path)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"needs the right to mount a file system: {mounted.stderr.strip()}")

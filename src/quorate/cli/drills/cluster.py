@@ -103,7 +103,7 @@ class DrillCluster:
         kept = server.data_dir.with_suffix(".kept")
         server.data_dir.rename(kept)
         server.data_dir.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs"]
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0755", "tmpfs"]
         if why := _ran([*command, str(server.data_dir)]):
             raise Failure(
                 f"Error: this drill needs a small disk, and cannot mount one: {why}",
@@ -221,6 +221,9 @@ class DrillCluster:
         with self.client(server) as client:
             health = client.agent_health().server
             known = client.raft_configuration(stale=True)
+            full = client.raft_facts().storage_full
+        if full:  # another one leads, so that writes are taken meanwhile
+            return "its disk is full"
         if health is not None and not health.ok:
             return health.message
         if not any(each.leader for each in known.servers):
