@@ -5,6 +5,7 @@ A file that is wrong stops the start, names its line and the cure, and nothing h
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +93,8 @@ def exclusively(
     Recoveries that are finished are put into `done`. Raises DataFolderInUse, QuorateError.
     """
     lock = FolderLock(folder.root / LOCK_FILE)
+    collecting = gc.isenabled()
+    gc.disable()  # it would walk millions of entries and rows again and again: a fifth of the time
     try:
         if (undo := undoing_of(folder.root)) is not None:
             undoing.resume(folder, undo, step)
@@ -101,6 +104,8 @@ def exclusively(
                 done.append(_told(plan, folder.root, resumed=True))
         yield
     finally:
+        if collecting:
+            gc.enable()
         lock.release()
 
 
