@@ -282,14 +282,18 @@ def test_host_and_port_are_an_address_unless_a_folder_has_that_name(
     assert asked[0]["Address"] == agent.address
 
 
-def test_a_command_stands_whole_on_its_line_and_asks_as_it_was_asked() -> None:
+def test_a_command_stands_whole_on_its_line_and_asks_as_it_was_asked(tmp_path: Path) -> None:
     """A copy of the line is a command that works, whatever the width of the terminal."""
+    (tmp_path / "t").write_text("a-secret\n")
+    token = f"-token-file={tmp_path / 't'}"
     with FakeAgent(LOST, tls=server_context()) as agent:
-        words = ("-insecure", *CERTIFICATE, agent.address)
+        words = ("-insecure", *CERTIFICATE, token, agent.address)
         ran = diagnosed(*words)
         told = json.loads(diagnosed("-json", *words).stdout)
     (command,) = told["Findings"][0]["Commands"]
-    options = f"-address={agent.address} {' '.join(CERTIFICATE)} -tls-skip-verify"
+    options = f"-address={agent.address} {' '.join(CERTIFICATE)} {token} -tls-skip-verify"
+    assert "a-secret" not in ran.stdout + json.dumps(told)
+    assert {seen.headers.get("x-nomad-token") for seen in agent.requests} == {"a-secret"}
     assert command == f"quorate operator recover peers-json {options}"
     assert f"     {command}" in ran.stdout.splitlines()
     assert "`" not in ran.stdout + json.dumps(told)

@@ -30,7 +30,10 @@ from quorate.net.threads import in_thread
 CODES: Final = {Outcome.HEALTHY: 0, Outcome.CAUSE: 2, Outcome.SILENT: 3}
 _SCHEMES: Final = ("http://", "https://", "unix://")
 _HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9_.-]*):[0-9]{1,5}")
-_OF_TLS: Final = ("ca-cert", "ca-path", "client-cert", "client-key", "tls-server-name")
+_TOLD_AGAIN: Final = (
+    *("ca-cert", "ca-path", "client-cert", "client-key", "tls-server-name"),
+    "token-file",
+)
 
 
 def diagnose(context: Context) -> int:
@@ -79,10 +82,10 @@ def _scheme(context: Context) -> str:
 
 
 def _given(context: Context) -> tuple[str, ...]:
-    """The options of TLS that were typed: a command that is told next needs them too."""
+    """Options that were typed and a command told next needs too: of TLS, and where the token is."""
     found = [
         f"-{name}={shlex.quote(value)}"
-        for name in _OF_TLS
+        for name in _TOLD_AGAIN
         if isinstance(value := context.flags.values.get(name), str) and value
     ]
     unchecked = context.flags.on("tls-skip-verify") or context.flags.on("insecure")
