@@ -29,9 +29,9 @@ class BootstrapEndpoint(AclEndpoint):
         secret = fields_of(_BODY, call).get("secret", "") if call.request.body else ""
         if not secret and call.admission is not None and not call.admission.near:
             raise PermissionDenied(
-                "ACL is bootstrapped without a BootstrapSecret on a server's own machine only",
-                "give a secret of yours (a UUID) as BootstrapSecret; or ask on the machine itself, "
-                "over the control socket: -address=unix://<data_dir>/control.sock",
+                "without a BootstrapSecret the first token is made over the control socket: "
+                "-address=unix://<data_dir>/control.sock",
+                "ask over the control socket, or give a UUID of yours as BootstrapSecret",
             )
 
         async def perform() -> Response:
