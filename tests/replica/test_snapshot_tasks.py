@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
+from patience import PATIENCE_S
 from replica_cluster import Pairs
 
 from quorate.errors import QuorateError
@@ -87,6 +89,33 @@ def test_the_loop_makes_turns_while_a_snapshot_is_taken_and_read(
         assert len(asked) == 4
         assert await worker.run(worker.decode, Long(), meta.id) == 4
         assert len(asked) == 8
+        worker.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_sender_that_is_stopped_leaves_no_open_file(tmp_path: Path) -> None:
+    """It is stopped while the thread opens the snapshot."""
+    opened: list[BinaryIO] = []
+    begun, gate = threading.Event(), threading.Event()
+
+    class Slow(SnapshotStore):
+        def open(self, snapshot: str) -> BinaryIO:
+            begun.set()
+            assert gate.wait(PATIENCE_S)
+            opened.append(super().open(snapshot))
+            return opened[0]
+
+    async def scenario() -> None:
+        worker = SnapshotWorker(Slow(tmp_path), lambda: 1)
+        await worker.take((9, 2, MEMBERS, 1), Pairs().snapshot())
+        sending = asyncio.create_task(snapshots.send_snapshot(worker, "a:1", b"", {}))
+        assert await asyncio.to_thread(begun.wait, PATIENCE_S)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        gate.set()
+        await worker.run(lambda: None)  # the one after it
+        assert opened[0].closed
         worker.close()
 
     asyncio.run(scenario())

@@ -202,7 +202,7 @@ async def send_snapshot(
     With `trust` nothing is sent before the peer has proven that it is `peer_id`. Raises OSError,
     TimeoutError or QuorateError when it could not be delivered.
     """
-    meta, file = await worker.run(_open_newest, worker.store)
+    meta, file = await _opened_newest(worker)
     request = InstallSnapshotRequest(
         **header,
         leader=header["sender_address"],
@@ -231,6 +231,21 @@ async def send_snapshot(
             return meta.index, await _read_answer(reader, request)
         finally:
             writer.close()
+
+
+async def _opened_newest(worker: SnapshotWorker) -> tuple[SnapshotMeta, BinaryIO]:
+    """The newest snapshot, open; closed again if its reader goes away before it is."""
+    opening = worker.submit(_open_newest, worker.store)
+    try:
+        return await asyncio.wrap_future(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)
+        raise
+
+
+def _close(opening: Future[tuple[SnapshotMeta, BinaryIO]]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result()[1].close()
 
 
 def _open_newest(store: SnapshotStore) -> tuple[SnapshotMeta, BinaryIO]:
