@@ -16,6 +16,7 @@ from quorate.cli.context import Failure
 from quorate.cli.dev import texts
 from quorate.cli.dev.guide import Running, what_next
 from quorate.cli.dev.plan import (
+    Choice,
     Cluster,
     Wish,
     choose,
@@ -26,6 +27,7 @@ from quorate.cli.dev.plan import (
 )
 from quorate.cli.dev.ports import PortPlan, PortSet, plan_ports, port_is_free
 from quorate.cli.dev.processes import how_it_ended
+from quorate.cli.dev.secured import prepare
 from quorate.cli.dev.standing import Standing, Standings
 from quorate.client import RaftConfiguration, RaftServer
 from quorate.config.load import load
@@ -182,14 +184,40 @@ def test_a_cluster_that_comes_back_has_its_old_ports(tmp_path: Path) -> None:
     write_configurations(lay_out(tmp_path, five))
     for asked in (wish(tmp_path), wish(tmp_path, servers=5, http_port=7000)):
         choice = choose(asked, lambda _: True)
-        assert choice == (PortPlan(five, ()), 1, True)
+        assert choice == Choice(PortPlan(five, ()), 1, again=True)
+
+
+def test_a_secured_cluster_stays_so_and_none_becomes_one(tmp_path: Path) -> None:
+    """Its servers' files have the certificates: a folder is of one kind."""
+    secured, plain = tmp_path / "secured", tmp_path / "plain"
+    plans = lay_out(secured, FOUR, secured=True)
+    write_configurations(plans, lambda _: {"tls": {"http": True}, "server": {"encrypt": "k"}})
+    written = json.loads(plans[0].config.read_text())
+    assert written["server"]["encrypt"] == "k"
+    assert written["server"]["enabled"]
+    assert plans[0].config.stat().st_mode & 0o777 == 0o600
+    for tls in (True, False):
+        choice = choose(wish(secured)._replace(tls=tls), lambda _: True)
+        assert (choice.again, choice.secured) == (True, True)
+    assert plans[0].http_address == f"https://127.0.0.1:{FOUR[0].http}"
+    assert plans[0].asked_at == f"unix://{secured}/server-1/control.sock"
+    write_configurations(lay_out(plain, FOUR))
+    with pytest.raises(Failure, match="was made without -tls"):
+        choose(wish(plain)._replace(tls=True), lambda _: True)
+    assert choose(wish(None)._replace(tls=True), lambda _: True).secured
+
+
+def test_a_socket_has_no_longer_path_than_it_may(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 100)
+    with pytest.raises(Failure, match="is too long for a socket"):
+        prepare(folder, lay_out(folder, FOUR, secured=True))
 
 
 def test_regions_that_come_back(tmp_path: Path) -> None:
     write_configurations(lay_out(tmp_path, FOUR, 2))
     for asked in ({}, {"regions": 2}, {"servers": 2}, {"servers": 2, "regions": 2}):
         choice = choose(wish(tmp_path, **asked), lambda _: True)
-        assert choice == (PortPlan(FOUR, ()), 2, True)
+        assert choice == Choice(PortPlan(FOUR, ()), 2, again=True)
     for asked, text in (
         ({"servers": 4}, "holds a cluster of 2 regions of 2, not of 2 regions of 4"),
         ({"regions": 1}, "holds a cluster of 2 regions of 2, not of 2"),

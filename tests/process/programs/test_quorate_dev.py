@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from patience import PATIENCE_S
@@ -162,3 +167,80 @@ def test_the_guide_of_two_regions_is_true(tmp_path: Path) -> None:
         if by_hand:
             by_hand.kill()
             by_hand.wait(PATIENCE_S)
+
+
+@pytest.mark.long
+def test_a_cluster_that_asks_for_certificates_and_tokens(tmp_path: Path) -> None:
+    """`-tls`: one command; the variables that it prints are all that its own commands need.
+
+    And python-nomad, a client that none of us wrote, with tokens over mutual TLS.
+    """
+    data = Path(tempfile.mkdtemp(prefix="q"))  # sockets have short paths
+    dev = Dev(tmp_path, tmp_path / "said", f"-data-dir={data}", "-tls")
+    try:
+        dev.up()
+        given = dict(re.findall(r"^    export (\w+)=(.*)$", dev.said, re.MULTILINE))
+        assert len(given) == 5
+        peers = dev.step("Ask another server")
+        plain = {name: value for name, value in os.environ.items() if "QUORATE" not in name}
+
+        def said(*without: str) -> str:
+            some = {name: value for name, value in given.items() if name not in without}
+            asked = subprocess.run(
+                peers, capture_output=True, text=True, timeout=30, check=False, env=plain | some
+            )
+            return asked.stdout + asked.stderr
+
+        assert said().count("follower") == 2
+        assert "Permission denied" in said("QUORATE_TOKEN_FILE")
+        assert "Failed to retrieve" in said("QUORATE_CLIENT_CERT", "QUORATE_CLIENT_KEY")
+        _ask_as_python_nomad(given)
+        assert stat.S_IMODE((data / "token").stat().st_mode) == 0o600
+        dev.stop(signal.SIGINT)
+        secret = (data / "token").read_text().strip()
+        for log in data.glob("*.log"):
+            assert secret not in log.read_text()
+    finally:
+        dev.end()
+        shutil.rmtree(data)
+
+
+def _ask_as_python_nomad(given: dict[str, str]) -> None:
+    nomad = pytest.importorskip("nomad", reason="needs python-nomad")
+    refused = nomad.api.exceptions.URLNotAuthorizedNomadException
+    address = urlsplit(given["QUORATE_ADDR"])
+
+    def client(token: str) -> Any:
+        return nomad.Nomad(
+            host=address.hostname,
+            port=address.port,
+            secure=True,
+            verify=given["QUORATE_CACERT"],
+            cert=(given["QUORATE_CLIENT_CERT"], given["QUORATE_CLIENT_KEY"]),
+            token=token,
+            timeout=10,
+        )
+
+    boss = client(Path(given["QUORATE_TOKEN_FILE"]).read_text().strip())
+    assert len(boss.operator.get_configuration()["Servers"]) == 3
+    rules = """operator { policy = "read" }
+        namespace "default" { variables { path "app/*" { capabilities = ["read", "write"] } } }"""
+    boss.acl.create_policy("reader", {"Name": "reader", "Rules": rules})
+    made = boss.acl.create_token({"Name": "r", "Type": "client", "Policies": ["reader"]})
+    assert {each["Name"] for each in boss.acl.get_tokens()} == {"Bootstrap Token", "r"}
+    reader = client(made["SecretID"])
+    assert reader.acl.get_self_token()["Name"] == "r"
+    reader.variable.create_variable("app/x", {"Items": {"k": "v"}})
+    assert reader.variable.get_variable("app/x")["Items"] == {"k": "v"}
+    for call, *arguments in (
+        (reader.operator.get_configuration,),
+        (reader.agent.get_members,),
+        (reader.acl.get_tokens,),
+        (reader.variable.get_variable, "other/x"),
+        (client("").agent.get_members,),
+    ):
+        with pytest.raises(refused):
+            call(*arguments)
+    boss.acl.delete_token(made["AccessorID"])
+    with pytest.raises(refused):
+        reader.variable.get_variable("app/x")

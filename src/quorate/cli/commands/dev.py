@@ -33,6 +33,7 @@ def run(context: Context) -> int:
         servers_given="servers" in flags.values,
         http_port_given="http-port" in flags.values,
         regions_given="regions" in flags.values,
+        tls=flags.on("tls"),
     )
     try:
         return run_cluster(context.out, wish)
@@ -55,7 +56,7 @@ def _http_port(context: Context) -> int:
 def _drill(context: Context) -> int:
     """`-drill`: break a cluster of three, and wait until it is mended."""
     flags = context.flags
-    for other in ("servers", "regions", "data-dir"):
+    for other in ("servers", "regions", "data-dir", "tls"):
         if other in flags.values:
             raise Failure(
                 f"Error: -{other} does not go with -drill: a drill has three servers in a new "

@@ -60,10 +60,10 @@ def _several(
             "Start it again (in another terminal); it was removed, so it stays out",
             _start(call, victim),
         ),
-        ("... and its health says so", f"curl '{victim.plan.http_address}/v1/agent/health'"),
+        ("... and its health says so", _fetched(call, victim, "agent/health")),
         ("Bring it back", f"{call} server rejoin -address={victim.plan.http_address}"),
         ("What each server believes", f"{call} operator raft views {ask}"),
-        _without_client(other),
+        _without_client(call, other),
     ]
 
 
@@ -78,7 +78,7 @@ def _pair(call: str, victim: Running, other: Running) -> list[Step]:
             f"{call} operator raft views {ask}",
         ),
         ("Start it again (in another terminal)", _start(call, victim)),
-        _without_client(other),
+        _without_client(call, other),
     ]
 
 
@@ -86,7 +86,7 @@ def _alone(call: str, server: Running) -> list[Step]:
     ask = f"-address={server.plan.http_address}"
     return [
         ("List it", f"{call} operator raft list-peers {ask}"),
-        _without_client(server),
+        _without_client(call, server),
     ]
 
 
@@ -96,15 +96,17 @@ def _regions(call: str, running: Sequence[Running]) -> list[Step]:
     ask = f"-address={asked.plan.http_address}"
     home, far = asked.plan.region, running[-1].plan.region
     there = [each for each in running if each.plan.region == far]
-    curl = f"curl '{asked.plan.http_address}/v1/"
     return [
         ("See all servers of all regions", f"{call} server members {ask}"),
-        ("Which regions there are", f"{curl}regions'"),
+        ("Which regions there are", _fetched(call, asked, "regions")),
         (
             f"Ask {home} for the voters of {far}",
             f"{call} operator raft list-peers -region={far} {ask}",
         ),
-        ("... and for its leader, without a client", f"{curl}status/leader?region={far}'"),
+        (
+            "... and for its leader, without a client",
+            _fetched(call, asked, f"status/leader?region={far}"),
+        ),
         (
             f"Kill the whole region {far}",
             "kill -9 " + " ".join(str(each.pid) for each in there),
@@ -131,9 +133,17 @@ def _start(call: str, server: Running) -> str:
     return f"{call} agent -config {shlex.quote(str(server.plan.config))}"
 
 
-def _without_client(server: Running) -> Step:
-    path = "/v1/operator/raft/configuration?pretty"
-    return ("The same API without a client", f"curl '{server.plan.http_address}{path}'")
+def _without_client(call: str, server: Running) -> Step:
+    path = "operator/raft/configuration?pretty"
+    return ("The same API without a client", _fetched(call, server, path))
+
+
+def _fetched(call: str, server: Running, path: str) -> str:
+    """A GET of the plain API; certificates and a token are the command line's."""
+    address = server.plan.http_address
+    if server.plan.secured:
+        return f"{call} operator api -address={address} '/v1/{path}'"
+    return f"curl '{address}/v1/{path}'"
 
 
 def _steps(steps: Sequence[Step]) -> str:

@@ -34,6 +34,7 @@ class Wish(NamedTuple):
     servers_given: bool = False
     http_port_given: bool = False
     regions_given: bool = False
+    tls: bool = False
 
 
 class Cluster(NamedTuple):
@@ -41,6 +42,7 @@ class Cluster(NamedTuple):
 
     ports: tuple[PortSet, ...]
     regions: int
+    secured: bool = False
 
     @property
     def size(self) -> str:
@@ -55,6 +57,7 @@ class Choice(NamedTuple):
     ports: PortPlan
     regions: int
     again: bool
+    secured: bool = False
 
 
 class ServerPlan(NamedTuple):
@@ -66,11 +69,23 @@ class ServerPlan(NamedTuple):
     data_dir: Path
     config: Path
     log: Path
+    secured: bool = False
 
     @property
     def http_address(self) -> str:
         """Where its API answers."""
-        return f"http://{HOST}:{self.ports.http}"
+        scheme = "https" if self.secured else "http"
+        return f"{scheme}://{HOST}:{self.ports.http}"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where its owner asks it without a token."""
+        return self.data_dir / "control.sock"
+
+    @property
+    def asked_at(self) -> str:
+        """Where `quorate dev` itself asks it."""
+        return f"unix://{self.control_socket}" if self.secured else self.http_address
 
     @property
     def rpc_address(self) -> str:
@@ -91,7 +106,7 @@ def choose(wish: Wish, is_free: Callable[[int], bool]) -> Choice:
     before = read_back(wish.folder) if wish.folder else None
     if before is None:
         ports = plan_ports(wish.servers * wish.regions, wish.http_port, is_free)
-        return Choice(ports, wish.regions, again=False)
+        return Choice(ports, wish.regions, again=False, secured=wish.tls)
     _refuse_another_shape(wish, before)
     for number, one in enumerate(before.ports, start=1):
         taken = first_taken(one, is_free)
@@ -100,7 +115,7 @@ def choose(wish: Wish, is_free: Callable[[int], bool]) -> Choice:
                 f"Error: port {taken} of server-{number} in {wish.folder} is in use",
                 "stop what uses it; perhaps this cluster is running already",
             )
-    return Choice(PortPlan(before.ports, ()), before.regions, again=True)
+    return Choice(PortPlan(before.ports, ()), before.regions, again=True, secured=before.secured)
 
 
 def _refuse_another_shape(wish: Wish, before: Cluster) -> None:
@@ -111,6 +126,11 @@ def _refuse_another_shape(wish: Wish, before: Cluster) -> None:
         raise Failure(
             f"Error: {wish.folder} holds a cluster of {before.size}, not of {wanted}",
             "leave out -servers and -regions, or give another -data-dir",
+        )
+    if wish.tls and not before.secured:
+        raise Failure(
+            f"Error: the cluster in {wish.folder} was made without -tls",
+            "leave out -tls, or give another -data-dir",
         )
     if wish.http_port_given and wish.http_port != before.ports[0].http:
         raise Failure(
@@ -130,6 +150,7 @@ def read_back(folder: Path) -> Cluster | None:
     if not folder.is_dir():
         raise Failure(f"Error: -data-dir {folder} is not a folder")
     found: list[PortSet] = []
+    secured = False
     regions: Counter[str] = Counter()
     while (path := folder / f"server-{len(found) + 1}.json").exists():
         try:
@@ -137,6 +158,7 @@ def read_back(folder: Path) -> Cluster | None:
             ports = config["ports"]
             found.append(PortSet(int(ports["http"]), int(ports["rpc"]), int(ports["serf"])))
             regions[config.get("region", REGIONS[0])] += 1
+            secured = secured or "tls" in config
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Failure(
                 f"Error: {path} is not a configuration of quorate dev: {error!r}",
@@ -153,10 +175,12 @@ def read_back(folder: Path) -> Cluster | None:
             + ", ".join(f"{many} of {name!r}" for name, many in regions.items()),
             "repair the configurations, or give another -data-dir",
         )
-    return Cluster(tuple(found), len(regions)) if found else None
+    return Cluster(tuple(found), len(regions), secured) if found else None
 
 
-def lay_out(folder: Path, ports: Sequence[PortSet], regions: int = 1) -> tuple[ServerPlan, ...]:
+def lay_out(
+    folder: Path, ports: Sequence[PortSet], regions: int = 1, *, secured: bool = False
+) -> tuple[ServerPlan, ...]:
     """Names, regions and places of the servers in `folder` (absolute), region by region."""
     each = len(ports) // regions
     return tuple(
@@ -167,6 +191,7 @@ def lay_out(folder: Path, ports: Sequence[PortSet], regions: int = 1) -> tuple[S
             data_dir=folder / f"server-{number}",
             config=folder / f"server-{number}.json",
             log=folder / f"server-{number}.log",
+            secured=secured,
         )
         for number, one in enumerate(ports, start=1)
     )
@@ -200,10 +225,20 @@ def configuration(server: ServerPlan, servers: Sequence[ServerPlan]) -> dict[str
     }
 
 
-def write_configurations(servers: Sequence[ServerPlan]) -> None:
-    """Write the configuration files that are not there yet; those that are stay as they are."""
+def write_configurations(
+    servers: Sequence[ServerPlan], more: Callable[[ServerPlan], dict[str, Any]] | None = None
+) -> None:
+    """Write the configuration files that are not there yet; those that are stay as they are.
+
+    `more` gives further blocks, and keys of blocks, which may be secret.
+    """
     for server in servers:
         server.data_dir.mkdir(parents=True, exist_ok=True)
-        if not server.config.exists():
-            text = json.dumps(configuration(server, servers), indent=2)
-            server.config.write_text(text + "\n")
+        if server.config.exists():
+            continue
+        settings = configuration(server, servers)
+        for block, keys in (more(server) if more is not None else {}).items():
+            settings[block] = {**settings.get(block, {}), **keys}
+        if more is not None:
+            server.config.touch(mode=0o600)
+        server.config.write_text(json.dumps(settings, indent=2) + "\n")

@@ -50,6 +50,8 @@ def run_cluster(out: Output, wish: Wish) -> int:
         try:
             processes += [ServerProcess(server) for server in servers]
             standings = _await_ready(out, processes, stop, founding=not choice.again)
+            if choice.secured and standings.are_led() and not stop.count:
+                _say_how_to_ask(out, folder, servers)
             code = _stay(out, processes, standings, stop)
         finally:
             gone = [p for p in processes if p.exit_code() is not None]
@@ -65,9 +67,28 @@ def run_cluster(out: Output, wish: Wish) -> int:
 def _prepare(wish: Wish, choice: Choice) -> tuple[Path, tuple[ServerPlan, ...]]:
     folder = wish.folder or Path(tempfile.mkdtemp(prefix="quorate-dev-"))
     folder.mkdir(parents=True, exist_ok=True)
-    servers = lay_out(folder, choice.ports.chosen, choice.regions)
-    write_configurations(servers)
+    ports = choice.ports.chosen
+    servers = lay_out(folder, ports, choice.regions, secured=choice.secured)
+    if not choice.secured:
+        write_configurations(servers)
+        return folder, servers
+    from quorate.cli.dev import secured  # what makes certificates takes its time to load
+
+    secured.prepare(folder, servers)
+    key = secured.new_gossip_key()
+    write_configurations(servers, lambda server: secured.settings(folder, server, key))
     return folder, servers
+
+
+def _say_how_to_ask(out: Output, folder: Path, servers: Sequence[ServerPlan]) -> None:
+    """Make the first token, and name it and the certificates."""
+    from quorate.cli.dev import secured
+
+    secured.bootstrap(folder, servers)
+    out.line("==> With TLS, a gossip key and ACL. Before the commands below, in their terminal:\n")
+    for line in secured.variables(folder, servers):
+        out.line(f"    {line}")
+    out.line("")
 
 
 def _await_ready(

@@ -93,7 +93,7 @@ def look(servers: Sequence[ServerPlan]) -> Standings:
 
 def _knows(server: ServerPlan, regions: set[str]) -> bool:
     try:
-        with Client(server.http_address, timeout_s=ASK_TIMEOUT_S) as client:
+        with Client(server.asked_at, timeout_s=ASK_TIMEOUT_S) as client:
             return regions <= set(client.regions())
     except ClientError:
         return False
@@ -101,7 +101,7 @@ def _knows(server: ServerPlan, regions: set[str]) -> bool:
 
 def _ask(server: ServerPlan) -> RaftConfiguration | None:
     try:
-        with Client(server.http_address, timeout_s=ASK_TIMEOUT_S) as client:
+        with Client(server.asked_at, timeout_s=ASK_TIMEOUT_S) as client:
             return client.raft_configuration(stale=True)
     except ClientError:
         return None

@@ -41,6 +41,9 @@ LOCAL = (
                  "system's temporary folder.", "folder"),
             Flag("http-port", "uint", "HTTP port of the first server; RPC and gossip use the "
                  "next two, and each further server has ports 10 higher. Default 4646.", "port"),
+            Flag("tls", "bool", "With TLS on both ports, certificates of servers and clients, a "
+                 "key for gossip, and ACL with a first token. The variables to set for commands "
+                 "are printed. Files are in the data folder, in tls and token."),
             Flag("drill", "string", "A rehearsal: a new cluster of three is broken on purpose, to "
                  "be mended with the ordinary tools. The drill says when it is mended, after what "
                  "time, and which way is the shortest. Nothing is left of it at the end. Exit "
@@ -51,6 +54,7 @@ LOCAL = (
             Example("quorate dev", "three servers"),
             Example("quorate dev -servers=5 -data-dir=./cluster", "five, kept in a folder"),
             Example("quorate dev -regions=2", "two regions of three, federated"),
+            Example("quorate dev -tls", "three that ask for certificates and tokens"),
             Example("quorate dev -drill=lost-quorum", "before the night when it happens"),
         ),
         general=False,
