@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
+from quorate.api.acting import Acts, Refusals
 from quorate.api.codec.encode import Renderer, text_response
 from quorate.api.codec.params import NO_QUERY, Query, parse_query
 from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Passing, Replicating
@@ -33,7 +34,7 @@ from quorate.api.parts import Parts
 from quorate.api.request_error import RequestError
 from quorate.api.routes import Match, Routes
 from quorate.api.status import error_response
-from quorate.errors import QuorateError
+from quorate.errors import PermissionDenied, QuorateError
 from quorate.metrics import Metrics
 
 logger: Final = logging.getLogger(__name__)
@@ -112,7 +113,9 @@ class HttpApplication:
             clock=clock,
             table=tuple(row for row in table if control or not row.control_only),
         )
-        self._routes = Routes(context, _behind(self._gate, control=control))
+        self._acts = Acts(parts.recorder, inner=self.inner)
+        self._refusals = None if self._gate is None else Refusals(parts, clock, inner=self.inner)
+        self._routes = Routes(context, _behind(self._acts, self._gate, control=control))
         self._plans: dict[tuple[str, bytes], Plan] = {}
         self._date: tuple[int, bytes] = (-1, b"")
         self.renderer = Renderer(parts.options.http_headers)
@@ -195,8 +198,14 @@ class HttpApplication:
         try:
             return self._authority.confirmed(write)
         except REFUSED_UNBEGUN:
-            return self._later(request, self._authority.again(write))
+            again = self._authority.again(write)
+            if write.act is not None:
+                write.act.entered = False
+                again = self._acts.carried_out(write.act, again)
+            return self._later(request, again)
         except Exception as error:  # noqa: BLE001  told in `_failed`
+            if write.act is not None and isinstance(error, QuorateError):
+                return self._later(request, self._acts.failed(write.act, error))
             return self._failed(request, error)
 
     def passed(self, request: Request, passing: Passing) -> Response | Answering:
@@ -226,6 +235,8 @@ class HttpApplication:
     def _failed(self, request: Request, error: Exception) -> Response:
         """The answer to a request that an exception ended: the caller's mistake, or ours."""
         if isinstance(error, RequestError | QuorateError):
+            if self._refusals is not None and isinstance(error, PermissionDenied):
+                self._refusals.count(request)
             return _refused(error)
         self._metrics.incr("nomad.http.internal_error")
         error_id = f"{self._random.getrandbits(32):08x}"  # the log and the caller speak of it so
@@ -302,11 +313,15 @@ class HttpApplication:
         return self._date[1]
 
 
-def _behind(gate: Gate | None, *, control: bool) -> Callable[[Endpoint, Handler], Handler] | None:
-    """What makes a handler the one that is called; None: it is called as it is."""
+def _behind(
+    acts: Acts, gate: Gate | None, *, control: bool
+) -> Callable[[Endpoint, Handler], Handler]:
+    """What makes a handler the one that is called: the gate in front, the act behind it."""
     if control:
-        return lambda _, handler: control_handler(handler)
-    return None if gate is None else gate.guard
+        return lambda row, handler: control_handler(acts.told(row, handler))
+    if gate is None:
+        return acts.told
+    return lambda row, handler: gate.guard(row, acts.told(row, handler))
 
 
 def _answered(answer: Response) -> Plan:

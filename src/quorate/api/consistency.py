@@ -45,6 +45,7 @@ from quorate.errors import (
     QuorateError,
     StateDamaged,
 )
+from quorate.server.audit.acting import ACTING, Act
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse, OnItsWay
 
 Answer = Callable[[Call], Response]
@@ -54,6 +55,9 @@ Make = Callable[[], bytes]
 
 HOLD_S: Final = 5.0
 """How long a request waits for a leader."""
+
+CALLER: Final = b"x-quorate-caller"
+"""The header by which a server says where the client is whose request it passes on."""
 
 FORWARDED_HEADER: Final = b"x-quorate-forwarded"
 TO_LEADER: Final = b"leader"
@@ -91,6 +95,7 @@ class Replicating(msgspec.Struct, frozen=True):
     answer: Applied
     call: Call
     command: bytes | Make
+    act: Act | None = None
     began: float = msgspec.field(default_factory=monotonic)
 
 
@@ -317,6 +322,7 @@ class Authority:
                 try:
                     return await perform()
                 except REFUSED_UNBEGUN as error:
+                    _not_begun()
                     hold = hold or Hold(self._random)
                     await hold.pause(error)
                     continue
@@ -393,10 +399,12 @@ class Authority:
             await hold.pause(_failed(error))
             return None
         except QuorateError as error:
+            _told_elsewhere()  # if it was begun
             raise _failed(error, request.method) from error
         if _was_not_leader(response):
             await hold.pause(NoLeader())
             return None
+        _told_elsewhere()
         return passed_back(response)
 
     async def _ask_region(self, call: Call) -> Response:
@@ -406,11 +414,24 @@ class Authority:
         try:
             response = await self._forwarder.to_region(call.query.region, request)
             response = await _without_stream_of_error(response)
+            _told_elsewhere()
         except NoPathToRegion:
             raise
         except QuorateError as error:
             raise _failed(error, request.method) from error
         return passed_back(response)
+
+
+def _told_elsewhere() -> None:
+    """The act under way is carried out, and told, by another server."""
+    if (act := ACTING.get()) is not None:
+        act.passed_on = True
+
+
+def _not_begun() -> None:
+    """What was to be written for the act under way was not: another try has to tell of it."""
+    if (act := ACTING.get()) is not None:
+        act.entered = False
 
 
 def forward_request(call: Call, mark: bytes, *, proves: bool = False) -> ForwardRequest:
@@ -421,6 +442,8 @@ def forward_request(call: Call, mark: bytes, *, proves: bool = False) -> Forward
         headers.append((TOKEN, secret_of(request.headers).encode("latin-1")))
     if mark == TO_LEADER and call.admission is not None and call.admission.near:
         headers.append((VOUCHED, call.admission.near))
+    if request.remote and (request.method != "GET" or request.stream is not None):
+        headers.append((CALLER, request.remote.encode("latin-1", "replace")))
     headers.append((FORWARDED_HEADER, mark))
     return ForwardRequest(
         method=request.method,

@@ -64,6 +64,21 @@ class Wrong(msgspec.Struct, frozen=True):
     text: str = "Invalid method"
 
 
+class OfAct(msgspec.Struct, frozen=True):
+    """What makes requests of a row acts of an operator (docs/audit.md).
+
+    `what` says in words what they do. The object is the rest of the path, or the first of the
+    parameters `subject`; the parameters `details` are told as well. `carried`: the one command
+    that the handler writes carries the record. `before`: it is noted before it begins, too.
+    """
+
+    what: str
+    subject: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+    carried: bool = False
+    before: bool = False
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One row: some methods of one path.
 
@@ -74,7 +89,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     `Request.stream`, and may answer with a `StreamResponse`. `does` and `parameters` are for
     people. With `control_only` it is there on the control socket alone. All rows of one path have
     the same `wrong`. `listed` is False where there is nothing to ask for. Answers of a row with
-    `cors` may be read by pages of any site (`http.cors`).
+    `cors` may be read by pages of any site (`http.cors`). With `act` its requests are acts.
     """
 
     path: str
@@ -92,6 +107,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     wrong: Wrong = Wrong()
     listed: bool = True
     cors: bool = False
+    act: OfAct | None = None
 
     def __post_init__(self) -> None:
         """Raises TypeError for a row that says too little, ValueError for what cannot be."""

@@ -17,12 +17,14 @@ class FakeRecorder:
         self.noted: list[tuple[str, str, str, str]] = []
         self.refused: list[tuple[str, str, str]] = []
         self.unknown = 0
+        self.callers: list[Who] = []
 
     def standing(self) -> tuple[int, tuple[str, ...]]:
         return 0, ()
 
     async def note(self, act: Act, outcome: str, cause: str = "") -> None:
         await asyncio.sleep(0)
+        self.callers.append(act.who())
         self.noted.append((act.what, act.subject, outcome, cause))
 
     def refuse(self, who: Who, what: str, subject: str, why: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from quorate.acl.capability import Capability
-from quorate.api.endpoint import ANY, KIB, Consistency, Endpoint, Forwarding, Wrong
+from quorate.api.endpoint import ANY, KIB, Consistency, Endpoint, Forwarding, OfAct, Wrong
 from quorate.api.endpoints.acl.rows import ROWS as _ACL
 from quorate.api.endpoints.agent import AgentEndpoint
 from quorate.api.endpoints.cluster import ClusterEndpoint
@@ -144,6 +144,7 @@ _AGENT: Final = (
         forwarding=Forwarding.NONE,
         parameters="?address= (repeatable)",
         does="join the servers at these gossip addresses",
+        act=OfAct("join a pool", ("address",)),
     ),
     Endpoint(
         path="/v1/agent/force-leave",
@@ -155,6 +156,7 @@ _AGENT: Final = (
         forwarding=Forwarding.NONE,
         parameters="?node=[&prune]",
         does="declare a failed member left",
+        act=OfAct("declare a server left", ("node",), ("prune",)),
     ),
     Endpoint(
         path="/v1/agent/rejoin",
@@ -165,6 +167,7 @@ _AGENT: Final = (
         consistency=Consistency.LOCAL,
         forwarding=Forwarding.NONE,
         does="come back after a removal (ours)",
+        act=OfAct("rejoin the cluster"),
     ),
     Endpoint(
         path="/v1/agent/servers",
@@ -234,6 +237,7 @@ _STATE: Final = (
         forwarding=Forwarding.LEADER,
         body_max=64 * KIB,
         does="write one namespace",
+        act=OfAct("write a namespace", carried=True),
     ),
     Endpoint(
         path="/v1/namespace/<name>",
@@ -244,6 +248,7 @@ _STATE: Final = (
         consistency=Consistency.LINEARIZABLE,
         forwarding=Forwarding.LEADER,
         does="delete one namespace, which holds no variables",
+        act=OfAct("delete a namespace", carried=True),
     ),
     Endpoint(
         path="/v1/namespace",
@@ -255,6 +260,7 @@ _STATE: Final = (
         forwarding=Forwarding.LEADER,
         body_max=64 * KIB,
         does="write the namespace that the body names",
+        act=OfAct("write a namespace", carried=True),
     ),
 )
 
@@ -302,6 +308,7 @@ _RAFT: Final = (
         parameters="?id= or ?address=, [&force]",
         does="remove a server",
         wrong=_NOT_FOUND,
+        act=OfAct("remove", ("id", "address")),
     ),
     Endpoint(
         path="/v1/operator/raft/transfer-leadership*",
@@ -313,6 +320,7 @@ _RAFT: Final = (
         forwarding=Forwarding.LEADER,
         parameters="?id= or ?address=",
         does="let another voter lead",
+        act=OfAct("transfer leadership", ("id", "address")),
     ),
     Endpoint(
         path="/v1/operator/raft/*",
@@ -351,6 +359,7 @@ _OPERATOR: Final = (
         parameters="[?cas=]",
         does="replace autopilot's settings",
         wrong=_NOT_FOUND,
+        act=OfAct("change autopilot's settings"),
     ),
     Endpoint(
         path="/v1/operator/autopilot/health",
@@ -384,6 +393,7 @@ _OPERATOR: Final = (
         body_max=64 * KIB,
         parameters="[?cas=]",
         does="replace the scheduler's settings",
+        act=OfAct("change the scheduler's settings"),
     ),
     Endpoint(
         path="/v1/operator/snapshot",
@@ -395,6 +405,7 @@ _OPERATOR: Final = (
         forwarding=Forwarding.LEADER,
         streams=True,
         does="the whole replicated state as an archive, with its SHA-256 in the header `Digest`",
+        act=OfAct("save a snapshot"),
     ),
     Endpoint(
         path="/v1/operator/snapshot",
@@ -408,6 +419,7 @@ _OPERATOR: Final = (
         streams=True,
         parameters="[?force&dry-run&details]",
         does="restore the state from an archive",
+        act=OfAct("restore a snapshot", details=("dry-run",)),
     ),
     Endpoint(
         path="/v1/operator/upgrade",

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from quorate.acl.capability import Capability
 from quorate.api.consistency import Replicating
-from quorate.api.endpoint import KIB, SMALL, Consistency, Endpoint, Forwarding
+from quorate.api.endpoint import KIB, SMALL, Consistency, Endpoint, Forwarding, OfAct
 from quorate.api.endpoints.acl.bootstrap import BootstrapEndpoint
 from quorate.api.endpoints.acl.listing import TokensEndpoint
 from quorate.api.endpoints.acl.policies import PoliciesEndpoint
@@ -66,6 +66,7 @@ def _write(
         forwarding=Forwarding.LEADER,
         body_max=body_max,
         does=does,
+        act=OfAct(does.partition(",")[0], carried=True),
     )
 
 

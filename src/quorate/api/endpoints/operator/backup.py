@@ -13,7 +13,7 @@ from quorate.api.codec.encode import empty_response, json_response
 from quorate.api.codec.meta import read_headers
 from quorate.api.codec.params import boolean
 from quorate.api.consistency import ForwardError
-from quorate.api.endpoint import Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import Consistency, Context, Endpoint, Forwarding, OfAct
 from quorate.api.endpoints.operator.restored import shown
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
@@ -176,6 +176,7 @@ ROWS: Final = (
         consistency=Consistency.LINEARIZABLE,
         forwarding=Forwarding.LEADER,
         does="make a backup now, and verify it",
+        act=OfAct("make a backup"),
     ),
     Endpoint(
         path="/v1/operator/backup/verify",
@@ -188,6 +189,7 @@ ROWS: Final = (
         forwarding=Forwarding.LEADER,
         parameters="?name=",
         does="read a backup back from the target and verify it once more",
+        act=OfAct("verify a backup", ("name",)),
     ),
     Endpoint(
         path="/v1/operator/backup/prune",
@@ -199,6 +201,7 @@ ROWS: Final = (
         consistency=Consistency.LINEARIZABLE,
         forwarding=Forwarding.LEADER,
         does="delete the backups that retention does not keep",
+        act=OfAct("prune backups"),
     ),
     Endpoint(
         path="/v1/operator/backup/restore",
@@ -211,5 +214,6 @@ ROWS: Final = (
         forwarding=Forwarding.LEADER,
         parameters="?name=[&force&dry-run&details]",
         does="restore the state from a backup",
+        act=OfAct("restore a backup", ("name",), ("dry-run",)),
     ),
 )

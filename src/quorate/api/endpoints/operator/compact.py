@@ -9,7 +9,7 @@ from quorate.acl.capability import Capability
 from quorate.api.codec.encode import json_response
 from quorate.api.codec.go_text import quote
 from quorate.api.codec.params import boolean
-from quorate.api.endpoint import Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import Consistency, Context, Endpoint, Forwarding, OfAct
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.shapes.compaction import Compacted, Compaction
@@ -62,5 +62,6 @@ ROWS: Final = (
         streams=True,  # the answer may take its time
         parameters="[?server= or ?all]",
         does="store a snapshot now, and drop the log that it has (ours)",
+        act=OfAct("compact the log", ("server",), ("all",)),
     ),
 )

@@ -14,7 +14,7 @@ from quorate.api.codec import body
 from quorate.api.codec.body import BodyError, Field, Shape
 from quorate.api.codec.encode import json_response
 from quorate.api.codec.params import boolean
-from quorate.api.endpoint import ANY, Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import ANY, Consistency, Context, Endpoint, Forwarding, OfAct
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.errors import QuorateError
@@ -122,6 +122,7 @@ ROWS: Final = (
         forwarding=Forwarding.NONE,
         parameters="[?details]",
         does="add a key of gossip on all members",
+        act=OfAct("install a gossip key"),
     ),
     Endpoint(
         path="/v1/agent/keyring/use",
@@ -133,6 +134,7 @@ ROWS: Final = (
         forwarding=Forwarding.NONE,
         parameters="[?details]",
         does="encrypt gossip with a key that all members have",
+        act=OfAct("use a gossip key"),
     ),
     Endpoint(
         path="/v1/agent/keyring/remove",
@@ -144,6 +146,7 @@ ROWS: Final = (
         forwarding=Forwarding.NONE,
         parameters="[?details]",
         does="take a key of gossip away on all members",
+        act=OfAct("remove a gossip key"),
     ),
     Endpoint(
         path="/v1/agent/keyring/*",

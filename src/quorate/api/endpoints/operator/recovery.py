@@ -11,7 +11,7 @@ from typing import Final
 from quorate.acl.capability import Capability
 from quorate.api.codec.encode import json_response
 from quorate.api.codec.params import boolean
-from quorate.api.endpoint import KIB, Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import KIB, Consistency, Context, Endpoint, Forwarding, OfAct
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.recovery import plan as plans
@@ -88,6 +88,7 @@ ROWS: Final = (
         body_max=64 * KIB,  # plans have some hundred bytes for each server
         parameters="?data-may-be-lost[&lost=&timeout=]",
         does="prepare this server for a plan of a recovery (ours)",
+        act=OfAct("prepare a recovery", details=("lost", "data-may-be-lost"), before=True),
     ),
     Endpoint(
         path=f"{_PATH}/commit",
@@ -99,6 +100,7 @@ ROWS: Final = (
         forwarding=Forwarding.NONE,
         control_only=True,
         does="carry out the plan for which this server is prepared (ours)",
+        act=OfAct("carry out a recovery", before=True),
     ),
     Endpoint(
         path=f"{_PATH}/abort",
@@ -111,5 +113,6 @@ ROWS: Final = (
         control_only=True,
         parameters="[?force]",
         does="give up the plan for which this server is prepared (ours)",
+        act=OfAct("give up a recovery", before=True),
     ),
 )

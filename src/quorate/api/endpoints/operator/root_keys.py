@@ -16,7 +16,7 @@ from quorate.api.codec.encode import json_response, text_response
 from quorate.api.codec.go_text import parse_bool, quote
 from quorate.api.codec.meta import read_headers, write_headers
 from quorate.api.codec.params import boolean
-from quorate.api.endpoint import ANY, Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import ANY, Consistency, Context, Endpoint, Forwarding, OfAct
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.shapes import root_keys as shapes
@@ -143,6 +143,7 @@ ROWS: Final = (
         forwarding=Forwarding.LEADER,
         parameters="[?full][&algo=aes256-gcm]",
         does="make a new root key, and seal all values again with it",
+        act=OfAct("rotate the root key", details=("full",)),
     ),
     Endpoint(
         path="/v1/operator/keyring/key/<id>",
@@ -154,6 +155,7 @@ ROWS: Final = (
         forwarding=Forwarding.LEADER,
         parameters="[?force=]",
         does="remove a root key that nothing needs",
+        act=OfAct("remove a root key"),
     ),
     Endpoint(
         path="/v1/operator/keyring/*",

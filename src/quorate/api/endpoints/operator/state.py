@@ -15,7 +15,7 @@ from quorate.api.codec.encode import empty_response, json_response, text_respons
 from quorate.api.codec.meta import write_headers
 from quorate.api.codec.params import parse_cas
 from quorate.api.consistency import Applied, Replicating
-from quorate.api.endpoint import Consistency, Context, Endpoint, Forwarding
+from quorate.api.endpoint import Consistency, Context, Endpoint, Forwarding, OfAct
 from quorate.api.endpoints.variables.rules import is_namespace
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
@@ -119,5 +119,6 @@ ROWS: Final = (
         forwarding=Forwarding.LEADER,
         parameters="[?cas=]",
         does="set the bound of the state, or of a namespace (ours)",
+        act=OfAct("set a bound of the state"),
     ),
 )
