@@ -431,6 +431,17 @@ class TokensNotCurrent(QuorateError):
         )
 
 
+class AuditUnwritable(QuorateError):
+    """An event could not be written to the audit sink, and delivery to it is enforced."""
+
+    def __init__(self, sink: str, why: str) -> None:
+        super().__init__(
+            f"the audit event cannot be written to {sink}: {why}",
+            "make room for that file, or set delivery_guarantee to best-effort and restart; "
+            "removals, compaction and recoveries are done all the same",
+        )
+
+
 class NoPathToRegion(QuorateError):
     """No live server of the region is known, or none that takes requests from this one."""
 

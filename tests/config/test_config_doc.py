@@ -57,7 +57,7 @@ def default_of(rules: Key, text: str) -> Any:
             return parse_duration(text)
         case Kind.LIST:
             return tuple(text.split())
-        case Kind.MAP:
+        case Kind.MAP | Kind.FILTERS:
             return {}
     return text
 

@@ -43,6 +43,7 @@ SOME: dict[Kind, Any] = {
     Kind.STRING: "something",
     Kind.DURATION: "77s",
     Kind.LIST: ["+something"],
+    Kind.FILTERS: {"some": {"type": "HTTPEvent", "endpoints": ["/thing"]}},
     Kind.MAP: {"some": "thing"},
     Kind.ANY: {"some": "thing"},
 }

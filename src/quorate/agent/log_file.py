@@ -20,7 +20,8 @@ class LogFile:
     """A sink (`quorate.agent.outlet`). Raises OSError, also when it is made.
 
     `bytes_max` 0: any size; `files_max` 0: all old files are kept. `trouble` is told, in the
-    thread that writes, what about the file does not work.
+    thread that writes, what about the file does not work. `key` is the key that names it. A new
+    file has this `mode`.
     """
 
     def __init__(
@@ -31,18 +32,24 @@ class LogFile:
         bytes_max: int,
         files_max: int,
         trouble: Callable[[str], None],
+        mode: int = 0o644,
+        key: str = "log_file",
     ) -> None:
         self._path = path
         self._seconds = seconds
         self._bytes_max = bytes_max
         self._files_max = files_max
         self._trouble = trouble
+        self._mode = mode
+        self._key = key
         self._number = self._open()
         self._size = os.fstat(self._number).st_size
         self._due = time.monotonic() + seconds
 
     def _open(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return os.open(
+            self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, self._mode
+        )
 
     def write(self, text: str) -> None:
         """Append these lines; they share a file."""
@@ -55,14 +62,18 @@ class LogFile:
             rest = rest[os.write(self._number, rest) :]
         self._size += len(data)
 
+    def close(self) -> None:
+        """Give the file back; nothing is written from now on."""
+        os.close(self._number)
+
     def reopen(self) -> None:
         """Go on in a file of the configured name, whatever became of the one that is open."""
         try:
             number = self._open()
         except OSError as error:
             self._trouble(
-                f"log_file: cannot open {self._path} again: {error.strerror}; the log goes on in "
-                "the file that is open; make the path writable and send SIGHUP again"
+                f"{self._key}: cannot open {self._path} again: {error.strerror}; the log goes on "
+                "in the file that is open; make the path writable and send SIGHUP again"
             )
             return
         os.close(self._number)
@@ -80,8 +91,8 @@ class LogFile:
             self._due = time.monotonic() + min(self._seconds, _RETRY_S)
             self._size = 0
             self._trouble(
-                f"log_file: cannot rename {self._path}: {error.strerror}; the log goes on in it; "
-                "make its folder writable"
+                f"{self._key}: cannot rename {self._path}: {error.strerror}; the log goes on in "
+                "it; make its folder writable"
             )
             return
         self.reopen()
@@ -97,5 +108,5 @@ class LogFile:
             try:
                 path.unlink()
             except OSError as error:
-                self._trouble(f"log_file: cannot remove {path}: {error.strerror}")
+                self._trouble(f"{self._key}: cannot remove {path}: {error.strerror}")
                 return

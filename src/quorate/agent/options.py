@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from quorate.agent.host_data import asking
+from quorate.agent.sinks.audit import sink_options
 from quorate.api.http.sites import Sites
 from quorate.backup.schedule import parse_schedule
 from quorate.backup.target import Settings
@@ -73,6 +74,7 @@ def server_options(
         config_view=config_view(config),
         backup=backup_options(config),
         acl=acl_options(config),
+        audit=sink_options(config, data_dir),
         host_data=asking(data_dir) if _shows_host(config) else None,
     )
 

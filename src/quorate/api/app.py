@@ -17,6 +17,7 @@ from email.utils import formatdate
 from random import Random
 from time import monotonic
 from typing import Any, ClassVar, Final
+from uuid import UUID
 
 import msgspec
 
@@ -26,6 +27,7 @@ from quorate.api.codec.params import NO_QUERY, Query, parse_query
 from quorate.api.consistency import REFUSED_UNBEGUN, Authority, Passing, Replicating
 from quorate.api.endpoint import Context, Endpoint, Handler
 from quorate.api.endpoints.table import TABLE
+from quorate.api.events import RequestEvents
 from quorate.api.gate.authority import GuardedAuthority
 from quorate.api.gate.gate import Gate, control_handler
 from quorate.api.http.cors import Cors, asked_for_tokens
@@ -65,12 +67,14 @@ class Plan(msgspec.Struct, frozen=True):
     streams: bool = False
     cors: bool = False
     start: int = 0
+    row: Endpoint | None = None
 
     def named(self, name: str) -> Plan:
         """The plan for another plain name (`routes.PLAIN_NAME`) behind the start."""
         assert self.start, "it is the plan of a name"
         return Plan(
-            self.handler, self.query, name, None, self.body_max, self.streams, self.cors, self.start
+            *(self.handler, self.query, name, None, self.body_max, self.streams, self.cors),
+            *(self.start, self.row),
         )
 
 
@@ -113,6 +117,11 @@ class HttpApplication:
             clock=clock,
             table=tuple(row for row in table if control or not row.control_only),
         )
+        self._events = None
+        if parts.sink is not None and not self.inner:
+            self._events = RequestEvents(
+                *(parts.sink, parts, clock, self._make_id), control=control
+            )
         self._acts = Acts(parts.recorder, inner=self.inner)
         self._refusals = None if self._gate is None else Refusals(parts, clock, inner=self.inner)
         self._routes = Routes(context, _behind(self._acts, self._gate, control=control))
@@ -120,6 +129,9 @@ class HttpApplication:
         self._date: tuple[int, bytes] = (-1, b"")
         self.renderer = Renderer(parts.options.http_headers)
         self._cors = Cors(parts.options.http_headers, on=asked_for_tokens(parts))
+
+    def _make_id(self) -> str:
+        return str(UUID(int=self._random.getrandbits(128), version=4))
 
     def _make_gate(self, parts: Parts) -> Gate | None:
         """What asks whether callers may; None while access control is off."""
@@ -153,6 +165,20 @@ class HttpApplication:
         on its way to the leader is given as such, too, and `passed` makes its response. `began` is
         now, by `time.monotonic`.
         """
+        if self._events is not None and self._events.wanted(request):
+            return self._events.around(request, plan.row, lambda: self._whole(request, plan, began))
+        return self._begin(request, plan, began)
+
+    async def _whole(self, request: Request, plan: Plan, began: float) -> Response:
+        """The response, waited for."""
+        result = self._begin(request, plan, began)
+        if isinstance(result, Passing):
+            result = self._timed(result.began, request, result.call.query, result)
+        elif isinstance(result, Replicating):
+            result = self._replicated(request, result)
+        return result if isinstance(result, Response) else await result
+
+    def _begin(self, request: Request, plan: Plan, began: float) -> Response | InHand | Answering:
         self._requests.count += 1
         result: Response | InHand | Answering
         try:
@@ -263,14 +289,8 @@ class HttpApplication:
         row = match.row
         start = len(target) - len(tail)
         return Plan(
-            match.handler,
-            NO_QUERY,
-            tail,
-            None,
-            row.body_max,
-            row.streams,
-            self._cors_of(row),
-            start,
+            *(match.handler, NO_QUERY, tail, None, row.body_max, row.streams),
+            *(self._cors_of(row), start, row),
         )
 
     def _new_plan(self, method: str, target: bytes) -> Plan:
@@ -299,7 +319,9 @@ class HttpApplication:
             return Plan(None, Query({}), "", answer, cors=self._cors_of(match.row))
         row = match.row
         cors = self._cors_of(row)
-        return Plan(match.handler, query, match.tail, None, row.body_max, row.streams, cors)
+        return Plan(
+            *(match.handler, query, match.tail, None, row.body_max, row.streams, cors, 0, row)
+        )
 
     def _cors_of(self, row: Endpoint) -> bool:
         """Whether pages of other sites may read what the row answers."""

@@ -70,6 +70,7 @@ class OfAct(msgspec.Struct, frozen=True):
     `what` says in words what they do. The object is the rest of the path, or the first of the
     parameters `subject`; the parameters `details` are told as well. `carried`: the one command
     that the handler writes carries the record. `before`: it is noted before it begins, too.
+    `always`: it is never refused because an audit sink cannot be written.
     """
 
     what: str
@@ -77,6 +78,7 @@ class OfAct(msgspec.Struct, frozen=True):
     details: tuple[str, ...] = ()
     carried: bool = False
     before: bool = False
+    always: bool = False
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):

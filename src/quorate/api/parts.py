@@ -20,6 +20,7 @@ from quorate.server.access.transition import Refusals
 from quorate.server.archive.replacing import Report
 from quorate.server.archive.saving import Saved
 from quorate.server.audit.acting import Act
+from quorate.server.audit.sink import Sink
 from quorate.server.backups.standing import Standing
 from quorate.server.bounds.usage import Usage
 from quorate.server.events.hub import Hub
@@ -482,6 +483,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     recovery: Recovery
     rejoining: Rejoining
     recorder: Recorder
+    sink: Sink | None = None
     agent: Agent
     options: Options
     access: Access
@@ -511,6 +513,7 @@ def parts_of(server: Server) -> Parts:
         recovery=server.recovery,
         rejoining=server.rejoining,
         recorder=server.recorder,
+        sink=server.auditing.sink,
         agent=server.agent,
         options=server.options,
         access=server.access,

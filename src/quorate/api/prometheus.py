@@ -59,6 +59,8 @@ HELP: Final = {
     "quorate.audit.lost": "Audit records of acts that were lost: file and memory were full",
     "quorate.audit.noted": "Acts that were noted in the local file of audit records",
     "quorate.audit.refused": "Requests and acts that were refused",
+    "quorate.audit.sink_dropped": "Audit events that were not written to the file of the sink",
+    "quorate.audit.sink_written": "Audit events that were written to it",
     "quorate.backup.failed": "Backups and checks of backups that failed, of the cluster",
     "quorate.backup.problem": "1 if something is wrong with the backups of the cluster",
     "quorate.backup.verifiedAgeSeconds": "Age of the newest verified backup in seconds",

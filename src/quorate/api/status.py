@@ -15,6 +15,7 @@ from quorate.api.codec.encode import text_response
 from quorate.api.http.messages import Header, Response
 from quorate.errors import (
     ApplyTimeout,
+    AuditUnwritable,
     BackupFailed,
     ChangeRefused,
     GossipDisabled,
@@ -66,6 +67,7 @@ STATUS: Final[dict[type[QuorateError], int]] = {
     BackupFailed: 500,
     SealBroken: 500,
     PermissionDenied: 403,
+    AuditUnwritable: 500,
     TokensNotCurrent: 503,
     AclInvalid: 400,
     NoPathToRegion: 500,

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from quorate.config.keys.spec import Effect, Merge, key
+from quorate.config.keys.spec import Effect, Kind, Merge, key
+from quorate.config.read.filters import AuditFilter
 from quorate.config.read.value import Source
 from quorate.wire.go.duration import HOUR, MILLISECOND, MINUTE, SECOND
 
 _NO_TEXTS: Mapping[str, str] = MappingProxyType({})
+_NO_FILTERS: Mapping[str, AuditFilter] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +233,29 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSink:
+    """The file of audit events. It has a label, and there is one only."""
+
+    type: str = key("file")
+    delivery_guarantee: str = key("best-effort")
+    format: str = key("json")
+    path: str = key("")
+    mode: str = key("0600")
+    rotate_bytes: int = key(0)
+    rotate_duration_ns: int = key(24 * HOUR, minimum=SECOND)
+    rotate_max_files: int = key(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """Whether events of requests are written to a file (docs/audit.md)."""
+
+    enabled: bool = key(False)
+    sink: AuditSink = field(default_factory=AuditSink)
+    filter: Mapping[str, AuditFilter] = key(_NO_FILTERS, merge=Merge.MAP, kind=Kind.FILTERS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds on connections; 0 of them is no bound."""
 
@@ -283,6 +308,7 @@ class AgentConfig:
     server: Server = field(default_factory=Server)
     client: Client = field(default_factory=Client)
     acl: Acl = field(default_factory=Acl)
+    audit: Audit = field(default_factory=Audit)
     autopilot: Autopilot = field(default_factory=Autopilot)
     tls: Tls = field(default_factory=Tls)
     telemetry: Telemetry = field(default_factory=Telemetry)

@@ -11,6 +11,7 @@ import msgspec
 from quorate.backup.schedule import Schedule
 from quorate.backup.target import Settings as TargetSettings
 from quorate.raft.settings import Settings
+from quorate.server.audit.sink import SinkOptions
 from quorate.server.secrets.wrapping import NO_WRAPPING, Wrapping
 from quorate.state.engine.registry import Registry
 from quorate.state.registry import TODAY
@@ -97,6 +98,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     another. `state_bytes_max` is the bound of the state that the first leader keeps; 0: a part of
     the smallest server's memory. `memory_bytes` is this server's; 0: that of the machine.
     `tls` is what is spoken at the RPC port, and between servers; None: no TLS.
+    `audit` is the sink of audit events; None: they are written nowhere.
     `wrapping` are the keys that wrap root keys. `host_data` gives what `agent/host` shows; None:
     that is not shown. Namespaces
     are written in the `authoritative_region`; if it is empty, here.
@@ -132,6 +134,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     http_headers: dict[str, str] = msgspec.field(default_factory=dict)
     prometheus: bool = False
     backup: BackupOptions = BackupOptions()
+    audit: SinkOptions | None = None
     acl: AclOptions = AclOptions()
     host_data: Callable[[], Awaitable[dict[str, Any]]] | None = None
     config_view: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -37,7 +37,7 @@ from quorate.server.access.making import accessing
 from quorate.server.archive.catching_up import CatchingUp
 from quorate.server.archive.restoring import Restores
 from quorate.server.archive.saving import Saves
-from quorate.server.audit.making import recording
+from quorate.server.audit.making import Writing, recording
 from quorate.server.backups.making import backing_up
 from quorate.server.bounds.making import bounding
 from quorate.server.cluster.copies import after_refusal
@@ -185,7 +185,7 @@ class Server:
         for part in (
             *(self._watch, self._duties, self._judge, self._locks, self.root_keys, self.disks),
             *(self._wrapping, self.usage, self._memory, self.room, self.backups, self.recovery),
-            self.recorder,
+            *(self.recorder, self.auditing),
             *(self.access, self._token_expiry),
         ):
             self._spawn(part.run())
@@ -342,6 +342,7 @@ class Server:
 
     def _make_answers(self) -> None:
         options = self.options
+        self.auditing = Writing(options.audit, self.machine, self._metrics)
         self.recorder = recording(
             *(self.replica, self.machine.store, options.data_dir, self._metrics),
             callers=self._callers,
@@ -454,6 +455,7 @@ class Server:
             await self._rpc.close()
         self._http.close()
         await self.replica.stop()
+        self.auditing.close()
         self.folder.close()
 
     def reconfigure(self, options: ServerOptions) -> None:

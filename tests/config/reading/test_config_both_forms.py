@@ -19,6 +19,11 @@ from quorate.wire.go.duration import format_duration
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=8).filter(
     lambda text: "${" not in text and "%{" not in text  # computed in HCL, plain in JSON
 )
+LABELS = st.from_regex(r"f[a-z0-9-]{0,5}", fullmatch=True)
+FILTER = st.fixed_dictionaries(
+    {"type": st.just("HTTPEvent"), "endpoints": st.lists(TEXTS, min_size=1, max_size=2)},
+    optional={"stages": st.just(["*"]), "operations": st.lists(TEXTS, max_size=2)},
+)
 VALUES: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.BOOL: st.booleans(),
     Kind.INT: st.integers(1, 2**63 - 1),
@@ -26,6 +31,7 @@ VALUES: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.STRING: TEXTS,
     Kind.DURATION: st.integers(10**9, 10**15).map(format_duration),
     Kind.LIST: st.lists(TEXTS, max_size=3),
+    Kind.FILTERS: st.dictionaries(LABELS, FILTER, max_size=3),
     Kind.MAP: st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]*", fullmatch=True), TEXTS),
 }
 
@@ -49,6 +55,10 @@ def as_hcl(content: dict[str, Any], block: Block) -> str:
         rules = block.members[name]
         if isinstance(rules, Block):
             lines.append(f"{name} {{\n{as_hcl(value, rules)}\n}}")
+        elif rules.kind == Kind.FILTERS:
+            for label, inside in value.items():
+                keys = "\n".join(f"{key} = {constant(each)}" for key, each in inside.items())
+                lines.append(f'{name} "{label}" {{\n{keys}\n}}')
         elif rules.kind == Kind.MAP:
             inside = "\n".join(f'"{key}" = {constant(each)}' for key, each in value.items())
             lines.append(f"{name} {{\n{inside}\n}}")

@@ -308,7 +308,7 @@ _RAFT: Final = (
         parameters="?id= or ?address=, [&force]",
         does="remove a server",
         wrong=_NOT_FOUND,
-        act=OfAct("remove", ("id", "address")),
+        act=OfAct("remove", ("id", "address"), always=True),
     ),
     Endpoint(
         path="/v1/operator/raft/transfer-leadership*",

@@ -14,6 +14,7 @@ from typing import Final
 
 from quorate.backup.places import check_endpoint, check_url
 from quorate.backup.schedule import parse_schedule
+from quorate.config.checks.audit import audit_problems
 from quorate.config.checks.endpoint import PORT_MAX, parse_endpoint
 from quorate.config.checks.tls import tls_problems
 from quorate.config.keys.effects import error_at, refusals
@@ -438,6 +439,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _backup,
     _acl,
     tls_problems,
+    audit_problems,
 )
 
 

@@ -21,7 +21,6 @@ TOP: Final = MappingProxyType(
     _keys(Kind.STRING, "plugin_dir")
     | _keys(
         Kind.ANY,
-        "audit",
         "consul",
         "keyring",
         "plugin",

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     DURATION = "duration"
     LIST = "list"
     MAP = "map"
+    FILTERS = "blocks"  # that have labels: filters of the audit
     ANY = "any"  # not looked at; only for what has no effect
 
 
@@ -69,12 +70,16 @@ def key(
     effect: Effect = Effect.RESTART,
     minimum: int = 0,
     secret: bool = False,
+    kind: Kind | None = None,
 ) -> _T:
     """A field of a configuration record that is a key with this default.
 
-    The value of a `secret` one never appears in the text form of a record.
+    The value of a `secret` one never appears in the text form of a record. Without a `kind` it is
+    told by the default.
     """
-    rules = {"merge": merge, "effect": effect, "minimum": minimum}
+    rules: dict[str, Any] = {"merge": merge, "effect": effect, "minimum": minimum}
+    if kind is not None:
+        rules["kind"] = kind
     if isinstance(default, Mapping):
         return dataclasses.field(default_factory=lambda: default, metadata={_METADATA: rules})
     return dataclasses.field(default=default, repr=not secret, metadata={_METADATA: rules})
@@ -92,7 +97,7 @@ def key_of(field: dataclasses.Field[Any]) -> Key | None:
         return None
     factory = field.default_factory
     default = field.default if factory is dataclasses.MISSING else factory()
-    return Key(kind=_kind(field.name, default), default=default, **rules)
+    return Key(**{"kind": _kind(field.name, default), "default": default, **rules})
 
 
 def _kind(field_name: str, default: object) -> Kind:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,10 @@ from typing import Any
 from quorate.errors import QuorateError
 from quorate.metrics import Metrics
 from quorate.replica.replica import Replica
+from quorate.server.audit.following import Following
 from quorate.server.audit.recorder import Recorder
+from quorate.server.audit.sink import Sink, SinkOptions
+from quorate.server.machine import ServerMachine
 from quorate.server.rpc.calls import Callers
 from quorate.state.engine.store import StateStore
 from quorate.storage.folder.audit_file import AuditFile, file_of
@@ -50,6 +55,29 @@ def recording(
         callers=callers,
         metrics=metrics,
     )
+
+
+class Writing:
+    """The sink of a server, if it has one, and what follows the journal into it."""
+
+    def __init__(
+        self, options: SinkOptions | None, machine: ServerMachine, metrics: Metrics
+    ) -> None:
+        self.sink: Sink | None = None
+        self._following: Following | None = None
+        if options is not None:
+            self.sink = Sink(options, metrics, lambda: str(uuid.uuid4()), time.time)
+            self._following = Following(machine, self.sink)
+
+    async def run(self) -> None:
+        """Write what is entered in the journal; for ever, if there is a sink."""
+        if self._following is not None:
+            await self._following.run()
+
+    def close(self) -> None:
+        """Write what waits, and give the file back."""
+        if self.sink is not None:
+            self.sink.close()
 
 
 def opened(data_dir: Path) -> AuditFile | None:

@@ -62,6 +62,6 @@ ROWS: Final = (
         streams=True,  # the answer may take its time
         parameters="[?server= or ?all]",
         does="store a snapshot now, and drop the log that it has (ours)",
-        act=OfAct("compact the log", ("server",), ("all",)),
+        act=OfAct("compact the log", ("server",), ("all",), always=True),
     ),
 )

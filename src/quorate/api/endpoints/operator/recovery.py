@@ -88,7 +88,9 @@ ROWS: Final = (
         body_max=64 * KIB,  # plans have some hundred bytes for each server
         parameters="?data-may-be-lost[&lost=&timeout=]",
         does="prepare this server for a plan of a recovery (ours)",
-        act=OfAct("prepare a recovery", details=("lost", "data-may-be-lost"), before=True),
+        act=OfAct(
+            "prepare a recovery", details=("lost", "data-may-be-lost"), before=True, always=True
+        ),
     ),
     Endpoint(
         path=f"{_PATH}/commit",
@@ -100,7 +102,7 @@ ROWS: Final = (
         forwarding=Forwarding.NONE,
         control_only=True,
         does="carry out the plan for which this server is prepared (ours)",
-        act=OfAct("carry out a recovery", before=True),
+        act=OfAct("carry out a recovery", before=True, always=True),
     ),
     Endpoint(
         path=f"{_PATH}/abort",
@@ -113,6 +115,6 @@ ROWS: Final = (
         control_only=True,
         parameters="[?force]",
         does="give up the plan for which this server is prepared (ours)",
-        act=OfAct("give up a recovery", before=True),
+        act=OfAct("give up a recovery", before=True, always=True),
     ),
 )
