@@ -21,6 +21,7 @@ from quorate.recovery import undoing
 from quorate.recovery.epochs import asked
 from quorate.recovery.looking.folders import DataDir
 from quorate.recovery.looking.inspect import inspect
+from quorate.recovery.looking.noting import DONE, note
 from quorate.recovery.looking.summary import FolderSummary, Kind
 from quorate.recovery.peers_json import BYTES_MAX, PEERS_FILE, Peer, parse
 from quorate.recovery.prepared import read_prepared
@@ -79,6 +80,9 @@ def before_start(
             if (folder.raft / PEERS_FILE).exists():
                 plan = carry_out(folder, by_peers_json(folder, own_address), step)
                 done.append(_told(plan, root, resumed=False))
+    for each in done:  # the server enters it, once there is a leader
+        details = (("servers", ", ".join(each.servers)), ("index", str(each.index)))
+        note(folder, "recover at the start", DONE, subject=str(each.epoch), details=details)
     if (mark := read_salvage(folder.raft)) is not None:
         raise refusal(mark, folder.raft)
     return tuple(done)

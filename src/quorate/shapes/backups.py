@@ -11,6 +11,7 @@ class BackupShape(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """One backup. Times are Unix milliseconds, `due` is Unix seconds.
 
     `status` is verified, taken (not verified as yet), damaged, or placing; `why` says more.
+    `audit_head` is the head of the audit log when it was first checked, for `audit verify -head`.
     `servers` held the digest of its state at `index`, when it was taken.
     """
 
@@ -30,6 +31,7 @@ class BackupShape(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     servers: int = 0
     taken_by: str = ""
     key_ids: tuple[str, ...] = msgspec.field(name="KeyIDs", default=())
+    audit_head: str = ""
     create_index: Index = 0
     modify_index: Index = 0
 

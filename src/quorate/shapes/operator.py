@@ -234,7 +234,8 @@ class ServerHealth(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 class OperatorHealth(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """`GET operator/autopilot/health`. A leader without a table yet has None for its servers.
 
-    `warnings` is ours, left out where it is empty: members with little room on the disk, say.
+    `warnings` and `audit_head` are ours, left out where they are empty: members with little room on
+    the disk, say; and the head of the audit log, hexadecimal.
     """
 
     failure_tolerance: int = 0
@@ -243,6 +244,7 @@ class OperatorHealth(msgspec.Struct, frozen=True, kw_only=True, rename="pascal")
     servers: tuple[ServerHealth, ...] | None = None
     voters: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    audit_head: str = ""
 
 
 class RestoredTable(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

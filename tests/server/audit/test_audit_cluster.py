@@ -104,3 +104,15 @@ def test_what_was_done_without_a_leader_is_entered_after_a_restart(tmp_path: Pat
         assert told(servers, others[0], "changed") == []
 
     run_with_servers(tmp_path, scenario)
+
+
+def test_the_head_stands_in_health_and_is_the_same_at_each_server(tmp_path: Path) -> None:
+    async def scenario(servers: ServerCluster) -> None:
+        leader = await servers.leader()
+        assert (await ask(servers, leader, "PUT", SCHEDULER, "{}")).status == 200
+        answer = await ask(servers, (leader + 1) % 3, "GET", "/v1/operator/autopilot/health")
+        shown = json.loads(answer.body)["AuditHead"]
+        store = servers.running[leader].machine.store
+        assert shown == journal.head(store).hex()
+
+    run_with_servers(tmp_path, scenario)

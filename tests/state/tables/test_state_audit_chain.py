@@ -16,7 +16,8 @@ from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot, encode
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Reader
 from quorate.state.registry import TODAY
-from quorate.state.tables import journal
+from quorate.state.tables import backups, journal
+from quorate.state.tables.backups import Backup, BeginBackup, EndBackup, PlaceBackup
 from quorate.state.tables.journal import (
     ACT,
     ELECTION,
@@ -212,3 +213,30 @@ def test_a_removal_is_told_with_its_caller_in_the_entry_that_marks_it() -> None:
     assert (record.what, record.subject, record.force, record.accessor, record.outcome) == (
         *("remove", "s9", True, ANN.accessor, "done"),
     )
+
+
+def test_a_backup_row_keeps_the_head_of_the_time_when_it_was_checked() -> None:
+    store = a_life()
+    begun = apply(store, BeginBackup(slot=1, by="s1", since=0, time_ms=1))
+    assert isinstance(begun, int)
+    row = Backup(
+        name="b.snap",
+        slot=1,
+        by="s1",
+        index=1,
+        term=1,
+        state_index=1,
+        time_ms=1,
+        size=1,
+        sha256="00",
+        state_bytes=1,
+        digest="00",
+        holders=2,
+    )
+    assert apply(store, PlaceBackup(backup=row, since=begun)) is True
+    head = journal.head(store).hex()
+    assert apply(store, EndBackup(since=begun, time_ms=2, name="b.snap", status="verified")) is True
+    apply(store, audited(9))
+    kept = store.get(backups.TABLE, "b.snap")
+    assert kept is not None
+    assert (kept.status, kept.audit_head) == ("verified", head)

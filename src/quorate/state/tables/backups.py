@@ -14,6 +14,7 @@ from typing import ClassVar, Final
 
 from msgspec.structs import replace
 
+from quorate.state.engine import level
 from quorate.state.engine.table import (
     SINGLETON,
     Command,
@@ -23,6 +24,7 @@ from quorate.state.engine.table import (
     Table,
     Tables,
 )
+from quorate.state.tables import journal
 
 BACKUPS_LEVEL: Final = 3
 """The feature level from which on backups are kept in the state."""
@@ -53,7 +55,7 @@ class Backup(Record, frozen=True, kw_only=True):
     of the state. `size` in bytes and `sha256` are of the file, `state_bytes` and `digest` of the
     state in it; `holders` servers held that digest at that index. Digests are hexadecimal.
     `key_ids` are the root keys with which values in it are sealed. `by` is the ID of the server
-    that took it.
+    that took it. `audit_head` is the head of the journal when it was first checked (level 4).
     """
 
     name: str
@@ -73,6 +75,7 @@ class Backup(Record, frozen=True, kw_only=True):
     why: str = ""
     key_ids: tuple[str, ...] = ()
     manual: bool = False
+    audit_head: str = ""
 
 
 class Progress(Record, frozen=True, kw_only=True):
@@ -188,6 +191,8 @@ class EndBackup(Command, frozen=True, kw_only=True):
         elif row is not None:
             ended = _counted(ended, row, self.status)
             checked = replace(row, status=self.status, verified_ms=self.time_ms, why=why)
+            if level.current(tables) >= journal.AUDIT_LEVEL:
+                checked = replace(checked, audit_head=journal.head(tables).hex())
             tables.put(TABLE, self.name, checked, index)
         tables.put(STATE, SINGLETON, ended, index)
         return True

@@ -6,6 +6,7 @@ See docs/http-api.md#autopilot-and-the-scheduler.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -17,11 +18,11 @@ from quorate.api.consistency import Replicating
 from quorate.api.endpoint import Context
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
-from quorate.errors import NotWritten
+from quorate.errors import NotWritten, QuorateError
 from quorate.shapes import settings as shapes
 from quorate.shapes.shape import Shown
 from quorate.state.engine.commands import encode
-from quorate.state.tables import autopilot
+from quorate.state.tables import autopilot, journal
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 
 _BODY: Final = Shape.of_struct(shapes.AutopilotConfiguration)
@@ -57,6 +58,10 @@ class AutopilotEndpoint:
         value = msgspec.to_builtins(found)
         if not found.warnings:
             del value["Warnings"]
+        del value["AuditHead"]
+        with suppress(QuorateError):  # the state here is damaged: health answers all the same
+            if head := journal.head(self._state.readable()):
+                value["AuditHead"] = head.hex()
         return json_response(value, pretty=call.query.pretty, status=status)
 
     def put(self, call: Call) -> Replicating | Awaitable[Response]:

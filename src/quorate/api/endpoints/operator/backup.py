@@ -150,6 +150,7 @@ def _shape(row: Backup) -> BackupShape:
         servers=row.holders,
         taken_by=row.by,
         key_ids=row.key_ids,
+        audit_head=row.audit_head,
         create_index=row.create_index,
         modify_index=row.modify_index,
     )

@@ -7,10 +7,12 @@ from typing import TextIO
 
 from quorate.cli.commands.operator.folder_named import folder_named
 from quorate.cli.commands.operator.recover.asked import OF_THE_MOMENT, asked, left_running
+from quorate.cli.commands.operator.recover.noted import noted
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
 from quorate.client.transport.address import addresses_of
 from quorate.recovery import salvage as salvages
+from quorate.recovery.looking.folders import find
 from quorate.recovery.looking.inspect import inspect
 from quorate.recovery.peers_json import text_of
 from quorate.recovery.survivors import Survivors, compare
@@ -37,7 +39,9 @@ def salvage(context: Context) -> int:
         if context.flags.on("dry-run"):
             out.line("\nNothing was changed: -dry-run.")
             return 0
-        salvages.carry_out(plan)
+        folder = find(folder_named(context.flags.args[0]))
+        with noted(context, folder, "recover salvage", last=str(plan.last), damage=plan.damage):
+            salvages.carry_out(plan)
     out.line(
         "\nThe log was cut. This server has forgotten what it had acknowledged, so it does not\n"
         "start on this folder: a recovery may use it (docs/outage.md)."

@@ -10,6 +10,7 @@ import msgspec
 
 from quorate.cli.commands.operator.folder_named import folder_named
 from quorate.cli.commands.operator.recover.folders import explain, report, survivors_of
+from quorate.cli.commands.operator.recover.noted import noted
 from quorate.cli.context import Context, Failure, doing
 from quorate.cli.text.tables import format_table
 from quorate.given_files import content
@@ -84,7 +85,8 @@ def apply(context: Context) -> int:
             survivor = plans.check(chosen, found, lost)
             check_sound(folder, found, chosen.digest)
             ready = by_plan(chosen, folder, found, time.time_ns() // 1_000_000)
-            done = carry_out(folder, ready)
+            with noted(context, folder, "recover apply", plan=chosen.digest, lost=",".join(lost)):
+                done = carry_out(folder, ready)
     out = context.out
     leads = survivor.server_id == chosen.leads
     out.line(f"server:    {survivor.server_id} ({survivor.address})")
@@ -114,7 +116,9 @@ def undo(context: Context) -> int:
         with exclusively(folder):
             found = undoing.look(folder)
             undoing.check(found, folder, context.flags.number("lose"))
-            done = undoing.carry_out(folder, found, time.time_ns() // 1_000_000)
+            lose = str(context.flags.number("lose"))
+            with noted(context, folder, "recover undo", epoch=str(found.recovery.epoch), lose=lose):
+                done = undoing.carry_out(folder, found, time.time_ns() // 1_000_000)
     out = context.out
     out.line(
         f"back:  the folder before epoch {found.recovery.epoch}, at entry {found.recovery.index}"
