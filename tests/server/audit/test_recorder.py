@@ -212,6 +212,11 @@ def test_what_other_servers_send_is_bounded_and_named_as_theirs(world: World) ->
     assert world.told()[0].by == "s7"
     assert run(world.recorder.take(SentRecords((entry,)), peer)).entered == 0
     forged = Entry(note=Note(kind=ELECTION, what="x"), time_ms=1)
-    for sent, sender in (((forged,), peer), ((entry,) * 65, peer), ((entry,), None)):
+    note = Note(kind=ACT, what="x")
+    numbered = [Entry(note=note, time_ms=1, series="b", number=n) for n in (-1, 2**64)]
+    named = Entry(note=note, time_ms=1, series="b" * 41, number=1)
+    counted = Entry(note=note, time_ms=1, count=2**70)
+    wrong = [(forged,), (entry,) * 65, (named,), (counted,), *((each,) for each in numbered)]
+    for sent, sender in (*((each, peer) for each in wrong), ((entry,), None)):
         with pytest.raises(QuorateError):
             run(world.recorder.take(SentRecords(sent), sender))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,28 @@ def test_a_file_that_was_cut_is_refused_by_name(path: Path) -> None:
     os.truncate(path, 100)
     with pytest.raises(LogDamaged, match="has 100 bytes"):
         AuditFile(path, "b")
+
+
+class SlowDisk(FullDisk):
+    """Its flushes end when the test says so."""
+
+    def __init__(self) -> None:
+        self.flushing, self.go_on = threading.Event(), threading.Event()
+
+    def fdatasync(self, descriptor: int) -> None:
+        self.flushing.set()
+        assert self.go_on.wait(20)
+        os.fdatasync(descriptor)
+
+
+def test_a_disk_that_stalls_holds_up_no_reader(path: Path) -> None:
+    AuditFile(path, "a").append(record("one"))
+    disk = SlowDisk()
+    file = AuditFile(path, "b", disk)
+    writer = threading.Thread(target=lambda: file.append(record("two")))
+    writer.start()
+    assert disk.flushing.wait(20)
+    assert whats(file) == ["one"]
+    disk.go_on.set()
+    writer.join()
+    assert whats(file) == ["one", "two"]

@@ -46,6 +46,10 @@ log = logging.getLogger("quorate.server")
 RECORDS_CALL: Final = "audit-records"
 BEGUN: Final = "begun"
 
+SERIES_CHARACTERS_MAX: Final = 40
+"""Of the name of a series: each server's state keeps some."""
+
+_NUMBER_MAX: Final = 2**53
 _LOOK_S: Final = 2.0
 _CALL_TIMEOUT_S: Final = 5.0
 
@@ -243,9 +247,18 @@ class Recorder:
             raise QuorateError("a member of the cluster sends a bounded number of records")
         if any(each.note.kind not in {ACT, REFUSAL} for each in sent.entries):
             raise QuorateError("records of acts and of refusals are entered, no others")
+        if any(_out_of_bounds(each) for each in sent.entries):
+            raise QuorateError("a record has a series or a number that none has")
         entries = tuple(msgspec.structs.replace(each, by=peer.server_id) for each in sent.entries)
         _, entered = await self._apply(encode(EnterRecords(entries=entries)))
         return TakenRecords(entered)
+
+
+def _out_of_bounds(entry: Entry) -> bool:
+    numbers = (entry.number, entry.count, entry.time_ms)
+    return len(entry.series) > SERIES_CHARACTERS_MAX or any(
+        not 0 <= each <= _NUMBER_MAX for each in numbers
+    )
 
 
 def _entry(record: LocalRecord) -> Entry:

@@ -119,7 +119,8 @@ class AuditFile:
         self.damaged: tuple[str, ...] = ()
         """What was found to be wrong with the records, in words."""
         self._system = system
-        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._lock = threading.Lock()  # held for moments: a reader does not wait for the disk
         self._records: dict[int, LocalRecord] = {}
         self._entered: dict[str, int] = {}
         self._read()
@@ -180,21 +181,23 @@ class AuditFile:
 
         Raises StorageFull if all slots hold records that were not entered, QuorateError.
         """
-        with self._lock:
-            last = self._records[max(self._records)] if self._records else None
-            number = 0 if last is None else last.number + 1
-            old = self._records.get(number - SLOTS)
-            if old is not None and not self._is_entered(old):
-                raise StorageFull(
-                    f"{self.path} is full: {SLOTS} records wait for a leader that enters them",
-                    "bring the cluster a leader",
-                )
+        with self._writing:
+            with self._lock:
+                last = self._records[max(self._records)] if self._records else None
+                number = 0 if last is None else last.number + 1
+                old = self._records.get(number - SLOTS)
+                if old is not None and not self._is_entered(old):
+                    raise StorageFull(
+                        f"{self.path} is full: {SLOTS} records wait for a leader that enters them",
+                        "bring the cluster a leader",
+                    )
             record = bounded(msgspec.structs.replace(record, number=number, series=self.series))
             before = b"" if last is None else _hash_of(last)
             record = msgspec.structs.replace(record, hash=link_hash(before, record.link()).hex())
             self._write(number % SLOTS, record)
-            self._records[number] = record
-            self._records.pop(number - SLOTS, None)
+            with self._lock:
+                self._records[number] = record
+                self._records.pop(number - SLOTS, None)
             return record
 
     def _write(self, slot: int, record: LocalRecord) -> None:
