@@ -83,6 +83,17 @@ def test_bootstrap() -> None:
     assert sent is None
 
 
+def test_the_transition() -> None:
+    route, body = "GET /v1/acl/transition", {"Callers": {"anonymous": 2}, "InForce": True}
+    found, _ = ask(route, json_reply(body), lambda c: c.acl_transition())
+    assert (found.callers, found.in_force, found.ended) == ({"anonymous": 2}, True, False)
+    with pytest.raises(StatusError) as refused:
+        ask(route, text_reply(404, "Invalid method"), lambda c: c.acl_transition())
+    assert "only Quorate's servers answer this" in refused.value.next_step
+    _, sent = ask("PUT /v1/acl/transition", EMPTY, lambda c: c.end_acl_transition(ended=False))
+    assert sent == {"Ended": False}
+
+
 def test_policies() -> None:
     policy, _ = ask(
         "GET /v1/acl/policy/op-read",

@@ -15,6 +15,7 @@ from quorate.client.calls.acl import (
     AclRole,
     AclToken,
     AclTokenListed,
+    AclTransition,
 )
 from quorate.client.calls.backups import Backup, BackupList, PrunedBackups
 from quorate.client.calls.call import Answer
@@ -90,6 +91,7 @@ __all__ = [
     "AclRole",
     "AclToken",
     "AclTokenListed",
+    "AclTransition",
     "AddressError",
     "AgentSelf",
     "Answer",

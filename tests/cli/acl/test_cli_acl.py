@@ -430,6 +430,34 @@ def test_servers_that_still_know_a_deleted_token_are_named() -> None:
     assert ran.stderr.startswith("Not applied yet by s2.global: ")
 
 
+TRANSITION = {
+    "Callers": {"anonymous": 3, ACCESSOR: 12},
+    "Configured": True,
+    "Ended": False,
+    "InForce": True,
+    "Requests": 15,
+}
+
+
+def test_a_transition_is_shown_ended_and_resumed() -> None:
+    ran, _ = asked("acl", "transition", answers={"GET /v1/acl/transition": TRANSITION})
+    assert ran.stdout == (
+        "Configured = true\nEnded      = false\nIn Force   = true\nRequests   = 15\n\n"
+        "Would be refused\nAccessor ID                           Requests\n"
+        f"{ACCESSOR}  12\nanonymous                             3\n"
+    )
+    quiet = {**TRANSITION, "Callers": {}, "Requests": 0}
+    ran, _ = asked("acl", "transition", answers={"GET /v1/acl/transition": quiet})
+    assert ran.stdout.endswith("Requests   = 0\n")
+    for option, ended in (("-end", True), ("-resume", False)):
+        with FakeAgent({"PUT /v1/acl/transition": DONE}) as agent:
+            ran = run("acl", "transition", option, env={"NOMAD_ADDR": agent.address})
+        assert ran.code == 0, ran
+        assert json.loads(agent.requests[0].body) == {"Ended": ended}
+    ran = run("acl", "transition", "-end", "-resume")
+    assert ran == (1, "", "Give either -end or -resume, not both\n")
+
+
 def test_secrets_are_in_no_list_and_no_error() -> None:
     secret = "53d81155-8572-8e7f-da1b-d3e1ae53428b"
     ran, _ = asked("acl", "token", "list", answers={"GET /v1/acl/tokens": [stub(token())]})

@@ -44,6 +44,7 @@ async def whole_story() -> None:
         await policies(typed)
         await roles(typed)
         await tokens(typed)
+        await transition(typed)
 
 
 async def policies(typed: Typed) -> None:
@@ -96,6 +97,14 @@ async def tokens(typed: Typed) -> None:
     await typed("acl", "token", "delete", made["AccessorID"])
     refused = await typed("acl", "token", "self", by="cron", code=1)
     assert refused.stderr.startswith("Error fetching self token: Unexpected response code: 403 (")
+
+
+async def transition(typed: Typed) -> None:
+    assert "Ended      = false\n" in (await typed("acl", "transition")).stdout
+    await typed("acl", "transition", "-end")
+    assert "Ended      = true\n" in (await typed("acl", "transition")).stdout
+    refused = await typed("acl", "transition", "-resume", by="", code=1)
+    assert refused.stderr.endswith("403 (Permission denied)\n")
 
 
 def test_the_life_of_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

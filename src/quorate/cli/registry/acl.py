@@ -44,6 +44,23 @@ ACL = (
         usage="[options] [<file or ->]",
     ),
     Command(
+        ("acl", "transition"),
+        "The way from no ACL to ACL",
+        "Shows how the transition stands at the server asked: whether it is in force, and how many "
+        "requests would have been refused, by the accessor of their token. -end ends it on all "
+        "servers; -resume lets their configurations decide again.",
+        MODULE + "transition:transition",
+        (
+            Flag("end", "bool", "Refuse from now on what a token does not allow."),
+            Flag("resume", "bool", "The way back."),
+            *FORMS,
+        ),
+        (
+            Example("quorate acl transition", "which requests still come without a token?"),
+            Example("quorate acl transition -end", "none"),
+        ),
+    ),
+    Command(
         ("acl", "policy", "apply"),
         "Write a policy",
         "Writes a policy of a file (or - for what is piped in) in HCL or JSON, in place of one of "

@@ -15,6 +15,7 @@ from quorate.client.calls.call import (
     call,
     convert,
     get,
+    ours,
     parse,
     put,
     succeeded,
@@ -23,10 +24,12 @@ from quorate.client.calls.models import RAW
 from quorate.client.errors import AnswerError
 from quorate.shapes.acl import objects as shapes
 from quorate.shapes.acl.objects import PolicyLink, RoleLink
+from quorate.shapes.acl.transition import Transition
 
 T = TypeVar("T")
 
 _ACL: Final = "/v1/acl"
+_TRANSITION: Final = f"{_ACL}/transition"
 
 
 class AclToken(shapes.Token, frozen=True, kw_only=True, rename="pascal"):
@@ -68,6 +71,12 @@ class AclRole(shapes.Role, frozen=True, kw_only=True, rename="pascal"):
         return tuple(link.name for link in self.policies or ())
 
 
+class AclTransition(Transition, frozen=True, kw_only=True, rename="pascal"):
+    """How the transition to ACL stands at the agent asked."""
+
+    raw: dict[str, Any] = msgspec.field(name=RAW, default_factory=dict)
+
+
 class AclOperations:
     """One method for each endpoint. Each raises ClientError."""
 
@@ -76,6 +85,16 @@ class AclOperations:
         """Make the first management token; `secret` (a UUID) becomes its secret, if it is given."""
         body = {"BootstrapSecret": secret} if secret else None
         return put(f"{_ACL}/bootstrap", AclToken, body=body)
+
+    @call
+    def acl_transition(self) -> Call[AclTransition]:
+        """How the transition to ACL stands at the agent asked; servers of Quorate only."""
+        return get(_TRANSITION, AclTransition, check=ours)
+
+    @call
+    def end_acl_transition(self, *, ended: bool = True) -> Call[None]:
+        """End the transition on all servers, or let their configurations decide again."""
+        return act("PUT", _TRANSITION, body={"Ended": ended})
 
     # -- policies ------------------------------------------------------------------------------
 
