@@ -72,6 +72,8 @@ _UNREACHABLE_SPREAD = 0.3
 class Node(NodeState):
     """See the module."""
 
+    __slots__ = ()
+
     leader: Leader | None
 
     def _take_office(self) -> Leader:

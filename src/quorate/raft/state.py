@@ -58,12 +58,19 @@ its ID, and whether it is identified. See `receiver`."""
 class NodeState:
     """See the module. `reader` is the durable log as found at start, `hard_state` what it holds."""
 
-    greets = False  # its driver can greet others
-    followed: Followed | None = None
-    prepared = ""
-    """Why nothing of this epoch counts any more: a recovery is prepared; or empty."""
-    acknowledges_from = 0
-    """Appends of terms before this one are not acknowledged: see `vote_given_to`."""
+    # Every step reads many of these. An object with more than 29 attributes and no slots keeps them
+    # in a table of its own, where CPython 3.11 finds each more slowly (a sixth of a step).
+    __slots__ = (
+        *("server_id", "address", "settings", "codec", "rng", "cluster_id", "identity"),
+        *("hard_state", "role", "leader_id", "leader_address", "leader_named", "leader_identified"),
+        *("led_by", "leader_gone_in", "followed", "elected", "leader", "campaign", "greeting"),
+        *("greets", "transfer", "log", "commit_index", "applied_index", "applying_index"),
+        *("configuration", "configuration_index"),
+        *("committed_configuration", "committed_configuration_index"),
+        *("now", "contact_at", "promised_until", "election_deadline", "storage_full"),
+        *("machine_damaged", "machine_held", "machine_ready", "proposals", "last_rpc_id", "outbox"),
+        *("prepared", "acknowledges_from"),
+    )
 
     def __init__(
         self,
@@ -103,28 +110,23 @@ class NodeState:
         self.leader_identified = False  # and an identity record: it is of feature level 1 or more
         self.led_by = (0, "")  # the newest term whose leader was heard, and its ID
         self.leader_gone_in = 0  # the term in which the connections to its leader ended
+        self.followed: Followed | None = None
         self.elected: Elected | None = None  # how this node came to lead, the last time
         self.leader: Office | None = None
         self.campaign: Campaign | None = None
+        self.greets = False  # its driver can greet others
         self.greeting: Greeting | None = None  # while it lasts: no vote, no campaign
         self.transfer: tuple[Any, str, float] | None = None  # handle, target, deadline
 
         index, term = (snapshot[0], snapshot[1]) if snapshot else (0, 0)
         self.log = RaftLog(reader, index, term)
-        self.commit_index = index
-        self.applied_index = index
-        self.applying_index = index
+        self.commit_index = self.applied_index = self.applying_index = index
         self.configuration = snapshot[2] if snapshot else Configuration()
         self.configuration_index = snapshot[3] if snapshot else 0
         self.committed_configuration = self.configuration
         self.committed_configuration_index = self.configuration_index
 
-        self.now = now
-        # As if a leader had just been heard: a promise given before the crash may back a lease.
-        self.contact_at = now
-        self.promised_until = now + max(settings.election_timeout_s, promise_s)
-        self.election_deadline = 0.0
-        self.touch_election_timer()
+        self._start_clocks(now, promise_s)
         self.storage_full = False
         self.machine_damaged = False
         self.machine_held = ""  # why no entry is applied any more
@@ -132,9 +134,20 @@ class NodeState:
         self.proposals: dict[int, Any] = {}
         self.last_rpc_id = 0
         self.outbox = Outbox()
+        # Why nothing of this epoch counts any more: a recovery is prepared; or empty.
+        self.prepared = ""
+        # Appends of terms before this one are not acknowledged: see `vote_given_to`.
+        self.acknowledges_from = 0
         if self.log.superseded:
             self.outbox.reset_to = (index, term)
         self._read_configurations()
+
+    def _start_clocks(self, now: float, promise_s: float) -> None:
+        """As if a leader had just been heard: a promise given before the crash may back a lease."""
+        self.now = self.contact_at = now
+        self.promised_until = now + max(self.settings.election_timeout_s, promise_s)
+        self.election_deadline = 0.0
+        self.touch_election_timer()
 
     def _read_configurations(self) -> None:
         """Take the newest configuration from the entries after the snapshot."""

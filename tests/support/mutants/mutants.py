@@ -277,8 +277,8 @@ MUTANTS = [
     ),
     Mutant(
         "forgets at start whom it may have heard",
-        NodeState.__init__,
-        "self.promised_until = now + max(settings.election_timeout_s, promise_s)",
+        NodeState._start_clocks,
+        "self.promised_until = now + max(self.settings.election_timeout_s, promise_s)",
         "self.promised_until = now",
         0,
         "no_vote_right_after_a_start",
