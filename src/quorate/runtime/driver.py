@@ -131,7 +131,10 @@ class Driver:
         finally:
             self._draining = False
         if not self.ended:
-            self._arm()
+            deadline = self.core.deadline()
+            # Nearly always the timer that is set will do: it looks again when it fires.
+            if self._timer is None or deadline < self._timer_at or self._now > self._timer_at:
+                self._arm(deadline)
             self._settle()
         if refusal is not None:
             raise refusal
@@ -177,10 +180,9 @@ class Driver:
 
     # -- the deadline -----------------------------------------------------------------------------
 
-    def _arm(self) -> None:
-        deadline = self.core.deadline()
+    def _arm(self, deadline: float) -> None:
         if self._timer is not None:
-            if self._timer_at <= deadline:  # it looks again when it fires
+            if self._timer_at <= deadline:
                 if self._now - self._timer_at > LATE_S:
                     self._catch_up_soon()
                 return
@@ -208,8 +210,9 @@ class Driver:
         self._timer = None
         if self.ended:
             return
-        if self.clock.now() < self.core.deadline():
-            self._arm()
+        deadline = self.core.deadline()
+        if self.clock.now() < deadline:
+            self._arm(deadline)
             return
         self._wake()
         self.step(self._tick())

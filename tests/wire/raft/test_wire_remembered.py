@@ -46,8 +46,10 @@ VOTE = RequestVoteRequest(**NAMES, term=3, candidate="10.0.0.1:4647", last_log_i
 APPENDED = AppendEntriesResponse(**NAMES, term=3, last_log=8, success=True, promise_ms=900)
 VOTED = RequestVoteResponse(**NAMES, term=3, granted=True, peers=None)
 
+OF_A_SERVICE = encode_request(replace(APPEND, cluster_id=""))[1:]
 FORMS = [
     (request_from_map, RequestKind.APPEND_ENTRIES, encode_request(APPEND)[1:]),
+    (request_from_map, RequestKind.APPEND_ENTRIES, OF_A_SERVICE),
     (request_from_map, RequestKind.REQUEST_VOTE, encode_request(VOTE)[1:]),
     (response_from_map, RequestKind.APPEND_ENTRIES, encode_response(APPENDED)[1:]),
     (response_from_map, RequestKind.REQUEST_VOTE, encode_response(VOTED)[1:]),
@@ -72,7 +74,9 @@ def outcome(read: Any, kind: RequestKind, fields: dict[bytes, Any]) -> Any:
         return error.text
 
 
-@pytest.mark.parametrize("form", FORMS, ids=["append", "vote", "appended", "voted"])
+@pytest.mark.parametrize(
+    "form", FORMS, ids=["append", "append of a service", "vote", "appended", "voted"]
+)
 @given(data=st.data())
 def test_a_known_sender_is_read_like_an_unknown_one(form: Any, data: st.DataObject) -> None:
     read, kind, encoded = form

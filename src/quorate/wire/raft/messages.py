@@ -96,6 +96,7 @@ class _Field(NamedTuple):
 _VERSION: Final = _Field("ProtocolVersion", "protocol_version", INT)
 _SENDER: Final = (_Field("ID", "sender_id", TEXT), _Field("Addr", "sender_address", TEXT))
 _CLUSTER: Final = _Field("QuorateCluster", "cluster_id", TEXT)
+_CLUSTER_KEY: Final = _CLUSTER.key.encode()
 _IDENTITY: Final = _Field("QuorateIdentity", "identity", Codec(pack_record, read_record))
 
 _STEADY: Final = frozenset({TEXT, _IDENTITY.codec})
@@ -187,8 +188,11 @@ class _Form:
         )
         known = (*fields, *_SENDER, *((_CLUSTER,) if cluster else ()), _IDENTITY)
         self._readers = _readers(known)
-        self._steady = _readers([f for f in known if f.codec in _STEADY])
+        steady = [field for field in known if field.codec in _STEADY]
+        self._steady = _readers(steady)
         self._steady_of = _items_of(self._steady)
+        self._fewer = _readers([field for field in steady if field is not _CLUSTER])
+        self._fewer_of = _items_of(self._fewer)  # of replicas in a service, which name no cluster
         plain = [field for field in known if field.codec in _PLAIN]
         self._plain_of = _items_of(_readers(plain))
         self._plain_names = [field.attribute for field in plain]
@@ -203,7 +207,8 @@ class _Form:
         are looked at together. What is not just so is read field by field.
         """
         try:
-            steady = self._kept.get(self._steady_of(fields))
+            names_of = self._steady_of if _CLUSTER_KEY in fields else self._fewer_of
+            steady = self._kept.get(names_of(fields))
             plain = self._plain_of(fields)
         except (KeyError, TypeError):  # other makes leave our keys out; or it is no map
             return self._read_each(fields)
@@ -230,7 +235,8 @@ class _Form:
 
     def _keep(self, fields: dict[Any, Any], message: Any) -> None:
         """Remember the names of this sender; they were found to be in order."""
-        raw: tuple[Any, ...] = tuple([fields.get(key) for key, _, _, _ in self._steady])
+        names = self._steady if _CLUSTER_KEY in fields else self._fewer
+        raw: tuple[Any, ...] = tuple([fields.get(key) for key, _, _, _ in names])
         if None in raw or sum(map(len, raw)) > _KEPT_BYTES_MAX:
             return
         if len(self._kept) >= _KEPT_MAX:
