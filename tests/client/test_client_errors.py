@@ -173,6 +173,14 @@ def test_closed_without_a_word() -> None:
         assert str(failing(address)).endswith(": EOF")
 
 
+def test_closed_in_the_handshake_of_tls() -> None:
+    """A server that misses a certificate may close without an alert of TLS: this is all it says."""
+    with raw_server(b"") as address:
+        error = failing(address.replace("http://", "https://"))
+    assert "EOF: the server closed the connection in the TLS handshake" in str(error)
+    assert "(-client-cert, -client-key)" in str(error)
+
+
 def test_no_http() -> None:
     with raw_server(b"SSH-2.0-OpenSSH\r\n\r\n") as address:
         assert "malformed HTTP response" in str(failing(address))

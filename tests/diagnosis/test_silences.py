@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from typing import Any
@@ -140,6 +141,23 @@ def test_a_name_that_is_unknown_is_told_from_a_dns_that_does_not_answer(
     assert kind_of(None) is Trouble.DNS_SILENT
     assert kind_of(socket.gaierror(socket.EAI_AGAIN, "Temporary failure")) is Trouble.DNS_SILENT
     assert kind_of(socket.gaierror(socket.EAI_NONAME, "Name or service not known")) is Trouble.DNS
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError(), ssl.SSLEOFError(), ssl.SSLZeroReturnError()]
+)
+def test_a_server_that_closes_in_the_handshake_of_tls_may_want_a_certificate(
+    monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    async def closing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(asyncio, "open_connection", closing)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with pytest.raises(Unanswered) as why:
+        asyncio.run(get(Place("https://127.0.0.1:1", "127.0.0.1", 1, tls=tls), "/", {}, 1.0))
+    assert why.value.failure.kind is Trouble.TLS
+    assert "it probably wants a client certificate" in why.value.failure.text
 
 
 @pytest.mark.parametrize(

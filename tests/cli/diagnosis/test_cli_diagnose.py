@@ -240,6 +240,14 @@ def test_tls_that_fails_is_named_by_the_check() -> None:
     assert "x509" in ran.stdout
 
 
+def test_a_server_that_wants_a_certificate_and_closes_says_no_more_than_that() -> None:
+    """With TLS 1.3 it closes behind the handshake, when the request was sent already."""
+    with FakeAgent(WHOLE, tls=server_context()) as agent:
+        ran = diagnosed("-json", "-tls-skip-verify", agent.address)
+    assert causes(ran) == ["tls-refused"]
+    assert "it probably wants a client certificate" in ran.stdout or "tls: " in ran.stdout
+
+
 def test_a_folder_that_is_none() -> None:
     ran = diagnosed("-json", "/no/such/folder")
     assert (ran.code, causes(ran)) == (2, ["folder-unreadable"])

@@ -32,6 +32,12 @@ START_AGENT = "check that the agent runs there, or give -address (NOMAD_ADDR) an
 def explain(error: Exception, address: Address) -> tuple[str, str]:
     """(reason, next step) for an error of httpx met on the way to `address`."""
     cause = _innermost(error)
+    if address.tls and _is_closed(error, cause):
+        return _CLOSED_IN_TLS
+    return _explain(error, cause, address)
+
+
+def _explain(error: Exception, cause: BaseException, address: Address) -> tuple[str, str]:
     if isinstance(cause, ssl.SSLError):
         return _tls(cause)
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
@@ -44,7 +50,8 @@ def explain(error: Exception, address: Address) -> tuple[str, str]:
     if isinstance(error, httpx.RemoteProtocolError):
         return _protocol(error)
     if isinstance(cause, OSError):
-        return _os_text(cause), "the connection broke: try again, or ask another agent"
+        wants = "; it may want another client certificate" if address.tls else ""
+        return _os_text(cause), f"the connection broke: try again, or ask another agent{wants}"
     return str(error) or type(error).__name__, ""
 
 
@@ -56,6 +63,30 @@ def _dial(error: Exception, cause: BaseException, address: Address) -> tuple[str
         return f"dial tcp: lookup {address.host}: no such host", "check the name in the address"
     said = _os_text(cause) if isinstance(cause, OSError) else str(error)
     return f"dial {target}: connect: {said}", START_AGENT
+
+
+_WANTED = (
+    "EOF: the server closed the connection in the TLS handshake: it probably wants a client "
+    "certificate (-client-cert, -client-key)"
+)
+_CLOSED_IN_TLS = (
+    _WANTED,
+    "give a certificate of its authority; if you did, the log of the agent says why it is refused",
+)
+
+
+def _is_closed(error: Exception, cause: BaseException) -> bool:
+    """True if a connection with TLS was ended before anything was answered.
+
+    A server that misses or refuses a certificate may do so without an alert. With TLS 1.3 that
+    comes behind the handshake, to a client that has sent its request.
+    """
+    if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return True
+    if isinstance(error, httpx.ConnectError):
+        return isinstance(cause, OSError) and cause.errno in {errno.ECONNRESET, errno.EPIPE}
+    ended = isinstance(error, httpx.RemoteProtocolError) and "without sending" in str(error)
+    return ended and "complete message body" not in str(error)
 
 
 _CLOSED = (

@@ -24,6 +24,7 @@ BODY_BYTES_MAX: Final = 4 << 20
 """The largest answer of ours that is asked for has some 100 KB."""
 
 TEXT_MAX: Final = 300
+_CUT: Final = "the connection was closed before the answer's end"
 CONNECT_S: Final = 2.5
 
 _UNREACHABLE: Final = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
@@ -78,12 +79,14 @@ async def get(place: Place, path: str, headers: Mapping[str, str], timeout_s: fl
             writer.write(_request(place, path, headers))
             answer = await _read(reader)
             return answer._replace(ends=_end_of(writer.get_extra_info("peercert")))
+    except Unanswered as error:
+        raise _in_tls(place, error) from None
     except TimeoutError:
         raise Unanswered(
             Trouble.HANGS, f"it accepts connections, and has not answered within {timeout_s:g} s"
         ) from None
     except OSError as error:
-        raise _failed(error) from None
+        raise _in_tls(place, _failed(error)) from None
     finally:
         writer.transport.abort()
 
@@ -119,7 +122,20 @@ async def _connect(
             Trouble.SILENT, f"no connection to {place.host}:{place.port} within {limit_s:g} s"
         ) from None
     except (OSError, UnicodeError, ValueError) as error:
-        raise _failed(error, place.host) from None
+        raise _in_tls(place, _failed(error, place.host)) from None
+
+
+def _in_tls(place: Place, error: Unanswered) -> Unanswered:
+    """Servers that refuse a certificate, or miss one, often just close: no alert of TLS is sent."""
+    if place.tls is None or error.failure.kind is not Trouble.CLOSED:
+        return error
+    if error.failure.text == _CUT:
+        return error
+    return Unanswered(
+        Trouble.TLS,
+        "the server closed the connection in the handshake: it probably wants a client certificate "
+        "that it trusts (-client-cert, -client-key); its log says why",
+    )
 
 
 async def _looked_up(host: str, limit_s: float) -> list[str]:
@@ -160,6 +176,8 @@ def _failed(error: Exception, host: str = "") -> Unanswered:
         passing = isinstance(error, socket.gaierror) and error.errno in _NO_DNS
         kind = Trouble.DNS_SILENT if passing else Trouble.DNS
         return Unanswered(kind, f"lookup {host}: {said}")
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return Unanswered(Trouble.CLOSED, "EOF")
     if isinstance(error, ssl.SSLError):
         return _tls_failed(error, said)
     kinds = (
@@ -231,7 +249,7 @@ async def _read(reader: asyncio.StreamReader) -> Answer:
         if not data:
             if reading.in_body and "content-length" not in reading.headers:
                 break  # the end of the connection is that of the body
-            raise Unanswered(Trouble.CLOSED, "the connection was closed before the answer's end")
+            raise Unanswered(Trouble.CLOSED, _CUT if head else "it was closed without an answer")
         head += 0 if reading.in_body else len(data)
         try:
             reading.parser.feed_data(data)

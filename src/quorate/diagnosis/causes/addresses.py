@@ -154,6 +154,7 @@ _NEXT = {
     Trouble.EXPIRED: "renew it, and reload the server (SIGHUP)",
     Trouble.GARBAGE: "give the address of the HTTP API",
     Trouble.DENIED: "give a token that may read the operator's and agents' endpoints: -token",
+    Trouble.CLOSED: "see the log of what listens there, or correct the address",
     Trouble.REFUSED: "start the server there, or give the address of its HTTP API",
     Trouble.SILENT: elsewhere("see whether the machine is on, and look at the process there"),
     Trouble.HANGS: elsewhere("look at the process there"),
