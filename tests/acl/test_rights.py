@@ -135,6 +135,14 @@ def test_names_that_callers_make_up_fill_no_memory() -> None:
     finally:
         tracemalloc.stop()
     assert kept < 5000 * 100 / 4
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            assert not rights.sees_namespace(f"made-up-{number}".ljust(10_000))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 200 * 10_000 / 4
     assert rights.allows_variable(READ, "default", "a")
 
 

@@ -27,6 +27,9 @@ VARIABLE_CAPABILITIES: Final = {
 _NAMESPACES_KEPT: Final = 256
 """Of how many namespaces a `Rights` remembers which rule applies."""
 
+_NAME_LENGTH_KEPT: Final = 128
+"""No namespace has a longer name, but a caller may ask for one."""
+
 
 class _Namespace:
     """All rules of one name of namespaces, of all policies."""
@@ -93,9 +96,11 @@ class Rights:
     def _of(self, namespace: str) -> _Namespace:
         """The rule that applies. A name that a caller made up is remembered for a short time."""
         if (known := self._known.get(namespace)) is None:
+            known = self._namespaces.of(namespace) or _NO_RULE
             if len(self._known) >= _NAMESPACES_KEPT:
                 self._known.clear()
-            known = self._known[namespace] = self._namespaces.of(namespace) or _NO_RULE
+            if len(namespace) <= _NAME_LENGTH_KEPT:
+                self._known[namespace] = known
         return known
 
 
