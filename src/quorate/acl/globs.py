@@ -41,14 +41,21 @@ class Nearest(Generic[Rule]):
         patterns = sorted(name for name in rules if _STAR in name)
         # Sorting keeps the alphabet among equals.
         patterns.sort(key=lambda each: each.count(_STAR) - len(each))
-        self._patterns = tuple((each, rules[each]) for each in patterns)
+        self._patterns = tuple(
+            (each, start := each.partition(_STAR)[0], each == start + _STAR, rules[each])
+            for each in patterns
+        )
 
     def of(self, name: str) -> Rule | None:
         """The rule that applies, None if none does."""
         if (exact := self._exact.get(name)) is not None:
             return exact
-        return next((rule for pattern, rule in self._patterns if fits(pattern, name)), None)
+        for pattern, start, is_start, rule in self._patterns:
+            # Nearly all patterns are a start and a star.
+            if name.startswith(start) and (is_start or fits(pattern, name)):
+                return rule
+        return None
 
     def all_rules(self) -> tuple[Rule, ...]:
         """Every rule, in no order that means anything."""
-        return (*self._exact.values(), *(rule for _, rule in self._patterns))
+        return (*self._exact.values(), *(rule for *_, rule in self._patterns))

@@ -95,6 +95,10 @@ class Access(Protocol):
         """Whether what would be refused is allowed, and counted."""
 
     @property
+    def stamp(self) -> object:
+        """Another object after each change of what a caller may do."""
+
+    @property
     def refusals(self) -> Refusals:
         """The requests that were allowed so."""
 

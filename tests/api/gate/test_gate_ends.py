@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from typing import Any
 
 import pytest
 from api_running import asynchronous, until
@@ -14,7 +15,7 @@ from quorate.acl.capability import Capability
 from quorate.acl.rights import Rights
 from quorate.acl.values import NamespaceRule, PathRule, PolicyRights
 from quorate.api.app import HttpApplication
-from quorate.api.gate.admission import Admission
+from quorate.api.gate.admission import Admission, Head
 from quorate.api.gate.ends import LOOK_S, Ends
 from quorate.api.http.messages import Request, Response, StreamResponse
 from quorate.errors import PermissionDenied, TokenNotFound
@@ -88,15 +89,16 @@ async def test_what_has_an_end_is_cut_before_it() -> None:
     token = server.access.give("t", rights_of(Capability.SNAPSHOT_SAVE))
 
     class Judge:
-        def caller(self, secret: str, *, proven: bool) -> object:
+        def caller(self, head: Head, *, proven: bool) -> object:
             del proven
-            return server.access.caller(secret, NOW)
+            return server.access.caller(head.secret, NOW)
 
         def refused(self, error: PermissionDenied, caller: object, *, again: bool) -> object:
             del caller, again
             raise error
 
-    admission = Admission(Judge(), Capability.SNAPSHOT_SAVE, token)  # type: ignore[arg-type]  # callers
+    judge: Any = Judge()
+    admission = Admission(judge, Capability.SNAPSHOT_SAVE, Head(secret=token))
     ends, more = Ends(), asyncio.Event()
 
     async def pieces() -> AsyncGenerator[bytes, None]:

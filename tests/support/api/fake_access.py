@@ -26,6 +26,11 @@ class FakeAccess:
         self.problem: QuorateError | None = None
         self.asked = 0
 
+    @property
+    def stamp(self) -> object:
+        """Each time another one: its fields are changed at will."""
+        return object()
+
     def turn_on(self) -> FakeAccess:
         """With a token of management."""
         self.enabled = True

@@ -6,8 +6,10 @@ admission has not been granted; what a handler forgets to ask for is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
+
+import msgspec
 
 from quorate.acl.caller import CONTROL, Caller
 from quorate.acl.capability import OF_OBJECTS, Capability
@@ -46,11 +48,26 @@ def secret_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return bearer[:SECRET_BYTES_MAX].decode("latin-1")
 
 
+class Head(msgspec.Struct, gc=False, eq=False):
+    """The head of a request: the secret in it, and how near to a server's machine it came from.
+
+    It is kept while a connection repeats it, and with it the caller as last resolved: that counts
+    until `until_s` (Unix time), and while nothing of access control has changed since `stamp`.
+    """
+
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    secret: str = ""
+    near: bytes = b""
+    caller: Caller | None = None
+    stamp: object = None
+    until_s: float = 0.0
+
+
 class Judge(Protocol):
     """The part that knows tokens (`quorate.api.gate.gate`)."""
 
-    def caller(self, secret: str, *, proven: bool) -> Caller:
-        """The caller with this secret, by the state here.
+    def caller(self, head: Head, *, proven: bool) -> Caller:
+        """The caller with this head, by the state here.
 
         `proven`: that state is current, because this server leads. Raises PermissionDenied,
         TokensNotCurrent, StateDamaged.
@@ -63,80 +80,70 @@ class Judge(Protocol):
         """
 
 
-class Admission:
-    """See the module. `near` says how the request proves to come from a server's own machine.
+class Admission(msgspec.Struct, gc=False, eq=False):
+    """See the module. `transitory`: it may be let in while access control is being introduced.
 
-    `asked`: whether the admission was, or will be, asked for. `transitory`: what is refused may be
-    allowed while access control is being introduced.
+    `asked`: whether the admission was, or will be, asked for. `granted`: whether it was granted
+    here; not by a server that the request was passed on to.
     """
 
-    __slots__ = (
-        *("_caller", "_capability", "_granted", "_judge", "_needs", "_transitory"),
-        *("asked", "near", "secret"),
-    )
-
-    def __init__(
-        self,
-        judge: Judge,
-        capability: Capability,
-        secret: str,
-        near: bytes = b"",
-        *,
-        transitory: bool = True,
-    ) -> None:
-        self._judge = judge
-        self._capability = capability
-        self._transitory = transitory
-        self._needs: tuple[Need, ...] = ()
-        self._caller: Caller | None = None
-        self._granted = False
-        self.secret = secret
-        self.near = near
-        self.asked = False
+    judge: Judge
+    capability: Capability
+    head: Head
+    transitory: bool = True
+    needs: tuple[Need, ...] = ()
+    admitted: Caller | None = None
+    granted: bool = False
+    asked: bool = False
 
     @property
-    def granted(self) -> bool:
-        """Whether it was granted here; not by a server that the request was passed on to."""
-        return self._granted
+    def near(self) -> bytes:
+        """How the request proves to come from a server's own machine; empty: it does not."""
+        return self.head.near
 
     @property
     def caller(self) -> Caller:
         """The caller, from the state here. Raises as `admit` does for one that is not known."""
-        if self._caller is None:
-            self._caller = self._judge.caller(self.secret, proven=False)
-        return self._caller
+        if self.admitted is None:
+            self.admitted = self.judge.caller(self.head, proven=False)
+        return self.admitted
 
     def need(self, need: Need) -> None:
         """Ask for this as well: the handler of a right on objects says so of each of them."""
-        self._needs = (*self._needs, need)
+        self.needs = (*self.needs, need)
 
     def admit(self, *, proven: bool, again: bool = False) -> None:
         """Return if the caller may do this now. Raises as `Judge.caller` does.
 
         `again`: it was admitted before, and what it asked for goes on.
         """
-        if self._capability is Capability.NONE:
+        capability = self.capability
+        if capability is Capability.NONE:
             return
         caller: Caller | None = None
         error: PermissionDenied | None = None
         try:
-            caller = self._judge.caller(self.secret, proven=proven)
+            caller = self.judge.caller(self.head, proven=proven)
         except PermissionDenied as unknown:
             error = unknown
         else:
-            if not self._allowed(caller.rights):
+            rights, needs = caller.rights, self.needs
+            decided = bool(needs) if capability in OF_OBJECTS else rights.allows(capability)
+            if not decided or (needs and not _all(needs, rights)):
                 error = PermissionDenied()
         if error is not None:
-            if not self._transitory:
+            if not self.transitory:
                 raise error
-            caller = self._judge.refused(error, caller, again=again)
-        self._caller, self._granted = caller, True
+            caller = self.judge.refused(error, caller, again=again)
+        self.admitted, self.granted = caller, True
 
-    def _allowed(self, rights: Rights) -> bool:
-        needs = self._needs
-        if self._capability in OF_OBJECTS:
-            return bool(needs) and all(need(rights) for need in needs)
-        return rights.allows(self._capability) and all(need(rights) for need in needs)
+
+def _all(needs: tuple[Need, ...], rights: Rights) -> bool:
+    """Whether each holds. In nearly all cases there is one: a generator would show."""
+    for need in needs:  # noqa: SIM110  see above
+        if not need(rights):
+            return False
+    return True
 
 
 VOUCHED: Final = b"x-quorate-vouched"
@@ -147,14 +154,8 @@ NEAR_HOST: Final = b"host"
 """It came over the control socket, or from the machine of an agent that listens elsewhere too."""
 
 
-class ControlAdmission(Admission):
+class ControlAdmission(Admission, gc=False, eq=False):
     """That of every request of the control socket: what is not refused by itself is allowed."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__(_Nobody(), Capability.NONE, "", NEAR_CONTROL)
-        self._caller, self.asked = CONTROL, True
 
     def admit(self, *, proven: bool, again: bool = False) -> None:
         """It may."""
@@ -164,12 +165,21 @@ class ControlAdmission(Admission):
 class _Nobody:
     """The judge that a control admission does not ask."""
 
-    def caller(self, secret: str, *, proven: bool) -> Caller:
+    def caller(self, head: Head, *, proven: bool) -> Caller:
         """Of no token."""
-        del secret, proven
+        del head, proven
         return CONTROL
 
     def refused(self, error: PermissionDenied, caller: Caller | None, *, again: bool) -> Caller:
         """Nothing is refused."""
         del caller, again
         raise error
+
+
+def of_control() -> ControlAdmission:
+    """The admission of a request of the control socket."""
+    return ControlAdmission(_NOBODY, Capability.NONE, _CONTROL_HEAD, admitted=CONTROL, asked=True)
+
+
+_NOBODY: Final = _Nobody()
+_CONTROL_HEAD: Final = Head(near=NEAR_CONTROL)

@@ -31,7 +31,8 @@ from quorate.api.gate.admission import (
     NEAR_HOST,
     VOUCHED,
     Admission,
-    ControlAdmission,
+    Head,
+    of_control,
     secret_of,
 )
 from quorate.api.gate.ends import Ends
@@ -48,6 +49,10 @@ ANYBODY: Final = Caller(ANONYMOUS_ACCESSOR, "", EVERYTHING)
 
 WILDCARD: Final = "*"
 
+HEADS_MAX: Final = 2048
+"""Heads of requests that are kept, of as many connections."""
+
+_NEVER: Final = float("inf")
 _OF_ACL: Final = "/v1/acl/"
 """Rows that are not allowed in passing: a token that a stranger makes would outlive the passing."""
 
@@ -84,6 +89,7 @@ class Gate:
         self._silence_max_s = silence_max_s
         self._inner = inner
         self._host_is_near = host_is_near
+        self._heads: dict[int, Head] = {}
         self.ends = Ends()
 
     # -- rows ----------------------------------------------------------------------------------
@@ -97,12 +103,22 @@ class Gate:
         return self._checked_by_the_authority(row, handler)
 
     def _admission(self, row: Endpoint, request: Request) -> Admission:
-        near = self._near(request)
-        if near == NEAR_CONTROL:
-            return ControlAdmission()
-        transitory = not row.path.startswith(_OF_ACL)
-        secret = secret_of(request.headers)
-        return Admission(self, row.capability, secret, near, transitory=transitory)
+        headers = request.headers
+        head = self._heads.get(id(headers))
+        if head is None or head.headers is not headers:
+            head = self._new_head(request)
+        if head.near == NEAR_CONTROL:
+            return of_control()
+        return Admission(self, row.capability, head, row.path[:8] != _OF_ACL)
+
+    def _new_head(self, request: Request) -> Head:
+        """That of a request whose headers were not those of another one just now."""
+        headers = request.headers
+        head = Head(headers, secret_of(headers), self._near(request))
+        if len(self._heads) >= HEADS_MAX:
+            self._heads.clear()
+        self._heads[id(headers)] = head  # which holds them, so no others have this number
+        return head
 
     def _near(self, request: Request) -> bytes:
         """How the request proves to come from a server's own machine, or empty."""
@@ -196,13 +212,21 @@ class Gate:
 
     # -- the judge of admissions ---------------------------------------------------------------
 
-    def caller(self, secret: str, *, proven: bool) -> Caller:
+    def caller(self, head: Head, *, proven: bool) -> Caller:
         """See `quorate.api.gate.admission.Judge`."""
+        access = self._access
+        stamp, now_s = access.stamp, self._clock()
         if not proven:
             silent_s = self._leadership.last_contact_ms() / 1000
             if silent_s > self._silence_max_s:
                 raise TokensNotCurrent(silent_s)
-        return self._access.caller(secret, self._clock())
+        elif head.stamp is stamp and now_s < head.until_s:
+            assert head.caller is not None
+            return head.caller
+        caller = access.caller(head.secret, now_s)
+        head.caller, head.stamp = caller, stamp
+        head.until_s = caller.expires_ms / 1000 if caller.expires_ms else _NEVER
+        return caller
 
     def refused(self, error: PermissionDenied, caller: Caller | None, *, again: bool) -> Caller:
         """See `quorate.api.gate.admission.Judge`."""
@@ -222,7 +246,7 @@ def control_handler(handler: Handler) -> Handler:
     return asked
 
 
-_CONTROL: Final = ControlAdmission()
+_CONTROL: Final = of_control()
 
 
 def _of(call: Call, admission: Admission) -> Call:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from quorate.acl.caller import Caller
 from quorate.server.access.level import LevelRule
 from quorate.server.access.resolving import Resolver
 from quorate.server.access.transition import Refusals
 from quorate.server.options import AclOptions
+from quorate.state.engine.changes import Change
 from quorate.state.engine.store import StateStore
-from quorate.state.tables.acl import standing
+from quorate.state.tables.acl import policies, roles, standing, tokens
 from quorate.state.tables.acl.standing import ENFORCED
+
+_TABLES: Final = tuple(each.TABLE.name for each in (tokens, policies, roles, standing))
 
 
 class TokenAccess:
@@ -28,6 +33,12 @@ class TokenAccess:
         self._state = state
         self.refusals = refusals
         self._resolver = resolver
+        self.stamp = object()
+        """Another one after each change of what a caller may do."""
+        state.follow(self._changed, _TABLES)
+
+    def _changed(self, _: list[Change] | None) -> None:
+        self.stamp = object()
 
     @property
     def enabled(self) -> bool:
