@@ -178,9 +178,16 @@ class Restores(Protocol):
     """The way back from a file, on the leader."""
 
     async def restore(
-        self, archive: AsyncIterator[bytes], *, force: bool = False, dry_run: bool = False
+        self,
+        archive: AsyncIterator[bytes],
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        keep_acl: bool = False,
     ) -> Report:
         """Check the archive, and restore it; `dry_run` only says what it would change.
+
+        With `keep_acl` tokens, policies and roles stay as they are.
 
         Raises Overloaded, RestoreRefused, StorageFull, LevelTooLow, NotLeader, LeadershipLost, and
         QuorateError for an archive that is not whole.
@@ -206,7 +213,9 @@ class Backups(Protocol):
     async def prune(self) -> list[str]:
         """Delete what retention does not keep; the names. Raises QuorateError."""
 
-    async def restore(self, name: str, *, force: bool, dry_run: bool) -> Report:
+    async def restore(
+        self, name: str, *, force: bool, dry_run: bool, keep_acl: bool = False
+    ) -> Report:
         """Restore one, as `Restores` does. Raises NoSuchBackup, and what that raises."""
 
 

@@ -184,11 +184,12 @@ class AsyncClient(Operations, Settled, Awaiting):
         force: bool = False,
         dry_run: bool = False,
         details: bool = False,
+        keep_acl: bool = False,
     ) -> RestoreReport | None:
         """Restore an archive of `size` bytes; see `Client.restore_snapshot`."""
-        query = restore_query(force=force, dry_run=dry_run, details=details)
-        if dry_run:
-            await self.upgrade_check()  # only servers of ours answer it, and know of a dry run
+        query = restore_query(force=force, dry_run=dry_run, details=details, keep_acl=keep_acl)
+        if dry_run or keep_acl:
+            await self.upgrade_check()  # only servers of ours answer it, and know of these
         given, attempts = self._routed(SNAPSHOT, query), self._ends.attempts()
         for end in attempts:
             try:

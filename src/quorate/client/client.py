@@ -176,15 +176,17 @@ class Client(Operations, Settled, Waiting):
         force: bool = False,
         dry_run: bool = False,
         details: bool = False,
+        keep_acl: bool = False,
     ) -> RestoreReport | None:
         """Restore an archive of `size` bytes; with `dry_run` or `details` what changes by it.
 
-        `force` restores another cluster's archive too. None from servers that tell nothing.
-        Raises StatusError before anything is sent with `dry_run` to servers that would restore it.
+        `force` restores another cluster's archive too, `keep_acl` leaves tokens, policies and
+        roles as they are. None from servers that tell nothing. Raises StatusError before anything
+        is sent with `dry_run` or `keep_acl` to servers that would restore all of it.
         """
-        query = restore_query(force=force, dry_run=dry_run, details=details)
-        if dry_run:
-            self.upgrade_check()  # only servers of ours answer it, and know of a dry run
+        query = restore_query(force=force, dry_run=dry_run, details=details, keep_acl=keep_acl)
+        if dry_run or keep_acl:
+            self.upgrade_check()  # only servers of ours answer it, and know of these
         given, attempts = self._routed(SNAPSHOT, query), self._ends.attempts()
         for end in attempts:
             try:

@@ -50,7 +50,7 @@ async def test_a_switch_is_a_boolean(row: Endpoint, name: str) -> None:
 
 def test_there_are_such_switches() -> None:
     assert {name for _, name in switches()} == {
-        *("all", "data-may-be-lost", "details", "dry-run", "force", "full", "prune"),
+        *("all", "data-may-be-lost", "details", "dry-run", "force", "full", "keep-acl", "prune"),
     }
 
 

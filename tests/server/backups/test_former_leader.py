@@ -32,8 +32,10 @@ class Never:
     async def take(self, slot: int, *, manual: bool) -> Any:
         raise AssertionError((slot, manual))
 
-    async def restore(self, archive: Any, *, force: bool = False, dry_run: bool = False) -> Any:
-        raise AssertionError((archive, force, dry_run))
+    async def restore(
+        self, archive: Any, *, force: bool = False, dry_run: bool = False, keep_acl: bool = False
+    ) -> Any:
+        raise AssertionError((archive, force, dry_run, keep_acl))
 
 
 def backup(name: str, slot: int) -> Backup:

@@ -233,6 +233,7 @@ class FakeServer:
         self.save_errors: list[QuorateError] = []
         self.recorder = FakeRecorder()
         self.restored: list[tuple[bytes, bool, bool]] = []
+        self.kept_acl: list[bool] = []
         self.removed: list[tuple[str | None, str | None]] = []
         self.forced: list[bool] = []
         self.forwarded: list[ForwardRequest] = []
@@ -324,8 +325,14 @@ class FakeServer:
         return Saved(ArchiveMeta(), len(b"archive"), digest, body())
 
     async def restore(
-        self, archive: AsyncIterator[bytes], *, force: bool = False, dry_run: bool = False
+        self,
+        archive: AsyncIterator[bytes],
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        keep_acl: bool = False,
     ) -> Report:
+        self.kept_acl.append(keep_acl)
         body = b"".join([piece async for piece in archive])
         self.restored.append((body, force, dry_run))
         if self.save_errors:

@@ -417,7 +417,7 @@ _OPERATOR: Final = (
         forwarding=Forwarding.LEADER,
         body_max=STREAM_BYTES_MAX,
         streams=True,
-        parameters="[?force&dry-run&details]",
+        parameters="[?force&dry-run&keep-acl&details]",
         does="restore the state from an archive",
         act=OfAct("restore a snapshot", details=("dry-run",)),
     ),

@@ -80,6 +80,7 @@ BACKUP = (
         (
             Flag("dry-run", "bool", "Show what would change in each table, and change nothing."),
             Flag("force", "bool", "Restore a backup of another cluster too."),
+            Flag("keep-acl", "bool", "Leave tokens, policies and roles as they are."),
             *FORMS,
         ),
         (

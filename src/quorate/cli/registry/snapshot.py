@@ -121,14 +121,15 @@ SNAPSHOT = (
         ("operator", "snapshot", "restore"),
         "Restore the state of the cluster from a file",
         "Puts the state of an archive in place of the cluster's, while it runs. Members, the "
-        "cluster's ID and level, and the journal stay; root keys of both are kept. The leader "
-        "saves the state before it into its data folder first. Writes to what may change are "
-        "refused for that time. An archive of another cluster is refused without -force, one of a "
-        "newer feature level always.",
+        "cluster's ID and level, and the journal stay; root keys of both are kept, and tokens that "
+        "were deleted since stay so. The leader saves the state before it into its data folder "
+        "first. Writes to what may change are refused for that time. An archive of another cluster "
+        "is refused without -force, one of a newer feature level always.",
         MODULE + "restore:restore",
         (
             Flag("dry-run", "bool", "Show what would change in each table, and change nothing."),
             Flag("force", "bool", "Restore an archive of another cluster too."),
+            Flag("keep-acl", "bool", "Leave tokens, policies and roles as they are."),
             Flag("verbose", "bool", "Show what has changed in each table."),
             *FORMS,
         ),

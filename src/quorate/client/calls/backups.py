@@ -61,10 +61,13 @@ class BackupOperations:
 
     @call
     def restore_backup(
-        self, name: str, *, force: bool = False, dry_run: bool = False
+        self, name: str, *, force: bool = False, dry_run: bool = False, keep_acl: bool = False
     ) -> Call[RestoreReport]:
-        """Restore one; what changes in each table. `force`: one of another cluster too."""
-        named = {"force": force, "dry-run": dry_run, "details": True}
+        """Restore one; what changes in each table. `force`: one of another cluster too.
+
+        With `keep_acl` tokens, policies and roles stay as they are.
+        """
+        named = {"force": force, "dry-run": dry_run, "keep-acl": keep_acl, "details": True}
         query = [("name", name), *((key, "true") for key, wanted in named.items() if wanted)]
         return _asked("PUT", "/restore", RestoreReport, query)
 

@@ -40,9 +40,10 @@ class Received:
             )
 
 
-def restore_query(*, force: bool, dry_run: bool, details: bool) -> Query:
+def restore_query(*, force: bool, dry_run: bool, details: bool, keep_acl: bool = False) -> Query:
     """The parameters of a restore."""
     named = {"force": force, "dry-run": dry_run, "details": details or dry_run}
+    named["keep-acl"] = keep_acl
     return [(name, "true") for name, wanted in named.items() if wanted]
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -123,13 +123,22 @@ class Replacing:
         self._writes.pause(None)
         self._running = ""
 
-    async def preview(self, meta: ArchiveMeta, archive: SnapshotImage) -> Report:
-        """What it would change now."""
+    async def preview(
+        self, meta: ArchiveMeta, archive: SnapshotImage, *, keep: Collection[str] = ()
+    ) -> Report:
+        """What it would change now. The tables named in `keep` stay as they are."""
         live = self._machine.readable().image()
-        found = await self._aside(self._merged, live, archive, self._index(live, archive))
+        found = await self._aside(self._merged, live, archive, self._index(live, archive), keep)
         return Report(meta=meta, changes=found.changes)
 
-    async def carry_out(self, meta: ArchiveMeta, archive: SnapshotImage, *, force: bool) -> Report:
+    async def carry_out(
+        self,
+        meta: ArchiveMeta,
+        archive: SnapshotImage,
+        *,
+        force: bool,
+        keep: Collection[str] = (),
+    ) -> Report:
         """Do it. Raises RestoreRefused, RestoreUnknown, StorageFull, NotLeader, LeadershipLost."""
         store = self._machine.readable()
         restored_at = self._index(store.image(), archive)
@@ -140,7 +149,7 @@ class Replacing:
         # All that was written before is applied now, and what may change stays as it is.
         live = store.image()
         try:
-            found = await self._aside(self._merged, live, archive, restored_at)
+            found = await self._aside(self._merged, live, archive, restored_at, keep)
             safety = await self._keep_safe()
             number = await self._sent(live, found)
             changed = tuple(c.table for c in found.changes if c.any)
@@ -263,9 +272,11 @@ class Replacing:
     def _index(self, live: SnapshotImage, archive: SnapshotImage) -> int:
         return max(live.index, archive.index) + JUMP
 
-    def _merged(self, live: SnapshotImage, archive: SnapshotImage, index: int) -> Restored:
+    def _merged(
+        self, live: SnapshotImage, archive: SnapshotImage, index: int, keep: Collection[str]
+    ) -> Restored:
         """In a thread."""
-        return restored(live, archive, index, self._machine.store.registry)
+        return restored(live, archive, index, self._machine.store.registry, keep)
 
 
 def _check_taken(taken: bool) -> None:

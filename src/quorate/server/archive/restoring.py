@@ -27,6 +27,7 @@ from quorate.server.writes import Writes
 from quorate.state.engine.snapshot import SnapshotError, SnapshotImage, decode_snapshot
 from quorate.state.tables import cluster, root_keys
 from quorate.state.tables.acl import seals
+from quorate.state.tables.acl.tokens import ALL_TABLES
 
 _WRITE_BYTES: Final = 1 << 20
 _KEYS_NAMED_MAX: Final = 5
@@ -58,9 +59,16 @@ class Restores:
         self.drop_left_over = self._replacing.drop_left_over
 
     async def restore(
-        self, archive: AsyncIterator[bytes], *, force: bool = False, dry_run: bool = False
+        self,
+        archive: AsyncIterator[bytes],
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        keep_acl: bool = False,
     ) -> Report:
         """Read the archive to its end, check it, and restore it; `dry_run` only says what changes.
+
+        With `keep_acl` tokens, policies and roles stay as they are.
 
         Raises Overloaded, RestoreRefused, RestoreUnknown, StorageFull, LevelTooLow, NotLeader,
         LeadershipLost, and QuorateError for an archive that is not whole.
@@ -73,11 +81,12 @@ class Restores:
             spool.close()
             raise
         try:
+            keep = ALL_TABLES if keep_acl else ()
             meta, image = await self._opened(spool)
             self._check(meta, image, force=force)
             if dry_run:
-                return await self._replacing.preview(meta, image)
-            return await self._replacing.carry_out(meta, image, force=force)
+                return await self._replacing.preview(meta, image, keep=keep)
+            return await self._replacing.carry_out(meta, image, force=force, keep=keep)
         finally:
             self._replacing.end()
 

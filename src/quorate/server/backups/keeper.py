@@ -52,7 +52,12 @@ class RestoresFiles(Protocol):
     """The way back (`quorate.server.archive.restoring`)."""
 
     async def restore(
-        self, archive: AsyncIterator[bytes], *, force: bool = False, dry_run: bool = False
+        self,
+        archive: AsyncIterator[bytes],
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        keep_acl: bool = False,
     ) -> Report:
         """Check the archive, and restore it. Raises QuorateError."""
 
@@ -221,11 +226,14 @@ class Backups:
                     raise BackupFailed(f"{names[0]} is not deleted: {why}", "try again")
                 gone.append(names[0])
 
-    async def restore(self, name: str, *, force: bool, dry_run: bool) -> Report:
+    async def restore(
+        self, name: str, *, force: bool, dry_run: bool, keep_acl: bool = False
+    ) -> Report:
         """Restore a backup of the target, as from a file. Raises QuorateError."""
         self._demand()
         row = self._listed(name)
-        return await self._restores.restore(self._pieces(row.name), force=force, dry_run=dry_run)
+        pieces = self._pieces(row.name)
+        return await self._restores.restore(pieces, force=force, dry_run=dry_run, keep_acl=keep_acl)
 
     def _demand(self) -> None:
         if self.options.target is None:

@@ -93,11 +93,14 @@ class BackupEndpoint:
         """Restore one, as `operator/snapshot` restores a file."""
         force = boolean(call.query, "force")
         dry_run = boolean(call.query, "dry-run")
+        keep_acl = boolean(call.query, "keep-acl")
         details = dry_run or boolean(call.query, "details")
 
         async def perform() -> Response:
             await _read_to_its_end(call)
-            report = await self._backups.restore(_name(call), force=force, dry_run=dry_run)
+            report = await self._backups.restore(
+                _name(call), force=force, dry_run=dry_run, keep_acl=keep_acl
+            )
             if not details:
                 return empty_response()
             return json_response(shown(report), pretty=call.query.pretty)
@@ -213,7 +216,7 @@ ROWS: Final = (
         capability=Capability.BACKUP_RESTORE,
         consistency=Consistency.LINEARIZABLE,
         forwarding=Forwarding.LEADER,
-        parameters="?name=[&force&dry-run&details]",
+        parameters="?name=[&force&dry-run&keep-acl&details]",
         does="restore the state from a backup",
         act=OfAct("restore a backup", ("name",), ("dry-run",)),
     ),

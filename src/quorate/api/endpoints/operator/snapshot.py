@@ -47,16 +47,18 @@ class SnapshotEndpoint:
         """Restore an archive, on the leader. Success is an empty answer, as of today's servers.
 
         Ours: `force` for an archive of another cluster, `dry-run` to change nothing; with that, or
-        `details`, the answer says what changes in each table.
+        `details`, the answer says what changes in each table; `keep-acl` leaves tokens, policies
+        and roles as they are.
         """
         force = boolean(call.query, "force")
         dry_run = boolean(call.query, "dry-run")
+        keep_acl = boolean(call.query, "keep-acl")
         details = dry_run or boolean(call.query, "details")
 
         async def perform() -> Response:
             try:
                 report = await self._restores.restore(
-                    _body(call.request), force=force, dry_run=dry_run
+                    _body(call.request), force=force, dry_run=dry_run, keep_acl=keep_acl
                 )
             except Overloaded as error:
                 return error_response(error, status=_BUSY)

@@ -11,5 +11,10 @@ def restore(context: Context) -> int:
     flags = context.flags
     (name,) = flags.args
     with context.client() as client, doing("Error restoring a backup: "):
-        report = client.restore_backup(name, force=flags.on("force"), dry_run=flags.on("dry-run"))
+        report = client.restore_backup(
+            name,
+            force=flags.on("force"),
+            dry_run=flags.on("dry-run"),
+            keep_acl=flags.on("keep-acl"),
+        )
     return context.show(report.raw, lambda: print_report(context, report))

@@ -39,7 +39,11 @@ def restore(context: Context) -> int:
                 with Progress(context.out, "Sending", quiet=context.quiet()) as progress:
                     pieces = _pieces(file, size, progress)
                     report = client.restore_snapshot(
-                        pieces, size, force=force, dry_run=dry_run, details=True
+                        *(pieces, size),
+                        force=force,
+                        dry_run=dry_run,
+                        details=True,
+                        keep_acl=flags.on("keep-acl"),
                     )
             except RequestError as error:
                 if file.tell() and not dry_run:

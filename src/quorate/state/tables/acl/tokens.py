@@ -271,6 +271,11 @@ def _place(create_index: int) -> str:
     return f"{create_index:016x}"
 
 
+ALL_TABLES: Final = frozenset(
+    {"acl_policies", "acl_tokens", deleted.TABLE.name, roles.TABLE.name, standing.TABLE.name}
+)
+"""The names of all tables of ACL."""
+
 TABLE: Final = Table(
     name="acl_tokens",
     record=AclToken,
