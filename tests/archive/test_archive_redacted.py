@@ -25,11 +25,18 @@ from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.restore.commands import BeginRestore
 from quorate.state.engine.snapshot import decode_snapshot
 from quorate.state.registry import TODAY
+from quorate.state.tables.acl.tokens import AclToken, PutToken
 from quorate.state.tables.root_keys import AddRootKey
 from quorate.state.tables.variables import PutVariable
 
 KEY = b"root key of 32 bytes, to be left"
 VALUE = b"the sealed text of a value"
+DIGEST = b"the digest of a secret, 32 bytes"
+SECRET_FIELDS = {
+    "acl_tokens": {"data", "digest", "nonce"},
+    "root_keys": {"key"},
+    "variables": {"data", "nonce"},
+}
 REAL = VECTORS / "nomad" / "nomad-1.0.18.snap"
 
 
@@ -44,15 +51,21 @@ def with_secrets(*, restoring: bool = False) -> bytes:
         PutVariable(
             namespace="default", path="web/x", time_ns=6, data=VALUE, key_id="k-1", nonce=b"n" * 24
         ),
+        RaiseLevel(level=4),
+        PutToken(
+            accessor="a",
+            token=AclToken(digest=DIGEST, data=VALUE, key_id="k-1", nonce=b"n" * 24, name="t"),
+        ),
     ]
     for command in commands:
         store.apply(store.applied_index + 1, encode(command))
     if restoring:
-        begin = BeginRestore(id="r", index=5_000_000, tables=("root_keys", "variables"))
+        names = ("acl_tokens", "root_keys", "variables")
+        begin = BeginRestore(id="r", index=5_000_000, tables=names)
         store.apply(store.applied_index + 1, encode(begin))
     state = state_bytes(store)
     index = store.applied_index
-    return archive_of(state, id=f"2-{index}-1795444800000", index=index, quorate_level=3)
+    return archive_of(state, id=f"2-{index}-1795444800000", index=index, quorate_level=4)
 
 
 def records(archive: bytes) -> list[tuple[str, str, dict[str, Any]]]:
@@ -73,14 +86,13 @@ def test_nothing_of_a_secret_is_left_and_all_else_stays(restoring: bool) -> None
     state = members_of(made)[STATE]
     assert KEY not in state
     assert VALUE not in state
+    assert DIGEST not in state
     checked = read_archive(io.BytesIO(made).read)
     assert checked.meta.quorate_redacted is True
     before, after = records(archive), records(made)
     assert [row[:2] for row in after] == [row[:2] for row in before]
     for (table, _, old), (_, _, new) in zip(before, after, strict=True):
-        gone = (
-            {"key"} if "root_keys" in table else {"data", "nonce"} if "variables" in table else ()
-        )
+        gone = SECRET_FIELDS.get(table.removeprefix("restoring:"), set())
         assert {k: v for k, v in new.items() if k not in gone} == {
             k: v for k, v in old.items() if k not in gone
         }

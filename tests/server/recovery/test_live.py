@@ -27,6 +27,7 @@ from quorate.recovery.plan import Plan
 from quorate.recovery.survivors import compare
 from quorate.server.recovery import live
 from quorate.server.server import Server
+from quorate.state.tables import root_keys
 
 Scenario = Callable[[ServerCluster], Awaitable[None]]
 
@@ -90,6 +91,10 @@ async def diagnosed(servers: ServerCluster, number: int) -> Finding:
 @with_servers(3)
 async def test_one_of_three_goes_on_in_its_process(servers: ServerCluster) -> None:
     assert await put(servers, 0, "before") == 200
+    leader = servers.running[await servers.leader()]
+    await until(lambda: leader.machine.store.level == LEVEL)
+    await until(lambda: root_keys.active(leader.machine.store) is not None)
+    token = await leader.acl.bootstrap()
     early = plan_of(servers.running[0])
     with pytest.raises(ChangeRefused, match="there is a leader: 127"):
         await prepare(servers.running[0], early)
@@ -130,6 +135,8 @@ async def test_one_of_three_goes_on_in_its_process(servers: ServerCluster) -> No
     await until(server.leadership.lease_valid)
     assert await put(servers, 0, "after") == 200
     assert {"before", "after"} <= await names(servers, 0)
+    caller = server.access.caller(token.secret, 0)  # tokens go on
+    assert (caller.accessor, caller.management) == (token.accessor, True)
     assert server.machine.store.index > index + (1 << 20)
     with pytest.raises(ChangeRefused, match="prepared for no recovery"):
         await server.recovery.commit()
