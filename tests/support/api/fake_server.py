@@ -16,6 +16,7 @@ from typing import Any
 from fake_access import FakeAccess
 from fake_admin import admin_of
 from fake_recorder import FakeRecorder
+from fake_recovery import FakeRecovery, NothingToBegin
 
 from quorate.api.app import HttpApplication
 from quorate.api.http.messages import Request, Response
@@ -31,7 +32,6 @@ from quorate.errors import (
     QuorateError,
 )
 from quorate.metrics import Metrics
-from quorate.recovery.plan import Plan
 from quorate.server.archive.replacing import Report
 from quorate.server.archive.saving import Saved
 from quorate.server.backups.keeper import Backups
@@ -57,7 +57,6 @@ from quorate.server.views.records import (
 from quorate.shapes.agent import Rejoined
 from quorate.shapes.compaction import Compacted
 from quorate.shapes.operator import (
-    LiveRecovery,
     OperatorHealth,
     RaftConfiguration,
     RaftFacts,
@@ -137,37 +136,6 @@ class FakeOptions:
             "Server": {"Enabled": True, "BootstrapExpect": 3},
             "Version": {"Version": "1.0.18", "VersionPrerelease": ""},
         }
-
-
-class NothingToBegin:
-    """A cluster that begins with nothing."""
-
-    problem = ""
-
-    async def run(self) -> None:
-        """Settled."""
-
-
-class FakeRecovery:
-    """A server that nobody recovers."""
-
-    def standing(self) -> LiveRecovery:
-        return LiveRecovery(epoch="0")
-
-    async def prepare(
-        self, plan: Plan, lost: Sequence[str], *, timeout_s: float, may_lose: bool
-    ) -> LiveRecovery:
-        del lost, timeout_s, may_lose
-        await asyncio.sleep(0)
-        return LiveRecovery(plan=plan.digest, prepared=True)
-
-    async def commit(self) -> LiveRecovery:
-        await asyncio.sleep(0)
-        return self.standing()
-
-    async def abort(self, *, force: bool) -> LiveRecovery:
-        del force
-        return await self.commit()
 
 
 class FakeCompacting:
