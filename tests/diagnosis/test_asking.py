@@ -80,7 +80,7 @@ def test_a_name_that_is_looked_up_for_ever_holds_nothing_up(
 
 def test_no_more_than_some_are_asked_however_many_are_named() -> None:
     members = [
-        {"ID": f"{n}", "Address": f"127.0.0.1:{n % 100 + 1}", "Voter": True} for n in range(1000)
+        {"ID": f"{n}", "Address": f"127.99.0.1:{n % 100 + 1}", "Voter": True} for n in range(1000)
     ]
     own = {
         "ID": "1",
