@@ -155,6 +155,37 @@ async def test_an_expired_token_is_refused() -> None:
     assert at["ExpirationTime"] == "2026-11-24T00:00:00Z"
 
 
+@pytest.mark.parametrize(
+    "expiry",
+    [
+        {"ExpirationTTL": -3_600_000_000_000},
+        {"ExpirationTTL": "-1h"},
+        {"ExpirationTime": "1969-12-31T23:59:59Z"},
+        {"ExpirationTime": "2001-01-01T00:00:00Z"},
+        {"ExpirationTTL": "1h", "ExpirationTime": "9999-12-31T00:00:00Z"},
+        {"ExpirationTTL": "1h", "ExpirationTime": "2001-01-01T00:00:00Z"},
+    ],
+)
+@asynchronous
+async def test_no_expiry_that_cannot_be_makes_a_token_for_ever(expiry: dict[str, object]) -> None:
+    server = await ready()
+    await server.make_policy("p")
+    before = server.store.index
+    body = {"Type": "client", "Policies": ["p"], **expiry}
+    answer = await server.ask("PUT", "token", body)
+    assert answer.status == 400, answer.body
+    assert "expiration time cannot be" in answer.body.decode()
+    assert server.store.index == before
+
+
+@asynchronous
+async def test_no_time_in_the_form_of_go_is_none() -> None:
+    server = await ready()
+    await server.make_policy("p")
+    made = await server.make_token(Policies=["p"], ExpirationTime="0001-01-01T00:00:00Z")
+    assert made["ExpirationTime"] is None
+
+
 @asynchronous
 async def test_the_deletion_of_a_token_names_servers_that_lag_behind() -> None:
     server = await ready()

@@ -206,9 +206,11 @@ class AclAdmin:
             return self._changed(given, policies, links)
         now = self._unix_ns()
         ttl_ns = given.ttl_ns or (given.expires - now if given.expires else 0)
+        # If both are given the time counts, so that is what the bounds are for.
+        lives_ns = given.expires - now if given.expires else given.ttl_ns or None
         check_token(
             *(given.name, given.type, policies, links),
-            ttl_ns=ttl_ns or None,
+            ttl_ns=lives_ns,
             bounds=self._bounds,
         )
         accessor = self._make_id()

@@ -35,9 +35,13 @@ _TABLE: Final = tokens.TABLE.name
 _NOT_FOUND: Final = "ACL token not found"
 
 
+_GO_ZERO_TIME: Final = parse_time("0001-01-01T00:00:00Z")
+"""A time that is not given, as programs in Go write it."""
+
+
 def _ttl(value: Any) -> int:
     if not isinstance(value, str):
-        return max(an_int64(value), 0)
+        return an_int64(value)
     try:
         return parse_short_duration(value) if value else 0
     except ValueError as error:
@@ -46,9 +50,10 @@ def _ttl(value: Any) -> int:
 
 def _time(value: Any) -> int:
     try:
-        return max(parse_time(a_string(value)), 0)
+        given = parse_time(a_string(value))
     except ValueError as error:
         raise BodyError(str(error)) from None
+    return 0 if given == _GO_ZERO_TIME else given
 
 
 def _roles(value: Any) -> tuple[RoleNamed, ...]:
