@@ -43,4 +43,4 @@ class BootstrapEndpoint(AclEndpoint):
                 headers=write_headers(made.index),
             )
 
-        return self._authority.write(self._at_home(call), perform)
+        return self._authority.write(call, perform)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec.structs import replace
-
 from quorate.acl.capability import Capability
 from quorate.api.codec.body import BodyError, Shape, a_string
 from quorate.api.endpoint import Context
@@ -30,18 +28,11 @@ class AclEndpoint:
         self._leadership = context.parts.leadership
         self._state = context.parts.state
         self._authority = context.authority
-        self._authoritative = context.parts.options.authoritative_region
 
     def _check_on(self) -> None:
         """Raises RequestError while access control is off at this server."""
         if not self._access.enabled:
             raise RequestError("ACL support disabled")
-
-    def _at_home(self, call: Call) -> Call:
-        """The call, meant for the authoritative region whatever region it names."""
-        if not self._authoritative:
-            return call
-        return replace(call, query=replace(call.query, region=self._authoritative))
 
 
 def fields_of(shape: Shape, call: Call) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class PoliciesEndpoint(AclEndpoint):
             index = await self._acl.put_policy(name, description, rules)
             return empty_response(headers=write_headers(index))
 
-        return self._authority.write(self._at_home(call), perform)
+        return self._authority.write(call, perform)
 
     def delete(self, call: Call) -> Awaitable[Response]:
         """Delete the policy named in the path; one that is not there is no error."""
@@ -101,7 +101,7 @@ class PoliciesEndpoint(AclEndpoint):
             index = await self._acl.delete_policy(name)
             return empty_response(headers=write_headers(index))
 
-        return self._authority.write(self._at_home(call), perform)
+        return self._authority.write(call, perform)
 
 
 def _prefix(call: Call) -> str:

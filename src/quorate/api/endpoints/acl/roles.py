@@ -128,7 +128,7 @@ class RolesEndpoint(AclEndpoint):
                 role_shown(role_id, role), pretty=call.query.pretty, headers=write_headers(index)
             )
 
-        return self._authority.write(self._at_home(call), perform)
+        return self._authority.write(call, perform)
 
     def delete(self, call: Call) -> Awaitable[Response]:
         """Delete the role with the ID in the path."""
@@ -139,7 +139,7 @@ class RolesEndpoint(AclEndpoint):
             index = await self._acl.delete_role(role_id)
             return empty_response(headers=write_headers(index))
 
-        return self._authority.write(self._at_home(call), perform)
+        return self._authority.write(call, perform)
 
 
 def _own(reader: Reader, call: Call) -> frozenset[str]:

@@ -149,7 +149,7 @@ class TokenEndpoint(AclEndpoint):
                 headers=write_headers(made.index),
             )
 
-        return self._authority.write(self._at_home(call) if given.is_global else call, perform)
+        return self._authority.write(call, perform)
 
     def delete(self, call: Call) -> Awaitable[Response]:
         """Delete the token with the accessor in the path.
