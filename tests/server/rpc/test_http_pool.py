@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from net_servers import End
 
 from quorate.errors import LeadershipLost, QuorateError
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse
@@ -321,5 +322,35 @@ def test_an_answer_has_a_largest_head_and_body(answer: bytes, what: str) -> None
                 await pool.request(address, REQUEST)
             await asyncio.wait_for(ended.wait(), 10)
             pool.close()
+
+    run(scenario())
+
+
+def test_a_server_that_proves_nothing_does_not_get_the_token() -> None:
+    """While a cluster is of feature level 0 its servers prove nothing."""
+
+    async def scenario() -> None:
+        got = asyncio.get_running_loop().create_future()
+
+        async def first_version(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            first = await reader.readexactly(1)
+            if first == b"G":
+                got.set_result(first + await reader.readuntil(b"\r\n\r\n"))
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                await writer.drain()
+            writer.close()
+
+        old = await asyncio.start_server(first_version, "127.0.0.1", 0)
+        async with old:
+            place = "{}:{}".format(*old.sockets[0].getsockname()[:2])
+            pool = HttpPool(End("a", lenient=True).trust)
+            headers = ((b"accept", b"*/*"), (b"x-nomad-token", b"secret"))
+            request = ForwardRequest(method="GET", target="/x", headers=headers, timeout_s=5.0)
+            answer = await pool.request(place, request)
+            pool.close()
+        assert answer.body == b"ok"
+        sent = await got
+        assert b"accept: */*" in sent
+        assert b"secret" not in sent
 
     run(scenario())

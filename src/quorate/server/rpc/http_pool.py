@@ -12,6 +12,8 @@ import asyncio
 from collections import deque
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from quorate.errors import LeadershipLost, NotReached, ProvesNothing, QuorateError
 from quorate.net.dial import NoProofError, dial, host_and_port
 from quorate.net.names import connect, unanswered
@@ -28,6 +30,7 @@ TLS_USED_S: Final = 0.75 * ENDED_WITHIN_S
 certificates were exchanged, and a request on its way at that moment would have no answer."""
 _CONNECT_TIMEOUT_S = 2.0
 _FORBIDDEN = 403
+_TOKEN: Final = b"x-nomad-token"
 _NEVER = float("inf")
 _ADDRESSES_MAX = 4  # for which a request is kept in bytes
 
@@ -54,6 +57,7 @@ class HttpPool:
         the request has left, because there is no connection, or one to another server.
         """
         connection = await self._connection(address, server_id)
+        request = self._fit_for(connection, request)
         if request.stream is not None:
             return await self._stream(address, connection, request, request.stream)
         waiter = self._exchange(connection, request)
@@ -76,7 +80,15 @@ class HttpPool:
         ):
             connection.close()
             return None
-        return OnItsWay(self._exchange(connection, request), connection.abandon)
+        sent = self._exchange(connection, self._fit_for(connection, request))
+        return OnItsWay(sent, connection.abandon)
+
+    def _fit_for(self, connection: HttpConnection, request: ForwardRequest) -> ForwardRequest:
+        """The request; to a server that has proven nothing it goes without the caller's token."""
+        if connection.peer is not None or self.trust is None:
+            return request
+        headers = tuple(each for each in request.headers if each[0] != _TOKEN)
+        return replace(request, headers=headers, encoded={})
 
     def _exchange(
         self, connection: HttpConnection, request: ForwardRequest
