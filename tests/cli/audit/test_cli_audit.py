@@ -158,3 +158,20 @@ def test_a_head_that_was_written_down_must_have_been_its_head() -> None:
     other = answer_of(live_on(a_life(), range(30, 33)))["Head"]
     ran = verify(later, f"-head={other}")
     assert (ran.code, "is none of its heads" in ran.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("record", "shown"),
+    [
+        ({"Kind": "act", "By": "server-id"}, "operator"),
+        ({"Kind": "election", "By": "server-id"}, "server-id"),
+        ({"Kind": "act", "Name": "root (uid 0)"}, "root (uid 0)"),
+        ({"Kind": "act", "Accessor": "12345678-9", "Name": "ann"}, "ann (12345678)"),
+        ({"Kind": "refusal", "Accessor": "12345678-9"}, "12345678-9"),
+    ],
+)
+def test_who_acted(record: dict[str, Any], shown: str) -> None:
+    answer = {"Records": [{"What": "x", **record}]}
+    with FakeAgent({AUDIT + "?count=50": json_reply(answer)}) as agent:
+        ran = run("operator", "audit", "list", env={"NOMAD_ADDR": agent.address})
+    assert f"  {shown}  " in ran.stdout.splitlines()[1]

@@ -32,6 +32,8 @@ LINES_MAX: Final = 8192
 """Lines that wait to be written: some megabytes."""
 
 _TELL_S: Final = 60.0
+_TYPE: Final = "audit"
+_VERSION: Final = 1
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -116,9 +118,9 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     stage: str
+    type: str
     timestamp: str
-    type: str = "audit"
-    version: int = 1
+    version: int
     auth: Auth | None = None
     request: Asked | None = None
     response: Answered | None = None
@@ -194,13 +196,20 @@ class Sink:
         await done
 
     def _payload(self, stage: str, **given: object) -> Payload:
-        return Payload(id=self._make_id(), stage=stage, timestamp=self._now(), **given)  # type: ignore[arg-type]
+        return Payload(
+            id=self._make_id(),
+            stage=stage,
+            type=_TYPE,
+            timestamp=self._now(),
+            version=_VERSION,
+            **given,  # type: ignore[arg-type]
+        )
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self._unix(), UTC).isoformat().replace("+00:00", "Z")
 
     def _line(self, payload: Payload) -> str:
-        value = {"created_at": payload.timestamp, "event_type": "audit", "payload": payload}
+        value = {"created_at": payload.timestamp, "event_type": _TYPE, "payload": payload}
         return _encode(value).decode() + "\n"
 
     # -- the thread ------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from quorate.client import AuditLog, AuditRecord
 HEADING: Final = ("Time", "Who", "What", "Object", "From", "Outcome", "Index", "Note")
 COUNT: Final = 50
 NOTHING: Final = "-"
+OPERATOR: Final = "operator"
+OF_CALLERS: Final = frozenset({"act", "refusal", "restore", "setting"})
 
 
 def run(context: Context) -> int:
@@ -54,9 +56,12 @@ def _row(record: AuditRecord) -> tuple[str, ...]:
 
 
 def who(record: AuditRecord) -> str:
-    """The caller: name and accessor of its token, or what wrote by itself."""
+    """The caller: name and accessor of its token, or what wrote by itself.
+
+    While access control is off all callers are one: the operator.
+    """
     if not record.accessor:
-        return record.name or record.by
+        return record.name or (OPERATOR if record.kind in OF_CALLERS else record.by)
     return f"{record.name} ({record.accessor[:8]})" if record.name else record.accessor
 
 
