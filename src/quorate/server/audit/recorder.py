@@ -177,7 +177,8 @@ class Recorder:
     def refuse(self, who: Who, what: str, subject: str, why: str) -> None:
         """Count a refusal of a caller that is known."""
         self._refused.count += 1
-        self._counts.add(who, what, subject, why, self._unix_ms())
+        if self._counts.add(who, what, subject, why, self._unix_ms()):
+            self._wake.set()
 
     def refuse_unknown(self) -> None:
         """Count one of a caller that is not: it leaves no record in the log."""

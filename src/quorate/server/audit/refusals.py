@@ -50,8 +50,9 @@ class RefusalCounts:
         self._kinds: dict[Kind, Counted] = {}
         self._sent_ms = 0
 
-    def add(self, who: Who, what: str, subject: str, why: str, now_ms: int) -> None:
-        """One more."""
+    def add(self, who: Who, what: str, subject: str, why: str, now_ms: int) -> bool:
+        """One more; whether there were none."""
+        first = not self._kinds
         kind = (who.accessor, who.name, what, subject, why)
         if kind not in self._kinds and len(self._kinds) >= RECORDS_MAX - 1:
             kind = ("", "", OTHERS, "", "")
@@ -61,6 +62,7 @@ class RefusalCounts:
             known = self._kinds[kind] = Counted(who, what, subject, why, now_ms)
         known.who = who
         known.count += 1
+        return first
 
     def due(self, now_ms: int, most: int) -> Sequence[Counted]:
         """Those that may be sent now; a clock that was set back holds nothing up for long."""
