@@ -26,7 +26,16 @@ from quorate.state.engine.snapshot import SnapshotImage
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
 from quorate.state.registry import TODAY
-from quorate.state.tables.journal import ELECTION, RESTORE, Note, Noted, WriteJournal
+from quorate.state.tables.journal import (
+    ELECTION,
+    REFUSAL,
+    RESTORE,
+    EnterRecords,
+    Entry,
+    Note,
+    Noted,
+    WriteJournal,
+)
 from quorate.state.tables.namespaces import DeleteNamespace, Namespace, UpsertNamespace
 from quorate.state.tables.servers import RecordServer
 from quorate.state.tables.variables import DeleteVariable, PutVariable
@@ -215,6 +224,8 @@ async def test_namespaces_variables_and_the_journal() -> None:
         server.commit(encode(DeleteVariable(namespace="default", path="app/db")))
         assert (await stream.event())["Type"] == "VariableDeleted"
         server.commit(encode(RecordServer(server_id="id-1", name="s1.global", address="a:1")))
+        refusal = Entry(note=Note(kind=REFUSAL, what="GET", subject="/v1/var/secret"), time_ms=1)
+        server.commit(encode(EnterRecords(entries=(refusal,))))  # told to no reader of events
         server.commit(encode(ELECTED))
         told = await stream.event()
         assert (told["Topic"], told["Type"], told["Key"]) == ("Operator", "LeaderElected", "id-1")

@@ -210,6 +210,8 @@ def _told(reader: Reader, change: Change) -> Event | None:
     if record is None or change.old is not None:
         return None  # the journal forgets its oldest record
     assert isinstance(record, JournalRecord)
+    if record.kind == journal.REFUSAL:
+        return None  # it may name what the readers of events may not see
     entry = entry_of(reader, record)
     told = shapes.Told(
         by=entry.by,
