@@ -6,12 +6,18 @@ import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from audit_life import a_life, answer_of, live_on
 from cli_run import Ran, run
 from client_fake_agent import FakeAgent, json_reply
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from quorate.audit.check import check_file
+from quorate.cli.commands.operator.audit.sources import of_file
 
 AUDIT = "GET /v1/operator/audit"
 LIFE = answer_of(a_life())
@@ -92,7 +98,7 @@ def test_a_log_as_it_was_written_is_whole() -> None:
         (lambda a: a["Records"].remove(record(a, "act", 1)), "record act/1 (index"),
         (lambda a: a["Lanes"][2].update(Head="11" * 32), "not the head of the lane"),
         (lambda a: a.update(Head="22" * 32), "the head is not that of the lanes"),
-        (lambda a: record(a, "act", 3).update(Hash="zz"), "no hash"),
+        (lambda a: record(a, "act", 3).update(Hash="zz"), "none of a chain: "),
         (lambda a: record(a, "act", 3).update(Hash=""), "record act/3 (index"),
         (lambda a: a.update(Damaged=["slot 4 is damaged"]), "slot 4 is damaged"),
     ],
@@ -175,3 +181,45 @@ def test_who_acted(record: dict[str, Any], shown: str) -> None:
     with FakeAgent({AUDIT + "?count=50": json_reply(answer)}) as agent:
         ran = run("operator", "audit", "list", env={"NOMAD_ADDR": agent.address})
     assert f"  {shown}  " in ran.stdout.splitlines()[1]
+
+
+TEXTS = st.sampled_from(["act", "setting", "", "00" * 32, "ab" * 32, "zz", "é" * 9])
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.sampled_from([-1, 2**63, 2**70]), st.floats(), TEXTS
+)
+KEYS = st.sampled_from(
+    ["Lane", "Number", "Index", "Time", "Kind", "What", "Hash", "Count", "Details", "Force"]
+)
+RECORDS = st.dictionaries(KEYS, st.one_of(VALUES, st.lists(st.lists(TEXTS, max_size=3))))
+PAYLOADS = st.fixed_dictionaries(
+    {"stage": st.just("RecordEntered"), "record": RECORDS}, optional={"before": VALUES}
+)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.one_of(PAYLOADS, VALUES), max_size=4), st.binary(max_size=40))
+def test_whatever_a_file_holds_is_whole_or_named_and_never_an_accident(
+    payloads: list[Any], garbage: bytes
+) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "f"
+        lines = [json.dumps({"payload": each}).encode() for each in payloads]
+        path.write_bytes(b"\n".join([*lines, garbage, b'"RecordEntered"' + garbage]))
+        records, unread = of_file(str(path))
+        check_file("f", records)
+        assert all(each.startswith("line ") for each in unread)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"Records": [{"Lane": "act", "Number": 2**70}]}, "is no number of a record"),
+        ({"Lanes": [{"Lane": "act", "Next": 2**64}]}, "is no number of a record"),
+        ({"Records": [{"Lane": "other", "Number": 1}]}, "names no such lane"),
+    ],
+)
+def test_a_server_that_answers_with_what_cannot_be_is_named(
+    change: dict[str, Any], says: str
+) -> None:
+    ran = verify({**LIFE, **change}, "-head=00")
+    assert (ran.code, says in ran.stderr) == (2, True)

@@ -17,6 +17,7 @@ LINE_BYTES_MAX: Final = 1 << 20
 ENTERED: Final = "RecordEntered"
 """The stage of the lines that hold a record of the journal; others are requests."""
 
+_NUMBER_END: Final = 2**63
 _STAGE: Final = b'"RecordEntered"'
 
 
@@ -57,7 +58,8 @@ def link_of(record: AuditRecord) -> Link:
 
 
 def chained(record: AuditRecord, before: str | None = None) -> Chained:
-    """A record with its hash. Raises ValueError for what is no hash."""
+    """A record with its hash. Raises ValueError for what is no hash or no number of a record."""
+    _check_numbers(record.number, record.index, record.time, record.count)
     return Chained(
         link=link_of(record),
         hash=bytes.fromhex(record.hash),
@@ -66,7 +68,8 @@ def chained(record: AuditRecord, before: str | None = None) -> Chained:
 
 
 def view_of(lane: AuditLane) -> LaneView:
-    """A lane as it is checked. Raises ValueError for what is no hash."""
+    """A lane as it is checked. Raises ValueError for what is no hash or no number."""
+    _check_numbers(lane.first, lane.next, lane.since + 1)
     return LaneView(
         lane=lane.lane,
         first=lane.first,
@@ -75,6 +78,13 @@ def view_of(lane: AuditLane) -> LaneView:
         base=bytes.fromhex(lane.base),
         head=bytes.fromhex(lane.head),
     )
+
+
+def _check_numbers(*numbers: int) -> None:
+    """Raises ValueError for one that no record has, and that could not be hashed."""
+    for each in numbers:
+        if not 0 <= each < _NUMBER_END:
+            raise ValueError(f"{each} is no number of a record")
 
 
 def of_file(path: str) -> tuple[list[Chained], list[str]]:

@@ -104,11 +104,15 @@ def _of_server(name: str, log: AuditLog, wanted: str) -> tuple[Source, bool]:
         views = [view_of(each) for each in log.lanes]
         said = bytes.fromhex(log.head)
     except ValueError as error:
-        source.problems.append(f"its answer holds what is no hash: {error}")
+        source.problems.append(f"its answer holds what is none of a chain: {error}")
         return source, False
     by_lane: dict[str, list[Chained]] = {view.lane: [] for view in views}
     for record in records:
-        by_lane.setdefault(record.link.lane, []).append(record)
+        if record.link.lane not in by_lane:
+            text = f"it has a record of lane {record.link.lane[:40]!r}, and names no such lane"
+            source.problems.append(text)
+            return source, False
+        by_lane[record.link.lane].append(record)
     found: list[Problem | None] = []
     for view in views:
         lane = sorted(by_lane[view.lane], key=lambda each: each.link.number)
