@@ -6,14 +6,17 @@ import io
 from typing import Any
 
 import pytest
-from acl_state import AclState
+from acl_state import AclState, token
+from msgspec.structs import replace
 
 from quorate.state.engine.restore.rules import restored
 from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot
 from quorate.state.engine.table import Table
 from quorate.state.registry import TODAY
-from quorate.state.tables.acl import deleted, policies, roles, standing
+from quorate.state.tables.acl import deleted, policies, roles, seals, standing
 from quorate.state.tables.acl.standing import ENFORCED, SetAclPhase
+from quorate.state.tables.acl.tokens import PutToken
+from quorate.state.tables.variables import PutVariable
 
 INDEX = 1 << 20
 ACL = frozenset({"acl", "acl_deleted", "acl_policies", "acl_roles", "acl_tokens"})
@@ -171,3 +174,16 @@ def test_of_deleted_tokens_those_that_had_expired_are_forgotten_first(
         state.delete(name, time_ns=100)
     assert keys(state, deleted.TABLE) == ["a", "c", "e"]
     assert standing.current(state.store).forgotten == 0
+
+
+def test_root_keys_that_tokens_need_are_known_and_secrets_that_are_gone_too() -> None:
+    state = AclState()
+    assert seals.key_ids(state.store) == set()
+    state.create("a")
+    put = PutVariable(namespace="d", path="p", time_ns=1, data=b"x", key_id="v", nonce=b"n")
+    state.apply(put)
+    assert seals.key_ids(state.store) == {"k", "v"}
+    assert not seals.is_redacted(state.store)
+    emptied = replace(token("b"), data=b"")
+    state.apply(PutToken(accessor="b", token=emptied))
+    assert seals.is_redacted(state.store)
