@@ -56,6 +56,19 @@ class Nearest(Generic[Rule]):
                 return rule
         return None
 
+    def below(self, start: str) -> tuple[Rule, ...] | None:
+        """The rules that may apply to names that begin so; None if there may be one without a rule.
+
+        Of a pattern only what stands before its first `*` is compared, so there may be too many.
+        """
+        found = [rule for name, rule in self._exact.items() if name.startswith(start)]
+        whole = False
+        for pattern, head, _, rule in self._patterns:
+            if head.startswith(start) or start.startswith(head):
+                found.append(rule)
+                whole = whole or (pattern.endswith(_STAR) and fits(pattern, start))
+        return tuple(found) if whole else None
+
     def all_rules(self) -> tuple[Rule, ...]:
         """Every rule, in no order that means anything."""
         return (*self._exact.values(), *(rule for *_, rule in self._patterns))

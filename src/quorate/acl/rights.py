@@ -89,6 +89,13 @@ class Rights:
         granted = self._of(namespace).paths.of(path)
         return granted is not None and capability in granted
 
+    def allows_all_below(self, capability: Capability, namespace: str, start: str) -> bool:
+        """Whether the caller may do this to all variables whose paths begin so, there or not."""
+        if self.everything:
+            return True
+        found = self._of(namespace).paths.below(start)
+        return found is not None and all(capability in granted for granted in found)
+
     def sees_namespace(self, name: str) -> bool:
         """Whether the caller has any right in this namespace, on variables too."""
         return self.everything or self._of(name).grants

@@ -17,6 +17,7 @@ from random import Random
 
 import msgspec
 
+from quorate.acl.rights import Rights
 from quorate.api.http.messages import Call
 from quorate.state.engine.store import StateStore
 
@@ -24,12 +25,28 @@ from quorate.state.engine.store import StateStore
 class Watched(msgspec.Struct, frozen=True):
     """The rows that a query reads: the record at `key`, the keys with `prefix`, or all.
 
-    Without a table it reads what never changes.
+    Without a table it reads what never changes. `told`: whether a caller with these rights may
+    learn when just those rows change.
     """
 
     table: str = ""
     key: Callable[[Call], str] | None = None
     prefix: Callable[[Call], str] | None = None
+    told: Callable[[Call, Rights], bool] | None = None
+
+    def by(self, call: Call, rights: Rights | None) -> Watched:
+        """What a caller with these rights watches; None: with rights that are not known.
+
+        That a query waits, or is answered, tells whether there are rows and when they change. A
+        caller that may not know this of each of them watches the whole table, which tells nothing.
+        """
+        if self.key is None and self.prefix is None:
+            return self
+        if rights is not None:
+            may_know = rights.everything or (self.told is not None and self.told(call, rights))
+            if may_know:
+                return self
+        return Watched(self.table)
 
     def must_wait(self, state: StateStore, call: Call) -> bool:
         """Whether the client has certainly seen all there is."""

@@ -47,6 +47,7 @@ from quorate.errors import (
 )
 from quorate.server.audit.acting import ACTING, Act
 from quorate.server.rpc.forwarding import ForwardRequest, ForwardResponse, OnItsWay
+from quorate.state.engine.store import StateStore
 
 Answer = Callable[[Call], Response]
 Applied = Callable[[int, Any], Response]
@@ -280,8 +281,14 @@ class Authority:
 
     async def _stale(self, call: Call, answer: Answer, watched: Watched, restores: int) -> Response:
         state = self._state.readable()
-        await blocking.until_newer(state, watched, call, self._random, restores)
+        await self._until_newer(state, watched, call, restores)
         return answer(call)
+
+    async def _until_newer(
+        self, state: StateStore, watched: Watched, call: Call, restores: int
+    ) -> None:
+        """Wait here for what is newer than the client has."""
+        await blocking.until_newer(state, watched, call, self._random, restores)
 
     async def _consistent(
         self, call: Call, answer: Answer, watched: Watched | None, hold: Hold | None = None
@@ -312,7 +319,7 @@ class Authority:
                 except NotWritten as error:
                     await hold.pause(error)
                     continue
-            await blocking.until_newer(state, watched, call, self._random, state.restores)
+            await self._until_newer(state, watched, call, state.restores)
             watched, hold = None, Hold(self._random)  # waited enough; prove the lead once more
 
     async def _write(self, call: Call, perform: Perform) -> Response:

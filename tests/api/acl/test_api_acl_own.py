@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from acl_server import BOSS, AclServer, decoded
 from api_running import asynchronous
 
@@ -87,3 +89,30 @@ async def test_a_client_writes_nothing() -> None:
             answer = await server.ask(method, path, body, token=token)
             assert (answer.status, answer.body) == (403, b"Permission denied"), path
     assert server.store.index == before
+
+
+@asynchronous
+async def test_a_policy_of_others_ends_no_wait_of_its_own() -> None:
+    """Which of them are there, and which were just deleted, is not for a client to find out."""
+    server, secret, _ = await filled()
+
+    async def at_once(path: str, token: str) -> bool:
+        waiting = asyncio.ensure_future(server.ask("GET", path, token=token))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        done = waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return done
+
+    index = server.store.table_index("acl_policies")
+    assert (await server.ask("DELETE", "policy/c")).status == 200
+    for token in (secret, ANONYMOUS):
+        for since in (index - 1, index, index + 1):
+            for there, absent in (
+                ("policies?prefix=c&", "policies?prefix=z&"),
+                ("policy/c?", "policy/z?"),
+            ):
+                more = f"index={since}&wait=30s"
+                ends = [await at_once(each + more, token) for each in (there, absent)]
+                assert ends[0] == ends[1], (there, since)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 from api_running import asynchronous
@@ -195,3 +197,52 @@ async def test_a_list_of_many_that_are_not_seen_is_refused_with_the_cure(
     assert answer.status == 400
     assert b"more than 2 variables that the token may not list" in answer.body
     assert (await asked(app, "GET", "/v1/vars?prefix=app/", "list")).status == 200
+
+
+async def at_once(app: HttpApplication, target: str, token: str) -> bool:
+    """Whether a query that may wait is answered without it."""
+    waiting = asyncio.ensure_future(asked(app, "GET", f"{target}&wait=30s", token))
+    for _ in range(100):  # turns of the loop: there is no other server
+        await asyncio.sleep(0)
+    done = waiting.done()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    return done
+
+
+@pytest.mark.parametrize("token", ["none", "list", "wo"])
+@pytest.mark.parametrize(
+    ("there", "absent"),
+    [
+        ("/v1/vars?prefix=other", "/v1/vars?prefix=nowhere"),
+        ("/v1/vars?namespace=*&prefix=other", "/v1/vars?namespace=*&prefix=nowhere"),
+        ("/v1/vars?namespace=team&prefix=app", "/v1/vars?namespace=nowhere&prefix=app"),
+        ("/v1/var/other/x?", "/v1/var/nowhere/x?"),
+        ("/v1/var/app/x?namespace=team", "/v1/var/app/x?namespace=nowhere"),
+        ("/v1/namespaces?prefix=team", "/v1/namespaces?prefix=nowhere"),
+        ("/v1/namespace/team?", "/v1/namespace/nowhere?"),
+    ],
+)
+@asynchronous
+async def test_a_wait_does_not_tell_what_is_there(there: str, absent: str, token: str) -> None:
+    """What the caller may not see neither ends a wait nor begins one."""
+    server, app = await served()
+    before = server.store.table_index("variables" if "/var" in there else "namespaces") - 1
+    while before >= 0 and server.store.table_index("variables") - before < 6:
+        ends = [await at_once(app, f"{each}&index={before}", token) for each in (there, absent)]
+        assert ends[0] == ends[1], before
+        before -= 1
+
+
+@asynchronous
+async def test_a_list_that_shows_all_waits_for_its_prefix_alone() -> None:
+    server, app = await served()
+    answer = await asked(app, "PUT", "/v1/var/other/y", MANAGEMENT)
+    assert answer.status == 200
+    before = server.store.table_index("variables") - 1
+    for token, prefix, ends in (
+        *(("list", "app/", False), ("list", "app/x", False), ("list", "", True)),
+        *(("rw", "app/x", False), ("rw", "app/", True), (MANAGEMENT, "app/", False)),
+    ):
+        target = f"/v1/vars?prefix={prefix}&index={before}"
+        assert await at_once(app, target, token) is ends, (token, prefix)

@@ -77,7 +77,11 @@ class NamespacesEndpoint:
         self._authority = context.authority
         self._authoritative = context.parts.options.authoritative_region
         self._list = Watched(_TABLE, prefix=_prefix)
-        self._one = Watched(_TABLE, key=lambda call: call.tail)
+        self._one = Watched(
+            _TABLE,
+            key=lambda call: call.tail,
+            told=lambda call, rights: rights.sees_namespace(call.tail),
+        )
 
     def get_list(self, call: Call) -> Response | Awaitable[Response]:
         """All namespaces, or those whose name begins with `prefix`, sorted by name."""

@@ -11,13 +11,15 @@ from collections.abc import Awaitable
 from functools import partial
 from random import Random
 
+from quorate.acl.rights import Rights
 from quorate.api.blocking import Watched
 from quorate.api.consistency import Answer, Applied, Authority, Make, Perform, Replicating
 from quorate.api.gate.admission import Admission
 from quorate.api.gate.gate import Gate
 from quorate.api.http.messages import Call, Response
 from quorate.api.parts import Parts
-from quorate.errors import NotCaughtUp, NotReady, NotWritten, PermissionDenied
+from quorate.errors import NotCaughtUp, NotReady, NotWritten, PermissionDenied, QuorateError
+from quorate.state.engine.store import StateStore
 
 
 class GuardedAuthority(Authority):
@@ -30,7 +32,7 @@ class GuardedAuthority(Authority):
     def read(
         self, call: Call, answer: Answer, watched: Watched | None = None
     ) -> Response | Awaitable[Response]:
-        """See the base class. A query that waits ends with the right to it."""
+        """See the base class. A query that waits watches no more than its caller may know."""
         admission = _asked(call)
         query = call.query
         if not (query.stale or query.index or query.region) and self._leadership.lease_valid():
@@ -40,6 +42,8 @@ class GuardedAuthority(Authority):
                 return answer(call)
             except (NotWritten, NotCaughtUp):
                 pass
+        if query.index > 0 and watched is not None:
+            watched = watched.by(call, _rights(admission))
         proven = not query.stale
 
         def admitted(call: Call) -> Response:
@@ -47,19 +51,18 @@ class GuardedAuthority(Authority):
             return answer(call)
 
         try:
-            result = super().read(call, admitted, watched)
+            return super().read(call, admitted, watched)
         except PermissionDenied:
             if proven or self._leadership.is_leader():
                 raise
             return self._read_soon(call, admission, answer, watched)
-        waits = query.index > 0 and watched is not None
-        if waits and not isinstance(result, Response) and self._is_answered_here(call):
-            return self._gate.ends.while_admitted(admission, result)
-        return result
 
-    def _is_answered_here(self, call: Call) -> bool:
-        region = call.query.region
-        return region in {"", self._region} and (call.query.stale or self._leadership.is_leader())
+    async def _until_newer(
+        self, state: StateStore, watched: Watched, call: Call, restores: int
+    ) -> None:
+        """See the base class. The wait ends with the right to it."""
+        waiting = super()._until_newer(state, watched, call, restores)
+        await self._gate.ends.while_admitted(_asked(call), waiting)
 
     async def _read_soon(
         self, call: Call, admission: Admission, answer: Answer, watched: Watched | None
@@ -108,6 +111,14 @@ class GuardedAuthority(Authority):
             return await perform()
 
         return super().any_server(call, admitted)
+
+
+def _rights(admission: Admission) -> Rights | None:
+    """Those of the caller, by the state here; None if it is not known."""
+    try:
+        return admission.caller.rights
+    except QuorateError:
+        return None
 
 
 def _asked(call: Call) -> Admission:

@@ -78,7 +78,7 @@ class TokenEndpoint(AclEndpoint):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._one = Watched(_TABLE, key=lambda call: call.tail)
-        self._self = Watched(_TABLE, key=lambda call: call.caller.accessor)
+        self._self = Watched(_TABLE, key=lambda call: call.caller.accessor, told=lambda *_: True)
 
     # -- reading -----------------------------------------------------------------------------------
 

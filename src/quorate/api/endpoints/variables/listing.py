@@ -14,7 +14,7 @@ from quorate.api.codec.encode import json_response
 from quorate.api.codec.filters import BadFilter, Filter, Get, OutOfSteps, parsed
 from quorate.api.codec.meta import read_headers, restored_header
 from quorate.api.endpoint import Context
-from quorate.api.endpoints.variables.rights import seen_in_lists, sees_any
+from quorate.api.endpoints.variables.rights import may_list_all, seen_in_lists, sees_any
 from quorate.api.endpoints.variables.rules import WILDCARD, namespace_of
 from quorate.api.endpoints.variables.shown import metadata_of
 from quorate.api.gate.admission import shown_what_it_sees
@@ -48,7 +48,7 @@ class VariablesEndpoint:
         self._leadership = context.parts.leadership
         self._state = context.parts.state
         self._authority = context.authority
-        self._watched = Watched(_TABLE, prefix=_start)
+        self._watched = Watched(_TABLE, prefix=_start, told=may_list_all)
 
     def get(self, call: Call) -> Response | Awaitable[Response]:
         """The list, sorted by namespace and path; blocking by its prefix."""

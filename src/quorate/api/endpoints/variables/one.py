@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from quorate.acl.capability import Capability
+from quorate.acl.rights import Rights
 from quorate.api.blocking import Watched
 from quorate.api.codec.body import (
     BodyError,
@@ -32,7 +33,7 @@ from quorate.api.endpoints.variables.locking import (
     lock_operation,
     lock_refusal,
 )
-from quorate.api.endpoints.variables.rights import may_read, need
+from quorate.api.endpoints.variables.rights import may, may_read, need
 from quorate.api.endpoints.variables.rules import (
     ITEMS_MAX,
     check_items,
@@ -113,7 +114,7 @@ class VariableEndpoint:
         self._usage = context.parts.usage
         self._authority = context.authority
         self._clock = context.clock
-        self._watched = Watched(_TABLE, key=lambda call: key_of(namespace_of(call), call.tail))
+        self._watched = Watched(_TABLE, key=_key, told=_may_be_told)
 
     def get(self, call: Call) -> Response | Awaitable[Response]:
         """The variable with its items."""
@@ -258,6 +259,14 @@ class VariableEndpoint:
         answer = json_response(current, pretty=call.query.pretty)
         why = (b"X-Quorate-Conflict", conflict.why.value.encode())
         return Response(409, answer.body, (TEXT_TYPE, why, *write_headers(current.modify_index)))
+
+
+def _key(call: Call) -> str:
+    return key_of(namespace_of(call), call.tail)
+
+
+def _may_be_told(call: Call, rights: Rights) -> bool:
+    return may(Capability.VARIABLES_READ, namespace_of(call), call.tail, rights)
 
 
 def _cas(call: Call) -> int | None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from quorate.acl.capability import Capability
 from quorate.acl.rights import Rights
-from quorate.api.endpoints.variables.rules import WILDCARD
+from quorate.api.endpoints.variables.rules import WILDCARD, namespace_of
 from quorate.api.http.messages import Call
 from quorate.state.tables.variables import Variable
 
@@ -36,6 +36,14 @@ def seen_in_lists(call: Call) -> Callable[[Variable], bool] | None:
     if rights.everything:
         return None
     return lambda row: may(Capability.VARIABLES_LIST, row.namespace, row.path, rights)
+
+
+def may_list_all(call: Call, rights: Rights) -> bool:
+    """Whether the list that is asked for may name all that can ever be in it."""
+    namespace, prefix = namespace_of(call), call.query.first("prefix")
+    return namespace != WILDCARD and rights.allows_all_below(
+        Capability.VARIABLES_LIST, namespace, prefix
+    )
 
 
 def sees_any(call: Call, namespace: str) -> bool:
