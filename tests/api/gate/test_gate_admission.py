@@ -255,6 +255,19 @@ async def test_in_the_transition_all_is_allowed_and_counted() -> None:
 
 
 @asynchronous
+async def test_in_the_transition_the_whole_state_is_for_those_that_may() -> None:
+    """It has the secrets of all tokens, and another one could bring a stranger's."""
+    server, app = guarded()
+    server.access.transition = True
+    for method in ("GET", "PUT"):
+        for token in ("", UNKNOWN, server.access.give("weak", NOTHING)):
+            answer = await answered(app, asking(method, b"/v1/operator/snapshot", token))
+            assert answer.status == 403, (method, token)
+    saved = await answered(app, get(b"/v1/operator/snapshot", MANAGEMENT))
+    assert saved.status == 200
+
+
+@asynchronous
 async def test_what_cannot_be_judged_is_not_taken_for_a_refusal() -> None:
     server, app = guarded()
     server.access.transition = True

@@ -54,7 +54,9 @@ HEADS_MAX: Final = 2048
 
 _NEVER: Final = float("inf")
 _OF_ACL: Final = "/v1/acl/"
-"""Rows that are not allowed in passing: a token that a stranger makes would outlive the passing."""
+_OF_THE_WHOLE_STATE: Final = frozenset({Capability.SNAPSHOT_SAVE, Capability.SNAPSHOT_RESTORE})
+"""Rows of both are not allowed in passing: a token that a stranger makes, finds in a snapshot, or
+puts into the state with one would outlive the passing."""
 
 LATE_S: Final = 0.25
 """For so long a follower may not know what the leader has confirmed: some heartbeats."""
@@ -109,7 +111,8 @@ class Gate:
             head = self._new_head(request)
         if head.near == NEAR_CONTROL:
             return of_control()
-        return Admission(self, row.capability, head, row.path[:8] != _OF_ACL)
+        transitory = row.path[:8] != _OF_ACL and row.capability not in _OF_THE_WHOLE_STATE
+        return Admission(self, row.capability, head, transitory)
 
     def _new_head(self, request: Request) -> Head:
         """That of a request whose headers were not those of another one just now."""
