@@ -217,6 +217,19 @@ async def test_a_request_of_this_machine_is_known_as_one(
 
 
 @asynchronous
+async def test_requests_without_a_header_have_nothing_in_common() -> None:
+    """They came over two connections, one of them from this machine."""
+    server, _ = guarded("follower")
+    server.options.acl = AclOptions(enabled=True, host_is_near=True)
+    server.leader_application = guarded()[1]
+    app = server.application(control=False)
+    for remote in ("127.0.0.1:5", "10.0.0.9:5"):
+        await answered(app, Request("GET", RAFT, (), remote=remote))
+    vouched = [dict(each.headers).get(b"x-quorate-vouched", b"") for each in server.forwarded]
+    assert vouched == [b"host", b""]
+
+
+@asynchronous
 async def test_a_token_goes_to_servers_that_have_proven_which_ones_they_are() -> None:
     server, _ = guarded("follower")
     west = FakeServer("s1", "west").write_defaults()

@@ -118,6 +118,8 @@ class Gate:
         """That of a request whose headers were not those of another one just now."""
         headers = request.headers
         head = Head(headers, secret_of(headers), self._near(request))
+        if not headers:  # those of other connections may be the same object
+            return head
         if len(self._heads) >= HEADS_MAX:
             self._heads.clear()
         self._heads[id(headers)] = head  # which holds them, so no others have this number
