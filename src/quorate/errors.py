@@ -422,10 +422,12 @@ class TokenExpired(PermissionDenied):
 class TokensNotCurrent(QuorateError):
     """This server has not heard the leader for too long to know which tokens count."""
 
+    words = "so it cannot know whether the token still counts"
+    """By these its answer is told from other answers with its status."""
+
     def __init__(self, silent_s: float) -> None:
         super().__init__(
-            f"this server has not heard the leader for {silent_s:.0f} s, so it cannot know whether "
-            "the token still counts",
+            f"this server has not heard the leader for {silent_s:.0f} s, {self.words}",
             "ask a server that hears the leader; on this machine use the control socket "
             "(-address=unix://<data_dir>/control.sock)",
         )

@@ -204,6 +204,7 @@ TABLE: list[tuple[str, World, str]] = [
     ("tls-refused", world(asked=(asked(Trouble.TLS),)), "x509: why"),
     ("not-an-agent", world(asked=(asked(Trouble.GARBAGE),)), "no agent"),
     ("denied", world(asked=(asked(Trouble.DENIED),)), "token"),
+    ("denied", world(asked=(asked(Trouble.UNCHECKED),)), "control.sock"),
     *(
         ("agent-not-reached", world(asked=(asked(kind),)), "https://a:4646")
         for kind in (

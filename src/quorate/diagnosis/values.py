@@ -39,6 +39,8 @@ class Trouble(StrEnum):
     """Another server is there, or one that is not believed."""
     DENIED = "denied"
     """The answer is that this may not be asked."""
+    UNCHECKED = "unchecked"
+    """It has heard no leader for so long that it does not know which tokens count."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -58,6 +60,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP address that was asked. `server` is the ID of the one that answered.
 
+    With a failure too it tells its health alone.
     `guessed`: nobody gave the address; a server that was named elsewhere may have its API there.
     `process` listens there and says nothing, if it is of this machine. `certificate_days` are left
     of the certificate that was shown there and checked.

@@ -26,6 +26,7 @@ from client_fake_agent import (
 from places import GOLDEN
 
 from quorate.diagnosis.asking.network import BODY_BYTES_MAX
+from quorate.errors import TokensNotCurrent
 
 CERTIFICATE = (f"-client-cert={TLS / 'client.pem'}", f"-client-key={TLS / 'client.key'}")
 VIEWS = "GET /v1/operator/raft/views?details"
@@ -142,13 +143,31 @@ def test_what_health_tells_needs_no_token() -> None:
     routes["GET /v1/status/leader?stale"] = json_reply("")
     with FakeAgent({**routes, "GET /v1/agent/health": health}) as agent:
         ran = diagnosed("-json", agent.address)
-    assert (ran.code, causes(ran)) == (2, ["unhealthy"])
+    assert (ran.code, causes(ran)) == (2, ["unhealthy", "denied"])
     assert message in ran.stdout
     healthy = json_reply({"server": {"ok": True, "message": "ok"}})
     routes["GET /v1/status/leader?stale"] = json_reply("10.0.0.1:4647")
     with FakeAgent({**routes, "GET /v1/agent/health": healthy}) as agent:
         ran = diagnosed("-json", agent.address)
     assert (ran.code, json.loads(ran.stdout)["Leader"]) == (0, "10.0.0.1:4647")
+    assert causes(ran) == ["denied"]
+
+
+def test_a_server_without_a_leader_that_cannot_check_the_token_names_the_control_socket() -> None:
+    error = TokensNotCurrent(61)
+    routes = dict.fromkeys((*WHOLE, VIEWS), text_reply(503, str(error)))
+    with FakeAgent(routes) as agent:
+        ran = diagnosed("-json", agent.address)
+    assert (ran.code, causes(ran)) == (3, ["denied"])
+    message = "No cluster leader; no leader: 1 of 3 voters are here (s1.global)"
+    health = json_reply({"server": {"ok": False, "message": message}}, 500)
+    with FakeAgent({**routes, "GET /v1/agent/health": health}) as agent:
+        ran = diagnosed("-json", agent.address)
+        shown = diagnosed(agent.address).stdout
+    assert (ran.code, causes(ran)) == (2, ["unhealthy", "denied"])
+    assert message in ran.stdout
+    assert "     quorate operator diagnose -address=unix://DATA_DIR/control.sock\n" in shown
+    assert f"  {agent.address}: this server has not heard the leader for 61 s, so it" in shown
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import msgspec
 
 from quorate.diagnosis.asking.network import Answer, Unanswered, plain
 from quorate.diagnosis.values import Failure, Member, PoolEntry, Report, Server, Trouble
+from quorate.errors import TokensNotCurrent
 from quorate.shapes.diagnosis import NAMED_MAX, Details, GossipDetails
 
 TEXT_MAX: Final = 1200
@@ -43,6 +44,8 @@ def read_json(answer: Answer) -> Any:
         raise Unanswered(Trouble.DENIED, plain(answer.body.decode("utf-8", "replace")))
     if answer.status not in {200, 429}:
         text = plain(answer.body[:300].decode("utf-8", "replace"))
+        if TokensNotCurrent.words in text:
+            raise Unanswered(Trouble.UNCHECKED, text)
         if text.startswith("Client sent an HTTP request to an HTTPS"):
             raise Unanswered(Trouble.TLS, "it speaks TLS there: use https://")
         raise Unanswered(Trouble.GARBAGE, f"{answer.status} {text}")

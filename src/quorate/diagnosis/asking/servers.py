@@ -58,7 +58,7 @@ _OTHERS: Final = {
 }
 _HEALTH: Final = "/v1/agent/health"
 _LEADER: Final = "/v1/status/leader?stale"
-_FORBIDDEN: Final = 403
+_UNTOLD: Final = frozenset({Trouble.DENIED, Trouble.UNCHECKED})
 
 
 class How(NamedTuple):
@@ -164,11 +164,15 @@ class Gatherer:
     async def _ask_one(self, address: str, *, guessed: bool) -> None:
         async with self._turn:
             try:
-                server = await self._meet(self._how.place(address))
+                server, untold = await self._meet(self._how.place(address))
                 ends = self._ends.get(self._how.place(address).base)
                 days = None if ends is None else (ends - time.time()) / 86_400
                 asked = Asked(
-                    address=address, guessed=guessed, server=server, certificate_days=days
+                    address=address,
+                    guessed=guessed,
+                    server=server,
+                    failure=untold,
+                    certificate_days=days,
                 )
             except Unanswered as error:
                 asked = Asked(address=address, guessed=guessed, failure=error.failure)
@@ -182,22 +186,31 @@ class Gatherer:
                 asked = Asked(address=address, guessed=guessed, failure=failure)
         self._asked[address] = asked
 
-    async def _meet(self, place: Place) -> str:
-        """Ask the agent there; the ID of its server. Raises Unanswered."""
+    async def _meet(self, place: Place) -> tuple[str, Failure | None]:
+        """Ask the agent there; the ID of its server, and why it tells no more than its health.
+
+        Raises Unanswered.
+        """
         began = time.time()
         answer = await self._get(place, _VIEWS)
+        views, refused = None, None
         try:
             views = read_json(answer)
         except Unanswered as error:
             if answer.status == 200:
                 raise  # it is no agent
-            views, refused = None, error
+            refused = error
         if views is not None and text(views, "Asked"):
-            return await self._take_views(place, views, began)
-        told, clock = await self._tell(place, denied=answer.status == _FORBIDDEN)
+            return await self._take_views(place, views, began), None
+        untold = None if refused is None or refused.failure.kind not in _UNTOLD else refused.failure
+        told, clock = await self._tell(place, denied=untold is not None)
         server = server_from(told, place.base)
         if server is None:
-            raise refused if views is None else Unanswered(Trouble.GARBAGE, "it tells no server")
+            raise (
+                refused
+                if refused is not None
+                else Unanswered(Trouble.GARBAGE, "it tells no server")
+            )
         if clock is not None:
             server = msgspec.structs.replace(
                 server, clock_off_s=clock - time.time(), clock_error_s=2.0
@@ -211,7 +224,7 @@ class Gatherer:
                     self._note(other)
             self._note_reports(reports)
         self._look_for_others(place, server)
-        return server.id
+        return server.id, untold if server.id == place.base else None
 
     async def _get(self, place: Place, path: str) -> Answer:
         limit_s = HEALTH_S if path == _HEALTH else REQUEST_S

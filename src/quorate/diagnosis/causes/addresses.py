@@ -130,12 +130,18 @@ def _one_way(picture: Picture) -> Iterator[Finding]:
         )
 
 
+_BY_SOCKET = command("quorate operator diagnose -address=unix://DATA_DIR/control.sock")
 _OF_NAMES = {Trouble.DNS, Trouble.DNS_SILENT}
 _WORDS = {
     Trouble.TLS: ("tls-refused", 72, "TLS fails at {}"),
     Trouble.EXPIRED: ("certificate-expired", 94, "the certificate at {} has expired"),
     Trouble.GARBAGE: ("not-an-agent", 14, "what answers at {} is no agent"),
-    Trouble.DENIED: ("denied", 13, "{} lets itself not be asked without a token"),
+    Trouble.DENIED: ("denied", 13, "{} tells no details without a token that allows it"),
+    Trouble.UNCHECKED: (
+        "denied",
+        13,
+        "{} tells no details by network: without a leader it cannot check the token",
+    ),
     Trouble.DNS: ("agent-not-reached", 11, "{} cannot be asked: its name has no address"),
     Trouble.DNS_SILENT: (
         "agent-not-reached",
@@ -153,7 +159,10 @@ _NEXT = {
     "certificate",
     Trouble.EXPIRED: "renew it, and reload the server (SIGHUP)",
     Trouble.GARBAGE: "give the address of the HTTP API",
-    Trouble.DENIED: "give a token that may read the operator's and agents' endpoints: -token",
+    Trouble.DENIED: "give a token with the capability raft-read (-token-file); or, on its machine, "
+    f"{_BY_SOCKET}",
+    Trouble.UNCHECKED: "on its machine, and on that of each other server that runs, ask over the "
+    f"control socket, which needs no token: {_BY_SOCKET}",
     Trouble.CLOSED: "see the log of what listens there, or correct the address",
     Trouble.REFUSED: "start the server there, or give the address of its HTTP API",
     Trouble.SILENT: elsewhere("see whether the machine is on, and look at the process there"),

@@ -23,6 +23,7 @@ _WORDS = {
     Trouble.GARBAGE: "something else listens there",
     Trouble.STRANGER: "another server is there, or one that is not believed",
     Trouble.DENIED: "it does not let itself be asked",
+    Trouble.UNCHECKED: "it cannot check the token that it was asked with",
 }
 
 
