@@ -15,6 +15,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from quorate.acl.caller import ANONYMOUS_ACCESSOR
+from quorate.acl.capability import Capability
 from quorate.api.consistency import CALLER, Replicating
 from quorate.api.endpoint import Endpoint, Handler, OfAct
 from quorate.api.gate.admission import NEAR_CONTROL, VOUCHED, secret_of
@@ -70,6 +71,7 @@ class Acts:
 
         def acted(call: Call) -> Response | Replicating | Awaitable[Response]:
             act = self._act_of(of_act, call)
+            act.needs_right = row.capability is not Capability.NONE or _has_all_rights(call)
             if of_act.before:
                 return self._noted_before(act, handler, call)
             token = ACTING.set(act)
@@ -133,13 +135,20 @@ class Acts:
             text = response.body[:200].decode("utf-8", "replace")
             self._refuse(act, f"{response.status} {text}")
         elif not act.entered:
-            await self._recorder.note(act, DONE)
+            await self._note(act, DONE)
         return response
+
+    async def _note(self, act: Act, outcome: str, cause: str = "") -> None:
+        """Note an act; count it where anybody may do it."""
+        if act.needs_right:
+            await self._recorder.note(act, outcome, cause)
+        else:
+            self._recorder.often(act.who(), act.what, outcome)
 
     async def failed(self, act: Act, error: QuorateError) -> Response:
         """Note what a failed act leaves: that it may stand, or that it was refused. Raises it."""
         if isinstance(error, _UNKNOWN) and not act.passed_on:
-            await self._recorder.note(act, UNKNOWN, error.text)
+            await self._note(act, UNKNOWN, error.text)
         else:
             self._refused(act, error)
         raise error
@@ -151,10 +160,17 @@ class Acts:
 
     def _refuse(self, act: Act, why: str) -> None:
         who = act.who()
-        if who.name == _NOT_KNOWN:
+        if who.name == _NOT_KNOWN or who.accessor == ANONYMOUS_ACCESSOR:
             self._recorder.refuse_unknown()
         else:
             self._recorder.refuse(who, act.what, act.subject, why)
+
+
+def _has_all_rights(call: Call) -> bool:
+    try:
+        return call.caller.rights.everything
+    except QuorateError:
+        return False
 
 
 def _subject(of_act: OfAct, call: Call) -> str:

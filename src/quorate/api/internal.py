@@ -11,10 +11,13 @@ from collections.abc import Callable
 from random import Random
 from typing import Final, Protocol
 
+import msgspec
+
 from quorate.api.app import Answering as Later
 from quorate.api.app import HttpApplication, InHand, Plan
 from quorate.api.codec.encode import text_response
 from quorate.api.codec.params import Query
+from quorate.api.consistency import CALLER
 from quorate.api.endpoint import Endpoint
 from quorate.api.endpoints.table import TABLE
 from quorate.api.gate.admission import VOUCHED
@@ -69,6 +72,7 @@ class RpcApplication(HttpApplication):
     ) -> None:
         super().__init__(parts, metrics, clock, random, table)
         self._answers = answers
+        self._regions_prove = parts.options.regions_prove
         self._peer: Peer | None = None
         self._door = answers.door(None)
 
@@ -85,11 +89,18 @@ class RpcApplication(HttpApplication):
             return (
                 text_response(403, f"refused: {why}")
                 if why
-                else super().begin(request, plan, began)
+                else super().begin(self._believed(request), plan, began)
             )
         if request.method != "POST":
             return text_response(405, "Invalid method")
         return self._later(request, self._call(request))
+
+    def _believed(self, request: Request) -> Request:
+        """The request with the address of its caller only if this peer's word on that counts."""
+        if not request.header(CALLER) or self._regions_prove or self._answers.is_member(self._peer):
+            return request
+        headers = tuple(header for header in request.headers if header[0] != CALLER)
+        return msgspec.structs.replace(request, headers=headers)
 
     def _vouching_problem(self, request: Request) -> str:
         """Empty, or why the word of this peer on the origin of a request does not count."""

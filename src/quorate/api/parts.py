@@ -391,6 +391,9 @@ class Recorder(Protocol):
     def refuse(self, who: Who, what: str, subject: str, why: str) -> None:
         """Count a refusal of a caller that is known."""
 
+    def often(self, who: Who, what: str, outcome: str) -> None:
+        """Count an act that needs no right, of a caller where callers are asked for rights."""
+
     def refuse_unknown(self) -> None:
         """Count one of a caller that is not."""
 

@@ -16,6 +16,7 @@ class FakeRecorder:
     def __init__(self) -> None:
         self.noted: list[tuple[str, str, str, str]] = []
         self.refused: list[tuple[str, str, str]] = []
+        self.counted: list[tuple[str, str, str]] = []
         self.unknown = 0
         self.callers: list[Who] = []
 
@@ -29,6 +30,9 @@ class FakeRecorder:
 
     def refuse(self, who: Who, what: str, subject: str, why: str) -> None:
         self.refused.append((who.accessor, what, why))
+
+    def often(self, who: Who, what: str, outcome: str) -> None:
+        self.counted.append((who.accessor, what, outcome))
 
     def refuse_unknown(self) -> None:
         self.unknown += 1

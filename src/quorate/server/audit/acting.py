@@ -31,7 +31,10 @@ class Act:
     the object if the request names one. `carried`: its command carries the record.
     """
 
-    __slots__ = ("carried", "details", "entered", "force", "passed_on", "subject", "what", "who")
+    __slots__ = (
+        *("carried", "details", "entered", "force", "needs_right"),
+        *("passed_on", "subject", "what", "who"),
+    )
 
     def __init__(
         self,
@@ -51,6 +54,8 @@ class Act:
         self.carried: Final = carried
         self.entered = False
         """Whether an entry tells of it: then nothing else has to."""
+        self.needs_right = True
+        """Whether only a caller with a right can do it; else it may be done again and again."""
         self.passed_on = False
         """Whether another server carries it out, and tells of it."""
 

@@ -180,6 +180,10 @@ class Recorder:
         if self._counts.add(who, what, subject, why, self._unix_ms()):
             self._wake.set()
 
+    def often(self, who: Who, what: str, outcome: str) -> None:
+        """Count an act that needs no right, of a caller where callers are asked for rights."""
+        self._counts.add(who, what, "", outcome, self._unix_ms(), act=True)
+
     def refuse_unknown(self) -> None:
         """Count one of a caller that is not: it leaves no record in the log."""
         self._refused.count += 1
