@@ -86,15 +86,22 @@ _SILENCE_MAX_S: Final = 30.0
 def acl_options(config: AgentConfig) -> AclOptions:
     """How callers are asked for tokens."""
     given = config.acl
-    http = (ip_address(host) for host in config.addresses.http.split())
     return AclOptions(
         enabled=given.enabled,
         transition=given.transition,
         silence_max_s=min(given.token_ttl_ns / 1e9, _SILENCE_MAX_S),
         ttl_min_s=given.token_min_expiration_ttl_ns / 1e9,
         ttl_max_s=given.token_max_expiration_ttl_ns / 1e9,
-        host_is_near=not all(each.is_loopback for each in http),
+        host_is_near=not all(map(_may_be_loopback, config.addresses.http.split())),
     )
+
+
+def _may_be_loopback(host: str) -> bool:
+    """Whether it is an address of the loopback, or a name, which may stand for one."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return True
 
 
 def _shows_host(config: AgentConfig) -> bool:
