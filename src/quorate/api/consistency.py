@@ -1,4 +1,4 @@
-"""Consistency and forwarding: answers of this server, of the leader, or of another region.
+"""Consistency and forwarding: answers of this server, of the leader, or of another one.
 
 See docs/http-api.md#parameters-of-every-read and #consistency-and-forwarding.
 
@@ -9,14 +9,15 @@ answer; so it is linearizable, never merely what a server says that believes to 
 Order: what is wrong with the request itself was found before; another region comes first, then
 the leader. While nobody leads, a request is held for up to five seconds. A forwarded request
 carries a header, so that it is never forwarded a second time by the same rule: to a region at
-most once, to a leader at most once. A write is repeated only if it certainly was not begun: a
-connection that could not be made begins nothing. A read is asked again whatever happened to it.
+most once, to a leader or a server that is named at most once. A write is repeated only if it
+certainly was not begun: a connection that could not be made begins nothing. A read is asked again
+whatever happened to it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import partial
 from random import Random
 from time import monotonic
@@ -63,15 +64,17 @@ CALLER: Final = b"x-quorate-caller"
 FORWARDED_HEADER: Final = b"x-quorate-forwarded"
 TO_LEADER: Final = b"leader"
 TO_REGION: Final = b"region"
+TO_SERVER: Final = b"server"
 
 _ANSWER_S: Final = 20.0  # what the other side may take: its own hold, and a write's timeout of 10 s
 _LONG_ANSWER_S: Final = 900.0  # of a row that streams: before it begins, a large file may be made
+_SILENT_S: Final = 10.0  # of a server that is named: before its answer, and between pieces of it
 _RPC_PREFIX: Final = "rpc error: "
 _ERROR_BYTES_MAX: Final = 64 * 1024
 
 _PASSED_ON: Final = frozenset({b"accept", b"content-type", b"user-agent"})
 _SECRETS: Final = frozenset({TOKEN, AUTHORIZATION})
-"""Of them the token is passed on, to a server that has proven which one it is: the leader, and with
+"""Of them the token is passed on, to a server that has proven which one it is: a member, and with
 TLS one of another region, whose certificate says so. Without TLS that one is known by gossip alone.
 Cookies and passwords are passed to nobody."""
 
@@ -414,12 +417,37 @@ class Authority:
         _told_elsewhere()
         return passed_back(response)
 
-    async def _ask_region(self, call: Call) -> Response:
+    async def ask_server(
+        self, call: Call, server_id: str, region: str, *, streams: bool = False
+    ) -> Response:
+        """Have that server answer, of this region or of another one. Raises QuorateError.
+
+        What `streams` has to say something at least every `_SILENT_S`. No body is passed on.
+        """
+        if region != self._region:
+            return await self._ask_region(call, region)
+        if call.request.header(FORWARDED_HEADER) == TO_SERVER:
+            raise ForwardError("this server is not the one that is asked for now", "try again")
+        request = msgspec.structs.replace(
+            forward_request(call, TO_SERVER),
+            body=b"",
+            stream=_no_body() if streams else None,
+            timeout_s=_SILENT_S,
+            to_member=True,
+        )
+        try:
+            response = await self._forwarder.to_member(server_id, request)
+            response = await _without_stream_of_error(response)
+        except QuorateError as error:
+            raise _failed(error, request.method) from error
+        return passed_back(response)
+
+    async def _ask_region(self, call: Call, region: str = "") -> Response:
         if call.request.header(FORWARDED_HEADER):
             raise NoPathToRegion
         request = forward_request(call, TO_REGION, proves=self._regions_prove)
         try:
-            response = await self._forwarder.to_region(call.query.region, request)
+            response = await self._forwarder.to_region(region or call.query.region, request)
             response = await _without_stream_of_error(response)
             _told_elsewhere()
         except NoPathToRegion:
@@ -445,9 +473,10 @@ def forward_request(call: Call, mark: bytes, *, proves: bool = False) -> Forward
     """The request as it is passed on, marked as forwarded. `proves`: a server of another region."""
     request: Request = call.request
     headers = [header for header in request.headers if header[0] in _PASSED_ON]
-    if (proves or mark == TO_LEADER) and any(name in _SECRETS for name, _ in request.headers):
+    to_member = mark != TO_REGION
+    if (proves or to_member) and any(name in _SECRETS for name, _ in request.headers):
         headers.append((TOKEN, secret_of(request.headers).encode("latin-1")))
-    if mark == TO_LEADER and call.admission is not None and call.admission.near:
+    if to_member and call.admission is not None and call.admission.near:
         headers.append((VOUCHED, call.admission.near))
     if request.remote and (request.method != "GET" or request.stream is not None):
         headers.append((CALLER, request.remote.encode("latin-1", "replace")))
@@ -461,6 +490,12 @@ def forward_request(call: Call, mark: bytes, *, proves: bool = False) -> Forward
         timeout_s=(_ANSWER_S if request.stream is None else _LONG_ANSWER_S)
         + _longest_wait_s(call.query),
     )
+
+
+async def _no_body() -> AsyncGenerator[bytes, None]:
+    pieces: tuple[bytes, ...] = ()
+    for piece in pieces:
+        yield piece
 
 
 def _longest_wait_s(query: Query) -> float:

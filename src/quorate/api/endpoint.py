@@ -45,6 +45,7 @@ class Forwarding(StrEnum):
     NONE = "none"
     LEADER = "leader"  # to the region that is asked for, and to the leader there
     REGION = "region"  # to the region that is asked for
+    SERVER = "server"  # to the region that is asked for, and to the server there
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

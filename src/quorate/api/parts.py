@@ -125,6 +125,9 @@ class Forwarder(Protocol):
         None if it cannot; then nothing is sent. The answer fails as `to_leader` does.
         """
 
+    async def to_member(self, server_id: str, request: ForwardRequest) -> ForwardResponse:
+        """Pass a request to that server of the Raft configuration. Raises QuorateError."""
+
     async def to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
         """Pass a request to a live server of that region. Raises NoPathToRegion."""
 

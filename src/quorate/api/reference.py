@@ -37,6 +37,8 @@ def _answers(row: Endpoint) -> str:
         return "leader"
     if row.consistency is Consistency.STALE_ALLOWED:
         return "leader; any server with `stale`"
+    if row.forwarding is Forwarding.SERVER:
+        return "the server asked, or that of `server_id`, in the region asked for"
     region = row.forwarding is Forwarding.REGION
     where = "the server asked, in the region asked for" if region else "the server asked"
     return f"{where}; control socket only" if row.control_only else where

@@ -116,6 +116,29 @@ async def test_what_has_an_end_is_cut_before_it() -> None:
 
 
 @asynchronous
+async def test_what_was_never_begun_is_closed() -> None:
+    """The connection to another server that the pieces come from would stay open."""
+    closed = []
+
+    class Pieces:
+        def __aiter__(self) -> Pieces:
+            return self
+
+        async def __anext__(self) -> bytes:
+            raise StopAsyncIteration
+
+        async def aclose(self) -> None:
+            closed.append(self)
+
+    judge: Any = None
+    admission = Admission(judge, Capability.NONE, Head())
+    ends, pieces = Ends(), Pieces()
+    await ends.streamed(admission, StreamResponse(200, pieces)).pieces.aclose()
+    assert closed == [pieces]
+    assert len(ends) == 0
+
+
+@asynchronous
 async def test_what_is_over_is_not_looked_at_any_more() -> None:
     server, app = guarded()
     before = server.access.asked

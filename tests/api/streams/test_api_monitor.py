@@ -12,12 +12,14 @@ from contextlib import asynccontextmanager
 import pytest
 from api_running import asynchronous, until
 from api_server import RawClient, connected, get, serving
-from fake_server import IDS, FakeServer, answered
+from fake_server import IDS, FakeServer, answered, member, three_peers
 from golden_setups import load
 from patience import PATIENCE_S
 
+from quorate.api.endpoints.frames import FRAME_BYTES_MAX, PassedOn, framed
 from quorate.api.endpoints.monitor import MONITORS_MAX
 from quorate.api.http.messages import Request, Response, StreamResponse
+from quorate.errors import QuorateError
 from quorate.loglines import taps
 from quorate.loglines.formats import TextFormatter
 from quorate.loglines.taps import TAPS, Tap
@@ -154,8 +156,7 @@ async def test_only_so_many_watch_at_one_time() -> None:
     ("target", "status", "text"),
     [
         ("server_id=nosuch", 400, load("r3-agent-monitor-unknown-server").body),
-        ("server_id=s2.global", 501, "this server passes no log on: ask s2.global itself"),
-        ("server_id=" + IDS["s2"], 501, "this server passes no log on: ask s2.global itself"),
+        ("server_id=s3.global&node_id=x", 400, load("r3-agent-monitor-both").body),
         ("node_id=x", 501, "this server has no clients: give server_id"),
         ("log_level=" + "x" * 999, 400, "Unknown log level: " + "x" * 64),
         (
@@ -177,11 +178,131 @@ async def test_the_server_asked_may_be_named(name: str) -> None:
     assert (await ask(f"/v1/agent/monitor?server_id={name}")).status == 200
 
 
+def passing(name: str = "s3", role: str = "leader", asked: str = "s2") -> FakeServer:
+    """A server that can reach another one, or one of the region west."""
+    server = FakeServer(name, role=role)
+    server.member_applications[IDS[asked]] = FakeServer(asked).application()
+    server.region_applications["west"] = FakeServer("s9", "west").application()
+    return server
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("name", ["s2.global", IDS["s2"]])
+@asynchronous
+async def test_the_log_of_another_server_is_passed_on(name: str, plain: bool) -> None:
+    server = passing()
+    target = f"/v1/agent/monitor?plain={plain}&server_id={name}&log_json=true"
+    response = await ask(target, server)
+    assert isinstance(response, StreamResponse)
+    kind = b"text/plain" if plain else b"application/json"
+    assert response.header(b"content-type") == kind
+    first = asyncio.ensure_future(anext(response.pieces))
+    await until(lambda: len(TAPS) == 1)
+    log.info("said there }")
+    piece = await first
+    if not plain:
+        piece = b64decode(json.loads(piece)["Data"])
+    assert json.loads(piece)["@message"] == "said there }"
+    [sent] = server.forwarded
+    assert sent.target == f"/v1/agent/monitor?server_id={name}&log_json=true"
+    assert sent.to_member
+    assert PassedOn.count() == 1
+    await response.pieces.aclose()
+    assert (PassedOn.count(), len(TAPS)) == (0, 0)
+
+
 @asynchronous
 async def test_the_leader_is_another_one() -> None:
-    answer = await ask("/v1/agent/monitor?server_id=leader", FakeServer("s2", role="follower"))
-    assert answer.status == 501
-    assert b"127.0.0.3:4647" in answer.body
+    server = passing("s2", "follower", "s3")
+    response = await ask("/v1/agent/monitor?server_id=leader", server)
+    assert isinstance(response, StreamResponse)
+    await response.pieces.aclose()
+    assert len(server.forwarded) == 1
+    assert PassedOn.count() == 0, "also one that was never begun"
+    server.view = three_peers(leader="")
+    assert (await ask("/v1/agent/monitor?server_id=leader", server)).body == b"No cluster leader"
+
+
+@asynchronous
+async def test_a_server_of_another_region_is_asked_through_its_region() -> None:
+    server = passing()
+    server.pool = [*server.pool, member("s9", "west", "127.0.0.9:4647")]
+    for target in ("server_id=s9.west", "server_id=s9.west&region=west", "region=west"):
+        server.forwarded.clear()
+        response = await ask(f"/v1/agent/monitor?plain=true&{target}", server)
+        assert isinstance(response, StreamResponse), response.body
+        await response.pieces.aclose()
+        assert (b"x-quorate-forwarded", b"region") in server.forwarded[0].headers
+        assert not server.forwarded[0].to_member
+    assert PassedOn.count() == 0
+
+
+@asynchronous
+async def test_a_request_is_passed_on_once() -> None:
+    server = passing()
+    marked = [(b"x-quorate-forwarded", b"server")]
+    target = b"/v1/agent/monitor?server_id=s2.global"
+    answer = await answered(server.application(), Request("GET", target, marked))
+    assert (answer.status, server.forwarded) == (500, [])
+    assert b"not the one that is asked for now" in answer.body
+
+
+@asynchronous
+async def test_only_so_many_are_passed_on_at_one_time() -> None:
+    server = passing()
+    target = "/v1/agent/monitor?server_id=s2.global"
+    responses = [await ask(target, server) for _ in range(MONITORS_MAX)]
+    assert (await ask(target, server)).status == 503
+    refused = await ask("/v1/agent/monitor?region=west", server)
+    assert (refused.status, refused.body[:3]) == (503, b"16 ")
+    for response in responses:
+        assert isinstance(response, StreamResponse)
+        await response.pieces.aclose()
+    assert PassedOn.count() == 0
+
+
+@asynchronous
+async def test_what_the_other_server_refuses_is_refused() -> None:
+    server = passing()
+    other = FakeServer("s2")
+    other.access.turn_on()
+    server.member_applications[IDS["s2"]] = other.application(control=False)
+    answer = await ask("/v1/agent/monitor?server_id=s2.global", server)
+    assert (answer.status, answer.body) == (403, b"Permission denied")
+    assert PassedOn.count() == 0
+
+
+async def pieces_of(*pieces: bytes) -> AsyncGenerator[bytes, None]:
+    for piece in pieces:
+        yield piece
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@asynchronous
+async def test_frames_come_in_pieces_of_any_size(size: int) -> None:
+    stream = framed(b"one\n") + framed(b"") + framed(b"two }\n") + b"\n" + framed(b"three\n")
+    passed = PassedOn(plain=True)
+    cut = (stream[at : at + size] for at in range(0, len(stream), size))
+    passed.pieces = pieces_of(*cut)
+    assert b"".join([piece async for piece in passed]) == b"one\ntwo }\nthree\n"
+    await passed.aclose()
+
+
+@pytest.mark.parametrize(
+    ("piece", "text"),
+    [
+        (b"lines as they are }", "no frames of a log"),
+        (b'{"Data":"!"}', "no frames of a log"),
+        (b'{"Data":"' + b"A" * FRAME_BYTES_MAX, "without an end"),
+    ],
+)
+@asynchronous
+async def test_what_is_no_frame_ends_the_stream(piece: bytes, text: str) -> None:
+    passed = PassedOn(plain=True)
+    passed.pieces = pieces_of(piece)
+    with pytest.raises(QuorateError, match=text):
+        await anext(passed)
+    await passed.aclose()
 
 
 async def ask(target: str, server: FakeServer | None = None) -> Response:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -140,13 +142,24 @@ def followed(cluster: Cluster) -> None:
 
 
 def debugged(cluster: Cluster) -> None:
-    """`operator debug` ends well, and its archive has what the servers tell."""
+    """`operator debug` ends well, and its archive has what all servers tell."""
+    assert NOMAD is not None
     folder = cluster.folder / "debug"
     words = ("-duration=2s", "-interval=1s", "-pprof-duration=1s", f"-output={folder}")
-    cluster.good("operator", "debug", *words)
+    with watching(NOMAD, "operator", "debug", *words, address=cluster.address()) as program:
+        while program.poll() is None:
+            cluster.move_leadership_to((cluster.leader() + 1) % 3)  # there is something to log
+            with suppress(subprocess.TimeoutExpired):
+                program.wait(0.5)
+        assert program.returncode == 0
     files = {path.name: path for path in folder.rglob("*.json")}
     for name in ("agent-self.json", "operator-raft.json", "metrics.json"):
         assert any(path.endswith(name) for path in files), (name, sorted(files))
+    for name in ("s0.global", "s1.global", "s2.global"):
+        [log] = folder.rglob(f"{name}/monitor.log")
+        assert "[INFO]  quorate." in log.read_text(), (name, log.read_text())
+        [host] = folder.rglob(f"{name}/agent-host.json")
+        assert json.loads(host.read_text()), name
 
 
 def keyring_commands(cluster: Cluster) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from api_running import until
 from net_servers import End
 
 from quorate.errors import LeadershipLost, QuorateError
@@ -118,6 +119,26 @@ def test_only_over_a_connection_that_is_free_a_request_leaves_at_once() -> None:
             assert second is not None
             assert (await second.answer).body == b"[]"
             assert asked == [3]
+            pool.close()
+
+    run(scenario())
+
+
+def test_what_is_for_a_server_goes_on_when_another_one_leads() -> None:
+    async def scenario() -> None:
+        pool, answers, asked = HttpPool(), asyncio.Event(), list[int]()
+        named = ForwardRequest(method="GET", target="/", to_member=True)
+        async with slow_server(answers, asked) as address:
+            requests = (REQUEST, named)
+            of_leader, of_server = (
+                asyncio.ensure_future(pool.request(address, each)) for each in requests
+            )
+            await until(lambda: len(asked) == 2)
+            pool.give_up(address, asyncio.get_running_loop().time() + 1)
+            with pytest.raises(LeadershipLost):
+                await of_leader
+            answers.set()
+            assert (await of_server).body == b"[]"
             pool.close()
 
     run(scenario())

@@ -19,7 +19,7 @@ from fake_recorder import FakeRecorder
 from fake_recovery import FakeRecovery, NothingToBegin
 
 from quorate.api.app import HttpApplication
-from quorate.api.http.messages import Request, Response
+from quorate.api.http.messages import Request, Response, StreamResponse
 from quorate.api.parts import Parts
 from quorate.archive.meta import ArchiveError, ArchiveMeta
 from quorate.archive.reading import read_archive
@@ -210,6 +210,7 @@ class FakeServer:
         self.leader_application: HttpApplication | None = None
         self.leader_errors: list[QuorateError] = []
         self.region_applications: dict[str, HttpApplication] = {}
+        self.member_applications: dict[str, HttpApplication] = {}
         self.region_errors: list[QuorateError] = []
         self.problem: str | None = None
         self.reason = ""  # for which nobody leads
@@ -363,6 +364,10 @@ class FakeServer:
         if not self.connected:
             return None
         return OnItsWay(asyncio.ensure_future(self.to_leader(request)), self.abandoned.append)
+
+    async def to_member(self, server_id: str, request: ForwardRequest) -> ForwardResponse:
+        self.forwarded.append(request)
+        return await loopback(self.member_applications[server_id], request)
 
     async def to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
         self.forwarded.append(request)
@@ -566,6 +571,8 @@ async def loopback(application: HttpApplication, request: ForwardRequest) -> For
         application,
         Request(request.method, request.target.encode("latin-1"), request.headers, request.body),
     )
+    stream = response.pieces if isinstance(response, StreamResponse) else None
     rendered = application.renderer.render(response, compressed=False)
     headers = tuple((name.lower(), value) for name, value in rendered.headers)
-    return ForwardResponse(status=rendered.status, headers=headers, body=rendered.body)
+    body = rendered.body
+    return ForwardResponse(status=rendered.status, headers=headers, body=body, stream=stream)

@@ -44,7 +44,7 @@ BODIES = {
 
 QUERIES = {
     "/v1/event/stream": "topic=:",
-    "/v1/agent/monitor": "log_level=nope",
+    "/v1/agent/monitor": "server_id=nosuch",
     "/v1/agent/join": "address=10.0.0.1",
     "/v1/agent/force-leave": "node=s9.global",
     "/v1/operator/raft/peer": "id=13ab2eb1-3900-055b-76fa-4d364900687d",

@@ -77,6 +77,7 @@ class Cluster(Servers):
             config = json.loads(self.config(number).read_text())
             config["telemetry"] = {"prometheus_metrics": True}
             config["leave_on_terminate"] = True
+            config["enable_debug"] = True  # `agent/host` answers
             joins = [f"127.0.0.1:{port}" for port in self.serf]
             config["server"] = {
                 "enabled": True,

@@ -1,18 +1,20 @@
-"""`/v1/agent/`: this server itself, and the servers it knows. Never forwarded.
+"""`/v1/agent/`: this server itself, and the servers it knows. Only `host` is passed on.
 
 See docs/http-api.md#the-pool.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Awaitable
+from functools import partial
+from typing import Final
 
 import msgspec
 
 from quorate.api.codec.encode import TEXT_TYPE, json_response
 from quorate.api.consistency import HOLD_S
 from quorate.api.endpoint import Context
+from quorate.api.endpoints.targets import Targets
 from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.errors import NoLeader
@@ -28,6 +30,8 @@ class AgentEndpoint:
     def __init__(self, context: Context) -> None:
         parts = context.parts
         self._agent = parts.agent
+        self._authority = context.authority
+        self._targets = Targets(parts)
         self._leadership = parts.leadership
         self._options = parts.options
         self._pool = parts.pool
@@ -55,13 +59,17 @@ class AgentEndpoint:
         return json_response(value, pretty=call.query.pretty)
 
     def get_host(self, call: Call) -> Awaitable[Response]:
-        """The machine: only where `enable_debug` is set, as long as nobody proves who asks."""
+        """The machine of a server: only where `enable_debug` is set, here and there."""
+        self._targets.check(call, "Can only forward to either client node or server")
+        return self._authority.any_server(call, partial(self._host, call))
+
+    async def _host(self, call: Call) -> Response:
         ask = self._options.host_data
         if ask is None:
             raise RequestError("Permission denied", 403)
-        return self._host(call, ask)
-
-    async def _host(self, call: Call, ask: Callable[[], Awaitable[dict[str, Any]]]) -> Response:
+        target = self._targets.find(call)
+        if target is not None:
+            return await self._authority.ask_server(call, *target)
         return json_response(await ask(), pretty=call.query.pretty)
 
     def get_health(self, call: Call) -> Response | Awaitable[Response]:

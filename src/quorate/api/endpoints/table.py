@@ -119,7 +119,8 @@ _AGENT: Final = (
         handler=AgentEndpoint.get_host,
         capability=Capability.AGENT_READ,
         consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
+        forwarding=Forwarding.SERVER,
+        parameters="[?server_id=]",
         does="the machine: addresses, disks, name resolution; 403 without `enable_debug`",
     ),
     Endpoint(
@@ -129,7 +130,7 @@ _AGENT: Final = (
         handler=MonitorEndpoint.get,
         capability=Capability.AGENT_READ,
         consistency=Consistency.LOCAL,
-        forwarding=Forwarding.NONE,
+        forwarding=Forwarding.SERVER,
         streams=True,
         parameters="[?log_level=&plain=&log_json=&server_id=]",
         does="the log from now on, as a stream",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from quorate.api.gate.admission import Admission
 from quorate.api.http.messages import StreamResponse
@@ -18,6 +18,27 @@ from quorate.server.rpc.pieces import ByteStream
 LOOK_S: Final = 0.5
 
 _R = TypeVar("_R")
+
+
+class _Closed:
+    """`pieces`, looked at by a generator, which closes nothing if it was never begun."""
+
+    def __init__(self, looked_at: AsyncGenerator[bytes, None], pieces: ByteStream) -> None:
+        self._looked_at = looked_at
+        self._pieces = pieces
+
+    def __aiter__(self) -> Self:
+        """Itself."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next piece."""
+        return await anext(self._looked_at)
+
+    async def aclose(self) -> None:
+        """See `ByteStream`."""
+        await self._looked_at.aclose()
+        await self._pieces.aclose()
 
 
 class Ends:
@@ -52,7 +73,7 @@ class Ends:
         One of known length is cut, so that it does not look whole; another one ends.
         """
         whole = response.length is not None
-        pieces = self._pieces(admission, response.pieces, cut=whole)
+        pieces = _Closed(self._pieces(admission, response.pieces, cut=whole), response.pieces)
         headers = response.headers
         return StreamResponse(response.status, pieces, headers, length=response.length)
 

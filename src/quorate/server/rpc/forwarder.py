@@ -1,11 +1,11 @@
-"""Requests that another server has to answer: the leader, or a server of another region."""
+"""Requests that another server has to answer: the leader, one that is named, another region's."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Final
 
-from quorate.errors import NoLeader
+from quorate.errors import NoLeader, NotReached
 from quorate.raft.effects import RoleChanged
 from quorate.replica.replica import Replica
 from quorate.server.cluster.directory import Directory
@@ -54,6 +54,19 @@ class Forwarder:
         if leader is not None and not leader.key:  # nothing proves that it is at that address
             address = self._replica.locate(leader)
         return address, leader_id
+
+    async def to_member(self, server_id: str, request: ForwardRequest) -> ForwardResponse:
+        """Pass a request to that server of the Raft configuration.
+
+        Only members have a key on record, by which a server proves that it is the one. Raises
+        NotReached for one that is no member; QuorateError with the transport's text on failure.
+        """
+        member = self._replica.node.configuration.get(server_id)
+        if member is None:
+            raise NotReached(
+                f"{server_id[:64]} is not in the Raft configuration", "ask that server itself"
+            )
+        return await self._http.request(self._replica.locate(member), request, server_id)
 
     async def to_region(self, region: str, request: ForwardRequest) -> ForwardResponse:
         """Pass a request to a live server of that region. Raises NoPathToRegion."""

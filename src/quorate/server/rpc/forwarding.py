@@ -19,7 +19,8 @@ class ForwardRequest(msgspec.Struct, frozen=True, kw_only=True):
     `timeout_s` is how long the answer may take (a blocking query takes minutes). With a `stream`,
     which takes the place of `body`, the answer's body is a stream as well; then the time counts
     from the end of the one to the beginning of the other. `encoded` is its bytes, by address, kept
-    for a request without a body that is passed on again.
+    for a request without a body that is passed on again. With `to_member` it is for that server
+    whether it leads or not.
     """
 
     method: str
@@ -28,6 +29,7 @@ class ForwardRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     timeout_s: float = 20.0
     stream: ByteStream | None = None
+    to_member: bool = False
     encoded: dict[str, bytes] = msgspec.field(default_factory=dict)
 
 

@@ -56,6 +56,7 @@ class HttpConnection(asyncio.Protocol):
         self.keeper: Keeper | None = None
         self.busy: set[HttpConnection] = set()  # of its address
         self.timeout_s = self.late_at = float("inf")  # of the request under way
+        self.to_member = False  # the request under way is not for the leader
         self.last_used_by = 0.0  # time of the loop after which it takes no more requests; 0: none
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[ForwardResponse] | None = None

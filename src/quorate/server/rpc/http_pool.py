@@ -96,6 +96,7 @@ class HttpPool:
         address = connection.place[0]
         waiter = connection.exchange(request.encoded.get(address) or _encode(address, request))
         connection.timeout_s = request.timeout_s
+        connection.to_member = request.to_member
         connection.late_at = late_at = connection.sent_at + request.timeout_s
         connection.busy.add(connection)
         if late_at < self._looks_at:
@@ -150,6 +151,7 @@ class HttpPool:
         """`request` with bodies in pieces: gives the answer when its head has come."""
         busy = connection.busy
         busy.add(connection)
+        connection.to_member = request.to_member
         connection.late_at = _NEVER  # of each piece, and of the head of the answer
 
         def closed(whole: bool) -> None:
@@ -183,10 +185,11 @@ class HttpPool:
     def give_up(self, address: str, sent_before: float) -> None:
         """Wait no longer for answers to what was sent to `address` before that time of the loop.
 
-        Who waits hears LeadershipLost: what was asked may or may not be carried out.
+        Who waits hears LeadershipLost: what was asked may or may not be carried out. What is for
+        that server, leader or not, goes on.
         """
         for connection in tuple(self._busy.get(address, ())):
-            if connection.sent_at < sent_before:
+            if connection.sent_at < sent_before and not connection.to_member:
                 connection.give_up(LeadershipLost())
 
     async def _connection(self, address: str, server_id: str) -> HttpConnection:
