@@ -247,6 +247,23 @@ def test_refused(settings: dict[str, Any], text: str, tmp_path: Path) -> None:
             ("WARNING: No effect without acl.enabled: acl.transition, acl.token_ttl",),
         ),
         (
+            {
+                "tls": {
+                    "rpc": True,
+                    "rpc_upgrade_mode": True,
+                    "ca_file": "/c",
+                    "cert_file": "/c",
+                    "key_file": "/c",
+                }
+            },
+            (
+                (
+                    "WARNING: tls.rpc_upgrade_mode is on: connections without TLS are taken, until"
+                    " it is taken out and the server is restarted"
+                ),
+            ),
+        ),
+        (
             {"acl": {"enabled": True, "transition": True}},
             (
                 (

@@ -73,7 +73,7 @@ def effect_warnings(config: AgentConfig) -> Iterator[str]:
 
 
 def _idle_tls(config: AgentConfig) -> Iterator[str]:
-    """Keys of a `tls` block whose port speaks no TLS: it is easily believed that it does."""
+    """Keys of a `tls` block whose port speaks no TLS, or not it alone: easily believed to."""
     tls = config.tls
     of_http = ("tls.verify_https_client",) if not tls.http else ()
     of_rpc = ("tls.rpc_upgrade_mode", "tls.verify_server_id") if not tls.rpc else ()
@@ -86,6 +86,11 @@ def _idle_tls(config: AgentConfig) -> Iterator[str]:
         idle = [key for key in keys if key in config.sources]
         if idle:
             yield f"WARNING: No effect without {missing}: {', '.join(idle)}"
+    if tls.rpc and tls.rpc_upgrade_mode:
+        yield (
+            "WARNING: tls.rpc_upgrade_mode is on: connections without TLS are taken, until it is"
+            " taken out and the server is restarted"
+        )
 
 
 def _of_acl(config: AgentConfig) -> Iterator[str]:
