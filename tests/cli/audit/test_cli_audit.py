@@ -166,6 +166,21 @@ def test_a_head_that_was_written_down_must_have_been_its_head() -> None:
     assert (ran.code, "is none of its heads" in ran.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("word", ["abc", "0" * 63, "0" * 65, "g" * 64, f"{'0' * 63}!"])
+def test_what_is_no_head_is_a_mistake_and_no_sign_of_a_change(word: str) -> None:
+    ran = verify(LIFE, f"-head={word}")
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "-head takes a head of 64 hexadecimal digits" in ran.stderr
+
+
+def test_an_outcome_of_several_lines_is_shown_on_one() -> None:
+    answer = json.loads(json.dumps(LIFE))
+    answer["Records"][0]["Outcome"] = "token 0 invalid: 1 error occurred:\n\t* it is bad\n\n"
+    with FakeAgent({AUDIT + "?count=50": json_reply(answer)}) as agent:
+        ran = run("operator", "audit", "list", env={"NOMAD_ADDR": agent.address})
+    assert "  token 0 invalid: 1 error occurred: * it is bad  " in ran.stdout
+
+
 @pytest.mark.parametrize(
     ("record", "shown"),
     [
@@ -221,5 +236,5 @@ def test_whatever_a_file_holds_is_whole_or_named_and_never_an_accident(
 def test_a_server_that_answers_with_what_cannot_be_is_named(
     change: dict[str, Any], says: str
 ) -> None:
-    ran = verify({**LIFE, **change}, "-head=00")
+    ran = verify({**LIFE, **change}, f"-head={'0' * 64}")
     assert (ran.code, says in ran.stderr) == (2, True)

@@ -49,7 +49,7 @@ def _row(record: AuditRecord) -> tuple[str, ...]:
         record.what,
         record.subject or NOTHING,
         record.address or NOTHING,
-        record.outcome or NOTHING,
+        " ".join(record.outcome.split()) or NOTHING,
         str(record.index),
         "; ".join(filter(None, note)) or NOTHING,
     )

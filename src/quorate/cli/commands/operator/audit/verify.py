@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from quorate.cli.text.tables import format_noted
 from quorate.client import AuditLog
 
 BROKEN: Final = 2
+_HEAD: Final = re.compile("[0-9a-f]{64}")
 HEADING: Final = ("Source", "Records", "Head", "Note")
 _SHOWN: Final = 20
 _FROM_A_COPY: Final = (
@@ -45,7 +47,12 @@ def run(context: Context) -> int:
     """Exit code 0 if all that was given is whole and agrees, 2 if not, 1 if it cannot be told."""
     flags = context.flags
     context.check_template()
-    wanted = flags.text("head").lower()
+    wanted = flags.text("head").strip().lower()
+    if wanted and not _HEAD.fullmatch(wanted):
+        raise Failure(
+            "-head takes a head of 64 hexadecimal digits, and this is none",
+            "see the heads there are: quorate operator audit list, operator backup list",
+        )
     sources, heads = _servers(context, wanted)
     sources += [_of_file(path) for path in flags.args]
     _compare(sources)
