@@ -397,7 +397,8 @@ class PermissionDenied(QuorateError):
     def __init__(
         self,
         text: str = "Permission denied",
-        next_step: str = "give a token whose policies allow it: -token, X-Nomad-Token",
+        next_step: str = "see what yours allows: quorate acl policy self; give one whose policies "
+        "allow it: -token-file, X-Nomad-Token",
     ) -> None:
         super().__init__(text, next_step)
 

@@ -207,7 +207,10 @@ def test_a_redacted_save_that_is_cut_leaves_no_file(folder: Path) -> None:
 def test_inspect_says_who_can_read_what_is_in_it(folder: Path) -> None:
     (folder / "a.snap").write_bytes(with_secrets())
     shown = run("operator", "snapshot", "inspect", "a.snap").stdout
-    assert "Secrets     1 root keys: the holder of this file can read all values\n" in shown
+    assert (
+        "Secrets     1 root key: the holder of this file can read all values and all tokens'"
+        " secrets\n" in shown
+    )
 
 
 # -- state -filter -----------------------------------------------------------------------------

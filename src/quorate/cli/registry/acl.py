@@ -132,7 +132,9 @@ ACL = (
         ),
         (
             Example("quorate acl token create -name=cron -policy=backup", "for one purpose"),
-            Example("quorate acl token create -type=management -ttl=8h", "all rights, for a day"),
+            Example(
+                "quorate acl token create -type=management -ttl=8h", "all rights, for eight hours"
+            ),
         ),
     ),
     Command(

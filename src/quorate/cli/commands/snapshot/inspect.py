@@ -45,7 +45,8 @@ def _secrets(found: Contents) -> str:
     if found.meta.quorate_redacted:
         return "none (redacted: it cannot be restored)"
     if found.root_keys:
-        return f"{found.root_keys} root keys: the holder of this file can read all values"
+        keys = "1 root key" if found.root_keys == 1 else f"{found.root_keys} root keys"
+        return f"{keys}: the holder of this file can read all values and all tokens' secrets"
     if found.wrapped_by:
         return f"root keys are wrapped with key {', '.join(found.wrapped_by)}, not in this file"
     return ""
