@@ -130,7 +130,10 @@ class AsyncClient(Operations, Settled, Awaiting):
     async def monitor(
         self, *, log_level: str = "", server_id: str = "", as_json: bool = False
     ) -> AsyncIterator[str]:
-        """The log of a server from now on, in pieces of text, until the server ends it."""
+        """The log of a server from now on, in pieces of text, until the server ends it.
+
+        `server_id` is an ID, a name, or `leader`; empty: the server asked.
+        """
         query = monitor_query(log_level, server_id, as_json=as_json)
         async with aclosing(
             self._opened(lambda end: end.stream(end.wire.url(MONITOR, query)))

@@ -30,8 +30,8 @@ SYSTEM = (
         (
             Flag("log-level", "string", "Lines of this level and above. Default INFO.", "level",
                  ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")),
-            Flag("server-id", "string", "Only if the server asked has this name or ID, or leads "
-                 "(leader).", "id"),
+            Flag("server-id", "string", "Of the server with this name or ID, or of the leader "
+                 "(leader), through the server asked.", "id"),
             Flag("json", "bool", "Each line as JSON."),
         ),
         (Example("quorate monitor -log-level=debug", "what happens there?"),),
