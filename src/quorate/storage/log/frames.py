@@ -26,6 +26,7 @@ from zlib import crc32
 FRAME: Final = 512
 _CRC: Final = struct.Struct("<I")
 _REST: Final = struct.Struct("<QIIH")
+_HEAD: Final = struct.Struct("<IQIIH")
 HEAD: Final = _CRC.size + _REST.size
 BODY: Final = FRAME - HEAD
 """Bytes of a record in one frame."""
@@ -81,12 +82,34 @@ def read_frame(data: bytes) -> Frame | None:
     return Frame(record, part, parts, used, rest[_REST.size :])
 
 
+def following(data: bytes, at: int, first: Frame) -> list[memoryview]:
+    """What is used of the frames from `at` on that follow the first one of a record.
+
+    It ends before one that is not as it should be, which the caller then looks at. This is most of
+    the opening of a log.
+    """
+    view, pieces = memoryview(data), []
+    unpack = _HEAD.unpack_from
+    record, parts = first.record, first.parts
+    for part in range(1, min(parts, (len(data) - at) // FRAME + 1)):
+        crc, number, place, count, used = unpack(data, at)
+        if crc != crc32(view[at + _CRC.size : at + FRAME]):
+            break
+        if number != record or place != part or count != parts:
+            break
+        pieces.append(view[at + HEAD : at + HEAD + min(used, BODY)])
+        at += FRAME
+    return pieces
+
+
 def bodies(data: bytes) -> bytes | None:
     """The bodies of the frames in `data`, whole with their unused bytes, or None if damaged."""
-    pieces: list[bytes] = []
+    view, pieces = memoryview(data), []
+    unpack = _CRC.unpack_from
+    if len(data) % FRAME:
+        return None
     for at in range(0, len(data), FRAME):
-        frame = read_frame(data[at : at + FRAME])
-        if frame is None:
+        if unpack(data, at)[0] != crc32(view[at + _CRC.size : at + FRAME]):
             return None
-        pieces.append(frame.body)
+        pieces.append(view[at + HEAD : at + FRAME])
     return b"".join(pieces)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
 
 _SEGMENT_SHIFT = 40  # a segment is far below 2**40 bytes
@@ -36,6 +37,34 @@ class LogPlaces:
         """The place of the next entry."""
         self._where.append(segment << _SEGMENT_SHIFT | start)
         self._sizes.append(size)
+
+    def extend(self, segment: int, starts: Sequence[int], sizes: Sequence[int]) -> None:
+        """The places of the next entries, all in one segment."""
+        base = segment << _SEGMENT_SHIFT
+        self._where.extend([base | start for start in starts])
+        self._sizes.extend(sizes)
+
+    def run(
+        self, index: int, count: int, *, gap: int, size: int
+    ) -> tuple[Place, list[tuple[int, int]]]:
+        """Where entry `index` and those that lie close behind it are, `count` at most.
+
+        All of them as one place, and where in it each one begins and ends. Between two are less
+        than `gap` bytes, and they take `size` bytes at most, or there is one alone.
+        Raises IndexError.
+        """
+        at = index - self.first
+        first = behind = self._where[at]
+        ends: list[tuple[int, int]] = []
+        places = zip(self._where[at : at + count], self._sizes[at : at + count], strict=True)
+        for where, length in places:
+            end = where + length
+            if ends and not (behind <= where < behind + gap and end - first <= size):
+                break  # also in another segment: it is far away
+            ends.append((where - first, end - first))
+            behind = end
+        start = first & ((1 << _SEGMENT_SHIFT) - 1)
+        return Place(first >> _SEGMENT_SHIFT, start, behind - first), ends
 
     def place(self, index: int) -> Place:
         """Raises IndexError."""

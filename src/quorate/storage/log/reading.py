@@ -8,6 +8,7 @@ shown. A server may be writing meanwhile: what it has not finished may then look
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,12 +16,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from quorate.errors import LogDamaged
-from quorate.raft.values.messages import Entry, HardState
+from quorate.raft.values.messages import Entry, EntryKind, HardState
 from quorate.storage.disk_errors import clear_errors
 from quorate.storage.log.extent import LogExtent
 from quorate.storage.log.files import LogFiles, segments_in
 from quorate.storage.log.frames import BODY
-from quorate.storage.log.places import Place
 from quorate.storage.log.records import entry_damaged, read_entry
 from quorate.storage.log.replay import LogReplay
 from quorate.storage.log.segment import Segment
@@ -111,40 +111,42 @@ class LogReader:
         """
         index = max(low, self.extent.base_index + 1)
         end = self.extent.last_index + 1 if high is None else min(high, self.extent.last_index + 1)
-        while index < end:
-            run = self._run(index, end)
-            segment, start = self._segments[run[0].segment], run[0].start
-            with clear_errors(f"read the log in {self.path}"):
-                data = segment.read(start, run[-1].start + run[-1].size)
-            if data is None and len(run) > 1:  # one of them: named when it is read alone
-                run = run[:1]
-                with clear_errors(f"read the log in {self.path}"):
-                    data = segment.read(start, start + run[0].size)
-            if data is None:
-                raise entry_damaged(index, str(segment.path), "its checksum does not match")
-            path, term = str(segment.path), self.extent.term
-            for place in run:
-                encoded = data[place.start - start : place.start - start + place.size]
-                if only is None or _may_be(encoded, only):
-                    entry = read_entry(index, term(index), encoded, path)
-                    if only is None or entry.kind == only:
-                        yield entry
-                index += 1
+        term = self.extent.term
+        for begin, until in self._spans(index, end, only):
+            at = begin
+            while at < until:
+                run, path = self._run(at, until)
+                for encoded in run:
+                    if only is None or _may_be(encoded, only):
+                        entry = read_entry(at, term(at), encoded, path)
+                        if only is None or entry.kind == only:
+                            yield entry
+                    at += 1
 
-    def _run(self, index: int, end: int) -> list[Place]:
-        """The places of this entry and of those that lie close behind it."""
+    def _spans(self, index: int, end: int, only: int | None) -> list[tuple[int, int]]:
+        """Where entries of that kind can be: nearly all of a log are commands."""
+        if only in (None, EntryKind.COMMAND):
+            return [(index, end)]
+        others = self._replay.others
+        return [
+            (at, at + 1) for at in others[bisect_left(others, index) : bisect_left(others, end)]
+        ]
+
+    def _run(self, index: int, end: int) -> tuple[list[bytes], str]:
+        """The travelling forms of this entry and of those that lie close behind it; their file."""
         places = self._replay.places
-        run = [places.place(index)]
-        first = run[0]
-        for following in range(index + 1, min(end, index + _RUN_MAX)):
-            place = places.place(following)
-            behind = run[-1].start + run[-1].size
-            if place.segment != first.segment or not behind <= place.start < behind + BODY:
-                break
-            if place.start + place.size - first.start > _RUN_BYTES:
-                break
-            run.append(place)
-        return run
+        count = min(end - index, _RUN_MAX)
+        place, spans = places.run(index, count, gap=BODY, size=_RUN_BYTES)
+        segment = self._segments[place.segment]
+        with clear_errors(f"read the log in {self.path}"):
+            data = segment.read(place.start, place.start + place.size)
+        if data is None and len(spans) > 1:  # one of them: named when it is read alone
+            place, spans = places.run(index, 1, gap=BODY, size=_RUN_BYTES)
+            with clear_errors(f"read the log in {self.path}"):
+                data = segment.read(place.start, place.start + place.size)
+        if data is None:
+            raise entry_damaged(index, str(segment.path), "its checksum does not match")
+        return [data[begin:end] for begin, end in spans], str(segment.path)
 
     def close(self) -> None:
         """Give the files back."""

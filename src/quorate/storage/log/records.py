@@ -33,7 +33,9 @@ LAYOUT: Final = 2
 HEAD, RESET, TRUNCATE, ENTRY, BASE, HARD_STATE, META = range(1, 8)
 
 _ITEM: Final = struct.Struct("<BI")
-_ENTRY: Final = struct.Struct("<BIQ")
+ENTRY_ITEM: Final = struct.Struct("<BIQ")
+"""Of an entry: kind, length of what follows, term. Its travelling form is behind it."""
+
 _TERM: Final = struct.Struct("<Q")
 _HEAD: Final = struct.Struct("<BQQQQ")
 _PAIR: Final = struct.Struct("<QQ")
@@ -44,11 +46,18 @@ BOUND_NAME: Final = "quorate.bound"
 
 _BOUND_AT: Final = _ITEM.size + _HEAD.size  # in the payload of a file's first record
 
-ENTRY_HEAD: Final = _ENTRY.size
+ITEM_HEAD: Final = _ITEM.size
+"""Bytes of an item before its body."""
+
+ENTRY_HEAD: Final = ENTRY_ITEM.size
 """Bytes of an entry's item before its travelling form."""
 
 ENTRY_BODY: Final = _TERM.size
 """Bytes of the body of an entry's item before its travelling form."""
+
+
+COMMAND_END: Final = b"\xa4Type\x00"
+"""The end of the travelling form of a command: its kind comes last."""
 
 
 class Head(NamedTuple):
@@ -144,7 +153,7 @@ def with_bound(head: bytes, bound: Bound) -> bytes | None:
 def entry_items(entries: Sequence[Entry]) -> list[bytes]:
     """Head and travelling form of each entry, in turns."""
     items: list[bytes] = []
-    pack = _ENTRY.pack
+    pack = ENTRY_ITEM.pack
     for entry in entries:
         encoded = encode_entry(entry)
         items += (pack(ENTRY, _TERM.size + len(encoded), entry.term), encoded)
@@ -155,9 +164,9 @@ def _item(kind: int, body: bytes) -> bytes:
     return _ITEM.pack(kind, len(body)) + body
 
 
-def items_of(payload: bytes) -> Iterator[Item]:
-    """The whole items at the beginning of a payload; one that is cut off ends the iteration."""
-    at, size, head = 0, len(payload), _ITEM.size
+def items_of(payload: bytes, at: int = 0) -> Iterator[Item]:
+    """The whole items of a payload from `at` on; one that is cut off ends the iteration."""
+    size, head = len(payload), _ITEM.size
     while at + head <= size:
         kind, length = _ITEM.unpack_from(payload, at)
         start, end = at + head, at + head + length
