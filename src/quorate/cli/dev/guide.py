@@ -135,7 +135,8 @@ def _start(call: str, server: Running) -> str:
 
 def _without_client(call: str, server: Running) -> Step:
     path = "operator/raft/configuration?pretty"
-    return ("The same API without a client", _fetched(call, server, path))
+    shown = "The same as JSON" if server.plan.secured else "The same API without a client"
+    return (shown, _fetched(call, server, path))
 
 
 def _fetched(call: str, server: Running, path: str) -> str:

@@ -35,6 +35,7 @@ TIMEOUT_S: Final = 300.0
 _SETTLED_S: Final = 10.0
 _SETTLED_FULL_S: Final = 1.0  # entries may wait for room for long, compaction does not
 _POLL_S: Final = 0.01
+_MIB: Final = 1 << 20
 _SPARE_BYTES: Final = 1 << 20  # the log begins a file, and a snapshot has small files of its own
 
 
@@ -169,9 +170,10 @@ class Compacting:
             free = (await self._sizes()).free
         if free < needed:
             raise QuorateError(
-                f"no room for a snapshot: about {needed} bytes are needed, and {free} are free in "
-                f"{replica.log.path}; what the last snapshot has was dropped",
-                f"free {needed - free} bytes on that disk, then run this again",
+                f"no room for a snapshot: about {_mib(needed, up=True)} are needed, and "
+                f"{_mib(free, up=False)} are free in {replica.log.path}; what the last snapshot "
+                "has was dropped",
+                f"free {_mib(needed - free, up=True)} on that disk, then run this again",
             )
         await self._snapshot()
         await self._settle()
@@ -210,3 +212,9 @@ class Compacting:
         if install is None or install >= node.log.snapshot_index:
             return ""
         return f"what follows on entry {install} stays: a snapshot of it is on its way to a peer"
+
+
+def _mib(size: int, *, up: bool) -> str:
+    """In MiB to a tenth: what is needed rounded up, what is there down, so that both are true."""
+    tenths = -(-size * 10 // _MIB) if up else size * 10 // _MIB
+    return f"{tenths / 10:.1f} MiB"

@@ -46,7 +46,11 @@ class CompactEndpoint:
             return await self._compacting.all()
         one = await self._compacting.one(server)
         if one is None:
-            raise RequestError(f"no server with the ID or name {quote(server)} is known here", 404)
+            raise RequestError(
+                f"no server with the ID or name {quote(server)} is known here; "
+                "names have the region, as in s1.global: see raft list-peers",
+                404,
+            )
         return [one]
 
 
