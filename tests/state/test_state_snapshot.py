@@ -16,12 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.errors import StateDamaged
+from quorate.state.engine import level
 from quorate.state.engine.commands import NO_SUCH_TYPE, encode
 from quorate.state.engine.digest import passed_over
 from quorate.state.engine.snapshot import (
     SnapshotError,
     SnapshotImage,
     UnknownTally,
+    check_snapshot,
     decode_snapshot,
     encode_snapshot,
 )
@@ -57,6 +59,10 @@ def collect(writer: Callable[[Callable[[bytes], object]], None]) -> bytes:
 
 def read_back(data: bytes) -> SnapshotImage:
     return decode_snapshot(io.BytesIO(data).read, TODAY)
+
+
+def check_only(data: bytes) -> None:
+    check_snapshot(io.BytesIO(data).read, TODAY)
 
 
 def test_a_snapshot_brings_back_everything() -> None:
@@ -308,10 +314,28 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("data", "reason"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
 )
 def test_what_cannot_be_read_is_refused_with_the_reason(data: bytes, reason: str) -> None:
-    with pytest.raises(SnapshotError, match=reason) as refused:
-        read_back(data)
-    assert refused.value.next_step
-    assert "\n" not in refused.value.text
+    for read in (read_back, check_only):
+        with pytest.raises(SnapshotError, match=reason) as refused:
+            read(data)
+        assert refused.value.next_step
+        assert "\n" not in refused.value.text
+
+
+def test_a_check_alone_reads_as_the_decoder_does() -> None:
+    check_only(collect(filled().snapshot()))
+    records = [["b", {"name": "b"}], ["a", GOOD]]
+    data = snapshot_of(namespaces_header(2), records)
+    assert len(read_back(data).rows["namespaces"]) == 2
+    with pytest.raises(SnapshotError, match="its keys are in no order"):
+        check_only(data)  # no server writes them so
+
+
+def test_a_check_alone_refuses_the_state_of_a_later_level() -> None:
+    header = [{"name": level.TABLE.name, "index": 5, "count": 1}]
+    data = snapshot_of(header, [["", {"level": TODAY.level + 1}]])
+    for read in (read_back, check_only):
+        with pytest.raises(SnapshotError, match=f"knows level {TODAY.level}"):
+            read(data)
 
 
 def test_an_unknown_table_that_was_never_written_does_no_harm() -> None:
@@ -330,8 +354,9 @@ def test_a_table_that_an_older_version_did_not_know_starts_fresh() -> None:
 def test_a_cut_at_any_byte_is_found() -> None:
     data = collect(filled().snapshot())
     for size in range(len(data)):
-        with pytest.raises(SnapshotError):
-            read_back(data[:size])
+        for read in (read_back, check_only):
+            with pytest.raises(SnapshotError):
+                read(data[:size])
 
 
 def test_a_flip_of_any_byte_is_found() -> None:
@@ -339,8 +364,9 @@ def test_a_flip_of_any_byte_is_found() -> None:
     for position in range(len(data)):
         damaged = bytearray(data)
         damaged[position] ^= 0x41
-        with pytest.raises(SnapshotError):
-            read_back(bytes(damaged))
+        for read in (read_back, check_only):
+            with pytest.raises(SnapshotError):
+                read(bytes(damaged))
 
 
 def test_no_snapshot_is_written_of_rows_that_changed_in_memory() -> None:

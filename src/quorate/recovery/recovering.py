@@ -38,7 +38,12 @@ from quorate.recovery.peers_json import BYTES_MAX, PEERS_FILE
 from quorate.recovery.plan import Plan, make
 from quorate.recovery.salvage_mark import SALVAGED_FILE
 from quorate.recovery.survivors import Survivors
-from quorate.state.engine.snapshot import SnapshotImage, decode_snapshot, encode_snapshot
+from quorate.state.engine.snapshot import (
+    SnapshotImage,
+    check_snapshot,
+    decode_snapshot,
+    encode_snapshot,
+)
 from quorate.state.engine.store import StateStore
 from quorate.state.registry import TODAY
 from quorate.storage.atomic import fsync_dir, settle_names, write_atomic
@@ -259,7 +264,7 @@ def _write_snapshot(folder: DataDir, plan: Recovering, image: SnapshotImage) -> 
     assert sink.id == plan.snapshot, sink.id
     with sink:
         encode_snapshot(image, sink.write, TODAY)
-        sink.finish(check=lambda read: decode_snapshot(read, TODAY))
+        sink.finish(check=lambda read: check_snapshot(read, TODAY))
 
 
 def _empty_log(folder: DataDir, plan: Recovering) -> None:

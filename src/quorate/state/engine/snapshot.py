@@ -157,6 +157,21 @@ def decode_snapshot(read: Callable[[int], bytes], registry: Registry) -> Snapsho
 
     Raises SnapshotError and leaves nothing behind.
     """
+    return _decoded_image(read, registry, keep=True)
+
+
+def check_snapshot(read: Callable[[int], bytes], registry: Registry) -> None:
+    """Read a snapshot as `decode_snapshot` does, and keep no rows: in half of the time.
+
+    Its rows have to be in the order of their keys, as `encode_snapshot` writes them. Raises
+    SnapshotError.
+    """
+    _decoded_image(read, registry, keep=False)
+
+
+def _decoded_image(
+    read: Callable[[int], bytes], registry: Registry, *, keep: bool
+) -> SnapshotImage:
     source = _Source(read)
     if source.take(len(MAGIC), "magic") != MAGIC:
         raise _refused("it is no snapshot of a Quorate server's state")
@@ -172,7 +187,7 @@ def decode_snapshot(read: Callable[[int], bytes], registry: Registry) -> Snapsho
         unknown=header.unknown,
     )
     for table in header.tables:
-        _decode_table(source, table, image, header.written_by, registry)
+        _decode_table(source, table, image, header.written_by, registry, keep=keep)
     source.check_end()
     if image.level > registry.level:
         record = image.tables.get(level.TABLE, SINGLETON)
@@ -197,6 +212,8 @@ def _decode_table(
     image: SnapshotImage,
     written_by: str,
     registry: Registry,
+    *,
+    keep: bool,
 ) -> None:
     table = registry.by_name.get(unstaged(header.name))
     if table is None:
@@ -205,10 +222,23 @@ def _decode_table(
         return
     entries = _decoded(source, header, table.record, written_by)
     try:
+        if not keep and header.name != level.TABLE.name:  # the level is looked at in the end
+            entries = _passed(entries)
         rows = table.built(header.index, entries)
     except ValueError as error:
-        raise _refused(f"table {header.name!r} holds a key twice") from error
+        order = "" if keep else ", or its keys are in no order"
+        raise _refused(f"table {header.name!r} holds a key twice{order}") from error
     image.tables.held[header.name] = rows
+
+
+def _passed(entries: Iterator[tuple[str, Record]]) -> Iterator[tuple[str, Record]]:
+    """None of them, after all were read. ValueError unless each key is above the one before."""
+    last = None
+    for key, _ in entries:
+        if last is not None and key <= last:
+            raise ValueError(key)
+        last = key
+    return iter(())
 
 
 def _decoded(
