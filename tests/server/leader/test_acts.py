@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from quorate.server.leader.acts import SETTINGS_PER_S, Acts
+from quorate.server.audit.acting import ACTING, Act
+from quorate.server.leader.acts import CALLERS_TOLD, SETTINGS_PER_S, Acts
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command
 from quorate.state.registry import TODAY
+from quorate.state.tables.acl.standing import SetAclPhase
 from quorate.state.tables.autopilot import AutopilotConfiguration, SetAutopilotConfiguration
 from quorate.state.tables.checks import CheckState
 from quorate.state.tables.defaults import InitialiseDefaults
-from quorate.state.tables.journal import JOURNAL_LEVEL, newest_first
+from quorate.state.tables.journal import (
+    AUDIT_LEVEL,
+    JOURNAL_LEVEL,
+    TEXT_MAX,
+    Who,
+    newest_first,
+)
 from quorate.state.tables.servers import RECORDS_MAX as SERVERS_MAX
 from quorate.state.tables.servers import RecordRemoval, RecordServer
 
@@ -102,6 +110,43 @@ def test_a_loop_of_writes_is_told_as_a_number() -> None:
     leader.put(1)  # the same once more: it changes nothing
     assert len(leader.told()) == count
     assert leader.acts.rest() is None
+
+
+def test_who_wrote_what_is_not_told_one_by_one_is_told() -> None:
+    leader = Leader(level=AUDIT_LEVEL)
+
+    def put(accessor: str, number: int) -> None:
+        token = ACTING.set(Act("change", lambda: Who(accessor=accessor)))
+        try:
+            leader.apply(leader.acts.settings_told(setting(number)))
+        finally:
+            ACTING.reset(token)
+
+    for number in range(SETTINGS_PER_S + 20):
+        put("11111111-aaaa-bbbb-cccc-000000000000", number)
+    put("22222222-aaaa-bbbb-cccc-000000000000", 1000)
+    for number in range(2 * CALLERS_TOLD):
+        put(f"333333{number:02}-aaaa", number)
+    leader.now_ms += 1000
+    put("11111111-aaaa-bbbb-cccc-000000000000", 2000)
+    last = next(newest_first(leader.store))
+    by = dict(last.details)["by"]
+    assert by.startswith("11111111 20, 22222222 1, 33333300 1, ")
+    assert by.endswith(f", others {CALLERS_TOLD + 2}")
+    assert len(by) < TEXT_MAX
+
+
+def test_no_loop_hides_that_access_control_is_switched() -> None:
+    leader = Leader(level=AUDIT_LEVEL)
+    leader.put(SETTINGS_PER_S + 5)
+    boss = Who(accessor="boss")
+    token = ACTING.set(Act("end the transition", lambda: boss))
+    try:
+        leader.apply(leader.acts.settings_told(encode(SetAclPhase(phase=""))))
+    finally:
+        ACTING.reset(token)
+    last = next(newest_first(leader.store))
+    assert (last.accessor, last.subject) == ("boss", "acl")
 
 
 @pytest.mark.parametrize("jump_ms", [-3_600_000, 3_600_000])

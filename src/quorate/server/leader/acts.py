@@ -4,7 +4,8 @@ The leader says what a change is by the state that it has applied; of two change
 the second may be told as a change from before the first.
 
 A program that writes settings in a loop must not pay for it: of the writes of settings ten are
-looked at each second, and then it is told how many there were besides.
+looked at each second, and then it is told how many there were besides, and of which callers. That
+access control is enforced, or not any more, is always told: nothing hides in a loop.
 
 From feature level 4 on each act says who did it, and is told although it changes nothing.
 """
@@ -20,6 +21,7 @@ from quorate.server.audit.acting import ACTING, Act, actor, noted
 from quorate.state.engine.commands import decode, encode
 from quorate.state.engine.store import StateStore
 from quorate.state.engine.table import Command, Wrapper
+from quorate.state.tables.acl.standing import SetAclPhase
 from quorate.state.tables.journal import (
     ACT,
     AUDIT_LEVEL,
@@ -37,6 +39,13 @@ from quorate.state.tables.journal import (
 
 SETTINGS_PER_S: Final = 10
 
+CALLERS_TOLD: Final = 6
+"""Of the writes that are not told one by one; by the beginning of their accessors."""
+
+_ACCESSOR_SHOWN: Final = 9
+_OTHERS: Final = "others"
+_ALWAYS: Final = frozenset({SetAclPhase.TYPE})
+
 
 class Acts:
     """Those of one leader; below the journal's feature level it tells nothing.
@@ -52,6 +61,7 @@ class Acts:
         self._told = 0  # writes of settings in that second
         self._full_until_ms = 0
         self._skipped = 0
+        self._skipped_by: dict[str, int] = {}
 
     def settings_told(self, command: bytes) -> bytes:
         """The encoded command as it is to be written: a caller's settings are told."""
@@ -59,10 +69,8 @@ class Acts:
             act = ACTING.get()
             return command if act is None else self._carrying(command, act)
         # Asked first: it is quick, and most of a program's many writes come no further.
-        if 0 <= self._full_until_ms - self.unix_ms() <= 1000:
-            self._skipped += 1
-            if (counted := ACTING.get()) is not None:
-                counted.entered = True
+        if self._full() and command[0] not in _ALWAYS:
+            self._skip(ACTING.get())
             return command
         if self._state.level < JOURNAL_LEVEL:
             return command
@@ -74,9 +82,26 @@ class Acts:
                 return command
             told = told or Note(kind=SETTING, what="changed", subject=act.subject)
         if self._skipped:
-            more = (("not told one by one", f"{self._skipped} writes before"),)
-            told, self._skipped = replace(told, details=told.details + more), 0
+            told = replace(told, details=told.details + self._not_told(" before"))
         return encode(self._noted(command, told))
+
+    def _skip(self, act: Act | None) -> None:
+        """Count a write that is not told by itself."""
+        self._skipped += 1
+        if act is None:
+            return
+        accessor = act.enter().accessor[:_ACCESSOR_SHOWN].rstrip("-")
+        if accessor:
+            by = self._skipped_by
+            name = accessor if accessor in by or len(by) < CALLERS_TOLD else _OTHERS
+            by[name] = by.get(name, 0) + 1
+
+    def _not_told(self, when: str = "") -> Details:
+        """What was counted, which begins again."""
+        count = (("not told one by one", f"{self._skipped} writes{when}"),)
+        by = ", ".join(f"{name} {times}" for name, times in self._skipped_by.items())
+        self._skipped, self._skipped_by = 0, {}
+        return (*count, ("by", by)) if by else count
 
     def _carrying(self, command: bytes, act: Act) -> bytes:
         """The command with the act of a caller, if it is the one that carries the act's record."""
@@ -146,7 +171,5 @@ class Acts:
         """How many writes of settings were not told, once there are no more of them."""
         if not self._skipped or self._full():
             return None
-        details = (("not told one by one", f"{self._skipped} writes"),)
-        self._skipped = 0
-        note = Note(kind=SETTING, what="changed", details=details)
+        note = Note(kind=SETTING, what="changed", details=self._not_told())
         return WriteJournal(time_ms=self.unix_ms(), by=OPERATOR, notes=(note,))
