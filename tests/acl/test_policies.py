@@ -208,7 +208,7 @@ def test_an_empty_text_has_no_rules(text: str) -> None:
         ('agent { capabilities = ["x"] }', "unknown key 'capabilities' in the agent rule"),
         (
             'operator { capabilities = ["nope"] }',
-            "Invalid operator capability 'nope': &acl.OperatorPolicy{Policy:\"\"}",
+            "Invalid operator capability 'nope'; there are: audit-read, autopilot-write, backup-",
         ),
         ('operator { capabilities = ["management"] }', "Invalid operator capability 'management'"),
         ('operator { capabilities = ["agent:write"] }', "Invalid operator capability"),

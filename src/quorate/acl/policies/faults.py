@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Final
 
 from quorate.acl.invalid import PolicyInvalid
@@ -27,9 +28,15 @@ def bad_level(sort: str, rule: NamedRule) -> PolicyInvalid:
     return PolicyInvalid(f"Invalid {_spoken(sort)} policy: {_record(sort, rule)}")
 
 
-def bad_capability(sort: str, word: str, rule: NamedRule) -> PolicyInvalid:
-    """A capability that rules of this sort do not have."""
+def bad_capability(sort: str, word: str, rule: NamedRule, known: Iterable[str]) -> PolicyInvalid:
+    """A capability that rules of this sort do not have.
+
+    Those of `operator` are ours alone, and no client expects words of Nomad: the `known` are named.
+    """
     shown = word[:_SHOWN_MAX]
+    if sort == "operator":
+        there = ", ".join(sorted(known))
+        return PolicyInvalid(f"Invalid operator capability '{shown}'; there are: {there}")
     return PolicyInvalid(f"Invalid {_spoken(sort)} capability '{shown}': {_record(sort, rule)}")
 
 

@@ -167,7 +167,7 @@ def _checked(sort: str, rule: NamedRule) -> NamedRule:
         raise bad_level(sort, rule)
     for word in rule.capabilities:
         if word not in CAPABILITIES[sort]:
-            raise bad_capability(sort, word, rule)
+            raise bad_capability(sort, word, rule, CAPABILITIES[sort])
     return rule
 
 
