@@ -34,6 +34,7 @@ def test_the_file_for_survivors_of_ours_recovers_them(tmp_path: Path) -> None:
     ran = run("operator", "recover", "peers-json", f"-out={path}", str(folders["s0"]))
     assert (ran.code, ran.stderr) == (0, "")
     assert "could hold a majority" in ran.stdout
+    assert f"\n\n  cp {path} DATA_DIR/server/raft/peers.json\n" in ran.stdout
     before_start(folders["s0"], own_address=A0)
     assert [server.id for server in inspect(folders["s0"]).members.servers] == [IDS["s0"]]
 

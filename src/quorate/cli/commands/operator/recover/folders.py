@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TextIO
 
@@ -100,6 +101,12 @@ def peers_json(context: Context) -> int:
             Path(target).write_text(text)
         except OSError as error:
             raise Failure(f"cannot write {target}: {error.strerror or error}") from error
+        say(
+            f"The file is {target}. Next, for each survivor in it, with its server stopped:\n\n"
+            f"  cp {shlex.quote(target)} DATA_DIR/server/raft/peers.json\n\n"
+            "Then start the most advanced one, and with it no more others than make a majority\n"
+            "of the file; start the rest when these have a leader.\n"
+        )
     else:
         context.out.raw(text)
     return 0
