@@ -1,4 +1,4 @@
-"""Each step of a recovery of a million records takes less than half a minute of a processor.
+"""A recovery of a million records, plan and all, takes less than half a minute of a processor.
 
 On the wall it may take longer where other programs use the machine.
 """
@@ -85,5 +85,6 @@ def test_three_survivors_are_recovered_by_a_plan(tmp_path: Path, records: int) -
     print(f"three with {records} records: plan and three times apply: {shown} s (of work)")
     reach = [inspect(folder).reach[1] for folder in folders.values()]
     assert max(reach) >= max(ends) + records
-    if records == MILLION:
-        assert max(work for _, work in times) < SECONDS_MAX
+    if records == MILLION:  # each survivor is recovered on its own machine
+        plan_work, *each_work = (work for _, work in times)
+        assert plan_work + max(each_work) < SECONDS_MAX
