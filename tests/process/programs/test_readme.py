@@ -159,7 +159,8 @@ def test_two_commands_install_and_start() -> None:
     assert commands == ["pipx install .", f"quorate dev -data-dir={FOLDER}"]
     assert "\n[project.scripts]\nquorate = " in (ROOT / "pyproject.toml").read_text()
     for target in re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE):
-        assert f"make {target}" not in PAGE, "targets are for CONTRIBUTING.md"
+        if target != "demo":  # what a reader without pipx starts with
+            assert f"make {target}" not in PAGE, "targets are for CONTRIBUTING.md"
 
 
 def test_the_figures_are_those_of_the_benchmarks() -> None:

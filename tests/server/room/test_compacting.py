@@ -117,10 +117,13 @@ def test_what_may_not_be_compacted_and_a_snapshot_under_way(tmp_path: Path) -> N
             await write(servers, 0, 2)
             # Those that ask at the same time are one, and a snapshot under way is waited for.
             own = server.compacting.own
+            applied = replica.node.applied_index
             _, *found = await asyncio.gather(replica.snapshot_now(), own(), own())
             assert found[0] is found[1]
             assert isinstance(found[0], Compacted)
-            assert (found[0].error, found[0].index) == ("", replica.node.applied_index)
+            assert not found[0].error
+            # A server writes by itself, too: entries may come while the snapshot is made.
+            assert applied <= found[0].index <= replica.node.applied_index
             replica.node.prepared = "a recovery is prepared"
             index = found[0].index
             await write_nothing(servers)
