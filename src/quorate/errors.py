@@ -413,6 +413,16 @@ class TokenNotFound(PermissionDenied):
         )
 
 
+class TooManyRules(PermissionDenied):
+    """The policies of the caller have more rules together than a server looks at."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"Permission denied: the policies of this token have more than {most} rules together",
+            "give it fewer policies, or patterns in place of names; see docs/acl.md#policies",
+        )
+
+
 class TokenExpired(PermissionDenied):
     """The time of the token is over."""
 

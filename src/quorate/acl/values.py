@@ -54,3 +54,7 @@ class PolicyRights(
     plugin: str = ""
     host_volumes: tuple[NamedRule, ...] = ()
     node_pools: tuple[NamedRule, ...] = ()
+
+    def rule_count(self) -> int:
+        """How many namespaces and paths of variables it names."""
+        return sum(1 + len(each.variables or ()) for each in self.namespaces)

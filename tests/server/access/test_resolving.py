@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 
 from quorate.acl.capability import Capability
 from quorate.acl.rights import EVERYTHING
-from quorate.acl.values import PolicyRights
-from quorate.errors import PermissionDenied, StateDamaged, TokenExpired, TokenNotFound
+from quorate.acl.values import NamespaceRule, PathRule, PolicyRights
+from quorate.errors import (
+    PermissionDenied,
+    StateDamaged,
+    TokenExpired,
+    TokenNotFound,
+    TooManyRules,
+)
 from quorate.server.access import resolving
 from quorate.server.access.resolving import Resolver
 from quorate.state.engine.store import StateStore
@@ -45,6 +51,25 @@ def test_a_client_has_the_rights_of_its_policies_and_of_its_roles() -> None:
     assert reader.rights.allows(READ)
     assert not reader.rights.allows(WRITE)
     assert writer.rights.allows(WRITE)
+
+
+def test_more_rules_than_a_server_looks_at_are_refused_before_they_are_put_together() -> None:
+    state = AclState()
+    whole = tuple(PathRule(f"p{number}/*", ("list",)) for number in range(1300))
+    for number in range(4):
+        rule = NamespaceRule(f"n{number}", variables=whole)
+        row = AclPolicy(name=f"p{number}", rights=PolicyRights(namespaces=(rule,)))
+        assert state.apply(PutPolicy(policy=row)) == ""
+    state.create("two", policies=("p0", "p1"))
+    state.create("four", policies=("p0", "p1", "p2", "p3"))
+    found = resolver_of(state)
+    assert found.caller("two", 0).rights.allows(Capability.VARIABLES_LIST)
+    for _ in range(2):
+        with pytest.raises(TooManyRules, match="more than 4096 rules together"):
+            found.caller("four", 0)
+    assert found.kept == 1
+    assert state.apply(DeletePolicy(name="p3"))
+    assert found.caller("four", 0).rights.allows(Capability.VARIABLES_LIST)
 
 
 def test_management_has_all_rights_and_an_unknown_secret_none() -> None:
