@@ -56,8 +56,8 @@ class Nearest(Generic[Rule]):
                 return rule
         return None
 
-    def below(self, start: str) -> tuple[Rule, ...] | None:
-        """The rules that may apply to names that begin so; None if there may be one without a rule.
+    def below(self, start: str) -> tuple[tuple[Rule, ...], bool]:
+        """The rules that may apply to names that begin so, and whether each name has one.
 
         Of a pattern only what stands before its first `*` is compared, so there may be too many.
         """
@@ -67,7 +67,7 @@ class Nearest(Generic[Rule]):
             if head.startswith(start) or start.startswith(head):
                 found.append(rule)
                 whole = whole or (pattern.endswith(_STAR) and fits(pattern, start))
-        return tuple(found) if whole else None
+        return tuple(found), whole
 
     def all_rules(self) -> tuple[Rule, ...]:
         """Every rule, in no order that means anything."""

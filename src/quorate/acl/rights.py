@@ -93,8 +93,15 @@ class Rights:
         """Whether the caller may do this to all variables whose paths begin so, there or not."""
         if self.everything:
             return True
-        found = self._of(namespace).paths.below(start)
-        return found is not None and all(capability in granted for granted in found)
+        found, whole = self._of(namespace).paths.below(start)
+        return whole and all(capability in granted for granted in found)
+
+    def allows_some_below(self, capability: Capability, namespace: str, start: str) -> bool:
+        """Whether it may do this to any variable whose path begins so; there may be none."""
+        if self.everything:
+            return True
+        found, _ = self._of(namespace).paths.below(start)
+        return any(capability in granted for granted in found)
 
     def sees_namespace(self, name: str) -> bool:
         """Whether the caller has any right in this namespace, on variables too."""

@@ -13,6 +13,7 @@ from fake_server import FakeServer, answered
 from quorate.acl.rights import NOTHING, Rights
 from quorate.acl.values import NamespaceRule, PathRule, PolicyRights
 from quorate.api.app import HttpApplication
+from quorate.api.endpoints.variables import listing
 from quorate.api.http.messages import Request, Response
 
 
@@ -246,3 +247,17 @@ async def test_a_list_that_shows_all_waits_for_its_prefix_alone() -> None:
     ):
         target = f"/v1/vars?prefix={prefix}&index={before}"
         assert await at_once(app, target, token) is ends, (token, prefix)
+
+
+@asynchronous
+async def test_below_a_prefix_without_a_right_no_row_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bound that is met, or the time that it takes, would tell how many there are."""
+    _, app = await served()
+    monkeypatch.setattr(listing, "ROWS_MAX", 1)
+    for path in ("b", "c", "d"):
+        assert (await asked(app, "PUT", f"/v1/var/other/{path}", MANAGEMENT)).status == 200
+    for prefix in ("other/", "nowhere/"):
+        answer = await asked(app, "GET", f"/v1/vars?prefix={prefix}", "list")
+        assert (answer.status, answer.body) == (200, b"[]"), prefix

@@ -116,7 +116,7 @@ def _paths(state: StateStore, call: Call, prefix: str) -> list[str]:
     Of many rows that the caller may not list only the first ones are looked at.
     """
     namespace = call.query.first("namespace") or namespaces.DEFAULT
-    if not sees_any(call, namespace):
+    if not sees_any(call, namespace, prefix):
         return []
     found = (
         variables.listed_in_all(state, prefix)

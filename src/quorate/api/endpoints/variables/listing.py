@@ -82,7 +82,7 @@ class VariablesEndpoint:
 def _rows(call: Call, state: StateStore) -> Iterator[Variable]:
     """Those that the request asks for, from its token on."""
     namespace, prefix = namespace_of(call), call.query.first("prefix")
-    if not sees_any(call, namespace):
+    if not sees_any(call, namespace, prefix):
         return iter(())
     token = call.query.first("next_token")
     start = ""

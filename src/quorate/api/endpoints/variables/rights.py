@@ -46,9 +46,12 @@ def may_list_all(call: Call, rights: Rights) -> bool:
     )
 
 
-def sees_any(call: Call, namespace: str) -> bool:
-    """Whether a list of this namespace (`*`: of all) may name any variable to the caller."""
+def sees_any(call: Call, namespace: str, prefix: str) -> bool:
+    """Whether a list of this namespace (`*`: of all) may name any variable to the caller.
+
+    If not, no row is looked at: neither time nor a bound tells how many there are.
+    """
     rights = call.caller.rights
-    if not rights.allows(Capability.VARIABLES_LIST):
-        return False
-    return namespace == WILDCARD or rights.sees_namespace(namespace)
+    if namespace == WILDCARD:
+        return rights.allows(Capability.VARIABLES_LIST)
+    return rights.allows_some_below(Capability.VARIABLES_LIST, namespace, prefix)
