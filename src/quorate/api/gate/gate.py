@@ -62,7 +62,8 @@ LATE_S: Final = 0.25
 """For so long a follower may not know what the leader has confirmed: some heartbeats."""
 
 _LOOK_AGAIN_S: Final = 0.02
-_PASSED_ON: Final = b"x-forwarded-for"  # by a proxy, which may be asked by everybody
+_PASSED_ON: Final = frozenset({b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip"})
+"""Headers of a proxy, which may be asked by everybody."""
 
 Result = Response | Replicating | Awaitable[Response]
 
@@ -130,7 +131,8 @@ class Gate:
         if self._inner:  # only members get so far with the header (`quorate.api.internal`)
             return request.header(VOUCHED)
         near = self._host_is_near and is_loopback(request.remote)
-        return NEAR_HOST if near and not request.header(_PASSED_ON) else b""
+        proxied = near and any(name in _PASSED_ON for name, _ in request.headers)
+        return NEAR_HOST if near and not proxied else b""
 
     def _open(self, row: Endpoint, handler: Handler) -> Handler:
         """Of a row that needs no right."""
