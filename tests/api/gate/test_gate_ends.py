@@ -209,3 +209,21 @@ async def test_topics_by_right(topic: bytes, capability: Capability, status: int
     assert answer.status == status
     if isinstance(answer, StreamResponse):
         await answer.pieces.aclose()
+
+
+@asynchronous
+async def test_a_wait_that_goes_on_at_a_new_leader_ends_too() -> None:
+    """It came to a follower, which leads before it has passed the request on."""
+    server = FakeServer("s2", role="follower").write_defaults()
+    server.access.turn_on()
+    app = server.application(control=False)
+    token = server.access.give("t", rights_of(Capability.MANAGEMENT))
+    waiting = asyncio.ensure_future(
+        answered(app, get(b"/v1/namespace/default?index=1000&wait=60s", token))
+    )
+    await until(lambda: bool(server.forwarded))
+    server.role = "leader"
+    await until(lambda: server.barriers > 0)
+    delete(server)
+    async with asyncio.timeout(10):
+        assert (await waiting).status == 403
