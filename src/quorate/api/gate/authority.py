@@ -53,7 +53,7 @@ class GuardedAuthority(Authority):
         try:
             return super().read(call, admitted, watched)
         except PermissionDenied:
-            if proven or self._leadership.is_leader():
+            if proven or self._leadership.has_begun():
                 raise
             return self._read_soon(call, admission, answer, watched)
 
@@ -105,7 +105,7 @@ class GuardedAuthority(Authority):
             try:
                 admission.admit(proven=False)
             except PermissionDenied:
-                if self._leadership.is_leader():
+                if self._leadership.has_begun():
                     raise
                 await self._gate.soon_admitted(admission)
             return await perform()

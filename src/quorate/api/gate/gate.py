@@ -162,7 +162,7 @@ class Gate:
             try:
                 admission.admit(proven=False)
             except PermissionDenied:
-                if self._leadership.is_leader():
+                if self._leadership.has_begun():
                     raise
                 return self._once_it_may(row, handler, call, admission)
             result = handler(call)
