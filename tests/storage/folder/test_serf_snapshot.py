@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from places import VECTORS
 
-from quorate.errors import QuorateError
+from quorate.errors import QuorateError, StorageFull
 from quorate.gossip.messages import Address
 from quorate.storage.folder.serf_snapshot import (
     COMPACT_BYTES,
@@ -116,3 +117,26 @@ def test_a_disk_that_refuses(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(QuorateError, match="snapshot"):
         SerfSnapshot(path, rejoin_after_leave=False)
+
+
+def test_a_full_disk_keeps_no_server_from_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "snapshot"
+    snapshot = SerfSnapshot(path, rejoin_after_leave=False)
+    snapshot.append(["alive: a 10.0.0.1:1"])
+    snapshot.close()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("quorate.storage.atomic.write_synced", full)
+    again = SerfSnapshot(path, rejoin_after_leave=False)
+    assert set(again.known.alive) == {"a"}
+    with pytest.raises(StorageFull):
+        again.append(["clock: 7"])
+    monkeypatch.undo()
+    again.append(["alive: b 10.0.0.2:1"])
+    again.close()
+    known = read_known(path.read_bytes(), rejoin_after_leave=False)
+    assert (set(known.alive), known.clocks) == ({"a", "b"}, [7, 0, 0])

@@ -18,7 +18,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from quorate.errors import QuorateError
+from quorate.errors import QuorateError, StorageFull
 from quorate.given_files import content
 from quorate.gossip.messages import Address
 from quorate.storage.atomic import make_dir, write_atomic
@@ -99,7 +99,11 @@ class SerfSnapshot:
     """The file, open for appending. `known` is what stood in it when it was opened."""
 
     def __init__(self, path: Path, *, rejoin_after_leave: bool) -> None:
-        """Read the file, if there is one, and make it short. Raises StorageFull, QuorateError."""
+        """Read the file, if there is one, and make it short. Raises QuorateError.
+
+        On a full disk it stays as it is: a server has to come up there to make room, and the next
+        write tells of the trouble, or writes all that is known.
+        """
         self._path = path
         with clear_errors(f"read {path}"):
             make_dir(path.parent)
@@ -113,7 +117,8 @@ class SerfSnapshot:
         )
         self._file: BinaryIO | None = None
         self._size = 0
-        self._compact()
+        with suppress(StorageFull):
+            self._compact()
 
     def append(self, lines: Iterable[str]) -> None:
         """Write these down. Nothing is written after a leave. Raises StorageFull, QuorateError."""
