@@ -54,7 +54,9 @@ def test_dead_peer(tmp_path: Path) -> None:
 def look_at_it(drill: Rehearsal, words: dict[str, str]) -> None:
     """The first sections of the page, and the backup of a survivor: all that needs no leader."""
     both = {"http://10.0.0.1:4646,http://10.0.0.2:4646": words["http://10.0.0.1:4646"], **words}
-    (diagnose,) = sections()["No leader? Run this"]
+    diagnose, *in_its_output, by_socket = sections()["No leader? Run this"]
+    assert len(in_its_output) == 2
+    assert drill.type(by_socket, both).code == 2
     found = drill.type(diagnose, both)
     assert found.code == 2
     assert "1 of 3 voters can be reached, and 2 are needed [quorum-unreachable]" in found.text
