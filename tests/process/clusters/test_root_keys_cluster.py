@@ -75,6 +75,7 @@ def test_no_file_holds_a_value_and_every_server_reads_it(servers: Servers) -> No
     until(lambda: value(servers, leader, "app/59") == f"{SECRET} again", "the old leader to answer")
 
 
+@pytest.mark.long
 def test_a_full_rotation_over_a_lost_leader(servers: Servers) -> None:
     leader = servers.leader()
     for number in range(60):
