@@ -82,8 +82,8 @@ class Acts:
                 raise
             finally:
                 ACTING.reset(token)
-            if isinstance(result, Replicating):
-                return replace(result, act=act)
+            if isinstance(result, Replicating):  # it has the act
+                return result
             if isinstance(result, Response):
                 return self._ended(act, result)
             return self.carried_out(act, result)
@@ -92,15 +92,14 @@ class Acts:
 
     def _act_of(self, of_act: OfAct, call: Call) -> Act:
         query = call.query
-        given = [name for name in of_act.details if name in query.values]
-        return Act(
-            of_act.what,
-            partial(who_of, call, inner=self._inner),
-            subject=_subject(of_act, call),
-            force="force" in query.values,
-            details=tuple((name, query.first(name) or "true") for name in given),
-            carried=of_act.carried,
-        )
+        who = partial(who_of, call, inner=self._inner)
+        act = Act(of_act.what, who, subject=call.tail, carried=of_act.carried)
+        if query.values:  # of most writes there are none
+            act.subject = _subject(of_act, call)
+            act.force = "force" in query.values
+            given = [name for name in of_act.details if name in query.values]
+            act.details = tuple((name, query.first(name) or "true") for name in given)
+        return act
 
     async def _noted_before(self, act: Act, handler: Handler, call: Call) -> Response:
         """Of what may end this server: it is noted first that it begins."""

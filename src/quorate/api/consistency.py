@@ -257,7 +257,7 @@ class Authority:
             future = self._writes.apply(command if isinstance(command, bytes) else command())
         except NotReady:  # to seal values, or to know who may write
             return self._write(call, partial(self._replicated, command, answer))
-        return Replicating(future, answer, call, command)
+        return Replicating(future, answer, call, command, ACTING.get())
 
     async def _replicated(self, command: bytes | Make, answer: Applied) -> Response:
         made = command if isinstance(command, bytes) else command()

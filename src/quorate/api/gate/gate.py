@@ -105,14 +105,13 @@ class Gate:
             return self._checked_before(row, handler)
         return self._checked_by_the_authority(row, handler)
 
-    def _admission(self, row: Endpoint, request: Request) -> Admission:
+    def _admission(self, row: Endpoint, request: Request, transitory: bool) -> Admission:
         headers = request.headers
         head = self._heads.get(id(headers))
         if head is None or head.headers is not headers:
             head = self._new_head(request)
         if head.near == NEAR_CONTROL:
             return of_control()
-        transitory = row.path[:8] != _OF_ACL and row.capability not in _OF_THE_WHOLE_STATE
         return Admission(self, row.capability, head, transitory)
 
     def _new_head(self, request: Request) -> Head:
@@ -136,12 +135,12 @@ class Gate:
 
     def _open(self, row: Endpoint, handler: Handler) -> Handler:
         """Of a row that needs no right."""
-        always = row.path == HEALTH
+        always, transitory = row.path == HEALTH, _is_transitory(row)
 
         def open_to_all(call: Call) -> Result:
             if not always:
                 self._check_state()
-            return handler(_of(call, self._admission(row, call.request)))
+            return handler(_of(call, self._admission(row, call.request, transitory)))
 
         return open_to_all
 
@@ -152,9 +151,10 @@ class Gate:
 
     def _checked_before(self, row: Endpoint, handler: Handler) -> Handler:
         """Of a row that the server asked answers."""
+        transitory = _is_transitory(row)
 
         def checked(call: Call) -> Result:
-            admission = self._admission(row, call.request)
+            admission = self._admission(row, call.request, transitory)
             call = _of(call, admission)
             if row.capability is Capability.NAMESPACE_ANY:
                 admission.need(partial(_in_namespace, call.query.first("namespace") or DEFAULT))
@@ -196,9 +196,10 @@ class Gate:
 
     def _checked_by_the_authority(self, row: Endpoint, handler: Handler) -> Handler:
         """Of a row that is passed on."""
+        transitory = _is_transitory(row)
 
         def checked(call: Call) -> Result:
-            admission = self._admission(row, call.request)
+            admission = self._admission(row, call.request, transitory)
             result = handler(_of(call, admission))
             if row.streams:
                 return self._streamed(admission, result)
@@ -242,6 +243,11 @@ class Gate:
         if not again:
             self._access.refusals.add(error, caller)
         return replace(ANYBODY if caller is None else caller, rights=EVERYTHING)
+
+
+def _is_transitory(row: Endpoint) -> bool:
+    """Whether its requests are let in while access control is being introduced."""
+    return not row.path.startswith(_OF_ACL) and row.capability not in _OF_THE_WHOLE_STATE
 
 
 def control_handler(handler: Handler) -> Handler:
