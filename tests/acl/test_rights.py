@@ -21,7 +21,6 @@ def in_default(*rules: PathRule) -> PolicyRights:
 
 def test_management_has_every_right() -> None:
     for caller in (EVERYONE, CONTROL):
-        assert caller.management
         assert caller.rights is EVERYTHING
     assert all(EVERYTHING.allows(each) for each in Capability)
     assert all(EVERYTHING.allows_variable(each, "any", "x") for each in OF_OBJECTS)

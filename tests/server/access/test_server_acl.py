@@ -172,4 +172,4 @@ async def test_the_leader_keeps_secrets_sealed_and_expires_by_its_clock(
         assert made.secret.encode() not in row.data
         assert row.key_id
         caller = server.access.caller(made.secret, time.time())
-        assert (caller.accessor, caller.management) == (made.accessor, True)
+        assert (caller.accessor, caller.rights.everything) == (made.accessor, True)

@@ -136,7 +136,7 @@ async def test_one_of_three_goes_on_in_its_process(servers: ServerCluster) -> No
     assert await put(servers, 0, "after") == 200
     assert {"before", "after"} <= await names(servers, 0)
     caller = server.access.caller(token.secret, 0)  # tokens go on
-    assert (caller.accessor, caller.management) == (token.accessor, True)
+    assert (caller.accessor, caller.rights.everything) == (token.accessor, True)
     assert server.machine.store.index > index + (1 << 20)
     with pytest.raises(ChangeRefused, match="prepared for no recovery"):
         await server.recovery.commit()

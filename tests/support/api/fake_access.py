@@ -34,7 +34,7 @@ class FakeAccess:
     def turn_on(self) -> FakeAccess:
         """With a token of management."""
         self.enabled = True
-        self.tokens[MANAGEMENT] = Caller("root", "Bootstrap Token", EVERYTHING, management=True)
+        self.tokens[MANAGEMENT] = Caller("root", "Bootstrap Token", EVERYTHING)
         return self
 
     def give(self, secret: str, rights: Rights, expires_ms: int = 0) -> str:

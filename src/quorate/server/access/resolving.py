@@ -11,8 +11,6 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
 
-from msgspec.structs import replace
-
 from quorate.acl.caller import ANONYMOUS_ACCESSOR, Caller
 from quorate.acl.rights import EVERYTHING, NOTHING, Rights
 from quorate.acl.values import PolicyRights
@@ -92,17 +90,11 @@ class Resolver:
         return caller
 
     def _caller_of(self, accessor: str, token: AclToken) -> Caller:
-        management = token.type == MANAGEMENT
-        return Caller(
-            accessor=accessor,
-            name=token.name,
-            rights=EVERYTHING
-            if management
-            else self._rights_of(tokens.policies_of(self._state, token)),
-            expires_ms=-(-token.expires // _NS_PER_MS),
-            management=management,
-            token_index=self._index(),
-        )
+        if token.type == MANAGEMENT:
+            rights = EVERYTHING
+        else:
+            rights = self._rights_of(tokens.policies_of(self._state, token))
+        return Caller(accessor, token.name, rights, -(-token.expires // _NS_PER_MS))
 
     def _rights_of(self, names: tuple[str, ...]) -> Rights:
         rights = self._rights.get(names)
@@ -126,12 +118,9 @@ class Resolver:
         return Rights(found) if found else NOTHING
 
     def _new_anonymous(self) -> Caller:
-        caller = Caller(ANONYMOUS_ACCESSOR, ANONYMOUS_NAME, self._rights_of((ANONYMOUS,)))
-        self._anonymous = replace(caller, token_index=self._index())
+        rights = self._rights_of((ANONYMOUS,))
+        self._anonymous = Caller(ANONYMOUS_ACCESSOR, ANONYMOUS_NAME, rights)
         return self._anonymous
-
-    def _index(self) -> int:
-        return max(self._state.table_index(name) for name in _TABLES)
 
     def _changed(self, changes: list[Change] | None) -> None:
         """A token that changed is resolved again; after another change all callers are."""
