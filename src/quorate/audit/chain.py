@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -58,6 +58,18 @@ class LaneHead(msgspec.Struct, frozen=True, kw_only=True):
     lane: str
     next: int
     head: bytes
+
+
+_TOLD: Final = (
+    *("what", "by", "accessor", "name", "address"),
+    *("subject", "cause", "force", "outcome", "details"),
+)
+"""The fields that each form of a record has under the same name."""
+
+
+def linked(record: object, **more: Any) -> Link:
+    """What is hashed of a record: its own fields, and `more`, its place and time among it."""
+    return Link(**{name: getattr(record, name) for name in _TOLD}, **more)
 
 
 def link_hash(before: bytes, link: Link) -> bytes:

@@ -17,6 +17,7 @@ from quorate.raft.values.identity import IdentityRecord
 from quorate.server.audit.acting import Act
 from quorate.server.audit.recorder import Recorder, SentRecords
 from quorate.server.audit.refusals import RECORDS_MAX, WINDOW_MS, RefusalCounts
+from quorate.server.rpc.calls import Callers
 from quorate.state.engine.commands import encode
 from quorate.state.engine.level import RaiseLevel
 from quorate.state.engine.store import StateStore
@@ -39,7 +40,12 @@ ANN = Who(accessor="acc-1", name="ann", address="10.0.0.1:4000")
 T = TypeVar("T")
 
 
-class NoCallers:
+class NoCallers(Callers):
+    """Of a server that reaches no other one."""
+
+    def __init__(self) -> None:
+        pass
+
     async def call(self, *_: object, **__: object) -> Any:
         raise QuorateError("nobody is there")
 

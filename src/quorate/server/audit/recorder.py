@@ -16,7 +16,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -26,6 +26,7 @@ from quorate.net.peer import Peer
 from quorate.net.threads import in_thread
 from quorate.server.audit.acting import Act
 from quorate.server.audit.refusals import RefusalCounts
+from quorate.server.rpc.calls import Callers
 from quorate.state.engine.commands import encode
 from quorate.state.engine.store import StateStore
 from quorate.state.tables import journal
@@ -53,8 +54,6 @@ _NUMBER_MAX: Final = 2**53
 _LOOK_S: Final = 2.0
 _CALL_TIMEOUT_S: Final = 5.0
 
-T = TypeVar("T")
-
 
 class SentRecords(msgspec.Struct, frozen=True):
     """The argument of the call: records that the leader is to enter."""
@@ -66,22 +65,6 @@ class TakenRecords(msgspec.Struct, frozen=True):
     """The answer: how many were entered; the others were before."""
 
     entered: int = 0
-
-
-class Callers(Protocol):
-    """The calling side of calls between servers (`server.rpc.calls`)."""
-
-    async def call(
-        self,
-        address: str,
-        verb: str,
-        argument: object,
-        answer: type[T],
-        timeout_s: float = 3.0,
-        *,
-        server_id: str = "",
-    ) -> T:
-        """Ask another server. Raises QuorateError."""
 
 
 class Recorder:

@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
 
-from quorate.audit.chain import LaneHead, Link, head_of, link_hash
+from quorate.audit.chain import LaneHead, Link, head_of, link_hash, linked
 from quorate.state.engine import level as cluster_level
 from quorate.state.engine.changes import Change
 from quorate.state.engine.table import (
@@ -58,7 +58,7 @@ RESTORE: Final = "restore"
 REFUSAL: Final = "refusal"
 
 OPERATOR: Final = "operator"
-"""The operator, where a caller of the API acted: it has no name of its own as yet."""
+"""Where a caller of the API acted: who it was stands beside it."""
 
 RECORDS_MAX: Final = 4096
 BYTES_MAX: Final = 1 << 20
@@ -418,24 +418,15 @@ def _size(record: JournalRecord) -> int:
 
 
 def _link(which: int, number: int, record: JournalRecord, index: int) -> Link:
-    return Link(
+    return linked(
+        record,
         lane=LANES[which],
         number=number,
         index=index,
         time_ms=record.time_ms,
         kind=record.kind,
-        what=record.what,
-        by=record.by,
-        accessor=record.accessor,
-        name=record.name,
-        address=record.address,
-        subject=record.subject,
-        cause=record.cause,
-        force=record.force,
-        outcome=record.outcome,
         count=record.count,
         source=record.source,
-        details=record.details,
     )
 
 

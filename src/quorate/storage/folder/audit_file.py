@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from quorate.audit.chain import Link, link_hash
+from quorate.audit.chain import Link, link_hash, linked
 from quorate.errors import LogDamaged, QuorateError, StorageFull
 from quorate.given_files import beginning
 from quorate.storage.atomic import fsync_dir, make_dir
@@ -68,23 +68,14 @@ class LocalRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     def link(self) -> Link:
         """What is hashed of it."""
-        return Link(
+        return linked(
+            self,
             lane=LANE,
             number=self.number,
             index=0,
             time_ms=self.time_ms,
             kind="act",
-            what=self.what,
-            by=self.by,
-            accessor=self.accessor,
-            name=self.name,
-            address=self.address,
-            subject=self.subject,
-            cause=self.cause,
-            force=self.force,
-            outcome=self.outcome,
             source=self.series,
-            details=self.details,
         )
 
 

@@ -7,7 +7,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from quorate.audit.chain import Link
+from quorate.audit.chain import Link, linked
 from quorate.audit.check import LINKS_MAX, Chained, LaneView
 from quorate.cli.context import Failure
 from quorate.client import AuditLane, AuditRecord
@@ -36,24 +36,15 @@ _decode: Final = msgspec.json.Decoder(_Line).decode
 
 def link_of(record: AuditRecord) -> Link:
     """What is hashed of a record."""
-    return Link(
+    return linked(
+        record,
         lane=record.lane,
         number=record.number,
         index=record.index,
         time_ms=record.time,
         kind=record.kind,
-        what=record.what,
-        by=record.by,
-        accessor=record.accessor,
-        name=record.name,
-        address=record.address,
-        subject=record.subject,
-        cause=record.cause,
-        force=record.force,
-        outcome=record.outcome,
         count=record.count,
         source=record.source,
-        details=record.details,
     )
 
 
