@@ -1,6 +1,6 @@
 """The captured story of ACL in 1.6.3, told again to ours: each answer, and where ours is another.
 
-IDs and secrets are made anew in each run, so those of the capture are translated as they appear.
+Each run makes IDs and secrets of its own, so those of the capture are translated as they appear.
 """
 
 from __future__ import annotations

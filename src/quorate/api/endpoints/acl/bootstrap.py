@@ -10,12 +10,9 @@ from collections.abc import Awaitable
 from typing import Final
 
 from quorate.api.codec.body import Field, Shape, a_string
-from quorate.api.codec.encode import json_response
-from quorate.api.codec.meta import write_headers
 from quorate.api.endpoints.acl.common import AclEndpoint, fields_of
 from quorate.api.http.messages import Call, Response
 from quorate.errors import PermissionDenied
-from quorate.server.access.shown import token_shown
 
 _BODY: Final = Shape(Field("BootstrapSecret", "secret", a_string))
 
@@ -35,12 +32,6 @@ class BootstrapEndpoint(AclEndpoint):
             )
 
         async def perform() -> Response:
-            made = await self._acl.bootstrap(secret)
-            state = self._state.readable()
-            return json_response(
-                token_shown(state, made.accessor, made.token, secret=made.secret),
-                pretty=call.query.pretty,
-                headers=write_headers(made.index),
-            )
+            return self._with_secret(call, await self._acl.bootstrap(secret))
 
         return self._authority.write(call, perform)

@@ -6,10 +6,14 @@ from typing import Any
 
 from quorate.acl.capability import Capability
 from quorate.api.codec.body import BodyError, Shape, a_string
+from quorate.api.codec.encode import json_response
+from quorate.api.codec.meta import write_headers
 from quorate.api.endpoint import Context
-from quorate.api.http.messages import Call
+from quorate.api.http.messages import Call, Response
 from quorate.api.request_error import RequestError
 from quorate.errors import PermissionDenied
+from quorate.server.access.given import TokenMade
+from quorate.server.access.shown import token_shown
 from quorate.state.engine.table import Reader
 from quorate.state.tables.acl import tokens
 from quorate.state.tables.acl.policies import ANONYMOUS
@@ -33,6 +37,14 @@ class AclEndpoint:
         """Raises RequestError while access control is off at this server."""
         if not self._access.enabled:
             raise RequestError("ACL support disabled")
+
+    def _with_secret(self, call: Call, made: TokenMade) -> Response:
+        """A token as it was just written, with its secret."""
+        return json_response(
+            token_shown(self._state.readable(), made.accessor, made.token, secret=made.secret),
+            pretty=call.query.pretty,
+            headers=write_headers(made.index),
+        )
 
 
 def fields_of(shape: Shape, call: Call) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from quorate.api.codec.meta import read_headers
 from quorate.api.codec.params import boolean
 from quorate.api.endpoint import Context
 from quorate.api.endpoints.acl.common import AclEndpoint
+from quorate.api.endpoints.paging import NEXT_TOKEN, ROWS_MAX, page_size, too_many, wrong_token
 from quorate.api.http.messages import Call, Header, Response
 from quorate.api.request_error import RequestError
 from quorate.server.access.shown import token_listed
@@ -40,13 +41,6 @@ _FIELDS: Final[dict[str, Get]] = {
 }
 """What filters may name."""
 
-ROWS_MAX: Final = 10_000
-"""Rows that one answer looks at, as of variables. With a page there is more behind."""
-
-_NOT_OF_THIS_LIST: Final = (
-    "next_token is not one of this list: it is the X-Nomad-Nexttoken of the page before"
-)
-
 
 class TokensEndpoint(AclEndpoint):
     """GET of a list, for management."""
@@ -62,7 +56,7 @@ class TokensEndpoint(AclEndpoint):
 
     def _answer(self, call: Call) -> Response:
         state = self._state.readable()
-        per_page = _per_page(call)
+        per_page = page_size(call.query)
         expression = call.query.first("filter")
         try:
             chosen = parsed(expression, _FIELDS) if expression else None
@@ -70,14 +64,11 @@ class TokensEndpoint(AclEndpoint):
         except BadFilter as error:
             raise RequestError(f"failed to read filter expression: {error}") from error
         if following is not None and not per_page:
-            raise RequestError(
-                "more tokens than one answer looks at: ask for pages of them with per_page and "
-                "next_token, or for a longer prefix"
-            )
+            raise too_many("tokens")
         headers: tuple[Header, ...] = read_headers(self._leadership, state.table_index(_TABLE))
         if following is not None:
             token = f"{following[1].create_index}.{following[0]}"
-            headers = (*headers, (b"X-Nomad-Nexttoken", token.encode()))
+            headers = (*headers, (NEXT_TOKEN, token.encode()))
         return json_response(found, pretty=call.query.pretty, headers=headers)
 
 
@@ -120,20 +111,12 @@ def _start(call: Call) -> tuple[int, str] | None:
         return None
     create_index, dot, accessor = token.partition(".")
     if not dot:
-        raise RequestError(_NOT_OF_THIS_LIST)
+        raise wrong_token()
     try:
         return parse_uint64(create_index), accessor
     except ValueError:
-        raise RequestError(_NOT_OF_THIS_LIST) from None
+        raise wrong_token() from None
 
 
 def _prefix(call: Call) -> str:
     return call.query.first("prefix")
-
-
-def _per_page(call: Call) -> int:
-    """The size of a page; 0 for all. That it is a number was checked when the query was read."""
-    per_page = int(call.query.first("per_page") or 0)
-    if per_page < 0:
-        raise RequestError("per_page is negative: give the rows of a page, or 0 for no pages")
-    return per_page

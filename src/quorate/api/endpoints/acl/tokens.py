@@ -141,13 +141,7 @@ class TokenEndpoint(AclEndpoint):
 
     def _put(self, call: Call, given: TokenGiven) -> Awaitable[Response]:
         async def perform() -> Response:
-            made = await self._acl.put_token(given)
-            state = self._state.readable()
-            return json_response(
-                token_shown(state, made.accessor, made.token, secret=made.secret),
-                pretty=call.query.pretty,
-                headers=write_headers(made.index),
-            )
+            return self._with_secret(call, await self._acl.put_token(given))
 
         return self._authority.write(call, perform)
 

@@ -11,7 +11,7 @@ from quorate.api.codec.encode import json_response
 from quorate.api.codec.go_text import quote
 from quorate.api.codec.meta import read_headers
 from quorate.api.endpoint import Context
-from quorate.api.endpoints.variables.listing import ROWS_MAX
+from quorate.api.endpoints.paging import ROWS_MAX
 from quorate.api.endpoints.variables.rights import seen_in_lists, sees_any
 from quorate.api.gate.admission import shown_what_it_sees
 from quorate.api.http.messages import Call, Response

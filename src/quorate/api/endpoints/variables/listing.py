@@ -14,6 +14,7 @@ from quorate.api.codec.encode import json_response
 from quorate.api.codec.filters import BadFilter, Filter, Get, OutOfSteps, parsed
 from quorate.api.codec.meta import read_headers, restored_header
 from quorate.api.endpoint import Context
+from quorate.api.endpoints.paging import NEXT_TOKEN, ROWS_MAX, page_size, too_many, wrong_token
 from quorate.api.endpoints.variables.rights import may_list_all, seen_in_lists, sees_any
 from quorate.api.endpoints.variables.rules import WILDCARD, namespace_of
 from quorate.api.endpoints.variables.shown import metadata_of
@@ -37,9 +38,6 @@ _FIELDS: Final[dict[str, Get]] = {
 }
 """What filters may name."""
 
-ROWS_MAX: Final = 10_000
-"""Rows that one answer looks at: they take some 5 ms, in which this server does nothing else."""
-
 
 class VariablesEndpoint:
     """GET of a list: metadata without items."""
@@ -57,7 +55,7 @@ class VariablesEndpoint:
 
     def _answer(self, call: Call) -> Response:
         state = self._state.readable()
-        per_page = _per_page(call)
+        per_page = page_size(call.query)
         try:
             found, following = _page(
                 _rows(call, state), per_page, _filter(call), seen_in_lists(call)
@@ -65,17 +63,14 @@ class VariablesEndpoint:
         except BadFilter as error:
             raise RequestError(f"failed to read filter expression: {error}") from error
         if following is not None and not per_page:
-            raise RequestError(
-                "more variables than one answer looks at: ask for pages of them with per_page and "
-                "next_token, or for a longer prefix"
-            )
+            raise too_many("variables")
         headers: tuple[Header, ...] = (
             *read_headers(self._leadership, state.table_index(_TABLE)),
             *restored_header(state),
         )
         if following is not None:
             token = f"{following.namespace}.{following.path}"
-            headers = (*headers, (b"X-Nomad-Nexttoken", token.encode()))
+            headers = (*headers, (NEXT_TOKEN, token.encode()))
         return json_response(found, pretty=call.query.pretty, headers=headers)
 
 
@@ -89,9 +84,7 @@ def _rows(call: Call, state: StateStore) -> Iterator[Variable]:
     if token:
         where, dot, path = token.partition(".")
         if not dot or (namespace not in {where, WILDCARD}):
-            raise RequestError(
-                "next_token is not one of this list: it is the X-Nomad-Nexttoken of the page before"
-            )
+            raise wrong_token()
         start = key_of(where, path)
     if namespace == WILDCARD:
         return listed_in_all(state, prefix, start)
@@ -136,18 +129,6 @@ def _filter(call: Call) -> Filter | None:
     """The filter, None if there is none. Raises BadFilter."""
     expression = call.query.first("filter")
     return parsed(expression, _FIELDS) if expression else None
-
-
-def _per_page(call: Call) -> int:
-    """The size of a page; 0 for all. Raises RequestError.
-
-    That it is a number was checked when the query was read. Pages of less than one row would be
-    empty and name themselves as the next ones, for ever.
-    """
-    per_page = int(call.query.first("per_page") or 0)
-    if per_page < 0:
-        raise RequestError("per_page is negative: give the rows of a page, or 0 for no pages")
-    return per_page
 
 
 def _start(call: Call) -> str:

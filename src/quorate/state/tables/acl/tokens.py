@@ -169,12 +169,11 @@ class DeleteTokens(Command, frozen=True, kw_only=True):
     def apply(self, tables: Tables, index: int) -> tuple[str, ...]:
         """See the class."""
         accessors = tuple(dict.fromkeys(self.accessors[:DELETED_AT_ONCE]))
-        missing = tuple(each for each in accessors if tables.get(TABLE, each) is None)
+        rows = {each: row for each in accessors if (row := tables.get(TABLE, each)) is not None}
+        missing = tuple(each for each in accessors if each not in rows)
         if missing:
             return missing
-        for accessor in accessors:
-            row = tables.get(TABLE, accessor)
-            assert row is not None, "it was looked for"
+        for accessor, row in rows.items():
             tables.delete(TABLE, accessor, index)
             gone = DeletedToken(token_index=row.create_index, expires=row.expires)
             deleted.remember(tables, accessor, gone, index, self.time_ns)
